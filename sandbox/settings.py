@@ -1,0 +1,20 @@
+"""What can be set while the sandbox runs: how long things take, and what the CI does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Settings:
+    """Changed by `POST /sandbox/settings`; every time is in seconds."""
+
+    creating_s: float = 3.0  # CREATING until HEALTHY
+    deploying_s: float = 3.0  # DEPLOYING until HEALTHY after a deploy was finalized
+    waking_s: float = 2.0  # HIBERNATING until HEALTHY after wake-up
+    dag_processing_s: float = 1.0  # finalize until the Deployment's dagTarballVersion is the desired one
+    ci_delay_s: float = 3.0  # push until the CI's image stands in the registry
+    ci_fails: bool = False  # the CI's next builds fail: no image appears
+    page_limit: int = 100  # GitHub's largest per_page
+    rate_limit: int = 5000  # GitHub's requests an hour
+    registry_auth: str = "token"  # the CI's repositories: "token" (docker token protocol) or "anonymous"
