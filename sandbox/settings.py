@@ -17,4 +17,4 @@ class Settings:
     ci_fails: bool = False  # the CI's next builds fail: no image appears
     page_limit: int = 100  # GitHub's largest per_page
     rate_limit: int = 5000  # GitHub's requests an hour
-    registry_auth: str = "token"  # the CI's repositories: "token" (docker token protocol) or "anonymous"
+    registry_auth: str = "anonymous"  # pulling the CI's images: "anonymous" or "private" (user and password)

@@ -1,0 +1,35 @@
+# Two commands matter: `make demo` runs the main job on this machine, `make test` proves it.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lint lock clean
+.DEFAULT_GOAL := demo
+
+$(READY): requirements-dev.txt
+	@echo "setting up .venv (about a minute)"
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# TOUR=0 starts without the tour; ONCE=1 plays it, stops, and exits 0 only if every step came true.
+demo: $(READY)
+	@exec $(BIN)/python -m demo
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+# Needs uv on PATH; the lock names no package index.
+lock:
+	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf .venv .airflow .sandbox .mypy_cache .pytest_cache .ruff_cache .hypothesis

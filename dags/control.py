@@ -1,0 +1,65 @@
+"""One control DAG per project: wakes on changes, plans a pass, dispatches one run per action. Wires tasks only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+from include.deploy_ops.triggers.repository import RepositoryTrigger
+
+from include.deploy_ops.operators.plan import PlanOperator
+from include.deploy_ops.operators.scope import Scope, read_scopes
+
+RESYNC_CRON = "*/5 * * * *"
+
+
+def watch_repository(scope: Scope) -> Asset:
+    """Return the repository asset, watched by the trigger that wakes the control DAG."""
+    project = scope.project
+    trigger = RepositoryTrigger(
+        project=project.name,
+        github_conn_id=project.github_conn_id,
+        repository=project.repository,
+        trunk=project.trunk,
+        poll_interval_s=project.poll_interval_s,
+    )
+    return Asset(scope.repository.name, watchers=[AssetWatcher(name=f"{project.name}.repository", trigger=trigger)])
+
+
+def make_control_dag(scope: Scope) -> DAG:
+    """Return the project's control DAG."""
+    repository = watch_repository(scope)
+    with DAG(
+        dag_id=scope.control_dag,
+        description=f"Keeps Astro equal to {scope.project.repository}: plans a pass, starts one run per action",
+        schedule=AssetOrTimeSchedule(
+            timetable=CronTriggerTimetable(RESYNC_CRON, timezone="UTC"), assets=(repository | scope.fleet)
+        ),
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        tags=["deploy-ops", scope.project.name],
+        doc_md="Each run is one pass: **plan** shows everything that starts or is held and why (Rendered Templates); "
+        "**dispatch** starts one run of the environment's DAG per action. Pause it to stop planning.",
+    ) as dag:
+        plan = PlanOperator(
+            task_id="plan",
+            scope=scope,
+            inlets=[repository, scope.fleet],
+            retries=2,
+            retry_delay=timedelta(seconds=10),
+            execution_timeout=timedelta(minutes=10),
+        )
+        TriggerDagRunOperator.partial(
+            task_id="dispatch",
+            logical_date=None,
+            skip_when_already_exists=True,
+            map_index_template="{{ task.trigger_run_id }}",
+        ).expand_kwargs(plan.output)
+    return dag
+
+
+for each in read_scopes():
+    if each.project.previews is not None:
+        globals()[each.control_dag] = make_control_dag(each)

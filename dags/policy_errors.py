@@ -1,0 +1,9 @@
+"""Shows what is wrong with the policy file as this file's import error; the valid projects' DAGs are not affected."""
+
+from __future__ import annotations
+
+from include.deploy_ops.errors import PolicyError
+from include.deploy_ops.operators.scope import load_policy_file
+
+if problems := load_policy_file().problems:
+    raise PolicyError("\n".join(f"{problem.path}: {problem.message}" for problem in problems))

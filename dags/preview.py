@@ -1,0 +1,78 @@
+"""One preview DAG per project: a run creates, deploys, updates or deletes one branch's Deployment. Wires tasks only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param
+
+from include.deploy_ops.operators.claim import ClaimOperator
+from include.deploy_ops.operators.classify import ClassifyChangeOperator
+from include.deploy_ops.operators.deploy import DeployCodeOperator
+from include.deploy_ops.operators.deployment import (
+    CreateDeploymentOperator,
+    DeleteDeploymentOperator,
+    UpdateDeploymentOperator,
+)
+from include.deploy_ops.operators.image import FindImageOperator
+from include.deploy_ops.operators.job import FORM_ACTIONS, FORM_DEPLOY_TYPES
+from include.deploy_ops.operators.render import RenderTemplateOperator
+from include.deploy_ops.operators.report import ReportOperator
+from include.deploy_ops.operators.scope import CLI_POOL, Scope, read_scopes
+from include.deploy_ops.operators.settle import SettleDeployOperator
+
+FORM = {
+    "branch": Param("", type="string", title="Branch", description_md="The branch whose preview is meant"),
+    "action": Param("deploy", type="string", enum=list(FORM_ACTIONS), title="Action"),
+    "deploy_type": Param(
+        "infer",
+        type="string",
+        enum=list(FORM_DEPLOY_TYPES),
+        title="Deploy type",
+        description_md="`infer` compares the branch with what is deployed; the others force that deploy",
+    ),
+    "reason": Param("", type="string", title="Reason", description_md="Required; stands in the deploy's description"),
+}
+
+GUIDE = """Each run works on one branch's Deployment. The control DAG starts them; trigger one by hand to force a deploy
+or a delete. **Clear a failed run to retry it; pause this DAG to freeze all previews of the project.**"""
+
+
+def make_preview_dag(scope: Scope) -> DAG:
+    """Return the project's preview DAG."""
+    common: dict[str, Any] = {
+        "scope": scope,
+        "inlets": [scope.fleet],
+        "retries": 1,
+        "retry_delay": timedelta(seconds=15),
+    }
+    step: dict[str, Any] = {**common, "trigger_rule": "none_failed"}
+    with DAG(
+        dag_id=scope.preview_dag,
+        description=f"Creates, deploys, updates and deletes the previews of {scope.project.repository}",
+        schedule=None,
+        catchup=False,
+        tags=["deploy-ops", scope.project.name],
+        params=FORM,
+        doc_md=GUIDE,
+    ) as dag:
+        claim = ClaimOperator(task_id="claim", **common).as_setup()
+        change_type = ClassifyChangeOperator(task_id="change_type", **common)
+        render = RenderTemplateOperator(task_id="render_template", **step)
+        image = FindImageOperator(task_id="image", **step)
+        create = CreateDeploymentOperator(task_id="create", pool=CLI_POOL, **step)
+        update = UpdateDeploymentOperator(task_id="update", pool=CLI_POOL, **step)
+        deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
+        settle = SettleDeployOperator(task_id="settle", **step)
+        delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, **common)
+        report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
+        claim >> change_type >> render >> image >> [create, update] >> deploy >> settle
+        claim >> delete
+        [settle, delete] >> report.as_teardown(setups=claim)
+    return dag
+
+
+for each in read_scopes():
+    if each.project.previews is not None:
+        globals()[each.preview_dag] = make_preview_dag(each)

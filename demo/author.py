@@ -1,0 +1,103 @@
+"""What a DAG author does: push branches with real Git, open and merge pull requests through GitHub's API."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPOSITORY = "acme/data-platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """A clone of the sandbox's repository, and its GitHub API.
+
+    :param folder: the clone.
+    :param sandbox_url: base URL of the sandbox.
+    :param token: the GitHub token of the demo; it opens the sandbox only.
+    """
+
+    folder: Path
+    sandbox_url: str
+    token: str
+
+    def clone(self) -> None:
+        """Clone the repository, without its working files."""
+        url = self.sandbox_url.replace("http://", f"http://author:{self.token}@") + f"/github/{REPOSITORY}.git"
+        subprocess.run(["git", "clone", "--quiet", url, self.folder], check=True, env=self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        names = {"GIT_AUTHOR_NAME": "Ada Author", "GIT_AUTHOR_EMAIL": "ada@example.com", "GIT_TERMINAL_PROMPT": "0"}
+        names |= {"GIT_COMMITTER_NAME": "Ada Author", "GIT_COMMITTER_EMAIL": "ada@example.com"}
+        return {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **names}
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the clone and return its output."""
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.folder, env=self._environment(), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"git {' '.join(arguments)} failed: {done.stderr}")
+        return done.stdout.strip()
+
+    def start_branch(self, branch: str, base: str = "origin/main") -> None:
+        """Check out a new branch."""
+        self.git("fetch", "--quiet", "--prune")
+        self.git("checkout", "--quiet", "-B", branch, base)
+
+    def commit(self, files: dict[str, str], message: str) -> str:
+        """Write files (text appended to what is there), commit them, and return the commit."""
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def push(self, branch: str, *, force: bool = False) -> None:
+        """Push the branch."""
+        self.git("push", "--quiet", *(["--force"] if force else []), "origin", f"HEAD:refs/heads/{branch}")
+
+    def delete(self, branch: str) -> None:
+        """Delete the branch on the server."""
+        self.git("push", "--quiet", "origin", "--delete", branch)
+
+    def hash_files(self, commit: str) -> dict[str, str]:
+        """Return the SHA-256 of every file of the commit, by path."""
+        names = self.git("ls-tree", "-r", "-z", "--name-only", commit).split("\0")
+        return {name: self._hash(commit, name) for name in names if name}
+
+    def _hash(self, commit: str, name: str) -> str:
+        shown = subprocess.run(
+            ["git", "cat-file", "blob", f"{commit}:{name}"],
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            check=True,
+        )
+        return hashlib.sha256(shown.stdout).hexdigest()
+
+    def open_pull_request(self, branch: str, base: str, title: str) -> int:
+        """Open a pull request and return its number."""
+        answer = self._api("POST", "pulls", {"head": branch, "base": base, "title": title, "body": ""})
+        return int(answer.json()["number"])
+
+    def merge(self, number: int, method: str = "squash") -> None:
+        """Merge the pull request."""
+        self._api("PUT", f"pulls/{number}/merge", {"merge_method": method})
+
+    def _api(self, method: str, path: str, body: dict[str, object]) -> httpx.Response:
+        url = f"{self.sandbox_url}/github/api/v3/repos/{REPOSITORY}/{path}"
+        answer = httpx.request(method, url, json=body, headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
+        answer.raise_for_status()
+        return answer

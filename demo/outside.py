@@ -1,0 +1,68 @@
+"""What an outsider can see: Deployments and deploy records in Astro, runs and tasks in Airflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from demo.ports import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Read access to the sandbox's Astro and to Airflow, by their public APIs.
+
+    :param astro_token: the demo's Astro token; it opens the sandbox only.
+    """
+
+    ports: Ports
+    airflow: httpx.Client
+    sandbox: httpx.Client
+    organization_id: str
+    astro_token: str
+
+    def _astro(self, path: str) -> Any:
+        answer = self.sandbox.get(
+            f"/astro/v1/organizations/{self.organization_id}/{path}",
+            headers={"Authorization": f"Bearer {self.astro_token}"},
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def find_deployment(self, branch: str) -> dict[str, Any] | None:
+        """Return the Deployment whose mark names the branch."""
+        for deployment in self._astro("deployments?limit=1000")["deployments"]:
+            if f" branch={quote(branch, safe='/:+@,')} " in deployment.get("description", ""):
+                return dict(deployment)
+        return None
+
+    def list_deploys(self, deployment_id: str) -> list[dict[str, Any]]:
+        """Return the Deployment's DEPLOYED records, newest first."""
+        records = self._astro(f"deployments/{deployment_id}/deploys?limit=1000")["deploys"]
+        done = [record for record in records if record["status"] == "DEPLOYED"]
+        return sorted(done, key=lambda record: str(record["createdAt"]), reverse=True)
+
+    def list_files(self, deployment_id: str) -> dict[str, str]:
+        """Return the SHA-256 of every deployed file, image and DAGs together, by path."""
+        answer = self.sandbox.get(f"/sandbox/deployments/{deployment_id}/files")
+        answer.raise_for_status()
+        return {file["path"]: file["sha256"] for file in answer.json()["files"]}
+
+    def list_runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the DAG's latest runs, newest first."""
+        answer = self.airflow.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"limit": 100, "order_by": "-run_after"})
+        answer.raise_for_status()
+        return list(answer.json()["dag_runs"])
+
+    def list_tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
+        """Return the run's task instances by task id."""
+        answer = self.airflow.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        answer.raise_for_status()
+        return {task["task_id"]: task for task in answer.json()["task_instances"]}
+
+    def link(self, dag_id: str, run_id: str) -> str:
+        """Return the run's page in the Airflow UI."""
+        return f"{self.ports.airflow_url}/dags/{dag_id}/runs/{run_id}"

@@ -1,0 +1,178 @@
+"""The stack: sandbox and `airflow standalone` on one machine, started, awaited, loaded, and ended whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from demo.ports import HOST, Ports
+from demo.processes import adopt_orphans, end_descendants, end_group, start_group
+from demo.settings_file import DEFAULT_SANDBOX, load_settings, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+ROOT = Path(__file__).parent.parent
+START_TIMEOUT_S = 180.0
+"""Seconds until Airflow must be healthy: three times what a busy 2-core machine took."""
+COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+POLL_S = 0.5
+
+
+class StackError(Exception):
+    """The stack did not come up; the text says which part, and where its log is."""
+
+
+class Stack:
+    """A running sandbox and Airflow. Use it as a context manager: leaving it ends every process.
+
+    :param ports: where to listen.
+    :param home: AIRFLOW_HOME and everything else the stack writes; emptied at the start.
+    :param say: gets a line of progress now and then.
+    """
+
+    def __init__(self, ports: Ports, home: Path, say: Callable[[str], None]) -> None:
+        self.ports = ports
+        self.home = home
+        self._say = say
+        self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self.api = httpx.Client(base_url=ports.airflow_url, timeout=30)
+        self.sandbox = httpx.Client(base_url=ports.sandbox_url, timeout=30)
+
+    def __enter__(self) -> Self:
+        adopt_orphans()
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _start(self) -> None:
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir(parents=True)
+        policy = (ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8")
+        self.policy_file.write_text(policy.replace(DEFAULT_SANDBOX, f"{HOST}:{self.ports.sandbox}"), encoding="utf-8")
+        passwords = self.home / "passwords.json"
+        passwords.write_text(json.dumps({"admin": "admin"}), encoding="utf-8")
+        self._launch(
+            "sandbox",
+            [sys.executable, "-m", "sandbox", "--port", str(self.ports.sandbox), "--data", str(self.home / "sandbox")],
+        )
+        self._await("the sandbox", lambda: self.sandbox.get("/sandbox/health").is_success)
+        self._launch("airflow", ["airflow", "standalone"])
+        self._await("Airflow", self._is_healthy)
+        self._log_in()
+        load_settings(self.api, read_settings(ROOT / "airflow_settings.yaml", self.ports))
+
+    @property
+    def policy_file(self) -> Path:
+        """The policy that this stack's Airflow reads."""
+        return self.home / "deploy_ops.yaml"
+
+    def _launch(self, name: str, argv: list[str]) -> None:
+        log = self.home / f"{name}.log"
+        self._processes.append((name, start_group(argv, env=self.environment(), cwd=ROOT, log=log)))
+
+    def environment(self) -> dict[str, str]:
+        """Return what the stack's processes see: ours, plus Airflow's settings for a small machine."""
+        bin_dir = str(Path(sys.executable).parent)
+        given: Mapping[str, str] = os.environ
+        return {
+            **given,
+            **self._airflow_environment(),
+            "PATH": os.pathsep.join([bin_dir, given.get("PATH", os.defpath)]),
+            "PYTHONPATH": str(ROOT),
+            "DEPLOY_OPS_POLICY": str(self.policy_file),
+            "ASTRO_CLI": given.get("ASTRO_CLI") or str(ROOT / "sandbox/bin/astro"),
+        }
+
+    def _airflow_environment(self) -> dict[str, str]:
+        port = self.ports.airflow
+        return {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "6",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+            "AIRFLOW__API__HOST": HOST,
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": self.ports.airflow_url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.ports.worker_log),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.ports.trigger_log),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+        }
+
+    def _is_healthy(self) -> bool:
+        answer = self.api.get("/api/v2/monitor/health")
+        if not answer.is_success:
+            return False
+        states = answer.json()
+        return all((states.get(name) or {}).get("status") == "healthy" for name in COMPONENTS)
+
+    def _log_in(self) -> None:
+        answer = self.api.post("/auth/token", json={"username": "admin", "password": "admin"})
+        answer.raise_for_status()
+        self.api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def _await(self, what: str, is_ready: Callable[[], bool]) -> None:
+        for waited in self.ticks(START_TIMEOUT_S, what):
+            for name, process in self._processes:
+                if process.poll() is not None:
+                    raise StackError(f"{name} ended with {process.returncode}:\n{self._tail(name)}")
+            try:
+                if is_ready():
+                    self._say(f"{what} is up after {waited:.0f} s")
+                    return
+            except httpx.TransportError:
+                continue
+        raise StackError(f"{what} did not come up within {START_TIMEOUT_S:.0f} s; its log is in {self.home}")
+
+    def ticks(self, timeout_s: float, what: str) -> Iterator[float]:
+        """Yield the seconds waited, every half second until the time is up, telling what is awaited every 2 s."""
+        start, told = time.monotonic(), 0.0
+        while (waited := time.monotonic() - start) < timeout_s:
+            if waited - told >= 2:  # noqa: PLR2004 - nobody looks at a silent screen for longer
+                told = waited
+                self._say(f"… {what}, {waited:.0f} s")
+            yield waited
+            time.sleep(POLL_S)
+
+    def _tail(self, name: str) -> str:
+        return "\n".join((self.home / f"{name}.log").read_text(errors="replace").splitlines()[-15:])
+
+    def unpause(self, dag_id: str) -> None:
+        """Wait until Airflow has parsed the DAG, then unpause it."""
+        for _ in self.ticks(START_TIMEOUT_S, f"DAG {dag_id} to be parsed"):
+            if self.api.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).is_success:
+                return
+        errors = self.api.get("/api/v2/importErrors").json().get("import_errors", [])
+        raise StackError(f"DAG {dag_id} did not appear; import errors: {json.dumps(errors)[:2000]}")
+
+    def _end(self) -> None:
+        self._say("ending Airflow and the sandbox")
+        for _, process in reversed(self._processes):
+            end_group(process)
+        end_descendants()
+        self.api.close()
+        self.sandbox.close()

@@ -1,0 +1,106 @@
+"""Awaits what should come true in the stack, as seen from outside, and proves deployed files against the commit."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from demo.author import Author
+from demo.outside import Outside
+from demo.settings_file import read_settings
+from demo.stack import ROOT, Stack
+
+CONTROL_DAG = "data_platform.control"
+PREVIEW_DAG = "data_platform.preview"
+STEP_TIMEOUT_S = 180.0
+ENDED = frozenset({"success", "failed"})
+
+
+class WitnessError(Exception):
+    """Something did not come true; the text says what, and what was seen instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A person who pushes, waits, and checks."""
+
+    stack: Stack
+    author: Author
+    outside: Outside
+
+    def await_true(self, what: str, look: Callable[[], Any], timeout_s: float = STEP_TIMEOUT_S) -> tuple[Any, float]:
+        """Return what the look finds as soon as it finds something, and after how many seconds."""
+        start = time.monotonic()
+        for _ in self.stack.ticks(timeout_s, what):
+            if found := look():
+                return found, time.monotonic() - start
+        raise WitnessError(f"{what}: not within {timeout_s:.0f} s; {self._describe_runs()}")
+
+    def _describe_runs(self) -> str:
+        runs = self.outside.list_runs(PREVIEW_DAG)[:3] + self.outside.list_runs(CONTROL_DAG)[:2]
+        return "; ".join(f"{run['dag_run_id']} {run['state']}" for run in runs) or "no run was started"
+
+    def find_runs(self, slug: str, verb: str, head: str = "") -> list[dict[str, Any]]:
+        """Return the ended preview runs of this environment, verb and (where given) head, newest first."""
+        pattern = re.compile(rf"{re.escape(slug)}~{verb}~{head[:12]}")
+        runs = self.outside.list_runs(PREVIEW_DAG)
+        return [run for run in runs if pattern.match(run["dag_run_id"]) and run["state"] in ENDED]
+
+    def await_run(self, slug: str, verb: str, head: str = "") -> dict[str, Any]:
+        """Return the newest such run once one ended; a failed one is an error."""
+        run: dict[str, Any] = self.await_true(
+            f"the {verb} run of {slug} {head[:12]} to end", lambda: next(iter(self.find_runs(slug, verb, head)), None)
+        )[0]
+        if run["state"] != "success":
+            raise WitnessError(f"run {run['dag_run_id']} {run['state']}: {self.link(run)}")
+        return run
+
+    def await_deployment(self, branch: str) -> tuple[dict[str, Any], float]:
+        """Return the branch's Deployment once it is there, and after how many seconds."""
+        return self.await_true(f"{branch} to get a Deployment", lambda: self.outside.find_deployment(branch))
+
+    def await_deletion(self, branch: str) -> float:
+        """Return after how many seconds the branch has no Deployment any more."""
+        return self.await_true(f"{branch}'s Deployment to go", lambda: self.outside.find_deployment(branch) is None)[1]
+
+    def await_deploy(self, branch: str, commit: str, besides: str = "") -> tuple[dict[str, Any], float]:
+        """Return the newest record once it deployed the commit and is not `besides`, and after how many seconds."""
+
+        def look() -> dict[str, Any] | None:
+            deployment = self.outside.find_deployment(branch)
+            records = self.outside.list_deploys(deployment["id"]) if deployment else []
+            newest = records[0] if records else None
+            return (
+                newest if newest and f" commit={commit} " in newest["description"] and newest["id"] != besides else None
+            )
+
+        return self.await_true(f"{commit[:12]} to be deployed to {branch}", look)
+
+    def check_files(self, branch: str, commit: str) -> int:
+        """Return how many deployed files equal the commit's; one that differs, lacks or is too many is an error."""
+        deployment = self.outside.find_deployment(branch)
+        if deployment is None:
+            raise WitnessError(f"{branch} has no Deployment")
+        deployed, wanted = self.outside.list_files(deployment["id"]), self.author.hash_files(commit)
+        if deployed != wanted:
+            differing = sorted(name for name in deployed | wanted if deployed.get(name) != wanted.get(name))
+            raise WitnessError(f"deployed files differ from {commit[:12]}: {', '.join(differing[:10])}")
+        return len(wanted)
+
+    def link(self, run: dict[str, Any]) -> str:
+        """Return the run's page in the Airflow UI."""
+        return self.outside.link(PREVIEW_DAG, run["dag_run_id"])
+
+
+def make_witness(stack: Stack) -> Witness:
+    """Return a witness with a fresh clone and the tokens of the settings file, which open the sandbox only."""
+    settings = read_settings(ROOT / "airflow_settings.yaml", stack.ports)
+    connections = {entry["conn_id"]: entry for entry in settings["connections"]}
+    author = Author(stack.home / "author", stack.ports.sandbox_url, connections["github_default"]["conn_password"])
+    author.clone()
+    astro = connections["astro_default"]
+    organization = astro["conn_extra"]["organization_id"]
+    return Witness(stack, author, Outside(stack.ports, stack.api, stack.sandbox, organization, astro["conn_password"]))

@@ -1,0 +1,77 @@
+"""Astro's deploy records → which commit a Deployment runs, and who deployed it last.
+
+Reads only records that Astro calls DEPLOYED: a failed or unfinished deploy changed nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.model import Deploy, DeployKind, DeployStatus
+from include.deploy_ops.naming import parse_note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class DeployHistory:
+    """What a Deployment's records say.
+
+    `image_commit` and `dags_commit` are the commits that its image and its DAGs come from, None when no record tells.
+    `head` is the source's head at our newest successful deploy; `overridden_by` says which later record is a
+    stranger's or a rollback, and is empty when ours is the newest.
+    """
+
+    newest_id: str = ""
+    image_commit: str | None = None
+    dags_commit: str | None = None
+    head: str | None = None
+    overridden_by: str = ""
+
+
+def read_commit(deploy: Deploy) -> str | None:
+    """Return the commit that a record deployed: from our description, else from Astro's Git metadata."""
+    note = parse_note(deploy.description)
+    return note.commit if note else deploy.git_commit
+
+
+def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
+    """Replay a Deployment's records, in any order, oldest first.
+
+    A rollback restores what was deployed right after the record that it names; if that record is unknown, so is the
+    commit of image and DAGs.
+    """
+    history = DeployHistory()
+    states: dict[str, tuple[str | None, str | None]] = {}
+    for deploy in sorted(deploys, key=lambda record: (record.created_at, record.id)):
+        if deploy.status is not DeployStatus.DEPLOYED or deploy.kind is DeployKind.BUNDLE:
+            continue
+        history = _apply(history, deploy, states)
+        states[deploy.id] = (history.image_commit, history.dags_commit)
+    return history
+
+
+def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str | None, str | None]]) -> DeployHistory:
+    note = parse_note(deploy.description)
+    is_ours = note is not None and deploy.rollback_from_id is None
+    if deploy.rollback_from_id is not None:
+        image, dags = states.get(deploy.rollback_from_id, (None, None))
+    else:
+        commit = read_commit(deploy)
+        image = commit if deploy.kind.has_image else history.image_commit
+        dags = commit if deploy.kind.has_dags else history.dags_commit
+    return DeployHistory(
+        newest_id=deploy.id,
+        image_commit=image,
+        dags_commit=dags,
+        head=note.head if note and is_ours else history.head,
+        overridden_by="" if is_ours else _describe_stranger(deploy),
+    )
+
+
+def _describe_stranger(deploy: Deploy) -> str:
+    if deploy.rollback_from_id is not None:
+        return f"a rollback to {deploy.rollback_from_id} (deploy {deploy.id})"
+    return f"somebody else's deploy {deploy.id}" + (f" ({deploy.description})" if deploy.description else "")

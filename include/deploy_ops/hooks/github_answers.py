@@ -1,0 +1,212 @@
+"""Turn the JSON of GitHub's REST API into our values, or say what is wrong with it.
+
+Asks GitHub nothing. Field names and shapes are those of GitHub's OpenAPI description (git database, pulls).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from include.deploy_ops.errors import ObservationError
+from include.deploy_ops.model import Branch, PullRequest, TreeEntry
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from include.deploy_ops.hooks.github_http import Answer
+
+BRANCH_PREFIX = "refs/heads/"
+
+T = TypeVar("T")
+_Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+_Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]  # so texts order as times
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit as Git holds it: its root tree, its parents in order, its time, its message's first line."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    committed_at: datetime
+    subject: str
+
+
+class _Json(BaseModel):
+    """Strict: a number in quotes is as wrong as a missing field. Fields that we do not name are GitHub's affair."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _Object(_Json):
+    sha: _Sha
+
+
+class _Ref(_Json):
+    ref: Annotated[str, StringConstraints(pattern=r"^refs/heads/.")]
+    object: _Object
+
+
+class _Repository(_Json):
+    id: int
+
+
+class _Base(_Json):
+    ref: str
+    repo: _Repository
+
+
+class _Head(_Json):
+    ref: str
+    sha: _Sha
+    repo: _Repository | None  # None when the fork was deleted
+
+
+class _User(_Json):
+    login: str
+
+
+class _Pull(_Json):
+    number: int
+    state: Literal["open", "closed"]
+    title: str
+    html_url: str
+    updated_at: _Instant
+    merged_at: str | None
+    user: _User | None  # None when the account was deleted
+    head: _Head
+    base: _Base
+
+
+class _Committer(_Json):
+    date: Annotated[AwareDatetime, Field(strict=False)]  # an ISO text
+
+
+class _Commit(_Json):
+    sha: _Sha
+    message: str
+    tree: _Object
+    parents: list[_Object]
+    committer: _Committer
+
+
+class _Entry(_Json):
+    path: Annotated[str, StringConstraints(min_length=1)]
+    mode: Annotated[str, StringConstraints(pattern=r"^[0-7]{6}$")]
+    sha: _Sha
+
+
+class _Tree(_Json):
+    sha: _Sha
+    tree: list[_Entry]
+    truncated: bool
+
+
+class _Blob(_Json):
+    sha: _Sha
+    encoding: Literal["base64"]
+    content: str
+
+
+_REF = TypeAdapter(_Ref)
+_REFS = TypeAdapter(list[_Ref])
+_PULLS = TypeAdapter(list[_Pull])
+_COMMIT = TypeAdapter(_Commit)
+_TREE = TypeAdapter(_Tree)
+_BLOB = TypeAdapter(_Blob)
+
+
+def parse_branch(answer: Answer, name: str) -> Branch:
+    """Read one ref. :raises ObservationError: malformed, or another ref than the branch `name`."""
+    branch = _to_branch(_validate(_REF, answer))
+    if branch.name != name:
+        raise ObservationError(f"{answer.request} answered with another ref, {BRANCH_PREFIX}{branch.name}")
+    return branch
+
+
+def parse_branches(answer: Answer) -> tuple[Branch, ...]:
+    """Read a page of refs below refs/heads/, in GitHub's order. :raises ObservationError: malformed."""
+    return tuple(_to_branch(ref) for ref in _validate(_REFS, answer))
+
+
+def parse_pull_requests(answer: Answer) -> tuple[PullRequest, ...]:
+    """Read a page of pull requests, in GitHub's order. :raises ObservationError: malformed."""
+    return tuple(_to_pull_request(pull) for pull in _validate(_PULLS, answer))
+
+
+def parse_commit(answer: Answer, sha: str) -> Commit:
+    """Read one commit. :raises ObservationError: malformed, or another commit than `sha`."""
+    found = _validate(_COMMIT, answer)
+    _check_sha(answer, found.sha, sha)
+    parents = tuple(parent.sha for parent in found.parents)
+    return Commit(sha, found.tree.sha, parents, found.committer.date, found.message.partition("\n")[0])
+
+
+def parse_tree(answer: Answer, sha: str) -> tuple[TreeEntry, ...]:
+    """Read one level of a tree, sorted. :raises ObservationError: malformed, truncated, or another tree than `sha`."""
+    found = _validate(_TREE, answer)
+    _check_sha(answer, found.sha, sha)
+    if found.truncated:
+        raise ObservationError(f"{answer.request} answered with a truncated tree")
+    names = {entry.path for entry in found.tree}
+    if len(names) != len(found.tree):
+        raise ObservationError(f"{answer.request} names an entry twice")
+    return tuple(sorted(TreeEntry(entry.path, entry.mode, entry.sha) for entry in found.tree))
+
+
+def parse_blob(answer: Answer, sha: str) -> bytes:
+    """Read a file's bytes. :raises ObservationError: malformed, or not the bytes that `sha` is the hash of."""
+    found = _validate(_BLOB, answer)
+    try:
+        content = base64.b64decode(found.content.replace("\n", ""), validate=True)
+    except binascii.Error as error:
+        raise ObservationError(f"{answer.request} answered with content that is not base64: {error}") from error
+    header = b"blob %d\0" % len(content)
+    _check_sha(answer, hashlib.sha1(header + content, usedforsecurity=False).hexdigest(), sha)
+    return content
+
+
+def _validate(shape: TypeAdapter[T], answer: Answer) -> T:
+    try:
+        return shape.validate_python(answer.data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = _describe_location(first["loc"])
+        raise ObservationError(f"{answer.request} answered without a usable {where}: {first['msg']}") from error
+
+
+def _describe_location(location: tuple[Any, ...]) -> str:
+    return ".".join(str(part) for part in location) or "body"
+
+
+def _check_sha(answer: Answer, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise ObservationError(f"{answer.request} answered with another object, {found}")
+
+
+def _to_branch(ref: _Ref) -> Branch:
+    return Branch(ref.ref.removeprefix(BRANCH_PREFIX), ref.object.sha)
+
+
+def _to_pull_request(pull: _Pull) -> PullRequest:
+    return PullRequest(
+        number=pull.number,
+        head_ref=pull.head.ref,
+        head_sha=pull.head.sha,
+        head_repo_id=pull.head.repo.id if pull.head.repo else None,
+        base_ref=pull.base.ref,
+        base_repo_id=pull.base.repo.id,
+        is_open=pull.state == "open",
+        is_merged=pull.merged_at is not None,
+        updated_at=pull.updated_at,
+        title=pull.title,
+        author=pull.user.login if pull.user else "",
+        url=pull.html_url,
+    )

@@ -1,0 +1,151 @@
+"""What every operator of ours does alike: skip what the run does not need, and tell how it failed.
+
+An expected failure is pushed as the XCom `failure` (class and cause), where the report step finds it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.bases.operatorlink import BaseOperatorLink
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from include.deploy_ops.errors import DeployOpsError, PermanentError, SupersededError
+from include.deploy_ops.hooks.astro_api import AstroApiHook
+from include.deploy_ops.hooks.github import DeployOpsGithubHook
+from include.deploy_ops.operators.job import Job, load_job
+from include.deploy_ops.operators.memory import Memory
+from include.deploy_ops.operators.runs import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from airflow.sdk import Context
+    from airflow.sdk.types import TaskInstanceKey
+
+    from include.deploy_ops.operators.scope import Scope
+
+CLAIM_TASK = "claim"
+FAILURE_KEY = "failure"
+CAUSE_LENGTH_MAX = 600
+"""Characters of a failure's cause that are remembered for plan and page; the log has all of it."""
+
+Method = TypeVar("Method", bound="Callable[..., Any]")
+
+
+class OutsideLink(BaseOperatorLink):
+    """A button on the task that leads outside; its address is what the operator put into `links` under its name."""
+
+    name = ""
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
+        """Return the address, or nothing, which hides the button."""
+        return str(getattr(operator, "links", {}).get(self.name, ""))
+
+
+class PullRequestLink(OutsideLink):
+    """The branch's pull request on GitHub."""
+
+    name = "Pull request"
+
+
+class CommitLink(OutsideLink):
+    """The commit on GitHub."""
+
+    name = "Commit"
+
+
+class AstroLink(OutsideLink):
+    """The Deployment's page in Astro."""
+
+    name = "Deployment in Astro"
+
+
+class AirflowLink(OutsideLink):
+    """The Deployment's own Airflow UI."""
+
+    name = "Its Airflow UI"
+
+
+def tell_failures(method: Method) -> Method:
+    """Turn our errors into Airflow's: superseded → skipped, permanent → failed without retry, others → retried."""
+
+    @functools.wraps(method)
+    def told(self: DeployOpsOperator, context: Context, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, context, *args, **kwargs)
+        except SupersededError as error:
+            self.log.info("superseded: %s", error)
+            raise AirflowSkipException(f"superseded: {error}") from None
+        except DeployOpsError as error:
+            is_permanent = isinstance(error, PermanentError)
+            cause = str(error)[:CAUSE_LENGTH_MAX]
+            context["ti"].xcom_push(FAILURE_KEY, {"is_permanent": is_permanent, "cause": cause})
+            if is_permanent:
+                raise AirflowFailException(str(error)) from None
+            raise
+
+    return told  # type: ignore[return-value]  # same signature, Airflow's exceptions
+
+
+class DeployOpsOperator(BaseOperator):
+    """Base of the operators that work for one project.
+
+    :param scope: the project and its control plane.
+    """
+
+    overwrite_rtif_after_execution = True  # what a task found shows as a rendered field
+    operator_extra_links: Collection[BaseOperatorLink] = (
+        PullRequestLink(),
+        CommitLink(),
+        AstroLink(),
+        AirflowLink(),
+    )
+
+    def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scope = scope
+        self.links: dict[str, str] = {}
+
+    @functools.cached_property
+    def github(self) -> DeployOpsGithubHook:
+        """The project's repository."""
+        return DeployOpsGithubHook(self.scope.project.github_conn_id, self.scope.project.repository)
+
+    @functools.cached_property
+    def astro(self) -> AstroApiHook:
+        """The project's Astro workspace, for reading."""
+        return AstroApiHook(self.scope.project.astro_conn_id)
+
+    def memory(self, context: Context) -> Memory:
+        """Return what is remembered of the project's environments."""
+        return Memory(context["asset_state_store"][self.scope.fleet])
+
+    def runs(self, context: Context) -> Runs:
+        """Return the answers to questions about the project's preview runs."""
+        return Runs(context["ti"], self.scope.preview_dag)
+
+    def read_job(self, context: Context, *verbs: str) -> Job:
+        """Return the run's job; skip the task when the run holds no environment, or is about something else."""
+        value = context["ti"].xcom_pull(task_ids=CLAIM_TASK)
+        if value is None:
+            raise AirflowSkipException("the run does not hold its environment")
+        job = load_job(value)
+        if verbs and job.verb.value not in verbs:
+            raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
+        self.links[CommitLink.name] = self.github.web_url("commit", job.head)
+        return job
+
+    def refuse_dry(self, what: str) -> None:
+        """Skip a write in `mode: plan`, saying what would have been done."""
+        if self.scope.is_dry:
+            raise AirflowSkipException(f"mode: plan; would {what}")
+
+    def need(self, context: Context, task_id: str) -> Any:
+        """Return what an earlier task of the run found; skip when it found nothing to go on with."""
+        value = context["ti"].xcom_pull(task_ids=task_id)
+        if value is None:
+            raise AirflowSkipException(f"nothing to do: '{task_id}' was skipped")
+        return value

@@ -1,0 +1,75 @@
+"""What is read again immediately before a write: is the head still it, the mark still ours, the reason still true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.desired import describe_merge, find_merge
+from include.deploy_ops.errors import PermanentError, SupersededError
+from include.deploy_ops.naming import parse_mark
+from include.deploy_ops.planner import is_own
+
+if TYPE_CHECKING:
+    from include.deploy_ops.hooks.astro_api import AstroApiHook
+    from include.deploy_ops.hooks.github import DeployOpsGithubHook
+    from include.deploy_ops.model import Deployment
+    from include.deploy_ops.operators.job import Job
+    from include.deploy_ops.operators.scope import Scope
+
+
+def check_head(github: DeployOpsGithubHook, job: Job) -> None:
+    """Raise SupersededError unless the branch's tip is still the job's head, or a person forced the job."""
+    if job.is_forced:
+        return
+    branch = github.find_branch(job.branch)
+    if branch is None:
+        raise SupersededError(f"branch {job.branch} is gone")
+    if branch.head != job.head:
+        raise SupersededError(f"{job.branch} moved from {job.head[:12]} to {branch.head[:12]}; the next pass takes it")
+
+
+def check_alive(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
+    """Raise SupersededError when a merged pull request has ended the branch's preview; a forced job goes on."""
+    if job.is_forced:
+        return
+    branch = github.find_branch(job.branch)
+    if branch is None:
+        raise SupersededError(f"branch {job.branch} is gone")
+    merge = find_merge(scope.project, branch, github.list_pull_requests_from(job.branch))
+    if merge is not None:
+        raise SupersededError(describe_merge(merge))
+
+
+def check_mark(scope: Scope, astro: AstroApiHook, job: Job, deployment_id: str) -> Deployment:
+    """Return the Deployment, if it still carries our mark for the job's branch and is no target.
+
+    Raises SupersededError when it is gone, PermanentError when it is not ours (any more).
+    """
+    deployment = astro.get_deployment(deployment_id)
+    if deployment is None:
+        raise SupersededError(f"Deployment {deployment_id} of {job.branch} is gone")
+    mark = parse_mark(deployment.description)
+    if mark is None or not is_own(mark, scope.control_plane, scope.project) or mark.branch != job.branch:
+        raise PermanentError(
+            f"Deployment '{deployment.name}' ({deployment.id}) lacks our mark for {job.branch}; it is never touched"
+        )
+    if deployment.name in {target.deployment for target in scope.project.targets.values()}:
+        raise PermanentError(f"Deployment '{deployment.name}' is a target of the policy; it is never a preview")
+    return deployment
+
+
+def check_ended(scope: Scope, github: DeployOpsGithubHook, job: Job) -> str:
+    """Return why the branch's preview ends, read afresh; raise SupersededError when it lives (again)."""
+    if job.is_forced:
+        return job.reason
+    if github.is_branch_gone(job.branch, scope.project.trunk):
+        return "the branch is gone"
+    branch = github.find_branch(job.branch)
+    if branch is None:
+        raise SupersededError(f"{job.branch} was there a moment ago and is not now; the next pass looks again")
+    merge = find_merge(scope.project, branch, github.list_pull_requests_from(job.branch))
+    if merge is None:
+        raise SupersededError(
+            f"{job.branch} lives: it is at {branch.head[:12]}, and no merged pull request ended that head"
+        )
+    return describe_merge(merge)

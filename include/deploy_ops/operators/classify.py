@@ -1,0 +1,123 @@
+"""The change type step: compares the commit with what is deployed, and shows the decision record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.deploy_ops.change_type import ChangeRules, Snapshot, classify_change
+from include.deploy_ops.errors import PermanentError
+from include.deploy_ops.history import DeployHistory, read_history
+from include.deploy_ops.hooks.github import CommitMissingError
+from include.deploy_ops.model import ChangeType, Decision
+from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.job import INFER, Job
+from include.deploy_ops.planner import Verb
+from include.deploy_ops.schedule import Judgement, Remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.policy import Project
+
+
+def rules_of(project: Project) -> ChangeRules:
+    """Return the policy's part in the change type."""
+    return ChangeRules(root=project.root, ignore=project.ignore, also_watch=project.also_watch)
+
+
+class ClassifyChangeOperator(DeployOpsOperator):
+    """Decides which deploy the commit needs; "none" is remembered and skips the rest of a planned run.
+
+    Returns `{"change_type", "commit", "image_base", "dags_base", "reason"}`; the full record is the rendered field
+    `decision`.
+    """
+
+    template_fields: Sequence[str] = ("decision",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.decision = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the decision, without its paths."""
+        job = self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        history, has_dag_deploys = self._observe(job)
+        decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
+        self.decision = render_decision(decision)
+        self.log.info("%s for %s at %s: %s", decision.change_type.value, job.branch, job.head[:12], decision.reason)
+        change_type = decision.change_type
+        if job.deploy_type != INFER:
+            change_type = ChangeType(job.deploy_type)
+            self.log.info("forced to %s by %s", change_type.value, job.person or "a person")
+        if change_type is ChangeType.NONE:
+            if not job.is_forced:
+                self._remember_nothing_to_do(context, job, history, decision)
+            raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
+        return {
+            "change_type": change_type.value,
+            "commit": decision.commit,
+            "image_base": decision.image_base,
+            "dags_base": decision.dags_base,
+            "reason": decision.reason,
+        }
+
+    def _observe(self, job: Job) -> tuple[DeployHistory, bool]:
+        if not job.deployment_id:
+            return DeployHistory(), True
+        deployment = self.astro.get_deployment(job.deployment_id)
+        if deployment is None:
+            raise PermanentError(
+                f"Deployment {job.deployment_id} of {job.branch} is gone; the next pass makes a new one"
+            )
+        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+        return read_history(self.astro.list_deploys(deployment.id)), deployment.is_dag_deploy_enabled
+
+    def _decide(self, job: Job, history: DeployHistory, *, has_dag_deploys: bool) -> Decision:
+        image, why_image = self._find_snapshot(history.image_commit)
+        dags, why_dags = self._find_snapshot(history.dags_commit)
+        return classify_change(
+            target=Snapshot(job.head, self.github.get_commit(job.head).tree),
+            image_base=image,
+            dags_base=dags,
+            rules=rules_of(self.scope.project),
+            read_tree=self.github.read_tree,
+            is_dag_deploy_enabled=has_dag_deploys,
+            missing_base=why_image or why_dags,
+        )
+
+    def _find_snapshot(self, commit: str | None) -> tuple[Snapshot | None, str]:
+        if commit is None:
+            return None, "no successful deploy with a known commit"
+        try:
+            return Snapshot(commit, self.github.get_commit(commit).tree), ""
+        except CommitMissingError:
+            return None, f"commit {commit[:12]} of the last deploy is not in the repository any more"
+
+    def _remember_nothing_to_do(self, context: Context, job: Job, history: DeployHistory, decision: Decision) -> None:
+        memory = self.memory(context)
+        known = memory.read_environment(job.slug)
+        judgement = Judgement(job.head, history.newest_id, self.scope.policy, decision.reason)
+        memory.write_environment(job.slug, Remembered(known.ending, known.removal, judgement))
+
+
+def render_decision(decision: Decision) -> str:
+    """Return the decision record as a Markdown page: bases, verdict, and per changed path the verdict and its rule."""
+    lines = [
+        f"**{decision.change_type.value}**: {decision.reason}",
+        "",
+        f"`{decision.commit}`, image from `{decision.image_base or '?'}`, DAGs from `{decision.dags_base or '?'}`",
+    ]
+    if decision.paths:
+        lines += ["", "| path | verdict | rule |", "|---|---|---|"]
+        lines += [f"| `{_cell(path.path)}` | {path.verdict.value} | {_cell(path.rule)} |" for path in decision.paths]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("`", "'").replace("\n", "\\n")

@@ -1,0 +1,153 @@
+"""The deploy step: a clean worktree of one commit, and `astro deploy` in it; images are copied or built on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.deploy_ops.engine import CopyingEngine
+from include.deploy_ops.errors import DeployOpsError, RetryableError
+from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
+from include.deploy_ops.hooks.registry import RegistryHook
+from include.deploy_ops.hooks.worktree import checkout
+from include.deploy_ops.model import ChangeType, DeploymentStatus, DeployStatus
+from include.deploy_ops.naming import DeployNote, format_note, parse_note
+from include.deploy_ops.operators.base import tell_failures
+from include.deploy_ops.operators.checks import check_alive, check_head, check_mark
+from include.deploy_ops.operators.deployment import AstroCliOperator
+from include.deploy_ops.operators.image import BUILD
+from include.deploy_ops.planner import Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.engine import PushTarget
+    from include.deploy_ops.model import Deployment
+    from include.deploy_ops.operators.job import Job
+
+
+class DeployCodeOperator(AstroCliOperator):
+    """Deploys the job's commit and returns what the settle step waits for.
+
+    Returns `{"deployment_id", "needle", "kind", "started_at", "was_hibernating", "said"}`; `needle` is the part of the
+    deploy's description by which this call's record is found, `said` the CLI's last line.
+    """
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check head and mark once more, then deploy."""
+        job = self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        decision = self.need(context, "change_type")
+        kind = ChangeType(decision["change_type"])
+        deployment_id = job.deployment_id or self.need(context, "create")
+        check_head(self.github, job)
+        check_alive(self.scope, self.github, job)
+        deployment = check_mark(self.scope, self.astro, job, deployment_id)
+        self.show(deployment)
+        self.refuse_dry(f"deploy {job.head[:12]} ({kind.value}) to {deployment.name}")
+        note = self._write_note(context, job)
+        ask = {
+            "deployment_id": deployment.id,
+            "kind": kind.value,
+            "started_at": datetime.now(UTC).isoformat(),
+            "was_hibernating": deployment.status is DeploymentStatus.HIBERNATING,
+        }
+        if done := self._find_done(deployment, job, note):
+            self.log.info("an earlier try of this run has deployed %s already", job.head[:12])
+            return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run"}
+        image = self.need(context, "image") if kind is ChangeType.IMAGE else None
+        said = self._deploy(job, deployment, kind, note, image)
+        self.log.info(
+            "deployed %s of %s to %s (%s): %s", job.head[:12], job.branch, deployment.name, kind.value, job.reason
+        )
+        return {**ask, "needle": note.needle, "said": said}
+
+    def _write_note(self, context: Context, job: Job) -> DeployNote:
+        return DeployNote(
+            ref=job.branch,
+            commit=job.head,
+            head=job.head,
+            run_id=context["dag_run"].run_id,
+            attempt=context["ti"].try_number,
+            is_forced=job.is_forced,
+            person=job.person,
+            reason=job.reason,
+        )
+
+    def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
+        """Return the note of this run's earlier try, if Astro's newest record says that it deployed this commit."""
+        newest = next(iter(self.astro.list_deploys(deployment.id)), None)
+        done = parse_note(newest.description) if newest and newest.status is DeployStatus.DEPLOYED else None
+        if done is None or (done.run_id, done.commit) != (note.run_id, job.head):
+            return None
+        return done
+
+    def _deploy(
+        self, job: Job, deployment: Deployment, kind: ChangeType, note: DeployNote, image: Mapping[str, Any] | None
+    ) -> str:
+        project = self.scope.project
+        with checkout(
+            clone_url=self.github.clone_url(),
+            token=self.github.token(),
+            commit=job.head,
+            branch=job.branch,
+            root=project.root,
+            timeout_s=project.cli_timeout_s,
+        ) as worktree:
+            refuse_project_settings(worktree.project)
+            refuse_empty_dags(worktree.project)
+            with self._offer_engine(image) as (image_name, environment, engine):
+                try:
+                    outcome = self.cli.deploy(
+                        deployment.id,
+                        cwd=worktree.project,
+                        kind=kind,
+                        description=format_note(note),
+                        image_name=image_name,
+                        engine_environment=environment,
+                    )
+                except DeployOpsError as error:
+                    if engine is not None and engine.failure is not None:
+                        raise engine.failure from error  # the CLI swallows what its engine said
+                    raise
+                if engine is not None and image is not None and engine.pushed_digest != image["digest"]:
+                    raise RetryableError(
+                        f"{image['image']} moved while it was copied; the next attempt takes what is there"
+                    )
+                return outcome.last_line
+
+    @contextlib.contextmanager
+    def _offer_engine(
+        self, image: Mapping[str, Any] | None
+    ) -> Iterator[tuple[str | None, Mapping[str, str] | None, CopyingEngine | None]]:
+        """Yield image name, environment and engine for the CLI: all None where it needs none, or builds by its own."""
+        if image is None or image["source"] == BUILD:
+            yield None, None, None
+            return
+        registry = RegistryHook(self.scope.project.registry_conn_id)
+        registry.find_image(image["image"])  # reads the connection here: the copy runs in a thread of the engine's
+
+        def copy(target: PushTarget) -> str:
+            report = registry.copy_image(
+                image["image"],
+                f"{target.repository}:{target.tag}",
+                target.username,
+                target.password,
+                on_progress=target.report,
+            )
+            self.log.info("copied %s: %s", image["image"], report)
+            return report.digest
+
+        with (
+            tempfile.TemporaryDirectory(prefix="engine-") as directory,
+            CopyingEngine(
+                Path(directory), image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end
+            ) as engine,
+        ):
+            yield image["image"], engine.environment(os.environ.get("PATH", os.defpath)), engine

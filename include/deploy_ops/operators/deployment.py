@@ -1,0 +1,119 @@
+"""Create, update and delete a Deployment through the Astro CLI; each looks at Astro again before it writes."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.errors import PermanentError, RetryableError
+from include.deploy_ops.hooks.astro_cli import AstroCli
+from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.checks import check_alive, check_ended, check_mark
+from include.deploy_ops.planner import Verb, find_previews
+from include.deploy_ops.schedule import Remembered, Removal
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.deploy_ops.model import Deployment
+    from include.deploy_ops.operators.job import Job
+
+
+class AstroCliOperator(DeployOpsOperator):
+    """Base of the operators that run the Astro CLI; ending the task ends the CLI and its children."""
+
+    @functools.cached_property
+    def cli(self) -> AstroCli:
+        """The CLI with the project's Astro connection, logging line by line."""
+        return AstroCli(
+            self.scope.project.astro_conn_id,
+            timeout_s=self.scope.project.cli_timeout_s,
+            on_line=self.log.info,
+        )
+
+    def on_kill(self) -> None:
+        """End the running CLI call."""
+        self.cli.end()
+
+    def show(self, deployment: Deployment) -> None:
+        """Link the task to the Deployment."""
+        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+
+
+class CreateDeploymentOperator(AstroCliOperator):
+    """Creates the preview's Deployment and returns its id; one that is already there with our mark is taken."""
+
+    @tell_failures
+    def execute(self, context: Context) -> str:
+        """Return the Deployment's id."""
+        job = self.read_job(context, Verb.CREATE.value)
+        text = self.need(context, "render_template")
+        check_alive(self.scope, self.github, job)
+        existing = self._find(job)
+        if existing is None:
+            self.refuse_dry(f"create {job.deployment_name}")
+            deployment_id = self.cli.create(text)
+            existing = self.astro.get_deployment(deployment_id)
+        if existing is None:
+            raise RetryableError(
+                f"the CLI created {job.deployment_name}, but Astro does not show it; the next pass looks again"
+            )
+        self.show(existing)
+        self.log.info("%s is there as %s for %s", existing.name, existing.id, job.branch)
+        return existing.id
+
+    def _find(self, job: Job) -> Deployment | None:
+        deployments = self.astro.list_deployments()
+        own = find_previews(deployments, self.scope.control_plane, self.scope.project).get(job.branch)
+        if own:
+            return own[0][0]
+        if taken := next((each for each in deployments if each.name == job.deployment_name), None):
+            raise PermanentError(
+                f"a Deployment named '{taken.name}' ({taken.id}) exists without our mark; rename or delete it in Astro"
+            )
+        return None
+
+
+class UpdateDeploymentOperator(AstroCliOperator):
+    """Brings a Deployment's configuration to the rendered template."""
+
+    @tell_failures
+    def execute(self, context: Context) -> str:
+        """Return the Deployment's id."""
+        job = self.read_job(context, Verb.UPDATE.value)
+        text = self.need(context, "render_template")
+        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        self.show(deployment)
+        self.refuse_dry(f"update {deployment.name}")
+        self.cli.update(deployment.id, text)
+        self.log.info("updated %s: %s", deployment.name, job.reason)
+        return deployment.id
+
+
+class DeleteDeploymentOperator(AstroCliOperator):
+    """Deletes a preview after checking mark and reason once more."""
+
+    @tell_failures
+    def execute(self, context: Context) -> None:
+        """Delete, and see that it is gone."""
+        job = self.read_job(context, Verb.DELETE.value)
+        reason = check_ended(self.scope, self.github, job)
+        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        self.show(deployment)
+        self.refuse_dry(f"delete {deployment.name}: {reason}")
+        if job.is_forced:
+            self._remember_removal(context, job)
+        self.cli.delete(deployment.id)
+        if self.astro.get_deployment(deployment.id) is not None:
+            raise RetryableError(
+                f"the CLI deleted {deployment.name}, but Astro still shows it; the next pass looks again"
+            )
+        self.log.info("deleted %s (%s): %s", deployment.name, deployment.id, reason)
+
+    def _remember_removal(self, context: Context, job: Job) -> None:
+        """Write it before the delete: a preview that comes back is a lesser harm than one nobody asked to keep away."""
+        memory = self.memory(context)
+        known = memory.read_environment(job.slug)
+        who = f"by {job.person}" if job.person else "on request"
+        removal = Removal(job.head, f"{who}: {job.reason}")
+        memory.write_environment(job.slug, Remembered(known.ending, removal, known.judgement))

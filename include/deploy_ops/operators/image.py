@@ -1,0 +1,141 @@
+"""The image step: finds, before anything is created, where an image deploy's image comes from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.deploy_ops.change_type import Snapshot, needs_image
+from include.deploy_ops.errors import PermanentError, RetryableError
+from include.deploy_ops.hooks.registry import ImageRefusedError, RegistryHook
+from include.deploy_ops.model import ChangeType
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.classify import rules_of
+from include.deploy_ops.planner import Verb
+from include.deploy_ops.triggers.image import ImageAvailableTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.operators.job import Job
+
+BUILD = "build"
+ANCESTORS_MAX = 10
+"""How many commits back a CI image is looked for: enough for a push of several commits, bounded in requests."""
+
+
+class FindImageOperator(DeployOpsOperator):
+    """Takes the first source of the project's `image` list that can serve, awaiting the CI without a worker slot.
+
+    Returns `{"source": "build"}` or `{"source": name, "image": reference, "digest": digest, "runtime_version": version}`, each with
+    `notes`: why not the sources before it. Skipped when the run deploys no image.
+    """
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the source, or park until the CI's image is there."""
+        job = self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        decision = self.need(context, "change_type")
+        if decision["change_type"] != ChangeType.IMAGE.value:
+            raise AirflowSkipException(f"no image needed: {decision['change_type']}")
+        return self._find(job, start=0, notes=[])
+
+    @tell_failures
+    def resume(self, context: Context, event: Mapping[str, Any], *, index: int, notes: list[str]) -> dict[str, Any]:
+        """Go on when the awaited image is there, or with the next source when it is not to be had."""
+        job = self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        pattern = self.scope.project.image[index]
+        if event["state"] == "found":
+            found = self._look([event["image"]])
+            if found is None:
+                raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
+            return self._take(pattern, found, notes)
+        why = event.get("detail") or f"no image within {self.scope.project.image_timeout_s} s; did the CI's build fail?"
+        return self._find(job, start=index + 1, notes=[*notes, f"{pattern}: {why}"])
+
+    def _find(self, job: Job, *, start: int, notes: list[str]) -> dict[str, Any]:
+        for index, source in enumerate(self.scope.project.image[start:], start):
+            if source == BUILD:
+                if engine := find_engine():
+                    self.log.info("image for %s: built by %s; %s", job.head[:12], engine, "; ".join(notes))
+                    return {"source": BUILD, "notes": notes}
+                notes.append("build: no docker or podman on this worker's PATH")
+                continue
+            references = [source.replace("{sha}", commit) for commit in self._list_commits(job.head)]
+            try:
+                found = self._look(references)
+            except ImageRefusedError as error:
+                notes.append(f"{source}: {error}")
+                continue
+            if found is not None:
+                return self._take(source, found, notes)
+            self._await(references, index, notes)
+        raise PermanentError(
+            f"no image for {job.head[:12]}: {'; '.join(notes)}. Let the repository's CI push one, add a source to the "
+            f"project's `image` list, or run where a container engine is"
+        )
+
+    def _take(self, source: str, found: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+        if not found["runtime_version"]:
+            raise PermanentError(
+                f"{found['image']} has no label io.astronomer.docker.runtime.version; build it FROM Astro Runtime"
+            )
+        self.log.info("image: %s (runtime %s); %s", found["image"], found["runtime_version"], "; ".join(notes))
+        return {"source": source, "notes": notes, **found}
+
+    def _look(self, references: list[str]) -> dict[str, Any] | None:
+        registry = RegistryHook(self.scope.project.registry_conn_id)
+        for reference in references:
+            if image := registry.find_image(reference):
+                return {"image": reference, "runtime_version": image.runtime_version, "digest": image.digest}
+        return None
+
+    def _await(self, references: list[str], index: int, notes: list[str]) -> NoReturn:
+        timeout_s = self.scope.project.image_timeout_s
+        self.log.info("awaiting %s for up to %s s", references[0], timeout_s)
+        self.defer(
+            trigger=ImageAvailableTrigger(
+                registry_conn_id=self.scope.project.registry_conn_id,
+                candidates=references,
+                deadline=datetime.fromtimestamp(datetime.now(UTC).timestamp() + timeout_s, UTC).isoformat(),
+            ),
+            method_name="resume",
+            kwargs={"index": index, "notes": notes},
+        )
+        raise AssertionError("defer raises")
+
+    def _list_commits(self, head: str) -> Iterator[str]:
+        """Yield the commit, then those before it whose image serves it too: CI builds a push's last commit only."""
+        target = self.github.get_commit(head)
+        yield head
+        queue, seen = list(target.parents), {head}
+        while queue and len(seen) <= ANCESTORS_MAX:
+            sha = queue.pop(0)
+            if sha in seen:
+                continue
+            seen.add(sha)
+            commit = self.github.get_commit(sha)
+            if not needs_image(
+                Snapshot(sha, commit.tree),
+                Snapshot(head, target.tree),
+                rules_of(self.scope.project),
+                self.github.read_tree,
+                is_dag_deploy_enabled=True,
+            ):
+                yield sha
+                queue.extend(commit.parents)
+
+
+def find_engine() -> str | None:
+    """Return the container engine that the CLI would find on this worker, and where it runs."""
+    binary = shutil.which("docker") or shutil.which("podman")
+    if binary is None:
+        return None
+    host = os.environ.get("DOCKER_HOST", "")
+    return f"{binary} at {host}" if host else binary

@@ -1,0 +1,155 @@
+"""What is remembered between runs, in Airflow's asset state store: claims, endings, removals, judgements, caches.
+
+A typed view over keys and JSON. It decides nothing; what cannot be read any more counts as forgotten and is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from include.deploy_ops.history import DeployHistory
+from include.deploy_ops.model import PullRequest
+from include.deploy_ops.naming import hash_text
+from include.deploy_ops.schedule import Remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SHARDS = "0123456789abcdef"
+"""The records' cache is spread over 16 keys, so that none grows past what the store holds well (64 KiB)."""
+
+
+class Store(Protocol):
+    """Airflow's accessor for one asset's state."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the key's JSON value, or the default."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Write the key's JSON value."""
+
+    def delete(self, key: str) -> None:
+        """Forget the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run's claim on an environment."""
+
+    run_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PullCache:
+    """The pull requests of branches that exist, and up to when the listing was read (GitHub's `updated_at`)."""
+
+    since: str
+    pulls: tuple[PullRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CachedHistory:
+    """A Deployment's history, and the fingerprint of the Deployment as it was when its records were read."""
+
+    fingerprint: str
+    history: DeployHistory
+
+
+_CLAIM = TypeAdapter(Claim)
+_REMEMBERED = TypeAdapter(Remembered)
+_PULLS = TypeAdapter(PullCache)
+_HISTORIES = TypeAdapter(dict[str, CachedHistory])
+_TIMES = TypeAdapter(tuple[datetime, ...])
+_HEADS = TypeAdapter(dict[str, str])
+
+
+class Memory:
+    """The typed view over a fleet asset's state store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def _read(self, key: str, adapter: TypeAdapter[T]) -> T | None:
+        value = self._store.get(key)
+        if value is None:
+            return None
+        try:
+            return adapter.validate_python(value)
+        except ValidationError:
+            log.warning("the remembered value of %r cannot be read and counts as forgotten", key)
+            return None
+
+    def _write(self, key: str, adapter: TypeAdapter[T], value: T) -> None:
+        self._store.set(key, adapter.dump_python(value, mode="json"))
+
+    def read_claim(self, slug: str, register: str) -> Claim | None:
+        """Return who claims the environment in the register "planned" or "manual"."""
+        return self._read(f"environment.{slug}.{register}", _CLAIM)
+
+    def write_claim(self, slug: str, register: str, claim: Claim) -> None:
+        """Write the register; the last writer wins, so writers read their own back."""
+        self._write(f"environment.{slug}.{register}", _CLAIM, claim)
+
+    def drop_claim(self, slug: str, register: str) -> None:
+        """Empty the register."""
+        self._store.delete(f"environment.{slug}.{register}")
+
+    def read_environment(self, slug: str) -> Remembered:
+        """Return what is remembered of the environment."""
+        return self._read(f"environment.{slug}.remembered", _REMEMBERED) or Remembered()
+
+    def write_environment(self, slug: str, remembered: Remembered) -> None:
+        """Replace what is remembered of the environment; only the holder of its claim does."""
+        self._write(f"environment.{slug}.remembered", _REMEMBERED, remembered)
+
+    def read_pulls(self) -> PullCache | None:
+        """Return the cached pull requests."""
+        return self._read("control.pulls", _PULLS)
+
+    def write_pulls(self, cache: PullCache) -> None:
+        """Replace the cached pull requests."""
+        self._write("control.pulls", _PULLS, cache)
+
+    def read_delete_times(self) -> tuple[datetime, ...]:
+        """Return when control dispatched its recent deletes."""
+        return self._read("control.deletes", _TIMES) or ()
+
+    def write_delete_times(self, times: Iterable[datetime]) -> None:
+        """Replace the times of control's recent deletes."""
+        self._write("control.deletes", _TIMES, tuple(times))
+
+    def read_backlog(self) -> dict[str, str] | None:
+        """Return the branches (with heads) that had no Deployment at the first pass; None before the first pass."""
+        return self._read("control.backlog", _HEADS)
+
+    def write_backlog(self, heads: Mapping[str, str]) -> None:
+        """Replace the first pass's backlog."""
+        self._write("control.backlog", _HEADS, dict(heads))
+
+    def read_histories(self) -> dict[str, CachedHistory]:
+        """Return the cached histories by Deployment id."""
+        cached: dict[str, CachedHistory] = {}
+        for shard in SHARDS:
+            if found := self._read(f"control.histories.{shard}", _HISTORIES):
+                cached.update(found)
+        return cached
+
+    def write_histories(self, before: Mapping[str, CachedHistory], after: Mapping[str, CachedHistory]) -> None:
+        """Write the shards whose content differs."""
+        for shard in SHARDS:
+            old, new = _pick(before, shard), _pick(after, shard)
+            if old != new:
+                self._write(f"control.histories.{shard}", _HISTORIES, new)
+
+
+def _pick(cached: Mapping[str, CachedHistory], shard: str) -> dict[str, CachedHistory]:
+    return {key: value for key, value in cached.items() if hash_text(key, 1) == shard}

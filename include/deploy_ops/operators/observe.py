@@ -1,0 +1,99 @@
+"""One pass's observation: the repository, trunk's template, the workspace and our Deployments' histories.
+
+Reads only, and reads again only what changed: pull requests since the last pass, records of Deployments that moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.desired import RepositorySnapshot
+from include.deploy_ops.errors import TemplateError
+from include.deploy_ops.history import read_history
+from include.deploy_ops.naming import hash_text
+from include.deploy_ops.operators.memory import CachedHistory, PullCache
+from include.deploy_ops.operators.template_source import read_template
+from include.deploy_ops.planner import Observed, TemplateState, find_previews
+from include.deploy_ops.template import find_fixed_differences, find_missing, fingerprint_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from include.deploy_ops.hooks.astro_api import AstroApiHook
+    from include.deploy_ops.hooks.github import DeployOpsGithubHook
+    from include.deploy_ops.model import Deployment, PullRequest
+    from include.deploy_ops.operators.memory import Memory
+    from include.deploy_ops.operators.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Reads GitHub and Astro for one project, with what the last pass remembered."""
+
+    scope: Scope
+    github: DeployOpsGithubHook
+    astro: AstroApiHook
+    memory: Memory
+
+    def read_repository(self) -> RepositorySnapshot:
+        """Return every branch, and the pull requests of those that exist; pull requests are read first.
+
+        Then a branch that is deleted while we read is seen as gone, never as merged by a later pull request.
+        """
+        cache = self.memory.read_pulls()
+        news = self.github.list_pull_requests(since=cache.since if cache else None)
+        branches = self.github.list_branches(self.scope.project.trunk)
+        pulls = merge_pulls(cache.pulls if cache else (), news, {branch.name for branch in branches})
+        since = max((pull.updated_at for pull in news), default=cache.since if cache else "")
+        self.memory.write_pulls(PullCache(since, pulls))
+        return RepositorySnapshot(branches, pulls)
+
+    def read_astro(self) -> Observed:
+        """Return the workspace's Deployments, and the histories of this project's."""
+        deployments = self.astro.list_deployments()
+        own = find_previews(deployments, self.scope.control_plane, self.scope.project)
+        before = self.memory.read_histories()
+        after = {
+            deployment.id: self._read_history(deployment, before.get(deployment.id))
+            for pairs in own.values()
+            for deployment, _ in pairs
+        }
+        self.memory.write_histories(before, after)
+        return Observed(deployments, {key: cached.history for key, cached in after.items()})
+
+    def _read_history(self, deployment: Deployment, cached: CachedHistory | None) -> CachedHistory:
+        fingerprint = fingerprint_deployment(deployment)
+        if cached is not None and cached.fingerprint == fingerprint:
+            return cached
+        return CachedHistory(fingerprint, read_history(self.astro.list_deploys(deployment.id)))
+
+    def read_template(self, snapshot: RepositorySnapshot, deployments: Iterable[Deployment]) -> TemplateState:
+        """Return the template's state against our Deployments; one that cannot be used becomes its `problem`."""
+        trunk = next(branch for branch in snapshot.branches if branch.name == self.scope.project.trunk)
+        try:
+            template = read_template(self.scope, self.github, trunk.head)
+        except TemplateError as error:
+            return TemplateState("", {}, {}, str(error))
+        own = find_previews(deployments, self.scope.control_plane, self.scope.project)
+        previews = [deployment for pairs in own.values() for deployment, _ in pairs]
+        return TemplateState(
+            fingerprint_template(template),
+            {each.id: find_missing(template, each) for each in previews},
+            {each.id: find_fixed_differences(template, each) for each in previews},
+        )
+
+
+def merge_pulls(
+    cached: Iterable[PullRequest], news: Iterable[PullRequest], branches: Iterable[str]
+) -> tuple[PullRequest, ...]:
+    """Return the newest word on each pull request from a branch that exists, in order of number."""
+    names = set(branches)
+    known: Mapping[int, PullRequest] = {pull.number: pull for pull in (*cached, *news)}
+    kept = (replace(pull, title=pull.title[:80]) for pull in known.values() if pull.head_ref in names)
+    return tuple(sorted(kept, key=lambda pull: pull.number))
+
+
+def fingerprint_deployment(deployment: Deployment) -> str:
+    """Return what tells that a Deployment changed since its records were read."""
+    return hash_text(repr(deployment), 16)

@@ -1,0 +1,185 @@
+"""The plan step of control: observe, compare, schedule; claim for what starts, and return only that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from include.deploy_ops.desired import derive_previews, describe_merge, find_merge
+from include.deploy_ops.naming import name_run
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.claims import PLANNED, Claims
+from include.deploy_ops.operators.job import conf_of
+from include.deploy_ops.operators.observe import Observer
+from include.deploy_ops.planner import Difference, Hold, Verb, Work, compare
+from include.deploy_ops.schedule import BRAKE_WINDOW, Action, Circumstances, Ending, Plan, Remembered, Removal, schedule
+from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.operators.memory import Memory
+
+IDLE = "idle before the control plane's first pass"
+
+
+class PlanOperator(DeployOpsOperator):
+    """Returns the keyword arguments of one dispatch per action; the whole plan is the rendered field `plan`."""
+
+    template_fields: Sequence[str] = ("plan",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "md"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Plan one pass."""
+        memory, now = self.memory(context), datetime.now(UTC)
+        difference = self._compare(memory)
+        self._remember_backlog(memory, difference, now)
+        given = self._read_circumstances(context, memory, difference, now)
+        project = self.scope.project
+        plan = schedule(difference, given, project.limits, self.scope.previews.max_live)
+        plan = self._claim(Claims(memory, self.runs(context)), self._check_creates(plan))
+        self._remember(context, memory, plan, given)
+        self.plan = render_plan(plan, now)
+        for line in [*map(str, plan.actions), *map(str, plan.holds)]:
+            self.log.info("%s", line)
+        self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
+        return [
+            {"trigger_dag_id": self.scope.preview_dag, "trigger_run_id": action.run_id, "conf": conf_of(action)}
+            for action in plan.actions
+        ]
+
+    def _compare(self, memory: Memory) -> Difference:
+        observer = Observer(self.scope, self.github, self.astro, memory)
+        snapshot = observer.read_repository()
+        desired = derive_previews(self.scope.project, snapshot)
+        observed = observer.read_astro()
+        return compare(
+            self.scope.project,
+            control_plane=self.scope.control_plane,
+            policy=self.scope.policy,
+            desired=desired,
+            observed=observed,
+            template=observer.read_template(snapshot, observed.deployments),
+        )
+
+    def _remember_backlog(self, memory: Memory, difference: Difference, now: datetime) -> None:
+        """On the first pass ever, count old branches without a Deployment as removed for idleness."""
+        if memory.read_backlog() is not None:
+            return
+        creates = [work for work in difference.works if work.verb is Verb.CREATE]
+        delete_after = self.scope.previews.delete_after
+        for work in creates:
+            if delete_after and now - self.github.get_commit(work.head).committed_at > delete_after:
+                known = memory.read_environment(work.slug)
+                memory.write_environment(work.slug, replace(known, removal=Removal(work.head, IDLE)))
+        memory.write_backlog({work.branch: work.head for work in creates})
+
+    def _read_circumstances(
+        self, context: Context, memory: Memory, difference: Difference, now: datetime
+    ) -> Circumstances:
+        runs = self.runs(context)
+        claims = Claims(memory, runs)
+        works = difference.works
+        finished = {work.name: runs.find_last_attempt(work.name) for work in works}
+        holders = {work.branch: claims.find_holder(work.slug) for work in works}
+        in_flight = {branch: run for branch, run in holders.items() if run}
+        blocked = "mode: plan, nothing is written" if self.scope.is_dry else ""
+        if runs.is_paused():
+            blocked = blocked or f"paused: DAG {self.scope.preview_dag} is paused"
+        return Circumstances(
+            now=now,
+            policy=self.scope.policy,
+            in_flight=in_flight,
+            updates_in_flight=_count_flights(works, in_flight, Verb.UPDATE),
+            creates_in_flight=_count_flights(works, in_flight, Verb.CREATE),
+            remembered={work.branch: _read_remembered(memory, work, finished[work.name]) for work in works},
+            finished=finished,
+            delete_times=memory.read_delete_times(),
+            blocked=blocked,
+            committed_at=self._read_ages(difference),
+        )
+
+    def _read_ages(self, difference: Difference) -> dict[str, datetime]:
+        """Return when heads were committed, only where not every create fits and the newest goes first."""
+        creates = [work for work in difference.works if work.verb is Verb.CREATE]
+        if difference.live + len(creates) <= self.scope.previews.max_live:
+            return {}
+        return {work.head: self.github.get_commit(work.head).committed_at for work in creates}
+
+    def _check_creates(self, plan: Plan) -> Plan:
+        """Ask for a new preview's pull requests by name: an old merge may lie beyond what the passes have read."""
+        kept: list[Action] = []
+        holds = list(plan.holds)
+        for action in plan.actions:
+            reason = self._find_end(action.work) if action.work.verb is Verb.CREATE else ""
+            if reason:
+                holds.append(Hold(action.work.branch, Verb.CREATE.value, f"{reason}, at this head"))
+            else:
+                kept.append(action)
+        return replace(plan, actions=tuple(kept), holds=tuple(holds))
+
+    def _find_end(self, work: Work) -> str:
+        branch = self.github.find_branch(work.branch)
+        if branch is None:
+            return "the branch is gone"
+        merge = find_merge(self.scope.project, branch, self.github.list_pull_requests_from(work.branch))
+        return describe_merge(merge) if merge else ""
+
+    def _claim(self, claims: Claims, plan: Plan) -> Plan:
+        kept: list[Action] = []
+        holds = list(plan.holds)
+        for action in plan.actions:
+            if holder := claims.plan(action.work.slug, action.run_id):
+                holds.append(Hold(action.work.branch, action.work.verb.value, f"in flight: {holder}"))
+            else:
+                kept.append(action)
+        return replace(plan, actions=tuple(kept), holds=tuple(holds))
+
+    def _remember(self, context: Context, memory: Memory, plan: Plan, given: Circumstances) -> None:
+        recent = [time for time in given.delete_times if given.now - time < BRAKE_WINDOW]
+        deletes = [given.now for action in plan.actions if action.work.verb is Verb.DELETE]
+        if deletes or len(recent) != len(given.delete_times):
+            memory.write_delete_times([*recent, *deletes])
+        store = context["asset_state_store"][self.scope.repository]
+        if plan.wake_at is not None:
+            store.set(WAKE_AT_KEY, plan.wake_at.isoformat())
+        events: Any = context.get("triggering_asset_events") or {}
+        for event in events.get(self.scope.repository, ()):
+            cursor = (event.extra or {}).get("payload", event.extra or {}).get(CURSOR_KEY)
+            if cursor:
+                store.set(CURSOR_KEY, cursor)
+
+
+def _read_remembered(memory: Memory, work: Work, finished: int) -> Remembered:
+    """Return what is remembered; a run that ended without its report counts as failed when it was dispatched."""
+    known = memory.read_environment(work.slug)
+    claim = memory.read_claim(work.slug, PLANNED)
+    if not finished or claim is None or claim.run_id != name_run(work.name, finished):
+        return known
+    return replace(known, ending=Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report"))
+
+
+def _count_flights(works: Iterable[Work], in_flight: Mapping[str, str], verb: Verb) -> int:
+    return sum(1 for work in works if work.verb is verb and work.branch in in_flight)
+
+
+def render_plan(plan: Plan, now: datetime) -> str:
+    """Return the plan as a Markdown table: what starts, what is held, and why."""
+    lines = [
+        f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
+    ]
+    if plan.actions or plan.holds:
+        lines += ["", "| | branch | what | why |", "|---|---|---|---|"]
+    for action in plan.actions:
+        work = action.work
+        lines.append(f"| start | `{work.branch}` | {work.verb.value} at `{work.head[:12]}` | {work.reason} |")
+    lines += [f"| hold | `{hold.branch}` | {hold.what} | {hold.reason} |" for hold in plan.holds]
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""The render step: template on trunk + branch → the Deployment file for the CLI, checked against Astro's options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from include.deploy_ops.errors import ObservationError, SupersededError
+from include.deploy_ops.model import Mark
+from include.deploy_ops.naming import format_mark
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.template_source import read_template
+from include.deploy_ops.planner import Verb
+from include.deploy_ops.template import dump_deployment, fingerprint_template, render_deployment
+from include.deploy_ops.template_options import check_against_options
+from include.deploy_ops.template_rules import name_deployment_type
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.model import Deployment
+    from include.deploy_ops.operators.job import Job
+    from include.deploy_ops.template import Template
+
+
+class RenderTemplateOperator(DeployOpsOperator):
+    """Renders the Deployment file and returns its text, which holds no secret: a template may not."""
+
+    template_fields: Sequence[str] = ("document",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"document": "yaml"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.document = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> str:
+        """Return the Deployment file's text."""
+        job = self.read_job(context, Verb.CREATE.value, Verb.UPDATE.value)
+        project = self.scope.project
+        trunk = self.github.find_branch(project.trunk)
+        if trunk is None:
+            raise ObservationError(f"{project.repository} has no trunk '{project.trunk}'; check the policy's `trunk`")
+        template = read_template(self.scope, self.github, trunk.head)
+        cloud_provider = str(template.configuration.get("cloud_provider", ""))
+        options = self.astro.get_deployment_options(name_deployment_type(template.configuration), cloud_provider)
+        check_against_options(template, options, is_update=job.verb is Verb.UPDATE)
+        self.document = dump_deployment(self._make_document(template, job))
+        self.log.info(
+            "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk.head[:12]
+        )
+        return self.document
+
+    def _make_document(self, template: Template, job: Job) -> dict[str, Any]:
+        mark = Mark(
+            control_plane=self.scope.control_plane,
+            project=self.scope.project.name,
+            repository=self.scope.project.repository,
+            branch=job.branch,
+            template=fingerprint_template(template),
+        )
+        return render_deployment(
+            template,
+            name=job.deployment_name,
+            description=format_mark(mark, template.description),
+            workspace_name=self.astro.find_workspace_name(),
+            observed=self._observe(job),
+        )
+
+    def _observe(self, job: Job) -> Deployment | None:
+        if job.verb is Verb.CREATE:
+            return None
+        deployment = self.astro.get_deployment(job.deployment_id)
+        if deployment is None:
+            raise SupersededError(f"Deployment {job.deployment_id} is gone")
+        return deployment

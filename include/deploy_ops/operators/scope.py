@@ -1,0 +1,78 @@
+"""Which project of which installation a task works for, and the names that follow from it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Asset
+
+from include.deploy_ops.errors import PolicyError
+from include.deploy_ops.policy import fingerprint_policy, read_policy
+
+if TYPE_CHECKING:
+    from include.deploy_ops.policy import LoadedPolicy, Previews, Project
+
+POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
+"""Environment variable that names another policy file than `include/deploy_ops.yaml`."""
+
+CLI_POOL = "deploy_ops_cli"
+"""The Airflow pool that bounds how many Astro CLI calls run at once; `airflow_settings.yaml` defines it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One project under one control plane; `is_dry` means `mode: plan`: nothing is written anywhere."""
+
+    control_plane: str
+    is_dry: bool
+    project: Project
+
+    @property
+    def policy(self) -> str:
+        """Fingerprint of what the policy says about this project's work."""
+        return fingerprint_policy(self.project)
+
+    @property
+    def previews(self) -> Previews:
+        """The project's preview rules; only tasks of a preview DAG ask, and it exists only where there are some."""
+        if self.project.previews is None:
+            raise ValueError(f"project {self.project.name} has no previews")
+        return self.project.previews
+
+    @property
+    def control_dag(self) -> str:
+        """The id of the DAG that plans and dispatches."""
+        return f"{self.project.name}.control"
+
+    @property
+    def preview_dag(self) -> str:
+        """The id of the DAG whose runs work on previews."""
+        return f"{self.project.name}.preview"
+
+    @property
+    def repository(self) -> Asset:
+        """The asset that changes when the repository does; its state store keeps the trigger's cursor."""
+        return Asset(f"deploy_ops.{self.project.name}.repository")
+
+    @property
+    def fleet(self) -> Asset:
+        """The asset that changes when a run ends; its state store keeps claims and memory."""
+        return Asset(f"deploy_ops.{self.project.name}.fleet")
+
+
+def load_policy_file() -> LoadedPolicy:
+    """Read the policy file; raises PolicyError when no project of it can be used."""
+    default = Path(__file__).parents[2] / "deploy_ops.yaml"
+    return read_policy(Path(os.environ.get(POLICY_VARIABLE, default)))
+
+
+def read_scopes() -> tuple[Scope, ...]:
+    """Return a scope for each valid project; what is wrong with the others is told by `dags/policy_errors.py` alone."""
+    try:
+        policy = load_policy_file().policy
+    except PolicyError:
+        return ()
+    return tuple(Scope(policy.control_plane, policy.mode == "plan", project) for project in policy.projects)

@@ -1,0 +1,271 @@
+"""Desired previews vs what Astro has → the difference: pieces of work and holds.
+
+Pure: no clock, no network, no memory. What was tried before, and what a pass may do at once, is `schedule.py`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.history import DeployHistory
+from include.deploy_ops.naming import digest_work, name_deployment, name_work, parse_mark, slug_branch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from include.deploy_ops.desired import DesiredPreviews
+    from include.deploy_ops.model import Deployment, Mark
+    from include.deploy_ops.policy import Project
+
+
+class Verb(Enum):
+    """What a run does to its environment, most urgent first."""
+
+    DELETE = "delete"
+    CREATE = "create"
+    DEPLOY = "deploy"
+    UPDATE = "update"
+
+    @property
+    def rank(self) -> int:
+        """Order in a pass: deletes free room, updates are never urgent."""
+        return list(Verb).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One piece of work that would bring one environment closer to Git.
+
+    `name` is the run id without its attempt. `deployment_id` is empty for a create; `observed` is the id of the newest
+    successful deploy record, empty when there is none.
+    """
+
+    verb: Verb
+    branch: str
+    head: str
+    slug: str
+    deployment_name: str
+    deployment_id: str
+    observed: str
+    digest: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The run id without its attempt."""
+        return name_work(self.slug, self.verb.value, self.head, self.digest)
+
+    def __str__(self) -> str:
+        return f"{self.verb.value} {self.branch} at {self.head[:12]}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that would be done, or would be looked at, and is not; with the reason and what ends it."""
+
+    branch: str
+    what: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.branch} held: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateState:
+    """What the planner needs of the rendered template.
+
+    `missing` and `fixed` give, per Deployment id, what it lacks of the template and what the CLI cannot update.
+    `problem` holds every create and update when the template cannot be read.
+    """
+
+    fingerprint: str
+    missing: Mapping[str, tuple[str, ...]]
+    fixed: Mapping[str, tuple[str, ...]]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One pass's view of Astro: every Deployment of the workspace, and the history of ours."""
+
+    deployments: tuple[Deployment, ...]
+    histories: Mapping[str, DeployHistory]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What is due, and what is held, in a fixed order; `live` counts this project's previews in any status."""
+
+    works: tuple[Work, ...]
+    holds: tuple[Hold, ...]
+    live: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    project: Project
+    control_plane: str
+    policy: str
+    desired: DesiredPreviews
+    observed: Observed
+    template: TemplateState
+
+
+def is_own(mark: Mark | None, control_plane: str, project: Project) -> bool:
+    """Whether the mark is this control plane's for this project. Anything else is never touched."""
+    return mark is not None and (mark.control_plane, mark.project, mark.repository) == (
+        control_plane,
+        project.name,
+        project.repository,
+    )
+
+
+def find_previews(
+    deployments: Iterable[Deployment], control_plane: str, project: Project
+) -> dict[str, list[tuple[Deployment, Mark]]]:
+    """Return our previews of the project by branch; more than one for a branch is a fault that the planner holds."""
+    found: dict[str, list[tuple[Deployment, Mark]]] = defaultdict(list)
+    for deployment in sorted(deployments, key=lambda each: each.id):
+        mark = parse_mark(deployment.description)
+        if mark is not None and is_own(mark, control_plane, project):
+            found[mark.branch].append((deployment, mark))
+    return dict(found)
+
+
+def compare(
+    project: Project,
+    *,
+    control_plane: str,
+    policy: str,
+    desired: DesiredPreviews,
+    observed: Observed,
+    template: TemplateState,
+) -> Difference:
+    """Return the difference between what should be and what is, as work and holds.
+
+    `policy` is the fingerprint of the project's policy. The order of observations does not matter.
+    """
+    view = _Pass(project, control_plane, policy, desired, observed, template)
+    previews = find_previews(observed.deployments, control_plane, project)
+    taken = {deployment.name: deployment for deployment in observed.deployments}
+    targets = {target.deployment for target in project.targets.values()}
+    found: list[Work | Hold] = []
+    for branch in sorted(desired.wanted.keys() | previews.keys()):
+        own = previews.get(branch, [])
+        if len(own) > 1:
+            found.append(_hold_twins(branch, own))
+        elif own and own[0][0].name in targets:
+            found.append(
+                Hold(branch, "anything", f"'{own[0][0].name}' is a target of the policy; targets are never previews")
+            )
+        elif branch not in desired.wanted:
+            found.append(_end_preview(view, branch, *own[0]))
+        elif own:
+            found.extend(_keep_preview(view, branch, *own[0]))
+        else:
+            found.append(_begin_preview(view, branch, taken))
+    works = sorted((each for each in found if isinstance(each, Work)), key=lambda work: (work.verb.rank, work.branch))
+    holds = tuple(each for each in found if isinstance(each, Hold))
+    return Difference(tuple(works), holds, sum(map(len, previews.values())))
+
+
+def _hold_twins(branch: str, own: Sequence[tuple[Deployment, Mark]]) -> Hold:
+    names = " and ".join(f"'{deployment.name}' ({deployment.id})" for deployment, _ in own)
+    return Hold(branch, "anything", f"{names} carry the same mark; delete the one that is not wanted, in Astro")
+
+
+def _end_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -> Work | Hold:
+    if branch in view.desired.ended:
+        reason = view.desired.ended[branch]
+    elif branch in view.desired.existing:
+        return Hold(
+            branch, "anything", "the branch matches the policy no longer; its preview stays until the branch goes"
+        )
+    else:
+        reason = "the branch is gone"
+    head = _head_of(view, deployment)
+    return _work(view, Verb.DELETE, branch, head, deployment, mark, reason)
+
+
+def _head_of(view: _Pass, deployment: Deployment) -> str:
+    history = view.observed.histories.get(deployment.id, DeployHistory())
+    return history.head or "0" * 40
+
+
+def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) -> Work | Hold:
+    name = name_deployment(view.project.name, branch)
+    if name in taken:
+        return Hold(
+            branch,
+            Verb.CREATE.value,
+            f"a Deployment named '{name}' ({taken[name].id}) exists without our mark; rename or delete it in Astro",
+        )
+    if view.template.problem:
+        return Hold(branch, Verb.CREATE.value, view.template.problem)
+    head = view.desired.wanted[branch].head
+    return _work(view, Verb.CREATE, branch, head, None, None, "the branch has no Deployment")
+
+
+def _keep_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -> list[Work | Hold]:
+    found: list[Work | Hold] = []
+    head = view.desired.wanted[branch].head
+    history = view.observed.histories.get(deployment.id, DeployHistory())
+    if history.head != head:
+        reason = f"{history.head[:12]} is deployed" if history.head else "nothing of ours is deployed"
+        found.append(_work(view, Verb.DEPLOY, branch, head, deployment, mark, reason))
+    elif history.overridden_by:
+        found.append(Hold(branch, Verb.DEPLOY.value, f"overridden by {history.overridden_by}, until the branch moves"))
+    found.extend(_keep_configuration(view, branch, head, deployment, mark))
+    return found
+
+
+def _keep_configuration(
+    view: _Pass, branch: str, head: str, deployment: Deployment, mark: Mark
+) -> Iterable[Work | Hold]:
+    template = view.template
+    if template.problem:
+        yield Hold(branch, Verb.UPDATE.value, template.problem)
+        return
+    missing = template.missing.get(deployment.id, ())
+    if mark.template == template.fingerprint and not missing:
+        return
+    if fixed := template.fixed.get(deployment.id, ()):
+        yield Hold(branch, Verb.UPDATE.value, f"recreate it, Astro cannot change these: {'; '.join(fixed)}")
+        return
+    reason = f"it lacks {', '.join(missing)}" if missing else "the template changed"
+    yield _work(view, Verb.UPDATE, branch, head, deployment, mark, reason)
+
+
+def _work(
+    view: _Pass, verb: Verb, branch: str, head: str, deployment: Deployment | None, mark: Mark | None, reason: str
+) -> Work:
+    deployment_id = deployment.id if deployment else ""
+    observed = view.observed.histories.get(deployment_id, DeployHistory()).newest_id
+    digest = digest_work(
+        {
+            "project": view.project.name,
+            "branch": branch,
+            "verb": verb.value,
+            "head": head,
+            "deployment": deployment_id,
+            "deploy": observed,
+            "mark": mark.template if mark else "",
+            "template": view.template.fingerprint,
+            "policy": view.policy,
+        }
+    )
+    return Work(
+        verb=verb,
+        branch=branch,
+        head=head,
+        slug=slug_branch(branch),
+        deployment_name=deployment.name if deployment else name_deployment(view.project.name, branch),
+        deployment_id=deployment_id,
+        observed=observed,
+        digest=digest,
+        reason=reason,
+    )

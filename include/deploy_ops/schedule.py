@@ -1,0 +1,241 @@
+"""The difference + what was tried and remembered → the plan of one pass: what starts now, and why the rest waits.
+
+Pure: `now` is an argument. Holds the brake on deletes, the growing delay after failures, and the caps of a pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.naming import name_run
+from include.deploy_ops.planner import Difference, Hold, Verb, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from include.deploy_ops.policy import Limits
+
+DELAY_MINUTES_MAX = 60
+"""Minutes between attempts once they stopped growing (1, 2, 4 … 60)."""
+
+FRACTION_FROM_LIVE = 4
+"""Live previews from which `max_delete_fraction` counts: a quarter of three would forbid every delete."""
+
+BRAKE_WINDOW = timedelta(hours=1)
+"""The time over which deletes are counted against the brake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the latest finished run of an environment ended; `work` is its id without the attempt."""
+
+    work: str
+    ended_at: datetime
+    is_failure: bool = False
+    is_permanent: bool = False
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A preview that was removed at this head for a reason other than its branch's end; it stays so until it moves."""
+
+    head: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A head that was judged to need no deploy on top of this deploy record under this policy."""
+
+    head: str
+    observed: str
+    policy: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything."""
+
+    ending: Ending | None = None
+    removal: Removal | None = None
+    judgement: Judgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What one pass knows beside the difference.
+
+    `in_flight` maps a branch to its queued or running run. `finished` maps a work's name to its highest finished
+    attempt. `delete_times` are those of deletes dispatched before. `blocked` says why nothing may start ("mode: plan",
+    "paused"), and is empty otherwise. `order` ranks creates when not all fit (the newest head first).
+    """
+
+    now: datetime
+    policy: str
+    in_flight: Mapping[str, str] = field(default_factory=dict)
+    updates_in_flight: int = 0
+    creates_in_flight: int = 0
+    remembered: Mapping[str, Remembered] = field(default_factory=dict)
+    finished: Mapping[str, int] = field(default_factory=dict)
+    delete_times: tuple[datetime, ...] = ()
+    blocked: str = ""
+    committed_at: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A piece of work that starts now, as this run."""
+
+    work: Work
+    run_id: str
+
+    def __str__(self) -> str:
+        return str(self.work)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass does and does not do, in order; `wake_at` is when a held piece of work becomes due by itself."""
+
+    actions: tuple[Action, ...]
+    holds: tuple[Hold, ...]
+    live: int
+    wake_at: datetime | None = None
+
+
+def schedule(difference: Difference, given: Circumstances, limits: Limits, max_live: int) -> Plan:
+    """Return the plan: every piece of work either starts or is held, never both and never neither."""
+    holds = list(difference.holds)
+    due: list[Work] = []
+    wakes: list[datetime] = []
+    for work in difference.works:
+        if _is_settled(work, given):
+            continue
+        reason, wake = _find_wait(work, given)
+        if reason:
+            holds.append(Hold(work.branch, work.verb.value, reason))
+            wakes.extend([wake] if wake else [])
+        else:
+            due.append(work)
+    due, held = _brake(_drop_second(due), difference.live, given, limits)
+    for cap in (_cap_creates(max_live, difference.live, given), _cap_updates(limits, given), _cap_pass(limits)):
+        due, more = cap(due)
+        held.extend(more)
+    if given.blocked:
+        held.extend(Hold(work.branch, work.verb.value, given.blocked) for work in due)
+        due = []
+    actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
+    return Plan(actions, tuple(_sort_holds([*holds, *held])), difference.live, min(wakes, default=None))
+
+
+def _is_settled(work: Work, given: Circumstances) -> bool:
+    """Whether the head was judged to need no deploy: that counts as deployed."""
+    judgement = given.remembered.get(work.branch, Remembered()).judgement
+    wanted = (work.head, work.observed, given.policy)
+    return (
+        work.verb is Verb.DEPLOY
+        and judgement is not None
+        and (judgement.head, judgement.observed, judgement.policy) == wanted
+    )
+
+
+def _find_wait(work: Work, given: Circumstances) -> tuple[str, datetime | None]:
+    """Return why the work waits ("" if it does not), and when it becomes due by itself."""
+    remembered = given.remembered.get(work.branch, Remembered())
+    if run := given.in_flight.get(work.branch):
+        return f"in flight: {run}", None
+    removal = remembered.removal
+    if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
+        return f"removed ({removal.reason}) until the branch moves or someone forces it", None
+    ending = remembered.ending
+    if ending is None or ending.work != work.name:
+        return "", None
+    if ending.is_failure and ending.is_permanent:
+        return f"failed: {ending.cause}; push a fix, clear the failed run, or force it", None
+    attempts = given.finished.get(work.name, 1)
+    due_at = ending.ended_at + timedelta(minutes=count_delay_minutes(attempts))
+    if due_at <= given.now:
+        return "", None
+    state = f"failing, {ending.cause}" if ending.is_failure else "done before, and due again"
+    return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", due_at
+
+
+def count_delay_minutes(attempts: int) -> int:
+    """Return the minutes to wait after so many finished attempts: 1, 2, 4 … 60, then hourly."""
+    return min(1 << min(attempts - 1, 6), DELAY_MINUTES_MAX)
+
+
+def _drop_second(due: Iterable[Work]) -> list[Work]:
+    """Keep one piece of work per environment: an update waits for the deploy before it."""
+    first: dict[str, Work] = {}
+    for work in due:
+        first.setdefault(work.branch, work)
+    return list(first.values())
+
+
+def _brake(due: list[Work], live: int, given: Circumstances, limits: Limits) -> tuple[list[Work], list[Hold]]:
+    """Hold the deletes that exceed what an hour may delete; everything else proceeds."""
+    recent = sum(1 for time in given.delete_times if given.now - time < BRAKE_WINDOW)
+    allowed = count_allowed_deletes(live + recent, limits) - recent
+    deletes = [work for work in due if work.verb is Verb.DELETE]
+    held = deletes[max(allowed, 0) :]
+    reason = (
+        f"the brake: {recent} deletes in the last hour and {len(deletes)} due exceed "
+        f"max_deletes {limits.max_deletes} or max_delete_fraction {limits.max_delete_fraction} of {live + recent} live"
+    )
+    return [work for work in due if work not in held], [Hold(work.branch, "delete", reason) for work in held]
+
+
+def count_allowed_deletes(live: int, limits: Limits) -> int:
+    """Return how many deletes an hour may see, with this many live previews at its start."""
+    if live < FRACTION_FROM_LIVE:
+        return limits.max_deletes
+    return min(limits.max_deletes, int(live * limits.max_delete_fraction))
+
+
+type_cap = tuple[list[Work], list[Hold]]
+
+
+def _cap_creates(max_live: int, live: int, given: Circumstances) -> Callable[[list[Work]], type_cap]:
+    def cap(due: list[Work]) -> type_cap:
+        creates = [work for work in due if work.verb is Verb.CREATE]
+        oldest = datetime.min.replace(tzinfo=given.now.tzinfo)
+        creates.sort(key=lambda work: given.committed_at.get(work.head, oldest), reverse=True)
+        late = creates[max(max_live - live - given.creates_in_flight, 0) :]
+        reason = f"max_live {max_live} previews are live; it gets its Deployment when there is room"
+        return _split(due, late, reason)
+
+    return cap
+
+
+def _cap_updates(limits: Limits, given: Circumstances) -> Callable[[list[Work]], type_cap]:
+    def cap(due: list[Work]) -> type_cap:
+        updates = [work for work in due if work.verb is Verb.UPDATE]
+        late = updates[max(limits.max_updates_per_pass - given.updates_in_flight, 0) :]
+        return _split(due, late, f"max_updates_per_pass {limits.max_updates_per_pass}; the next passes go on")
+
+    return cap
+
+
+def _cap_pass(limits: Limits) -> Callable[[list[Work]], type_cap]:
+    def cap(due: list[Work]) -> type_cap:
+        late = due[limits.max_actions_per_pass :]
+        return _split(due, late, f"max_actions_per_pass {limits.max_actions_per_pass}; the next pass goes on")
+
+    return cap
+
+
+def _split(due: list[Work], late: list[Work], reason: str) -> type_cap:
+    names = {work.name for work in late}
+    return (
+        [work for work in due if work.name not in names],
+        [Hold(work.branch, work.verb.value, reason) for work in late],
+    )
+
+
+def _sort_holds(holds: Iterable[Hold]) -> list[Hold]:
+    return sorted(holds, key=lambda hold: (hold.branch, hold.what, hold.reason))

@@ -1,0 +1,90 @@
+"""Wait, outside any worker slot, until an image registry has an image that somebody else builds.
+
+Builds nothing, copies nothing, and does not judge whether the image can be used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from include.deploy_ops.errors import PermanentError, RetryableError
+from include.deploy_ops.hooks.registry import RegistryHook
+from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class ImageAvailableTrigger(BaseTrigger):
+    """Looks for the first of several images that is there, and sends one event.
+
+    The event is `{"state": "found", "image": reference}`, `{"state": "refused", "detail": text}` when the registry will
+    not let us look, or `{"state": "timeout", "detail": text}`. An unreachable registry is asked again, ever more
+    slowly, until the deadline.
+
+    :param registry_conn_id: the Airflow connection for pulling; None pulls anonymously.
+    :param candidates: image references, the most wanted first.
+    :param deadline: when to give up, ISO 8601 with an offset.
+    :param poll_interval_s: seconds between two looks, which are some requests for each candidate.
+    """
+
+    def __init__(
+        self, *, registry_conn_id: str | None, candidates: list[str], deadline: str, poll_interval_s: float = 5
+    ) -> None:
+        super().__init__()
+        self.registry_conn_id = registry_conn_id
+        self.candidates = candidates
+        self.deadline = deadline
+        self.poll_interval_s = poll_interval_s
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the keyword arguments that make an equal trigger."""
+        return (
+            "include.deploy_ops.triggers.image.ImageAvailableTrigger",
+            {
+                "registry_conn_id": self.registry_conn_id,
+                "candidates": self.candidates,
+                "deadline": self.deadline,
+                "poll_interval_s": self.poll_interval_s,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Send the one event."""
+        await asyncio.sleep(FIRST_EVENT_S)
+        event = await self._watch()
+        self.log.info("%s", event)
+        yield TriggerEvent(event)
+
+    async def _watch(self) -> dict[str, str]:
+        deadline = datetime.fromisoformat(self.deadline)
+        failures, detail = 0, ""
+        while True:
+            try:
+                found = await asyncio.to_thread(self._find)
+                if found is not None:
+                    return {"state": "found", "image": found}
+                failures, detail, pause_s = (
+                    0,
+                    f"the registry has none of {', '.join(self.candidates)}",
+                    self.poll_interval_s,
+                )
+            except PermanentError as error:
+                return {"state": "refused", "detail": str(error)}
+            except RetryableError as error:
+                failures, detail = failures + 1, f"the registry did not tell: {error}"
+                pause_s = choose_backoff_s(error, failures, self.poll_interval_s)
+                self.log.warning("%s; asking again in %.0f s", detail, pause_s)
+            left_s = (deadline - datetime.now(UTC)).total_seconds()
+            if left_s <= 0:
+                return {"state": "timeout", "detail": detail}
+            await asyncio.sleep(min(pause_s, left_s))
+
+    def _find(self) -> str | None:
+        # A new hook for each look, so that a repaired Airflow connection counts.
+        registry = RegistryHook(self.registry_conn_id)
+        return next((each for each in self.candidates if registry.find_image(each) is not None), None)

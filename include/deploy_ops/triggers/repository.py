@@ -1,0 +1,199 @@
+"""Wake the control DAG when a repository's branches or pull requests change, or when planned work falls due.
+
+Decides nothing and stores nothing: events tell that it is worth looking, and the task that was woken keeps the cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from pydantic import ValidationError
+
+from include.deploy_ops.errors import RateLimitError
+from include.deploy_ops.hooks.github import DeployOpsGithubHook
+from include.deploy_ops.hooks.github_http import Patience
+from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from include.deploy_ops.hooks.github_http import Quota
+
+CURSOR_KEY = "cursor"
+WAKE_AT_KEY = "wake_at"
+FIRST_BACKOFF_S = 2.0
+LONGEST_BACKOFF_S = 300.0
+LONGEST_RATE_LIMIT_S = 3600.0  # GitHub's window: no reset lies farther away
+SCARCE_INTERVAL_S = 60.0  # between polls while little of the rate limit is left
+ONE_TRY = Patience(tries=1, wait_s=0.0)  # this trigger backs off itself, without holding a thread
+
+
+class RepositoryTrigger(BaseEventTrigger):
+    """Polls one repository with conditional requests for as long as a DAG waits for its events; never ends by itself.
+
+    Yields `{"reason": …, "cursor": …}`. `reason` is "started" once, after the first successful poll; "changed" per
+    poll that found a real change; "due" once per time that the plan left in the asset state store as "wake_at" (ISO
+    8601). The task that is woken stores `cursor` there as "cursor", so that a restarted trigger goes on conditionally;
+    a lost cursor costs requests and nothing else. Every failure is logged in one line and tried again, after 2 s at
+    first and up to 5 minutes, or when GitHub's rate limit permits.
+
+    :param project: the policy's project, in every log line.
+    :param github_conn_id: the Airflow connection to GitHub.
+    :param repository: owner/name.
+    :param trunk: the branch whose absence means that a listing cannot be trusted.
+    :param poll_interval_s: seconds between polls.
+    """
+
+    def __init__(
+        self, project: str, github_conn_id: str, repository: str, trunk: str, poll_interval_s: float = 10.0
+    ) -> None:
+        super().__init__()
+        self.project = project
+        self.github_conn_id = github_conn_id
+        self.repository = repository
+        self.trunk = trunk
+        self.poll_interval_s = poll_interval_s
+        self._hook: DeployOpsGithubHook | None = None
+        self._cursor: Cursor | None = None
+        self._has_started = False
+        self._announced_wake = ""
+        self._is_slowed = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the keyword arguments that make an equal trigger."""
+        return (
+            "include.deploy_ops.triggers.repository.RepositoryTrigger",
+            {
+                "project": self.project,
+                "github_conn_id": self.github_conn_id,
+                "repository": self.repository,
+                "trunk": self.trunk,
+                "poll_interval_s": self.poll_interval_s,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll until cancelled; see the class."""
+        failures = 0
+        while True:
+            reasons: list[str] = []
+            try:
+                reasons = await self._poll()
+                failures, pause_s = 0, self._choose_interval_s()
+            except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted every 2 s, for ever
+                failures += 1
+                pause_s = choose_backoff_s(error, failures)
+                self._close_hook()
+                self._tell_failure(error, pause_s)
+            for reason in reasons:
+                yield self._make_event(reason)
+            await asyncio.sleep(pause_s)
+
+    async def cleanup(self) -> None:
+        """Close the connections to GitHub."""
+        self._close_hook()
+
+    async def _poll(self) -> list[str]:
+        # What was announced is only remembered at the end, so that a failure half-way announces it again.
+        wake = await self._find_due_wake()
+        known = self._cursor or await self._load_cursor()
+        current = await asyncio.to_thread(self._look, known)
+        reasons = [] if self._has_started else ["started"]
+        if self._has_started and has_changed(known, current):
+            reasons.append("changed")
+        if wake is not None:
+            reasons.append("due")
+            self._announced_wake = wake
+        self._cursor, self._has_started = current, True
+        return reasons
+
+    def _look(self, known: Cursor) -> Cursor:
+        if self._hook is None:
+            self._hook = DeployOpsGithubHook(self.github_conn_id, self.repository, patience=ONE_TRY)
+        return read_cursor(self._hook, self.trunk, known)
+
+    def _close_hook(self) -> None:
+        # The next poll reads the Airflow connection again: it may have been repaired.
+        if self._hook is not None:
+            self._hook.close()
+        self._hook = None
+
+    def _make_event(self, reason: str) -> TriggerEvent:
+        cursor = self._cursor or Cursor()
+        return TriggerEvent({"reason": reason, "cursor": cursor.model_dump(mode="json")})
+
+    async def _read_state(self, key: str) -> Any:
+        return None if self.asset_state_store is None else await self.asset_state_store.aget(key)
+
+    async def _load_cursor(self) -> Cursor:
+        stored = await self._read_state(CURSOR_KEY)
+        try:
+            return Cursor() if stored is None else Cursor.model_validate(stored)
+        except ValidationError as error:
+            self.log.warning(
+                "%s: the stored cursor cannot be used, reading everything again: %d errors",
+                self.project,
+                error.error_count(),
+            )
+            return Cursor()
+
+    async def _find_due_wake(self) -> str | None:
+        wake = await self._read_state(WAKE_AT_KEY)
+        if wake is None or wake == self._announced_wake:
+            return None
+        try:
+            wake_at = datetime.fromisoformat(wake)
+            is_due = wake_at <= datetime.now(UTC)
+        except (TypeError, ValueError):
+            # It wakes now rather than never: the plan that is woken writes a new one.
+            self.log.warning("%s: stored %s %r is no ISO 8601 time with its zone", self.project, WAKE_AT_KEY, wake)
+            is_due = True
+        return wake if is_due else None
+
+    def _choose_interval_s(self) -> float:
+        quota = self._hook.quota if self._hook else None
+        interval_s = choose_interval_s(self.poll_interval_s, quota, datetime.now(UTC))
+        is_slowed = interval_s > self.poll_interval_s
+        if is_slowed != self._is_slowed:
+            self._is_slowed = is_slowed
+            self.log.warning(
+                "%s: %s polling %s every %.0f s, GitHub's rate limit has %s",
+                self.project,
+                "slowed down," if is_slowed else "back to",
+                self.repository,
+                interval_s,
+                f"{quota.remaining} of {quota.limit} requests left" if quota else "no bounds",
+            )
+        return interval_s
+
+    def _tell_failure(self, error: Exception, pause_s: float) -> None:
+        self.log.warning(
+            "%s: polling %s failed, trying again in %.0f s: %s: %s",
+            self.project,
+            self.repository,
+            pause_s,
+            type(error).__name__,
+            " ".join(str(error).split()),
+        )
+
+
+def choose_backoff_s(error: Exception, failures: int) -> float:
+    """Return the seconds to wait after the `failures`-th failure in a row; longer if a rate limit says so."""
+    doubled_s = math.ldexp(FIRST_BACKOFF_S, min(failures, 10) - 1)
+    backoff_s = min(LONGEST_BACKOFF_S, doubled_s * random.uniform(1, 1.5))  # noqa: S311 - spreads pollers, no secret
+    if isinstance(error, RateLimitError):
+        return max(backoff_s, min(error.retry_after_s, LONGEST_RATE_LIMIT_S))
+    return backoff_s
+
+
+def choose_interval_s(poll_interval_s: float, quota: Quota | None, now: datetime) -> float:
+    """Return the seconds until the next poll: longer while the rate limit is nearly used, never beyond its reset."""
+    if quota is None or not quota.is_nearly_used:
+        return poll_interval_s
+    until_reset_s = (quota.resets_at - now).total_seconds()
+    return max(poll_interval_s, min(SCARCE_INTERVAL_S, until_reset_s))

@@ -1,0 +1,143 @@
+"""Wait, outside any worker slot, until a deploy has settled, failed, was overtaken, or its time is over.
+
+Decides nothing about a deploy: `settling` judges. Deploys nothing and repairs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from include.deploy_ops.errors import RetryableError
+from include.deploy_ops.hooks.astro_api import AsyncAstroApi
+from include.deploy_ops.model import ChangeType
+from include.deploy_ops.settling import Failed, Overtaken, Settled, Verdict, Waiting, judge_settling
+from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+LOOK_TIMEOUT_S = 90.0
+RECORDS_READ = 50
+"""Newest records that are searched for this call's: more deploys of one Deployment do not begin while one settles."""
+
+
+class DeploySettledTrigger(BaseTrigger):
+    """Watches one deploy, and sends one event.
+
+    The event is `{"state", "detail", "deploy_id", "image_tag", "dag_version", "seconds"}`, where state is "settled",
+    "failed", "overtaken" or "timeout", seconds counts from `started_at`, and the three in the middle are those of this
+    call's record, None where Astro shows none. An unreachable Astro is asked again, ever more slowly, until the
+    deadline.
+
+    :param astro_conn_id: the Airflow connection's id.
+    :param deployment_id: where the deploy went.
+    :param needle: text by which this call's record is found in its description.
+    :param kind: a `ChangeType` value: what the call was to send.
+    :param started_at: when the call began, ISO 8601 with an offset.
+    :param deadline: when to give up, likewise.
+    :param woke: whether we woke the Deployment for it, so that hibernation is no end.
+    :param poll_interval_s: seconds between two looks, which are two requests each.
+    """
+
+    def __init__(
+        self,
+        *,
+        astro_conn_id: str,
+        deployment_id: str,
+        needle: str,
+        kind: str,
+        started_at: str,
+        deadline: str,
+        woke: bool,
+        poll_interval_s: float = 2,
+    ) -> None:
+        super().__init__()
+        self.astro_conn_id = astro_conn_id
+        self.deployment_id = deployment_id
+        self.needle = needle
+        self.kind = kind
+        self.started_at = started_at
+        self.deadline = deadline
+        self.woke = woke
+        self.poll_interval_s = poll_interval_s
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments."""
+        return (
+            "include.deploy_ops.triggers.settled.DeploySettledTrigger",
+            {
+                "astro_conn_id": self.astro_conn_id,
+                "deployment_id": self.deployment_id,
+                "needle": self.needle,
+                "kind": self.kind,
+                "started_at": self.started_at,
+                "deadline": self.deadline,
+                "woke": self.woke,
+                "poll_interval_s": self.poll_interval_s,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Send the one event."""
+        await asyncio.sleep(FIRST_EVENT_S)
+        event = await self._watch()
+        self.log.info("%s: %s", event["state"], event["detail"])
+        yield TriggerEvent(event)
+
+    async def _watch(self) -> dict[str, Any]:
+        deadline = datetime.fromisoformat(self.deadline)
+        verdict: Verdict = Waiting(None, "Astro was not asked yet")
+        failures, problem = 0, ""
+        async with AsyncAstroApi(self.astro_conn_id) as astro:
+            while True:
+                try:
+                    verdict = await self._look(astro)
+                    failures, problem, pause_s = 0, "", self.poll_interval_s
+                except (RetryableError, TimeoutError) as error:
+                    failures, problem = failures + 1, str(error) or f"no answer in {LOOK_TIMEOUT_S:.0f} s"
+                    pause_s = choose_backoff_s(error, failures, self.poll_interval_s)
+                    await astro.close()  # so that a repaired Airflow connection counts
+                    self.log.warning("Astro did not tell, asking again in %.0f s: %s", pause_s, problem)
+                left_s = (deadline - datetime.now(UTC)).total_seconds()
+                if left_s <= 0 or not isinstance(verdict, Waiting):
+                    return self._describe(verdict, problem)
+                await asyncio.sleep(min(pause_s, left_s))
+
+    async def _look(self, astro: AsyncAstroApi) -> Verdict:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            deployment = await astro.get_deployment(self.deployment_id)
+            records = await astro.list_deploys(self.deployment_id, limit=RECORDS_READ) if deployment else ()
+        return judge_settling(records, deployment, needle=self.needle, kind=ChangeType(self.kind), woke=self.woke)
+
+    def _describe(self, verdict: Verdict, problem: str) -> dict[str, Any]:
+        state, detail = _conclude(verdict, problem)
+        record = verdict.deploy
+        return {
+            "state": state,
+            "detail": detail,
+            "deploy_id": record.id if record else None,
+            "image_tag": record.image_tag if record else None,
+            "dag_version": record.dag_tarball_version if record else None,
+            "seconds": round((datetime.now(UTC) - datetime.fromisoformat(self.started_at)).total_seconds(), 1),
+        }
+
+
+def _conclude(verdict: Verdict, problem: str) -> tuple[str, str]:
+    """Return the event's state and detail; a verdict that still waits means that the time is over."""
+    match verdict:
+        case Settled(deploy):
+            return "settled", f"Astro's record {deploy.id} is deployed, and the Deployment shows it"
+        case Overtaken(by=newer):
+            return "overtaken", f"deploy {newer.id} came after it" + (
+                f" ({newer.description})" * bool(newer.description)
+            )
+        case Failed(reason=reason):
+            return "failed", reason
+        case Waiting(None, reason) if not problem:
+            return "failed", f"the Astro CLI said that it succeeded, but {reason}"
+        case Waiting(reason=reason):
+            return "timeout", f"{reason}; Astro did not tell: {problem}" if problem else reason

@@ -1,0 +1,96 @@
+"""The face of the sandbox's Astro: its routes, its reset, and what runs in a Deployment. The rest is in its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from sandbox.astro.answers import answer_page, guard, refuse_unknown
+from sandbox.astro.deployments import Deployments
+from sandbox.astro.deploys import Deploys
+from sandbox.astro.documents import describe_organization, describe_workspace
+from sandbox.astro.uploads import Uploads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from sandbox.astro.registry import Registry
+    from sandbox.settings import Settings
+
+_HOME = "usr/local/airflow/"
+
+
+class Astro:
+    """The service. Its methods and endpoints share one event loop; it is not thread-safe.
+
+    :param data_dir: `astro/` below it holds the uploaded bundles.
+    :param settings: read anew for every answer.
+    :param base_url: scheme, host and port of the server, without a path; the routes are mounted under `/astro`.
+    :param registry: where images are pushed, at the same host.
+    """
+
+    def __init__(self, data_dir: Path, settings: Settings, base_url: str, registry: Registry) -> None:
+        self._registry = registry
+        self._deployments = Deployments(settings, base_url)
+        self._deploys = Deploys(self._deployments, registry, base_url)
+        self._uploads = Uploads(data_dir / "astro" / "uploads", self._deploys.find_signature)
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the API (`/v1/...`) and of the uploads (`/upload/...`)."""
+        organization = "/v1/organizations/{organization}"
+        return [
+            Route("/v1/organizations", guard(_list_organizations), methods=["GET"]),
+            Route(organization, guard(_get_organization), methods=["GET"]),
+            Route(f"{organization}/workspaces", guard(_list_workspaces), methods=["GET"]),
+            Route(f"{organization}/clusters", guard(_list_clusters), methods=["GET"]),
+            *self._deployments.routes(),
+            *self._deploys.routes(self._uploads),
+            Route("/upload/{upload}", self._uploads.put, methods=["PUT"]),
+            Route("/v1/{path:path}", guard(refuse_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        ]
+
+    def reset(self) -> None:
+        """Forget every Deployment, deploy and upload."""
+        self._uploads.clear()
+        self._deploys.clear()
+        self._deployments.clear()
+
+    def list_files(self, deployment_id: str) -> list[tuple[str, str]]:
+        """Return (path below the Airflow home, SHA-256), sorted, of what the image and the DAG bundle hold together.
+
+        With DAG deploys the bundle stands in place of the image's `dags/`.
+
+        :raises KeyError: when there is no such Deployment.
+        """
+        deployment = self._deployments.get(deployment_id)
+        files = dict(self._list_image(deployment.repository, deployment.code.image_tag))
+        if deployment.spec["isDagDeployEnabled"] and deployment.code.dag_version is not None:
+            files = {path: digest for path, digest in files.items() if not path.startswith("dags/")}
+            files |= dict(self._deploys.list_bundle(deployment.code.dag_version))
+        return sorted(files.items())
+
+    def _list_image(self, repository: str, tag: str | None) -> list[tuple[str, str]]:
+        if tag is None:
+            return []
+        files = [(path.lstrip("/"), digest) for path, digest in self._registry.read_files(repository, tag)]
+        return [(path.removeprefix(_HOME), digest) for path, digest in files if path.startswith(_HOME)]
+
+
+async def _list_organizations(request: Request) -> Response:
+    return answer_page(request, "organizations", [describe_organization()])
+
+
+async def _get_organization(_request: Request) -> Response:
+    return JSONResponse(describe_organization())
+
+
+async def _list_workspaces(request: Request) -> Response:
+    return answer_page(request, "workspaces", [describe_workspace()])
+
+
+async def _list_clusters(request: Request) -> Response:
+    return answer_page(request, "clusters", [])

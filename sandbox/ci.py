@@ -1,0 +1,115 @@
+"""The repository's CI: some time after a push it puts the commit's image into the registry, or fails to.
+
+It runs no tests and builds no Dockerfile: an image's one layer is the project as committed, without its DAGs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sandbox.identity import OWNER, REPOSITORY, RUNTIME_LABEL, RUNTIME_VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.github import Push
+    from sandbox.registry import Registry
+    from sandbox.settings import Settings
+
+_REPOSITORY = f"{OWNER}/{REPOSITORY}"
+_HOME = "usr/local/airflow/"  # where an Astro image keeps the project
+_NO_COMMIT = "0" * 40
+_FROM = re.compile(rb"^FROM\s+(?:--\S+\s+)*\S+?:(\d[\w.+-]*)(?![\w.+/-])", re.IGNORECASE | re.MULTILINE)
+_GIT_LIMIT_S = 60
+
+
+@dataclass(eq=False)  # two builds of one commit are two
+class Build:
+    """One push's build; `reason` says why it failed."""
+
+    sha: str
+    branch: str
+    state: Literal["queued", "done", "failed"] = "queued"
+    reason: str | None = None
+
+
+class CI:
+    """Builds the image `acme/data-platform:<sha>` of every pushed branch head.
+
+    :param git_dir: gives a repository's bare Git directory by its name.
+    """
+
+    def __init__(self, settings: Settings, git_dir: Callable[[str], Path], registry: Registry) -> None:
+        self._settings = settings
+        self._git_dir = git_dir
+        self._registry = registry
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._builds: list[Build] = []
+
+    def start(self) -> None:
+        """Accept pushes from now on; called on the server's event loop."""
+        self._loop = asyncio.get_running_loop()
+
+    def stop(self) -> None:
+        """Accept no more pushes; what still waits is never built."""
+        self._loop = None
+        self._builds.clear()
+
+    def reset(self) -> None:
+        """Forget all builds and build the heads that the seeded repository has, as if that was long ago."""
+        self._builds.clear()
+        for line in self._git("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads/").splitlines():
+            sha, _, branch = line.decode().partition(" ")
+            self._builds.append(Build(sha, branch))
+            self._finish(self._builds[-1])
+
+    def queue_build(self, push: Push) -> None:
+        """Build a branch's new head after `ci_delay_s`; a deletion builds nothing. From any thread."""
+        if self._loop is None or push.after == _NO_COMMIT:
+            return
+        build = Build(push.after, push.branch)
+        self._builds.append(build)
+        self._loop.call_soon_threadsafe(self._start_timer, build)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the builds, oldest first."""
+        return [asdict(build) for build in self._builds]
+
+    def _start_timer(self, build: Build) -> None:
+        asyncio.get_running_loop().call_later(self._settings.ci_delay_s, self._finish, build)
+
+    def _finish(self, build: Build) -> None:
+        if build not in self._builds:  # stopped or reset since
+            return
+        build.state, build.reason = "failed", "settings.ci_fails is on"
+        if self._settings.ci_fails:
+            return
+        try:
+            self._put_image(build.sha)
+        except subprocess.SubprocessError as error:
+            build.reason = f"{error} {(getattr(error, 'stderr', None) or b'').decode(errors='replace')}".strip()
+        else:
+            build.state, build.reason = "done", None
+
+    def _put_image(self, sha: str) -> None:
+        if self._registry.has_image(_REPOSITORY, sha):  # a commit's image is always the same
+            return
+        layer = self._git("archive", "--format=tar", f"--prefix={_HOME}", sha, "--", ".", ":(exclude)dags")
+        labels = {RUNTIME_LABEL: self._read_runtime(sha), "org.opencontainers.image.revision": sha}
+        self._registry.put_image(_REPOSITORY, sha, [layer], labels)
+
+    def _read_runtime(self, sha: str) -> str:
+        """Return the runtime version in the tag of the last FROM that has one; `-base` names the same version."""
+        if not self._git("ls-tree", sha, "--", "Dockerfile"):
+            return RUNTIME_VERSION
+        tags: list[bytes] = _FROM.findall(self._git("cat-file", "blob", f"{sha}:Dockerfile"))
+        return tags[-1].decode().removesuffix("-base") if tags else RUNTIME_VERSION
+
+    def _git(self, *arguments: str) -> bytes:
+        command = ["git", f"--git-dir={self._git_dir(_REPOSITORY)}", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, timeout=_GIT_LIMIT_S).stdout

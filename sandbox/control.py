@@ -1,0 +1,156 @@
+"""The control face, /sandbox: reset, look, set and plant. What it controls does the work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from sandbox.faults import FaultPlan
+    from sandbox.journal import Journal
+    from sandbox.world import World
+
+_AUTHS = ("anonymous", "private")
+_SETTINGS = TypeAdapter(Settings)
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class ControlError(Exception):
+    """A request to the control face that cannot be done; the text says why and what would do."""
+
+
+class Control:
+    """What a demo, a test or a person does to the sandbox from outside."""
+
+    def __init__(self, world: World, journal: Journal, faults: FaultPlan) -> None:
+        self._world = world
+        self._journal = journal
+        self._faults = faults
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes below /sandbox; every answer is a JSON object, and an error is `{"error": …}`."""
+        return [
+            _route("GET", "/health", self._tell_health),
+            _route("POST", "/reset", self._reset),
+            _route("GET", "/requests", self._list_requests),
+            _route("DELETE", "/requests", self._clear_requests),
+            _route("GET", "/deployments/{id}/files", self._list_files),
+            _route("GET", "/ci", self._list_builds),
+            _route("GET", "/settings", self._get_settings),
+            _route("POST", "/settings", self._change_settings),
+            _route("GET", "/faults", self._list_faults),
+            _route("POST", "/faults", self._plant_fault),
+            _route("DELETE", "/faults", self._clear_faults),
+            _route("GET", "/faults/cli", self._take_cli_fault),
+        ]
+
+    async def _tell_health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _reset(self, _: Request) -> Response:
+        self._world.reset()
+        self._journal.clear()
+        self._faults.clear()
+        return Response(status_code=204)
+
+    async def _list_requests(self, _: Request) -> Response:
+        return JSONResponse({"requests": self._journal.to_json()})
+
+    async def _clear_requests(self, _: Request) -> Response:
+        self._journal.clear()
+        return Response(status_code=204)
+
+    async def _list_files(self, request: Request) -> Response:
+        deployment_id = request.path_params["id"]
+        try:
+            files = self._world.astro.list_files(deployment_id)
+        except KeyError:
+            return _refuse(404, f"there is no Deployment {deployment_id!r}")
+        return JSONResponse({"files": [{"path": path, "sha256": sha256} for path, sha256 in files]})
+
+    async def _list_builds(self, _: Request) -> Response:
+        return JSONResponse({"builds": self._world.ci.to_json()})
+
+    async def _get_settings(self, _: Request) -> Response:
+        return JSONResponse(asdict(self._world.settings))
+
+    async def _change_settings(self, request: Request) -> Response:
+        change_settings(self._world.settings, await _read_object(request))
+        return await self._get_settings(request)
+
+    async def _list_faults(self, _: Request) -> Response:
+        return JSONResponse({"faults": self._faults.to_json()})
+
+    async def _plant_fault(self, request: Request) -> Response:
+        return JSONResponse(self._faults.plant(await _read_object(request)), 201)
+
+    async def _clear_faults(self, _: Request) -> Response:
+        self._faults.clear()
+        return Response(status_code=204)
+
+    async def _take_cli_fault(self, request: Request) -> Response:
+        command = request.query_params.get("command")
+        if command is None:
+            raise ControlError("say which command asks: /sandbox/faults/cli?command=deploy")
+        fault = self._faults.take_cli(command)
+        return JSONResponse({"fault": fault and fault.describe_effect()})
+
+
+def change_settings(settings: Settings, changes: dict[str, Any]) -> None:
+    """Set what the changes name, all of it or nothing.
+
+    :raises ControlError: a key is unknown or a value impossible.
+    :raises pydantic.ValidationError: a value has the wrong type.
+    """
+    known = asdict(settings)
+    if unknown := sorted(changes.keys() - known):
+        raise ControlError(f"unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
+    wanted = asdict(_SETTINGS.validate_python({**known, **changes}))
+    if wanted["registry_auth"] not in _AUTHS:
+        raise ControlError(f"registry_auth is {wanted['registry_auth']!r}; expected one of {', '.join(_AUTHS)}")
+    for name, value in wanted.items():
+        if isinstance(value, int | float) and not 0 <= value < float("inf"):
+            raise ControlError(f"{name} is {value}; expected 0 or more")
+    for name, value in wanted.items():
+        setattr(settings, name, value)
+
+
+def _route(method: str, path: str, endpoint: _Endpoint) -> Route:
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except ControlError as error:
+            return _refuse(400, str(error))
+        except ValidationError as error:
+            return _refuse(400, _describe_problems(error))
+
+    return Route(path, answer, methods=[method])
+
+
+def _refuse(status: int, message: str) -> Response:
+    return JSONResponse({"error": message}, status)
+
+
+def _describe_problems(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'the object'}: {problem['msg']}" for problem in problems)
+
+
+async def _read_object(request: Request) -> dict[str, Any]:
+    try:
+        document = json.loads(await request.body())
+    except ValueError as error:
+        raise ControlError(f"the body is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ControlError(f"the body is a JSON {type(document).__name__}; expected an object")
+    return document

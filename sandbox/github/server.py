@@ -1,0 +1,91 @@
+"""The sandbox's GitHub as a whole: its repositories, its routes, its reset. Serves no socket itself."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from sandbox.github.api import branches, commits, contents, deployments, issues, merges, objects, pulls, statuses
+from sandbox.github.api.account import build_rate_limit_handler, build_user_handler
+from sandbox.github.git import Git, require_git
+from sandbox.github.pages import Pages
+from sandbox.github.rate_limit import RateLimit
+from sandbox.github.repository import Push, Repository
+from sandbox.github.rest import Answer, Call, Rest, build_not_found
+from sandbox.github.seeding import DEFAULT_BRANCH, seed_repository
+from sandbox.github.smart_http import SmartHttp
+from sandbox.github.urls import API_PATH, Urls
+from sandbox.identity import OWNER, REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from starlette.routing import BaseRoute
+
+    from sandbox.settings import Settings
+
+USER = "deploy-ops"  # the login behind the token
+# `commits/{ref}/status` must be tried before `commits/{ref}`: a ref may contain slashes.
+_RESOURCES = (branches, statuses, commits, objects, contents, merges, pulls, issues, deployments)
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class GitHub:
+    """A GitHub with one seeded repository.
+
+    :param data_dir: where the bare repository is kept, below `repositories/`.
+    :param settings: read at every request, so that changing them takes effect at once.
+    :param base_url: `http://host:port`; the routes are mounted under `/github` there.
+    """
+
+    def __init__(self, data_dir: Path, settings: Settings, base_url: str) -> None:
+        require_git()
+        self.on_push: list[Callable[[Push], None]] = []
+        self._folder = data_dir / "repositories"
+        self._base_url = base_url.rstrip("/")
+        self._root = f"{self._base_url}/github"
+        self._settings = settings
+        self._limit = RateLimit(settings)
+        self._repositories: dict[str, Repository] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything and seed again; the listeners of `on_push` stay, and are told nothing."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        full_name = f"{OWNER}/{REPOSITORY}"
+        git = Git(self.git_dir(full_name))
+        seed_repository(git)
+        urls = Urls(self._root, full_name)
+        self._repositories[full_name] = Repository(OWNER, REPOSITORY, git, urls, DEFAULT_BRANCH, self.on_push)
+        self._limit.restart()
+
+    def git_dir(self, repository: str) -> Path:
+        """Give the bare repository's folder of `owner/name`."""
+        return self._folder / f"{repository}.git"
+
+    def routes(self) -> list[BaseRoute]:
+        """Give every route, to be mounted under `/github`."""
+        smart_http, pages = SmartHttp(self._repositories), Pages(self._repositories)
+        return [*self._list_api_routes(), *smart_http.routes(), *pages.routes()]
+
+    def _list_api_routes(self) -> list[BaseRoute]:
+        rest = Rest(self._repositories, self._settings, self._limit, self._base_url, USER)
+        prefix = f"{API_PATH}/repos/{{owner}}/{{repo}}"
+        routes: list[BaseRoute] = [
+            Route(prefix + path, rest.build_endpoint(handler), methods=[method])
+            for resource in _RESOURCES
+            for method, path, handler in resource.ROUTES
+        ]
+        show_limit = rest.build_endpoint(build_rate_limit_handler(self._limit), is_counted=False)
+        routes.append(Route(f"{API_PATH}/rate_limit", show_limit))
+        routes.append(Route(f"{API_PATH}/user", rest.build_endpoint(build_user_handler(self._root))))
+        routes.append(Route(f"{API_PATH}/{{rest:path}}", rest.build_endpoint(_refuse), methods=_METHODS))
+        return routes
+
+
+def _refuse(_: Call) -> Answer:
+    """Answer whatever the sandbox does not know as GitHub answers what does not exist."""
+    raise build_not_found()

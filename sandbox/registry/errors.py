@@ -1,0 +1,48 @@
+"""What a registry refuses, in the distribution specification's own codes. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+# https://distribution.github.io/distribution/spec/api/#errors-2 and distribution's registry/api/errcode.
+_STATUS = {
+    "BLOB_UNKNOWN": 404,
+    "BLOB_UPLOAD_INVALID": 400,
+    "BLOB_UPLOAD_UNKNOWN": 404,
+    "DENIED": 403,
+    "DIGEST_INVALID": 400,
+    "MANIFEST_BLOB_UNKNOWN": 400,
+    "MANIFEST_INVALID": 400,
+    "MANIFEST_UNKNOWN": 404,
+    "NAME_INVALID": 400,
+    "NAME_UNKNOWN": 404,
+    "PAGINATION_NUMBER_INVALID": 400,
+    "RANGE_INVALID": 416,
+    "SIZE_INVALID": 400,
+    "TAG_INVALID": 400,
+    "UNAUTHORIZED": 401,
+}
+
+
+class RegistryError(Exception):
+    """A refusal.
+
+    :param code: the specification's code; it decides the HTTP status.
+    :param detail: JSON that says which name, digest or scope is meant.
+    :param headers: headers the protocol asks for with this refusal, as `WWW-Authenticate`.
+    """
+
+    def __init__(self, code: str, message: str, detail: Any = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def to_response(self) -> JSONResponse:
+        """Return the refusal as the specification's JSON body."""
+        body = {"errors": [{"code": self.code, "message": self.message, "detail": self.detail}]}
+        return JSONResponse(body, _STATUS[self.code], self.headers)

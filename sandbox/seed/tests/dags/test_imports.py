@@ -1,0 +1,12 @@
+"""Every DAG imports and carries a tag."""
+
+from __future__ import annotations
+
+from airflow.models import DagBag
+
+
+def test_every_dag_imports():
+    bag = DagBag(dag_folder="dags", include_examples=False)
+    assert bag.import_errors == {}
+    assert set(bag.dag_ids) == {"load_orders", "report_revenue", "check_freshness"}
+    assert all(dag.tags for dag in bag.dags.values())

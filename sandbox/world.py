@@ -1,0 +1,44 @@
+"""All parts of the sandbox, made to know each other and reset together. It serves nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+from sandbox.astro import Astro
+from sandbox.ci import CI
+from sandbox.github import GitHub
+from sandbox.registry import Registry
+
+if TYPE_CHECKING:
+    from sandbox.data_dir import DataDir
+    from sandbox.settings import Settings
+
+
+class World:
+    """A GitHub whose pushes a CI builds into a registry, and an Astro that deploys from that registry.
+
+    :param data_dir: each part has a folder of its own in it.
+    :param settings: shared by all parts; `reset` returns them to the values they have now.
+    :param base_url: the server's URL, without a slash at its end.
+    """
+
+    def __init__(self, data_dir: DataDir, settings: Settings, base_url: str) -> None:
+        self._data_dir = data_dir
+        self._first_settings = replace(settings)
+        self.settings = settings
+        self.registry = Registry(data_dir.path / "registry", settings, base_url)
+        self.github = GitHub(data_dir.path / "github", settings, base_url)
+        self.astro = Astro(data_dir.path / "astro", settings, base_url, self.registry)
+        self.ci = CI(settings, self.github.git_dir, self.registry)
+        self.github.on_push.append(self.ci.queue_build)
+
+    def reset(self) -> None:
+        """Forget everything that happened and seed anew."""
+        for field in fields(self.settings):
+            setattr(self.settings, field.name, getattr(self._first_settings, field.name))
+        self._data_dir.empty()
+        self.registry.reset()
+        self.github.reset()
+        self.astro.reset()
+        self.ci.reset()  # last: it builds what GitHub was seeded with
