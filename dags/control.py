@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
-from include.deploy_ops.triggers.repository import RepositoryTrigger
 
 from include.deploy_ops.operators.plan import PlanOperator
 from include.deploy_ops.operators.scope import Scope, read_scopes
+from include.deploy_ops.triggers.repository import RepositoryTrigger
 
 RESYNC_CRON = "*/5 * * * *"
 

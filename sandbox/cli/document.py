@@ -32,9 +32,13 @@ def _read_variable(variable: dict[str, Any]) -> dict[str, Any]:
     return {
         "is_secret": variable["isSecret"],
         "key": variable["key"],
-        "updated_at": variable["updatedAt"],
+        "updated_at": _cut_to_seconds(variable["updatedAt"]),
         "value": variable.get("value"),
     }
+
+
+def _cut_to_seconds(moment: str) -> str:
+    return f"{moment.partition('.')[0].removesuffix('Z')}Z"
 
 
 def _read_configuration(deployment: dict[str, Any], *, is_template: bool) -> dict[str, Any]:
@@ -121,9 +125,9 @@ class _Moment(str):
 
 
 def format_document(document: dict[str, Any], *, is_json: bool) -> str:
-    """Return the document's text, ending in a line feed; either form indents by four."""
+    """Return the document's text, indented by four; YAML ends in a line feed, JSON does not."""
     if is_json:
-        return json.dumps(document, indent=_INDENT, ensure_ascii=False) + "\n"
+        return json.dumps(document, indent=_INDENT, ensure_ascii=False)
     return "\n".join(_format_mapping(document, 0)) + "\n"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.config import DOMAIN
 from sandbox.cli.lookup import list_deployments
 from sandbox.cli.terminal import say, say_table
 
@@ -26,22 +25,20 @@ _COLUMNS = (
     "DEPLOYMENT TYPE",
     "REMOTE EXECUTION",
 )
-_GREEN, _PLAIN = "\033[1;32m", "\033[0m"
 
 
 def run_workspace_list(session: Session, line: Line) -> None:
     """List the workspaces, the current one in green even off a terminal."""
     path = f"{session.path}/workspaces"
     workspaces = session.api.list_all(path, "workspaces", 1000, sorts="name:asc")
-    items = [(item["name"], item["id"], item["id"] == session.workspace) for item in workspaces]
     if _wants_json(line):
+        items = [(item["name"], item["id"], item["id"] == session.workspace) for item in workspaces]
         keys = ("name", "id", "isCurrent")
         _say_json({"workspaces": [dict(zip(keys, item, strict=True)) for item in items]})
         return
-    say(" CONTROLPLANE  WORKSPACE  ID")
-    for name, workspace, is_current in items:
-        text = f" {DOMAIN}  {name}  {workspace}"
-        say(f"{_GREEN}{text}{_PLAIN}" if is_current else text)
+    rows = [(str(item["name"]), str(item["id"])) for item in workspaces]
+    current = next((number for number, row in enumerate(rows) if row[1] == session.workspace), None)
+    say_table(("NAME", "ID"), rows, current)
 
 
 def run_deployment_list(session: Session, line: Line) -> None:

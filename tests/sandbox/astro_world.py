@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
@@ -78,6 +79,7 @@ class World:
     settings: Settings
     registry: ImageShelf
     astro: Astro
+    client: httpx.Client
     requests: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -150,7 +152,7 @@ class _Recorder:
             await answer(scope, _replay(body), send)
 
     def _note(self, line: str, body: bytes, scope: Scope) -> None:
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self._world.requests.append(line)
         self._world.headers.append(headers)
         is_json = headers.get("content-type") == "application/json"
@@ -179,7 +181,7 @@ def run_world(data_dir: Path) -> Iterator[World]:
     listener = socket.create_server(("127.0.0.1", 0))
     base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     settings, registry = Settings(), ImageShelf()
-    world = World(base_url, settings, registry, Astro(data_dir, settings, base_url, registry))
+    world = World(base_url, settings, registry, Astro(data_dir, settings, base_url, registry), httpx.Client())
 
     async def cli_fault(_request: Request) -> Response:
         return JSONResponse({"fault": world.cli_fault})
@@ -195,3 +197,4 @@ def run_world(data_dir: Path) -> Iterator[World]:
         server.should_exit = True
         thread.join(10)
         listener.close()
+        world.client.close()

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import yaml
 
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
@@ -69,7 +68,7 @@ _NORMALIZED = (
     (re.compile(re.escape(WORKSPACE_ID)), "<WS>"),
     (re.compile(re.escape(ORGANIZATION_ID)), "<ORG>"),
     (re.compile(r"\bcl[0-9a-z]{23}\b"), "<ID>"),
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z|\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d+"), "<TIME>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d+"), "<TIME>"),
     (re.compile(r"sig=[\w-]+"), "sig=s"),
     (re.compile(r"blockid=[^&]+"), "blockid=b"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<API>"),
@@ -187,7 +186,7 @@ class Stage:
     def call_api(self, method: str, path: str, body: Any = None) -> Any:
         """Ask Astro without the CLI; `path` continues the organization's."""
         url = f"{self.world.api}/organizations/{ORGANIZATION_ID}{path}"
-        response = httpx.request(method, url, json=body, headers={"authorization": f"Bearer {ASTRO_TOKEN}"})
+        response = self.world.client.request(method, url, json=body, headers={"authorization": f"Bearer {ASTRO_TOKEN}"})
         assert response.is_success, response.text
         return response.json() if response.content else None
 

@@ -107,7 +107,7 @@ _ENDINGS = (
         "nothing was deployed, since something changed the worktree meanwhile",
     ),
     # the image
-    _refuse(r"an error was encountered while building the image", "the image does not build; see the log above"),
+    _refuse(r"an error was encountered while building the image", "the image does not build; see its log"),
     _refuse(r"reading dockerfile: ", "the project's root has no readable Dockerfile; add one, or check `root`"),
     _refuse(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),
     _refuse_image(r"WARNING! The image .* (?:does not appear to be|is not) based on ", "use an Astro Runtime image"),
@@ -169,7 +169,7 @@ def quote_output(result: CommandResult) -> str:
     printed = [line for line in result.stdout.splitlines() if line.strip()][-_QUOTED_LINES:]
     lines = [line for line in result.stderr.partition("\nUsage:")[0].splitlines() if line.strip()]
     start = next((i for i, line in enumerate(lines) if line.startswith(("Error: ", "panic: "))), 0)
-    return hide_signatures("\n".join([*printed, *lines[start : start + _QUOTED_LINES]]))
+    return hide_signatures("\n".join([*lines[start : start + _QUOTED_LINES], *printed]))
 
 
 def hide_signatures(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.errors import PermanentError, RetryableError
 from include.deploy_ops.hooks.astro_cli import AstroCli
+from include.deploy_ops.hooks.astro_cli_endings import DeploymentGoneError
 from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.checks import check_alive, check_ended, check_mark
 from include.deploy_ops.planner import Verb, find_previews
@@ -103,7 +104,10 @@ class DeleteDeploymentOperator(AstroCliOperator):
         self.refuse_dry(f"delete {deployment.name}: {reason}")
         if job.is_forced:
             self._remember_removal(context, job)
-        self.cli.delete(deployment.id)
+        try:
+            self.cli.delete(deployment.id)
+        except DeploymentGoneError:
+            self.log.info("%s was gone already", deployment.name)
         if self.astro.get_deployment(deployment.id) is not None:
             raise RetryableError(
                 f"the CLI deleted {deployment.name}, but Astro still shows it; the next pass looks again"

@@ -33,7 +33,7 @@ ANCESTORS_MAX = 10
 class FindImageOperator(DeployOpsOperator):
     """Takes the first source of the project's `image` list that can serve, awaiting the CI without a worker slot.
 
-    Returns `{"source": "build"}` or `{"source": name, "image": reference, "digest": digest, "runtime_version": version}`, each with
+    Returns `{"source": "build"}` or `{"source": pattern, "image": reference, "digest", "runtime_version"}`, each with
     `notes`: why not the sources before it. Skipped when the run deploys no image.
     """
 

@@ -15,7 +15,14 @@ from tests.sandbox.github.conftest import REPOSITORY, Hub
 @pytest.fixture
 def repository(hub: Hub) -> Iterator[Repository]:
     """Give PyGithub's view of the repository."""
-    with Github(base_url=f"{hub.url}/github/api/v3", auth=Auth.Token(GITHUB_TOKEN), retry=None, per_page=2) as client:
+    with Github(
+        base_url=f"{hub.url}/github/api/v3",
+        auth=Auth.Token(GITHUB_TOKEN),
+        retry=None,
+        per_page=2,
+        seconds_between_requests=0,
+        seconds_between_writes=0,
+    ) as client:
         assert client.get_user().login
         yield client.get_repo(REPOSITORY)
 

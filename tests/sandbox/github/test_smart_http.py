@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import os
 import socket
-import subprocess
 import threading
+import time
+from typing import Any
 
 import httpx
 import pytest
@@ -108,33 +111,42 @@ def test_githubs_own_refs_cannot_be_pushed(hub: Hub) -> None:
     assert "deny updating a hidden ref" in hub.git("push", "origin", "HEAD:refs/pull/1/head", is_checked=False)
 
 
-def test_a_client_that_goes_away_leaves_no_backend_behind(hub: Hub) -> None:
+def test_a_client_that_goes_away_leaves_no_backend_behind(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a push: the connection closes in the middle of the body, and the server goes on."""
-    address = (hub.url.rpartition("/")[2].partition(":")[0], int(hub.url.rpartition(":")[2]))
+    backends: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def start_and_tell(*arguments: str, **options: Any) -> asyncio.subprocess.Process:
+        backends.append(await start(*arguments, **options))
+        return backends[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_and_tell)
+    host, _, port = hub.url.removeprefix("http://").partition(":")
     head = (
         f"POST /github/{REPOSITORY}.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
         f"Authorization: {hub.api.headers['authorization']}\r\n"
         "Content-Type: application/x-git-receive-pack-request\r\n\r\n"
     )
-    with socket.create_connection(address) as connection:
+    with socket.create_connection((host, int(port))) as connection:
         connection.sendall(head.encode() + b"0032")
         # The answer's head comes as soon as the backend runs, before the body is complete.
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
-        assert count_backends() == 1
-    ended = threading.Event()
-    for _ in range(200):
-        if count_backends() == 0:
-            break
-        ended.wait(0.05)
-    assert count_backends() == 0
+        os.killpg(backends[0].pid, 0)
+    wait_until_gone(backends[0].pid)
     hub.push_file("dev-foo", "dags/a.py", "a = 1\n")
     assert [push.branch for push in hub.pushes] == ["dev-foo"]
 
 
-def count_backends() -> int:
-    """Count the running `git http-backend` processes that receive a push."""
-    done = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    return sum(line.startswith(("git http-backend", "git receive-pack")) for line in done.stdout.splitlines())
+def wait_until_gone(group: int) -> None:
+    """Wait until no process of the group is left, or fail after ten seconds."""
+    deadline_s = time.monotonic() + 10
+    while time.monotonic() < deadline_s:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"process group {group} still runs")
 
 
 def test_two_pushes_at_once_are_each_told_once(hub: Hub) -> None:

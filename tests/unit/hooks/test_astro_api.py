@@ -74,7 +74,14 @@ def test_deployment_is_read_in_our_own_values(astro: AstroDouble, hook: AstroApi
 
 
 def test_what_astro_may_leave_out_is_empty(astro: AstroDouble, hook: AstroApiHook) -> None:
-    optional = ("description", "astroRuntimeVersion", "executor", "cloudProvider", "region", "isDevelopmentMode")
+    optional: tuple[str, ...] = (
+        "description",
+        "astroRuntimeVersion",
+        "executor",
+        "cloudProvider",
+        "region",
+        "isDevelopmentMode",
+    )
     optional += ("dagTarballVersion", "desiredDagTarballVersion", "environmentVariables", "contactEmails")
     document = {key: value for key, value in make_deployment(status="NEW_ONE").items() if key not in optional}
     astro.say("deployments/cldep1", Reply(document))

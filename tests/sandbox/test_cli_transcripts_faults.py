@@ -1,0 +1,201 @@
+"""The stand-in against what the Astro CLI 1.45.0 printed, returned and requested: faults of the service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sandbox.astro_world import World, run_world
+from tests.sandbox.cli_case import (
+    AUTH,
+    CREATE,
+    DEPLOYED,
+    NOT_FOUND,
+    UPLOAD_REFUSED,
+    USING,
+    Case,
+    check_case,
+    make_deployment,
+    plant,
+    write_file,
+)
+from tests.sandbox.cli_stage import Stage, set_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CASES = (
+    Case(
+        "fault: list answers 400",
+        "deployment list --json",
+        "orgs list",
+        USING,
+        "Error: planted\n",
+        1,
+        (plant("deployments", 400),),
+    ),
+    Case(
+        "fault: list answers 503",
+        "deployment list --json",
+        "orgs list",
+        USING,
+        "Error: planted\n",
+        1,
+        (plant("deployments", 503),),
+    ),
+    Case(
+        "fault: list answers html",
+        "deployment list --json",
+        "orgs list",
+        USING,
+        "Error: failed to perform request, status 502\n",
+        1,
+        (plant("deployments", 502, html=True),),
+    ),
+    Case(
+        "fault: list answers drop",
+        "deployment list --json",
+        "orgs list list",
+        ('      "name": "dev-x",',),
+        given=(make_deployment, plant("deployments", None)),
+    ),
+    Case(
+        "fault: create answers 429",
+        CREATE,
+        "orgs workspaces list options options-aws create",
+        err="Error: planted\n<USAGE>\n",
+        exit=1,
+        given=(write_file(), plant("POST .*/deployments$", 429)),
+    ),
+    Case(
+        "fault: create answers drop",
+        CREATE,
+        "orgs workspaces list options options-aws create",
+        err='Error: Post "http://<API>/astro/v1/organizations/<ORG>/deployments": EOF\n<USAGE>\n',
+        exit=1,
+        given=(write_file(), plant("POST .*/deployments$", None)),
+    ),
+    Case(
+        "fault: variables of create answer 500",
+        CREATE,
+        "orgs workspaces list options options-aws create list get options update",
+        err="Error: planted\n<USAGE>\n",
+        exit=1,
+        given=(write_file(), plant("POST .*/deployments/cl", 500)),
+    ),
+    Case(
+        "fault: create-deploy answers 409",
+        "deploy {id} --dags -f",
+        "orgs get deploy",
+        AUTH,
+        "Error: planted\n",
+        1,
+        (make_deployment, plant("POST .*/deploys$", 409)),
+    ),
+    Case(
+        "fault: create-deploy answers drop",
+        "deploy {id} --dags -f",
+        "orgs get deploy",
+        AUTH,
+        'Error: Post "http://<API>/astro/v1/organizations/<ORG>/deployments/<ID>/deploys": EOF\n',
+        1,
+        (make_deployment, plant("POST .*/deploys$", None)),
+    ),
+    Case(
+        "fault: upload answers 403",
+        "deploy {id} --dags -f",
+        "orgs get deploy upload",
+        AUTH + "Initiating DAG deploy for: <ID>\n",
+        UPLOAD_REFUSED.format("403: 403 Forbidden"),
+        1,
+        (make_deployment, plant("PUT /upload", 403)),
+    ),
+    Case(
+        "fault: upload answers 500",
+        "deploy {id} --dags -f",
+        "orgs get deploy upload upload upload upload",
+        AUTH + "Initiating DAG deploy for: <ID>\n",
+        UPLOAD_REFUSED.format("500: 500 Internal Server Error"),
+        1,
+        (make_deployment, plant("PUT /upload", 500, times=9)),
+    ),
+    Case(
+        "fault: upload answers drop",
+        "deploy {id} --dags -f",
+        "orgs get deploy upload upload upload upload",
+        AUTH + "Initiating DAG deploy for: <ID>\n",
+        'Error: Put "http://<API>/astro/upload/<ID>?sig=s": EOF\n',
+        1,
+        (make_deployment, plant("PUT /upload", None, times=9)),
+    ),
+    Case(
+        "fault: finalize answers 500",
+        "deploy {id} --dags -f",
+        DEPLOYED,
+        AUTH + "Initiating DAG deploy for: <ID>\n",
+        "Error: planted\n",
+        1,
+        (make_deployment, plant("finalize", 500)),
+    ),
+    Case(
+        "fault: finalize answers drop",
+        "deploy {id} --dags -f",
+        DEPLOYED,
+        AUTH + "Initiating DAG deploy for: <ID>\n",
+        'Error: Post "http://<API>/astro/v1/organizations/<ORG>/deployments/<ID>/deploys/<ID>/finalize": EOF\n',
+        1,
+        (make_deployment, plant("finalize", None)),
+    ),
+    Case(
+        "fault: delete answers 403",
+        "deployment delete {id} -f",
+        "orgs list get delete",
+        USING,
+        "Error: planted\n",
+        1,
+        (make_deployment, plant("DELETE", 403)),
+    ),
+    Case(
+        "fault: hibernate answers 500",
+        "deployment hibernate {id} -f",
+        "orgs list get override",
+        USING,
+        "Error: planted\n",
+        1,
+        (make_deployment, plant("hibernation-override", 500)),
+    ),
+    Case(
+        "fault: organizations answer 500",
+        "deployment list --json",
+        "orgs list",
+        ('      "name": "dev-x",',),
+        given=(make_deployment, plant("organizations\\?", 500)),
+    ),
+    Case(
+        "fault: the look of delete fails",
+        "deployment delete {id} -f",
+        "orgs list",
+        USING,
+        f"Error: {NOT_FOUND}: planted\n",
+        1,
+        (make_deployment, plant("deployments\\?", 500)),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with run_world(tmp_path_factory.mktemp("astro")) as running:
+        yield running
+
+
+@pytest.fixture
+def stage(world: World, tmp_path: Path) -> Stage:
+    return set_stage(world, tmp_path)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_prints_returns_and_requests_what_the_real_cli_does(case: Case, stage: Stage) -> None:
+    check_case(case, stage)

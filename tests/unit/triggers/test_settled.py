@@ -1,0 +1,185 @@
+"""The settle trigger against a scripted Astro over HTTP: one event, in time, whatever Astro answers on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.triggers.base import TriggerEvent
+
+from include.deploy_ops.errors import RateLimitError, RetryableError
+from include.deploy_ops.hooks import astro_http
+from include.deploy_ops.triggers import settled
+from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, LONGEST_BACKOFF_S, choose_backoff_s
+from include.deploy_ops.triggers.settled import DeploySettledTrigger
+from tests.unit.astro_double import AstroDouble, Reply, make_deploy, make_deployment, not_found, serve_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEPLOYMENT, DEPLOYS = "deployments/cldep1", "deployments/cldep1/deploys"
+ASK = {"astro_conn_id": "astro_default", "deployment_id": "cldep1", "needle": "run=r5 try=1 ", "kind": "dags"}
+
+
+def make_trigger(seconds: float = 5, **changes: Any) -> DeploySettledTrigger:
+    now = datetime.now(UTC)
+    times = {"started_at": (now - timedelta(seconds=30)).isoformat()}
+    times["deadline"] = (now + timedelta(seconds=seconds)).isoformat()
+    return DeploySettledTrigger(**{**ASK, **times, "woke": False, "poll_interval_s": 0.05, **changes})
+
+
+def run(trigger: DeploySettledTrigger) -> dict[str, Any]:
+    async def collect() -> list[TriggerEvent]:
+        return [event async for event in trigger.run()]
+
+    (event,) = asyncio.run(collect())
+    payload: dict[str, Any] = event.payload
+    return payload
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settled, "FIRST_EVENT_S", 0.0)
+    monkeypatch.setattr(astro_http, "FIRST_RETRY_S", 0.001)
+
+
+@pytest.fixture
+def astro(monkeypatch: pytest.MonkeyPatch) -> Iterator[AstroDouble]:
+    with AstroDouble() as double:
+        monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", double.connection())
+        double.say(DEPLOYMENT, Reply(make_deployment()))
+        double.say(DEPLOYS, serve_list("deploys", [make_deploy(5)]))
+        yield double
+
+
+def test_serialize_gives_back_every_argument() -> None:
+    arguments: dict[str, Any] = {
+        **ASK,
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "deadline": "2026-01-01T00:10:00+00:00",
+        "woke": True,
+        "poll_interval_s": 3,
+    }
+    expected = ("include.deploy_ops.triggers.settled.DeploySettledTrigger", arguments)
+    assert DeploySettledTrigger(**arguments).serialize() == expected
+    del arguments["poll_interval_s"]
+    assert DeploySettledTrigger(**arguments).serialize()[1]["poll_interval_s"] == 2
+
+
+def test_settled_event_carries_the_record(astro: AstroDouble) -> None:
+    assert astro.asked == []
+    event = run(make_trigger())
+    assert 30 <= event.pop("seconds") < 35
+    assert event == {
+        "state": "settled",
+        "detail": "Astro's record cldeploy5 is deployed, and the Deployment shows it",
+        "deploy_id": "cldeploy5",
+        "image_tag": "deploy-1",
+        "dag_version": "v1",
+    }
+
+
+def test_it_waits_until_the_deployment_shows_the_deploy(astro: AstroDouble) -> None:
+    waits = [{"status": "DEPLOYING"}, {"dagTarballVersion": "v0"}, {"desiredDagTarballVersion": "v0"}]
+    astro.say(DEPLOYMENT, *(Reply(make_deployment(**each)) for each in waits), Reply(make_deployment()))
+    assert run(make_trigger())["state"] == "settled"
+    assert len(astro.asked) == 8
+
+
+@pytest.mark.parametrize(
+    ("records", "state", "detail"),
+    [
+        ([make_deploy(5, status="FAILED")], "failed", "says FAILED"),
+        ([make_deploy(5), make_deploy(6)], "overtaken", "deploy cldeploy6 came after it (run=r6 try=1 )"),
+        ([make_deploy(5, type="IMAGE_ONLY")], "failed", "has no DAGs"),
+    ],
+)
+def test_other_ends(astro: AstroDouble, records: list[dict[str, Any]], state: str, detail: str) -> None:
+    astro.say(DEPLOYS, serve_list("deploys", records))
+    event = run(make_trigger())
+    assert (event["state"], event["deploy_id"]) == (state, "cldeploy5")
+    assert detail in event["detail"]
+
+
+def test_a_deployment_that_is_gone_is_a_failure(astro: AstroDouble) -> None:
+    astro.say(DEPLOYMENT, not_found())
+    event = run(make_trigger())
+    assert (event["state"], event["detail"], event["deploy_id"]) == ("failed", "the Deployment is gone", None)
+
+
+def test_no_record_until_the_deadline_is_a_failure(astro: AstroDouble) -> None:
+    astro.say(DEPLOYS, serve_list("deploys", [make_deploy(4)]))
+    event = run(make_trigger(0.3))
+    assert event["state"] == "failed"
+    assert event["detail"] == "the Astro CLI said that it succeeded, but Astro has no record of this deploy"
+
+
+def test_the_deadline_ends_it_whatever_the_status(astro: AstroDouble) -> None:
+    astro.say(DEPLOYMENT, Reply(make_deployment(status="UNHEALTHY", statusReason="scheduler down")))
+    began = time.monotonic()
+    event = run(make_trigger(0.4))
+    assert 0.3 < time.monotonic() - began < 3
+    assert (event["state"], event["deploy_id"]) == ("timeout", "cldeploy5")
+    assert event["detail"] == "the Deployment is UNHEALTHY (scheduler down)"
+
+
+def test_a_deadline_in_the_past_still_looks_once(astro: AstroDouble) -> None:
+    assert astro.asked == []
+    assert run(make_trigger(-1))["state"] == "settled"
+
+
+def test_an_outage_is_sat_out(astro: AstroDouble) -> None:
+    outage = [Reply({}, 500)] * 5 + [Reply(b"<html>"), Reply({"id": 1}), Reply(is_dropped=True)]
+    astro.say(DEPLOYMENT, *outage, Reply(make_deployment()))
+    assert run(make_trigger())["state"] == "settled"
+
+
+def test_an_outage_until_the_deadline_is_a_timeout_with_its_cause(astro: AstroDouble) -> None:
+    astro.say(DEPLOYMENT, Reply({"message": "bad token"}, 401))
+    event = run(make_trigger(0.3))
+    assert event["state"] == "timeout"
+    assert "bad token" in event["detail"]
+    assert "astro_default" in event["detail"]
+
+
+def test_a_repaired_connection_counts(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse_once(_: Any) -> Reply:
+        monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", astro.connection(password="new-token"))  # noqa: S106
+        return Reply({"message": "no"}, 401)
+
+    astro.say(DEPLOYMENT, refuse_once, Reply(make_deployment()))
+    assert run(make_trigger())["state"] == "settled"
+    assert astro.asked[-1].headers["authorization"] == "Bearer new-token"
+
+
+def test_a_silent_astro_does_not_hold_it_beyond_a_look(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settled, "LOOK_TIMEOUT_S", 0.2)
+
+    def keep_silent(_: Any) -> Reply:
+        time.sleep(0.6)
+        return Reply(is_dropped=True)
+
+    astro.say(DEPLOYMENT, keep_silent)
+    event = run(make_trigger(0.1))
+    assert event["state"] == "timeout"
+    assert "no answer in 0 s" in event["detail"]
+
+
+def test_no_event_comes_before_its_time(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FIRST_EVENT_S >= 7
+    monkeypatch.setattr(settled, "FIRST_EVENT_S", 0.4)
+    began = time.monotonic()
+    assert run(make_trigger())["state"] == "settled"
+    assert time.monotonic() - began > 0.4
+    assert len(astro.asked) == 2  # what it tells is no older than the event
+
+
+def test_backoff_grows_to_a_minute_and_obeys_astro() -> None:
+    error = RetryableError("down")
+    assert 2 <= choose_backoff_s(error, 1, 2) <= 4
+    assert 8 <= choose_backoff_s(error, 3, 2) <= 16
+    assert choose_backoff_s(error, 10_000, 2) <= LONGEST_BACKOFF_S
+    assert choose_backoff_s(RateLimitError("slow", 300), 1, 2) == 300
