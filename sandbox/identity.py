@@ -11,8 +11,8 @@ WORKSPACE_ID = "clsandboxworkspace0000001"
 WORKSPACE_NAME = "Data Platform"
 # An unsigned JWT as the real CLI parses it: {"alg":"HS256","typ":"JWT"} . {"permissions":[organizationId, workspaceId],
 # "apiTokenId":"sandbox"} . "sandbox"; `tests/sandbox` holds the claims to the constants above.
-ASTRO_TOKEN = (  # noqa: S105
-    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+ASTRO_TOKEN = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."  # noqa: S105 - it opens nothing but the sandbox
     "eyJhcGlUb2tlbklkIjoic2FuZGJveCIsInBlcm1pc3Npb25zIjpbIm9yZ2FuaXphdGlvbklkOmNsc2FuZGJveG9yZ2FuaXphdGlvbjAwMDEiLCJ3"
     "b3Jrc3BhY2VJZDpjbHNhbmRib3h3b3Jrc3BhY2UwMDAwMDAxIl19.c2FuZGJveA"
 )

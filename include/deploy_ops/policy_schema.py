@@ -103,7 +103,7 @@ class Project(StrictModel):
     poll_interval_s: values.Seconds = 10
     ignore: values.IgnorePatterns = ()
     also_watch: values.Folders = ()
-    image: values.ImageSources = (values.REUSE, values.BUILD)
+    image: values.ImageSources = (values.BUILD,)
     image_timeout_s: values.Seconds = 1800
     settle_timeout_s: values.Seconds = 1800
     cli_timeout_s: values.Seconds = 1800

@@ -12,7 +12,6 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 NAME_LENGTH_MAX = 40
-REUSE = "reuse"
 BUILD = "build"
 COMMIT_FIELD = "{sha}"
 
@@ -114,11 +113,11 @@ def check_ignore_pattern(text: str) -> str:
 
 
 def check_image_source(text: str) -> str:
-    """Return where an image comes from: `reuse`, `build`, or a full image name with {sha} in its tag."""
-    if text in {REUSE, BUILD}:
+    """Return where an image comes from: `build`, or a full image name with {sha} in its tag."""
+    if text == BUILD:
         return text
     if text.count(COMMIT_FIELD) != 1 or not _IMAGE.fullmatch(text.replace(COMMIT_FIELD, "0" * 40)):
-        raise ValueError("reuse, build, or an image with its registry and {sha} in the tag: ghcr.io/acme/etl:{sha}")
+        raise ValueError("build, or an image with its registry and {sha} in the tag: ghcr.io/acme/etl:{sha}")
     if COMMIT_FIELD not in text.rpartition(":")[2]:
         raise ValueError("{sha} in the tag, behind the last colon: ghcr.io/acme/etl:{sha}")
     return text

@@ -23,7 +23,7 @@ PROJECT: dict[str, Any] = {
     "root": "services/etl",
     "ignore": ["*.md", "docs/"],
     "also_watch": ["shared"],
-    "image": ["reuse", "ghcr.io/acme/data-platform:{sha}", "build"],
+    "image": ["ghcr.io/acme/data-platform:{sha}", "build"],
     "previews": {
         "branches": ["dev*"],
         "exclude": ["develop"],
@@ -88,7 +88,7 @@ def test_a_whole_policy_is_read_as_written() -> None:
 
 def test_what_is_left_out_has_its_default() -> None:
     project = read_project(OTHER)
-    assert (project.root, project.trunk, project.image) == (".", "main", ("reuse", "build"))
+    assert (project.root, project.trunk, project.image) == (".", "main", ("build",))
     assert (project.poll_interval_s, project.registry_conn_id, project.previews) == (10, None, None)
     assert (project.limits.max_deletes, project.limits.max_delete_fraction) == (5, 0.25)
     assert load().policy.mode == "apply"

@@ -107,7 +107,6 @@ def test_other_ignore_rules_are_kept_as_written(written: str) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "reuse",
         "build",
         "ghcr.io/acme/data-platform:{sha}",
         "127.0.0.1:8900/acme/x:{sha}",
@@ -123,7 +122,7 @@ def test_an_image_source_is_kept_as_written(written: str) -> None:
     "written",
     [
         "",
-        "Reuse",
+        "reuse",
         "ghcr.io/acme/x",
         "ghcr.io/acme/x:latest",
         "ghcr.io/acme/x:{SHA}",

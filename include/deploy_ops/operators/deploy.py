@@ -19,8 +19,8 @@ from include.deploy_ops.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.operators.base import tell_failures
 from include.deploy_ops.operators.checks import check_alive, check_head, check_mark
 from include.deploy_ops.operators.deployment import AstroCliOperator
-from include.deploy_ops.operators.image import BUILD
 from include.deploy_ops.planner import Verb
+from include.deploy_ops.policy_values import BUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,6 +16,7 @@ from include.deploy_ops.model import ChangeType
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.classify import rules_of
 from include.deploy_ops.planner import Verb
+from include.deploy_ops.policy_values import BUILD
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.operators.job import Job
 
-BUILD = "build"
 ANCESTORS_MAX = 10
 """How many commits back a CI image is looked for: enough for a push of several commits, bounded in requests."""
 
