@@ -10,6 +10,8 @@ from typing import Any
 from demo.witness import PREVIEW_DAG, Witness, WitnessError
 
 BRANCH = "dev-orders"
+SLOW_CI_S = 25.0
+"""Seconds the CI takes for the tour's image: long enough that the run really waits for it."""
 
 
 @dataclass
@@ -46,6 +48,7 @@ def play(witness: Witness, say: Callable[[str], None]) -> None:
     number = _create(tour)
     head = tour.push({"dags/orders.py": "\n# hourly since the shop opened abroad\n"}, "Say why hourly")
     tour.tell_deploy("push of a DAG → DAG-only deploy", head, "DAG_ONLY")
+    witness.stack.sandbox.post("/sandbox/settings", json={"ci_delay_s": SLOW_CI_S}).raise_for_status()
     head = tour.push({"requirements.txt": "tabulate==0.9.0\n"}, "Need tabulate")
     tour.tell_deploy("push of requirements.txt → the CI's image awaited → image deploy", head, "IMAGE_AND_DAG")
     head = _deploy_nothing(tour)
