@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,7 +27,7 @@ class Author:
 
     folder: Path
     sandbox_url: str
-    token: str
+    token: str = field(repr=False)
 
     def clone(self) -> None:
         """Clone the repository, without its working files."""

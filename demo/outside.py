@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +22,7 @@ class Outside:
     airflow: httpx.Client
     sandbox: httpx.Client
     organization_id: str
-    astro_token: str
+    astro_token: str = field(repr=False)
 
     def _astro(self, path: str) -> Any:
         answer = self.sandbox.get(

@@ -38,12 +38,14 @@ class Stack:
     :param ports: where to listen.
     :param home: AIRFLOW_HOME and everything else the stack writes; emptied at the start.
     :param say: gets a line of progress now and then.
+    :param policy: the policy file's text, with the sandbox at its usual address; by default the project's own.
     """
 
-    def __init__(self, ports: Ports, home: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, ports: Ports, home: Path, say: Callable[[str], None], policy: str | None = None) -> None:
         self.ports = ports
         self.home = home
         self._say = say
+        self._policy = policy or (ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8")
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self.api = httpx.Client(base_url=ports.airflow_url, timeout=30)
         self.sandbox = httpx.Client(base_url=ports.sandbox_url, timeout=30)
@@ -65,8 +67,9 @@ class Stack:
     def _start(self) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
-        policy = (ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8")
-        self.policy_file.write_text(policy.replace(DEFAULT_SANDBOX, f"{HOST}:{self.ports.sandbox}"), encoding="utf-8")
+        self.policy_file.write_text(
+            self._policy.replace(DEFAULT_SANDBOX, f"{HOST}:{self.ports.sandbox}"), encoding="utf-8"
+        )
         passwords = self.home / "passwords.json"
         passwords.write_text(json.dumps({"admin": "admin"}), encoding="utf-8")
         self._launch(
