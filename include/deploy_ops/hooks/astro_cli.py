@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from include.deploy_ops.hooks.astro_cli_endings import find_applied_id, find_suc
 from include.deploy_ops.hooks.astro_connection import AstroConnection, read_astro_connection
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.process import Command
+from include.deploy_ops.scratch import hold_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -163,8 +163,8 @@ class AstroCli:
         deployment_file: str | None = None,
         engine_environment: Mapping[str, str] | None = None,
     ) -> CommandResult:
-        with tempfile.TemporaryDirectory(prefix="astro-cli-") as directory:
-            home, work = Path(directory, "home"), Path(directory, "work")
+        with hold_folder("astro-cli") as folder:
+            home, work = folder / "home", folder / "work"
             _write_config(home, self._connection, has_own_engine=engine_environment is not None)
             work.mkdir()
             if deployment_file is not None:

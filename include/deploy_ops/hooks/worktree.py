@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import logging
 import os
 import re
-import shutil
-import stat
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,18 +21,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
-from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
 from include.deploy_ops.process import run_command
+from include.deploy_ops.scratch import hold_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from include.deploy_ops.process import CommandResult
 
-__all__ = ["Worktree", "checkout", "refuse_empty_dags", "refuse_project_settings"]
-
 _LOG = logging.getLogger(__name__)
-_PREFIX = "deploy-ops-worktree-"
 _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "100644": "a file", "100755": "a file"}
 # GitHub takes any token as the password of this user, an App's too.
 # Source: docs.github.com, "Authenticating as a GitHub App installation".
@@ -92,7 +85,7 @@ def checkout(
     url = _check_url(clone_url)
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise PermanentError(f"'{commit}' is no commit id; give all 40 hexadecimal digits")
-    with _hold_folder(scratch or _choose_scratch()) as folder:
+    with hold_folder("worktree", scratch) as folder:
         source = _Source(clone_url, commit, branch, "" if root in {".", "./"} else root.strip("/"))
         secrets = (token, _encode_token(token)) if token else ()
         environment = _build_environment(folder, url, token)
@@ -229,73 +222,3 @@ def _build_environment(folder: Path, url: SplitResult, token: str | None) -> dic
             for part, text in zip(("KEY", "VALUE"), pair, strict=True)
         },
     }
-
-
-def _choose_scratch() -> Path:
-    """Return this user's folder in the temporary directory, and see that nobody else can write there."""
-    folder = Path(tempfile.gettempdir()) / f"deploy-ops-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise PermanentError(f"{folder} is not this user's private folder; remove it, it is made anew")
-    return folder
-
-
-@contextlib.contextmanager
-def _hold_folder(scratch: Path) -> Iterator[Path]:
-    """Yield a new private folder in `scratch`, locked while this process lives, and remove it afterwards.
-
-    The kernel gives a lock back when its process dies, whatever it dies of: a folder without one is a leftover. Unlike
-    a process id, a lock is never taken over by a stranger, and it counts across containers that share the folder.
-    """
-    scratch.mkdir(parents=True, exist_ok=True)
-    with _lock(scratch):  # so that no other process takes the folder for a leftover before it is locked
-        _sweep(scratch)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=scratch)).resolve()
-        held = _open_folder(folder)
-        fcntl.flock(held, fcntl.LOCK_EX)
-    try:
-        yield folder
-    finally:
-        _remove(folder)
-        os.close(held)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    held = _open_folder(folder)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)
-
-
-def _open_folder(folder: Path) -> int:
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-
-
-def _sweep(scratch: Path) -> None:
-    """Remove what processes that died left behind."""
-    for folder in sorted(scratch.glob(f"{_PREFIX}*")):
-        with contextlib.suppress(FileNotFoundError):  # its owner removed it just now
-            held = _open_folder(folder)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue  # its owner lives
-            else:
-                _LOG.info("removing %s, which a process left when it died", folder)
-                _remove(folder)
-            finally:
-                os.close(held)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder; what resists, say files of a container's root user, is told and tried again by later sweeps."""
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        _LOG.warning("%s cannot be removed, the next checkout tries again: %s", folder, error)

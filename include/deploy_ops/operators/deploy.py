@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.engine import CopyingEngine
@@ -21,6 +19,7 @@ from include.deploy_ops.operators.checks import check_alive, check_head, check_m
 from include.deploy_ops.operators.deployment import AstroCliOperator
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.policy_values import BUILD
+from include.deploy_ops.scratch import hold_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -145,9 +144,9 @@ class DeployCodeOperator(AstroCliOperator):
             return report.digest
 
         with (
-            tempfile.TemporaryDirectory(prefix="engine-") as directory,
+            hold_folder("engine") as directory,
             CopyingEngine(
-                Path(directory), image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end
+                directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end
             ) as engine,
         ):
             yield image["image"], engine.environment(os.environ.get("PATH", os.defpath)), engine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -12,50 +11,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 from include.deploy_ops.operators.claims import Claims
 from include.deploy_ops.operators.memory import Memory
 from include.deploy_ops.operators.runs import Runs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-class DictStore:
-    """A state store in memory."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the value."""
-        return self.values.get(key, default)
-
-    def set(self, key: str, value: Any) -> None:
-        """Write the value."""
-        self.values[key] = value
-
-    def delete(self, key: str) -> None:
-        """Forget the value."""
-        self.values.pop(key, None)
-
-
-class FakeAirflow:
-    """Airflow's answers about runs, from a table."""
-
-    def __init__(self, **states: str) -> None:
-        self.states = states
-
-    def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
-        """Return the run's state."""
-        if run_id not in self.states:
-            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404}))
-        return self.states[run_id]
-
-    def get_task_states(self, dag_id: str, run_ids: list[str]) -> Mapping[str, Any]:
-        """Return the runs that exist."""
-        return {run_id: {} for run_id in run_ids if run_id in self.states}
-
-    def get_dag(self, dag_id: str) -> Any:
-        """Return nothing: no test asks."""
-        raise NotImplementedError
-
+from tests.unit.operators.doubles import DictStore, FakeAirflow
 
 def make(**states: str) -> Claims:
     return Claims(Memory(DictStore()), Runs(FakeAirflow(**states), "p.preview"), sleep=lambda _: None)
