@@ -15,14 +15,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from .errors import PermanentError, RetryableError
-from .redaction import RedactedStream, list_forms, redact, replace_forms
+from include.deploy_ops.errors import PermanentError, RetryableError
+from include.deploy_ops.redaction import RedactedStream, list_forms, redact, replace_forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 __all__ = ["Command", "CommandResult", "build_environment", "redact", "run_command"]
 
@@ -311,11 +311,28 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         while is_alive and time.monotonic() < give_up:
             process.poll()  # reaps the leader, which would count as alive otherwise
             time.sleep(0.01)  # nothing can be awaited here: the others are not our children
-            is_alive = _signal_group(process.pid, 0)
+            is_alive = _has_living(process.pid)
     finally:  # also when a second Ctrl-C cuts the grace short
         if is_alive:
             _signal_group(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _has_living(group: int) -> bool:
+    """Whether the group holds more than zombies: orphans that nobody reaps yet are dead, though signals reach them."""
+    if not _signal_group(group, 0):
+        return False
+    states = [state for state, its_group in map(_read_state, Path("/proc").glob("[0-9]*/stat")) if its_group == group]
+    return not states or any(state != "Z" for state in states)  # without /proc, the signal's word stands
+
+
+def _read_state(stat: Path) -> tuple[str, int]:
+    """Return a process's state letter and group from its /proc/<pid>/stat (proc(5)); of one that is gone, none."""
+    try:
+        state, _, group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X", 0
+    return state, int(group)
 
 
 def _signal_group(group: int, number: int) -> bool:

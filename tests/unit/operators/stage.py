@@ -1,0 +1,363 @@
+"""A project on the sandbox, and runs of its real DAGs' tasks one by one, with Airflow itself played by doubles."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.module_loading import import_string
+
+from dags.control import make_control_dag
+from dags.preview import make_preview_dag
+from include.deploy_ops.model import Mark
+from include.deploy_ops.naming import format_mark, name_deployment, slug_branch
+from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, Job, dump_job
+from include.deploy_ops.operators.memory import Memory
+from include.deploy_ops.planner import Verb
+from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
+from tests.unit.operators.doubles import DictStore, FakeAirflow, FakeStores, FakeTaskInstance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from airflow.sdk import DAG, BaseOperator
+
+    from demo.author import Author
+    from include.deploy_ops.operators.scope import Scope
+    from tests.sandbox.conftest import Sandbox
+
+NO_FINGERPRINT = "0" * 12
+AWAIT_S = 20.0
+FAILED = frozenset({"failed", "upstream_failed"})
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass
+class Stage:
+    """The world around a run: the sandbox, someone who pushes, the policy's project, and Airflow's tables."""
+
+    sandbox: Sandbox
+    author: Author
+    scope: Scope
+    airflow: FakeAirflow = field(default_factory=FakeAirflow)
+    stores: dict[str, DictStore] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered of the project's environments."""
+        return Memory(self.stores.setdefault(self.scope.fleet.name, DictStore()))
+
+    @property
+    def cursor_store(self) -> DictStore:
+        """Where the repository trigger's cursor lies."""
+        return self.stores.setdefault(self.scope.repository.name, DictStore())
+
+    def change_project(self, **changes: Any) -> None:
+        """Edit the policy: keywords replace the project's fields, `previews` and `limits` those below them."""
+        project = self.scope.project
+        for part in ("previews", "limits"):
+            if part in changes:
+                changes[part] = getattr(project, part).model_copy(update=changes[part])
+        self.scope = replace(self.scope, project=project.model_copy(update=changes))
+
+    # The repository
+
+    def push(self, branch: str, files: Mapping[str, str] | None = None, base: str = "origin/main") -> str:
+        """Start the branch anew at its base, commit `files` (text appended by path), push; return the head.
+
+        Returns when CI has built the head's image, or failed to.
+        """
+        self.author.start_branch(branch, base)
+        return self.push_more(branch, files or {"dags/fresh.py": "# fresh\n"})
+
+    def push_more(self, branch: str, files: Mapping[str, str]) -> str:
+        """Commit more to the branch that was pushed last, push, and return the head."""
+        head = self.author.commit(dict(files), f"Change {', '.join(files)}")
+        self.author.push(branch, force=True)
+        self.await_ci()
+        return head
+
+    def await_ci(self) -> None:
+        """Return when no build is under way."""
+        deadline = time.monotonic() + AWAIT_S
+        while any(build["state"] == "queued" for build in self.sandbox.client.get("/sandbox/ci").json()["builds"]):
+            assert time.monotonic() < deadline, "CI never ended"
+            time.sleep(0.01)
+
+    def merge(self, branch: str, base: str = "staging") -> int:
+        """Open a pull request, merge it, and return its number; the branch stays."""
+        number = self.author.open_pull_request(branch, base, f"Merge {branch}")
+        self.author.merge(number)
+        return number
+
+    # Astro, as an outsider sees and changes it
+
+    def ask_astro(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask Astro's API as a person would; `path` continues the organization's."""
+        answer = self.sandbox.client.request(
+            method,
+            f"/astro/v1/organizations/{ORGANIZATION_ID}/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {ASTRO_TOKEN}"},
+        )
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def list_deployments(self) -> list[dict[str, Any]]:
+        """Return every Deployment of the workspace."""
+        found: list[dict[str, Any]] = self.ask_astro("GET", "deployments?limit=1000")["deployments"]
+        return found
+
+    def find_deployment(self, branch: str) -> dict[str, Any]:
+        """Return the one Deployment with the name of the branch's preview."""
+        name = name_deployment(self.scope.project.name, branch)
+        (found,) = [each for each in self.list_deployments() if each["name"] == name]
+        return dict(self.ask_astro("GET", f"deployments/{found['id']}"))
+
+    def write_mark(self, branch: str, **changes: str) -> str:
+        """Return a description with the branch's mark, or with one that differs in `changes`."""
+        project = self.scope.project
+        mark = Mark(self.scope.control_plane, project.name, project.repository, branch, NO_FINGERPRINT)
+        return format_mark(replace(mark, **changes))
+
+    def make_deployment(self, branch: str, **changes: Any) -> str:
+        """Create the branch's Deployment by hand, marked as ours unless `changes` say otherwise; return its id."""
+        body = {
+            "name": name_deployment(self.scope.project.name, branch),
+            "description": self.write_mark(branch),
+            "workspaceId": WORKSPACE_ID,
+            "type": "STANDARD",
+            "executor": "CELERY",
+            "schedulerSize": "SMALL",
+            "isCicdEnforced": False,
+            "isDagDeployEnabled": True,
+            "isHighAvailability": False,
+            "isDevelopmentMode": True,
+            "cloudProvider": "AWS",
+            "region": "us-east-1",
+            "astroRuntimeVersion": "3.3-2",
+            **changes,
+        }
+        return str(self.ask_astro("POST", "deployments", body)["id"])
+
+    def edit_deployment(self, deployment_id: str, **changes: Any) -> None:
+        """Edit a Deployment as a person would in Astro's UI; what `changes` do not name stays."""
+        known = self.ask_astro("GET", f"deployments/{deployment_id}")
+        names = ("name", "description", "type", "workspaceId", "executor", "schedulerSize", "contactEmails")
+        flags = ("isCicdEnforced", "isDagDeployEnabled", "isHighAvailability", "isDevelopmentMode")
+        body = {name: known[name] for name in (*names, *flags) if name in known}
+        body["environmentVariables"] = [
+            {name: each[name] for name in ("key", "isSecret", "value") if name in each and each[name]}
+            | {"isSecret": each["isSecret"]}
+            for each in known.get("environmentVariables") or []
+        ]
+        self.ask_astro("POST", f"deployments/{deployment_id}", body | changes)
+
+    def list_deploys(self, deployment_id: str) -> list[dict[str, Any]]:
+        """Return the Deployment's deploy records, newest first."""
+        found: list[dict[str, Any]] = self.ask_astro("GET", f"deployments/{deployment_id}/deploys?limit=1000")["deploys"]
+        return found
+
+    def list_files(self, deployment_id: str) -> dict[str, str]:
+        """Return the SHA-256 of every file that runs there, by path."""
+        answer = self.sandbox.client.get(f"/sandbox/deployments/{deployment_id}/files")
+        return {file["path"]: file["sha256"] for file in answer.json()["files"]}
+
+    # What was asked of the sandbox
+
+    def forget_requests(self) -> None:
+        """Count from here."""
+        assert self.sandbox.client.delete("/sandbox/requests").is_success
+
+    def list_requests(self, face: str, methods: Iterable[str] = ("GET", *WRITES)) -> list[str]:
+        """Return the requests to one face of the sandbox as `METHOD path`, oldest first."""
+        requests = self.sandbox.client.get("/sandbox/requests").json()["requests"]
+        return [
+            f"{each['method']} {each['path']}"
+            for each in requests
+            if each["face"] == face and each["method"] in set(methods)
+        ]
+
+    # Runs
+
+    def plan(self, **context: Any) -> list[Run]:
+        """Make one pass with a fresh plan task of the control DAG; return the runs that it starts."""
+        task = self.make_plan_task()
+        dispatched = self.run_plan(task, **context)
+        return [self.start(each["conf"], run_id=each["trigger_run_id"]) for each in dispatched]
+
+    def make_plan_task(self) -> Any:
+        """Return the control DAG's plan task."""
+        return make_control_dag(self.scope).task_dict["plan"]
+
+    def run_plan(self, task: Any, **context: Any) -> list[dict[str, Any]]:
+        """Run a plan task once and return what it would dispatch, checked to be JSON."""
+        full = {
+            "ti": FakeTaskInstance(self.airflow, {}, "plan", 1),
+            "dag_run": SimpleNamespace(run_id="pass", run_type="asset_triggered", conf={}),
+            "asset_state_store": FakeStores(self.stores, task),
+            "params": {},
+            **context,
+        }
+        found: list[dict[str, Any]] = json.loads(json.dumps(task.execute(full)))
+        return found
+
+    def start(self, conf: Mapping[str, Any], run_id: str, run_type: str = PLANNED_RUN_TYPE, **params: str) -> Run:
+        """Return a new run of the preview DAG."""
+        run = Run(self, run_id, run_type, dict(conf), params)
+        self.runs.append(run)
+        self.airflow.states[run_id] = "running"
+        self.airflow.tasks[run_id] = run.states
+        return run
+
+    def start_planned(self, verb: Verb, branch: str, head: str, deployment_id: str = "", **changes: Any) -> Run:
+        """Return a run as control would start it for this errand, claimed already."""
+        job = Job(
+            verb=verb,
+            branch=branch,
+            head=head,
+            deployment_name=name_deployment(self.scope.project.name, branch),
+            deployment_id=deployment_id,
+            reason="planned by the test",
+            work=f"{slug_branch(branch)}~{verb.value}~{head[:12]}~{'0' * 8}",
+        )
+        run = self.start({"job": dump_job(replace(job, **changes))}, f"{job.work}~{next(self.numbers)}")
+        run.step("claim")
+        return run
+
+    def start_form(self, **params: str) -> Run:
+        """Return a run that a person starts with the form, not yet claimed."""
+        filled = {"action": "deploy", "deploy_type": "infer", "reason": "to see it", "branch": "", **params}
+        return self.start({}, f"manual__{next(self.numbers)}", "manual", **filled)
+
+    def create_preview(self, branch: str, head: str) -> str:
+        """Create and deploy the branch's preview by a whole planned run; return the Deployment's id."""
+        run = self.start_planned(Verb.CREATE, branch, head)
+        run.play()
+        assert "failed" not in run.states.values(), run.xcoms
+        return str(run.xcoms["create"]["return_value"])
+
+
+@dataclass
+class Run:
+    """One run of the preview DAG; every task is made anew from the DAG for each try, as a worker does."""
+
+    stage: Stage
+    run_id: str
+    run_type: str
+    conf: dict[str, Any]
+    params: dict[str, str]
+    user: str | None = "mira"
+    xcoms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, BaseOperator] = field(default_factory=dict)
+
+    def _make_dag(self) -> DAG:
+        return make_preview_dag(self.stage.scope)
+
+    def _make_task(self, task_id: str) -> BaseOperator:
+        self.tasks[task_id] = self._make_dag().task_dict[task_id]  # type: ignore[assignment]  # none is mapped
+        return self.tasks[task_id]
+
+    def _make_context(self, task: BaseOperator) -> Any:
+        return {
+            "ti": FakeTaskInstance(self.stage.airflow, self.xcoms, task.task_id, self.tries[task.task_id]),
+            "dag_run": SimpleNamespace(
+                run_id=self.run_id, run_type=self.run_type, conf=self.conf, triggering_user_name=self.user
+            ),
+            "asset_state_store": FakeStores(self.stage.stores, task),
+            "params": self.params,
+        }
+
+    def execute(self, task_id: str) -> Any:
+        """Run the task's next try until it returns, raises or defers; return what it returned, as XCom keeps it."""
+        self.tries[task_id] = self.tries.get(task_id, 0) + 1
+        self.xcoms.pop(task_id, None)
+        task = self._make_task(task_id)
+        return self._conclude(task_id, lambda context: task.execute(context), self._make_context(task))
+
+    def resume(self, task_id: str, method: str, **kwargs: Any) -> Any:
+        """Resume a deferred task in a new process' place, as Airflow does with the trigger's event."""
+        task = self._make_task(task_id)
+        kwargs = json.loads(json.dumps(kwargs))
+        return self._conclude(
+            task_id, lambda context: task.resume_execution(method, kwargs, context), self._make_context(task)
+        )
+
+    def step(self, task_id: str) -> Any:
+        """Run the task's next try to its end, through the triggers for which it defers."""
+        try:
+            return self.execute(task_id)
+        except TaskDeferred as deferred:
+            event = await_event(deferred)
+            return self.resume(task_id, deferred.method_name, **(deferred.kwargs or {}), event=event)
+
+    def _conclude(self, task_id: str, call: Callable[[Any], Any], context: Any) -> Any:
+        try:
+            value = call(context)
+        except TaskDeferred:
+            self.states[task_id] = "deferred"
+            raise
+        except AirflowSkipException:
+            self.states[task_id] = "skipped"
+            raise
+        except Exception:
+            self.states[task_id] = "failed"
+            raise
+        self.states[task_id] = "success"
+        if value is not None:
+            context["ti"].xcom_push("return_value", value)
+        return self.xcoms.get(task_id, {}).get("return_value")
+
+    def play(self) -> dict[str, str]:
+        """Run what has not run yet, each task once and by its trigger rule, and end the run; return the states."""
+        for task in self._make_dag().topological_sort():
+            if task.task_id not in self.states:
+                self._play_task(task)
+        self.stage.airflow.states[self.run_id] = "failed" if FAILED & set(self.states.values()) else "success"
+        return self.states
+
+    def _play_task(self, task: Any) -> None:
+        before = {self.states[task_id] for task_id in task.upstream_task_ids}
+        if task.is_teardown:
+            is_due = self.states["claim"] == "success"
+            missed = "skipped"
+        else:
+            refused = FAILED | ({"skipped"} if task.trigger_rule == "all_success" else set())
+            is_due = not before & refused
+            missed = "upstream_failed" if before & FAILED else "skipped"
+        if not is_due:
+            self.states[task.task_id] = missed
+            return
+        try:
+            self.step(task.task_id)
+        except Exception:
+            if self.states[task.task_id] not in {"failed", "skipped"}:
+                raise
+
+    def read_failure(self, task_id: str) -> dict[str, Any]:
+        """Return what the task told the report step of its failure."""
+        found: dict[str, Any] = self.xcoms[task_id]["failure"]
+        return found
+
+
+def await_event(deferred: TaskDeferred) -> dict[str, Any]:
+    """Run a deferral's trigger, made anew from what it serializes to, and return its event's payload."""
+    path, kwargs = deferred.trigger.serialize()
+    trigger = import_string(path)(**{**json.loads(json.dumps(kwargs)), "poll_interval_s": 0.05})
+
+    async def take_first() -> Any:
+        return await anext(trigger.run())
+
+    event = asyncio.run(asyncio.wait_for(take_first(), AWAIT_S))
+    payload: dict[str, Any] = json.loads(json.dumps(event.payload))
+    return payload
