@@ -1,4 +1,7 @@
-"""Shows what is wrong with the policy file as this file's import error; the valid projects' DAGs are not affected."""
+"""Shows what is wrong with the policy file as this file's import error; the valid projects' DAGs are not affected.
+
+Airflow's safe mode reads only files in which it finds "airflow" and "dag": this sentence lets it read this one.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def make_preview_dag(scope: Scope) -> DAG:
     ) as dag:
         claim = ClaimOperator(task_id="claim", **common).as_setup()
         change_type = ClassifyChangeOperator(task_id="change_type", **common)
-        render = RenderTemplateOperator(task_id="render_template", **step)
+        render = RenderTemplateOperator(task_id="render_template", **common)
         image = FindImageOperator(task_id="image", **step)
         create = CreateDeploymentOperator(task_id="create", pool=CLI_POOL, **step)
         update = UpdateDeploymentOperator(task_id="update", pool=CLI_POOL, **step)
@@ -67,9 +67,12 @@ def make_preview_dag(scope: Scope) -> DAG:
         settle = SettleDeployOperator(task_id="settle", **step)
         delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, **common)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
-        claim >> change_type >> render >> image >> [create, update] >> deploy >> settle
-        claim >> delete
-        [settle, delete] >> report.as_teardown(setups=claim)
+        # Skipped tasks end at once, so each waits for all whose result it reads, not only for the one before it.
+        claim >> [change_type, render, delete]
+        change_type >> image >> create >> deploy >> settle
+        render >> [create, update]
+        [change_type, image] >> deploy
+        [settle, update, delete] >> report.as_teardown(setups=claim)
     return dag
 
 

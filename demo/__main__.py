@@ -28,8 +28,10 @@ def main() -> int:
             for dag_id in (PREVIEW_DAG, CONTROL_DAG):
                 stack.unpause(dag_id)
             say(f"Airflow  {ports.airflow_url}  (admin / admin)\nsandbox  {ports.sandbox_url}")
+            witness = make_witness(stack)
+            witness.await_watch()
             if os.environ.get("TOUR") != "0":
-                play(make_witness(stack), say)
+                play(witness, say)
             if os.environ.get("ONCE") != "1":
                 say("It stays up; Ctrl-C ends it.")
                 threading.Event().wait()

@@ -43,6 +43,15 @@ class Witness:
         runs = self.outside.list_runs(PREVIEW_DAG)[:3] + self.outside.list_runs(CONTROL_DAG)[:2]
         return "; ".join(f"{run['dag_run_id']} {run['state']}" for run in runs) or "no run was started"
 
+    def await_watch(self) -> None:
+        """Return once the repository is watched: the trigger's first event made a pass."""
+
+        def look() -> bool:
+            runs = self.outside.list_runs(CONTROL_DAG)
+            return any(run["run_type"] == "asset_triggered" and run["state"] == "success" for run in runs)
+
+        self.await_true("the repository to be watched", look)
+
     def find_runs(self, slug: str, verb: str, head: str = "") -> list[dict[str, Any]]:
         """Return the ended preview runs of this environment, verb and (where given) head, newest first."""
         pattern = re.compile(rf"{re.escape(slug)}~{verb}~{head[:12]}")

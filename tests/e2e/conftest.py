@@ -23,5 +23,7 @@ def witness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
     with Stack(Ports(*find_free_ports(4)), home / "airflow", print, yaml.safe_dump(policy)) as stack:
         for dag_id in (PREVIEW_DAG, CONTROL_DAG):
             stack.unpause(dag_id)
-        yield make_witness(stack)
+        person = make_witness(stack)
+        person.await_watch()
+        yield person
     shutil.rmtree(home)

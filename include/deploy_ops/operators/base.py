@@ -6,11 +6,12 @@ An expected failure is pushed as the XCom `failure` (class and cause), where the
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
 from include.deploy_ops.errors import DeployOpsError, PermanentError, SupersededError
 from include.deploy_ops.hooks.astro_api import AstroApiHook
@@ -18,9 +19,10 @@ from include.deploy_ops.hooks.github import DeployOpsGithubHook
 from include.deploy_ops.operators.job import Job, load_job
 from include.deploy_ops.operators.memory import Memory
 from include.deploy_ops.operators.runs import Runs
+from include.deploy_ops.planner import Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.scope import Scope
 
 CLAIM_TASK = "claim"
+IMAGE_TASK = "image"
 FAILURE_KEY = "failure"
 CAUSE_LENGTH_MAX = 600
 """Characters of a failure's cause that are remembered for plan and page; the log has all of it."""
@@ -104,10 +107,15 @@ class DeployOpsOperator(BaseOperator):
         AirflowLink(),
     )
 
+    verbs: ClassVar[tuple[Verb, ...]] = tuple(Verb)
+    """The verbs of the runs in which the task has something to do."""
+
     def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scope = scope
         self.links: dict[str, str] = {}
+        self._idle: list[str] = []
+        self._result: Any = None
 
     @functools.cached_property
     def github(self) -> DeployOpsGithubHook:
@@ -127,13 +135,24 @@ class DeployOpsOperator(BaseOperator):
         """Return the answers to questions about the project's preview runs."""
         return Runs(context["ti"], self.scope.preview_dag)
 
-    def read_job(self, context: Context, *verbs: str) -> Job:
+    def finish(self, result: Any, *, idle: Iterable[str]) -> Any:
+        """Return the result, having the named tasks skipped at once instead of started to find nothing to do."""
+        self._idle, self._result = sorted(idle), result
+        return result
+
+    def post_execute(self, context: Context, result: Any = None) -> None:  # noqa: ARG002 - Airflow gives no result
+        """Skip the idle tasks: Airflow ends this one as successful, but loses its result, so that is pushed here."""
+        if self._idle:
+            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, self._result)
+            raise DownstreamTasksSkipped(tasks=self._idle)
+
+    def read_job(self, context: Context) -> Job:
         """Return the run's job; skip the task when the run holds no environment, or is about something else."""
         value = context["ti"].xcom_pull(task_ids=CLAIM_TASK)
         if value is None:
             raise AirflowSkipException("the run does not hold its environment")
         job = load_job(value)
-        if verbs and job.verb.value not in verbs:
+        if job.verb not in self.verbs:
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
         self.links[CommitLink.name] = self.github.web_url("commit", job.head)
         return job

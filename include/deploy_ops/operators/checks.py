@@ -12,7 +12,7 @@ from include.deploy_ops.planner import is_own
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro_api import AstroApiHook
     from include.deploy_ops.hooks.github import DeployOpsGithubHook
-    from include.deploy_ops.model import Deployment
+    from include.deploy_ops.model import Deployment, PullRequest
     from include.deploy_ops.operators.job import Job
     from include.deploy_ops.operators.scope import Scope
 
@@ -28,16 +28,20 @@ def check_head(github: DeployOpsGithubHook, job: Job) -> None:
         raise SupersededError(f"{job.branch} moved from {job.head[:12]} to {branch.head[:12]}; the next pass takes it")
 
 
-def check_alive(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
-    """Raise SupersededError when a merged pull request has ended the branch's preview; a forced job goes on."""
-    if job.is_forced:
-        return
-    branch = github.find_branch(job.branch)
-    if branch is None:
-        raise SupersededError(f"branch {job.branch} is gone")
-    merge = find_merge(scope.project, branch, github.list_pull_requests_from(job.branch))
-    if merge is not None:
-        raise SupersededError(describe_merge(merge))
+def check_alive(scope: Scope, github: DeployOpsGithubHook, job: Job) -> PullRequest | None:
+    """Return the branch's newest pull request, an open one first.
+
+    Raises SupersededError when a merged one has ended the branch's preview; a forced job goes on.
+    """
+    pulls = [pull for pull in github.list_pull_requests_from(job.branch) if not pull.is_from_fork]
+    if not job.is_forced:
+        branch = github.find_branch(job.branch)
+        if branch is None:
+            raise SupersededError(f"branch {job.branch} is gone")
+        merge = find_merge(scope.project, branch, tuple(pulls))
+        if merge is not None:
+            raise SupersededError(describe_merge(merge))
+    return max(pulls, key=lambda pull: (pull.is_open, pull.number), default=None)
 
 
 def check_mark(scope: Scope, astro: AstroApiHook, job: Job, deployment_id: str) -> Deployment:

@@ -40,7 +40,9 @@ class ClaimOperator(DeployOpsOperator):
                 raise PermanentError(f"{form.branch} is held by run {holder}; wait for its end, then clear this run")
             job = self._make_job(form, person)
         self.log.info("claimed %s for %s: %s", job.branch, run.run_id, job.reason)
-        return dump_job(job)
+        tasks = self.dag.tasks if self.has_dag() else ()
+        idle = [task.task_id for task in tasks if job.verb not in getattr(task, "verbs", (job.verb,))]
+        return dict(self.finish(dump_job(job), idle=idle))
 
     def _make_job(self, form: Form, person: str) -> Job:
         project = self.scope.project

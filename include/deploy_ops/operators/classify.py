@@ -11,7 +11,7 @@ from include.deploy_ops.errors import PermanentError
 from include.deploy_ops.history import DeployHistory, read_history
 from include.deploy_ops.hooks.github import CommitMissingError
 from include.deploy_ops.model import ChangeType, Decision
-from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import IMAGE_TASK, AirflowLink, AstroLink, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.job import INFER, Job
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Judgement, Remembered
@@ -36,6 +36,8 @@ class ClassifyChangeOperator(DeployOpsOperator):
     `decision`.
     """
 
+    verbs = (Verb.CREATE, Verb.DEPLOY)
+
     template_fields: Sequence[str] = ("decision",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
 
@@ -46,7 +48,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the decision, without its paths."""
-        job = self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        job = self.read_job(context)
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
         self.decision = render_decision(decision)
@@ -59,13 +61,14 @@ class ClassifyChangeOperator(DeployOpsOperator):
             if not job.is_forced:
                 self._remember_nothing_to_do(context, job, history, decision)
             raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
-        return {
+        found = {
             "change_type": change_type.value,
             "commit": decision.commit,
             "image_base": decision.image_base,
             "dags_base": decision.dags_base,
             "reason": decision.reason,
         }
+        return dict(self.finish(found, idle=() if change_type is ChangeType.IMAGE else (IMAGE_TASK,)))
 
     def _observe(self, job: Job) -> tuple[DeployHistory, bool]:
         if not job.deployment_id:

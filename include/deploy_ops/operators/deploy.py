@@ -14,8 +14,8 @@ from include.deploy_ops.hooks.registry import RegistryHook
 from include.deploy_ops.hooks.worktree import checkout
 from include.deploy_ops.model import ChangeType, DeploymentStatus, DeployStatus
 from include.deploy_ops.naming import DeployNote, format_note, parse_note
-from include.deploy_ops.operators.base import tell_failures
-from include.deploy_ops.operators.checks import check_alive, check_head, check_mark
+from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
+from include.deploy_ops.operators.checks import check_head, check_mark
 from include.deploy_ops.operators.deployment import AstroCliOperator
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.policy_values import BUILD
@@ -38,15 +38,17 @@ class DeployCodeOperator(AstroCliOperator):
     deploy's description by which this call's record is found, `said` the CLI's last line.
     """
 
+    verbs = (Verb.CREATE, Verb.DEPLOY)
+
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Check head and mark once more, then deploy."""
-        job = self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        job = self.read_job(context)
         decision = self.need(context, "change_type")
         kind = ChangeType(decision["change_type"])
         deployment_id = job.deployment_id or self.need(context, "create")
         check_head(self.github, job)
-        check_alive(self.scope, self.github, job)
+        self.check_alive(job)
         deployment = check_mark(self.scope, self.astro, job, deployment_id)
         self.show(deployment)
         self.refuse_dry(f"deploy {job.head[:12]} ({kind.value}) to {deployment.name}")
@@ -60,7 +62,7 @@ class DeployCodeOperator(AstroCliOperator):
         if done := self._find_done(deployment, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.head[:12])
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run"}
-        image = self.need(context, "image") if kind is ChangeType.IMAGE else None
+        image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         said = self._deploy(job, deployment, kind, note, image)
         self.log.info(
             "deployed %s of %s to %s (%s): %s", job.head[:12], job.branch, deployment.name, kind.value, job.reason

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.errors import PermanentError, RetryableError
 from include.deploy_ops.hooks.astro_cli import AstroCli
 from include.deploy_ops.hooks.astro_cli_endings import DeploymentGoneError
-from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, PullRequestLink, tell_failures
 from include.deploy_ops.operators.checks import check_alive, check_ended, check_mark
 from include.deploy_ops.planner import Verb, find_previews
 from include.deploy_ops.schedule import Remembered, Removal
@@ -36,6 +36,12 @@ class AstroCliOperator(DeployOpsOperator):
         """End the running CLI call."""
         self.cli.end()
 
+    def check_alive(self, job: Job) -> None:
+        """Go on only while the branch's preview lives, and link the task to its pull request."""
+        pull = check_alive(self.scope, self.github, job)
+        if pull is not None:
+            self.links[PullRequestLink.name] = self.github.web_url("pull", pull.number)
+
     def show(self, deployment: Deployment) -> None:
         """Link the task to the Deployment."""
         self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
@@ -44,12 +50,14 @@ class AstroCliOperator(DeployOpsOperator):
 class CreateDeploymentOperator(AstroCliOperator):
     """Creates the preview's Deployment and returns its id; one that is already there with our mark is taken."""
 
+    verbs = (Verb.CREATE,)
+
     @tell_failures
     def execute(self, context: Context) -> str:
         """Return the Deployment's id."""
-        job = self.read_job(context, Verb.CREATE.value)
+        job = self.read_job(context)
         text = self.need(context, "render_template")
-        check_alive(self.scope, self.github, job)
+        self.check_alive(job)
         existing = self._find(job)
         if existing is None:
             self.refuse_dry(f"create {job.deployment_name}")
@@ -78,10 +86,12 @@ class CreateDeploymentOperator(AstroCliOperator):
 class UpdateDeploymentOperator(AstroCliOperator):
     """Brings a Deployment's configuration to the rendered template."""
 
+    verbs = (Verb.UPDATE,)
+
     @tell_failures
     def execute(self, context: Context) -> str:
         """Return the Deployment's id."""
-        job = self.read_job(context, Verb.UPDATE.value)
+        job = self.read_job(context)
         text = self.need(context, "render_template")
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
         self.show(deployment)
@@ -94,10 +104,12 @@ class UpdateDeploymentOperator(AstroCliOperator):
 class DeleteDeploymentOperator(AstroCliOperator):
     """Deletes a preview after checking mark and reason once more."""
 
+    verbs = (Verb.DELETE,)
+
     @tell_failures
     def execute(self, context: Context) -> None:
         """Delete, and see that it is gone."""
-        job = self.read_job(context, Verb.DELETE.value)
+        job = self.read_job(context)
         reason = check_ended(self.scope, self.github, job)
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
         self.show(deployment)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.change_type import Snapshot, needs_image
-from include.deploy_ops.errors import PermanentError, RetryableError
+from include.deploy_ops.document import read_document
+from include.deploy_ops.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.hooks.registry import ImageRefusedError, RegistryHook
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
@@ -37,19 +38,21 @@ class FindImageOperator(DeployOpsOperator):
     `notes`: why not the sources before it. Skipped when the run deploys no image.
     """
 
+    verbs = (Verb.CREATE, Verb.DEPLOY)
+
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the source, or park until the CI's image is there."""
-        job = self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        job = self.read_job(context)
         decision = self.need(context, "change_type")
         if decision["change_type"] != ChangeType.IMAGE.value:
             raise AirflowSkipException(f"no image needed: {decision['change_type']}")
-        return self._find(job, start=0, notes=[])
+        return self._find(context, job, start=0, notes=[])
 
     @tell_failures
     def resume(self, context: Context, event: Mapping[str, Any], *, index: int, notes: list[str]) -> dict[str, Any]:
         """Go on when the awaited image is there, or with the next source when it is not to be had."""
-        job = self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        job = self.read_job(context)
         pattern = self.scope.project.image[index]
         if event["state"] == "found":
             found = self._look([event["image"]])
@@ -57,9 +60,9 @@ class FindImageOperator(DeployOpsOperator):
                 raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
             return self._take(pattern, found, notes)
         why = event.get("detail") or f"no image within {self.scope.project.image_timeout_s} s; did the CI's build fail?"
-        return self._find(job, start=index + 1, notes=[*notes, f"{pattern}: {why}"])
+        return self._find(context, job, start=index + 1, notes=[*notes, f"{pattern}: {why}"])
 
-    def _find(self, job: Job, *, start: int, notes: list[str]) -> dict[str, Any]:
+    def _find(self, context: Context, job: Job, *, start: int, notes: list[str]) -> dict[str, Any]:
         for index, source in enumerate(self.scope.project.image[start:], start):
             if source == BUILD:
                 if engine := find_engine():
@@ -67,11 +70,12 @@ class FindImageOperator(DeployOpsOperator):
                     return {"source": BUILD, "notes": notes}
                 notes.append("build: no docker or podman on this worker's PATH")
                 continue
-            references = [source.replace("{sha}", commit) for commit in self._list_commits(job.head)]
+            commits = self._list_commits(job.head, has_dag_deploys=self._has_dag_deploys(context, job))
+            references = [source.replace("{sha}", commit) for commit in commits]
             try:
                 found = self._look(references)
             except ImageRefusedError as error:
-                notes.append(f"{source}: {error}")
+                notes.append(f"{source}: {str(error).rstrip('.')}")
                 continue
             if found is not None:
                 return self._take(source, found, notes)
@@ -110,7 +114,17 @@ class FindImageOperator(DeployOpsOperator):
         )
         raise AssertionError("defer raises")
 
-    def _list_commits(self, head: str) -> Iterator[str]:
+    def _has_dag_deploys(self, context: Context, job: Job) -> bool:
+        """Whether the DAGs come beside the image; otherwise only an image with the same DAGs serves."""
+        if not job.deployment_id:  # it is made as rendered, and the CLI's default is yes
+            document = read_document(self.need(context, "render_template"))
+            return bool(document["deployment"]["configuration"].get("dag_deploy_enabled", True))
+        deployment = self.astro.get_deployment(job.deployment_id)
+        if deployment is None:
+            raise SupersededError(f"Deployment {job.deployment_id} of {job.branch} is gone")
+        return deployment.is_dag_deploy_enabled
+
+    def _list_commits(self, head: str, *, has_dag_deploys: bool) -> Iterator[str]:
         """Yield the commit, then those before it whose image serves it too: CI builds a push's last commit only."""
         target = self.github.get_commit(head)
         yield head
@@ -126,7 +140,7 @@ class FindImageOperator(DeployOpsOperator):
                 Snapshot(head, target.tree),
                 rules_of(self.scope.project),
                 self.github.read_tree,
-                is_dag_deploy_enabled=True,
+                is_dag_deploy_enabled=has_dag_deploys,
             ):
                 yield sha
                 queue.extend(commit.parents)

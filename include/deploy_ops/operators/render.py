@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class RenderTemplateOperator(DeployOpsOperator):
     """Renders the Deployment file and returns its text, which holds no secret: a template may not."""
 
+    verbs = (Verb.CREATE, Verb.UPDATE)
+
     template_fields: Sequence[str] = ("document",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"document": "yaml"}
 
@@ -37,7 +39,7 @@ class RenderTemplateOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> str:
         """Return the Deployment file's text."""
-        job = self.read_job(context, Verb.CREATE.value, Verb.UPDATE.value)
+        job = self.read_job(context)
         project = self.scope.project
         trunk = self.github.find_branch(project.trunk)
         if trunk is None:

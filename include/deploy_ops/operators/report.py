@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.operators.base import CLAIM_TASK, FAILURE_KEY, DeployOpsOperator
 from include.deploy_ops.operators.claims import Claims
 from include.deploy_ops.operators.job import load_job
+from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Ending, Remembered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from include.deploy_ops.operators.job import Job
+    from include.deploy_ops.schedule import Removal
 
 FAILED = frozenset({"failed", "upstream_failed"})
 
@@ -30,8 +34,7 @@ class ReportOperator(DeployOpsOperator):
             job.work, datetime.now(UTC), bool(failed), bool(cause.get("is_permanent")), str(cause.get("cause", ""))
         )
         known = memory.read_environment(job.slug)
-        removal = known.removal if known.removal and (known.removal.head == job.head) else None
-        memory.write_environment(job.slug, Remembered(ending, removal, known.judgement))
+        memory.write_environment(job.slug, Remembered(ending, _keep_removal(known.removal, job), known.judgement))
         Claims(memory, runs).release(job.slug, run_id)
         line = f"{job.verb.value} {job.branch}: " + (f"failed in {failed[0]}: {ending.cause}" if failed else "done")
         self.log.info(line)
@@ -42,3 +45,10 @@ class ReportOperator(DeployOpsOperator):
             if cause := context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY):
                 return dict(cause)
         return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
+
+
+def _keep_removal(removal: Removal | None, job: Job) -> Removal | None:
+    """Return the removal while it holds: until the head moves, or a person wants the preview again."""
+    if removal is None or removal.head != job.head or (job.is_forced and job.verb is not Verb.DELETE):
+        return None
+    return removal

@@ -23,10 +23,12 @@ class SettleDeployOperator(DeployOpsOperator):
     overtaken, without failing.
     """
 
+    verbs = (Verb.CREATE, Verb.DEPLOY)
+
     @tell_failures
     def execute(self, context: Context) -> NoReturn:
         """Park until Astro shows the deploy."""
-        self.read_job(context, Verb.CREATE.value, Verb.DEPLOY.value)
+        self.read_job(context)
         ask = self.need(context, "deploy")
         deadline = datetime.now(UTC) + timedelta(seconds=self.scope.project.settle_timeout_s)
         self.log.info("waiting for %s until %s", ask["deployment_id"], deadline.isoformat(timespec="seconds"))

@@ -270,7 +270,7 @@ class Run:
 
     def _make_context(self, task: BaseOperator) -> Any:
         return {
-            "ti": FakeTaskInstance(self.stage.airflow, self.xcoms, task.task_id, self.tries[task.task_id]),
+            "ti": FakeTaskInstance(self.stage.airflow, self.xcoms, task.task_id, self.tries.get(task.task_id, 1)),
             "dag_run": SimpleNamespace(
                 run_id=self.run_id, run_type=self.run_type, conf=self.conf, triggering_user_name=self.user
             ),
