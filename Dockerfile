@@ -17,3 +17,6 @@ RUN set -eu; \
     rm -rf "${PWD}"; \
     astro version
 USER astro
+
+# Plans and decision records are read as rendered fields; the default cuts them after 4,096 characters.
+ENV AIRFLOW__CORE__MAX_TEMPLATED_FIELD_LENGTH=100000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
+from include.deploy_ops.operators.dispatch import DispatchOperator
 from include.deploy_ops.operators.plan import PlanOperator
 from include.deploy_ops.operators.scope import Scope, read_scopes
 from include.deploy_ops.triggers.repository import RepositoryTrigger
@@ -51,7 +51,7 @@ def make_control_dag(scope: Scope) -> DAG:
             retry_delay=timedelta(seconds=10),
             execution_timeout=timedelta(minutes=10),
         )
-        TriggerDagRunOperator.partial(
+        DispatchOperator.partial(
             task_id="dispatch",
             logical_date=None,
             skip_when_already_exists=True,

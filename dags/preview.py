@@ -48,11 +48,15 @@ def make_preview_dag(scope: Scope) -> DAG:
         "retry_delay": timedelta(seconds=15),
     }
     step: dict[str, Any] = {**common, "trigger_rule": "none_failed"}
+    # Runs that wait for an image or for Astro count as active: they must not keep a delete waiting.
+    busiest = scope.previews.max_live + scope.project.limits.max_actions_per_pass
     with DAG(
         dag_id=scope.preview_dag,
         description=f"Creates, deploys, updates and deletes the previews of {scope.project.repository}",
         schedule=None,
         catchup=False,
+        max_active_runs=busiest,
+        max_active_tasks=busiest,
         tags=["deploy-ops", scope.project.name],
         params=FORM,
         doc_md=GUIDE,
@@ -69,7 +73,7 @@ def make_preview_dag(scope: Scope) -> DAG:
         report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
         # Skipped tasks end at once, so each waits for all whose result it reads, not only for the one before it.
         claim >> [change_type, render, delete]
-        change_type >> image >> create >> deploy >> settle
+        [change_type, render] >> image >> create >> deploy >> settle
         render >> [create, update]
         [change_type, image] >> deploy
         [settle, update, delete] >> report.as_teardown(setups=claim)

@@ -26,6 +26,10 @@ class TemplateError(PermanentError):
     """The Deployment template cannot be used; the text names file, key, what was found and what is expected."""
 
 
+class UnsettledError(RetryableError):
+    """A deploy was called and did not settle: the same task has nothing left to try, a later run has."""
+
+
 class ObservationError(RetryableError):
     """GitHub or Astro answered malformed or incomplete; the text names the request. Never an empty observation."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from include.deploy_ops.desired import DesiredPreviews
-    from include.deploy_ops.model import Deployment, Mark
+    from include.deploy_ops.model import Branch, Deployment, Mark
     from include.deploy_ops.policy import Project
 
 
@@ -98,11 +98,15 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is due, and what is held, in a fixed order; `live` counts this project's previews in any status."""
+    """What is due, and what is held, in a fixed order.
+
+    `live` counts this project's previews in any status; `missing` lists the wanted branches that have none.
+    """
 
     works: tuple[Work, ...]
     holds: tuple[Hold, ...]
     live: int
+    missing: tuple[Branch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,8 @@ def compare(
             found.append(_begin_preview(view, branch, taken))
     works = sorted((each for each in found if isinstance(each, Work)), key=lambda work: (work.verb.rank, work.branch))
     holds = tuple(each for each in found if isinstance(each, Hold))
-    return Difference(tuple(works), holds, sum(map(len, previews.values())))
+    missing = tuple(branch for name, branch in sorted(desired.wanted.items()) if name not in previews)
+    return Difference(tuple(works), holds, sum(map(len, previews.values())), missing)
 
 
 def _hold_twins(branch: str, own: Sequence[tuple[Deployment, Mark]]) -> Hold:

@@ -29,7 +29,7 @@ BRAKE_WINDOW = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the latest finished run of an environment ended; `work` is its id without the attempt."""
+    """How the latest planned run of one verb ended; `work` is its id without the attempt."""
 
     work: str
     ended_at: datetime
@@ -58,9 +58,12 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything."""
+    """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything.
 
-    ending: Ending | None = None
+    `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy.
+    """
+
+    endings: Mapping[str, Ending] = field(default_factory=dict)
     removal: Removal | None = None
     judgement: Judgement | None = None
 
@@ -151,12 +154,12 @@ def _find_wait(work: Work, given: Circumstances) -> tuple[str, datetime | None]:
     removal = remembered.removal
     if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
         return f"removed ({removal.reason}) until the branch moves or someone forces it", None
-    ending = remembered.ending
+    ending = remembered.endings.get(work.verb.value)
     if ending is None or ending.work != work.name:
         return "", None
     if ending.is_failure and ending.is_permanent:
         return f"failed: {ending.cause}; push a fix, clear the failed run, or force it", None
-    attempts = given.finished.get(work.name, 1)
+    attempts = max(given.finished.get(work.name, 0), 1)  # a purged run finished all the same
     due_at = ending.ended_at + timedelta(minutes=count_delay_minutes(attempts))
     if due_at <= given.now:
         return "", None

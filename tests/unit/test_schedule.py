@@ -80,7 +80,7 @@ def test_a_removed_preview_stays_away_until_its_head_moves() -> None:
 
 def failed(minutes_ago: float, *, is_permanent: bool = False, name: str = "") -> dict[str, Any]:
     ended = NOW - timedelta(minutes=minutes_ago)
-    return remember(ending=Ending(name or work().name, ended, is_failure=True, is_permanent=is_permanent, cause="boom"))
+    return remember(endings={"deploy": Ending(name or work().name, ended, True, is_permanent, "boom")})
 
 
 def test_a_permanent_failure_holds() -> None:
@@ -105,6 +105,19 @@ def test_a_failure_comes_again_after_a_growing_delay(attempts: int, minutes: int
     assert 0 < (early.wake_at - NOW).total_seconds() <= 6.1
     assert f"failing, boom; attempt {attempts + 1} at" in str(early.holds[0])
     assert started(plan(work(), finished=finished, **failed(minutes)))
+
+
+def test_a_failure_whose_run_was_purged_comes_again_all_the_same() -> None:
+    assert plan(work(), **failed(0.5)).actions == ()
+    assert started(plan(work(), **failed(1))) == ["dev-x~deploy~bbbbbbbbbbbb~01234567~1"]
+
+
+def test_a_failing_update_does_not_hide_a_failing_deploy() -> None:
+    update = work(verb=Verb.UPDATE)
+    endings = {each.verb.value: Ending(each.name, NOW, True, True, "boom") for each in (work(), update)}
+    made = plan(work(), update, **remember(endings=endings))
+    assert made.actions == ()
+    assert [hold.what for hold in made.holds] == ["deploy", "update"]
 
 
 def test_blocked_work_is_told() -> None:

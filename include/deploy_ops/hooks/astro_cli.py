@@ -175,7 +175,7 @@ class AstroCli:
                 env={**(engine_environment or {}), **_make_environment(home, self._connection)},
                 timeout_s=self._timeout_s,
                 redact=[self._connection.token],
-                on_line=self._tell,
+                on_line=self._tell if deployment_file is None else _leave_out_usage(self._tell),
             )
             return self._hold(command)
 
@@ -193,6 +193,19 @@ class AstroCli:
     def _tell(self, line: str) -> None:
         if self._on_line is not None and line.strip():
             self._on_line(hide_signatures(line))
+
+
+def _leave_out_usage(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Pass lines on until the CLI explains its flags, in 40 lines, as `create` ends each of its errors."""
+    has_usage = False
+
+    def take(line: str) -> None:
+        nonlocal has_usage
+        has_usage = has_usage or line == "Usage:"
+        if not has_usage:
+            tell(line)
+
+    return take
 
 
 _DEPLOY_MARKERS = {

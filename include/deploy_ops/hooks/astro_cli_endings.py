@@ -107,6 +107,12 @@ _ENDINGS = (
         "nothing was deployed, since something changed the worktree meanwhile",
     ),
     # the image
+    _Ending(
+        "stdout",
+        r".*(?:Cannot connect to the Docker daemon|\bdial tcp |: TLS handshake timeout|\btoomanyrequests\b)",
+        RetryableError,
+        "the build could not reach the container engine, or a registry",
+    ),
     _refuse(r"an error was encountered while building the image", "the image does not build; see its log"),
     _refuse(r"reading dockerfile: ", "the project's root has no readable Dockerfile; add one, or check `root`"),
     _refuse(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),

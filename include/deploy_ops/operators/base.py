@@ -13,7 +13,7 @@ from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
-from include.deploy_ops.errors import DeployOpsError, PermanentError, SupersededError
+from include.deploy_ops.errors import DeployOpsError, PermanentError, SupersededError, UnsettledError
 from include.deploy_ops.hooks.astro_api import AstroApiHook
 from include.deploy_ops.hooks.github import DeployOpsGithubHook
 from include.deploy_ops.operators.job import Job, load_job
@@ -86,7 +86,7 @@ def tell_failures(method: Method) -> Method:
             is_permanent = isinstance(error, PermanentError)
             cause = str(error)[:CAUSE_LENGTH_MAX]
             context["ti"].xcom_push(FAILURE_KEY, {"is_permanent": is_permanent, "cause": cause})
-            if is_permanent:
+            if is_permanent or isinstance(error, UnsettledError):
                 raise AirflowFailException(str(error)) from None
             raise
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.deploy_ops.desired import describe_merge, find_merge
 from include.deploy_ops.errors import PermanentError
 from include.deploy_ops.naming import name_deployment, slug_branch
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
@@ -15,6 +16,8 @@ from include.deploy_ops.planner import Verb, find_previews
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from include.deploy_ops.model import Branch
 
 
 class ClaimOperator(DeployOpsOperator):
@@ -32,6 +35,7 @@ class ClaimOperator(DeployOpsOperator):
         if run.run_type == PLANNED_RUN_TYPE:
             job = read_planned(run.conf or {})
             if holder := claims.confirm(job.slug, run.run_id):
+                claims.release(job.slug, run.run_id)
                 raise AirflowSkipException(f"{job.branch} is held by {holder}; the next pass plans again")
         else:
             person = getattr(run, "triggering_user_name", None) or ""
@@ -62,6 +66,8 @@ class ClaimOperator(DeployOpsOperator):
             raise PermanentError(f"'{form.branch}' has no Deployment; there is nothing to delete")
         if form.action != Verb.DELETE.value and branch is None:
             raise PermanentError(f"branch: there is no branch '{form.branch}' in {project.repository}")
+        if branch is not None and form.action != Verb.DELETE.value:
+            self._refuse_merged(branch)
         verb = Verb(form.action) if deployment else Verb.CREATE
         return Job(
             verb=verb,
@@ -73,3 +79,9 @@ class ClaimOperator(DeployOpsOperator):
             deploy_type=form.deploy_type,
             person=person,
         )
+
+    def _refuse_merged(self, branch: Branch) -> None:
+        """Refuse a preview that the next pass would delete: its pull request was merged at this head."""
+        pulls = self.github.list_pull_requests_from(branch.name)
+        if merge := find_merge(self.scope.project, branch, pulls):
+            raise PermanentError(f"branch: {describe_merge(merge)} at this head; push to '{branch.name}' to begin anew")

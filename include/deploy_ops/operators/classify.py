@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -14,7 +15,7 @@ from include.deploy_ops.model import ChangeType, Decision
 from include.deploy_ops.operators.base import IMAGE_TASK, AirflowLink, AstroLink, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.job import INFER, Job
 from include.deploy_ops.planner import Verb
-from include.deploy_ops.schedule import Judgement, Remembered
+from include.deploy_ops.schedule import Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,8 @@ def rules_of(project: Project) -> ChangeRules:
 class ClassifyChangeOperator(DeployOpsOperator):
     """Decides which deploy the commit needs; "none" is remembered and skips the rest of a planned run.
 
-    Returns `{"change_type", "commit", "image_base", "dags_base", "reason"}`; the full record is the rendered field
-    `decision`.
+    Returns `{"change_type", "commit", "image_base", "dags_base", "reason", "observed"}`; `observed` is the id of the
+    newest successful deploy that it was measured against. The full record is the rendered field `decision`.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
@@ -67,6 +68,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             "image_base": decision.image_base,
             "dags_base": decision.dags_base,
             "reason": decision.reason,
+            "observed": history.newest_id,
         }
         return dict(self.finish(found, idle=() if change_type is ChangeType.IMAGE else (IMAGE_TASK,)))
 
@@ -106,7 +108,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
         memory = self.memory(context)
         known = memory.read_environment(job.slug)
         judgement = Judgement(job.head, history.newest_id, self.scope.policy, decision.reason)
-        memory.write_environment(job.slug, Remembered(known.ending, known.removal, judgement))
+        memory.write_environment(job.slug, replace(known, judgement=judgement))
 
 
 def render_decision(decision: Decision) -> str:
@@ -118,9 +120,13 @@ def render_decision(decision: Decision) -> str:
     ]
     if decision.paths:
         lines += ["", "| path | verdict | rule |", "|---|---|---|"]
-        lines += [f"| `{_cell(path.path)}` | {path.verdict.value} | {_cell(path.rule)} |" for path in decision.paths]
+        lines += [
+            f"| `{escape_cell(path.path)}` | {path.verdict.value} | {escape_cell(path.rule)} |"
+            for path in decision.paths
+        ]
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
+def escape_cell(text: str) -> str:
+    """Return the text as the content of one cell of a Markdown table."""
     return text.replace("|", "\\|").replace("`", "'").replace("\n", "\\n")

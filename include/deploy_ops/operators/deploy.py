@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.engine import CopyingEngine
-from include.deploy_ops.errors import DeployOpsError, RetryableError
+from include.deploy_ops.errors import DeployOpsError, RetryableError, SupersededError
+from include.deploy_ops.history import read_history
 from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
 from include.deploy_ops.hooks.registry import RegistryHook
 from include.deploy_ops.hooks.worktree import checkout
-from include.deploy_ops.model import ChangeType, DeploymentStatus, DeployStatus
+from include.deploy_ops.model import ChangeType, DeployStatus
 from include.deploy_ops.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.checks import check_head, check_mark
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 class DeployCodeOperator(AstroCliOperator):
     """Deploys the job's commit and returns what the settle step waits for.
 
-    Returns `{"deployment_id", "needle", "kind", "started_at", "was_hibernating", "said"}`; `needle` is the part of the
+    Returns `{"deployment_id", "needle", "kind", "started_at", "said"}`; `needle` is the part of the
     deploy's description by which this call's record is found, `said` the CLI's last line.
     """
 
@@ -57,17 +58,29 @@ class DeployCodeOperator(AstroCliOperator):
             "deployment_id": deployment.id,
             "kind": kind.value,
             "started_at": datetime.now(UTC).isoformat(),
-            "was_hibernating": deployment.status is DeploymentStatus.HIBERNATING,
         }
         if done := self._find_done(deployment, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.head[:12])
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run"}
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
+        self._check_decision(job, deployment, decision, image)
         said = self._deploy(job, deployment, kind, note, image)
         self.log.info(
             "deployed %s of %s to %s (%s): %s", job.head[:12], job.branch, deployment.name, kind.value, job.reason
         )
         return {**ask, "needle": note.needle, "said": said}
+
+    def _check_decision(
+        self, job: Job, deployment: Deployment, decision: Mapping[str, Any], image: Mapping[str, Any] | None
+    ) -> None:
+        """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
+        observed = read_history(self.astro.list_deploys(deployment.id)).newest_id
+        commits = {decision["commit"], image["commit"] if image else job.head}
+        if commits != {job.head} or observed != decision["observed"]:
+            raise SupersededError(
+                f"decided for {decision['commit'][:12]} on top of deploy {decision['observed'] or 'none'}, now it is "
+                f"{job.head[:12]} on top of {observed or 'none'}; the next pass decides anew, or clear 'change_type'"
+            )
 
     def _write_note(self, context: Context, job: Job) -> DeployNote:
         return DeployNote(
@@ -117,10 +130,6 @@ class DeployCodeOperator(AstroCliOperator):
                     if engine is not None and engine.failure is not None:
                         raise engine.failure from error  # the CLI swallows what its engine said
                     raise
-                if engine is not None and image is not None and engine.pushed_digest != image["digest"]:
-                    raise RetryableError(
-                        f"{image['image']} moved while it was copied; the next attempt takes what is there"
-                    )
                 return outcome.last_line
 
     @contextlib.contextmanager
@@ -142,6 +151,8 @@ class DeployCodeOperator(AstroCliOperator):
                 target.password,
                 on_progress=target.report,
             )
+            if report.digest != image["digest"]:  # raised here, the push fails and nothing is deployed
+                raise RetryableError(f"{image['image']} moved since it was found; the next attempt takes what is there")
             self.log.info("copied %s: %s", image["image"], report)
             return report.digest
 

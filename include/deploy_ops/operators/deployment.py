@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.errors import PermanentError, RetryableError
+from include.deploy_ops.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.hooks.astro_cli import AstroCli
 from include.deploy_ops.hooks.astro_cli_endings import DeploymentGoneError
 from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, PullRequestLink, tell_failures
 from include.deploy_ops.operators.checks import check_alive, check_ended, check_mark
+from include.deploy_ops.operators.render import BASIS_KEY, fingerprint_basis
 from include.deploy_ops.planner import Verb, find_previews
-from include.deploy_ops.schedule import Remembered, Removal
+from include.deploy_ops.schedule import Removal
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -95,6 +97,10 @@ class UpdateDeploymentOperator(AstroCliOperator):
         text = self.need(context, "render_template")
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
         self.show(deployment)
+        if fingerprint_basis(deployment) != context["ti"].xcom_pull(task_ids="render_template", key=BASIS_KEY):
+            raise SupersededError(
+                f"name, variables or alert addresses of {deployment.name} changed since it was rendered"
+            )
         self.refuse_dry(f"update {deployment.name}")
         self.cli.update(deployment.id, text)
         self.log.info("updated %s: %s", deployment.name, job.reason)
@@ -132,4 +138,4 @@ class DeleteDeploymentOperator(AstroCliOperator):
         known = memory.read_environment(job.slug)
         who = f"by {job.person}" if job.person else "on request"
         removal = Removal(job.head, f"{who}: {job.reason}")
-        memory.write_environment(job.slug, Remembered(known.ending, removal, known.judgement))
+        memory.write_environment(job.slug, replace(known, removal=removal))

@@ -35,7 +35,7 @@ class FindImageOperator(DeployOpsOperator):
     """Takes the first source of the project's `image` list that can serve, awaiting the CI without a worker slot.
 
     Returns `{"source": "build"}` or `{"source": pattern, "image": reference, "digest", "runtime_version"}`, each with
-    `notes`: why not the sources before it. Skipped when the run deploys no image.
+    the `commit` it serves and `notes`: why not the sources before it. Skipped when the run deploys no image.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
@@ -50,24 +50,25 @@ class FindImageOperator(DeployOpsOperator):
         return self._find(context, job, start=0, notes=[])
 
     @tell_failures
-    def resume(self, context: Context, event: Mapping[str, Any], *, index: int, notes: list[str]) -> dict[str, Any]:
+    def resume(self, context: Context, event: Mapping[str, Any], *, source: str, notes: list[str]) -> dict[str, Any]:
         """Go on when the awaited image is there, or with the next source when it is not to be had."""
         job = self.read_job(context)
-        pattern = self.scope.project.image[index]
         if event["state"] == "found":
             found = self._look([event["image"]])
             if found is None:
                 raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
-            return self._take(pattern, found, notes)
+            return self._take(job, source, found, notes)
         why = event.get("detail") or f"no image within {self.scope.project.image_timeout_s} s; did the CI's build fail?"
-        return self._find(context, job, start=index + 1, notes=[*notes, f"{pattern}: {why}"])
+        sources = self.scope.project.image
+        start = sources.index(source) + 1 if source in sources else 0  # the policy may have moved meanwhile
+        return self._find(context, job, start=start, notes=[*notes, f"{source}: {why}"])
 
     def _find(self, context: Context, job: Job, *, start: int, notes: list[str]) -> dict[str, Any]:
-        for index, source in enumerate(self.scope.project.image[start:], start):
+        for source in self.scope.project.image[start:]:
             if source == BUILD:
                 if engine := find_engine():
                     self.log.info("image for %s: built by %s; %s", job.head[:12], engine, "; ".join(notes))
-                    return {"source": BUILD, "notes": notes}
+                    return {"source": BUILD, "commit": job.head, "notes": notes}
                 notes.append("build: no docker or podman on this worker's PATH")
                 continue
             commits = self._list_commits(job.head, has_dag_deploys=self._has_dag_deploys(context, job))
@@ -78,20 +79,20 @@ class FindImageOperator(DeployOpsOperator):
                 notes.append(f"{source}: {str(error).rstrip('.')}")
                 continue
             if found is not None:
-                return self._take(source, found, notes)
-            self._await(references, index, notes)
-        raise PermanentError(
+                return self._take(job, source, found, notes)
+            self._await(references, source, notes)
+        raise RetryableError(
             f"no image for {job.head[:12]}: {'; '.join(notes)}. Let the repository's CI push one, add a source to the "
             f"project's `image` list, or run where a container engine is"
         )
 
-    def _take(self, source: str, found: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    def _take(self, job: Job, source: str, found: dict[str, Any], notes: list[str]) -> dict[str, Any]:
         if not found["runtime_version"]:
             raise PermanentError(
                 f"{found['image']} has no label io.astronomer.docker.runtime.version; build it FROM Astro Runtime"
             )
         self.log.info("image: %s (runtime %s); %s", found["image"], found["runtime_version"], "; ".join(notes))
-        return {"source": source, "notes": notes, **found}
+        return {"source": source, "commit": job.head, "notes": notes, **found}
 
     def _look(self, references: list[str]) -> dict[str, Any] | None:
         registry = RegistryHook(self.scope.project.registry_conn_id)
@@ -100,7 +101,7 @@ class FindImageOperator(DeployOpsOperator):
                 return {"image": reference, "runtime_version": image.runtime_version, "digest": image.digest}
         return None
 
-    def _await(self, references: list[str], index: int, notes: list[str]) -> NoReturn:
+    def _await(self, references: list[str], source: str, notes: list[str]) -> NoReturn:
         timeout_s = self.scope.project.image_timeout_s
         self.log.info("awaiting %s for up to %s s", references[0], timeout_s)
         self.defer(
@@ -110,7 +111,7 @@ class FindImageOperator(DeployOpsOperator):
                 deadline=datetime.fromtimestamp(datetime.now(UTC).timestamp() + timeout_s, UTC).isoformat(),
             ),
             method_name="resume",
-            kwargs={"index": index, "notes": notes},
+            kwargs={"source": source, "notes": notes},
         )
         raise AssertionError("defer raises")
 

@@ -69,7 +69,6 @@ _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _TIMES = TypeAdapter(tuple[datetime, ...])
-_HEADS = TypeAdapter(dict[str, str])
 
 
 class Memory:
@@ -111,6 +110,10 @@ class Memory:
         """Replace what is remembered of the environment; only the holder of its claim does."""
         self._write(f"environment.{slug}.remembered", _REMEMBERED, remembered)
 
+    def forget_environment(self, slug: str) -> None:
+        """Forget the environment: its branch ended, and so did its Deployment."""
+        self._store.delete(f"environment.{slug}.remembered")
+
     def read_pulls(self) -> PullCache | None:
         """Return the cached pull requests."""
         return self._read("control.pulls", _PULLS)
@@ -127,13 +130,13 @@ class Memory:
         """Replace the times of control's recent deletes."""
         self._write("control.deletes", _TIMES, tuple(times))
 
-    def read_backlog(self) -> dict[str, str] | None:
-        """Return the branches (with heads) that had no Deployment at the first pass; None before the first pass."""
-        return self._read("control.backlog", _HEADS)
+    def is_first_pass(self) -> bool:
+        """Whether no pass of control was ever finished, as far as anybody remembers."""
+        return self._store.get("control.first_pass") is None
 
-    def write_backlog(self, heads: Mapping[str, str]) -> None:
-        """Replace the first pass's backlog."""
-        self._write("control.backlog", _HEADS, dict(heads))
+    def remember_first_pass(self, at: datetime) -> None:
+        """Write that the first pass was made."""
+        self._store.set("control.first_pass", at.isoformat())
 
     def read_histories(self) -> dict[str, CachedHistory]:
         """Return the cached histories by Deployment id."""

@@ -6,11 +6,13 @@ Reads only, and reads again only what changed: pull requests since the last pass
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.desired import RepositorySnapshot
-from include.deploy_ops.errors import TemplateError
+from include.deploy_ops.errors import PermanentError
 from include.deploy_ops.history import read_history
+from include.deploy_ops.model import DeployStatus
 from include.deploy_ops.naming import hash_text
 from include.deploy_ops.operators.memory import CachedHistory, PullCache
 from include.deploy_ops.operators.template_source import read_template
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from include.deploy_ops.model import Deployment, PullRequest
     from include.deploy_ops.operators.memory import Memory
     from include.deploy_ops.operators.scope import Scope
+
+
+FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})
+UNFINISHED = timedelta(hours=1)
+"""How long an unfinished deploy record may still turn into a finished one; a history with one is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,18 @@ class Observer:
         cache = self.memory.read_pulls()
         news = self.github.list_pull_requests(since=cache.since if cache else None)
         branches = self.github.list_branches(self.scope.project.trunk)
-        pulls = merge_pulls(cache.pulls if cache else (), news, {branch.name for branch in branches})
-        since = max((pull.updated_at for pull in news), default=cache.since if cache else "")
-        self.memory.write_pulls(PullCache(since, pulls))
+        known = merge_pulls(cache.pulls if cache else (), news)
+        names = {branch.name for branch in branches}
+        pulls = tuple(pull for pull in known if pull.head_ref in names and self._counts(pull))
+        fresh = PullCache(max((pull.updated_at for pull in news), default=cache.since if cache else ""), pulls)
+        if fresh != cache:
+            self.memory.write_pulls(fresh)
         return RepositorySnapshot(branches, pulls)
+
+    def _counts(self, pull: PullRequest) -> bool:
+        """Whether the pull request can end a preview, or keep it alive."""
+        is_into = pull.base_ref in self.scope.previews.merged_into
+        return is_into and not pull.is_from_fork and self.scope.project.wants_preview(pull.head_ref)
 
     def read_astro(self) -> Observed:
         """Return the workspace's Deployments, and the histories of this project's."""
@@ -66,14 +81,18 @@ class Observer:
         fingerprint = fingerprint_deployment(deployment)
         if cached is not None and cached.fingerprint == fingerprint:
             return cached
-        return CachedHistory(fingerprint, read_history(self.astro.list_deploys(deployment.id)))
+        deploys = self.astro.list_deploys(deployment.id)
+        is_final = all(
+            deploy.status in FINAL or deploy.created_at < datetime.now(UTC) - UNFINISHED for deploy in deploys
+        )
+        return CachedHistory(fingerprint if is_final else "", read_history(deploys))
 
     def read_template(self, snapshot: RepositorySnapshot, deployments: Iterable[Deployment]) -> TemplateState:
         """Return the template's state against our Deployments; one that cannot be used becomes its `problem`."""
         trunk = next(branch for branch in snapshot.branches if branch.name == self.scope.project.trunk)
         try:
             template = read_template(self.scope, self.github, trunk.head)
-        except TemplateError as error:
+        except PermanentError as error:
             return TemplateState("", {}, {}, str(error))
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
         previews = [deployment for pairs in own.values() for deployment, _ in pairs]
@@ -84,14 +103,10 @@ class Observer:
         )
 
 
-def merge_pulls(
-    cached: Iterable[PullRequest], news: Iterable[PullRequest], branches: Iterable[str]
-) -> tuple[PullRequest, ...]:
-    """Return the newest word on each pull request from a branch that exists, in order of number."""
-    names = set(branches)
+def merge_pulls(cached: Iterable[PullRequest], news: Iterable[PullRequest]) -> tuple[PullRequest, ...]:
+    """Return the newest word on each pull request, in order of number, without what nobody decides by."""
     known: Mapping[int, PullRequest] = {pull.number: pull for pull in (*cached, *news)}
-    kept = (replace(pull, title=pull.title[:80]) for pull in known.values() if pull.head_ref in names)
-    return tuple(sorted(kept, key=lambda pull: pull.number))
+    return tuple(replace(pull, title="", author="") for _, pull in sorted(known.items()))
 
 
 def fingerprint_deployment(deployment: Deployment) -> str:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from include.deploy_ops.desired import derive_previews, describe_merge, find_merge
-from include.deploy_ops.naming import name_run
+from include.deploy_ops.naming import name_run, slug_branch
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.claims import PLANNED, Claims
+from include.deploy_ops.operators.classify import escape_cell
 from include.deploy_ops.operators.job import conf_of
 from include.deploy_ops.operators.observe import Observer
 from include.deploy_ops.planner import Difference, Hold, Verb, Work, compare
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.operators.memory import Memory
+    from include.deploy_ops.operators.runs import Runs
 
 IDLE = "idle before the control plane's first pass"
 
@@ -72,15 +74,15 @@ class PlanOperator(DeployOpsOperator):
 
     def _remember_backlog(self, memory: Memory, difference: Difference, now: datetime) -> None:
         """On the first pass ever, count old branches without a Deployment as removed for idleness."""
-        if memory.read_backlog() is not None:
+        if not memory.is_first_pass():
             return
-        creates = [work for work in difference.works if work.verb is Verb.CREATE]
         delete_after = self.scope.previews.delete_after
-        for work in creates:
-            if delete_after and now - self.github.get_commit(work.head).committed_at > delete_after:
-                known = memory.read_environment(work.slug)
-                memory.write_environment(work.slug, replace(known, removal=Removal(work.head, IDLE)))
-        memory.write_backlog({work.branch: work.head for work in creates})
+        for branch in difference.missing:
+            if delete_after and self.github.get_commit(branch.head).committed_at < now - delete_after:
+                slug = slug_branch(branch.name)
+                removal = Removal(branch.head, IDLE)
+                memory.write_environment(slug, replace(memory.read_environment(slug), removal=removal))
+        memory.remember_first_pass(now)
 
     def _read_circumstances(
         self, context: Context, memory: Memory, difference: Difference, now: datetime
@@ -90,6 +92,7 @@ class PlanOperator(DeployOpsOperator):
         works = difference.works
         finished = {work.name: runs.find_last_attempt(work.name) for work in works}
         holders = {work.branch: claims.find_holder(work.slug) for work in works}
+        holders |= {work.branch: run for work in works if (run := _find_living(runs, work, finished[work.name]))}
         in_flight = {branch: run for branch, run in holders.items() if run}
         blocked = "mode: plan, nothing is written" if self.scope.is_dry else ""
         if runs.is_paused():
@@ -110,7 +113,7 @@ class PlanOperator(DeployOpsOperator):
     def _read_ages(self, difference: Difference) -> dict[str, datetime]:
         """Return when heads were committed, only where not every create fits and the newest goes first."""
         creates = [work for work in difference.works if work.verb is Verb.CREATE]
-        if difference.live + len(creates) <= self.scope.previews.max_live:
+        if not 0 < self.scope.previews.max_live - difference.live < len(creates):
             return {}
         return {work.head: self.github.get_commit(work.head).committed_at for work in creates}
 
@@ -158,13 +161,20 @@ class PlanOperator(DeployOpsOperator):
                 store.set(CURSOR_KEY, cursor)
 
 
+def _find_living(runs: Runs, work: Work, attempt: int) -> str | None:
+    """Return the work's latest run if it is at work, whatever the claims say: they may have been lost."""
+    run_id = name_run(work.name, attempt)
+    return run_id if attempt and runs.is_alive(run_id) else None
+
+
 def _read_remembered(memory: Memory, work: Work, finished: int) -> Remembered:
     """Return what is remembered; a run that ended without its report counts as failed when it was dispatched."""
     known = memory.read_environment(work.slug)
     claim = memory.read_claim(work.slug, PLANNED)
     if not finished or claim is None or claim.run_id != name_run(work.name, finished):
         return known
-    return replace(known, ending=Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report"))
+    ending = Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report")
+    return replace(known, endings={**known.endings, work.verb.value: ending})
 
 
 def _count_flights(works: Iterable[Work], in_flight: Mapping[str, str], verb: Verb) -> int:
@@ -180,6 +190,9 @@ def render_plan(plan: Plan, now: datetime) -> str:
         lines += ["", "| | branch | what | why |", "|---|---|---|---|"]
     for action in plan.actions:
         work = action.work
-        lines.append(f"| start | `{work.branch}` | {work.verb.value} at `{work.head[:12]}` | {work.reason} |")
-    lines += [f"| hold | `{hold.branch}` | {hold.what} | {hold.reason} |" for hold in plan.holds]
+        what = f"{work.verb.value} at `{work.head[:12]}`"
+        lines.append(f"| start | `{escape_cell(work.branch)}` | {what} | {escape_cell(work.reason)} |")
+    lines += [
+        f"| hold | `{escape_cell(hold.branch)}` | {hold.what} | {escape_cell(hold.reason)} |" for hold in plan.holds
+    ]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from include.deploy_ops.errors import ObservationError, SupersededError
 from include.deploy_ops.model import Mark
-from include.deploy_ops.naming import format_mark
+from include.deploy_ops.naming import format_mark, hash_text
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.template_source import read_template
 from include.deploy_ops.planner import Verb
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from include.deploy_ops.model import Deployment
     from include.deploy_ops.operators.job import Job
     from include.deploy_ops.template import Template
+
+
+BASIS_KEY = "basis"
+
+
+def fingerprint_basis(deployment: Deployment | None) -> str:
+    """Return what of a Deployment went into the file: an update replaces all of it, and finds its target by name."""
+    if deployment is None:
+        return ""
+    variables = [(each.key, each.is_secret, each.value) for each in deployment.variables]
+    return hash_text(repr((deployment.name, variables, deployment.contact_emails)), 16)
 
 
 class RenderTemplateOperator(DeployOpsOperator):
@@ -48,13 +59,15 @@ class RenderTemplateOperator(DeployOpsOperator):
         cloud_provider = str(template.configuration.get("cloud_provider", ""))
         options = self.astro.get_deployment_options(name_deployment_type(template.configuration), cloud_provider)
         check_against_options(template, options, is_update=job.verb is Verb.UPDATE)
-        self.document = dump_deployment(self._make_document(template, job))
+        observed = self._observe(job)
+        context["ti"].xcom_push(BASIS_KEY, fingerprint_basis(observed))
+        self.document = dump_deployment(self._make_document(template, job, observed))
         self.log.info(
             "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk.head[:12]
         )
         return self.document
 
-    def _make_document(self, template: Template, job: Job) -> dict[str, Any]:
+    def _make_document(self, template: Template, job: Job, observed: Deployment | None) -> dict[str, Any]:
         mark = Mark(
             control_plane=self.scope.control_plane,
             project=self.scope.project.name,
@@ -67,7 +80,7 @@ class RenderTemplateOperator(DeployOpsOperator):
             name=job.deployment_name,
             description=format_mark(mark, template.description),
             workspace_name=self.astro.find_workspace_name(),
-            observed=self._observe(job),
+            observed=observed,
         )
 
     def _observe(self, job: Job) -> Deployment | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,16 @@ from include.deploy_ops.operators.base import CLAIM_TASK, FAILURE_KEY, DeployOps
 from include.deploy_ops.operators.claims import Claims
 from include.deploy_ops.operators.job import load_job
 from include.deploy_ops.planner import Verb
-from include.deploy_ops.schedule import Ending, Remembered
+from include.deploy_ops.schedule import Ending
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
 
     from include.deploy_ops.operators.job import Job
+    from include.deploy_ops.operators.memory import Memory
     from include.deploy_ops.schedule import Removal
-
-FAILED = frozenset({"failed", "upstream_failed"})
 
 
 class ReportOperator(DeployOpsOperator):
@@ -28,15 +30,11 @@ class ReportOperator(DeployOpsOperator):
         job = load_job(context["ti"].xcom_pull(task_ids=CLAIM_TASK))
         run_id = context["dag_run"].run_id
         memory, runs = self.memory(context), self.runs(context)
-        failed = sorted(task for task, state in runs.read_states(run_id).items() if state in FAILED)
+        failed = list_failed(runs.read_states(run_id))
         cause = self._find_cause(context, failed)
-        ending = Ending(
-            job.work, datetime.now(UTC), bool(failed), bool(cause.get("is_permanent")), str(cause.get("cause", ""))
-        )
-        known = memory.read_environment(job.slug)
-        memory.write_environment(job.slug, Remembered(ending, _keep_removal(known.removal, job), known.judgement))
+        self._remember(memory, job, has_failed=bool(failed), cause=cause)
         Claims(memory, runs).release(job.slug, run_id)
-        line = f"{job.verb.value} {job.branch}: " + (f"failed in {failed[0]}: {ending.cause}" if failed else "done")
+        line = f"{job.verb.value} {job.branch}: " + (f"failed in {failed[0]}: {cause['cause']}" if failed else "done")
         self.log.info(line)
         return line
 
@@ -45,6 +43,26 @@ class ReportOperator(DeployOpsOperator):
             if cause := context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY):
                 return dict(cause)
         return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
+
+    def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any]) -> None:
+        """Write how planned work ended; a preview that is gone with its branch needs no memory."""
+        if job.verb is Verb.DELETE and not job.is_forced and not has_failed:
+            memory.forget_environment(job.slug)
+            return
+        known = memory.read_environment(job.slug)
+        endings = dict(known.endings)
+        if not job.is_forced:
+            is_permanent = bool(cause.get("is_permanent"))
+            endings[job.verb.value] = Ending(
+                job.work, datetime.now(UTC), has_failed, is_permanent, str(cause.get("cause", ""))
+            )
+        removal = _keep_removal(known.removal, job)
+        memory.write_environment(job.slug, replace(known, endings=endings, removal=removal))
+
+
+def list_failed(states: Mapping[str, str]) -> list[str]:
+    """Return the tasks that failed themselves; those that only failed with them have nothing to say."""
+    return sorted(task for task, state in states.items() if state == "failed")
 
 
 def _keep_removal(removal: Removal | None, job: Job) -> Removal | None:

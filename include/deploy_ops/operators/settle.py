@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from include.deploy_ops.errors import RetryableError
+from include.deploy_ops.errors import UnsettledError
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.triggers.settled import DeploySettledTrigger
@@ -57,5 +57,5 @@ class SettleDeployOperator(DeployOpsOperator):
             case "overtaken":
                 self.log.info("%s of %s was overtaken: %s", job.head[:12], job.branch, event["detail"])
             case state:
-                raise RetryableError(f"the deploy did not settle ({state}): {event['detail']}; the CLI said: {said}")
+                raise UnsettledError(f"the deploy did not settle ({state}): {event['detail']}; the CLI said: {said}")
         return {key: event.get(key) for key in ("state", "deploy_id", "image_tag", "dag_version", "seconds")}

@@ -155,6 +155,17 @@ def test_signed_upload_address_shows_without_its_signature(astro: StandIn, tmp_p
     assert "abc" not in str(caught.value) + "".join(lines)
 
 
+def test_usage_after_an_error_of_create_is_not_told(astro: StandIn) -> None:
+    lines: list[str] = []
+    cli = AstroCli("astro_default", timeout_s=20, on_line=lines.append)
+    usage = "Usage:\n  astro deployment create [flags]\n\nFlags:\n      --wait\n"
+    astro.say("", f"Error: planted\n{usage}", exit_code=1)
+    for _ in range(2):
+        with pytest.raises(RetryableError, match="planted"):
+            cli.create("deployment: {}\n")
+    assert lines == ["Error: planted", "Error: planted"]
+
+
 def test_create_returns_the_id_of_the_printed_document(astro: StandIn, cli: AstroCli) -> None:
     astro.say(DOCUMENT)
     assert cli.create("deployment: {}\n") == "cldep1"

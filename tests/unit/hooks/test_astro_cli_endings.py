@@ -138,6 +138,20 @@ def test_a_build_log_does_not_speak_for_the_cli() -> None:
     assert type(explain(end(log, "Error: failed to execute cmd: exit status 1\n"))) is RetryableError
 
 
+@pytest.mark.parametrize(
+    "log",
+    [
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+        'Error: creating build container: Get "https://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: refused',
+    ],
+)
+def test_a_build_that_reached_no_engine_or_registry_comes_again(log: str) -> None:
+    failed = "Error: an error was encountered while building the image, see the build logs for details\n"
+    found = explain(end(f"{BUILDING}{log}\n", failed))
+    assert type(found) is RetryableError
+    assert log in str(found)
+
+
 def test_a_marker_counts_only_at_the_beginning_of_a_line_and_with_exit_code_0() -> None:
     assert find_success("x", end("a\nSuccessfully did it \nb\n", exit_code=0), "Successfully") == "Successfully did it"
     for result in (end("Successfully did it\n", exit_code=1), end("not Successfully\n", exit_code=0)):

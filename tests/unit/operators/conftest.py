@@ -65,9 +65,7 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def stage(
-    shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Stage]:
+def stage(shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
     """A project on a fresh sandbox where nothing takes time; its secrets are nowhere in what the test left behind."""
     assert shared_sandbox.client.post("/sandbox/reset").is_success
     assert shared_sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
@@ -75,7 +73,9 @@ def stage(
     _hurry(monkeypatch)
     loaded = load_policy(POLICY.format(host=shared_sandbox.host), "policy.yaml")
     assert not loaded.problems
-    made = Stage(shared_sandbox, author, Scope(loaded.policy.control_plane, is_dry=False, project=loaded.policy.projects[0]))
+    made = Stage(
+        shared_sandbox, author, Scope(loaded.policy.control_plane, is_dry=False, project=loaded.policy.projects[0])
+    )
     yield made
     left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
     assert not find_secrets(left)

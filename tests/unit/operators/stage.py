@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
 from airflow.sdk.module_loading import import_string
 
 from dags.control import make_control_dag
@@ -122,10 +122,10 @@ class Stage:
         (found,) = [each for each in self.list_deployments() if each["name"] == name]
         return dict(self.ask_astro("GET", f"deployments/{found['id']}"))
 
-    def write_mark(self, branch: str, **changes: str) -> str:
+    def write_mark(self, branch_name: str, **changes: str) -> str:
         """Return a description with the branch's mark, or with one that differs in `changes`."""
         project = self.scope.project
-        mark = Mark(self.scope.control_plane, project.name, project.repository, branch, NO_FINGERPRINT)
+        mark = Mark(self.scope.control_plane, project.name, project.repository, branch_name, NO_FINGERPRINT)
         return format_mark(replace(mark, **changes))
 
     def make_deployment(self, branch: str, **changes: Any) -> str:
@@ -163,7 +163,9 @@ class Stage:
 
     def list_deploys(self, deployment_id: str) -> list[dict[str, Any]]:
         """Return the Deployment's deploy records, newest first."""
-        found: list[dict[str, Any]] = self.ask_astro("GET", f"deployments/{deployment_id}/deploys?limit=1000")["deploys"]
+        found: list[dict[str, Any]] = self.ask_astro("GET", f"deployments/{deployment_id}/deploys?limit=1000")[
+            "deploys"
+        ]
         return found
 
     def list_files(self, deployment_id: str) -> dict[str, str]:
@@ -207,7 +209,10 @@ class Stage:
             "params": {},
             **context,
         }
-        found: list[dict[str, Any]] = json.loads(json.dumps(task.execute(full)))
+        try:
+            found: list[dict[str, Any]] = json.loads(json.dumps(task.execute(full)))
+        finally:
+            close_hooks(task)
         return found
 
     def start(self, conf: Mapping[str, Any], run_id: str, run_type: str = PLANNED_RUN_TYPE, **params: str) -> Run:
@@ -313,10 +318,22 @@ class Run:
         except Exception:
             self.states[task_id] = "failed"
             raise
+        finally:
+            close_hooks(self.tasks[task_id])
         self.states[task_id] = "success"
-        if value is not None:
-            context["ti"].xcom_push("return_value", value)
+        self._finish(self.tasks[task_id], value, context)
         return self.xcoms.get(task_id, {}).get("return_value")
+
+    def _finish(self, task: BaseOperator, value: Any, context: Any) -> None:
+        """Do what Airflow does with a result: keep it, unless the task has others skipped; then it keeps it itself."""
+        try:
+            task.post_execute(context)
+        except DownstreamTasksSkipped as skip:
+            for skipped in skip.tasks:
+                self.states[str(skipped)] = "skipped"
+        else:
+            if value is not None:
+                context["ti"].xcom_push("return_value", value)
 
     def play(self) -> dict[str, str]:
         """Run what has not run yet, each task once and by its trigger rule, and end the run; return the states."""
@@ -348,6 +365,13 @@ class Run:
         """Return what the task told the report step of its failure."""
         found: dict[str, Any] = self.xcoms[task_id]["failure"]
         return found
+
+
+def close_hooks(task: BaseOperator) -> None:
+    """Close what the task opened, as the end of its process would."""
+    for name in ("github", "astro"):
+        if name in vars(task):
+            vars(task)[name].close()
 
 
 def await_event(deferred: TaskDeferred) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from include.deploy_ops.operators.memory import Memory
 from include.deploy_ops.operators.runs import Runs
 from tests.unit.operators.doubles import DictStore, FakeAirflow
 
+
 def make(**states: str) -> Claims:
     return Claims(Memory(DictStore()), Runs(FakeAirflow(**states), "p.preview"), sleep=lambda _: None)
 

@@ -85,7 +85,8 @@ def test_a_half_created_deployment_is_repaired_by_the_next_passes(stage: Stage) 
     assert deploy.conf["job"]["verb"] == "deploy"
     assert stage.list_files(half["id"]) == stage.author.hash_files(head)
     (update,) = stage.plan()
-    assert (update.conf["job"]["verb"], update.conf["job"]["reason"]) == ("update", "it lacks environment variable STAGE")
+    assert update.conf["job"]["verb"] == "update"
+    assert update.conf["job"]["reason"].startswith("it lacks variable STAGE")
     assert "failed" not in update.play().values(), update.xcoms
     assert [each["key"] for each in stage.find_deployment(BRANCH)["environmentVariables"]] == ["STAGE"]
     assert stage.plan() == []

@@ -1,0 +1,238 @@
+"""The DAG files as Airflow parses them: what there is, how it is wired, and what a wrong policy leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from airflow.sdk import AssetAny, AssetOrTimeSchedule
+from airflow.sdk.exceptions import ParamValidationError
+
+from include.deploy_ops.operators.scope import CLI_POOL
+from include.deploy_ops.triggers.repository import RepositoryTrigger
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+
+    from tests.dags.conftest import Parse
+
+ROOT = Path(__file__).parents[2]
+POLICY = """
+control_plane: acme-test
+projects:
+  - name: shop
+    repository: acme/shop
+    github_conn_id: github_shop
+    poll_interval_s: 7
+    trunk: trunk
+    previews: {branches: ["dev*"], template: preview.yaml, merged_into: [trunk]}
+"""
+PREVIEW_TASKS = {
+    *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
+}
+
+
+def make_policy(*projects: dict[str, Any]) -> str:
+    """Return a policy whose projects are the example with these changes."""
+    document = yaml.safe_load(POLICY)
+    (example,) = document["projects"]
+    return json.dumps({**document, "projects": [{**example, **changes} for changes in projects]})
+
+
+def get_task(bag: DagBag, dag_id: str, task_id: str) -> Any:
+    return bag.dags[dag_id].task_dict[task_id]
+
+
+def find_error(bag: DagBag, file: str) -> str:
+    """Return the import error of the one file that has one."""
+    ((path, error),) = bag.import_errors.items()
+    assert path.endswith(file)
+    return error
+
+
+def test_the_projects_own_policy_parses(parse: Parse) -> None:
+    bag = parse(ROOT / "include" / "deploy_ops.yaml")
+    assert bag.import_errors == {}
+    assert bag.dags.keys() == {"data_platform.control", "data_platform.preview"}
+
+
+def test_every_file_of_the_folder_is_read(parse: Parse) -> None:
+    assert {Path(path).name for path in parse(POLICY).file_last_changed} >= {"control.py", "preview.py"}
+    bag = parse("nonsense: [")  # Airflow's safe mode passes over a file in which it does not find certain words
+    assert find_error(bag, "policy_errors.py")
+
+
+def test_each_project_has_its_own_pair_of_dags(parse: Parse) -> None:
+    roots = ({"name": "shop", "root": "shop"}, {"name": "till", "root": "till"}, {"name": "web", "repository": "a/web"})
+    bag = parse(make_policy(*roots))
+    assert bag.import_errors == {}
+    assert bag.dags.keys() == {f"{name}.{kind}" for name in ("shop", "till", "web") for kind in ("control", "preview")}
+    assert {dag.dag_id: set(dag.tags) for dag in bag.dags.values()} == {
+        dag_id: {"deploy-ops", dag_id.partition(".")[0]} for dag_id in bag.dags
+    }
+    assert get_task(bag, "till.preview", "deploy").scope.project.root == "till"
+
+
+def test_a_project_without_previews_has_no_dags_yet(parse: Parse) -> None:
+    bag = parse(make_policy({"root": "shop"}, {"name": "bare", "root": "bare", "previews": None}))
+    assert bag.import_errors == {}
+    assert bag.dags.keys() == {"shop.control", "shop.preview"}
+
+
+def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -> None:
+    dag = parse(POLICY).dags["shop.control"]
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+    schedule: Any = dag.timetable
+    assert isinstance(schedule, AssetOrTimeSchedule)
+    assert schedule.timetable.expression == "*/5 * * * *"
+    assert isinstance(schedule.asset_condition, AssetAny)
+    assets: dict[str, Any] = {asset.name: asset for asset in schedule.asset_condition.objects}  # type: ignore[union-attr]
+    assert assets.keys() == {"deploy_ops.shop.repository", "deploy_ops.shop.fleet"}
+    (watcher,) = assets["deploy_ops.shop.repository"].watchers
+    assert watcher.trigger.serialize() == (
+        f"{RepositoryTrigger.__module__}.{RepositoryTrigger.__qualname__}",
+        {
+            "project": "shop",
+            "github_conn_id": "github_shop",
+            "repository": "acme/shop",
+            "trunk": "trunk",
+            "poll_interval_s": 7,
+        },
+    )
+
+
+def test_plan_can_use_both_stores_and_dispatch_is_mapped_over_it(parse: Parse) -> None:
+    bag = parse(POLICY)
+    plan, dispatch = get_task(bag, "shop.control", "plan"), get_task(bag, "shop.control", "dispatch")
+    assert {asset.name for asset in plan.inlets} == {"deploy_ops.shop.repository", "deploy_ops.shop.fleet"}
+    assert plan.retries >= 1
+    assert plan.execution_timeout is not None
+    assert dispatch.upstream_task_ids == {"plan"}
+    assert dispatch.is_mapped
+    assert dispatch.partial_kwargs["logical_date"] is None  # it is unique per DAG: two actions could not share one
+    assert dispatch.partial_kwargs["skip_when_already_exists"] is True
+
+
+def test_a_preview_run_has_a_form(parse: Parse) -> None:
+    dag = parse(POLICY).dags["shop.preview"]
+    assert dag.schedule is None
+    assert dag.max_active_runs > 1
+    assert dag.params.dump() == {"branch": "", "action": "deploy", "deploy_type": "infer", "reason": ""}
+    choices = {name: dag.params.get_param(name).schema.get("enum") for name in dag.params}
+    assert choices == {
+        "branch": None,
+        "action": ["deploy", "delete"],
+        "deploy_type": ["infer", "dags", "image-and-dags"],
+        "reason": None,
+    }
+    assert {dag.params.get_param(name).schema["type"] for name in dag.params} == {"string"}
+
+
+@pytest.mark.parametrize(("field", "value"), [("action", "destroy"), ("deploy_type", "none"), ("branch", 7)])
+def test_the_form_refuses_other_values(parse: Parse, field: str, value: Any) -> None:
+    params = parse(POLICY).dags["shop.preview"].params
+    with pytest.raises(ParamValidationError, match=field):
+        params[field] = value
+
+
+def test_the_steps_of_a_preview_run(parse: Parse) -> None:
+    dag: Any = parse(POLICY).dags["shop.preview"]
+    assert {task_id: task.upstream_task_ids for task_id, task in dag.task_dict.items()} == {
+        "claim": set(),
+        "change_type": {"claim"},
+        "render_template": {"claim"},
+        "image": {"change_type", "render_template"},
+        "create": {"image", "render_template"},
+        "update": {"render_template"},
+        "deploy": {"change_type", "image", "create"},
+        "settle": {"deploy"},
+        "delete": {"claim"},
+        "report": {"settle", "update", "delete", "claim"},
+    }
+
+
+def test_claim_is_the_setup_of_report_the_teardown(parse: Parse) -> None:
+    bag = parse(POLICY)
+    claim, report = get_task(bag, "shop.preview", "claim"), get_task(bag, "shop.preview", "report")
+    assert claim.is_setup
+    assert report.is_teardown
+    assert "claim" in report.upstream_task_ids
+    assert report.on_failure_fail_dagrun is False
+    assert [asset.name for asset in report.outlets] == ["deploy_ops.shop.fleet"]
+
+
+def test_a_skipped_step_skips_no_other_and_a_failed_one_stops_the_run(parse: Parse) -> None:
+    dag: Any = parse(POLICY).dags["shop.preview"]
+    rules = {task_id: task.trigger_rule.value for task_id, task in dag.task_dict.items()}
+    assert rules.pop("report") == "all_done_setup_success"
+    assert rules == {
+        task_id: "all_success" if task.upstream_task_ids <= {"claim"} else "none_failed"
+        for task_id, task in dag.task_dict.items()
+        if task_id != "report"
+    }
+
+
+def test_calls_of_the_cli_share_a_pool(parse: Parse) -> None:
+    dag: Any = parse(POLICY).dags["shop.preview"]
+    pooled = {task_id for task_id, task in dag.task_dict.items() if task.pool == CLI_POOL}
+    assert pooled == {"create", "update", "deploy", "delete"}
+
+
+def test_every_step_is_retried_and_can_remember(parse: Parse) -> None:
+    dag: Any = parse(POLICY).dags["shop.preview"]
+    assert dag.task_dict.keys() == PREVIEW_TASKS
+    for task in dag.task_dict.values():  # a deferred task that loses its triggerer is cleaned up by a retry
+        assert task.retries >= 1, task.task_id
+        assert [asset.name for asset in task.inlets] == ["deploy_ops.shop.fleet"], task.task_id
+
+
+def test_an_invalid_project_is_left_out_and_told(parse: Parse) -> None:
+    bag = parse(make_policy({"name": "bad", "poll_intervall_s": 5, "root": "x"}, {}))
+    assert bag.dags.keys() == {"shop.control", "shop.preview"}
+    error = find_error(bag, "policy_errors.py")
+    assert "PolicyError" in error
+    assert "projects[0].poll_intervall_s" in error
+    assert "'bad'" in error
+    assert "poll_interval_s" in error.partition("poll_intervall_s")[2]
+
+
+def test_a_wrong_value_is_told_with_what_was_found_and_what_is_expected(parse: Parse) -> None:
+    error = find_error(
+        parse(make_policy({}, {"name": "bad", "poll_interval_s": "often", "root": "x"})), "policy_errors.py"
+    )
+    line = next(line for line in error.splitlines() if "poll_interval_s" in line)
+    assert "projects[1].poll_interval_s" in line
+    assert "found 'often'" in line
+    assert "expected" in line
+
+
+def test_every_problem_of_the_file_is_told_at_once(parse: Parse) -> None:
+    wrong = ({"name": "one", "root": "../x"}, {"name": "two", "trunk": 7}, {})
+    error = find_error(parse(make_policy(*wrong)), "policy_errors.py")
+    assert "projects[0].root" in error
+    assert "projects[1].trunk" in error
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("control_plane: [", "policy.yaml"),
+        ("projects: []\n", "control_plane"),
+        ("control_plane: a\nmode: maybe\nprojects: []\n", "mode"),
+    ],
+)
+def test_a_file_that_says_nothing_of_any_project_leaves_one_error(parse: Parse, policy: str, said: str) -> None:
+    bag = parse(policy)
+    assert bag.dags == {}
+    error = find_error(bag, "policy_errors.py")
+    assert "PolicyError" in error
+    assert said in error
+
+
+def test_an_unreadable_file_is_told(parse: Parse, tmp_path: Path) -> None:
+    bag = parse(tmp_path / "none.yaml")
+    assert bag.dags == {}
+    assert "none.yaml: the policy cannot be read: No such file or directory" in find_error(bag, "policy_errors.py")

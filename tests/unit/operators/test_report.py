@@ -1,0 +1,89 @@
+"""The report step: releases the environment, remembers how the run ended, and turns no failed run green."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from include.deploy_ops.operators.claims import MANUAL, PLANNED
+from include.deploy_ops.operators.memory import Claim
+from include.deploy_ops.planner import Verb
+from include.deploy_ops.schedule import Judgement, Remembered, Removal
+
+if TYPE_CHECKING:
+    from tests.unit.operators.conftest import Log
+    from tests.unit.operators.stage import Run, Stage
+
+BRANCH, HEAD = "dev-x", "1" * 40
+
+
+def start(stage: Stage, **states: str) -> Run:
+    """Return a planned deploy whose tasks ended so."""
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, HEAD, "clsome")
+    run.states |= states
+    return run
+
+
+def test_it_releases_the_runs_claim_alone(stage: Stage) -> None:
+    run = start(stage)
+    claim = stage.memory.read_claim(BRANCH, MANUAL)
+    assert claim is not None
+    assert claim.run_id == run.run_id
+    other = Claim("another", datetime.now(UTC))
+    stage.memory.write_claim(BRANCH, PLANNED, other)
+    run.step("report")
+    assert stage.memory.read_claim(BRANCH, MANUAL) is None
+    assert stage.memory.read_claim(BRANCH, PLANNED) == other
+
+
+def test_a_good_ending_is_remembered(stage: Stage) -> None:
+    run = start(stage, deploy="success", create="skipped")
+    assert run.step("report") == "deploy dev-x: done"
+    ending = stage.memory.read_environment(BRANCH).ending
+    assert ending is not None
+    assert (ending.work, ending.is_failure, ending.cause) == (run.conf["job"]["work"], False, "")
+    assert timedelta(0) <= datetime.now(UTC) - ending.ended_at < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("is_permanent", [True, False])
+def test_a_failures_cause_and_class_are_remembered(stage: Stage, is_permanent: bool, log: Log) -> None:
+    run = start(stage, deploy="failed", settle="upstream_failed")
+    run.xcoms["deploy"] = {"failure": {"is_permanent": is_permanent, "cause": "the image does not build"}}
+    assert run.step("report") == "deploy dev-x: failed in deploy: the image does not build"
+    ending = stage.memory.read_environment(BRANCH).ending
+    assert ending is not None
+    assert (ending.is_failure, ending.is_permanent, ending.cause) == (True, is_permanent, "the image does not build")
+    assert "failed in deploy: the image does not build" in log.read()
+
+
+def test_the_cause_is_found_behind_what_failed_with_it(stage: Stage) -> None:
+    run = start(stage, change_type="upstream_failed", settle="failed")
+    run.xcoms["settle"] = {"failure": {"is_permanent": False, "cause": "it never settled"}}
+    assert run.step("report") == "deploy dev-x: failed in settle: it never settled"
+
+
+def test_a_task_that_was_killed_left_no_cause(stage: Stage) -> None:
+    assert start(stage, deploy="failed").step("report").endswith("deploy ended without saying why; see its log")
+
+
+def test_the_report_runs_after_a_failure_and_the_run_stays_failed(stage: Stage) -> None:
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, stage.push(BRANCH), "clgone")
+    assert run.play()["change_type"] == "failed"
+    assert run.states["report"] == "success"
+    assert stage.airflow.states[run.run_id] == "failed"
+    ending = stage.memory.read_environment(BRANCH).ending
+    assert ending is not None
+    assert ending.is_permanent
+    assert "clgone" in ending.cause
+
+
+@pytest.mark.parametrize(("head", "is_kept"), [(HEAD, True), ("2" * 40, False)])
+def test_a_removal_holds_until_the_head_moves(stage: Stage, head: str, is_kept: bool) -> None:
+    removal, judgement = Removal(head, "idle"), Judgement(HEAD, "d1", "p", "only README")
+    stage.memory.write_environment(BRANCH, Remembered(None, removal, judgement))
+    start(stage).step("report")
+    known = stage.memory.read_environment(BRANCH)
+    assert (known.removal == removal) is is_kept
+    assert known.judgement == judgement
