@@ -5,6 +5,7 @@ Pure: `now` is an argument. Holds the brake on deletes, the growing delay after 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from include.deploy_ops.naming import name_run
 from include.deploy_ops.planner import Difference, Hold, Verb, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from include.deploy_ops.policy import Limits
 

@@ -74,7 +74,7 @@ def test_a_branch_deleted_and_made_again_at_the_same_commit(witness: Witness) ->
 
 
 def test_a_branch_with_a_slash_and_an_odd_name(witness: Witness) -> None:
-    branch = "dev/{{7*7}}$(id);--force&'x'"
+    branch = "dev/{{7+7}}$(id);--force&'x'"
     head = push_new(witness, branch, "odd")
     assert witness.check_files(branch, head)
 
