@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _VERSION_MAX = (1, 47)
 _OK = 200
+_NO_OPTIONS = b"{}\n"
 
 
 class PushError(Exception):
@@ -51,12 +52,12 @@ def push_image(repository: str, tag: str, registry: str, token: str) -> None:
     credentials = {"username": "cli", "password": token, "serveraddress": registry}
     headers = {
         "X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(credentials).encode()).decode(),
-        "Content-Type": "text/plain",
+        "Content-Type": "application/json",
     }
     path = f"/v{_negotiate()}/images/{repository}/push?{urlencode({'tag': tag})}"
     connection = _connect()
     try:
-        connection.request("POST", path, headers=headers)
+        connection.request("POST", path, _NO_OPTIONS, headers)  # sent in two pieces, as by the real CLI
         response = connection.getresponse()
         if response.status != _OK:
             raise PushError(f"status {response.status}")

@@ -24,7 +24,7 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
 
 @pytest.fixture
 def parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parse:
-    """Parse the folder with a policy's text or file, safe mode and all, where neither network, connections nor variables can be had."""
+    """Parse the folder with a policy's text or file, safe mode and all, without network, connections or variables."""
 
     def parse_with(policy: str | Path) -> DagBag:
         path = policy if isinstance(policy, Path) else tmp_path / "policy.yaml"

@@ -114,6 +114,7 @@ def test_plan_can_use_both_stores_and_dispatch_is_mapped_over_it(parse: Parse) -
     assert dispatch.is_mapped
     assert dispatch.partial_kwargs["logical_date"] is None  # it is unique per DAG: two actions could not share one
     assert dispatch.partial_kwargs["skip_when_already_exists"] is True
+    assert tuple(dispatch.operator_class.template_fields) == ()  # a branch's name is no template
 
 
 def test_a_preview_run_has_a_form(parse: Parse) -> None:

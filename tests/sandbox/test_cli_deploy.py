@@ -268,6 +268,7 @@ class _DockerHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         credentials = json.loads(base64.urlsafe_b64decode(self.headers["X-Registry-Auth"]))
         self.server.seen.append(("POST", self.path, credentials))
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"".join(json.dumps(line).encode() + b"\n" for line in self.server.lines))
@@ -280,6 +281,7 @@ class DockerApi(socketserver.ThreadingUnixStreamServer):
         super().__init__(str(path), _DockerHandler)
         self.lines = lines
         self.seen: list[tuple[str, str, dict[str, str]]] = []
+        self.bodies: list[bytes] = []
 
 
 @contextlib.contextmanager
@@ -311,6 +313,7 @@ def test_a_docker_api_that_pushes_spares_login_and_push(stage: Stage) -> None:
         f"/v1.47/images/{stage.call_api('GET', f'/deployments/{stage.id}')['imageRepository']}",
     )
     assert credentials == {"username": "cli", "password": f"Bearer {ASTRO_TOKEN}", "serveraddress": "127.0.0.1:1"}
+    assert docker.bodies == [b"{}\n"]
 
 
 def test_a_push_that_fails_in_its_stream_falls_back_to_commands(stage: Stage) -> None:

@@ -71,6 +71,7 @@ class CopyingEngine:
             socket_path = folder / "engine.sock"
             _check_socket_path(socket_path)
             _write_shim(folder / "bin" / "podman", socket_path)
+            _block_login(folder / "bin" / "bash")
             (folder / "docker").mkdir()
             server = SocketServer(socket_path, self)
             stack.callback(server.stop)
@@ -184,6 +185,16 @@ def _write_shim(path: Path, socket_path: Path) -> None:
     command = [sys.executable, "-I", "-S", str(Path(shim.__file__).resolve()), str(socket_path)]
     path.parent.mkdir()
     path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    path.chmod(0o700)
+
+
+def _block_login(path: Path) -> None:
+    """Put a `bash` that cannot start before the machine's own.
+
+    After a push that failed for whatever reason, the CLI runs `bash -c 'echo "<token>" | podman login …'`, which every
+    process of the machine could read. It looks for bash in PATH for nothing else in a deploy.
+    """
+    path.write_text("#!/nonexistent/bash-is-not-for-logins\n")
     path.chmod(0o700)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _API_VERSION = "1.47"
 _IDLE_S = 60.0  # for a client that connected and says or reads nothing
-_LARGEST_COMMAND_BYTES = 1 << 20
+_LARGEST_BODY_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +117,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer_ping()
 
     def do_POST(self) -> None:
+        body = self._read_body()
         if is_push(self.path):
             self._answer_push()
         elif self.path == COMMAND_PATH:
-            self._answer_command()
+            self._answer_command(body)
         else:
             self._answer_json({"message": f"the copying engine does not know POST {self.path}"}, HTTPStatus.NOT_FOUND)
 
@@ -130,6 +131,13 @@ class _Handler(BaseHTTPRequestHandler):
     def address_string(self) -> str:
         return "the Astro CLI"  # a Unix socket's client has no address
 
+    def _read_body(self) -> bytes:
+        """Read what a request carries, also where it is not needed: the CLI sends a push's `{}` after the head.
+
+        Closing the connection with that unread or still on its way fails the push, which is then made by `login`.
+        """
+        return self.rfile.read(min(int(self.headers.get("Content-Length", "0")), _LARGEST_BODY_BYTES))
+
     def _answer_ping(self) -> None:
         if self.path.rpartition("/")[2] != "_ping":
             self._answer_json({"message": f"the copying engine does not know {self.path}"}, HTTPStatus.NOT_FOUND)
@@ -138,9 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(b"OK")
 
-    def _answer_command(self) -> None:
-        length = min(int(self.headers.get("Content-Length", "0")), _LARGEST_COMMAND_BYTES)
-        argv = json.loads(self.rfile.read(length))["argv"]
+    def _answer_command(self, body: bytes) -> None:
+        argv = json.loads(body)["argv"]
         self._answer_json(asdict(self.server.engine.answer_command([str(word) for word in argv])), HTTPStatus.OK)
 
     def _answer_push(self) -> None:

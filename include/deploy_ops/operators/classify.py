@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk.exceptions import AirflowSkipException
-
 from include.deploy_ops.change_type import ChangeRules, Snapshot, classify_change
 from include.deploy_ops.errors import PermanentError
 from include.deploy_ops.history import DeployHistory, read_history
@@ -25,13 +23,21 @@ if TYPE_CHECKING:
     from include.deploy_ops.policy import Project
 
 
+IDLE = {
+    ChangeType.NONE: (IMAGE_TASK, "deploy", "settle"),
+    ChangeType.DAGS: (IMAGE_TASK,),
+    ChangeType.IMAGE: (),
+}
+"""The tasks that have nothing to do after each decision."""
+
+
 def rules_of(project: Project) -> ChangeRules:
     """Return the policy's part in the change type."""
     return ChangeRules(root=project.root, ignore=project.ignore, also_watch=project.also_watch)
 
 
 class ClassifyChangeOperator(DeployOpsOperator):
-    """Decides which deploy the commit needs; "none" is remembered and skips the rest of a planned run.
+    """Decides which deploy the commit needs; "none" is remembered for planned work, and skips the rest.
 
     Returns `{"change_type", "commit", "image_base", "dags_base", "reason", "observed"}`; `observed` is the id of the
     newest successful deploy that it was measured against. The full record is the rendered field `decision`.
@@ -58,10 +64,8 @@ class ClassifyChangeOperator(DeployOpsOperator):
         if job.deploy_type != INFER:
             change_type = ChangeType(job.deploy_type)
             self.log.info("forced to %s by %s", change_type.value, job.person or "a person")
-        if change_type is ChangeType.NONE:
-            if not job.is_forced:
-                self._remember_nothing_to_do(context, job, history, decision)
-            raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
+        if change_type is ChangeType.NONE and not job.is_forced:
+            self._remember_nothing_to_do(context, job, history, decision)
         found = {
             "change_type": change_type.value,
             "commit": decision.commit,
@@ -70,7 +74,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             "reason": decision.reason,
             "observed": history.newest_id,
         }
-        return dict(self.finish(found, idle=() if change_type is ChangeType.IMAGE else (IMAGE_TASK,)))
+        return dict(self.finish(found, idle=IDLE[change_type]))
 
     def _observe(self, job: Job) -> tuple[DeployHistory, bool]:
         if not job.deployment_id:

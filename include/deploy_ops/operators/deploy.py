@@ -7,6 +7,8 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from include.deploy_ops.engine import CopyingEngine
 from include.deploy_ops.errors import DeployOpsError, RetryableError, SupersededError
 from include.deploy_ops.history import read_history
@@ -47,6 +49,8 @@ class DeployCodeOperator(AstroCliOperator):
         job = self.read_job(context)
         decision = self.need(context, "change_type")
         kind = ChangeType(decision["change_type"])
+        if kind is ChangeType.NONE:
+            raise AirflowSkipException(f"nothing to deploy: {decision['reason']}")
         deployment_id = job.deployment_id or self.need(context, "create")
         check_head(self.github, job)
         self.check_alive(job)

@@ -6,10 +6,9 @@ A typed view over keys and JSON. It decides nothing; what cannot be read any mor
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping  # at run time: pydantic reads the annotations of `Remembered` with it
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +16,9 @@ from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import PullRequest
 from include.deploy_ops.naming import hash_text
 from include.deploy_ops.schedule import Remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -125,6 +126,31 @@ def test_push_in_any_version_of_the_api(version: str, folder: Path) -> None:
         assert push(engine, f"/v{version}/images/{REPOSITORY}/push?tag=deploy-1")[-1]["status"].endswith(DIGEST)
 
 
+def test_push_is_answered_once_its_body_is_there(folder: Path) -> None:
+    """The CLI sends head and body apart, and logs in by command when the connection closes between them."""
+    head = f"POST /v1.47/images/{REPOSITORY}/push?tag=deploy-1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+    with CopyingEngine(folder, IMAGE, "3.3-2", copy_nothing) as engine:
+        tag_both(engine)
+        connection = _Connection(engine.environment("")["DOCKER_HOST"])
+        connection.connect()
+        with connection.sock as client, client.makefile("rb") as stream:
+            client.sendall(head.encode())
+            client.settimeout(0.2)  # an answer that did not wait would be here before
+            with pytest.raises(TimeoutError):
+                client.recv(1, socket.MSG_PEEK)
+            client.settimeout(20)
+            client.sendall(b"{}\n")
+            assert DIGEST in stream.read().decode()
+
+
+def test_no_bash_starts_that_would_show_the_token(folder: Path) -> None:
+    with CopyingEngine(folder, IMAGE, "3.3-2", copy_nothing) as engine:
+        bash = shutil.which("bash", path=engine.environment(os.environ["PATH"])["PATH"])
+        assert bash is not None
+        with pytest.raises(FileNotFoundError):
+            subprocess.run([bash, "-c", f'echo "{PASSWORD}" | podman login'], check=False)
+
+
 def test_requests_of_another_kind_are_not_known(folder: Path) -> None:
     with CopyingEngine(folder, IMAGE, "3.3-2", copy_nothing) as engine:
         for method, path in (("GET", "/v1.47/info"), ("POST", "/v1.47/containers/create"), ("POST", "/build")):
@@ -231,7 +257,7 @@ def test_environment_shows_this_engine_and_none_of_the_users_settings(
         env = engine.environment("/usr/bin:/bin")
         first, _, rest = env["PATH"].partition(":")
         assert rest == "/usr/bin:/bin"
-        assert os.listdir(first) == ["podman"]  # noqa: PTH208
+        assert sorted(os.listdir(first)) == ["bash", "podman"]  # noqa: PTH208
         assert list(Path(env["DOCKER_CONFIG"]).iterdir()) == []
         assert (env["DOCKER_TLS_VERIFY"], env["DOCKER_CERT_PATH"]) == ("", "")
         assert Path(first).parent.stat().st_mode & 0o777 == 0o700

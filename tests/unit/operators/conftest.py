@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +65,7 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def stage(shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
-    """A project on a fresh sandbox where nothing takes time; its secrets are nowhere in what the test left behind."""
+    """Give a project on a fresh sandbox where nothing takes time; no secret is in what the test left behind."""
     assert shared_sandbox.client.post("/sandbox/reset").is_success
     assert shared_sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
     _connect(monkeypatch, shared_sandbox)
@@ -123,7 +122,7 @@ class Log:
 
 @pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[Log]:
-    """What is logged in a test, by Airflow's loggers and others'; no secret is in any of it."""
+    """Collect what is logged in a test, by Airflow's loggers and others'; no secret is in any of it."""
     caplog.set_level("DEBUG")
     log = Log(caplog, capsys)
     yield log

@@ -155,8 +155,7 @@ class Stage:
         flags = ("isCicdEnforced", "isDagDeployEnabled", "isHighAvailability", "isDevelopmentMode")
         body = {name: known[name] for name in (*names, *flags) if name in known}
         body["environmentVariables"] = [
-            {name: each[name] for name in ("key", "isSecret", "value") if name in each and each[name]}
-            | {"isSecret": each["isSecret"]}
+            {"key": each["key"], "isSecret": each["isSecret"]} | ({} if each["isSecret"] else {"value": each["value"]})
             for each in known.get("environmentVariables") or []
         ]
         self.ask_astro("POST", f"deployments/{deployment_id}", body | changes)
@@ -288,7 +287,7 @@ class Run:
         self.tries[task_id] = self.tries.get(task_id, 0) + 1
         self.xcoms.pop(task_id, None)
         task = self._make_task(task_id)
-        return self._conclude(task_id, lambda context: task.execute(context), self._make_context(task))
+        return self._conclude(task_id, task.execute, self._make_context(task))
 
     def resume(self, task_id: str, method: str, **kwargs: Any) -> Any:
         """Resume a deferred task in a new process' place, as Airflow does with the trigger's event."""

@@ -42,6 +42,7 @@ def test_a_planned_run_steps_back_for_a_persons(stage: Stage) -> None:
         run.step("claim")
     stage.forget_requests()
     assert set(run.play().values()) == {"skipped"}
+    assert stage.memory.read_claim(BRANCH, PLANNED) is None
     assert stage.list_requests("astro") == []
     assert stage.memory.read_claim(BRANCH, MANUAL) is not None
 
@@ -122,6 +123,13 @@ def test_a_person_waits_for_the_planned_run(stage: Stage) -> None:
     stage.push(BRANCH)
     hold(stage, PLANNED, "dev-x~create~1")
     with pytest.raises(AirflowFailException, match="held by run dev-x~create~1; wait for its end, then clear this run"):
+        stage.start_form(branch=BRANCH).step("claim")
+
+
+def test_a_merged_branch_is_not_forced_back(stage: Stage) -> None:
+    stage.push(BRANCH)
+    number = stage.merge(BRANCH)
+    with pytest.raises(AirflowFailException, match=f"branch: pull request #{number} was merged into staging at this"):
         stage.start_form(branch=BRANCH).step("claim")
 
 

@@ -18,7 +18,7 @@ BRANCH = "dev-x"
 
 @pytest.fixture
 def preview(stage: Stage) -> str:
-    """The id of a preview of the branch as it was pushed first."""
+    """Return the id of a preview of the branch as it was pushed first."""
     return stage.create_preview(BRANCH, stage.push(BRANCH))
 
 
@@ -29,16 +29,17 @@ def start(stage: Stage, head: str, deployment_id: str) -> Run:
 def test_a_readme_deploys_nothing_and_is_remembered(stage: Stage, preview: str) -> None:
     head = stage.push_more(BRANCH, {"README.md": "more\n"})
     (run,) = stage.plan()
-    with pytest.raises(AirflowSkipException, match="nothing to deploy"):
-        run.step("claim")
-        run.step("change_type")
+    run.step("claim")
+    assert run.step("change_type")["change_type"] == "none"
     assert "| `README.md` | none |" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
     newest = stage.list_deploys(preview)[0]["id"]
     judgement = stage.memory.read_environment(BRANCH).judgement
     assert judgement is not None
     assert judgement == Judgement(head, newest, stage.scope.policy, judgement.reason)
     assert run.play()["report"] == "success"
-    assert {state for task, state in run.states.items() if task not in {"claim", "report"}} == {"skipped"}
+    assert {state for task, state in run.states.items() if task not in {"claim", "change_type", "report"}} == {
+        "skipped"
+    }
     assert len(stage.list_deploys(preview)) == 1
     assert stage.plan() == []
 
@@ -46,8 +47,7 @@ def test_a_readme_deploys_nothing_and_is_remembered(stage: Stage, preview: str) 
 def test_a_forced_run_without_a_change_remembers_nothing(stage: Stage, preview: str) -> None:
     run = stage.start_form(branch=BRANCH)
     run.step("claim")
-    with pytest.raises(AirflowSkipException, match="nothing to deploy"):
-        run.step("change_type")
+    assert run.step("change_type")["change_type"] == "none"
     assert stage.memory.read_environment(BRANCH).judgement is None
 
 
@@ -65,7 +65,13 @@ def test_what_changed_decides(stage: Stage, preview: str, path: str, kind: str) 
     run = start(stage, head, preview)
     decision = run.step("change_type")
     assert decision.pop("reason")
-    assert decision == {"change_type": kind, "commit": head, "image_base": first, "dags_base": first}
+    assert decision == {
+        "change_type": kind,
+        "commit": head,
+        "image_base": first,
+        "dags_base": first,
+        "observed": stage.list_deploys(preview)[0]["id"],
+    }
     assert f"| `{path}` | {kind} |" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
 
 

@@ -21,9 +21,10 @@ DAG = {"dags/more.py": "# more\n"}
 
 
 def start(stage: Stage, head: str, deployment_id: str, kind: str = "dags") -> Run:
-    """Return a planned deploy whose change type is decided."""
+    """Return a planned deploy whose change type is decided, on top of what is deployed now."""
     run = stage.start_planned(Verb.DEPLOY, BRANCH, head, deployment_id)
-    run.xcoms["change_type"] = {"return_value": {"change_type": kind}}
+    observed = next((each["id"] for each in stage.list_deploys(deployment_id)), "")
+    run.xcoms["change_type"] = {"return_value": {"change_type": kind, "commit": head, "observed": observed}}
     return run
 
 
@@ -133,7 +134,7 @@ def test_a_target_is_never_a_preview(stage: Stage) -> None:
 def test_a_deployment_that_is_gone_is_superseded(stage: Stage) -> None:
     run = start_dags(stage)
     stage.ask_astro("DELETE", f"deployments/{run.conf['job']['deployment_id']}")
-    with pytest.raises(AirflowSkipException, match="superseded: Deployment .* of dev-x is gone"):
+    with pytest.raises(AirflowSkipException, match=r"superseded: Deployment .* of dev-x is gone"):
         run.step("deploy")
 
 
@@ -141,7 +142,7 @@ def test_exit_0_without_a_deploy_is_an_error_and_the_retry_deploys(stage: Stage)
     run = start_dags(stage)
     deployment_id = run.conf["job"]["deployment_id"]
     stage.sandbox.plant(cli="deploy", exit_0_without_deploying=True)
-    with pytest.raises(RetryableError, match="astro deploy.* ended without saying that it succeeded"):
+    with pytest.raises(RetryableError, match=r"astro deploy.* ended without saying that it succeeded"):
         run.step("deploy")
     assert stage.list_deploys(deployment_id) == []
     assert not run.read_failure("deploy")["is_permanent"]
@@ -152,7 +153,7 @@ def test_exit_0_without_a_deploy_is_an_error_and_the_retry_deploys(stage: Stage)
 def test_what_the_cli_said_is_told(stage: Stage) -> None:
     run = start_dags(stage)
     stage.sandbox.plant(cli="deploy", exit=1, stderr="Error: the moon is in the way")
-    with pytest.raises(RetryableError, match="(?s)failed with exit code 1.*the moon is in the way"):
+    with pytest.raises(RetryableError, match=r"(?s)failed with exit code 1.*the moon is in the way"):
         run.step("deploy")
     assert "the moon is in the way" in run.read_failure("deploy")["cause"]
 
@@ -175,6 +176,28 @@ def test_another_runs_deploy_of_the_commit_is_not_this_runs(stage: Stage) -> Non
     assert len(stage.list_deploys(job["deployment_id"])) == 2
 
 
+def test_a_decision_on_top_of_another_deploy_is_made_anew(stage: Stage) -> None:
+    run = start_dags(stage)
+    job = run.conf["job"]
+    stage.airflow.states[run.run_id] = "failed"
+    start(stage, job["head"], job["deployment_id"]).step("deploy")  # by another run; then this one is cleared
+    stage.forget_requests()
+    with pytest.raises(AirflowSkipException, match=r"superseded: decided for .* on top of deploy none, now it is"):
+        run.step("deploy")
+    assert list_writes(stage) == []
+
+
+@pytest.mark.parametrize("task", ["change_type", "image"])
+def test_what_was_decided_for_another_commit_deploys_nothing(stage: Stage, task: str) -> None:
+    run = start(stage, stage.push(BRANCH), stage.make_deployment(BRANCH), "image-and-dags")
+    run.step("image")
+    run.xcoms[task]["return_value"]["commit"] = "1" * 40
+    stage.forget_requests()
+    with pytest.raises(AirflowSkipException, match="the next pass decides anew, or clear 'change_type'"):
+        run.step("deploy")
+    assert list_writes(stage) == []
+
+
 @pytest.mark.parametrize(
     ("path", "text", "said"),
     [
@@ -195,8 +218,9 @@ def test_an_image_that_moved_while_it_was_copied_is_tried_again(stage: Stage) ->
     run = start(stage, head, stage.make_deployment(BRANCH), "image-and-dags")
     run.step("image")
     run.xcoms["image"]["return_value"]["digest"] = f"sha256:{'0' * 64}"
-    with pytest.raises(RetryableError, match=f"{head} moved while it was copied; the next attempt takes what is there"):
+    with pytest.raises(RetryableError, match=f"{head} moved since it was found; the next attempt takes what is there"):
         run.step("deploy")
+    assert all(each["status"] != "DEPLOYED" for each in stage.list_deploys(run.conf["job"]["deployment_id"]))
 
 
 def test_a_refused_push_is_told_in_the_engines_words(stage: Stage) -> None:

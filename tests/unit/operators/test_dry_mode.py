@@ -11,8 +11,6 @@ from include.deploy_ops.planner import Verb
 from tests.unit.operators.stage import WRITES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.unit.operators.stage import Run, Stage
 
 BRANCH = "dev-x"
@@ -20,8 +18,8 @@ NOTHING_WRITES = ("astro", "github", "registry")
 
 
 @pytest.fixture
-def dry(stage: Stage) -> Iterator[Stage]:
-    """A stage whose policy only plans; what the test itself writes is forgotten by `play`."""
+def dry(stage: Stage) -> Stage:
+    """Give a stage whose policy only plans; what the test itself writes is forgotten by `play`."""
     stage.scope = replace(stage.scope, is_dry=True)
     return stage
 

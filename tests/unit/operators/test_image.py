@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.planner import Verb
@@ -25,7 +25,7 @@ REQUIREMENTS = {"requirements.txt": "# more\n"}
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder in the worker's PATH, empty."""
+    """Give the only folder in the worker's PATH, empty."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     return tmp_path
@@ -52,16 +52,17 @@ def start(stage: Stage, head: str) -> Run:
 
 
 def fail(run: Run) -> str:
-    with pytest.raises(AirflowFailException) as caught:
+    """Return what the step says when it finds no image; the world may have one later."""
+    with pytest.raises(RetryableError) as caught:
         run.execute("image")
-    assert run.read_failure("image")["is_permanent"]
+    assert not run.read_failure("image")["is_permanent"]
     return str(caught.value)
 
 
 def time_out(run: Run, stage: Stage, notes: list[str] | None = None) -> Any:
     """Resume the step as after a wait in vain for the first source."""
     event = {"state": "timeout", "detail": "the registry has none of them"}
-    return run.resume("image", "resume", event=event, index=0, notes=notes or [])
+    return run.resume("image", "resume", event=event, source=stage.scope.project.image[0], notes=notes or [])
 
 
 def test_the_commits_own_image_is_taken(stage: Stage) -> None:
@@ -70,6 +71,7 @@ def test_the_commits_own_image_is_taken(stage: Stage) -> None:
     assert found.pop("digest").startswith("sha256:")
     assert found == {
         "source": stage.scope.project.image[0],
+        "commit": head,
         "image": name_image(stage, head),
         "runtime_version": RUNTIME_VERSION,
         "notes": [],
@@ -125,7 +127,10 @@ def test_an_image_that_ci_still_builds_is_awaited(stage: Stage) -> None:
     assert trigger.registry_conn_id is None
     left = datetime.fromisoformat(trigger.deadline) - datetime.now(UTC)
     assert timedelta(seconds=560) < left <= timedelta(seconds=600)
-    assert (caught.value.method_name, caught.value.kwargs) == ("resume", {"index": 0, "notes": []})
+    assert (caught.value.method_name, caught.value.kwargs) == (
+        "resume",
+        {"source": stage.scope.project.image[0], "notes": []},
+    )
 
 
 def test_the_awaited_image_is_taken_when_it_comes(stage: Stage) -> None:
@@ -148,7 +153,7 @@ def test_an_awaited_image_that_vanished_again_is_tried_again(stage: Stage) -> No
     run = start(stage, stage.push(BRANCH, REQUIREMENTS))
     gone = name_image(stage, "0" * 40)
     with pytest.raises(RetryableError, match="was there and vanished; look at the registry's retention"):
-        run.resume("image", "resume", event={"state": "found", "image": gone}, index=0, notes=[])
+        run.resume("image", "resume", event={"state": "found", "image": gone}, source="gone", notes=[])
 
 
 def test_after_a_wait_in_vain_the_next_source_serves(stage: Stage, path: Path) -> None:
@@ -156,7 +161,15 @@ def test_after_a_wait_in_vain_the_next_source_serves(stage: Stage, path: Path) -
     stage.change_project(image=(stage.scope.project.image[0], "build"))
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
     pattern = stage.scope.project.image[0]
-    assert time_out(run, stage) == {"source": "build", "notes": [f"{pattern}: the registry has none of them"]}
+    notes = [f"{pattern}: the registry has none of them"]
+    assert time_out(run, stage) == {"source": "build", "commit": "1" * 40, "notes": notes}
+
+
+def test_a_source_that_left_the_policy_meanwhile_starts_the_list_anew(stage: Stage) -> None:
+    head = stage.push(BRANCH, REQUIREMENTS)
+    event = {"state": "timeout", "detail": "gone"}
+    found = start(stage, head).resume("image", "resume", event=event, source="old.example/x:{sha}", notes=[])
+    assert found["image"] == name_image(stage, head)
 
 
 def test_after_a_wait_in_vain_the_next_registry_is_asked(stage: Stage) -> None:
@@ -173,7 +186,7 @@ def test_after_a_wait_in_vain_the_next_registry_is_asked(stage: Stage) -> None:
 def test_without_any_source_the_run_says_what_to_do(stage: Stage, path: Path) -> None:
     stage.change_project(image=(stage.scope.project.image[0], "build"))
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
-    with pytest.raises(AirflowFailException) as caught:
+    with pytest.raises(RetryableError) as caught:
         time_out(run, stage)
     said = str(caught.value)
     assert said.startswith("no image for 111111111111: ")
@@ -188,7 +201,7 @@ def test_build_alone_needs_an_engine(stage: Stage, path: Path) -> None:
     run.xcoms["change_type"] = {"return_value": {"change_type": "image-and-dags"}}
     assert "no docker or podman" in fail(run)
     install_podman(path)
-    assert run.step("image") == {"source": "build", "notes": []}
+    assert run.step("image") == {"source": "build", "commit": "1" * 40, "notes": []}
 
 
 def test_a_refused_pull_fails_before_anything_is_created(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -41,12 +42,16 @@ def play(runs: list[Run]) -> None:
 
 
 def let_time_pass(stage: Stage, slug: str, minutes: float) -> None:
-    """Make the environment's last ending that much older."""
-    key = f"environment.{slug}.remembered"
-    value = stage.memory._store.get(key)
-    ended_at = datetime.fromisoformat(value["ending"]["ended_at"]) - timedelta(minutes=minutes)
-    value["ending"]["ended_at"] = ended_at.isoformat()
-    stage.memory._store.set(key, value)
+    """Make the environment's endings that much older."""
+    known = stage.memory.read_environment(slug)
+    past = timedelta(minutes=minutes)
+    endings = {verb: replace(ending, ended_at=ending.ended_at - past) for verb, ending in known.endings.items()}
+    stage.memory.write_environment(slug, replace(known, endings=endings))
+
+
+def copy_memory(stage: Stage) -> dict[str, Any]:
+    """Return all that is remembered, as it is now."""
+    return copy.deepcopy({key: value for store in stage.stores.values() for key, value in store.values.items()})
 
 
 def make_event(scope: Scope, payload: Any) -> Any:
@@ -78,6 +83,17 @@ def test_a_pass_returns_what_dispatch_needs_and_has_claimed_it(stage: Stage) -> 
     assert claim is not None
     assert claim.run_id == found["trigger_run_id"]
     assert f"| start | `dev-x` | create at `{head[:12]}` | the branch has no Deployment |" in task.plan
+
+
+def test_a_branchs_name_is_data_all_the_way(stage: Stage) -> None:
+    name = "dev-{{conn.astro_default.password}}|x"
+    stage.push(name)
+    task = stage.make_plan_task()
+    (found,) = stage.run_plan(task)
+    assert found["conf"]["job"]["branch"] == name
+    assert "{" not in found["trigger_run_id"]
+    assert f"| start | `{name.replace('|', chr(92) + '|')}` | create at" in task.plan
+    assert stage.start(found["conf"], found["trigger_run_id"]).step("claim")["branch"] == name
 
 
 def test_a_life_from_create_to_delete(stage: Stage) -> None:
@@ -112,10 +128,9 @@ def test_a_force_push_back_to_what_was_deployed_before_is_deployed_again(stage: 
 
 def test_branches_that_were_old_at_the_first_pass_wait_for_a_push(stage: Stage) -> None:
     stage.change_project(previews={"delete_after": timedelta(microseconds=1)})  # any head is older than that
-    old = stage.push("dev-old")
+    stage.push("dev-old")
     said = read_plan(stage)
     assert f"| hold | `dev-old` | create | removed ({IDLE}) until the branch moves or someone forces it |" in said
-    assert stage.memory.read_backlog() == {"dev-old": old}
     stage.push("dev-new")
     assert [run.conf["job"]["branch"] for run in stage.plan()] == ["dev-new"]
     head = stage.push("dev-old", DAG)
@@ -278,7 +293,7 @@ HTML = {"status": 200, "body": "<html>maintenance</html>", "content_type": "text
 BROKEN = [{"status": 500}, HTML, {"truncate": 1}, {"truncate": 40}, {"drop": True}, {"status": 200, "body": {}}]
 
 
-LISTINGS = [("github", "/git/matching-refs/"), ("github", r"/pulls\?state=all&sort"), ("astro", r"/deployments\?")]
+LISTINGS = [("github", "/git/matching-refs/"), ("github", r"/pulls\?"), ("astro", r"/deployments\?")]
 
 
 @pytest.mark.parametrize("fault", BROKEN, ids=str)
@@ -289,12 +304,15 @@ def test_a_failed_observation_concludes_nothing(stage: Stage, face: str, path: s
     stage.author.open_pull_request(BRANCH, "staging", "A page that is not empty")
     assert len(stage.plan()) == 2
     stage.airflow.states.clear()  # Airflow's runs are purged, so both would be planned again
-    before = copy.deepcopy({name: store.values for name, store in stage.stores.items()})
+    before = copy_memory(stage)
     stage.push_more(BRANCH, DAG)
     stage.sandbox.plant(face=face, path=path, times=None, **fault)
     with pytest.raises(ObservationError):
         stage.run_plan(stage.make_plan_task())
-    assert {name: store.values for name, store in stage.stores.items()} == before
+    after = copy_memory(stage)
+    if face == "astro":  # GitHub had answered by then: its pull requests may be kept
+        after["control.pulls"] = before["control.pulls"]
+    assert after == before
     assert stage.sandbox.client.delete("/sandbox/faults").is_success
     assert len(stage.plan()) == 2
 

@@ -41,8 +41,7 @@ def test_it_releases_the_runs_claim_alone(stage: Stage) -> None:
 def test_a_good_ending_is_remembered(stage: Stage) -> None:
     run = start(stage, deploy="success", create="skipped")
     assert run.step("report") == "deploy dev-x: done"
-    ending = stage.memory.read_environment(BRANCH).ending
-    assert ending is not None
+    ending = stage.memory.read_environment(BRANCH).endings["deploy"]
     assert (ending.work, ending.is_failure, ending.cause) == (run.conf["job"]["work"], False, "")
     assert timedelta(0) <= datetime.now(UTC) - ending.ended_at < timedelta(seconds=30)
 
@@ -52,8 +51,7 @@ def test_a_failures_cause_and_class_are_remembered(stage: Stage, is_permanent: b
     run = start(stage, deploy="failed", settle="upstream_failed")
     run.xcoms["deploy"] = {"failure": {"is_permanent": is_permanent, "cause": "the image does not build"}}
     assert run.step("report") == "deploy dev-x: failed in deploy: the image does not build"
-    ending = stage.memory.read_environment(BRANCH).ending
-    assert ending is not None
+    ending = stage.memory.read_environment(BRANCH).endings["deploy"]
     assert (ending.is_failure, ending.is_permanent, ending.cause) == (True, is_permanent, "the image does not build")
     assert "failed in deploy: the image does not build" in log.read()
 
@@ -73,8 +71,7 @@ def test_the_report_runs_after_a_failure_and_the_run_stays_failed(stage: Stage) 
     assert run.play()["change_type"] == "failed"
     assert run.states["report"] == "success"
     assert stage.airflow.states[run.run_id] == "failed"
-    ending = stage.memory.read_environment(BRANCH).ending
-    assert ending is not None
+    ending = stage.memory.read_environment(BRANCH).endings["deploy"]
     assert ending.is_permanent
     assert "clgone" in ending.cause
 
@@ -82,8 +79,33 @@ def test_the_report_runs_after_a_failure_and_the_run_stays_failed(stage: Stage) 
 @pytest.mark.parametrize(("head", "is_kept"), [(HEAD, True), ("2" * 40, False)])
 def test_a_removal_holds_until_the_head_moves(stage: Stage, head: str, is_kept: bool) -> None:
     removal, judgement = Removal(head, "idle"), Judgement(HEAD, "d1", "p", "only README")
-    stage.memory.write_environment(BRANCH, Remembered(None, removal, judgement))
+    stage.memory.write_environment(BRANCH, Remembered({}, removal, judgement))
     start(stage).step("report")
     known = stage.memory.read_environment(BRANCH)
     assert (known.removal == removal) is is_kept
     assert known.judgement == judgement
+
+
+def test_an_ending_of_one_verb_hides_no_other(stage: Stage) -> None:
+    start(stage, deploy="failed").step("report")
+    stage.start_planned(Verb.UPDATE, BRANCH, HEAD, "clsome").step("report")
+    endings = stage.memory.read_environment(BRANCH).endings
+    assert {verb: ending.is_failure for verb, ending in endings.items()} == {"deploy": True, "update": False}
+
+
+def test_a_persons_run_says_nothing_of_planned_work(stage: Stage) -> None:
+    start(stage, deploy="failed").step("report")
+    before = stage.memory.read_environment(BRANCH)
+    stage.push(BRANCH)
+    run = stage.start_form(branch=BRANCH)
+    run.step("claim")
+    run.states["render_template"] = "failed"
+    run.step("report")
+    assert stage.memory.read_environment(BRANCH) == before
+
+
+def test_a_preview_that_is_gone_with_its_branch_is_forgotten(stage: Stage) -> None:
+    stage.memory.write_environment(BRANCH, Remembered(judgement=Judgement(HEAD, "d1", "p", "only README")))
+    play = stage.start_planned(Verb.DELETE, BRANCH, HEAD, stage.make_deployment(BRANCH)).play()
+    assert play["delete"] == "success"
+    assert stage.memory.read_environment(BRANCH) == Remembered()
