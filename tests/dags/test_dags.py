@@ -83,13 +83,14 @@ def test_a_project_without_previews_has_no_dags_yet(parse: Parse) -> None:
 
 
 def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -> None:
-    dag = parse(POLICY).dags["shop.control"]
+    dag: Any = parse(POLICY).dags["shop.control"]
     assert (dag.max_active_runs, dag.catchup) == (1, False)
-    schedule: Any = dag.timetable
-    assert isinstance(schedule, AssetOrTimeSchedule)
-    assert schedule.timetable.expression == "*/5 * * * *"
-    assert isinstance(schedule.asset_condition, AssetAny)
-    assets: dict[str, Any] = {asset.name: asset for asset in schedule.asset_condition.objects}  # type: ignore[union-attr]
+    cron, wakers = dag.timetable.timetable, dag.timetable.asset_condition
+    objects: list[Any] = wakers.objects
+    assert isinstance(dag.timetable, AssetOrTimeSchedule)
+    assert cron.expression == "*/5 * * * *"
+    assert isinstance(wakers, AssetAny)
+    assets = {asset.name: asset for asset in objects}
     assert assets.keys() == {"deploy_ops.shop.repository", "deploy_ops.shop.fleet"}
     (watcher,) = assets["deploy_ops.shop.repository"].watchers
     assert watcher.trigger.serialize() == (
@@ -118,7 +119,7 @@ def test_plan_can_use_both_stores_and_dispatch_is_mapped_over_it(parse: Parse) -
 
 
 def test_a_preview_run_has_a_form(parse: Parse) -> None:
-    dag = parse(POLICY).dags["shop.preview"]
+    dag: Any = parse(POLICY).dags["shop.preview"]
     assert dag.schedule is None
     assert dag.max_active_runs > 1
     assert dag.params.dump() == {"branch": "", "action": "deploy", "deploy_type": "infer", "reason": ""}
@@ -211,7 +212,7 @@ def test_a_wrong_value_is_told_with_what_was_found_and_what_is_expected(parse: P
 
 
 def test_every_problem_of_the_file_is_told_at_once(parse: Parse) -> None:
-    wrong = ({"name": "one", "root": "../x"}, {"name": "two", "trunk": 7}, {})
+    wrong: tuple[dict[str, Any], ...] = ({"name": "one", "root": "../x"}, {"name": "two", "trunk": 7}, {})
     error = find_error(parse(make_policy(*wrong)), "policy_errors.py")
     assert "projects[0].root" in error
     assert "projects[1].trunk" in error

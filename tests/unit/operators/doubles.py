@@ -48,7 +48,7 @@ class FakeStores:
 
 
 class FakeAirflow:
-    """Airflow's answers about runs, from a table of run ids and states."""
+    """Airflow's answers about runs, from a table of run ids and states: the part of a task instance that asks."""
 
     def __init__(self, **states: str) -> None:
         self.states = states

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import json
 import time
@@ -11,7 +12,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
-from airflow.sdk.module_loading import import_string
 
 from dags.control import make_control_dag
 from dags.preview import make_preview_dag
@@ -26,7 +26,7 @@ from tests.unit.operators.doubles import DictStore, FakeAirflow, FakeStores, Fak
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow.sdk import DAG, BaseOperator
+    from airflow.sdk import BaseOperator
 
     from demo.author import Author
     from include.deploy_ops.operators.scope import Scope
@@ -265,11 +265,11 @@ class Run:
     tries: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, BaseOperator] = field(default_factory=dict)
 
-    def _make_dag(self) -> DAG:
+    def _make_dag(self) -> Any:
         return make_preview_dag(self.stage.scope)
 
     def _make_task(self, task_id: str) -> BaseOperator:
-        self.tasks[task_id] = self._make_dag().task_dict[task_id]  # type: ignore[assignment]  # none is mapped
+        self.tasks[task_id] = self._make_dag().task_dict[task_id]
         return self.tasks[task_id]
 
     def _make_context(self, task: BaseOperator) -> Any:
@@ -376,7 +376,9 @@ def close_hooks(task: BaseOperator) -> None:
 def await_event(deferred: TaskDeferred) -> dict[str, Any]:
     """Run a deferral's trigger, made anew from what it serializes to, and return its event's payload."""
     path, kwargs = deferred.trigger.serialize()
-    trigger = import_string(path)(**{**json.loads(json.dumps(kwargs)), "poll_interval_s": 0.05})
+    module, _, name = path.rpartition(".")
+    make_trigger = getattr(importlib.import_module(module), name)
+    trigger = make_trigger(**{**json.loads(json.dumps(kwargs)), "poll_interval_s": 0.05})
 
     async def take_first() -> Any:
         return await anext(trigger.run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -14,8 +15,12 @@ from include.deploy_ops.operators.runs import Runs
 from tests.unit.operators.doubles import DictStore, FakeAirflow
 
 
+def ask(airflow: Any) -> Runs:
+    return Runs(airflow, "p.preview")
+
+
 def make(**states: str) -> Claims:
-    return Claims(Memory(DictStore()), Runs(FakeAirflow(**states), "p.preview"), sleep=lambda _: None)
+    return Claims(Memory(DictStore()), ask(FakeAirflow(**states)), sleep=lambda _: None)
 
 
 def test_a_planned_run_confirms_its_claim() -> None:
@@ -68,7 +73,7 @@ def test_a_cleared_run_claims_again_as_manual() -> None:
 
 def test_of_two_manual_runs_the_one_that_reads_itself_back_wins() -> None:
     memory = Memory(DictStore())
-    runs = Runs(FakeAirflow(one="running", two="running"), "p.preview")
+    runs = ask(FakeAirflow(one="running", two="running"))
     results: dict[str, str | None] = {}
     other = Claims(memory, runs, sleep=lambda _: None)
 
@@ -95,11 +100,11 @@ def test_environments_do_not_disturb_each_other() -> None:
 
 def test_the_last_attempt_is_found_beyond_the_first_window() -> None:
     known = {f"w~{number}": "failed" for number in itertools.chain(range(60, 71), [1])}
-    assert Runs(FakeAirflow(**known), "p.preview").find_last_attempt("w") == 70
+    assert ask(FakeAirflow(**known)).find_last_attempt("w") == 70
 
 
 def test_no_attempt_is_zero() -> None:
-    assert Runs(FakeAirflow(), "p.preview").find_last_attempt("w") == 0
+    assert ask(FakeAirflow()).find_last_attempt("w") == 0
 
 
 def test_an_airflow_that_fails_is_no_dead_run() -> None:
@@ -108,4 +113,4 @@ def test_an_airflow_that_fails_is_no_dead_run() -> None:
             raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500}))
 
     with pytest.raises(AirflowRuntimeError):
-        Runs(Broken(), "p.preview").is_alive("run")
+        ask(Broken()).is_alive("run")

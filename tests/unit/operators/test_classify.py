@@ -11,6 +11,7 @@ from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Judgement
 
 if TYPE_CHECKING:
+    from tests.unit.operators.conftest import Log
     from tests.unit.operators.stage import Run, Stage
 
 BRANCH = "dev-x"
@@ -37,25 +38,32 @@ def test_a_readme_deploys_nothing_and_is_remembered(stage: Stage, preview: str) 
     assert judgement is not None
     assert judgement == Judgement(head, newest, stage.scope.policy, judgement.reason)
     assert run.play()["report"] == "success"
-    assert {state for task, state in run.states.items() if task not in {"claim", "change_type", "report"}} == {
-        "skipped"
-    }
+    worked = {"claim", "change_type", "report"}
+    assert {task: state for task, state in run.states.items() if state != "skipped"} == dict.fromkeys(worked, "success")
     assert len(stage.list_deploys(preview)) == 1
     assert stage.plan() == []
 
 
 def test_a_forced_run_without_a_change_remembers_nothing(stage: Stage, preview: str) -> None:
     run = stage.start_form(branch=BRANCH)
-    run.step("claim")
-    assert run.step("change_type")["change_type"] == "none"
+    assert run.play()["deploy"] == "skipped"
+    assert run.xcoms["change_type"]["return_value"]["change_type"] == "none"
     assert stage.memory.read_environment(BRANCH).judgement is None
 
 
-@pytest.mark.parametrize("kind", ["dags", "image-and-dags"])
-def test_a_person_chooses_the_deploy_type(stage: Stage, preview: str, kind: str) -> None:
-    run = stage.start_form(branch=BRANCH, deploy_type=kind)
+def test_a_person_forces_what_is_deployed_already(stage: Stage, preview: str) -> None:
+    run = stage.start_form(branch=BRANCH, deploy_type="image-and-dags")
     run.step("claim")
-    assert run.step("change_type")["change_type"] == kind
+    assert run.step("change_type")["change_type"] == "image-and-dags"
+
+
+def test_a_person_forces_less_than_what_is_needed(stage: Stage, log: Log) -> None:
+    stage.push(BRANCH)
+    stage.make_deployment(BRANCH)
+    run = stage.start_form(branch=BRANCH, deploy_type="dags")
+    run.step("claim")
+    assert run.step("change_type")["change_type"] == "dags"
+    assert "forced to dags by mira" in log.read()
 
 
 @pytest.mark.parametrize(("path", "kind"), [("dags/orders/more.py", "dags"), ("requirements.txt", "image-and-dags")])

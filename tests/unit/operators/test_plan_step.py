@@ -290,30 +290,33 @@ def test_the_triggers_cursor_is_saved(stage: Stage) -> None:
 
 
 HTML = {"status": 200, "body": "<html>maintenance</html>", "content_type": "text/html"}
-BROKEN = [{"status": 500}, HTML, {"truncate": 1}, {"truncate": 40}, {"drop": True}, {"status": 200, "body": {}}]
+BROKEN: list[dict[str, Any]] = [
+    {"status": 500},
+    HTML,
+    {"truncate": 1},
+    {"truncate": 40},
+    {"drop": True},
+    {"status": 200, "body": {}},
+]
 
 
 LISTINGS = [("github", "/git/matching-refs/"), ("github", r"/pulls\?"), ("astro", r"/deployments\?")]
 
 
-@pytest.mark.parametrize("fault", BROKEN, ids=str)
 @pytest.mark.parametrize(("face", "path"), LISTINGS)
-def test_a_failed_observation_concludes_nothing(stage: Stage, face: str, path: str, fault: dict[str, Any]) -> None:
+def test_a_failed_observation_concludes_nothing(stage: Stage, face: str, path: str) -> None:
     stage.make_deployment("dev-gone")
     stage.push(BRANCH)
     stage.author.open_pull_request(BRANCH, "staging", "A page that is not empty")
     assert len(stage.plan()) == 2
     stage.airflow.states.clear()  # Airflow's runs are purged, so both would be planned again
     before = copy_memory(stage)
-    stage.push_more(BRANCH, DAG)
-    stage.sandbox.plant(face=face, path=path, times=None, **fault)
-    with pytest.raises(ObservationError):
-        stage.run_plan(stage.make_plan_task())
-    after = copy_memory(stage)
-    if face == "astro":  # GitHub had answered by then: its pull requests may be kept
-        after["control.pulls"] = before["control.pulls"]
-    assert after == before
-    assert stage.sandbox.client.delete("/sandbox/faults").is_success
+    for fault in BROKEN:
+        stage.sandbox.plant(face=face, path=path, times=None, **fault)
+        with pytest.raises(ObservationError):
+            stage.run_plan(stage.make_plan_task())
+        assert copy_memory(stage) == before, fault
+        assert stage.sandbox.client.delete("/sandbox/faults").is_success
     assert len(stage.plan()) == 2
 
 
