@@ -1,4 +1,4 @@
-"""One stack for all end-to-end tests: sandbox and Airflow on free ports, ended with the session."""
+"""One stack for all end-to-end tests: sandbox and Airflow on free ports, ended with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from demo.stack import ROOT, Stack
 from demo.witness import CONTROL_DAG, PREVIEW_DAG, Witness, make_witness
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def witness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
     """Return a person in front of a running stack."""
     home: Path = tmp_path_factory.mktemp("stack")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +46,7 @@ projects:
       production: {{deployment: Production, pull_request: {{from: astro_deploy, into: main}}}}
     limits: {{max_deletes: 2}}
 """
+_make_ssl_context = functools.cache(ssl.create_default_context)  # 40 ms each, and the sandbox speaks no TLS
 AT_ONCE = {"creating_s": 0, "deploying_s": 0, "dag_processing_s": 0, "ci_delay_s": 0}
 
 
@@ -93,6 +96,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that spare others' services, and let operators run outside Airflow's task runner."""
     monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+    monkeypatch.setattr(ssl, "create_default_context", _make_ssl_context)
     monkeypatch.setattr(claims, "READ_BACK_S", 0.0)
     monkeypatch.setattr(astro_http, "REQUESTS_PER_S_MAX", 1000)
     monkeypatch.setattr(astro_http, "FIRST_RETRY_S", 0.001)
