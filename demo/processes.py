@@ -20,10 +20,13 @@ GRACE_S = 10.0
 """Seconds a process has between being asked to end and being killed; Airflow's scheduler needs about 5."""
 
 
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, so that none escapes (Linux; elsewhere groups do)."""
+def adopt_orphans(*, is_on: bool) -> None:
+    """Become, or cease to be, the parent of descendants whose own parent ends, so that none escapes (Linux only).
+
+    It has to cease: orphans of what is started later would stay zombies, since nobody here waits for them.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0)
 
 
 def start_group(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> subprocess.Popen[bytes]:

@@ -51,7 +51,7 @@ class Stack:
         self.sandbox = httpx.Client(base_url=ports.sandbox_url, timeout=30)
 
     def __enter__(self) -> Self:
-        adopt_orphans()
+        adopt_orphans(is_on=True)
         try:
             self._start()
         except BaseException:
@@ -177,5 +177,6 @@ class Stack:
         for _, process in reversed(self._processes):
             end_group(process)
         end_descendants()
+        adopt_orphans(is_on=False)
         self.api.close()
         self.sandbox.close()
