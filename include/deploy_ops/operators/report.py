@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from include.deploy_ops.schedule import Removal
 
 
+SUCCESS = "success"
+
+
 class ReportOperator(DeployOpsOperator):
     """Teardown of the claim; never turns a failed run green, and always wakes control."""
 
@@ -30,9 +33,13 @@ class ReportOperator(DeployOpsOperator):
         job = load_job(context["ti"].xcom_pull(task_ids=CLAIM_TASK))
         run_id = context["dag_run"].run_id
         memory, runs = self.memory(context), self.runs(context)
-        failed = list_failed(runs.read_states(run_id))
+        states = runs.read_states(run_id)
+        failed = list_failed(states)
         cause = self._find_cause(context, failed)
-        self._remember(memory, job, has_failed=bool(failed), cause=cause)
+        if not job.is_forced and states.get("delete") == SUCCESS:
+            memory.forget_environment(job.slug)  # it is gone with its branch
+        else:
+            self._remember(memory, job, has_failed=bool(failed), cause=cause)
         Claims(memory, runs).release(job.slug, run_id)
         line = f"{job.verb.value} {job.branch}: " + (f"failed in {failed[0]}: {cause['cause']}" if failed else "done")
         self.log.info(line)
@@ -45,10 +52,7 @@ class ReportOperator(DeployOpsOperator):
         return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
 
     def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any]) -> None:
-        """Write how planned work ended; a preview that is gone with its branch needs no memory."""
-        if job.verb is Verb.DELETE and not job.is_forced and not has_failed:
-            memory.forget_environment(job.slug)
-            return
+        """Write how planned work ended, and drop a removal that a person ended."""
         known = memory.read_environment(job.slug)
         endings = dict(known.endings)
         if not job.is_forced:
