@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test bench lint lock clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements-dev.txt
@@ -26,6 +26,10 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# ONLY="planner pass" runs some of them.
+bench: $(READY)
+	$(BIN)/python -m bench
 
 # Needs uv on PATH; the lock names no package index.
 lock:

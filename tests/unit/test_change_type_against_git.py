@@ -86,7 +86,7 @@ def _drop_clashes(files: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, 
     return {path: leaf for path, leaf in files.items() if not any(other.startswith(f"{path}/") for other in files)}
 
 
-@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(first=_ANY_FILES, second=_ANY_FILES, is_kept=st.booleans())
 def test_record_is_what_git_finds(
     repository: Repository,
@@ -110,7 +110,7 @@ def test_record_is_what_git_finds(
     assert needs_image(before, after, ChangeRules("."), repository.trees.__getitem__) is bool(outside)
 
 
-@settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(first=_PLAIN_FILES, second=_PLAIN_FILES)
 def test_verdict_is_what_git_and_the_rules_give(
     repository: Repository, first: dict[str, tuple[str, str]], second: dict[str, tuple[str, str]]

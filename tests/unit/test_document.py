@@ -70,7 +70,7 @@ def test_an_error_never_quotes_a_line_of_the_text() -> None:
 
 
 @given(JSON_VALUES)
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 def test_json_and_yaml_are_read_as_they_were_written(value: object) -> None:
     assert read_document(json.dumps({"k": value}, indent="\t")) == {"k": value}
     assert read_document(yaml.safe_dump({"k": value})) == {"k": value}

@@ -92,9 +92,7 @@ def _ask_git(repository: Path, patterns: list[str]) -> set[str]:
     return set(answer.stdout.split("\0")) - {""}
 
 
-@settings(
-    max_examples=250, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(patterns=st.lists(_PATTERNS, min_size=1, max_size=4))
 def test_git_ignores_the_same(repository: Path, patterns: list[str]) -> None:
     rules = IgnoreRules(patterns)

@@ -370,7 +370,7 @@ def is_place(path: str, document: Any) -> bool:
 
 
 @given(mutated_policies())
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 def test_whatever_is_wrong_is_told_with_a_path_of_the_file(document: dict[str, Any]) -> None:
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_style=None)
     try:

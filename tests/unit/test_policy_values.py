@@ -43,7 +43,7 @@ def test_an_example_is_a_branch_if_git_says_so(name: str) -> None:
 
 
 @given(NAMES)
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 def test_no_branch_is_accepted_that_git_refuses_nor_refused_that_git_takes(name: str) -> None:
     assert values.is_branch(name) == (_is_legal_for_git(name) and name != "@" and "]" not in name)
 

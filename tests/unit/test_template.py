@@ -455,7 +455,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(bodies(), TEXTS)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_what_is_written_is_read_back_exactly_also_by_yaml_1_1(body: dict[str, Any], name: str) -> None:
     template = parse_template(json.dumps({"deployment": body}), SOURCE)
     for observed in (None, DEPLOYMENT):
@@ -478,7 +478,7 @@ def test_what_is_written_is_read_back_exactly_also_by_yaml_1_1(body: dict[str, A
         },
     )
 )
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_overrides_land_where_they_should_and_nowhere_else(overrides: dict[str, Any]) -> None:
     template = parse_template(INSPECTED, SOURCE)
     merged = merge_overrides(template, {"configuration": overrides})
@@ -518,7 +518,7 @@ def mutated_documents(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(mutated_documents())
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 def test_whatever_is_wrong_is_told_with_a_path_of_the_file(document: dict[str, Any]) -> None:
     try:
         parse_template(json.dumps(document), SOURCE)

@@ -1,0 +1,31 @@
+"""`make bench`: runs every benchmark, or those that ONLY names, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import subprocess
+import sys
+
+import bench
+
+NOT_BENCHMARKS = frozenset({"__main__", "table"})
+
+
+def main() -> int:
+    """Return 0 when every benchmark ran to its end."""
+    known = [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in NOT_BENCHMARKS]
+    wanted = os.environ.get("ONLY", " ".join(known)).split()
+    if unknown := sorted(set(wanted) - set(known)):
+        print(f"ONLY names {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    failed = [
+        name for name in wanted if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode
+    ]
+    if failed:
+        print(f"did not run to their end: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
