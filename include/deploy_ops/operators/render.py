@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from include.deploy_ops.errors import ObservationError, SupersededError
+from include.deploy_ops.errors import ObservationError, RetryableError, SupersededError, TemplateError
 from include.deploy_ops.model import Mark
 from include.deploy_ops.naming import format_mark, hash_text
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
@@ -55,7 +55,7 @@ class RenderTemplateOperator(DeployOpsOperator):
         trunk = self.github.find_branch(project.trunk)
         if trunk is None:
             raise ObservationError(f"{project.repository} has no trunk '{project.trunk}'; check the policy's `trunk`")
-        template = read_template(self.scope, self.github, trunk.head)
+        template = self._read_template(job, trunk.head)
         cloud_provider = str(template.configuration.get("cloud_provider", ""))
         options = self.astro.get_deployment_options(name_deployment_type(template.configuration), cloud_provider)
         check_against_options(template, options, is_update=job.verb is Verb.UPDATE)
@@ -66,6 +66,18 @@ class RenderTemplateOperator(DeployOpsOperator):
             "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk.head[:12]
         )
         return self.document
+
+    def _read_template(self, job: Job, trunk_head: str) -> Template:
+        """Return trunk's template; in a planned run, one that broke since the pass is a failure that comes again.
+
+        A permanent one would be remembered against the template that was planned, and outlast the mend.
+        """
+        try:
+            return read_template(self.scope, self.github, trunk_head)
+        except TemplateError as error:
+            if job.is_forced:
+                raise
+            raise RetryableError(f"the template broke since this was planned: {error}") from error
 
     def _make_document(self, template: Template, job: Job, observed: Deployment | None) -> dict[str, Any]:
         mark = Mark(

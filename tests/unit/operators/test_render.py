@@ -8,7 +8,7 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.deploy_ops.errors import ObservationError
+from include.deploy_ops.errors import ObservationError, RetryableError
 from include.deploy_ops.naming import parse_mark
 from include.deploy_ops.planner import Verb
 from sandbox.identity import WORKSPACE_NAME
@@ -27,10 +27,25 @@ def start(stage: Stage) -> Run:
 
 def fail(stage: Stage) -> str:
     """Return what the step says when it fails for good."""
-    run = start(stage)
-    with pytest.raises(AirflowFailException) as caught:
+    return _fail(start(stage), AirflowFailException, is_permanent=True)
+
+
+def fail_broken(stage: Stage) -> str:
+    """Return what the step says of a template that broke after the pass: it comes again, unless a person forced it."""
+    head = stage.push(BRANCH)
+    said = _fail(stage.start_planned(Verb.CREATE, BRANCH, head), RetryableError, is_permanent=False)
+    stage.airflow.states.clear()  # that run ended
+    forced = stage.start_form(branch=BRANCH)
+    forced.step("claim")
+    told = _fail(forced, AirflowFailException, is_permanent=True)
+    assert said == f"the template broke since this was planned: {told}"
+    return told
+
+
+def _fail(run: Run, error: type[Exception], *, is_permanent: bool) -> str:
+    with pytest.raises(error) as caught:
         run.step("render_template")
-    assert run.read_failure("render_template")["is_permanent"]
+    assert run.read_failure("render_template")["is_permanent"] is is_permanent
     return str(caught.value)
 
 
@@ -60,7 +75,7 @@ def test_the_branchs_own_template_does_not_count(stage: Stage) -> None:
 
 def test_a_missing_template_is_named_with_what_makes_one(stage: Stage) -> None:
     stage.change_project(previews={"template": "deployments/none.yaml"})
-    said = fail(stage)
+    said = fail_broken(stage)
     assert said.startswith("acme/data-platform/deployments/none.yaml on main: there is no such file")
     assert "astro deployment inspect" in said
     assert "previews.template" in said
@@ -68,14 +83,14 @@ def test_a_missing_template_is_named_with_what_makes_one(stage: Stage) -> None:
 
 def test_an_unknown_key_is_named_with_its_file_and_the_nearest(stage: Stage) -> None:
     stage.push("main", {TEMPLATE: "    worker_queue: []\n"})
-    said = fail(stage)
+    said = fail_broken(stage)
     assert said.startswith(f"acme/data-platform/{TEMPLATE} on main: deployment.worker_queue: ")
     assert "worker_queues" in said
 
 
 def test_a_template_that_is_no_yaml_is_named(stage: Stage) -> None:
     stage.push("main", {TEMPLATE: "  - [\n"})
-    assert fail(stage).startswith(f"acme/data-platform/{TEMPLATE} on main: ")
+    assert fail_broken(stage).startswith(f"acme/data-platform/{TEMPLATE} on main: ")
 
 
 @pytest.mark.parametrize(
