@@ -1,0 +1,66 @@
+"""Kills a task at its n-th contact with the world: before or after a request, a CLI call, a write to Airflow."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from include.deploy_ops.hooks import astro_http
+from include.deploy_ops.hooks.astro_cli import AstroCli
+from include.deploy_ops.hooks.github_http import GithubReader
+from tests.unit.operators.doubles import DictStore, FakeTaskInstance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+CONTACTS: tuple[tuple[Any, str], ...] = (
+    (GithubReader, "_send"),
+    (astro_http, "_send"),
+    (AstroCli, "_run"),
+    (DictStore, "get"),
+    (DictStore, "set"),
+    (DictStore, "delete"),
+    (FakeTaskInstance, "xcom_push"),
+)
+
+
+class KilledError(BaseException):
+    """The worker's process is gone: nothing of ours may catch this."""
+
+
+class Fuse:
+    """Counts contacts while it burns; each counts twice, before it and after it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._left = 0
+        self._thread = threading.current_thread()
+        for owner, name in CONTACTS:
+            monkeypatch.setattr(owner, name, self._wrap(getattr(owner, name)))
+
+    def _wrap(self, call: Any) -> Any:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self._tick()
+            answer = call(*args, **kwargs)
+            self._tick()
+            return answer
+
+        return counted
+
+    def _tick(self) -> None:
+        if self._left == 0 or threading.current_thread() is not self._thread:
+            return
+        self._left -= 1
+        if self._left == 0:
+            raise KilledError
+
+    @contextmanager
+    def burn(self, length: int) -> Iterator[None]:
+        """Kill what runs in the block at its contact number `length`; 0 kills nothing."""
+        self._left = length
+        try:
+            yield
+        finally:
+            self._left = 0

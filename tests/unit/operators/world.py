@@ -1,0 +1,245 @@
+"""A stage and the trusted model, moved together: people push, runs go on task by task, trouble strikes."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from fnmatch import fnmatch
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.deploy_ops.errors import DeployOpsError
+from include.deploy_ops.naming import name_deployment, parse_note, slug_branch
+from include.deploy_ops.planner import Verb
+from tests.unit.operators.fuse import Fuse, KilledError
+from tests.unit.operators.trusted_model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.unit.operators.stage import Run, Stage
+
+BRANCHES = ("dev-a", "dev/a", "dev-b")
+TEMPLATE = "deployments/preview.yaml"
+QUIET = timedelta(hours=2)
+PASSES_UNTIL_QUIET = 10
+TRIES = 2
+"""A task of ours is tried so often (`retries` is 1)."""
+
+Trouble = dict[str, Any] | int | None
+"""A fault to plant in the sandbox, the number of the contact at which the process dies, or nothing."""
+
+
+class World:
+    """The stage and the model moved together, and what is in flight between them."""
+
+    def __init__(self, stage: Stage, fuse: Fuse) -> None:
+        self.stage = stage
+        self.fuse = fuse
+        self.model = Model()
+        self.flying: list[Run] = []
+        self.ended: list[Run] = []
+        self.files = 0
+        self.template = ""
+        self.last_heads: dict[str, str] = {}
+        self.seen = self.list_previews()
+
+    # What people do in the repository
+
+    def push(self, branch: str, base: str, path: str) -> None:
+        """Push one more commit on top of a base."""
+        self.files += 1
+        self.move_to(branch, base, {path.format(n=self.files): f"# {self.files}\n"})
+
+    def move_to(self, branch: str, base: str, files: dict[str, str]) -> None:
+        """Push a branch that equals the base, with the files on top."""
+        author = self.stage.author
+        author.git("fetch", "--quiet", "--prune")
+        author.git("checkout", "--quiet", "-B", "desk", base)
+        head = author.commit(files, f"Change {', '.join(files)}") if files else author.git("rev-parse", "HEAD")
+        author.push(branch, force=True)
+        self.stage.await_ci()
+        self.model.move(branch, head)
+        self.last_heads[branch] = head
+
+    def write_template(self, change: Callable[[str], str]) -> None:
+        """Commit another template to trunk."""
+        author = self.stage.author
+        author.git("fetch", "--quiet", "--prune")
+        author.git("checkout", "--quiet", "-B", "desk", "origin/main")
+        file = author.folder / TEMPLATE
+        file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
+        if author.git("status", "--porcelain"):
+            author.commit({}, "Change the template")
+            author.push("main")
+            self.stage.await_ci()
+
+    # What the control plane does
+
+    def plan(self, trouble: Trouble, dispatched: int) -> None:
+        """Make one pass, of whose runs only so many are started before a crash."""
+        started: list[dict[str, Any]] = []
+        with self.meet(trouble):
+            started = self.stage.run_plan(self.stage.make_plan_task())
+        for each in started[:dispatched]:
+            assert each["trigger_run_id"] not in self.stage.airflow.states, "planned under a name that was used"
+            self.check_errand(each["conf"]["job"])
+            self.flying.append(self.stage.start(each["conf"], each["trigger_run_id"]))
+
+    def check_errand(self, job: dict[str, Any]) -> None:
+        """Nothing is planned but what the model wants as well."""
+        branch = job["branch"]
+        if job["verb"] == Verb.DELETE.value:
+            assert self.model.is_over(branch), f"planned to delete {branch}, which lives"
+        else:
+            assert branch not in self.model.excluded
+            assert self.model.lives(branch), f"planned to {job['verb']} {branch}, which does not live"
+            assert job["head"] == self.model.heads[branch]
+        if job["verb"] == Verb.CREATE.value:
+            assert self.model.is_wanted(branch), f"planned to create {branch}, which somebody removed"
+
+    def advance(self, run: Run, trouble: Trouble, aftermath: str = "failed") -> None:
+        """Run one task of a run; `aftermath` is what comes of a crash: "retry", "failed", or "lost" with its run."""
+        task = next((each for each in run._make_dag().topological_sort() if each.task_id not in run.states), None)
+        if task is None:
+            self.end(run, "failed" if "failed" in run.states.values() else "success")
+            return
+        name = task.task_id
+        is_whole = False
+        with self.meet(trouble):
+            run._play_task(task)
+            is_whole = True
+        if not is_whole:
+            run.states.setdefault(name, "failed")
+        self.check_changes(run)
+        if run.states[name] == "failed":
+            self.follow_failure(run, name, aftermath, is_whole=is_whole)
+
+    def follow_failure(self, run: Run, name: str, aftermath: str, *, is_whole: bool) -> None:
+        """Do what Airflow does after a failed or killed try."""
+        is_final = is_whole and run.xcoms.get(name, {}).get("failure", {}).get("is_permanent", False)
+        if aftermath == "retry" and run.tries[name] < TRIES and not is_final:
+            del run.states[name]
+        elif aftermath == "lost":
+            self.end(run, "failed")
+
+    def end(self, run: Run, state: str) -> None:
+        """End the run."""
+        self.stage.airflow.states[run.run_id] = state
+        self.flying.remove(run)
+        self.ended.append(run)
+
+    @contextmanager
+    def meet(self, trouble: Trouble) -> Iterator[None]:
+        """Let the trouble strike in the block, and end the block as it ends a task's process."""
+        if isinstance(trouble, dict):
+            self.stage.sandbox.plant(**trouble)
+        try:
+            with self.fuse.burn(trouble if isinstance(trouble, int) else 0):
+                yield
+        except KilledError:
+            pass
+        except (DeployOpsError, AirflowFailException):
+            assert isinstance(trouble, dict), "failed although nothing was wrong"
+        finally:
+            if isinstance(trouble, dict):
+                assert self.stage.sandbox.client.delete("/sandbox/faults").is_success
+
+    # What is seen in Astro
+
+    def list_previews(self) -> dict[str, str]:
+        """Return the Deployments' names by id."""
+        return {each["id"]: each["name"] for each in self.stage.list_deployments()}
+
+    def name_of(self, branch: str) -> str:
+        """Return the name of the branch's preview."""
+        return name_deployment(self.stage.scope.project.name, branch)
+
+    def check_changes(self, run: Run) -> None:
+        """Whatever a task created or deleted, the model agrees at this moment."""
+        job = run.conf.get("job") or run.xcoms.get("claim", {}).get("return_value", {})
+        after = self.list_previews()
+        assert after == self.seen or not self.stage.scope.is_dry, "written in `mode: plan`"
+        for name in [self.seen[each] for each in self.seen.keys() - after.keys()]:
+            assert name == self.name_of(job["branch"])
+            if run.run_type == "manual":
+                self.model.removed.add((job["branch"], job["head"]))
+            else:
+                assert not self.model.lives(job["branch"]), f"deleted {name}, whose branch lives"
+        for name in [after[each] for each in after.keys() - self.seen.keys()]:
+            assert name == self.name_of(job["branch"])
+            assert name not in self.seen.values(), f"created {name} twice"
+            assert self.model.lives(job["branch"]) or run.run_type == "manual", f"created {name}, which does not live"
+        self.seen = after
+
+    # The end
+
+    def settle(self) -> None:
+        """Let everything come to rest: no more trouble, time passes, a person clears what failed for good."""
+        self.stage.airflow.paused.clear()
+        self.stage.scope = replace(self.stage.scope, is_dry=False)
+        self.model.excluded.clear()
+        self.stage.change_project(previews={"exclude": ("develop",)})
+        self.write_template(lambda _: self.template or _)
+        for _ in range(PASSES_UNTIL_QUIET):
+            while self.flying:
+                self.advance(self.flying[0], None)
+            self.let_time_pass()
+            self.plan(None, 99)
+            if not self.flying:
+                return
+        raise AssertionError(f"no rest after {PASSES_UNTIL_QUIET} passes: {[run.run_id for run in self.flying]}")
+
+    def let_time_pass(self) -> None:
+        """Make all that is remembered older."""
+        memory = self.stage.memory
+        for branch in BRANCHES:
+            known = memory.read_environment(slug_branch(branch))
+            endings = {
+                verb: replace(ending, ended_at=ending.ended_at - QUIET) for verb, ending in known.endings.items()
+            }
+            if endings:
+                memory.write_environment(slug_branch(branch), replace(known, endings=endings))
+        memory.write_delete_times([time - QUIET for time in memory.read_delete_times()])
+
+    def check_rest(self) -> None:
+        """Every preview equals its branch, and none is left over, missing or done twice."""
+        there = {each["name"]: each for each in self.stage.list_deployments()}
+        for branch in BRANCHES:
+            deployment = there.pop(self.name_of(branch), None)
+            if deployment is None:
+                is_away = not self.model.is_wanted(branch) or self.model.is_doubtful(branch)
+                assert is_away, f"{branch} has no preview"
+            else:
+                assert self.model.lives(branch), f"{branch}'s preview is left over"
+                self.check_preview(branch, deployment["id"])
+        assert not there, f"left over: {sorted(there)}"
+
+    def list_deployed(self, deployment_id: str) -> list[dict[str, Any]]:
+        """Return the records of deploys that succeeded, newest first."""
+        return [each for each in self.stage.list_deploys(deployment_id) if each["status"] == "DEPLOYED"]
+
+    def check_preview(self, branch: str, deployment_id: str) -> None:
+        """Compare the files, but for those that the policy ignores, the template's values, and the deploy records."""
+        head = self.model.heads[branch]
+        wanted, found = self.stage.author.hash_files(head), self.stage.list_files(deployment_id)
+        assert drop_ignored(found) == drop_ignored(wanted), f"{branch} is not what was pushed"
+        notes = [parse_note(each["description"]) for each in self.list_deployed(deployment_id)]
+        heads = [note.head for note in notes if note and not note.is_forced]
+        assert all(one != other for one, other in pairwise(heads)), f"{branch} was deployed twice at one head"
+        shown = self.stage.ask_astro("GET", f"deployments/{deployment_id}")
+        values = {each["key"]: each.get("value") for each in shown["environmentVariables"]}
+        assert values["STAGE"] == read_stage(self.template), "the template's change did not arrive"
+
+
+def drop_ignored(files: dict[str, str]) -> dict[str, str]:
+    """Return the files without those that the policy says deploy nothing."""
+    return {name: sha for name, sha in files.items() if not fnmatch(name, "*.md") and not name.startswith("docs/")}
+
+
+def read_stage(template: str) -> str:
+    """Return the value of the template's variable STAGE."""
+    return template.partition('key: "STAGE"')[2].partition('value: "')[2].partition('"')[0]
