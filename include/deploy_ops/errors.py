@@ -15,7 +15,11 @@ class RetryableError(DeployOpsError):
 
 
 class PermanentError(DeployOpsError):
-    """Nothing changes by trying again; the work holds until its inputs move or a person acts."""
+    """The same inputs fail again: it lies in the commit, the rendered template, the policy or the person's form.
+
+    The work holds until one of them moves or a person acts. What is mended elsewhere (a connection, a worker, a
+    registry, a name in Astro) is retryable: nobody would tell us that it was mended.
+    """
 
 
 class PolicyError(PermanentError):

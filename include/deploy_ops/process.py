@@ -148,8 +148,9 @@ class Command:
     def run(self) -> CommandResult:
         """Run the command and everything it starts to the end.
 
-        :raises PermanentError: the executable or `cwd` does not exist.
-        :raises RetryableError: the time limit passed, or `end` was called; with the last lines of the output.
+        :raises PermanentError: `cwd` does not exist.
+        :raises RetryableError: this worker has no such executable, the time limit passed, or `end` was called; with
+            the last lines of the output.
         """
         started = time.monotonic()
         try:
@@ -198,7 +199,7 @@ class Command:
         name = self._argv[0]
         found = shutil.which(os.path.join(self._cwd, name) if os.sep in name else name, path=search)  # noqa: PTH118
         if found is None:
-            raise PermanentError(
+            raise RetryableError(
                 f"The executable `{name}` was not found. Install it, or put its folder in PATH, which is: {search}"
             )
         return os.path.abspath(found)  # noqa: PTH100 - a link must be run by its own name

@@ -93,7 +93,7 @@ def test_command_has_the_usual_signals(tmp_path: Path) -> None:
 
 
 def test_missing_executable_is_named_with_path(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match=r"`no-such-program` was not found.*PATH.*/nowhere"):
+    with pytest.raises(RetryableError, match=r"`no-such-program` was not found.*PATH.*/nowhere"):
         run_command(["no-such-program"], cwd=tmp_path, env={"PATH": "/nowhere"}, timeout_s=1)
 
 

@@ -150,7 +150,7 @@ class CopyingEngine:
                 self._tags.discard(name)
                 return ""
             case _:
-                raise PermanentError(
+                raise RetryableError(
                     f"The Astro CLI asked for `podman {shlex.join(argv)}`, but the engine, which copies {self._image}, "
                     f"knows only tag, inspect and rmi, and a push through the Docker API."
                 )
@@ -163,7 +163,7 @@ class CopyingEngine:
         # The CLI cleans up right before it finalizes the deploy: the last moment to stop one without an image.
         self._require(name)
         if self.pushed_digest is None:
-            raise PermanentError(
+            raise RetryableError(
                 f"The Astro CLI goes on without having pushed {name}. Is this a version we do not know?"
             )
 
@@ -174,7 +174,7 @@ class CopyingEngine:
 def _check_socket_path(path: Path) -> None:
     length = len(bytes(path))
     if length > _LONGEST_SOCKET_PATH:
-        raise PermanentError(
+        raise RetryableError(
             f"The engine's socket would be {path}, of {length} bytes; the system allows {_LONGEST_SOCKET_PATH}. "
             f"Set TMPDIR to a shorter folder."
         )

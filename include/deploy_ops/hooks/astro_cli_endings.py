@@ -76,7 +76,7 @@ _ENDINGS = (
     _Ending(
         "stdout",
         r"Invalid workspace id ",
-        PermanentError,
+        RetryableError,
         "nothing was deployed, since the Deployment belongs to another workspace than the Airflow connection names",
     ),
     # the Deployment file
@@ -91,7 +91,7 @@ _ENDINGS = (
     _refuse(r"error converting YAML to JSON: ", _FILE_IS_WRONG),
     _refuse(r".* has no content$", _FILE_IS_WRONG),
     _refuse(r"changing an existing deployment's cluster is not permitted", "delete and recreate the Deployment"),
-    _refuse(r"you currently have two deployments with the name ", "rename or delete one of the two"),
+    _postpone(r"you currently have two deployments with the name ", "rename or delete one of the two"),
     _Ending("stdout", r"Something went wrong\. Deployment ", RetryableError, "Astro's answer to the update had no id"),
     # the code
     _refuse(r"this is not an Astro project directory", "the project's root has no .astro/config.yaml; check `root`"),
@@ -115,7 +115,7 @@ _ENDINGS = (
     ),
     _refuse(r"an error was encountered while building the image", "the image does not build; see its log"),
     _refuse(r"reading dockerfile: ", "the project's root has no readable Dockerfile; add one, or check `root`"),
-    _refuse(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),
+    _postpone(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),
     _refuse_image(r"WARNING! The image .* (?:does not appear to be|is not) based on ", "use an Astro Runtime image"),
     _refuse_image(r"Cannot deploy a downgraded Astro Runtime version", "Astro takes no older runtime than deployed"),
     _refuse_image(r"Cannot deploy an unsupported Astro Runtime version", "use a runtime that Astro supports"),
@@ -130,9 +130,9 @@ _ENDINGS = (
     _postpone(r"API Token is (?:invalid or malformed|expired)", _ACCESS_IS_WRONG),
     _postpone(r"(?:failed to find a valid [Ww]orkspace: )?failed to get current Workspace: ", _ACCESS_IS_WRONG),
     _postpone(r"HTTP DO Failed: Get \"https://updates\.astronomer\.io", "this worker must reach updates.astronomer.io"),
-    _refuse(r"--deployment-file cannot be used with other arguments", _OTHER_CLI),
-    _refuse(r"unknown (?:shorthand )?flag: ", _OTHER_CLI),
-    _refuse(r"unknown command ", _OTHER_CLI),
+    _postpone(r"--deployment-file cannot be used with other arguments", _OTHER_CLI),
+    _postpone(r"unknown (?:shorthand )?flag: ", _OTHER_CLI),
+    _postpone(r"unknown command ", _OTHER_CLI),
 )
 
 

@@ -44,8 +44,8 @@ _REFERENCE = re.compile(
 )
 
 
-class ImageRefusedError(PermanentError):
-    """The registry does not let us pull or push; the text names registry, image and what to do."""
+class ImageRefusedError(RetryableError):
+    """The registry refuses us, or has nothing that we can use; the text says what to do. Another source may serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ def parse_image(reference: str) -> ImageReference:
 class ImageRepository:
     """A repository, opened as a context manager so that its connections are kept and closed.
 
-    Every method raises ImageRefusedError for a refused login or right (401, 403), RateLimitError for 429,
-    RetryableError for 5xx, time limits and broken connections, PermanentError for another refusal of the request.
+    Every method raises ImageRefusedError for a refused login, right or request, RateLimitError for 429, RetryableError
+    for 5xx, time limits and broken connections.
 
     :param image: host and repository; the tag only shows in errors.
     :param timeout_s: seconds for connecting, and between two pieces of an answer.
@@ -219,7 +219,7 @@ class ImageRepository:
         parts = urlsplit(realm)
         is_local = self.image.is_loopback and parts.hostname in _LOOPBACK_HOSTS
         if parts.scheme != "https" and not is_local:
-            raise PermanentError(
+            raise ImageRefusedError(
                 f"The registry {self.image.host} sends its login to {realm!r}, which is not encrypted. "
                 f"Use a registry whose token service speaks HTTPS."
             )
@@ -249,7 +249,7 @@ class ImageRepository:
             return RateLimitError(f"Could not {place}: {said}", _read_retry_after_s(response))
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             return RetryableError(f"Could not {place}: {said}")
-        return PermanentError(f"Could not {place}: {said}")
+        return ImageRefusedError(f"Could not {place}: {said}")
 
     def _refuse(self, place: str, said: str) -> ImageRefusedError:
         who = "anonymously" if self._username is None else f"as {self._username!r}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.deploy_ops.errors import ObservationError, PermanentError, RetryableError
+from include.deploy_ops.errors import ObservationError, RetryableError
 from include.deploy_ops.hooks.image_repository import (
     ImageReference,
     ImageRefusedError,
@@ -68,9 +68,9 @@ class CopyReport:
 class RegistryHook(BaseHook):
     """Image registries, by the distribution protocol; plain HTTP to this machine, HTTPS to all others.
 
-    Every method raises ImageRefusedError when the registry refuses us (401, 403), RateLimitError for 429,
-    RetryableError for 5xx, time limits and broken connections, ObservationError for an answer that cannot be, and
-    PermanentError for what no repetition cures.
+    Every method raises ImageRefusedError when the registry refuses us or has nothing that we can use, RateLimitError
+    for 429, RetryableError for 5xx, time limits and broken connections, ObservationError for an answer that cannot be,
+    and PermanentError for a text that is no image's name.
 
     :param registry_conn_id: the Airflow connection whose login and password are used to pull; None pulls anonymously.
     :param timeout_s: seconds for each request to connect, and between two pieces of an answer.
@@ -120,7 +120,7 @@ class RegistryHook(BaseHook):
             try:
                 connection = self.get_connection(self.registry_conn_id)
             except AirflowNotFoundException as error:
-                raise PermanentError(
+                raise ImageRefusedError(
                     f"There is no Airflow connection {self.registry_conn_id!r} for the image registry. Create it with "
                     f"login and password, or name none in the policy to pull anonymously."
                 ) from error
@@ -212,7 +212,7 @@ def _read_image_manifest(repository: ImageRepository) -> Manifest | None:
     if manifest.media_type in _INDEX_TYPES:
         manifest = _read_platform_manifest(repository, manifest)
     if manifest.media_type not in _IMAGE_TYPES:
-        raise PermanentError(
+        raise ImageRefusedError(
             f"{repository.image} is of type {manifest.media_type!r}; build it as an OCI or Docker schema 2 image."
         )
     return manifest
@@ -221,7 +221,7 @@ def _read_image_manifest(repository: ImageRepository) -> Manifest | None:
 def _read_platform_manifest(repository: ImageRepository, index: Manifest) -> Manifest:
     entries = [entry for entry in _list_entries(index, "manifests") if _is_wanted(entry.get("platform") or {})]
     if not entries:
-        raise PermanentError(f"{repository.image} has no image for {'/'.join(_PLATFORM)}; build it for that too.")
+        raise ImageRefusedError(f"{repository.image} has no image for {'/'.join(_PLATFORM)}; build it for that too.")
     digest = str(entries[0].get("digest"))
     manifest = repository.read_manifest(digest)
     if manifest is None:
@@ -237,7 +237,7 @@ def _describe_image(repository: ImageRepository, manifest: Manifest) -> FoundIma
     blobs = _list_blobs(manifest)
     config = blobs[0]
     if config["size"] > _LARGEST_CONFIG_BYTES:
-        raise PermanentError(f"{repository.image} has a config of {config['size']} bytes; that is no usual image.")
+        raise ImageRefusedError(f"{repository.image} has a config of {config['size']} bytes; that is no usual image.")
     labels = (repository.read_json_blob(config["digest"]).get("config") or {}).get("Labels") or {}
     return FoundImage(manifest.digest, labels.get(RUNTIME_LABEL), sum(blob["size"] for blob in blobs))
 

@@ -79,8 +79,8 @@ def checkout(
     :param scratch: the folder that holds worktrees; by default one of this user's own in the temporary directory.
         Worktrees in it whose process died are removed on entry.
     :raises SupersededError: the repository does not have the commit any more.
-    :raises PermanentError: access is refused, the repository moved, or the root is no folder at that commit.
-    :raises RetryableError: anything else that Git says, and the time limit.
+    :raises PermanentError: the root is no folder at that commit.
+    :raises RetryableError: anything else that Git says, such as a refused token, and the time limit.
     """
     url = _check_url(clone_url)
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
@@ -172,9 +172,9 @@ def _explain(arguments: tuple[str, ...], result: CommandResult) -> DeployOpsErro
             f"the commit is not in the repository any more, its branch was replaced. Git says: {said}"
         )
     if _MOVED.search(said):
-        return PermanentError(f"the repository moved; write its present name in the policy. Git says: {said}")
+        return RetryableError(f"the repository moved; write its present name in the policy. Git says: {said}")
     if _REFUSED.search(said):
-        return PermanentError(
+        return RetryableError(
             "the repository does not exist or refuses the GitHub connection's token; check `repository` in the policy,"
             f" and that the token is valid and may read it (permission Contents: read). Git says: {said}"
         )
@@ -184,11 +184,11 @@ def _explain(arguments: tuple[str, ...], result: CommandResult) -> DeployOpsErro
 def _check_url(clone_url: str) -> SplitResult:
     url = urlsplit(clone_url)
     if url.scheme not in {"http", "https"} or not url.hostname:
-        raise PermanentError(
+        raise RetryableError(
             "the clone URL must begin with https:// or http:// and name a host; correct the connection"
         )
     if "@" in url.netloc:
-        raise PermanentError(
+        raise RetryableError(
             f"the clone URL of {url.hostname} holds credentials; write them into the connection instead"
         )
     return url

@@ -6,7 +6,7 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.errors import PermanentError, RetryableError, SupersededError
+from include.deploy_ops.errors import RetryableError, SupersededError
 from include.deploy_ops.hooks.astro_cli import AstroCli
 from include.deploy_ops.hooks.astro_cli_endings import DeploymentGoneError
 from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, PullRequestLink, tell_failures
@@ -79,7 +79,7 @@ class CreateDeploymentOperator(AstroCliOperator):
         if own:
             return own[0][0]
         if taken := next((each for each in deployments if each.name == job.deployment_name), None):
-            raise PermanentError(
+            raise RetryableError(
                 f"a Deployment named '{taken.name}' ({taken.id}) exists without our mark; rename or delete it in Astro"
             )
         return None

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.change_type import Snapshot, needs_image
 from include.deploy_ops.document import read_document
-from include.deploy_ops.errors import PermanentError, RetryableError, SupersededError
+from include.deploy_ops.errors import RetryableError, SupersededError
 from include.deploy_ops.hooks.registry import ImageRefusedError, RegistryHook
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
@@ -88,7 +88,7 @@ class FindImageOperator(DeployOpsOperator):
 
     def _take(self, job: Job, source: str, found: dict[str, Any], notes: list[str]) -> dict[str, Any]:
         if not found["runtime_version"]:
-            raise PermanentError(
+            raise RetryableError(
                 f"{found['image']} has no label io.astronomer.docker.runtime.version; build it FROM Astro Runtime"
             )
         self.log.info("image: %s (runtime %s); %s", found["image"], found["runtime_version"], "; ".join(notes))

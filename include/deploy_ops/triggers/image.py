@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from include.deploy_ops.errors import PermanentError, RetryableError
-from include.deploy_ops.hooks.registry import RegistryHook
+from include.deploy_ops.hooks.registry import ImageRefusedError, RegistryHook
 from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ImageAvailableTrigger(BaseTrigger):
                     f"the registry has none of {', '.join(self.candidates)}",
                     self.poll_interval_s,
                 )
-            except PermanentError as error:
+            except (PermanentError, ImageRefusedError) as error:
                 return {"state": "refused", "detail": str(error)}
             except RetryableError as error:
                 failures, detail = failures + 1, f"the registry did not tell: {error}"

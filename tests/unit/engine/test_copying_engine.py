@@ -234,7 +234,7 @@ def test_unknown_commands_are_refused_by_name(argv: tuple[str, ...], folder: Pat
         answer = run_podman(engine, *argv)
     assert answer.returncode == 125
     assert f"asked for `podman {' '.join(argv[:1])}" in answer.stderr
-    assert isinstance(engine.failure, PermanentError)
+    assert isinstance(engine.failure, RetryableError)
 
 
 def test_another_image_is_refused(folder: Path) -> None:
@@ -278,7 +278,7 @@ def test_too_long_a_folder_is_named_and_leaves_nothing(folder: Path) -> None:
     long = folder / ("x" * 90)
     long.mkdir()
     with (
-        pytest.raises(PermanentError, match=r"bytes; the system allows 107"),
+        pytest.raises(RetryableError, match=r"bytes; the system allows 107"),
         CopyingEngine(long, IMAGE, "1", copy_nothing),
     ):
         pass

@@ -330,7 +330,7 @@ def test_a_killed_task_ends_the_running_call_and_starts_none(astro: StandIn) -> 
 
 def test_missing_executable_and_connection_are_told(astro: StandIn, cli: AstroCli) -> None:
     astro.path.unlink()
-    with pytest.raises(PermanentError, match=r"bin/astro` was not found"):
+    with pytest.raises(RetryableError, match=r"bin/astro` was not found"):
         cli.version()
     with pytest.raises(ObservationError, match="no Airflow connection 'nobody'"):
         AstroCli("nobody").version()

@@ -121,7 +121,7 @@ def test_missing_image_is_none(name: str, ci: RegistryServer) -> None:
 
 def test_404_that_is_not_the_registrys_own_is_no_missing_image(ci: RegistryServer) -> None:
     ci.faults.plant({"status": 404, "body": "<html>not here</html>"})
-    with pytest.raises(PermanentError, match="404: <html>not here"):
+    with pytest.raises(ImageRefusedError, match="404: <html>not here"):
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
 
 
@@ -146,19 +146,19 @@ def test_basic_login_is_answered(ci: RegistryServer, private_conn: str) -> None:
     ci.settings.registry_auth = "anonymous"
     ci.faults.plant({"status": 401, "headers": {"WWW-Authenticate": 'Basic realm="x"'}})
     ci.faults.plant({"status": 418})
-    with pytest.raises(PermanentError, match="418"):
+    with pytest.raises(ImageRefusedError, match="418"):
         RegistryHook(private_conn).find_image(f"{ci.host}/{SOURCE}:v1")
 
 
 def test_login_is_not_sent_unencrypted_to_another_machine(ci: RegistryServer, private_conn: str) -> None:
     challenge = 'Bearer realm="http://192.0.2.1/token",service="x y"'
     ci.faults.plant({"status": 401, "headers": {"WWW-Authenticate": challenge}})
-    with pytest.raises(PermanentError, match="not encrypted"):
+    with pytest.raises(ImageRefusedError, match="not encrypted"):
         RegistryHook(private_conn).find_image(f"{ci.host}/{SOURCE}:v1")
 
 
 def test_missing_connection_is_named(ci: RegistryServer) -> None:
-    with pytest.raises(PermanentError, match="no Airflow connection 'nowhere'"):
+    with pytest.raises(ImageRefusedError, match="no Airflow connection 'nowhere'"):
         RegistryHook("nowhere").find_image(f"{ci.host}/{SOURCE}:v1")
 
 
@@ -211,7 +211,7 @@ def test_incomplete_manifest_is_named(fields: dict[str, object], ci: RegistrySer
 
 def test_unknown_format_is_named(ci: RegistryServer) -> None:
     ci.faults.plant({"path": "manifests", "status": 200, "body": {"mediaType": "application/x-old"}})
-    with pytest.raises(PermanentError, match="application/x-old"):
+    with pytest.raises(ImageRefusedError, match="application/x-old"):
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
 
 
@@ -236,9 +236,9 @@ def test_manifest_list_is_resolved_to_linux_amd64_and_copied_as_that(ci: Registr
     assert astro.registry.has_image(TARGET, "deploy-1")
 
 
-def test_manifest_list_without_our_platform_is_permanent(ci: RegistryServer) -> None:
+def test_manifest_list_without_our_platform_is_named(ci: RegistryServer) -> None:
     put_index(ci, {"os": "linux", "architecture": "arm64"}, {"os": "unknown", "architecture": "unknown"})
-    with pytest.raises(PermanentError, match="no image for linux/amd64"):
+    with pytest.raises(ImageRefusedError, match="no image for linux/amd64"):
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
 
 

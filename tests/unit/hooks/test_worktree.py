@@ -142,7 +142,7 @@ def test_settings_hooks_and_credentials_of_the_user_do_not_count(
     with _checkout(server, commit, tmp_path) as worktree:
         assert (worktree.path / "Dockerfile").read_bytes() == b"FROM x\n"
     assert not (tmp_path / "hooked").exists()
-    with pytest.raises(PermanentError, match="Contents: read"), _checkout(server, commit, tmp_path, token=None):
+    with pytest.raises(RetryableError, match="Contents: read"), _checkout(server, commit, tmp_path, token=None):
         pass
     assert server.asked[-1][1] is None
 
@@ -204,10 +204,10 @@ def test_replaced_commit_is_superseded(server: GitHost, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "error", "said"),
     [
-        (403, PermanentError, "Contents: read"),
-        (404, PermanentError, "does not exist or refuses"),
-        (301, PermanentError, "write its present name in the policy"),
-        (307, PermanentError, "write its present name in the policy"),
+        (403, RetryableError, "Contents: read"),
+        (404, RetryableError, "does not exist or refuses"),
+        (301, RetryableError, "write its present name in the policy"),
+        (307, RetryableError, "write its present name in the policy"),
         (500, RetryableError, "error: 500"),
         (429, RetryableError, "error: 429"),
     ],
@@ -224,7 +224,7 @@ def test_answers_of_the_host(server: GitHost, tmp_path: Path, fault: int, error:
 
 def test_refused_token_names_the_permission(server: GitHost, tmp_path: Path) -> None:
     commit = server.commit(FILES)
-    with pytest.raises(PermanentError, match=r"permission Contents: read"):
+    with pytest.raises(RetryableError, match=r"permission Contents: read"):
         _checkout(server, commit, tmp_path, token="wrong").__enter__()  # noqa: S106 - it is wrong
 
 
@@ -251,7 +251,8 @@ def test_host_that_does_not_answer_is_tried_again_later(tmp_path: Path, server: 
     ],
 )
 def test_bad_input_is_refused_before_git(server: GitHost, tmp_path: Path, changes: dict[str, str], said: str) -> None:
-    with pytest.raises(PermanentError, match=said) as raised:
+    error = PermanentError if "commit" in changes else RetryableError  # a connection is mended, a commit is not
+    with pytest.raises(error, match=said) as raised:
         _checkout(server, changes.pop("commit", "1" * 40), tmp_path, **changes).__enter__()
     assert "pass" not in str(raised.value)
     assert not (tmp_path / "scratch").exists()

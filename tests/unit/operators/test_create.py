@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.naming import parse_mark
@@ -65,7 +65,7 @@ def test_a_taken_name_is_refused_and_left_as_it_is(stage: Stage, description: st
     stage.make_deployment(BRANCH, description=description.format(stage.write_mark(BRANCH, control_plane="other")))
     before = stage.find_deployment(BRANCH)
     stage.forget_requests()
-    with pytest.raises(AirflowFailException, match=rf"named 'shop-dev-x' \({before['id']}\) exists without our mark"):
+    with pytest.raises(RetryableError, match=rf"named 'shop-dev-x' \({before['id']}\) exists without our mark"):
         run.step("create")
     assert stage.list_requests("astro", WRITES) == []
     assert stage.find_deployment(BRANCH) == before
