@@ -20,10 +20,10 @@ _VERSION = "Directory Transport Version: 1.1\n"
 class Kind(NamedTuple):
     """The media types of one family of images."""
 
-    manifest: str
-    index: str
-    config: str
-    layer: str
+    manifest_type: str
+    index_type: str
+    config_type: str
+    layer_type: str
 
 
 OCI = Kind(
@@ -59,11 +59,11 @@ def write_index(folder: Path, kind: Kind, *architectures: str) -> dict[str, str]
     entries, digests = [], {}
     for architecture in architectures:
         manifest = _write_parts(folder, kind, architecture)
-        entry = _describe(kind.manifest, manifest)
+        entry = _describe(kind.manifest_type, manifest)
         digests[architecture] = entry["digest"]
         (folder / f"{_strip(entry['digest'])}.manifest.json").write_bytes(manifest)
         entries.append(entry | {"platform": {"architecture": architecture, "os": "linux"}})
-    index = _encode({"schemaVersion": 2, "mediaType": kind.index, "manifests": entries})
+    index = _encode({"schemaVersion": 2, "mediaType": kind.index_type, "manifests": entries})
     return digests | {"": _write_top(folder, index)}
 
 
@@ -104,9 +104,9 @@ def _write_parts(folder: Path, kind: Kind, architecture: str) -> bytes:
     return _encode(
         {
             "schemaVersion": 2,
-            "mediaType": kind.manifest,
-            "config": _describe(kind.config, config),
-            "layers": [_describe(kind.layer, layer) for layer in layers],
+            "mediaType": kind.manifest_type,
+            "config": _describe(kind.config_type, config),
+            "layers": [_describe(kind.layer_type, layer) for layer in layers],
         }
     )
 
