@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sandbox.registry.store import Store
 
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_LONGEST_NAME = 255  # https://distribution.github.io/distribution/spec/api/#overview
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/.*)?")
 _MANIFEST_LIMIT_BYTES = 4 << 20  # distribution's own limit
@@ -65,7 +66,7 @@ class Api:
 
         async def enter(request: Request) -> Response:
             name = _read_name(request.path_params["name"])
-            wishes = [Scope(_read_name(source), "pull") for source in request.query_params.getlist("from")]
+            wishes = [Scope(source, "pull") for source in request.query_params.getlist("from") if _is_name(source)]
             granted = self._gate.authorize(
                 request.headers.get("authorization"), [Scope(name, action) for action in needed], wishes
             )
@@ -192,8 +193,12 @@ def _answer(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
     return answer
 
 
+def _is_name(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) is not None
+
+
 def _read_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
+    if not _is_name(text):
         raise RegistryError("NAME_INVALID", "invalid repository name", {"name": text})
     return text
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from starlette.responses import JSONResponse
 
@@ -39,10 +39,17 @@ class RegistryError(Exception):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
-        self.detail = detail
+        self.details = [detail]
         self.headers = dict(headers or {})
+
+    @classmethod
+    def about_each(cls, code: str, message: str, details: Sequence[Any]) -> Self:
+        """Return one refusal that lists an error for each detail, as the specification wants it of missing blobs."""
+        error = cls(code, message)
+        error.details = list(details)
+        return error
 
     def to_response(self) -> JSONResponse:
         """Return the refusal as the specification's JSON body."""
-        body = {"errors": [{"code": self.code, "message": self.message, "detail": self.detail}]}
-        return JSONResponse(body, _STATUS[self.code], self.headers)
+        errors = [{"code": self.code, "message": self.message, "detail": detail} for detail in self.details]
+        return JSONResponse({"errors": errors}, _STATUS[self.code], self.headers)

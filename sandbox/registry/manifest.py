@@ -63,11 +63,12 @@ def is_digest(text: str) -> bool:
 def read_manifest(content: bytes, content_type: str | None) -> Manifest:
     """Check a pushed manifest's form.
 
-    :param content_type: the request's header; without it the manifest's own `mediaType` counts.
+    :param content_type: the request's header, whose parameters do not count; without it the manifest's own `mediaType`
+        counts.
     :raises RegistryError: MANIFEST_INVALID, saying what is wrong.
     """
     parsed = _parse_object(content)
-    media_type = content_type or parsed.get("mediaType")
+    media_type = (content_type or "").partition(";")[0].strip() or parsed.get("mediaType")
     if media_type not in _IMAGE_TYPES | _INDEX_TYPES:
         raise _invalid(f"media type {media_type!r} is not one of {sorted(_IMAGE_TYPES | _INDEX_TYPES)}")
     if parsed.get("mediaType", media_type) != media_type:

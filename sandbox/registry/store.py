@@ -82,11 +82,12 @@ class Store:
         """
         if is_digest(reference) and reference != manifest.digest:
             raise RegistryError("DIGEST_INVALID", f"the manifest's digest is {manifest.digest}", {"digest": reference})
-        held = self._open(repository)
+        held = self._peek(repository)
         known = held.manifests.keys() if manifest.is_index else held.blobs
-        for digest in manifest.list_references():
-            if digest not in known:
-                raise RegistryError("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"digest": digest})
+        if missing := [digest for digest in dict.fromkeys(manifest.list_references()) if digest not in known]:
+            details = [{"digest": digest} for digest in missing]
+            raise RegistryError.about_each("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", details)
+        held = self._open(repository)
         held.manifests[manifest.digest] = manifest
         if not is_digest(reference):
             held.tags[reference] = manifest.digest

@@ -137,8 +137,10 @@ class ImageRepository:
         promised = reference if reference.startswith("sha256:") else response.headers.get("Docker-Content-Digest")
         if promised not in {None, digest}:
             raise ObservationError(f"GET {response.url} answered with {digest}, promised was {promised}.")
+        # A header may carry parameters, such as a charset, which are no part of the type.
+        served_as = response.headers.get("Content-Type", "").partition(";")[0].strip()
         media_type = _parse_object(response.content, response.url).get("mediaType")
-        return Manifest(response.content, media_type or response.headers.get("Content-Type", ""), digest)
+        return Manifest(response.content, media_type or served_as, digest)
 
     def write_manifest(self, tag: str, manifest: Manifest) -> None:
         """Store a manifest, byte for byte, under a tag."""

@@ -236,6 +236,15 @@ def test_manifest_list_is_resolved_to_linux_amd64_and_copied_as_that(ci: Registr
     assert astro.registry.has_image(TARGET, "deploy-1")
 
 
+def test_parameters_of_the_content_type_do_not_count(ci: RegistryServer, astro: RegistryServer) -> None:
+    digest = ci.put_image(SOURCE, "v1")  # whose manifest does not say its type itself
+    served_as = {"Content-Type": f"{OCI_MANIFEST}; charset=utf-8"}
+    ci.faults.plant({"method": "GET", "path": "/manifests/", "headers": served_as, "times": None})
+
+    assert copy(ci, astro).digest == digest
+    assert astro.registry._store.get_manifest(TARGET, "deploy-1").media_type == OCI_MANIFEST
+
+
 def test_manifest_list_without_our_platform_is_named(ci: RegistryServer) -> None:
     put_index(ci, {"os": "linux", "architecture": "arm64"}, {"os": "unknown", "architecture": "unknown"})
     with pytest.raises(ImageRefusedError, match="no image for linux/amd64"):

@@ -1,0 +1,1 @@
+"""Contract tests: hooks and sandbox held to what others say of GitHub, Astro and image registries."""
