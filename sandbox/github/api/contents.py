@@ -22,7 +22,7 @@ def show_contents(call: Call) -> Answer:
     root = resolve_tree(git, ref)
     if root is None:
         raise ApiError(404, f"No commit found for the ref {ref}")
-    path = call.path.get("path", "").strip("/")
+    path = call.path["path"].strip("/")
     entry = find_entry(git, root, path) if path else TreeEntry("", "040000", root)
     if entry is None:
         raise build_not_found()
@@ -67,6 +67,5 @@ def _build_entry(urls: Urls, ref: str, folder: str, entry: TreeEntry) -> dict[st
 
 
 ROUTES: list[tuple[str, str, Handler]] = [
-    ("GET", "/contents", show_contents),
     ("GET", "/contents/{path:path}", show_contents),
 ]

@@ -9,7 +9,7 @@ from sandbox.github.records import Status
 from sandbox.github.refs import find_kind
 from sandbox.github.rest import Answer, ApiError, Call, Handler, build_invalid, paginate
 from sandbox.github.shapes.records import build_simple_status, build_status
-from sandbox.github.shapes.repositories import build_repository
+from sandbox.github.shapes.repositories import build_minimal_repository
 
 if TYPE_CHECKING:
     from sandbox.github.repository import Repository
@@ -58,7 +58,7 @@ def show_combined(call: Call) -> Answer:
         "statuses": page.data,
         "sha": sha,
         "total_count": len(latest),
-        "repository": build_repository(repository),
+        "repository": build_minimal_repository(repository),
         "commit_url": urls.build_api("commits", sha),
         "url": urls.build_api("commits", sha, "status"),
     }
