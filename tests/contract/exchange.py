@@ -51,6 +51,7 @@ def catch(request: PreparedRequest, response: Response) -> Exchange:
     """Make an exchange of what the `requests` library sent and got."""
     parts = urlsplit(str(request.url))
     body = request.body or b""
+    assert isinstance(body, bytes | str), "the product streams nothing to GitHub"
     return Exchange(
         str(request.method),
         parts.path.removeprefix(API_PATH),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from jsonschema import Draft4Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
-from referencing import Registry, Resource, Specification
+from referencing import Registry, Specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +61,7 @@ def permit_null(check: Callable[..., Iterator[ValidationError] | None]) -> Calla
 
 
 KEYWORDS = {**Draft4Validator.VALIDATORS, "properties": forbid_unknown, "format": check_format}
-OpenApiValidator = extend(
+OpenApiValidator = extend(  # type: ignore[no-untyped-call]
     Draft4Validator,
     {keyword: permit_null(check) for keyword, check in KEYWORDS.items()},
 )
@@ -85,7 +85,7 @@ class Document:
 
     def __init__(self, content: dict[str, Any]) -> None:
         # Opaque: GitHub's schemas name themselves nowhere, and a field called `id` is no name.
-        resource = Resource(contents=content, specification=Specification.OPAQUE)
+        resource = Specification.OPAQUE.create_resource(content)
         self._registry: Registry[Any] = Registry().with_resource(ROOT, resource)
         self.content = content
 
