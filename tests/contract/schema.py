@@ -147,4 +147,5 @@ def find_problem(error: ValidationError) -> Problem:
         shapes.setdefault(cause.schema_path[0], []).append(cause)
     nearest = max(shapes.values(), key=lambda causes: max(len(cause.absolute_path) for cause in causes))
     problem = find_problem(nearest[0])
-    return Problem(problem.where, f"fits none of {len(shapes)} shapes; of the nearest, {problem.what}")
+    unknown = problem.unknown if len(nearest) == 1 else ""
+    return Problem(problem.where, f"fits none of {len(shapes)} shapes; of the nearest, {problem.what}", unknown)
