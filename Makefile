@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test bench lint lock clean
+.PHONY: demo test contract description bench lint lock clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements-dev.txt
@@ -24,8 +24,16 @@ lint: $(READY)
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-test: lint
+test: lint description
 	$(BIN)/python -m pytest
+
+# Product and sandbox against GitHub's own description of its API.
+contract: description
+	$(BIN)/python -m pytest tests/contract tests/sandbox/github
+
+# A pinned npm package, checked and kept in .cache/; needs npm.
+description: $(READY)
+	$(BIN)/python -m tests.contract.github.fetch
 
 # ONLY="planner pass" runs some of them.
 bench: $(READY)
@@ -36,4 +44,4 @@ lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
 clean:
-	rm -rf .venv .airflow .sandbox .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .airflow .sandbox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -104,6 +104,19 @@ def find_entry(git: Git, tree: str, path: str) -> TreeEntry | None:
     return _parse_entry(output.removesuffix("\0")) if output else None
 
 
+def find_submodule_url(git: Git, tree: str, path: str) -> str | None:
+    """Find the address that the tree's `.gitmodules` names for a submodule; None where it names none."""
+    file = find_entry(git, tree, ".gitmodules")
+    if file is None:
+        return None
+    settings = git.run_text(
+        "config", "--blob", file.sha, "--get-regexp", r"^submodule\..*\.(path|url)$", also_ok=(1, 128)
+    )
+    values = dict(line.partition(" ")[::2] for line in settings.splitlines())
+    names = (name.removesuffix(".path") for name, value in values.items() if name.endswith(".path") and value == path)
+    return next((values.get(f"{name}.url") for name in names), None)
+
+
 def read_blob(git: Git, sha: str) -> bytes:
     """Read a blob that exists."""
     return git.run("cat-file", "blob", sha)

@@ -1,1 +1,1 @@
-"""Contract tests: hooks and sandbox held to what others say of GitHub, Astro and image registries."""
+"""Product and sandbox held to what others say: GitHub's own description, the distribution specification, skopeo."""

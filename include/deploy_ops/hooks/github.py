@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github_http import Quota
     from include.deploy_ops.model import Branch, PullRequest, TreeEntry
 
-PAGE_SIZE = 100  # GitHub's largest
+PAGE_SIZE = 100  # GitHub's largest; its listing of refs ignores it and answers all of them at once
 KEPT_COMMITS = 1024
 KEPT_TREES = 4096  # a large repository's folders, some ten entries each
 BRANCHES_QUERY = f"/git/matching-refs/heads/?per_page={PAGE_SIZE}"
@@ -286,9 +286,10 @@ class DeployOpsGithubHook(GithubConnectionHook):
 def is_end_certain(answer: Answer) -> bool:
     """Whether the same page, read again, means that the listing still ends or goes on where it did.
 
-    A full last page does not: a page after it shows in the `Link` header, and a 304 may come without one.
+    An exactly full last page does not: a page after it shows in the `Link` header, and a 304 may come without one.
+    More than a page means that the server does not page at all.
     """
-    return answer.next_url is not None or not isinstance(answer.data, list) or len(answer.data) < PAGE_SIZE
+    return answer.next_url is not None or not isinstance(answer.data, list) or len(answer.data) != PAGE_SIZE
 
 
 def _split_path(path: str) -> tuple[str, ...]:

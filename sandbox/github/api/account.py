@@ -32,8 +32,7 @@ def build_rate_limit_handler(limit: RateLimit) -> Handler:
     """Build the handler of GET /rate_limit."""
 
     def show_rate_limit(_: Call) -> Answer:
-        numbers = {"limit": limit.limit, "remaining": limit.remaining, "reset": limit.reset_s, "used": limit.used}
-        rate = {**numbers, "resource": "core"}
+        rate = {"limit": limit.limit, "remaining": limit.remaining, "reset": limit.reset_s, "used": limit.used}
         return Answer({"resources": {"core": rate, "search": rate}, "rate": rate})
 
     return show_rate_limit

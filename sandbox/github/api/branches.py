@@ -8,14 +8,14 @@ from sandbox.github.objects import read_commit
 from sandbox.github.refs import HEADS, Ref, find_kind, find_ref, is_ref_name, list_refs, move_ref
 from sandbox.github.rest import Answer, ApiError, Call, Handler, build_not_found, paginate
 from sandbox.github.shapes.commits import build_ref
-from sandbox.github.shapes.repositories import build_branch, build_repository, build_short_branch
+from sandbox.github.shapes.repositories import build_branch, build_full_repository, build_short_branch
 
 REFS_OF_GITHUB = ("refs/pull/",)  # GitHub writes these, nobody else
 
 
 def show_repository(call: Call) -> Answer:
     """GET /repos/{owner}/{repo}."""
-    return Answer(build_repository(call.repository))
+    return Answer(build_full_repository(call.repository))
 
 
 def list_branches(call: Call) -> Answer:
@@ -35,10 +35,9 @@ def show_branch(call: Call) -> Answer:
 
 
 def list_matching_refs(call: Call) -> Answer:
-    """GET /repos/{owner}/{repo}/git/matching-refs/{ref}: a string prefix, also GET git/refs."""
+    """GET /repos/{owner}/{repo}/git/matching-refs/{ref}: a string prefix; all at once, as GitHub pages nothing here."""
     repository = call.repository
-    refs = list_refs(repository.git, f"refs/{call.path.get('ref', '')}")
-    return paginate(call, refs, lambda ref: build_ref(repository.urls, ref))
+    return Answer([build_ref(repository.urls, ref) for ref in list_refs(repository.git, f"refs/{call.path['ref']}")])
 
 
 def show_ref(call: Call) -> Answer:
@@ -107,8 +106,6 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "", show_repository),
     ("GET", "/branches", list_branches),
     ("GET", "/branches/{branch:path}", show_branch),
-    ("GET", "/git/refs", list_matching_refs),
-    ("GET", "/git/refs/{ref:path}", list_matching_refs),
     ("GET", "/git/matching-refs/{ref:path}", list_matching_refs),
     ("GET", "/git/ref/{ref:path}", show_ref),
     ("POST", "/git/refs", create_ref),

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sandbox.github.objects import TreeEntry, find_entry, list_tree, read_blob
+from sandbox.github.objects import TreeEntry, find_entry, find_submodule_url, list_tree, read_blob
 from sandbox.github.refs import resolve_tree
 from sandbox.github.rest import Answer, ApiError, Call, Handler, build_not_found
 
@@ -22,20 +22,26 @@ def show_contents(call: Call) -> Answer:
     root = resolve_tree(git, ref)
     if root is None:
         raise ApiError(404, f"No commit found for the ref {ref}")
-    path = call.path.get("path", "").strip("/")
+    path = call.path["path"].strip("/")
     entry = find_entry(git, root, path) if path else TreeEntry("", "040000", root)
     if entry is None:
         raise build_not_found()
     if entry.kind == "tree":
         return Answer([_build_entry(call.repository.urls, ref, path, item) for item in list_tree(git, entry.sha)])
+    if entry.kind == "commit":
+        return _answer_submodule(call, ref, root, entry)
     return _answer_leaf(call, ref, entry)
+
+
+def _answer_submodule(call: Call, ref: str, root: str, entry: TreeEntry) -> Answer:
+    folder, _, name = entry.path.rpartition("/")
+    data = _build_entry(call.repository.urls, ref, folder, TreeEntry(name, entry.mode, entry.sha))
+    return Answer({**data, "submodule_git_url": find_submodule_url(call.repository.git, root, entry.path)})
 
 
 def _answer_leaf(call: Call, ref: str, entry: TreeEntry) -> Answer:
     folder, _, name = entry.path.rpartition("/")
     data = _build_entry(call.repository.urls, ref, folder, TreeEntry(name, entry.mode, entry.sha, entry.size))
-    if entry.kind == "commit":
-        return Answer({**data, "submodule_git_url": None})
     content = read_blob(call.repository.git, entry.sha)
     if call.wants_raw:
         return Answer(raw=content)
@@ -67,6 +73,5 @@ def _build_entry(urls: Urls, ref: str, folder: str, entry: TreeEntry) -> dict[st
 
 
 ROUTES: list[tuple[str, str, Handler]] = [
-    ("GET", "/contents", show_contents),
     ("GET", "/contents/{path:path}", show_contents),
 ]

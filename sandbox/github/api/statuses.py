@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.github.api.commits import require_commit
 from sandbox.github.records import Status
-from sandbox.github.refs import find_kind
-from sandbox.github.rest import Answer, ApiError, Call, Handler, build_invalid, paginate
+from sandbox.github.refs import find_kind, resolve_commit
+from sandbox.github.rest import Answer, ApiError, Call, Handler, build_invalid, build_not_found, paginate
 from sandbox.github.shapes.records import build_simple_status, build_status
-from sandbox.github.shapes.repositories import build_repository
+from sandbox.github.shapes.repositories import build_minimal_repository
 
 if TYPE_CHECKING:
     from sandbox.github.repository import Repository
@@ -44,13 +43,13 @@ def list_latest(repository: Repository, sha: str) -> list[Status]:
 def list_statuses(call: Call) -> Answer:
     """GET /repos/{owner}/{repo}/commits/{ref}/statuses, newest first."""
     repository = call.repository
-    statuses = _list_of(repository, require_commit(call, call.path["ref"]).sha)
+    statuses = _list_of(repository, _require_sha(call))
     return paginate(call, statuses, lambda status: build_status(repository.urls, status))
 
 
 def show_combined(call: Call) -> Answer:
     """GET /repos/{owner}/{repo}/commits/{ref}/status."""
-    repository, sha = call.repository, require_commit(call, call.path["ref"]).sha
+    repository, sha = call.repository, _require_sha(call)
     urls, latest = repository.urls, list_latest(repository, sha)
     page = paginate(call, latest, lambda status: build_simple_status(urls, status))
     data = {
@@ -58,11 +57,18 @@ def show_combined(call: Call) -> Answer:
         "statuses": page.data,
         "sha": sha,
         "total_count": len(latest),
-        "repository": build_repository(repository),
+        "repository": build_minimal_repository(repository),
         "commit_url": urls.build_api("commits", sha),
         "url": urls.build_api("commits", sha, "status"),
     }
     return Answer(data, total=page.total)
+
+
+def _require_sha(call: Call) -> str:
+    sha = resolve_commit(call.repository.git, call.path["ref"])
+    if sha is None:
+        raise build_not_found()
+    return sha
 
 
 def _combine(states: list[str]) -> str:

@@ -73,20 +73,32 @@ _PLAIN: dict[str, Any] = {
     "topics": [],
     "allow_forking": True,
     "web_commit_signoff_required": False,
+    "delete_branch_on_merge": False,
+    "size": 100,
+    **dict.fromkeys(("stargazers_count", "watchers_count", "watchers"), 0),
+    "created_at": _CREATED_AT,
+    "updated_at": _CREATED_AT,
+}
+_MERGING = {
     "allow_merge_commit": True,
     "allow_squash_merge": True,
     "allow_rebase_merge": True,
     "allow_auto_merge": False,
-    "delete_branch_on_merge": False,
-    "size": 100,
-    **dict.fromkeys(("stargazers_count", "watchers_count", "watchers", "network_count", "subscribers_count"), 0),
-    "created_at": _CREATED_AT,
-    "updated_at": _CREATED_AT,
 }
 
 
+def build_full_repository(repository: Repository) -> dict[str, Any]:
+    """Build GitHub's `full-repository`, as one is shown by itself."""
+    return {**build_repository(repository), **dict.fromkeys(("network_count", "subscribers_count"), 0)}
+
+
 def build_repository(repository: Repository) -> dict[str, Any]:
-    """Build GitHub's `full-repository`."""
+    """Build GitHub's `repository`, as pull requests name it."""
+    return {**build_minimal_repository(repository), **_MERGING}
+
+
+def build_minimal_repository(repository: Repository) -> dict[str, Any]:
+    """Build GitHub's `minimal-repository`: how it merges is left out."""
     open_pulls = sum(pull.is_open for pull in repository.pulls.values())
     return {
         **_build_any(repository.urls, REPOSITORY_ID, repository.default_branch),
@@ -107,6 +119,7 @@ def build_source_repository(repository: Repository, source: Source) -> dict[str,
         **_build_any(
             Urls(repository.urls.root, full_name), repository.find_fork_id(full_name), repository.default_branch
         ),
+        **_MERGING,
         "fork": True,
         "pushed_at": _CREATED_AT,
         **dict.fromkeys(("forks", "forks_count", "open_issues", "open_issues_count"), 0),

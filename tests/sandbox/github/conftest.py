@@ -20,6 +20,8 @@ from starlette.routing import Mount
 from sandbox.github import GitHub, Push
 from sandbox.identity import GITHUB_TOKEN
 from sandbox.settings import Settings
+from tests.contract.github.exchange import Exchange, Recorder
+from tests.contract.github.judge import Judge
 
 REPOSITORY = "acme/data-platform"
 
@@ -34,6 +36,7 @@ class Hub:
     api: httpx.Client
     folder: Path
     pushes: list[Push] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
 
     @property
     def clone_url(self) -> str:
@@ -112,6 +115,12 @@ class Hub:
         return dict(line.split(" ") for line in lines.splitlines())
 
 
+@pytest.fixture(scope="session")
+def judge() -> Judge:
+    """Give GitHub's description of its own API."""
+    return Judge()
+
+
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """Serve one GitHub from a thread on a free port."""
@@ -119,23 +128,29 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = Settings()
         github = GitHub(tmp_path_factory.mktemp("github"), settings, url)
-        application = Starlette(routes=[Mount("/github", routes=github.routes())])
-        server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
+        recorder = Recorder(Starlette(routes=[Mount("/github", routes=github.routes())]))
+        server = uvicorn.Server(uvicorn.Config(recorder, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         headers = {"authorization": f"Bearer {GITHUB_TOKEN}"}
         with httpx.Client(base_url=f"{url}/github/api/v3/repos/{REPOSITORY}", headers=headers, timeout=20) as api:
-            yield Hub(url, github, settings, api, Path())
+            yield Hub(url, github, settings, api, Path(), exchanges=recorder.exchanges)
         server.should_exit = True
         thread.join()
 
 
 @pytest.fixture
-def hub(running: Hub, tmp_path: Path) -> Iterator[Hub]:
-    """Give the running GitHub, freshly seeded, with Git's folder and the pushes of this test alone."""
+def hub(running: Hub, tmp_path: Path, judge: Judge) -> Iterator[Hub]:
+    """Give the running GitHub, freshly seeded, with Git's folder, pushes and exchanges of this test alone.
+
+    Whatever a test asks for, no answer may contradict GitHub's own description.
+    """
     before = replace(running.settings)
     running.github.reset()
     fresh = replace(running, folder=tmp_path, pushes=[])
     running.github.on_push[:] = [fresh.pushes.append]
+    running.exchanges.clear()
     yield fresh
     vars(running.settings).update(vars(before))
+    problems = [problem for exchange in fresh.exchanges for problem in judge.list_answer_problems(exchange)]
+    assert not problems, "\n".join(problems)

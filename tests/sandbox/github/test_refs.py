@@ -107,12 +107,9 @@ def test_a_thousand_branches_list_quickly(hub: Hub) -> None:
     lines = "".join(f"create refs/heads/many/{n:04} {sha}\n" for n in range(1000))
     hub.git("-C", str(hub.github.git_dir(REPOSITORY)), "update-ref", "--stdin", stdin=lines)
     started = time.monotonic()
-    listed = [
-        ref
-        for page in range(1, 12)
-        for ref in hub.send("GET", f"/git/matching-refs/heads/?per_page=100&page={page}", status=200)
-    ]
-    assert len(listed) == 1003
+    answer = hub.api.get("/git/matching-refs/heads/?per_page=100")
+    assert len(answer.json()) == 1003
+    assert "link" not in answer.headers
     assert time.monotonic() - started < 3
 
 

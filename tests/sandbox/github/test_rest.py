@@ -72,11 +72,11 @@ def test_if_none_match_is_compared_weakly(header: str, is_named: bool) -> None:
 def test_pages_are_linked_and_hold_everything_once(hub: Hub) -> None:
     for n in range(7):
         hub.send("POST", "/git/refs", status=201, json={"ref": f"refs/heads/dev-{n}", "sha": hub.read_heads()["main"]})
-    names, address = [], f"{hub.api_url}/git/matching-refs/heads/?per_page=4"
+    names, address = [], f"{hub.api_url}/branches?per_page=4"
     rels = []
     while address:
         answer = hub.api.get(address)
-        names += [ref["ref"] for ref in answer.json()]
+        names += [branch["name"] for branch in answer.json()]
         links = {rel: url for url, rel in re.findall(r'<([^>]+)>; rel="(\w+)"', answer.headers["link"])}
         rels.append(sorted(links))
         address = links.get("next", "")

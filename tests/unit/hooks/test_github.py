@@ -90,6 +90,14 @@ def test_a_full_last_page_is_read_again_since_a_page_may_have_come_after_it(
     assert len(hook.list_branches("main")) == 101
 
 
+def test_a_listing_that_is_not_paged_costs_nothing_if_nothing_changed(
+    github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    put_branches(github, "main", *(f"dev-{number}" for number in range(150)))
+    assert hook.list_branches("main") == hook.list_branches("main")
+    assert github.statuses(BRANCHES) == [200, 304]
+
+
 def test_a_failing_second_page_fails_the_listing(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
     github.answers[BRANCHES] = Reply([make_ref("main")], headers=github.link_to(f"{REPO}/page2"))
     with pytest.raises(ObservationError, match="page2 answered HTTP 404"):

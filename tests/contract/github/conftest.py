@@ -1,0 +1,49 @@
+"""What the contract tests stand on: a GitHub in this process, a whole sandbox beside it, and what the product asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from requests.adapters import HTTPAdapter
+
+from tests.contract.github.exchange import Exchange, catch
+from tests.sandbox.github.conftest import hub, judge, running
+from tests.unit.hooks.test_github_connection import private_key
+from tests.unit.operators.conftest import author, shared_sandbox, stage
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+__all__ = ["author", "hub", "judge", "private_key", "running", "shared_sandbox", "stage"]
+
+REGISTRY_PATH = "/v2/"  # the other far side to which the product speaks by `requests`
+
+
+@dataclass
+class Outgoing:
+    """What the product asked GitHub's API, and what it was answered, as it went over HTTP."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    @property
+    def asked(self) -> set[str]:
+        """Give method and path with query of each request."""
+        return {f"{each.method} {each.path}{'?' if each.query else ''}{each.query}" for each in self.exchanges}
+
+
+@pytest.fixture
+def outgoing(monkeypatch: pytest.MonkeyPatch) -> Outgoing:
+    """Catch whatever leaves through `requests`, on which PyGithub and the provider's hook stand."""
+    caught, send = Outgoing(), HTTPAdapter.send
+
+    def send_and_catch(adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+        response = send(adapter, request, *arguments, **options)
+        if not urlsplit(str(request.url)).path.startswith(REGISTRY_PATH):
+            caught.exchanges.append(catch(request, response))
+        return response
+
+    monkeypatch.setattr(HTTPAdapter, "send", send_and_catch)
+    return caught
