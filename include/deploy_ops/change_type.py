@@ -6,7 +6,8 @@ by hash and only folders that differ are read, so the cost grows with the change
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,8 @@ from include.deploy_ops.model import ChangeType, Decision, PathVerdict, TreeEntr
 ReadTree = Callable[[str], Sequence[TreeEntry]]
 """A tree's id → its entries, in any order; may raise ObservationError.
 
-A name that is no UTF-8 carries surrogate escapes, or U+FFFD where the source cannot tell its bytes.
+A name that is no UTF-8 carries surrogate escapes, or whatever the source makes of it (JSON cannot tell its bytes): a
+name beyond ASCII is believed only where the entries hash to the tree's id.
 """
 
 MAX_PATHS = 200
@@ -117,14 +119,17 @@ class _Judge:
     def dags(self) -> str:
         return f"{self.root}/dags".removeprefix("/")
 
-    def judge(self, path: str, entry: TreeEntry) -> tuple[ChangeType, str]:
-        """Return verdict and rule. For a folder: NONE settles all that it holds, anything else means look inside."""
+    def judge(self, path: str, entry: TreeEntry, *, is_told: bool = True) -> tuple[ChangeType, str]:
+        """Return verdict and rule. For a folder: NONE settles all that it holds, anything else means look inside.
+
+        A path whose name the source could not tell exactly is not ignored: a rule may mean another name.
+        """
         if path == self.dags and not entry.is_tree:
             return ChangeType.IMAGE, "'dags' is no folder"
         if _is_within(path, self.dags):
             return self._judge_dags()
         if path != self.root and _is_within(path, self.root):
-            return self._judge_inside(path, entry)
+            return self._judge_inside(path, entry) if is_told else (ChangeType.IMAGE, "its name cannot be read exactly")
         return self._judge_outside(path)
 
     def _judge_dags(self) -> tuple[ChangeType, str]:
@@ -149,11 +154,15 @@ class _Judge:
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """One path whose entries differ; None where there is none."""
+    """One path whose entries differ; None where there is none.
+
+    Where its name is not told exactly it may stand for several paths, and equal entries prove nothing.
+    """
 
     path: str
     before: TreeEntry | None
     after: TreeEntry | None
+    is_told: bool = True
 
     @property
     def entries(self) -> tuple[TreeEntry, ...]:
@@ -204,6 +213,9 @@ class _Walk:
         pending = [start] if start.before != start.after else []
         while pending:
             difference = pending.pop()
+            if not difference.is_told:
+                yield from self._settle(difference)
+                continue
             for entry in difference.entries:
                 if not entry.is_tree:
                     yield PathVerdict(difference.path, *self.judge.judge(difference.path, entry))
@@ -216,17 +228,24 @@ class _Walk:
             elif verdict is ChangeType.IMAGE or has_dags:
                 pending.extend(self._compare(difference))
 
+    def _settle(self, untold: _Difference) -> Iterator[PathVerdict]:
+        """Judge without looking inside: what cannot be told exactly is never ignored, so that nothing below matters."""
+        for entry in untold.entries:
+            path = f"{untold.path}/" if entry.is_tree else untold.path
+            yield PathVerdict(path, *self.judge.judge(untold.path, entry, is_told=False))
+
     def _compare(self, folder: _Difference) -> Iterator[_Difference]:
         """Return what differs in a folder that is one on at least one side."""
+        trees = [entry.sha for entry in (folder.before, folder.after) if entry is not None and entry.is_tree]
+        untold = {name for tree in trees for name in _list_untold(tree, self.read_tree(tree))}
         before, after = (
             self.read_tree(entry.sha) if entry is not None and entry.is_tree else ()
             for entry in (folder.before, folder.after)
         )
         for name, (old, new) in _pair_entries(before, after):
             path = f"{folder.path}/{name}".removeprefix("/")
-            if _is_ambiguous(name, old, new):
-                yield from (_Difference(path, entry, None) for entry in old)
-                yield from (_Difference(path, None, entry) for entry in new)
+            if name in untold:
+                yield from (_Difference(path, entry, None, is_told=False) for entry in (*old, *new))
             elif old != new:
                 yield _Difference(path, next(iter(old), None), next(iter(new), None))
 
@@ -241,9 +260,25 @@ def _pair_entries(
     return pairs.items()
 
 
-def _is_ambiguous(name: str, old: list[TreeEntry], new: list[TreeEntry]) -> bool:
-    """Whether the name may stand for several, so that equal entries prove nothing: they count as changed."""
-    return "\ufffd" in name or len(old) > 1 or len(new) > 1
+def _list_untold(tree: str, entries: Sequence[TreeEntry]) -> set[str]:
+    """Return the names that may stand for another name, or for several: equal entries prove nothing for them."""
+    counts = Counter(entry.name for entry in entries)
+    doubled = {name for name, count in counts.items() if count > 1}
+    odd = {name for name in counts if not name.isascii()}
+    return doubled | odd if odd and _hash_tree(entries) != tree else doubled
+
+
+def _hash_tree(entries: Iterable[TreeEntry]) -> str:
+    """Return the id that Git gives a tree of these entries: sorted by bytes, a folder as if its name ended in a slash."""
+    lines = sorted(
+        (entry.name.encode("utf-8", "surrogateescape") + b"/" * entry.is_tree, entry.mode, entry.sha)
+        for entry in entries
+    )
+    content = b"".join(
+        f"{mode.lstrip('0')} ".encode() + name.removesuffix(b"/") + b"\0" + bytes.fromhex(sha)
+        for name, mode, sha in lines
+    )
+    return hashlib.sha1(b"tree %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 def _is_within(path: str, folder: str) -> bool:

@@ -195,7 +195,7 @@ class GitIgnore:
         (self.folder / ".gitignore").write_bytes(b"".join(os.fsencode(pattern) + b"\n" for pattern in patterns))
         settings = ("-c", "core.excludesFile=/dev/null", "-c", "core.ignoreCase=false")
         ran = subprocess.run(
-            ["git", "--literal-pathspecs", *settings, "check-ignore", "--no-index", "--stdin", "-z"],
+            ["git", *settings, "check-ignore", "--no-index", "--stdin", "-z"],
             cwd=self.folder,
             env=clean_environment(),
             input=b"".join(os.fsencode(path) + b"\0" for path in paths),

@@ -117,7 +117,7 @@ def _put_odd(name: str) -> Callable[[DrawFn, State], None]:
 
 
 def _add(draw: DrawFn, state: State) -> None:
-    put(state, f"{_draw_place(draw)}{draw(st.sampled_from(['new', 'y.md', 'z.py']))}", _draw_leaf(draw))
+    put(state, f"{_draw_place(draw)}{draw(st.sampled_from(['new', 'y.md', 'new.py']))}", _draw_leaf(draw))
 
 
 def _rename(draw: DrawFn, state: State) -> None:
@@ -233,7 +233,7 @@ def _odd_kind(name: str, odd: str) -> Kind:
 
 
 KINDS = (
-    Kind("add", _add, lambda step: step.has(lambda change: change.before == ABSENT or change.before != change.after)),
+    Kind("add", _add, lambda step: step.has(lambda change: change.before == ABSENT)),
     Kind("edit", _change_leaf(FILE, to=lambda leaf: (FILE, f"{leaf[1]}more\n")), _has_modes(FILE, FILE)),
     Kind("remove", _change_leaf(*LEAVES, to=lambda _: None), lambda step: step.has(lambda c: c.after == ABSENT)),
     Kind("rename", _rename, lambda s: s.moves(from_dags=False, to_dags=False) or s.moves(from_dags=True, to_dags=True)),

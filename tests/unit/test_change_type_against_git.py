@@ -34,7 +34,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_state_of_a_history_against_every_other(comparison: Comparison, kind: Kind, data: st.DataObject) -> None:
     """Every pair of states is image base and DAGs base of every state: the image may be older than the DAGs, or newer."""
