@@ -264,16 +264,17 @@ KINDS = (
 )
 
 
-def histories(first: SearchStrategy[Kind], *, steps: int = 3) -> SearchStrategy[list[State]]:
-    """Generate BASE, BASE changed by the first kind, and up to `steps` states more: other kinds, or a way back."""
+def histories(
+    first: SearchStrategy[Kind], *, steps: int = 3, kinds: tuple[Kind, ...] = KINDS
+) -> SearchStrategy[list[State]]:
+    """Generate BASE, BASE changed by the first kind, and up to `steps` states more: any kinds, or a way back."""
 
     @st.composite
     def generate(draw: DrawFn) -> list[State]:
         states = [BASE, _change(draw, BASE, [draw(first)])]
         for _ in range(draw(st.integers(1, steps))):
             start = draw(st.sampled_from([states[-1], *states]))
-            kinds = draw(st.lists(st.sampled_from(KINDS), max_size=3))
-            states.append(_change(draw, start, kinds))
+            states.append(_change(draw, start, draw(st.lists(st.sampled_from(kinds), max_size=3))))
         return states
 
     return generate()
