@@ -269,7 +269,7 @@ def _list_untold(tree: str, entries: Sequence[TreeEntry]) -> set[str]:
 
 
 def _hash_tree(entries: Iterable[TreeEntry]) -> str:
-    """Return the id that Git gives a tree of these entries: sorted by bytes, a folder as if its name ended in a slash."""
+    """Return Git's id of a tree of these entries: sorted by bytes, a folder as if its name ended in a slash."""
     lines = sorted(
         (entry.name.encode("utf-8", "surrogateescape") + b"/" * entry.is_tree, entry.mode, entry.sha)
         for entry in entries

@@ -50,7 +50,7 @@ PROJECTS = ("", "etl/", "etl/inner/")
 
 ODD_NAMES = {
     "spaces": " a  b ",
-    "quotes": "it's \"so\"\\",
+    "quotes": 'it\'s "so"\\',
     "a newline": "two\nlines.py",
     "no UTF-8": "caf\udce9.py",
     "250 bytes": "ä" * 125,
@@ -69,9 +69,7 @@ def move(state: State, old: str, new: str) -> None:
     put(state, new, state.pop(old))
 
 
-def _draw_path(
-    draw: DrawFn, state: State, *modes: str, fits: Callable[[str], bool] = lambda _: True
-) -> str | None:
+def _draw_path(draw: DrawFn, state: State, *modes: str, fits: Callable[[str], bool] = lambda _: True) -> str | None:
     """Choose among the leaves of these modes; None if there are none."""
     fitting = [path for path, leaf in sorted(state.items()) if leaf[0] in modes and fits(path)]
     return draw(st.sampled_from(fitting)) if fitting else None
@@ -205,7 +203,9 @@ def _has_twins(step: Step) -> bool:
 
 def _has_new_line_ends(step: Step) -> bool:
     both = step.before.keys() & step.after.keys()
-    return any(step.after[path][1] == step.before[path][1].replace("\n", "\r\n") != step.before[path][1] for path in both)
+    return any(
+        step.after[path][1] == step.before[path][1].replace("\n", "\r\n") != step.before[path][1] for path in both
+    )
 
 
 def _has_dags_of(mode: str) -> Callable[[Step], bool]:
@@ -237,7 +237,11 @@ KINDS = (
     Kind("edit", _change_leaf(FILE, to=lambda leaf: (FILE, f"{leaf[1]}more\n")), _has_modes(FILE, FILE)),
     Kind("remove", _change_leaf(*LEAVES, to=lambda _: None), lambda step: step.has(lambda c: c.after == ABSENT)),
     Kind("rename", _rename, lambda s: s.moves(from_dags=False, to_dags=False) or s.moves(from_dags=True, to_dags=True)),
-    Kind("rename a folder", _rename_folder, lambda step: step.has(lambda change: "renamed" in change.path.split("/")[:-1])),
+    Kind(
+        "rename a folder",
+        _rename_folder,
+        lambda step: step.has(lambda change: "renamed" in change.path.split("/")[:-1]),
+    ),
     Kind("move into dags/", _move_into_dags, lambda step: step.moves(from_dags=False, to_dags=True)),
     Kind("move out of dags/", _move_out_of_dags, lambda step: step.moves(from_dags=True, to_dags=False)),
     Kind("make executable", _change_leaf(FILE, to=lambda leaf: (TOOL, leaf[1])), _has_modes(FILE, TOOL)),

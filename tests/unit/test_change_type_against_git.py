@@ -37,7 +37,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]
 @settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_state_of_a_history_against_every_other(comparison: Comparison, kind: Kind, data: st.DataObject) -> None:
-    """Every pair of states is image base and DAGs base of every state: the image may be older than the DAGs, or newer."""
+    """Any two states are image base and DAGs base of any third: the image may be older than the DAGs, or newer."""
     states: list[State] = data.draw(histories(st.just(kind)))
     rules = data.draw(st.sampled_from(RULES))
     has_dag_deploys = data.draw(st.booleans())

@@ -113,7 +113,8 @@ class Life:
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
-    states=histories(st.sampled_from(KINDS), steps=4), endings=st.lists(st.sampled_from(ENDINGS), min_size=6, max_size=6)
+    states=histories(st.sampled_from(KINDS), steps=4),
+    endings=st.lists(st.sampled_from(ENDINGS), min_size=6, max_size=6),
 )
 def test_what_was_decided_brings_the_commit_and_nothing_cheaper_would(
     git: GitStore, states: list[State], endings: list[str]
@@ -149,7 +150,9 @@ def test_dag_push_after_a_failed_image_deploy_is_still_an_image_deploy(git: GitS
     second: State = {**first, "Dockerfile": ("100644", "2")}
     third: State = {**second, "dags/a.py": ("100644", "2")}
     history = git.write_history([first, second, third])
-    life = Life({snapshot.commit: (snapshot, state) for snapshot, state in zip(history, [first, second, third], strict=True)})
+    life = Life(
+        {snapshot.commit: (snapshot, state) for snapshot, state in zip(history, [first, second, third], strict=True)}
+    )
     life.deploy(history[0].commit, IMAGE, is_successful=True)
     life.deploy(history[1].commit, IMAGE, is_successful=False)
     decision = life.decide(git, history[2])

@@ -101,7 +101,7 @@ class Comparison:
             self.answers |= {(rules.ignore, path, is_folder): path in ignored for path in new}
 
     def expect(self, restated: Restatement, image_base: str, dags_base: str, target: str) -> ChangeType:
-        """The rule itself: what the image carries against its base, what the DAGs are against theirs."""
+        """Return the rule's verdict: what the image carries against its base, and the DAGs against theirs."""
         image = [change for change in self.git.diff(image_base, target) if restated.is_image(change.path)]
         dags = [change for change in self.git.diff(dags_base, target) if restated.is_dags(change.path)]
         return dearest(restated.judge(change) for change in (*image, *dags))

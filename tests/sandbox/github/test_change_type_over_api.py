@@ -1,4 +1,4 @@
-"""The change type as the product reads it: trees over the API, whose JSON cannot tell every name, against Git itself."""
+"""The change type as the product reads it: trees over the API, whose JSON cannot tell every name, against Git."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ ACUTE, GRAVE = "caf\udce9.py", "caf\udce8.py"
 def test_names_that_json_tells_alike(
     comparison: Comparison, hook: DeployOpsGithubHook, before: list[str], after: list[str], verdict: ChangeType
 ) -> None:
-    states = [BASE | {path: (FILE, "the same\n") for path in paths} for paths in (before, after)]
+    states = [BASE | dict.fromkeys(paths, (FILE, "the same\n")) for paths in (before, after)]
     base, target = _write(comparison, hook, states)
     comparison.learn_ignored(RULES[0], [(base, target)])
     answer = comparison.compare((base, base), target, RULES[0], read_tree=hook.read_tree, is_exact=False)
@@ -105,5 +105,5 @@ def test_names_that_json_tells_alike(
 
 def test_the_sandbox_tells_every_other_odd_name(comparison: Comparison, hook: DeployOpsGithubHook) -> None:
     names = {name for kind, name in ODD_NAMES.items() if kind != "no UTF-8"}
-    [snapshot] = _write(comparison, hook, [{name: (FILE, "") for name in names}])
+    [snapshot] = _write(comparison, hook, [dict.fromkeys(names, (FILE, ""))])
     assert {entry.name for entry in hook.read_tree(snapshot.tree)} == names
