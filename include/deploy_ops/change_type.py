@@ -63,8 +63,9 @@ def classify_change(
     """Decide which deploy brings `target` to a Deployment, with the verdict and rule of each changed path.
 
     `image_base` is the last successful image deploy, `dags_base` the last successful deploy that carried DAGs; None
-    means an image deploy, for the reason `missing_base`. At most `MAX_PATHS` paths are recorded, dearest first. Raises
-    PolicyError for rules that contradict each other and PermanentError if the target's root is no folder.
+    means an image deploy, for the reason `missing_base`. At most `MAX_PATHS` paths are recorded, dearest first, and no
+    folder is read for the sake of more. Raises PolicyError for rules that contradict each other and PermanentError if
+    the target's root is no folder.
     """
     judge = _Judge.compile(rules, is_dag_deploy_enabled=is_dag_deploy_enabled)
     walk = _Walk(judge, cache(read_tree))
@@ -72,8 +73,8 @@ def classify_change(
     if image_base is None or dags_base is None:
         known = (image_base.commit if image_base else None, dags_base.commit if dags_base else None)
         return Decision(ChangeType.IMAGE, target.commit, *known, reason=missing_base)
-    image_changes = walk.list_image_changes(image_base.tree, target.tree)
-    dags_changes = walk.list_dags_changes(dags_base.tree, target.tree)
+    image_changes = _take_enough(walk.list_image_changes(image_base.tree, target.tree))
+    dags_changes = _take_enough(walk.list_dags_changes(dags_base.tree, target.tree))
     paths = _merge(image_changes, dags_changes)
     change_type = paths[0].verdict if paths else ChangeType.NONE
     reason = _explain(change_type, paths, image_base.commit, dags_base.commit)
@@ -293,6 +294,16 @@ def _read_path(key: str, path: str) -> str:
     return "/".join(segments)
 
 
+def _take_enough(changes: Iterator[PathVerdict]) -> Iterator[PathVerdict]:
+    """Stop where the record is full of what counts: each question has one verdict besides NONE, so it is answered."""
+    counted = 0
+    for change in changes:
+        yield change
+        counted += change.verdict is not ChangeType.NONE
+        if counted > MAX_PATHS:
+            return
+
+
 def _merge(*changes: Iterable[PathVerdict]) -> list[PathVerdict]:
     """Return one verdict a path, the dearest, in the record's order: dearest first, then by path."""
     dearest: dict[str, PathVerdict] = {}
@@ -307,7 +318,7 @@ def _cap(paths: list[PathVerdict]) -> tuple[PathVerdict, ...]:
     if len(paths) <= MAX_PATHS:
         return tuple(paths)
     shown, rest = paths[: MAX_PATHS - 1], paths[MAX_PATHS - 1 :]
-    more = PathVerdict("…", rest[0].verdict, f"{len(rest)} more changed paths are not listed")
+    more = PathVerdict("…", rest[0].verdict, "more changed paths are not listed")
     return (*shown, more)
 
 
@@ -317,7 +328,8 @@ def _explain(change_type: ChangeType, paths: list[PathVerdict], image_base: str,
         return f"nothing differs from {bases}"
     deciding = [path for path in paths if path.verdict is change_type]
     first, count = deciding[0], len(deciding)
-    said = f"'{first.path}' ({first.rule})" + (f" and {count - 1} more" if count > 1 else "")
+    others = f" and {count - 1} more" if count <= MAX_PATHS else f" and over {MAX_PATHS - 1} more"
+    said = f"'{first.path}' ({first.rule})" + (others if count > 1 else "")
     if change_type is ChangeType.NONE:
         return f"nothing that counts differs from {bases}: {said}"
     if change_type is ChangeType.DAGS:

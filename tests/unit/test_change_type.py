@@ -372,8 +372,22 @@ def test_long_record_is_cut_after_the_deciding_paths() -> None:
     assert decision.change_type is IMAGE
     assert len(decision.paths) == MAX_PATHS
     assert decision.paths[0].path == "zz"
-    assert (decision.paths[-1].path, decision.paths[-1].rule) == ("…", "103 more changed paths are not listed")
+    assert (decision.paths[-1].path, decision.paths[-1].rule) == ("…", "more changed paths are not listed")
     assert decision.paths[-1].verdict is DAGS
+
+
+@pytest.mark.parametrize("top", ["dags", "include"])
+def test_walk_ends_where_the_record_is_full(top: str) -> None:
+    """A change of every folder of a large repository costs no request for each of them."""
+    forest = Forest()
+    base = forest.plant(BASE)
+    target = forest.plant({**BASE, **{f"{top}/p{n}/x.py": str(n) for n in range(10 * MAX_PATHS)}})
+    decision = classify_change(
+        target=target, image_base=base, dags_base=base, rules=ChangeRules("."), read_tree=forest.read_tree
+    )
+    assert decision.change_type is (DAGS if top == "dags" else IMAGE)
+    assert f" and over {MAX_PATHS - 1} more" in decision.reason
+    assert forest.reads.total() < MAX_PATHS + 10
 
 
 @pytest.mark.parametrize(
