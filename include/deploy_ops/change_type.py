@@ -6,7 +6,8 @@ by hash and only folders that differ are read, so the cost grows with the change
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,8 @@ from include.deploy_ops.model import ChangeType, Decision, PathVerdict, TreeEntr
 ReadTree = Callable[[str], Sequence[TreeEntry]]
 """A tree's id → its entries, in any order; may raise ObservationError.
 
-A name that is no UTF-8 carries surrogate escapes, or U+FFFD where the source cannot tell its bytes.
+A name that is no UTF-8 carries surrogate escapes, or whatever the source makes of it (JSON cannot tell its bytes): a
+name beyond ASCII is believed only where the entries hash to the tree's id.
 """
 
 MAX_PATHS = 200
@@ -61,8 +63,9 @@ def classify_change(
     """Decide which deploy brings `target` to a Deployment, with the verdict and rule of each changed path.
 
     `image_base` is the last successful image deploy, `dags_base` the last successful deploy that carried DAGs; None
-    means an image deploy, for the reason `missing_base`. At most `MAX_PATHS` paths are recorded, dearest first. Raises
-    PolicyError for rules that contradict each other and PermanentError if the target's root is no folder.
+    means an image deploy, for the reason `missing_base`. At most `MAX_PATHS` paths are recorded, dearest first, and no
+    folder is read for the sake of more. Raises PolicyError for rules that contradict each other and PermanentError if
+    the target's root is no folder.
     """
     judge = _Judge.compile(rules, is_dag_deploy_enabled=is_dag_deploy_enabled)
     walk = _Walk(judge, cache(read_tree))
@@ -70,8 +73,8 @@ def classify_change(
     if image_base is None or dags_base is None:
         known = (image_base.commit if image_base else None, dags_base.commit if dags_base else None)
         return Decision(ChangeType.IMAGE, target.commit, *known, reason=missing_base)
-    image_changes = walk.list_image_changes(image_base.tree, target.tree)
-    dags_changes = walk.list_dags_changes(dags_base.tree, target.tree)
+    image_changes = _take_enough(walk.list_image_changes(image_base.tree, target.tree))
+    dags_changes = _take_enough(walk.list_dags_changes(dags_base.tree, target.tree))
     paths = _merge(image_changes, dags_changes)
     change_type = paths[0].verdict if paths else ChangeType.NONE
     reason = _explain(change_type, paths, image_base.commit, dags_base.commit)
@@ -117,14 +120,17 @@ class _Judge:
     def dags(self) -> str:
         return f"{self.root}/dags".removeprefix("/")
 
-    def judge(self, path: str, entry: TreeEntry) -> tuple[ChangeType, str]:
-        """Return verdict and rule. For a folder: NONE settles all that it holds, anything else means look inside."""
+    def judge(self, path: str, entry: TreeEntry, *, is_told: bool = True) -> tuple[ChangeType, str]:
+        """Return verdict and rule. For a folder: NONE settles all that it holds, anything else means look inside.
+
+        A path whose name the source could not tell exactly is not ignored: a rule may mean another name.
+        """
         if path == self.dags and not entry.is_tree:
             return ChangeType.IMAGE, "'dags' is no folder"
         if _is_within(path, self.dags):
             return self._judge_dags()
         if path != self.root and _is_within(path, self.root):
-            return self._judge_inside(path, entry)
+            return self._judge_inside(path, entry) if is_told else (ChangeType.IMAGE, "its name cannot be read exactly")
         return self._judge_outside(path)
 
     def _judge_dags(self) -> tuple[ChangeType, str]:
@@ -149,11 +155,15 @@ class _Judge:
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """One path whose entries differ; None where there is none."""
+    """One path whose entries differ; None where there is none.
+
+    Where its name is not told exactly it may stand for several paths, and equal entries prove nothing.
+    """
 
     path: str
     before: TreeEntry | None
     after: TreeEntry | None
+    is_told: bool = True
 
     @property
     def entries(self) -> tuple[TreeEntry, ...]:
@@ -204,6 +214,9 @@ class _Walk:
         pending = [start] if start.before != start.after else []
         while pending:
             difference = pending.pop()
+            if not difference.is_told:
+                yield from self._settle(difference)
+                continue
             for entry in difference.entries:
                 if not entry.is_tree:
                     yield PathVerdict(difference.path, *self.judge.judge(difference.path, entry))
@@ -216,17 +229,24 @@ class _Walk:
             elif verdict is ChangeType.IMAGE or has_dags:
                 pending.extend(self._compare(difference))
 
+    def _settle(self, untold: _Difference) -> Iterator[PathVerdict]:
+        """Judge without looking inside: what cannot be told exactly is never ignored, so that nothing below matters."""
+        for entry in untold.entries:
+            path = f"{untold.path}/" if entry.is_tree else untold.path
+            yield PathVerdict(path, *self.judge.judge(untold.path, entry, is_told=False))
+
     def _compare(self, folder: _Difference) -> Iterator[_Difference]:
         """Return what differs in a folder that is one on at least one side."""
+        trees = [entry.sha for entry in (folder.before, folder.after) if entry is not None and entry.is_tree]
+        untold = {name for tree in trees for name in _list_untold(tree, self.read_tree(tree))}
         before, after = (
             self.read_tree(entry.sha) if entry is not None and entry.is_tree else ()
             for entry in (folder.before, folder.after)
         )
         for name, (old, new) in _pair_entries(before, after):
             path = f"{folder.path}/{name}".removeprefix("/")
-            if _is_ambiguous(name, old, new):
-                yield from (_Difference(path, entry, None) for entry in old)
-                yield from (_Difference(path, None, entry) for entry in new)
+            if name in untold:
+                yield from (_Difference(path, entry, None, is_told=False) for entry in (*old, *new))
             elif old != new:
                 yield _Difference(path, next(iter(old), None), next(iter(new), None))
 
@@ -241,9 +261,25 @@ def _pair_entries(
     return pairs.items()
 
 
-def _is_ambiguous(name: str, old: list[TreeEntry], new: list[TreeEntry]) -> bool:
-    """Whether the name may stand for several, so that equal entries prove nothing: they count as changed."""
-    return "\ufffd" in name or len(old) > 1 or len(new) > 1
+def _list_untold(tree: str, entries: Sequence[TreeEntry]) -> set[str]:
+    """Return the names that may stand for another name, or for several: equal entries prove nothing for them."""
+    counts = Counter(entry.name for entry in entries)
+    doubled = {name for name, count in counts.items() if count > 1}
+    odd = {name for name in counts if not name.isascii()}
+    return doubled | odd if odd and _hash_tree(entries) != tree else doubled
+
+
+def _hash_tree(entries: Iterable[TreeEntry]) -> str:
+    """Return Git's id of a tree of these entries: sorted by bytes, a folder as if its name ended in a slash."""
+    lines = sorted(
+        (entry.name.encode("utf-8", "surrogateescape") + b"/" * entry.is_tree, entry.mode, entry.sha)
+        for entry in entries
+    )
+    content = b"".join(
+        f"{mode.lstrip('0')} ".encode() + name.removesuffix(b"/") + b"\0" + bytes.fromhex(sha)
+        for name, mode, sha in lines
+    )
+    return hashlib.sha1(b"tree %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 def _is_within(path: str, folder: str) -> bool:
@@ -256,6 +292,16 @@ def _read_path(key: str, path: str) -> str:
     if not {"", ".", ".."}.isdisjoint(segments):
         raise PolicyError(f"{key}: '{path}' is no path below the repository's top; write it like 'services/etl'")
     return "/".join(segments)
+
+
+def _take_enough(changes: Iterator[PathVerdict]) -> Iterator[PathVerdict]:
+    """Stop where the record is full of what counts: each question has one verdict besides NONE, so it is answered."""
+    counted = 0
+    for change in changes:
+        yield change
+        counted += change.verdict is not ChangeType.NONE
+        if counted > MAX_PATHS:
+            return
 
 
 def _merge(*changes: Iterable[PathVerdict]) -> list[PathVerdict]:
@@ -272,7 +318,7 @@ def _cap(paths: list[PathVerdict]) -> tuple[PathVerdict, ...]:
     if len(paths) <= MAX_PATHS:
         return tuple(paths)
     shown, rest = paths[: MAX_PATHS - 1], paths[MAX_PATHS - 1 :]
-    more = PathVerdict("…", rest[0].verdict, f"{len(rest)} more changed paths are not listed")
+    more = PathVerdict("…", rest[0].verdict, "more changed paths are not listed")
     return (*shown, more)
 
 
@@ -282,7 +328,8 @@ def _explain(change_type: ChangeType, paths: list[PathVerdict], image_base: str,
         return f"nothing differs from {bases}"
     deciding = [path for path in paths if path.verdict is change_type]
     first, count = deciding[0], len(deciding)
-    said = f"'{first.path}' ({first.rule})" + (f" and {count - 1} more" if count > 1 else "")
+    others = f" and {count - 1} more" if count <= MAX_PATHS else f" and over {MAX_PATHS - 1} more"
+    said = f"'{first.path}' ({first.rule})" + (others if count > 1 else "")
     if change_type is ChangeType.NONE:
         return f"nothing that counts differs from {bases}: {said}"
     if change_type is ChangeType.DAGS:

@@ -95,7 +95,7 @@ def _list_folders(path: bytes) -> Iterator[bytes]:
 def _read_rule(text: str) -> Iterator[_Rule]:
     if "\n" in text:
         raise PolicyError(f"ignore: {text!r} has several lines; write one gitignore pattern per entry")
-    pattern = _trim(text.encode("utf-8", "surrogateescape"))
+    pattern = _trim(text.removesuffix("\r").encode("utf-8", "surrogateescape"))  # CRLF ends a line, too
     if not pattern or pattern.startswith(b"#"):
         return
     is_negated = pattern.startswith(b"!")

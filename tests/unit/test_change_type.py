@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -276,21 +277,65 @@ def test_failed_observation_passes_through() -> None:
         classify_change(target=one, image_base=two, dags_base=two, rules=ChangeRules("."), read_tree=fail)
 
 
-@pytest.mark.parametrize("name", ["caf\ufffd.txt", "twice.txt"])
-def test_names_that_cannot_be_told_apart_hide_no_change(name: str) -> None:
-    """Two raw names swapped contents, or one raw name became another: the entries look alike, the trees differ."""
-    forest = Forest()
-    entries = [TreeEntry(name, FILE, "1"), TreeEntry(name, FILE, "1")][: 1 if "\ufffd" in name else 2]
-    forest.trees = {"before": tuple(entries), "after": tuple(entries)}
-    base = Snapshot("1", "before")
-    decision = classify_change(
-        target=Snapshot("2", "after"),
+SHA = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+# The ids that Git gives trees of one empty file: caf\xe9.md, caf\xe8.md, and one that is really called caf\ufffd.md.
+LATIN_E_ACUTE, LATIN_E_GRAVE = "f5d335df9159763f758c82bc77cc11516ecb99a3", "e068d676fb73191949434cd92657eed9de555435"
+REALLY_SO = "b91f4eda809b339c049c7beb390824afb95b494a"
+
+
+def _decide_between(
+    before: Mapping[str, Sequence[TreeEntry]], after: Mapping[str, Sequence[TreeEntry]], rules: ChangeRules
+) -> Decision:
+    """Decide between two repositories, each given as its trees, the root first; ids and listings need not agree."""
+    base = Snapshot("1" * 40, next(iter(before)))
+    return classify_change(
+        target=Snapshot("2" * 40, next(iter(after))),
         image_base=base,
         dags_base=base,
-        rules=ChangeRules("."),
-        read_tree=forest.read_tree,
+        rules=rules,
+        read_tree={**before, **after}.__getitem__,
     )
-    assert _record(decision) == [(name, IMAGE, "outside dags/")]
+
+
+@pytest.mark.parametrize("name", ["caf\ufffd.md", "caf\xe9.md", "cafe\u0301.md"])
+def test_listing_that_tells_a_name_otherwise_hides_no_change(name: str) -> None:
+    """JSON has no way to tell a name that is no UTF-8; whatever stands for it, the same may stand for another."""
+    entries = (TreeEntry(name, FILE, SHA),)
+    decision = _decide_between({LATIN_E_ACUTE: entries}, {LATIN_E_GRAVE: entries}, ChangeRules(".", ("*.md",)))
+    assert set(_record(decision)) == {(name, IMAGE, "its name cannot be read exactly")}
+
+
+def test_name_that_is_told_exactly_is_compared_and_ignored_as_any_other() -> None:
+    same = (TreeEntry("caf\ufffd.md", FILE, SHA),)
+    before = {"before": (TreeEntry("dags", FOLDER, REALLY_SO),), REALLY_SO: same}
+    decision = _decide_between(before, {REALLY_SO: same}, ChangeRules(".", ("caf???.md",)))
+    assert _record(decision) == [
+        ("dags/caf\ufffd.md", DAGS, "below dags/"),
+        ("caf\ufffd.md", NONE, "ignored by 'caf???.md'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "verdict"), [("dags", ".", DAGS), ("include", ".", IMAGE), ("other", "etl", NONE)]
+)
+def test_folder_whose_name_is_not_told_is_judged_by_where_it_stands(path: str, root: str, verdict: ChangeType) -> None:
+    folder = TreeEntry("caf\ufffd", FOLDER, "never read")
+    trees = {
+        side: {
+            side: (TreeEntry(path, FOLDER, f"in {side}"), TreeEntry("etl", FOLDER, "etl")),
+            f"in {side}": (replace(folder, sha=SHA),),
+            "etl": (),
+        }
+        for side in ("before", "after")
+    }
+    decision = _decide_between(trees["before"], trees["after"], ChangeRules(root))
+    assert decision.change_type is verdict
+
+
+def test_name_that_stands_twice_hides_no_change() -> None:
+    entries = (TreeEntry("twice.txt", FILE, SHA), TreeEntry("twice.txt", FILE, SHA))
+    decision = _decide_between({"before": entries}, {"after": entries}, ChangeRules("."))
+    assert _record(decision)[0] == ("twice.txt", IMAGE, "its name cannot be read exactly")
 
 
 def test_only_folders_that_differ_are_read_and_each_once() -> None:
@@ -327,8 +372,22 @@ def test_long_record_is_cut_after_the_deciding_paths() -> None:
     assert decision.change_type is IMAGE
     assert len(decision.paths) == MAX_PATHS
     assert decision.paths[0].path == "zz"
-    assert (decision.paths[-1].path, decision.paths[-1].rule) == ("…", "103 more changed paths are not listed")
+    assert (decision.paths[-1].path, decision.paths[-1].rule) == ("…", "more changed paths are not listed")
     assert decision.paths[-1].verdict is DAGS
+
+
+@pytest.mark.parametrize("top", ["dags", "include"])
+def test_walk_ends_where_the_record_is_full(top: str) -> None:
+    """A change of every folder of a large repository costs no request for each of them."""
+    forest = Forest()
+    base = forest.plant(BASE)
+    target = forest.plant({**BASE, **{f"{top}/p{n}/x.py": str(n) for n in range(10 * MAX_PATHS)}})
+    decision = classify_change(
+        target=target, image_base=base, dags_base=base, rules=ChangeRules("."), read_tree=forest.read_tree
+    )
+    assert decision.change_type is (DAGS if top == "dags" else IMAGE)
+    assert f" and over {MAX_PATHS - 1} more" in decision.reason
+    assert forest.reads.total() < MAX_PATHS + 10
 
 
 @pytest.mark.parametrize(

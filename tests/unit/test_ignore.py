@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from itertools import product
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +11,7 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.errors import PolicyError
 from include.deploy_ops.ignore import IgnoreRules
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.unit.git_store import GitIgnore
 
 
 def _find(patterns: list[str], path: str, *, is_folder: bool = False) -> str | None:
@@ -41,6 +38,8 @@ def _find(patterns: list[str], path: str, *, is_folder: bool = False) -> str | N
         (["caf?"], "café", None),  # Git counts bytes
         (["[[:digit:]-]x"], "-x", "[[:digit:]-]x"),
         (["broken["], "broken[", None),
+        (["*.md\r"], "a.md", "*.md\r"),  # the line ended in CRLF
+        (["*.md \r"], "a.md", "*.md \r"),
     ],
 )
 def test_rule_that_decides_is_named(patterns: list[str], path: str, expected: str | None) -> None:
@@ -57,45 +56,86 @@ def test_pattern_of_two_lines_is_refused() -> None:
 
 
 _FOLDERS = [f"{top}{below}" for top, below in product(["a", "docs"], ["", "/b_d", "/k.py_d", "/b_d/docs"])]
-_NAMES = ["ab", "x.md", "f.py", "[x]", "b c", "é", "!x", "#y", "a-"]
+_NAMES = ["ab", "x.md", "f.py", "[x]", "b c", "é", "!x", "#y", "a-", "b ", "caf\udce9", "X.MD"]
 _FILES = [*_NAMES, *(f"{folder}/{name}" for folder in _FOLDERS for name in _NAMES[:4])]
+_LINKS = ["link_d", "a/link_d"]  # to folders, which makes them none
+_MODULES = ["vendor_d", "a/vendor_d"]
 _SEGMENTS = [
     *("a", "b", "docs", "*", "**", "?", "x.md", "*.md", "*.py", "b_d", "*_d", "[ab]", "[!a]*", "f*", "b c", "é"),
     *("[", "\\", "[]a]*", "[[:alpha:]]*", "[f-a]", "[a-", r"\[x]", r"[\[]x]", "a**", "**d", "***", r"\*", "b c ", "#"),
-    *(r"\!x", r"\#y", r"[a\-z]*", "[[:foo:]]", r"**\/ab", "a[/]b_d", "a?b_d", "[a-c-e]b", "!", ""),
+    *(r"\!x", r"\#y", r"[a\-z]*", "[[:foo:]]", r"**\/ab", "a[/]b_d", "a?b_d", "[a-c-e]b", "!", "", "DOCS", "*.MD"),
 ]
 _PATTERNS = st.builds(
     lambda start, segments, end: start + "/".join(segments) + end,
     st.sampled_from(["", "", "/", "!", "!/"]),
     st.lists(st.sampled_from(_SEGMENTS), min_size=1, max_size=3),
-    st.sampled_from(["", "", "/", " "]),
-) | st.text("ab*[]-!^\\:/x.md_?", min_size=1, max_size=8)
+    st.sampled_from(["", "", "/", " ", "\r", " \r", "\r "]),
+) | st.text("ab*[]-!^\\:/x.md_?\r", min_size=1, max_size=8)
+_WIDE = st.sampled_from(["*", "/*", "*_d", "docs/*", "a/**", "[!#]*", "?*"])
+
+_FEATURES = {
+    "negation": ["!docs", "!*.md", "!/a/", "!*/"],
+    "anchored": ["/ab", "/docs", "/a/b_d", "docs/b_d", "!/f.py"],
+    "below any folder": ["**/ab", "a/**", "docs/**/x.md", "**/b_d/**", "**/docs/f.py", "!**/f.py"],
+    "character classes": ["[[:lower:]]b", "[a-f]*", "[!a-w]*", "[[:punct:]]*", "[^[:alpha:]]*", "*.[mp][dy]"],
+    "trailing spaces": ["x.md   ", "docs/ ", "*.py  ", "/ab "],
+    "escaped trailing spaces": ["b\\ ", "b\\  ", "?\\ "],
+    "escaped # and !": [r"\#y", r"\!x", r"!\#y", r"\#*", r"\!*"],
+    "CRLF": ["docs/\r", "*.md\r", "!x.md\r", "x.md \r", "/ab\r"],
+    "beyond ASCII": ["é", "é*", "??", "[é][é]", "caf?", "caf\udce9", "!caf*"],
+    "folders": ["docs/", "b_d/", "/a/", "*/", "!*_d/"],
+    "links": ["link_d", "link*", "/link_d", "!link_d"],
+    "submodules": ["vendor_d/", "vendor_d", "/vendor*/", "!vendor_d/"],
+    "case": ["X.MD", "*.MD", "!X.MD"],
+}
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("ignore")
-    subprocess.run(["git", "init", "--quiet", "--template=", path], check=True)
+def work_tree(tmp_path_factory: pytest.TempPathFactory) -> GitIgnore:
+    """Make a work tree in which every path of ours is what it is taken for."""
+    asked = GitIgnore(tmp_path_factory.mktemp("ignore"))
     for name in _FILES:
-        file = path / name
+        file = asked.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    return path
+    for link in _LINKS:
+        (asked.folder / link).symlink_to(asked.folder / "docs")
+    for module in _MODULES:
+        subprocess.run(["git", "init", "--quiet", "--template=", asked.folder / module], check=True)
+        told = f"160000,{'1' * 40},{module}"
+        subprocess.run(["git", "update-index", "--add", "--cacheinfo", told], cwd=asked.folder, check=True)
+    return asked
 
 
-def _ask_git(repository: Path, patterns: list[str]) -> set[str]:
-    (repository / ".gitignore").write_text("".join(f"{pattern}\n" for pattern in patterns))
-    asked = "".join(f"{path}\0" for path in (*_FILES, *_FOLDERS))
-    command = ["git", "-c", "core.excludesFile=/dev/null", "check-ignore", "--no-index", "--stdin", "-z"]
-    answer = subprocess.run(command, cwd=repository, input=asked, capture_output=True, text=True, check=False)
-    assert answer.returncode in {0, 1}, answer.stderr
-    return set(answer.stdout.split("\0")) - {""}
+def _ask_us(patterns: list[str]) -> set[str]:
+    rules = IgnoreRules(patterns)
+    plain = {path for path in (*_FILES, *_LINKS) if rules.find_rule(path, is_folder=False)}
+    return plain | {path for path in (*_FOLDERS, *_MODULES) if rules.find_rule(path, is_folder=True)}
+
+
+def _ask_git(work_tree: GitIgnore, patterns: list[str]) -> frozenset[str]:
+    return work_tree.find_ignored(patterns, [*_FILES, *_LINKS, *_FOLDERS, *_MODULES])
 
 
 @settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(patterns=st.lists(_PATTERNS, min_size=1, max_size=4))
-def test_git_ignores_the_same(repository: Path, patterns: list[str]) -> None:
-    rules = IgnoreRules(patterns)
-    files = {path for path in _FILES if rules.find_rule(path, is_folder=False)}
-    folders = {path for path in _FOLDERS if rules.find_rule(path, is_folder=True)}
-    assert files | folders == _ask_git(repository, patterns)
+def test_git_ignores_the_same(work_tree: GitIgnore, patterns: list[str]) -> None:
+    assert _ask_us(patterns) == _ask_git(work_tree, patterns)
+
+
+@pytest.mark.parametrize("rule", [rule for rules in _FEATURES.values() for rule in rules])
+def test_rule_of_each_feature_decides_something(rule: str, work_tree: GitIgnore) -> None:
+    """Git answers otherwise with the rule than without it, so that the test below is about something."""
+    others = ["*"] if rule.startswith("!") else []
+    ignored = _ask_git(work_tree, [*others, rule])
+    assert ignored != _ask_git(work_tree, others)
+    assert ignored == _ask_us([*others, rule])
+
+
+@pytest.mark.parametrize("feature", _FEATURES)
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_git_ignores_the_same_by_rules_with(feature: str, work_tree: GitIgnore, data: st.DataObject) -> None:
+    before, after = (data.draw(st.lists(_WIDE | _PATTERNS, max_size=2)) for _ in range(2))
+    patterns = [*before, data.draw(st.sampled_from(_FEATURES[feature])), *after]
+    assert _ask_us(patterns) == _ask_git(work_tree, patterns)

@@ -150,13 +150,16 @@ def parse_commit(answer: Answer, sha: str) -> Commit:
 
 
 def parse_tree(answer: Answer, sha: str) -> tuple[TreeEntry, ...]:
-    """Read one level of a tree, sorted. :raises ObservationError: malformed, truncated, or another tree than `sha`."""
+    """Read one level of a tree, sorted. :raises ObservationError: malformed, truncated, or another tree than `sha`.
+
+    Bytes that are no UTF-8 arrive as U+FFFD, so that such a name alone may stand for several entries.
+    """
     found = _validate(_TREE, answer)
     _check_sha(answer, found.sha, sha)
     if found.truncated:
         raise ObservationError(f"{answer.request} answered with a truncated tree")
-    names = {entry.path for entry in found.tree}
-    if len(names) != len(found.tree):
+    names = [entry.path for entry in found.tree if "\ufffd" not in entry.path]
+    if len(set(names)) != len(names):
         raise ObservationError(f"{answer.request} names an entry twice")
     return tuple(sorted(TreeEntry(entry.path, entry.mode, entry.sha) for entry in found.tree))
 

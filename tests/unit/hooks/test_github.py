@@ -251,6 +251,12 @@ def test_a_tree_is_read_once_with_its_modes(github: GithubDouble, hook: DeployOp
     assert len(github.asked) == 1
 
 
+def test_names_that_json_cannot_tell_apart_are_all_kept(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    entries = (("caf\ufffd.py", "100644", SHA), ("caf\ufffd.py", "100644", make_sha("other")))
+    github.answers[f"{REPO}/git/trees/{SHA}"] = Reply(make_tree(SHA, *entries))
+    assert hook.read_tree(SHA) == tuple(sorted(TreeEntry(*entry) for entry in entries))
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
