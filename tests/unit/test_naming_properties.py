@@ -35,7 +35,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9_.~:+-]{1,250}")
 DEPLOYMENT_NAME = re.compile(r"[a-z][a-z0-9_]*-[a-z0-9_][a-z0-9_-]*")
 PROJECTS = st.sampled_from(["a", "shop", "shop_dev", "a_b", "z" * NAME_LENGTH_MAX])
 SHAS = st.text("0123456789abcdef", min_size=40, max_size=40)
-ANY = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
+ANY = st.text(st.characters(codec="utf-8"), max_size=60)
 TAG = format_mark(Mark("acme", "shop", "acme/shop", "dev-other", "0123456789ab"))
 HOSTILE = ANY | st.sampled_from(
     [
