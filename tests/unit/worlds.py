@@ -111,9 +111,15 @@ class World:
             return dict(turn(list(mapping.items())))
 
         records = {key: tuple(turn(list(found))) for key, found in turn_mapping(self.records).items()}
-        turned = replace(self, pulls=tuple(turn(list(self.pulls))), astro=tuple(turn(list(self.astro))))
-        lists = {name: turn_mapping(getattr(self, name)) for name in ("heads", "missing", "fixed")}
-        return replace(turned, records=records, **lists)
+        return replace(
+            self,
+            heads=turn_mapping(self.heads),
+            pulls=tuple(turn(list(self.pulls))),
+            astro=tuple(turn(list(self.astro))),
+            records=records,
+            missing=turn_mapping(self.missing),
+            fixed=turn_mapping(self.fixed),
+        )
 
     def apply(self, work: Work, at: datetime) -> World:
         """Return the world after a run that achieved what the work is for."""
