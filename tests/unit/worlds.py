@@ -184,6 +184,11 @@ def _write_history(branch: str, facts: list[tuple[DeployKind, DeployStatus, str,
     return tuple(found)
 
 
+def histories() -> st.SearchStrategy[tuple[Deploy, ...]]:
+    """Return a Deployment's records: ours, strangers', failed and unfinished ones, and rollbacks, also to nowhere."""
+    return _RECORDS.map(lambda facts: _write_history("dev-a", facts))
+
+
 _ENDS = [("open", "same"), ("closed", "same"), ("merged", "same"), ("merged", "same"), ("merged", "other")]
 _BASES = ["staging", "main", "feature"]
 _PULLS = st.lists(st.sampled_from([*product(MATCHING, _ENDS, _BASES, [REPO_ID, REPO_ID, 8, None])]), max_size=4)
