@@ -78,7 +78,7 @@ def count(plan: Plan, verb: Verb) -> int:
 
 
 @given(GOALS, st.integers(0, 15), circumstances(), LIMITS, st.integers(1, 15))
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_every_work_starts_or_is_held_with_a_reason_never_both_never_neither(
     goals: dict[str, tuple[Verb, ...]], live: int, given: Circumstances, limits: Limits, max_live: int
 ) -> None:
@@ -92,7 +92,7 @@ def test_every_work_starts_or_is_held_with_a_reason_never_both_never_neither(
 
 
 @given(GOALS, st.integers(0, 15), circumstances(), LIMITS, st.integers(1, 15))
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_the_caps_hold_and_max_live_evicts_nothing(
     goals: dict[str, tuple[Verb, ...]], live: int, given: Circumstances, limits: Limits, max_live: int
 ) -> None:
@@ -157,7 +157,7 @@ def list_timed(plan: Plan) -> set[tuple[str, str, str]]:
 
 
 @given(GOALS, st.integers(0, 15), circumstances(), LIMITS)
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_wake_at_is_the_earliest_moment_at_which_time_alone_frees_something(
     goals: dict[str, tuple[Verb, ...]], beside: int, given: Circumstances, limits: Limits
 ) -> None:
