@@ -29,8 +29,12 @@ DESCRIPTION_TEXT_LENGTH_MAX = 200
 _HASH = 8
 _READABLE = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _LOOKS_HASHED = re.compile(rf"-[0-9a-f]{{{_HASH}}}$")
-_TAGGED = re.compile(r"\[deploy-ops/1((?: [a-z_]+=[^ \]]*)*)\]$")
+_TAG_START = "[deploy-ops/"
+_TAG = re.compile(r"\[deploy-ops/1((?: [a-z_]+=[A-Za-z0-9_.~/:+@,%-]*)+)\]")
 _SAFE = "/:+@,"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def hash_text(text: str, length: int) -> str:
@@ -79,15 +83,20 @@ def _write_tag(fields: Mapping[str, str]) -> str:
 
 
 def _read_tag(text: str) -> dict[str, str] | None:
-    match = _TAGGED.search(text.rstrip())
-    if match is None:
+    """Return the fields of the text's tag; None if it has none, several, or one that we would not have written so."""
+    if text.count(_TAG_START) != 1 or (match := _TAG.search(text)) is None:
         return None
-    pairs = (field.partition("=") for field in match.group(1).split())
-    return {key: unquote(value) for key, _, value in pairs}
+    pairs = [field.split("=") for field in match.group(1)[1:].split(" ")]
+    fields = {key: unquote(value) for key, value in pairs}
+    is_exact = len(fields) == len(pairs) and ("%" not in match.group() or _write_tag(fields) == match.group())
+    return fields if is_exact else None
 
 
 def format_mark(mark: Mark, text: str = "") -> str:
-    """Return a Deployment's description: its own text, then our mark as one machine-readable tag."""
+    """Return a Deployment's description: its own text, then our mark as one machine-readable tag.
+
+    A tag in the text is left out: a template that `inspect` took from a preview has that preview's mark.
+    """
     tag = _write_tag(
         {
             "control_plane": mark.control_plane,
@@ -97,11 +106,15 @@ def format_mark(mark: Mark, text: str = "") -> str:
             "template": mark.template,
         }
     )
-    return f"{text.strip()} {tag}".strip()
+    own = _TAG.sub("", text).replace(_TAG_START, "(deploy-ops/")
+    return f"{own.strip()} {tag}".strip()
 
 
 def parse_mark(description: str) -> Mark | None:
-    """Return the ownership mark at the end of a Deployment's description, or None if there is none of ours."""
+    """Return the ownership mark in a Deployment's description, or None if there is none of ours.
+
+    People may write before and after it. Two marks are none: nobody knows which of them is meant.
+    """
     fields = _read_tag(description)
     if fields is None or fields.keys() != set(Mark.__dataclass_fields__):
         return None
@@ -126,8 +139,8 @@ class DeployNote:
 
     @property
     def needle(self) -> str:
-        """The part of the description by which this call's record is found."""
-        return f"run={quote(self.run_id, safe=_SAFE)} try={self.attempt} "
+        """The part of the description by which this call's record is found; no text of a person's can hold it."""
+        return f"{_TAG_START}1 run={quote(self.run_id, safe=_SAFE)} try={self.attempt} "
 
 
 def format_note(note: DeployNote) -> str:
@@ -135,18 +148,19 @@ def format_note(note: DeployNote) -> str:
     how = "forced" if note.is_forced else "planned"
     says = f"{note.ref}@{note.commit[:12]}, {how}" + (f" by {note.person}" if note.person else "")
     says += f": {note.reason}" if note.reason else ""
-    says = " ".join(says.replace("[", "(").replace("]", ")").split())[:DESCRIPTION_TEXT_LENGTH_MAX]
-    fields = {"how": how, "head": note.head, "commit": note.commit, "ref": note.ref}
-    fields |= {"run": note.run_id, "try": str(note.attempt), "by": note.person}
-    return f"{says} {_write_tag(fields)}"
+    says = _CONTROL.sub(" ", says.replace("[", "(").replace("]", ")"))
+    fields = {"run": note.run_id, "try": str(note.attempt), "how": how, "head": note.head, "commit": note.commit}
+    fields |= {"ref": note.ref, "by": note.person}
+    return f"{' '.join(says.split())[:DESCRIPTION_TEXT_LENGTH_MAX]} {_write_tag(fields)}"
 
 
 def parse_note(description: str) -> DeployNote | None:
     """Return what our deploy description says, or None for a record that is not ours."""
-    fields = _read_tag(description)
-    if fields is None or not {"how", "head", "commit", "ref", "run", "try"} <= fields.keys():
+    fields = _read_tag(description) if description.endswith("]") else None
+    if fields is None or fields.keys() != {"run", "try", "how", "head", "commit", "ref", "by"}:
         return None
-    if not fields["try"].isdigit():
+    is_sound = fields["how"] in {"planned", "forced"} and _COUNT.fullmatch(fields["try"])
+    if not is_sound or not all(_COMMIT.fullmatch(fields[key]) for key in ("head", "commit")):
         return None
     return DeployNote(
         ref=fields["ref"],
@@ -155,5 +169,5 @@ def parse_note(description: str) -> DeployNote | None:
         run_id=fields["run"],
         attempt=int(fields["try"]),
         is_forced=fields["how"] == "forced",
-        person=fields.get("by", ""),
+        person=fields["by"],
     )

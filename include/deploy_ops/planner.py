@@ -155,7 +155,7 @@ def compare(
     """
     view = _Pass(project, control_plane, policy, desired, observed, template)
     previews = find_previews(observed.deployments, control_plane, project)
-    taken = {deployment.name: deployment for deployment in observed.deployments}
+    taken = {each.name: each for each in sorted(observed.deployments, key=lambda each: each.id)}
     targets = {target.deployment for target in project.targets.values()}
     found: list[Work | Hold] = []
     for branch in sorted(desired.wanted.keys() | previews.keys()):
@@ -163,19 +163,23 @@ def compare(
         if len(own) > 1:
             found.append(_hold_twins(branch, own))
         elif own and own[0][0].name in targets:
-            found.append(
-                Hold(branch, "anything", f"'{own[0][0].name}' is a target of the policy; targets are never previews")
-            )
+            found.append(_hold_target(branch, own[0][0].name))
         elif branch not in desired.wanted:
             found.append(_end_preview(view, branch, *own[0]))
         elif own:
             found.extend(_keep_preview(view, branch, *own[0]))
+        elif (name := name_deployment(project.name, branch)) in targets:
+            found.append(_hold_target(branch, name))
         else:
             found.append(_begin_preview(view, branch, taken))
     works = sorted((each for each in found if isinstance(each, Work)), key=lambda work: (work.verb.rank, work.branch))
     holds = tuple(each for each in found if isinstance(each, Hold))
     missing = tuple(branch for name, branch in sorted(desired.wanted.items()) if name not in previews)
     return Difference(tuple(works), holds, sum(map(len, previews.values())), missing)
+
+
+def _hold_target(branch: str, name: str) -> Hold:
+    return Hold(branch, "anything", f"'{name}' is a target of the policy; targets are never previews")
 
 
 def _hold_twins(branch: str, own: Sequence[tuple[Deployment, Mark]]) -> Hold:

@@ -27,6 +27,8 @@ FRACTION_FROM_LIVE = 4
 BRAKE_WINDOW = timedelta(hours=1)
 """The time over which deletes are counted against the brake."""
 
+type_cap = tuple[list[Work], list[Hold]]
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -125,7 +127,10 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
             wakes.extend([wake] if wake else [])
         else:
             due.append(work)
-    due, held = _brake(_drop_second(due), difference.live, given, limits)
+    due, held = _keep_first(due)
+    due, braked, release = _brake(due, difference, given, limits)
+    held += braked
+    wakes.extend([release] if release else [])
     for cap in (_cap_creates(max_live, difference.live, given), _cap_updates(limits, given), _cap_pass(limits)):
         due, more = cap(due)
         held.extend(more)
@@ -173,25 +178,51 @@ def count_delay_minutes(attempts: int) -> int:
     return min(1 << min(attempts - 1, 6), DELAY_MINUTES_MAX)
 
 
-def _drop_second(due: Iterable[Work]) -> list[Work]:
+def _keep_first(due: Iterable[Work]) -> type_cap:
     """Keep one piece of work per environment: an update waits for the deploy before it."""
     first: dict[str, Work] = {}
-    for work in due:
-        first.setdefault(work.branch, work)
-    return list(first.values())
+    late = [work for work in due if first.setdefault(work.branch, work) is not work]
+    return list(first.values()), [
+        Hold(work.branch, work.verb.value, f"one at a time: it comes after the {first[work.branch].verb.value}")
+        for work in late
+    ]
 
 
-def _brake(due: list[Work], live: int, given: Circumstances, limits: Limits) -> tuple[list[Work], list[Hold]]:
-    """Hold the deletes that exceed what an hour may delete; everything else proceeds."""
-    recent = sum(1 for time in given.delete_times if given.now - time < BRAKE_WINDOW)
-    allowed = count_allowed_deletes(live + recent, limits) - recent
+def _brake(
+    due: list[Work], difference: Difference, given: Circumstances, limits: Limits
+) -> tuple[list[Work], list[Hold], datetime | None]:
+    """Hold the deletes that exceed what an hour may delete, and say when the next may go; everything else proceeds."""
+    recent = sorted(time for time in given.delete_times if given.now - time < BRAKE_WINDOW)
+    live = difference.live - _count_dying(difference, given)
+    allowed = max(count_allowed_deletes(live + len(recent), limits) - len(recent), 0)
     deletes = [work for work in due if work.verb is Verb.DELETE]
-    held = deletes[max(allowed, 0) :]
+    if len(deletes) <= allowed:
+        return due, [], None
+    release = _find_release([*recent, *[given.now] * allowed], live - allowed, limits)
+    way_out = f"the next may go at {release:%H:%M:%S} UTC" if release else "raise them, or delete it in Astro"
     reason = (
-        f"the brake: {recent} deletes in the last hour and {len(deletes)} due exceed "
-        f"max_deletes {limits.max_deletes} or max_delete_fraction {limits.max_delete_fraction} of {live + recent} live"
+        f"the brake: {len(recent)} deletes in the last hour and {len(deletes)} due exceed "
+        f"max_deletes {limits.max_deletes} or max_delete_fraction {limits.max_delete_fraction} of "
+        f"{live + len(recent)} live; {way_out}"
     )
-    return [work for work in due if work not in held], [Hold(work.branch, "delete", reason) for work in held]
+    return *_split(due, deletes[allowed:], reason), release
+
+
+def _count_dying(difference: Difference, given: Circumstances) -> int:
+    """Return how many live previews have their delete in flight: the brake counts it as a recent one already."""
+    return sum(
+        work.verb is Verb.DELETE and given.in_flight.get(work.branch, "").startswith(f"{work.slug}~{work.verb.value}~")
+        for work in difference.works
+    )
+
+
+def _find_release(times: list[datetime], live: int, limits: Limits) -> datetime | None:
+    """Return when so many of these deletes are over an hour old that the next may go; None if that is never enough."""
+    for number, time in enumerate(times, 1):
+        left = len(times) - number
+        if count_allowed_deletes(live + left, limits) > left:
+            return time + BRAKE_WINDOW
+    return None
 
 
 def count_allowed_deletes(live: int, limits: Limits) -> int:
@@ -199,9 +230,6 @@ def count_allowed_deletes(live: int, limits: Limits) -> int:
     if live < FRACTION_FROM_LIVE:
         return limits.max_deletes
     return min(limits.max_deletes, int(live * limits.max_delete_fraction))
-
-
-type_cap = tuple[list[Work], list[Hold]]
 
 
 def _cap_creates(max_live: int, live: int, given: Circumstances) -> Callable[[list[Work]], type_cap]:

@@ -24,7 +24,7 @@ def _accept_any_case(*known: str) -> AfterValidator:
 
 def _check_email(text: str) -> str:
     name, _, host = text.partition("@")
-    if not name or not host or "@" in host or any(character.isspace() for character in text):
+    if not name or not host or any(character.isspace() or character in "<>" for character in text) or "@" in host:
         raise ValueError("an email address, such as data@example.com")
     return text
 

@@ -182,6 +182,7 @@ WRONG = [
         ["data at example.com"],
         "deployment.alert_emails[0]: found 'data at example.com', expected an email",
     ),
+    ("alert_emails", ["<data@example.com>"], "found '<data@example.com>', expected an email address"),
     ("environment_variables.0.value", ..., "deployment.environment_variables[0].value: it is missing for 'STAGE'"),
     ("environment_variables.0.key", "A B", "deployment.environment_variables[0].key: found text, expected the name"),
     ("environment_variables", [{"key": "A", "value": ""}] * 2, "environment_variables[1].key: 'A' stands in the list"),
@@ -509,9 +510,9 @@ def mutated_documents(draw: st.DrawFn) -> dict[str, Any]:
         kept = place.pop(last)
         how = draw(st.sampled_from(["remove", "rename", "replace"]))
         if isinstance(place, list) and how != "remove":
-            place.insert(last, draw(JUNK))
+            place.insert(last, copy.deepcopy(draw(JUNK)))
         elif how != "remove":
-            place[f"{last}x" if how == "rename" else last] = kept if how == "rename" else draw(JUNK)
+            place[f"{last}x" if how == "rename" else last] = kept if how == "rename" else copy.deepcopy(draw(JUNK))
         if not document:
             break
     return document
