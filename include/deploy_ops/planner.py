@@ -14,7 +14,7 @@ from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.naming import digest_work, name_deployment, name_work, parse_mark, slug_branch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from include.deploy_ops.desired import DesiredPreviews
     from include.deploy_ops.model import Branch, Deployment, Mark
@@ -145,18 +145,19 @@ def compare(
     *,
     control_plane: str,
     policy: str,
+    targets: Collection[str],
     desired: DesiredPreviews,
     observed: Observed,
     template: TemplateState,
 ) -> Difference:
     """Return the difference between what should be and what is, as work and holds.
 
-    `policy` is the fingerprint of the project's policy. The order of observations does not matter.
+    `policy` is the fingerprint of the project's policy, `targets` names the long-lived Deployments of every project.
+    The order of observations does not matter.
     """
     view = _Pass(project, control_plane, policy, desired, observed, template)
     previews = find_previews(observed.deployments, control_plane, project)
     taken = {each.name: each for each in sorted(observed.deployments, key=lambda each: each.id)}
-    targets = {target.deployment for target in project.targets.values()}
     found: list[Work | Hold] = []
     for branch in sorted(desired.wanted.keys() | previews.keys()):
         own = previews.get(branch, [])
@@ -208,15 +209,20 @@ def _head_of(view: _Pass, deployment: Deployment) -> str:
 def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) -> Work | Hold:
     name = name_deployment(view.project.name, branch)
     if name in taken:
-        return Hold(
-            branch,
-            Verb.CREATE.value,
-            f"a Deployment named '{name}' ({taken[name].id}) exists without our mark; rename or delete it in Astro",
-        )
+        return Hold(branch, Verb.CREATE.value, describe_taken(taken[name], view.control_plane, view.project))
     if view.template.problem:
         return Hold(branch, Verb.CREATE.value, view.template.problem)
     head = view.desired.wanted[branch].head
     return _work(view, Verb.CREATE, branch, head, None, None, "the branch has no Deployment")
+
+
+def describe_taken(deployment: Deployment, control_plane: str, project: Project) -> str:
+    """Return why a new preview cannot have its name: somebody's Deployment bears it, or another branch's preview."""
+    mark = parse_mark(deployment.description)
+    bears = f"'{deployment.name}' ({deployment.id})"
+    if mark is not None and is_own(mark, control_plane, project):
+        return f"{bears} is the preview of '{mark.branch}'; rename it in Astro"
+    return f"a Deployment named {bears} exists without our mark; rename or delete it in Astro"
 
 
 def _keep_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -> list[Work | Hold]:

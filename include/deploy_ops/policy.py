@@ -120,6 +120,11 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
     return LoadedPolicy(policy, _tell_problems(found, names), frozenset(names.values()))
 
 
+def list_targets(projects: Iterable[Project]) -> frozenset[str]:
+    """Return the names of the long-lived Deployments of all projects, which are never previews of any."""
+    return frozenset(target.deployment for project in projects for target in project.targets.values())
+
+
 def fingerprint_policy(project: Project) -> str:
     """Return 12 hexadecimal digits over what changes how a preview is made and deployed.
 

@@ -27,7 +27,7 @@ FRACTION_FROM_LIVE = 4
 BRAKE_WINDOW = timedelta(hours=1)
 """The time over which deletes are counted against the brake."""
 
-type_cap = tuple[list[Work], list[Hold]]
+Parted = tuple[list[Work], list[Hold]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,7 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
             wakes.extend([wake] if wake else [])
         else:
             due.append(work)
+    due.sort(key=lambda work: (work.verb.rank, given.finished.get(work.name, 0)))  # what fails keeps nobody waiting
     due, held = _keep_first(due)
     due, braked, release = _brake(due, difference, given, limits)
     held += braked
@@ -178,7 +179,7 @@ def count_delay_minutes(attempts: int) -> int:
     return min(1 << min(attempts - 1, 6), DELAY_MINUTES_MAX)
 
 
-def _keep_first(due: Iterable[Work]) -> type_cap:
+def _keep_first(due: Iterable[Work]) -> Parted:
     """Keep one piece of work per environment: an update waits for the deploy before it."""
     first: dict[str, Work] = {}
     late = [work for work in due if first.setdefault(work.branch, work) is not work]
@@ -226,14 +227,18 @@ def _find_release(times: list[datetime], live: int, limits: Limits) -> datetime 
 
 
 def count_allowed_deletes(live: int, limits: Limits) -> int:
-    """Return how many deletes an hour may see, with this many live previews at its start."""
+    """Return how many deletes an hour may see, with this many live previews at its start: one at least, or none ever.
+
+    A fraction so small that its share is less than one slows deletes down; only 0 forbids them.
+    """
     if live < FRACTION_FROM_LIVE:
         return limits.max_deletes
-    return min(limits.max_deletes, int(live * limits.max_delete_fraction))
+    share = int(live * limits.max_delete_fraction)
+    return min(limits.max_deletes, max(share, 1) if limits.max_delete_fraction else 0)
 
 
-def _cap_creates(max_live: int, live: int, given: Circumstances) -> Callable[[list[Work]], type_cap]:
-    def cap(due: list[Work]) -> type_cap:
+def _cap_creates(max_live: int, live: int, given: Circumstances) -> Callable[[list[Work]], Parted]:
+    def cap(due: list[Work]) -> Parted:
         creates = [work for work in due if work.verb is Verb.CREATE]
         oldest = datetime.min.replace(tzinfo=given.now.tzinfo)
         creates.sort(key=lambda work: given.committed_at.get(work.head, oldest), reverse=True)
@@ -244,8 +249,8 @@ def _cap_creates(max_live: int, live: int, given: Circumstances) -> Callable[[li
     return cap
 
 
-def _cap_updates(limits: Limits, given: Circumstances) -> Callable[[list[Work]], type_cap]:
-    def cap(due: list[Work]) -> type_cap:
+def _cap_updates(limits: Limits, given: Circumstances) -> Callable[[list[Work]], Parted]:
+    def cap(due: list[Work]) -> Parted:
         updates = [work for work in due if work.verb is Verb.UPDATE]
         late = updates[max(limits.max_updates_per_pass - given.updates_in_flight, 0) :]
         return _split(due, late, f"max_updates_per_pass {limits.max_updates_per_pass}; the next passes go on")
@@ -253,15 +258,15 @@ def _cap_updates(limits: Limits, given: Circumstances) -> Callable[[list[Work]],
     return cap
 
 
-def _cap_pass(limits: Limits) -> Callable[[list[Work]], type_cap]:
-    def cap(due: list[Work]) -> type_cap:
+def _cap_pass(limits: Limits) -> Callable[[list[Work]], Parted]:
+    def cap(due: list[Work]) -> Parted:
         late = due[limits.max_actions_per_pass :]
         return _split(due, late, f"max_actions_per_pass {limits.max_actions_per_pass}; the next pass goes on")
 
     return cap
 
 
-def _split(due: list[Work], late: list[Work], reason: str) -> type_cap:
+def _split(due: list[Work], late: list[Work], reason: str) -> Parted:
     names = {work.name for work in late}
     return (
         [work for work in due if work.name not in names],

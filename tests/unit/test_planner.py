@@ -27,6 +27,7 @@ def diff(
     pulls: tuple[PullRequest, ...] = (),
     template: TemplateState | None = None,
     project: Project | None = None,
+    targets: frozenset[str] = frozenset({"Production"}),
 ) -> Difference:
     project = project or make_project()
     branches = (Branch("main", A), *(Branch(name, head) for name, head in heads.items()))
@@ -35,6 +36,7 @@ def diff(
         project,
         control_plane=PLANE,
         policy="policy",
+        targets=targets,
         desired=derive_previews(project, RepositorySnapshot(branches, pulls)),
         observed=Observed(deployments, known),
         template=template or TemplateState(FINGERPRINT, {}, {}),
@@ -111,12 +113,25 @@ def test_a_target_is_never_touched_even_with_our_mark() -> None:
         assert "is a target" in holds(difference)[0]
 
 
+def test_a_target_of_another_project_is_none_either() -> None:
+    renamed = make_deployment("dev-x", name="Their production")
+    difference = diff({}, (renamed,), targets=frozenset({"Their production"}))
+    assert works(difference) == []
+    assert "is a target" in holds(difference)[0]
+
+
 def test_twins_are_held_never_deleted() -> None:
     twin = make_deployment("dev-x", id="other", name="renamed")
     for heads in ({}, {"dev-x": B}):
         difference = diff(heads, (make_deployment("dev-x"), twin))
         assert works(difference) == []
         assert "carry the same mark" in holds(difference)[0]
+
+
+def test_a_name_that_another_branchs_preview_bears_is_told_as_such() -> None:
+    renamed = make_deployment("dev-y", name=name_deployment("shop", "dev-x"))
+    (hold,) = holds(diff({"dev-x": A, "dev-y": A}, (renamed,)))
+    assert hold.endswith("'shop-dev-x' (id-dev-y) is the preview of 'dev-y'; rename it in Astro")
 
 
 def test_a_renamed_deployment_is_still_the_branchs() -> None:

@@ -25,6 +25,7 @@ LASTING_HOLDS = (
     "carry the same mark",
     "matches the policy no longer",
     "exists without our mark",
+    "is the preview of",
     "overridden by",
     "recreate it, Astro cannot change these",
     "the template is broken",
@@ -147,6 +148,7 @@ def make_work(facts: dict[str, Any]) -> Work:
         project,
         control_plane=PLANE,
         policy=facts["policy"],
+        targets=frozenset(),
         desired=derive_previews(project, World(heads).snapshot),
         observed=Observed(
             (make_deployment(facts["branch"], mark, id=facts["deployment"]),),

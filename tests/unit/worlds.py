@@ -75,6 +75,7 @@ class World:
             self.project,
             control_plane=PLANE,
             policy=POLICY,
+            targets=self.targets,
             desired=derive_previews(self.project, self.snapshot),
             observed=Observed(deployments, histories),
             template=TemplateState("" if self.problem else FINGERPRINT, self.missing, self.fixed, self.problem),

@@ -57,7 +57,7 @@ def check_mark(scope: Scope, astro: AstroApiHook, job: Job, deployment_id: str) 
         raise PermanentError(
             f"Deployment '{deployment.name}' ({deployment.id}) lacks our mark for {job.branch}; it is never touched"
         )
-    if deployment.name in {target.deployment for target in scope.project.targets.values()}:
+    if deployment.name in scope.targets:
         raise PermanentError(f"Deployment '{deployment.name}' is a target of the policy; it is never a preview")
     return deployment
 

@@ -12,7 +12,7 @@ from include.deploy_ops.hooks.astro_cli_endings import DeploymentGoneError
 from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, PullRequestLink, tell_failures
 from include.deploy_ops.operators.checks import check_alive, check_ended, check_mark
 from include.deploy_ops.operators.render import BASIS_KEY, fingerprint_basis
-from include.deploy_ops.planner import Verb, find_previews
+from include.deploy_ops.planner import Verb, describe_taken, find_previews
 from include.deploy_ops.schedule import Removal
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ class CreateDeploymentOperator(AstroCliOperator):
         if own:
             return own[0][0]
         if taken := next((each for each in deployments if each.name == job.deployment_name), None):
-            raise RetryableError(
-                f"a Deployment named '{taken.name}' ({taken.id}) exists without our mark; rename or delete it in Astro"
-            )
+            raise RetryableError(describe_taken(taken, self.scope.control_plane, self.scope.project))
         return None
 
 

@@ -67,6 +67,7 @@ class PlanOperator(DeployOpsOperator):
             self.scope.project,
             control_plane=self.scope.control_plane,
             policy=self.scope.policy,
+            targets=self.scope.targets,
             desired=desired,
             observed=observed,
             template=observer.read_template(snapshot, observed.deployments),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Asset
 
 from include.deploy_ops.errors import PolicyError
-from include.deploy_ops.policy import fingerprint_policy, read_policy
+from include.deploy_ops.policy import fingerprint_policy, list_targets, read_policy
 
 if TYPE_CHECKING:
     from include.deploy_ops.policy import LoadedPolicy, Previews, Project
@@ -24,11 +24,15 @@ CLI_POOL = "deploy_ops_cli"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One project under one control plane; `is_dry` means `mode: plan`: nothing is written anywhere."""
+    """One project under one control plane; `is_dry` means `mode: plan`: nothing is written anywhere.
+
+    `targets` names the long-lived Deployments of all projects: none of them is ever a preview.
+    """
 
     control_plane: str
     is_dry: bool
     project: Project
+    targets: frozenset[str]
 
     @property
     def policy(self) -> str:
@@ -75,4 +79,5 @@ def read_scopes() -> tuple[Scope, ...]:
         policy = load_policy_file().policy
     except PolicyError:
         return ()
-    return tuple(Scope(policy.control_plane, policy.mode == "plan", project) for project in policy.projects)
+    targets = list_targets(policy.projects)
+    return tuple(Scope(policy.control_plane, policy.mode == "plan", each, targets) for each in policy.projects)

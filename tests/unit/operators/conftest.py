@@ -17,7 +17,7 @@ from demo.author import Author
 from include.deploy_ops.hooks import astro_http, github_http
 from include.deploy_ops.operators import claims
 from include.deploy_ops.operators.scope import Scope
-from include.deploy_ops.policy import load_policy
+from include.deploy_ops.policy import list_targets, load_policy
 from include.deploy_ops.triggers import image, settled
 from sandbox.identity import (
     ASTRO_TOKEN,
@@ -76,7 +76,14 @@ def stage(shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPat
     loaded = load_policy(POLICY.format(host=shared_sandbox.host), "policy.yaml")
     assert not loaded.problems
     made = Stage(
-        shared_sandbox, author, Scope(loaded.policy.control_plane, is_dry=False, project=loaded.policy.projects[0])
+        shared_sandbox,
+        author,
+        Scope(
+            loaded.policy.control_plane,
+            is_dry=False,
+            project=loaded.policy.projects[0],
+            targets=list_targets(loaded.policy.projects),
+        ),
     )
     yield made
     left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
