@@ -1,4 +1,8 @@
-"""The stand-in CLI as a process: its home, an Astro project in Git, and an engine that notes its commands."""
+"""The stand-in CLI as a process: its home, an Astro project in Git, and an engine that notes its commands.
+
+ASTRO_CLI names another executable to run in its place: the real CLI, by hand. It asks updates.astronomer.io for runtime
+versions, so HTTPS_PROXY and SSL_CERT_FILE reach it then.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from tests.sandbox.astro_world import World
 
 ASTRO = Path(__file__).parents[2] / "sandbox" / "bin" / "astro"
+_OTHER_CLI = os.environ.get("ASTRO_CLI")
+_OTHER_CLIS_VARIABLES = ("HTTPS_PROXY", "SSL_CERT_FILE")
 _ORIGIN = "https://github.com/acme/data-platform.git"
 _ENGINE = """#!/bin/sh
 echo "$*" >> "$ENGINE_LOG"
@@ -165,6 +171,8 @@ class Stage:
             "context": "localhost",
             "contexts": {"localhost": context},
             "local": {"core": f"{self.world.base_url}/astro", "registry": "127.0.0.1:1"},
+            "telemetry": {"enabled": "false"},
+            "upgrade_message": "false",
             **settings,
         }
         (self.home / ".astro" / "config.yaml").write_text(json.dumps(config))
@@ -224,8 +232,9 @@ class Stage:
             "ENGINE_VERSION": self.engine_version,
             "ENGINE_REFUSES": self.engine_refusal,
             **({} if self.token is None else {"ASTRO_API_TOKEN": self.token}),
+            **({name: os.environ[name] for name in _OTHER_CLIS_VARIABLES if name in os.environ} if _OTHER_CLI else {}),
         }
-        command = [sys.executable, str(ASTRO), *argv]
+        command = [*([_OTHER_CLI] if _OTHER_CLI else [sys.executable, str(ASTRO)]), *argv]
         where = cwd or self.project
         result = subprocess.run(
             command, cwd=where, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
