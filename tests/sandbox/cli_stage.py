@@ -98,7 +98,7 @@ def make_engine(folder: Path) -> None:
 def make_tools(folder: Path) -> None:
     """Put links to what the stand-in may run into the folder, so that no engine of this machine is found."""
     folder.mkdir()
-    for tool in ("git", "sh", "cat", "grep", "cp"):
+    for tool in ("git", "sh", "bash", "cat", "grep", "cp"):
         path = shutil.which(tool)
         assert path is not None
         (folder / tool).symlink_to(path)

@@ -339,7 +339,7 @@ CASES = (
         "",
         "again",
         "expired",
-        (set_id("cl1"), take_token(make_token(exp=1, permissions=[]))),
+        (set_id("cl1"), take_token(make_token(exp=1, permissions=["organizationId:o"]))),
     ),
 )
 

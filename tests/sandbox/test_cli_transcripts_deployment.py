@@ -84,12 +84,22 @@ CASES = (
         (take_token(make_token(apiTokenId="old")),),
     ),
     Case(
+        "expired token without permissions",
+        "deployment list",
+        "list",
+        USING,
+        "Error: Unauthorized\n",
+        1,
+        (take_token(make_token(apiTokenId="old", exp=1)),),
+        is_recorded=False,
+    ),
+    Case(
         "expired token",
         "deployment list",
         out=USING + "The given API Token old has expired \n",
         err="Error: API Token is expired\n<USAGE>\n",
         exit=1,
-        given=(take_token(make_token(apiTokenId="old", exp=1)),),
+        given=(take_token(make_token(apiTokenId="old", exp=1, permissions=["organizationId:o"])),),
     ),
     Case(
         "create",
@@ -341,7 +351,7 @@ CASES = (
         given=(make_deployment,),
         means="again",
     ),
-    Case("unknown sub-command", "deployment rollback clx", out="<USAGE>\n"),
+    Case("unknown sub-command", "deployment rollback clx", out=("<USAGE>",)),
     Case(
         "create, unknown executor",
         CREATE,
