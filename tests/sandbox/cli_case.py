@@ -147,8 +147,10 @@ def write_text(text: str) -> Given:
     return lambda stage: stage.file.write_text(text)
 
 
-def plant(match: str, status: int | None, *, times: int = 1, html: bool = False) -> Given:
-    fault = {"body": "<html>", "content_type": "text/html"} if html else {}
+def plant(match: str, status: int | None, *, times: int = 1, html: bool = False, body: str | None = None) -> Given:
+    fault: dict[str, str] = {"body": "<html>", "content_type": "text/html"} if html else {}
+    if body is not None:
+        fault["body"] = body
     return lambda stage: stage.world.faults.append(Fault(match, status, times=times, **fault))
 
 

@@ -205,6 +205,48 @@ CASES = (
         means="again",
         is_recorded=False,
     ),
+    # Answers that are no errors of the API: seen with the real CLI, not among the recorded cases.
+    *(
+        Case(
+            f"fault: list answers {status} with {body or 'nothing'}",
+            "deployment list",
+            "orgs list",
+            USING,
+            f"Error: {said}\n",
+            1,
+            (plant("deployments", status, body=body),),
+            is_recorded=False,
+        )
+        for status, body, said in (
+            (200, '{"deployments": [{"id": "x', "unexpected end of JSON input"),
+            (200, "<html>", "invalid character '<' looking for beginning of value"),
+            (500, "", "unexpected end of JSON input"),
+            (500, "[]", "json: cannot unmarshal array into Go value of type astrov1.Error"),
+            (500, "{}", ""),
+            (503, "", "failed to perform request, status 503"),
+            (503, "[]", "failed to perform request, status 503"),
+            (201, '{"deployments": []}', ""),
+        )
+    ),
+    Case(
+        "fault: list answers an error that says it is no JSON",
+        "deployment list",
+        "orgs list",
+        USING,
+        "Error: planted\n",
+        1,
+        (plant("deployments", 503, html=True, body='{"message": "planted"}'),),
+        is_recorded=False,
+    ),
+    Case(
+        "fault: the Deployment to delete has no id",
+        "deployment delete {id} -f",
+        "orgs list get",
+        USING + "no Deployments found in workspace <WS> to delete\n",
+        given=(make_deployment, plant("GET .*/deployments/cl", 200, body="{}")),
+        means="gone",
+        is_recorded=False,
+    ),
 )
 
 
