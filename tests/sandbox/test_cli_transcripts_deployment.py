@@ -273,6 +273,15 @@ CASES = (
         means="gone",
     ),
     Case(
+        "update in an unknown workspace",
+        UPDATE,
+        "orgs workspaces list-all list-all get options update get list get",
+        ("        name: dev-x", "        workspace_id: <WS>"),
+        given=(make_deployment, write_file(workspace_name="Nowhere")),
+        means="success",
+        is_recorded=False,
+    ),
+    Case(
         "update adds a secret variable",
         UPDATE,
         UPDATED,
