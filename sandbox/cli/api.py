@@ -12,6 +12,7 @@ from sandbox.cli.transport import Answer, DroppedError, send_request
 
 VERSION = "1.45.0"
 _OK, _NO_CONTENT = 200, 204
+_DESCRIBED = frozenset({400, 401, 403, 404, 500})
 _PAGES_MAX = 100
 
 
@@ -85,14 +86,28 @@ def _read_answer(answer: Answer) -> Any:
         if not is_json:
             raise PanicError
         return _decode(answer.body)
-    if not is_json:
-        raise CliError(f"failed to perform request, status {answer.status}")
-    error = _decode(answer.body)
-    raise CliError(str(error.get("message", "")) if isinstance(error, dict) else "")
+    # Decoded twice: strictly by the client where the API's description has the status, then leniently for the message.
+    if is_json and answer.status in _DESCRIBED:
+        error = _decode(answer.body)
+        if not isinstance(error, dict):
+            raise CliError("json: cannot unmarshal array into Go value of type astrov1.Error")
+    raise CliError(_find_message(answer))
+
+
+def _find_message(answer: Answer) -> str:
+    try:
+        error = json.loads(answer.body)
+    except ValueError:
+        error = None
+    if not isinstance(error, dict):
+        return f"failed to perform request, status {answer.status}"
+    return str(error.get("message", ""))
 
 
 def _decode(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError as error:
-        raise CliError(f"invalid character in the answer: {error}") from error
+    except json.JSONDecodeError as error:
+        is_cut = error.pos >= len(error.doc) or error.msg.startswith("Unterminated")
+        wrong = f"invalid character '{error.doc[error.pos : error.pos + 1]}' looking for beginning of value"
+        raise CliError("unexpected end of JSON input" if is_cut else wrong) from error

@@ -50,15 +50,16 @@ def run_update(session: Session, line: Line) -> None:
     file = _open_file(session, line, frozenset({"deployment-file"}), is_update=True)
     workspace = _find_workspace(session, file)
     name = file.text("name")
-    if all(item["name"] != name for item in list_deployments(session, workspace)):
-        hint = f"use deployment create --deployment-file {line.get('deployment-file')} instead"
-        # The real CLI lists twice before it says so.
-        list_deployments(session, workspace)
-        raise CliError(f"deployment: {name} does not exist: {hint}")
-    found = _find_named(list_deployments(session, workspace), name)
-    _update(session, file, workspace, get_deployment(session, found["id"]))
+    list_deployments(session, workspace)  # the real CLI lists twice, and believes the second list
+    found = _find_named(
+        list_deployments(session, workspace),
+        name,
+        f": use deployment create --deployment-file {line.get('deployment-file')} instead",
+    )
+    existing = get_deployment(session, found["id"])
+    _update(session, file, existing["workspaceId"], existing)
     get_deployment(session, found["id"])
-    _say_document(session, workspace, found["id"], is_json=file.is_json)
+    _say_document(session, existing["workspaceId"], found["id"], is_json=file.is_json)
 
 
 def _open_file(session: Session, line: Line, allowed: frozenset[str], *, is_update: bool) -> DeploymentFile:
@@ -78,7 +79,7 @@ def _find_workspace(session: Session, file: DeploymentFile) -> str:
     return next(named, "")
 
 
-def _find_named(deployments: list[dict[str, Any]], name: str) -> dict[str, Any]:
+def _find_named(deployments: list[dict[str, Any]], name: str, hint: str = "") -> dict[str, Any]:
     named = [item for item in deployments if item["name"] == name]
     if len(named) > 1:
         raise CliError(
@@ -86,7 +87,7 @@ def _find_named(deployments: list[dict[str, Any]], name: str) -> dict[str, Any]:
             "Make sure your deployments have unique names"
         )
     if not named:
-        raise CliError(f"deployment: {name} does not exist")
+        raise CliError(f"deployment: {name} does not exist{hint}")
     return named[0]
 
 

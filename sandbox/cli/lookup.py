@@ -34,7 +34,7 @@ def get_deployment(session: Session, deployment_id: str) -> dict[str, Any]:
 def find_deployment(
     session: Session, workspace: str, deployment_id: str, name: str, *, is_quiet: bool = False
 ) -> dict[str, Any] | None:
-    """Return the Deployment that is meant, None when the workspace has none at all.
+    """Return the Deployment that is meant, None when the workspace has none at all or the one found has no id.
 
     :raises CliError: if it is not there; a failed look ends in `: <cause>`, an absence does not.
     """
@@ -53,7 +53,8 @@ def find_deployment(
         chosen = _choose_by_name(deployments, name)
     else:
         chosen = _choose_only(session, deployments, is_quiet=is_quiet)
-    return get_deployment(session, chosen["id"])
+    found = get_deployment(session, chosen["id"])
+    return found if found.get("id") else None
 
 
 def _choose_by_id(deployments: list[dict[str, Any]], deployment_id: str) -> dict[str, Any]:

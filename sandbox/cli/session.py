@@ -61,27 +61,25 @@ def open_session(config: Config, *, hides_token_line: bool) -> Session:
     if token:
         if not hides_token_line:
             say("Using an Astro API Token")
-        _set_up(session, _check_claims(token))
+        _set_up(session, read_claims(token))
     return session
-
-
-def _check_claims(token: str) -> Claims:
-    claims = read_claims(token)
-    if claims.is_expired:
-        say(f"The given API Token {claims.token_id} has expired ")
-        raise CliError("API Token is expired", has_usage=True)
-    return claims
 
 
 def _set_up(session: Session, claims: Claims) -> None:
     """Take organization and workspace from the token, and store them.
 
-    A token without permissions and a failed call change nothing, and no word is said: so does the real CLI.
+    A token without permissions, even an expired one, and a failed call change nothing, and no word is said: so does
+    the real CLI.
+
+    :raises CliError: if the token is expired.
     """
     now_s = int(time.time())
     session.config.save_context({"token": session.api.authorization, "expiresin": str(2 * now_s)})
     if not claims.permissions:
         return
+    if claims.is_expired:
+        say(f"The given API Token {claims.token_id} has expired ")
+        raise CliError("API Token is expired", has_usage=True)
     try:
         organizations = session.api.list_all("/organizations", "organizations", 100)
     except CliError:

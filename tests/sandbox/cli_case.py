@@ -2,6 +2,7 @@
 
 Rows are shortened: of a Deployment's document and of tables the telling lines, of the rest the whole text. The call
 to updates.astronomer.io, which the stand-in leaves out, is missing from the requests, and so is what it may print.
+`test_cli_transcripts_coverage` names the recorded cases that are no rows. With ASTRO_CLI the rows run another CLI.
 """
 
 from __future__ import annotations
@@ -12,16 +13,26 @@ import os
 import shlex
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from include.deploy_ops.errors import DeployOpsError, PermanentError, RetryableError
+from include.deploy_ops.hooks.astro_cli_endings import (
+    DeploymentExistsError,
+    DeploymentGoneError,
+    find_applied_id,
+    find_success,
+)
+from include.deploy_ops.process import CommandResult
 from sandbox.identity import RUNTIME_LABEL
 from tests.sandbox.astro_world import Fault
 from tests.sandbox.cli_stage import Stage, commit, make_engine, run_git
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
     Given = Callable[[Stage], object]
+    Meaning = Literal["success", "again", "holds", "gone", "exists"]
 
 USING = "Using an Astro API Token\n"
 NOT_FOUND = (
@@ -74,9 +85,31 @@ UPDATED = "orgs workspaces list list get options update get list get"
 DEPLOYED = "orgs get deploy upload finalize"
 
 
+# What the product makes of an ending.
+MEANINGS: dict[type[DeployOpsError] | None, Meaning] = {
+    None: "success",
+    RetryableError: "again",
+    PermanentError: "holds",
+    DeploymentGoneError: "gone",
+    DeploymentExistsError: "exists",
+}
+_MARKERS = {
+    "version": "Astro CLI Version: ",
+    "deploy": "Successfully pushed image to Astronomer registry",
+    "deploy --dags": "Successfully uploaded DAGs with version",
+    "deployment delete": "Successfully deleted deployment",
+    "deployment hibernate": "Successfully overrode to hibernate",
+    "deployment wake-up": "Successfully overrode to wake up",
+}
+
+
 @dataclass(frozen=True)
 class Case:
-    """A recorded case: `out` is all of stdout, or, as a tuple, lines that it holds in this order."""
+    """A recorded case: `out` is all of stdout, or, as a tuple, lines that it holds in this order.
+
+    `means` is what the product makes of the ending, None for a command that it never calls. What `is_recorded` is not
+    among the recorded cases: it was seen with the real CLI later.
+    """
 
     name: str
     argv: str
@@ -85,6 +118,8 @@ class Case:
     err: str = ""
     exit: int = 0
     given: tuple[Given, ...] = ()
+    means: Meaning | None = None
+    is_recorded: bool = True
 
 
 def make_deployment(stage: Stage) -> None:
@@ -95,6 +130,15 @@ def without_dag_deploys(stage: Stage) -> None:
     stage.create(isDagDeployEnabled=False)
 
 
+def with_secret(stage: Stage) -> None:
+    stage.create(
+        environmentVariables=[
+            {"key": "STAGE", "isSecret": False, "value": "preview"},
+            {"key": "PASSWORD", "isSecret": True, "value": "hunter2"},
+        ]
+    )
+
+
 def write_file(**changes: Any) -> Given:
     return lambda stage: stage.write_file(**changes)
 
@@ -103,8 +147,10 @@ def write_text(text: str) -> Given:
     return lambda stage: stage.file.write_text(text)
 
 
-def plant(match: str, status: int | None, *, times: int = 1, html: bool = False) -> Given:
-    fault = {"body": "<html>", "content_type": "text/html"} if html else {}
+def plant(match: str, status: int | None, *, times: int = 1, html: bool = False, body: str | None = None) -> Given:
+    fault: dict[str, str] = {"body": "<html>", "content_type": "text/html"} if html else {}
+    if body is not None:
+        fault["body"] = body
     return lambda stage: stage.world.faults.append(Fault(match, status, times=times, **fault))
 
 
@@ -128,6 +174,11 @@ def remove_dags(stage: Stage) -> None:
     commit(stage.project, "no dags")
 
 
+def remove_ignore_file(stage: Stage) -> None:
+    (stage.project / ".dockerignore").unlink()
+    commit(stage.project, "no .dockerignore")
+
+
 def detach(stage: Stage) -> None:
     run_git(stage.project, "checkout", "-q", "--detach")
 
@@ -146,6 +197,27 @@ def add_engine(stage: Stage) -> None:
     """Put an engine into PATH; whatever it says to have pushed is there."""
     make_engine(stage.root / "tools")
     stage.world.registry.stand_in = ({RUNTIME_LABEL: "3.3-2"}, [])
+
+
+def deploy_image_before(stage: Stage) -> None:
+    """Deploy an image, which leaves a rewritten .dockerignore in the worktree."""
+    assert stage.run("deploy", stage.id, "-f").returncode == 0
+    stage.world.forget_requests()
+
+
+def create_half(stage: Stage) -> None:
+    """Let a create break off after the Deployment is there, before its variables are."""
+    plant("POST .*/deployments/cl", 500)(stage)
+    assert stage.run("deployment", "create", "--deployment-file", str(stage.file)).returncode == 1
+    stage.world.forget_requests()
+
+
+def delete_one_of_two(stage: Stage) -> None:
+    """Make two Deployments and delete the second, which stays the stage's own."""
+    stage.create(name="dev-y")
+    stage.create()
+    stage.call_api("DELETE", f"/deployments/{stage.id}")
+    stage.world.forget_requests()
 
 
 def label(version: str) -> Given:
@@ -171,7 +243,7 @@ UPDATE = "deployment update {id} --deployment-file {file}"
 
 
 def check_case(case: Case, stage: Stage) -> None:
-    """Run the case's command and hold requests, output and exit code to the record."""
+    """Run the case's command; hold requests, output and exit code to the record, and the product's judgement too."""
     for prepare in case.given:
         prepare(stage)
     argv = [word.replace("{id}", stage.id).replace("{file}", str(stage.file)) for word in shlex.split(case.argv)]
@@ -182,6 +254,22 @@ def check_case(case: Case, stage: Stage) -> None:
     _assert_output(result.stdout, case.out)
     _assert_error(result.stderr, case.err)
     assert result.returncode == case.exit
+    if case.means is not None:
+        assert judge(argv, result) == case.means
+
+
+def judge(argv: list[str], result: subprocess.CompletedProcess[str]) -> Meaning:
+    """Return what the product makes of the ending."""
+    ending = CommandResult(("astro", *argv), result.returncode, result.stdout, result.stderr, 0.0)
+    command = " ".join(argv[:2]) if argv[0] == "deployment" or "--dags" not in argv else "deploy --dags"
+    try:
+        if command in {"deployment create", "deployment update"}:
+            find_applied_id("`astro`", ending)
+        else:
+            find_success("`astro`", ending, _MARKERS[command if command in _MARKERS else argv[0]])
+    except DeployOpsError as error:
+        return MEANINGS[type(error)]
+    return "success"
 
 
 def _assert_output(stdout: str, expected: str | tuple[str, ...]) -> None:

@@ -1,4 +1,8 @@
-"""The stand-in CLI as a process: its home, an Astro project in Git, and an engine that notes its commands."""
+"""The stand-in CLI as a process: its home, an Astro project in Git, and an engine that notes its commands.
+
+ASTRO_CLI names another executable to run in its place: the real CLI, by hand. It asks updates.astronomer.io for runtime
+versions, so HTTPS_PROXY and SSL_CERT_FILE reach it then.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,15 +28,20 @@ if TYPE_CHECKING:
     from tests.sandbox.astro_world import World
 
 ASTRO = Path(__file__).parents[2] / "sandbox" / "bin" / "astro"
+OTHER_CLI = os.environ.get("ASTRO_CLI")
+_OTHER_CLIS_VARIABLES = ("HTTPS_PROXY", "SSL_CERT_FILE")
 _ORIGIN = "https://github.com/acme/data-platform.git"
 _ENGINE = """#!/bin/sh
+. "$0.settings"
 echo "$*" >> "$ENGINE_LOG"
 case "$1" in
   build)
     if grep -q 'COPY nothing' Dockerfile; then echo 'STEP 2/2: COPY nothing /x'; exit 125; fi
     cp .dockerignore "$ENGINE_LOG.ignore" ;;
   tag) case "$2" in *nope*) echo 'no such image' >&2; exit 125 ;; esac ;;
-  inspect) echo "$ENGINE_VERSION" ;;
+  inspect)
+    if [ "$ENGINE_VERSION" = broken ]; then exit 125; fi
+    echo "$ENGINE_VERSION" ;;
   login)
     if [ -n "$ENGINE_REFUSES" ]; then echo "$ENGINE_REFUSES" >&2; exit 125; fi
     cat > "$ENGINE_LOG.stdin"; echo 'Login Succeeded!' ;;
@@ -88,7 +98,7 @@ def make_engine(folder: Path) -> None:
 def make_tools(folder: Path) -> None:
     """Put links to what the stand-in may run into the folder, so that no engine of this machine is found."""
     folder.mkdir()
-    for tool in ("git", "sh", "cat", "grep", "cp"):
+    for tool in ("git", "sh", "bash", "cat", "grep", "cp"):
         path = shutil.which(tool)
         assert path is not None
         (folder / tool).symlink_to(path)
@@ -165,6 +175,8 @@ class Stage:
             "context": "localhost",
             "contexts": {"localhost": context},
             "local": {"core": f"{self.world.base_url}/astro", "registry": "127.0.0.1:1"},
+            "telemetry": {"enabled": "false"},
+            "upgrade_message": "false",
             **settings,
         }
         (self.home / ".astro" / "config.yaml").write_text(json.dumps(config))
@@ -212,20 +224,29 @@ class Stage:
         self.id = self.call_api("POST", "/deployments", body)["id"]
         self.world.forget_requests()
 
+    def write_engine_settings(self) -> None:
+        """Tell the engine by a file, since not every caller of the CLI hands variables on."""
+        settings = {
+            "ENGINE_LOG": str(self.root / "engine.log"),
+            "ENGINE_VERSION": self.engine_version,
+            "ENGINE_REFUSES": self.engine_refusal,
+        }
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in settings.items()]
+        (self.root / "tools" / "podman.settings").write_text("".join(lines))
+
     def run(self, *argv: str, cwd: Path | None = None, tools: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run the stand-in and return its exit code and its normalized output."""
+        self.write_engine_settings()
         environment = {
             "PATH": str(tools or self.root / "tools"),
             "HOME": str(self.root),
             "ASTRO_HOME": str(self.home),
             "ASTRO_STANDIN_WAIT_SCALE": "0.001",
             "DOCKER_HOST": self.docker_host,
-            "ENGINE_LOG": str(self.root / "engine.log"),
-            "ENGINE_VERSION": self.engine_version,
-            "ENGINE_REFUSES": self.engine_refusal,
             **({} if self.token is None else {"ASTRO_API_TOKEN": self.token}),
+            **({name: os.environ[name] for name in _OTHER_CLIS_VARIABLES if name in os.environ} if OTHER_CLI else {}),
         }
-        command = [sys.executable, str(ASTRO), *argv]
+        command = [*([OTHER_CLI] if OTHER_CLI else [sys.executable, str(ASTRO)]), *argv]
         where = cwd or self.project
         result = subprocess.run(
             command, cwd=where, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False

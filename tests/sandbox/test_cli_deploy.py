@@ -341,6 +341,23 @@ def test_an_image_that_never_arrived_fails_the_record_though_the_cli_succeeds(st
     assert (record["status"], deployment["imageTag"]) == ("FAILED", "")
 
 
+def test_each_try_leaves_a_record_and_a_failed_one_stays_initialized(stage: Stage) -> None:
+    subject = run_git(stage.project, "log", "-1", "--format=%s")
+    deploy(stage, "-f")
+    deploy(stage, "--dags", "-f")
+    stage.engine_refusal = "no"
+    assert stage.run("deploy", stage.id, "-f", "--description", "third").returncode == 1
+
+    records = stage.call_api("GET", f"/deployments/{stage.id}/deploys")["deploys"]
+    assert [(record["type"], record["status"], record["description"]) for record in records] == [
+        ("IMAGE_AND_DAG", "INITIALIZED", "third"),
+        ("DAG_ONLY", "DEPLOYED", ""),  # the image deploy has rewritten .dockerignore: no Git data
+        ("IMAGE_AND_DAG", "DEPLOYED", subject),
+    ]
+    assert [bool(record.get("git")) for record in records] == [False, False, True]
+    assert [bool(record.get("dagTarballVersion")) for record in records] == [False, True, True]
+
+
 def test_a_missing_integrity_test_counts_as_a_parse(stage: Stage) -> None:
     result = stage.run("deploy", stage.id)
 

@@ -23,6 +23,7 @@ from tests.sandbox.cli_case import (
     add_engine,
     break_build,
     check_case,
+    deploy_image_before,
     detach,
     label,
     leave_project,
@@ -30,6 +31,7 @@ from tests.sandbox.cli_case import (
     make_dirty,
     refuse_login,
     remove_dags,
+    remove_ignore_file,
     without_dag_deploys,
 )
 from tests.sandbox.cli_stage import Stage, set_stage
@@ -39,14 +41,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CASES = (
-    Case("deploy dags", "deploy {id} --dags -f", DEPLOYED, AUTH + DAGS_DONE, given=(make_deployment,)),
-    Case("deploy dags without -f", "deploy {id} --dags", DEPLOYED, AUTH + DAGS_DONE, given=(make_deployment,)),
+    Case(
+        "deploy dags",
+        'deploy {id} --dags -f --description "first line it\'s \\"quoted\\" $(x)"',
+        DEPLOYED,
+        AUTH + DAGS_DONE,
+        given=(make_deployment,),
+        means="success",
+    ),
+    Case(
+        "deploy dags without -f",
+        "deploy {id} --dags",
+        DEPLOYED,
+        AUTH + DAGS_DONE,
+        given=(make_deployment,),
+        means="success",
+    ),
     Case(
         "deploy dags with workspace",
         "deploy {id} --dags -f --workspace-id clsandboxworkspace0000001",
         DEPLOYED,
         AUTH + DAGS_DONE,
         given=(make_deployment,),
+        means="success",
     ),
     Case(
         "deploy dags, wrong workspace",
@@ -54,6 +71,7 @@ CASES = (
         "orgs get",
         AUTH + "Invalid workspace id clwrong was provided through the --workspace-id flag\n",
         given=(make_deployment,),
+        means="again",
     ),
     Case(
         "deploy to an unknown id",
@@ -62,6 +80,7 @@ CASES = (
         AUTH,
         "Error: Deployment not found\n",
         1,
+        means="again",
     ),
     Case(
         "deploy dags, dirty tree",
@@ -69,6 +88,7 @@ CASES = (
         "orgs",
         USING + "Project directory has uncommitted changes, use `astro deploy [deployment-id] -f` to force deploy.\n",
         given=(make_deployment, make_dirty),
+        means="again",
     ),
     Case(
         "deploy dags, dirty tree, -f",
@@ -76,6 +96,7 @@ CASES = (
         DEPLOYED,
         AUTH + "Local repository has uncommitted changes, skipping Git metadata retrieval\n" + DAGS_DONE,
         given=(make_deployment, make_dirty),
+        means="success",
     ),
     Case(
         "deploy outside a project",
@@ -86,6 +107,7 @@ CASES = (
         "your working directory into an Astro project\n\n<USAGE>\n",
         1,
         (make_deployment, leave_project),
+        means="holds",
     ),
     Case(
         "deploy no dags",
@@ -94,9 +116,15 @@ CASES = (
         AUTH + "Warning: No DAGs found. This will delete any existing DAGs. Are you sure you want to deploy? (y/n) "
         "Canceling deploy...\n",
         given=(make_deployment, remove_dags),
+        means="holds",
     ),
     Case(
-        "deploy no dags, -f", "deploy {id} --dags -f", DEPLOYED, AUTH + DAGS_DONE, given=(make_deployment, remove_dags)
+        "deploy no dags, -f",
+        "deploy {id} --dags -f",
+        DEPLOYED,
+        AUTH + DAGS_DONE,
+        given=(make_deployment, remove_dags),
+        means="success",
     ),
     Case(
         "deploy dags, detached head",
@@ -104,6 +132,7 @@ CASES = (
         DEPLOYED,
         AUTH + DAGS_DONE,
         given=(make_deployment, detach),
+        means="success",
     ),
     Case(
         "deploy dags over 1 MiB",
@@ -111,6 +140,7 @@ CASES = (
         "orgs get deploy block block block blocklist finalize",
         AUTH + DAGS_DONE,
         given=(make_deployment, add_big_file),
+        means="success",
     ),
     Case(
         "deploy dags --wait",
@@ -124,6 +154,7 @@ CASES = (
         )
         + ACCESS.format("", ""),
         given=(make_deployment,),
+        means="success",
     ),
     Case(
         "deploy image without an engine",
@@ -134,13 +165,15 @@ CASES = (
         "https://www.astronomer.io/docs/astro/cli/install-cli\n",
         1,
         (make_deployment,),
+        means="again",
     ),
     Case(
         "deploy image",
         "deploy {id} -f --description 'an image deploy'",
         "orgs get deploy options upload finalize",
         AUTH + "Building image...\n" + PUSH + BUNDLE + TAG + PUSHED,
-        given=(make_deployment, add_engine),
+        given=(make_deployment, add_engine, remove_ignore_file),
+        means="success",
     ),
     Case(
         "deploy image only",
@@ -148,6 +181,7 @@ CASES = (
         "orgs get deploy options finalize",
         AUTH + "Building image...\n" + PUSH + "Image Deploy only. Skipping deploying DAG...\n" + TAG + PUSHED,
         given=(make_deployment, add_engine),
+        means="success",
     ),
     Case(
         "deploy both flags",
@@ -158,6 +192,7 @@ CASES = (
         "<USAGE>\n",
         1,
         (make_deployment,),
+        means="again",
     ),
     Case(
         "deploy image by name",
@@ -165,6 +200,7 @@ CASES = (
         "orgs get deploy options upload finalize",
         AUTH + "Skipping building image...\n" + PUSH + BUNDLE + TAG + PUSHED,
         given=(make_deployment, add_engine),
+        means="success",
     ),
     Case(
         "deploy image by name, image only",
@@ -172,6 +208,7 @@ CASES = (
         "orgs get deploy options finalize",
         AUTH + "Skipping building image...\n" + PUSH + "Image Deploy only. Skipping deploying DAG...\n" + TAG + PUSHED,
         given=(make_deployment, add_engine),
+        means="success",
     ),
     Case(
         "deploy image by unknown name",
@@ -182,6 +219,7 @@ CASES = (
         "exit status 125\n",
         1,
         (make_deployment, add_engine),
+        means="again",
     ),
     Case(
         "deploy image, build fails",
@@ -191,6 +229,7 @@ CASES = (
         "Error: an error was encountered while building the image, see the build logs for details\n",
         1,
         (make_deployment, add_engine, break_build),
+        means="holds",
     ),
     Case(
         "deploy image without the runtime label",
@@ -202,6 +241,7 @@ CASES = (
         "proceed.\nCanceling deploy...\n",
         exit=1,
         given=(make_deployment, add_engine, label("")),
+        means="holds",
     ),
     Case(
         "deploy image, downgraded runtime",
@@ -211,6 +251,7 @@ CASES = (
         "to 3.1-14 or higher in your Dockerfile\nCanceling deploy...\n",
         exit=1,
         given=(make_deployment, add_engine, label("3.1-2")),
+        means="holds",
     ),
     Case(
         "deploy image, unsupported runtime",
@@ -220,6 +261,23 @@ CASES = (
         "version to a supported version in your Dockerfile\nSupported versions: 3.1-14, 3.3-2\nCanceling deploy...\n",
         exit=1,
         given=(make_deployment, add_engine, label("3.9-9")),
+        means="holds",
+    ),
+    Case(
+        "deploy image, dags/ in .dockerignore",
+        "deploy {id} -f",
+        "orgs get deploy options upload finalize",
+        AUTH + "Building image...\n" + PUSH + BUNDLE + TAG + PUSHED,
+        given=(make_deployment, add_engine),
+        means="success",
+    ),
+    Case(
+        "deploy dags from the worktree an image deploy rewrote",
+        "deploy {id} --dags -f",
+        DEPLOYED,
+        AUTH + "Local repository has uncommitted changes, skipping Git metadata retrieval\n" + DAGS_DONE,
+        given=(make_deployment, add_engine, deploy_image_before),
+        means="success",
     ),
     Case(
         "deploy image, registry down",
@@ -229,6 +287,7 @@ CASES = (
         "Error: failed to execute cmd: exit status 125: Error: pinging container registry: connection refused\n\n",
         1,
         (make_deployment, add_engine, refuse_login),
+        means="again",
     ),
     Case(
         "deploy dags where DAG deploys are off",
@@ -239,6 +298,7 @@ CASES = (
         "enable' to enable DAG-only deploys\n",
         1,
         (without_dag_deploys,),
+        means="holds",
     ),
 )
 

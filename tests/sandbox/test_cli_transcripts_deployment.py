@@ -22,9 +22,12 @@ from tests.sandbox.cli_case import (
     USING,
     Case,
     check_case,
+    create_half,
+    delete_one_of_two,
     make_deployment,
     make_token,
     take_token,
+    with_secret,
     write_file,
     write_text,
 )
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CASES = (
-    Case("version", "version", out="Astro CLI Version: 1.45.0\n"),
+    Case("version", "version", out="Astro CLI Version: 1.45.0\n", means="success"),
     Case("list empty", "deployment list", "orgs list", USING + NO_WORKSPACE_EFFECT + "\n"),
     Case("list empty json", "deployment list --json", "orgs list", USING + '{\n  "deployments": []\n}\n'),
     Case(
@@ -51,6 +54,7 @@ CASES = (
         "workspace list",
         "orgs workspaces",
         USING + " NAME              ID                            \n\033[1;32m Data Platform     <WS>     \033[0m\n",
+        is_recorded=False,
     ),
     Case("inspect in an empty workspace", "deployment inspect clnone", "orgs list", NO_WORKSPACE_EFFECT + "\n"),
     Case(
@@ -58,6 +62,7 @@ CASES = (
         "deployment delete clnone -f",
         "orgs list",
         USING + NO_WORKSPACE_EFFECT + " to delete\n",
+        means="gone",
     ),
     Case("no token", "deployment list", "list", "", "Error: Unauthorized\n", 1, (take_token(None),)),
     Case(
@@ -79,12 +84,22 @@ CASES = (
         (take_token(make_token(apiTokenId="old")),),
     ),
     Case(
+        "expired token without permissions",
+        "deployment list",
+        "list",
+        USING,
+        "Error: Unauthorized\n",
+        1,
+        (take_token(make_token(apiTokenId="old", exp=1)),),
+        is_recorded=False,
+    ),
+    Case(
         "expired token",
         "deployment list",
         out=USING + "The given API Token old has expired \n",
         err="Error: API Token is expired\n<USAGE>\n",
         exit=1,
-        given=(take_token(make_token(apiTokenId="old", exp=1)),),
+        given=(take_token(make_token(apiTokenId="old", exp=1, permissions=["organizationId:o"])),),
     ),
     Case(
         "create",
@@ -112,6 +127,7 @@ CASES = (
             "        deployment_url: localhost:5000/<WS>/deployments/<ID>",
         ),
         given=(write_file(),),
+        means="success",
     ),
     Case(
         "create again",
@@ -121,6 +137,7 @@ CASES = (
         "<USAGE>\n",
         exit=1,
         given=(make_deployment, write_file()),
+        means="exists",
     ),
     Case(
         "create with a forbidden flag",
@@ -129,6 +146,7 @@ CASES = (
         err="Error: --deployment-file cannot be used with other arguments. See --help for usage\n<USAGE>\n",
         exit=1,
         given=(write_file(),),
+        means="again",
     ),
     Case(
         "create from an empty file",
@@ -137,6 +155,7 @@ CASES = (
         err="Error: <WORK>/d.yaml has no content\n<USAGE>\n",
         exit=1,
         given=(write_text(""),),
+        means="holds",
     ),
     Case(
         "create from a missing file",
@@ -144,6 +163,7 @@ CASES = (
         "orgs",
         err="Error: open nope.yaml: no such file or directory\n<USAGE>\n",
         exit=1,
+        means="again",
     ),
     Case(
         "create with an empty variable",
@@ -151,6 +171,7 @@ CASES = (
         CREATED,
         ("          key: STAGE", '          value: ""', "        name: dev-x"),
         given=(write_file(environment_variables=[{**STAGE, "value": ""}]),),
+        means="success",
     ),
     Case(
         "create in an unknown workspace",
@@ -160,6 +181,7 @@ CASES = (
         "<USAGE>\n",
         exit=1,
         given=(make_deployment, write_file(workspace_name="Nowhere")),
+        means="exists",
     ),
     Case(
         "list",
@@ -230,6 +252,7 @@ CASES = (
         UPDATED,
         ("        name: dev-x", "        scheduler_size: MEDIUM", "        deployment_id: <ID>"),
         given=(make_deployment, write_file(scheduler_size="MEDIUM")),
+        means="success",
     ),
     Case(
         "update with -f",
@@ -238,6 +261,7 @@ CASES = (
         err="Error: --deployment-file cannot be used with other arguments. See --help for usage\n",
         exit=1,
         given=(make_deployment, write_file()),
+        means="again",
     ),
     Case(
         "update of an unknown name",
@@ -246,6 +270,16 @@ CASES = (
         err="Error: deployment: nobody does not exist: use deployment create --deployment-file <WORK>/d.yaml instead\n",
         exit=1,
         given=(make_deployment, write_file(name="nobody")),
+        means="gone",
+    ),
+    Case(
+        "update in an unknown workspace",
+        UPDATE,
+        "orgs workspaces list-all list-all get options update get list get",
+        ("        name: dev-x", "        workspace_id: <WS>"),
+        given=(make_deployment, write_file(workspace_name="Nowhere")),
+        means="success",
+        is_recorded=False,
     ),
     Case(
         "update adds a secret variable",
@@ -253,6 +287,23 @@ CASES = (
         UPDATED,
         ("          key: STAGE", "        - is_secret: true", "          key: PASSWORD", "          value: null"),
         given=(make_deployment, write_file(environment_variables=[STAGE, SECRET])),
+        means="success",
+    ),
+    Case(
+        "update keeps a secret without a value",
+        UPDATE,
+        UPDATED,
+        ("          key: STAGE", "        - is_secret: true", "          key: PASSWORD", "          value: null"),
+        given=(with_secret, write_file(environment_variables=[STAGE, {**SECRET, "value": None}])),
+        means="success",
+    ),
+    Case(
+        "update leaves the secret out",
+        UPDATE,
+        UPDATED,
+        ("        - is_secret: false\n          key: STAGE", "          value: preview\n    configuration:"),
+        given=(with_secret, write_file()),
+        means="success",
     ),
     Case(
         "update without a list of variables",
@@ -260,6 +311,7 @@ CASES = (
         UPDATED,
         ("deployment:\n    configuration:",),
         given=(make_deployment, write_file(environment_variables=None)),
+        means="success",
     ),
     Case(
         "update with a hibernation schedule",
@@ -273,6 +325,7 @@ CASES = (
             "          enabled: true",
         ),
         given=(make_deployment, write_file(hibernation_schedules=[SCHEDULE])),
+        means="success",
     ),
     Case(
         "hibernate",
@@ -280,6 +333,7 @@ CASES = (
         "orgs list get override",
         USING + "\nSuccessfully overrode to hibernate until further notice\n" + NO_EFFECT,
         given=(make_deployment,),
+        means="success",
     ),
     Case(
         "wake up",
@@ -287,6 +341,7 @@ CASES = (
         "orgs list get override",
         USING + "\nSuccessfully overrode to wake up until further notice\n" + NO_EFFECT,
         given=(make_deployment,),
+        means="success",
     ),
     Case(
         "remove override",
@@ -294,6 +349,7 @@ CASES = (
         "orgs list get remove-override",
         USING + "\nSuccessfully removed hibernation override\nIf set, hibernation schedule will resume immediately.\n",
         given=(make_deployment,),
+        means="again",
     ),
     Case(
         "hibernate without -f",
@@ -302,8 +358,9 @@ CASES = (
         USING + "\nAre you sure you want to override to hibernate for dev-x Deployment? (y/n) \n"
         "Canceling hibernate override",
         given=(make_deployment,),
+        means="again",
     ),
-    Case("unknown sub-command", "deployment rollback clx", out="<USAGE>\n"),
+    Case("unknown sub-command", "deployment rollback clx", out=("<USAGE>",)),
     Case(
         "create, unknown executor",
         CREATE,
@@ -312,6 +369,17 @@ CASES = (
         "<USAGE>\n",
         exit=1,
         given=(write_file(executor="WRONG"),),
+        means="holds",
+    ),
+    # The recording's server took any runtime version; this one refuses what it does not offer.
+    Case(
+        "create, unknown runtime",
+        CREATE,
+        "orgs workspaces list options options-aws create",
+        err="Error: Invalid request: astroRuntimeVersion must be one of 3.1-14, 3.3-2, not '9.9-9'\n<USAGE>\n",
+        exit=1,
+        given=(write_file(runtime_version="9.9-9"),),
+        means="again",
     ),
     Case(
         "create, no name",
@@ -320,6 +388,7 @@ CASES = (
         err="Error: missing required field: deployment.configuration.name\n<USAGE>\n",
         exit=1,
         given=(write_file(name=None),),
+        means="holds",
     ),
     Case(
         "create, unknown key",
@@ -327,6 +396,7 @@ CASES = (
         CREATED,
         ("        name: dev-x", "        scheduler_size: SMALL"),
         given=(write_file(schedular_size="MEDIUM"),),
+        means="success",
     ),
     Case(
         "create, unknown worker type",
@@ -335,6 +405,7 @@ CASES = (
         err="Error: worker queue option is invalid: worker concurrency must be between 1 and 0\n<USAGE>\n",
         exit=1,
         given=(write_file(worker_queues=[QUEUE]),),
+        means="holds",
     ),
     Case(
         "create, no queue",
@@ -342,6 +413,7 @@ CASES = (
         "orgs workspaces list options-aws create list get update get list get",
         ("        name: dev-x",),
         given=(write_file(worker_queues=None),),
+        means="success",
     ),
     Case(
         "create, DAG deploys off",
@@ -349,6 +421,7 @@ CASES = (
         CREATED,
         ("        dag_deploy_enabled: false",),
         given=(write_file(dag_deploy_enabled=False),),
+        means="success",
     ),
     Case(
         "delete without -f",
@@ -356,6 +429,7 @@ CASES = (
         "orgs list get",
         USING + "\nAre you sure you want to delete the dev-x Deployment? (y/n) Canceling deployment deletion\n",
         given=(make_deployment,),
+        means="again",
     ),
     Case(
         "delete",
@@ -363,15 +437,24 @@ CASES = (
         "orgs list get delete",
         USING + "\nSuccessfully deleted deployment dev-x\n",
         given=(make_deployment,),
+        means="success",
     ),
     Case(
-        "delete of an unknown id",
-        "deployment delete clunknown -f",
+        "delete again",
+        "deployment delete {id} -f",
         "orgs list",
         USING,
         f"Error: {NOT_FOUND}\n",
         1,
-        (make_deployment,),
+        (delete_one_of_two,),
+        means="gone",
+    ),
+    Case(
+        "list after a half create",
+        "deployment list --json",
+        "orgs list",
+        ('      "name": "dev-x",',),
+        given=(write_file(), create_half),
     ),
 )
 

@@ -116,6 +116,13 @@ _ENDINGS = (
     _refuse(r"an error was encountered while building the image", "the image does not build; see its log"),
     _refuse(r"reading dockerfile: ", "the project's root has no readable Dockerfile; add one, or check `root`"),
     _postpone(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),
+    # Stands before the next: without an answer of its engine the CLI takes the label for missing.
+    _Ending(
+        "stdout",
+        r"unable get runtime version from image",
+        RetryableError,
+        "the container engine did not tell the image's runtime version",
+    ),
     _refuse_image(r"WARNING! The image .* (?:does not appear to be|is not) based on ", "use an Astro Runtime image"),
     _refuse_image(r"Cannot deploy a downgraded Astro Runtime version", "Astro takes no older runtime than deployed"),
     _refuse_image(r"Cannot deploy an unsupported Astro Runtime version", "use a runtime that Astro supports"),

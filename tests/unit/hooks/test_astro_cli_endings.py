@@ -152,6 +152,13 @@ def test_a_build_that_reached_no_engine_or_registry_comes_again(log: str) -> Non
     assert log in str(found)
 
 
+def test_an_engine_that_does_not_answer_is_no_image_without_a_label() -> None:
+    warning = "WARNING! The image 'x:1' does not appear to be based on Astro Runtime (the 'l' label is missing)."
+    for silence, error in (("", PermanentError), ("unable get runtime version from image\n", RetryableError)):
+        found = explain(end(f"Skipping building image...\n{silence}{warning}\nCanceling deploy...\n"))
+        assert type(found) is error
+
+
 def test_a_marker_counts_only_at_the_beginning_of_a_line_and_with_exit_code_0() -> None:
     assert find_success("x", end("a\nSuccessfully did it \nb\n", exit_code=0), "Successfully") == "Successfully did it"
     for result in (end("Successfully did it\n", exit_code=1), end("not Successfully\n", exit_code=0)):

@@ -96,7 +96,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     astro = {"conn_type": "http", "host": f"{sandbox.url}/astro", "password": ASTRO_TOKEN, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(github))
     monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", json.dumps(astro))
-    monkeypatch.setenv("ASTRO_CLI", str(ROOT / "sandbox" / "bin" / "astro"))
+    monkeypatch.setenv("ASTRO_CLI", os.environ.get("ASTRO_CLI") or str(ROOT / "sandbox" / "bin" / "astro"))
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
 
