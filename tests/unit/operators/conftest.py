@@ -47,7 +47,6 @@ projects:
     limits: {{max_deletes: 2}}
 """
 _make_ssl_context = functools.cache(ssl.create_default_context)  # 40 ms each, and the sandbox speaks no TLS
-AT_ONCE = {"creating_s": 0, "deploying_s": 0, "dag_processing_s": 0, "ci_delay_s": 0}
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +68,6 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def stage(shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
     """Give a project on a fresh sandbox where nothing takes time; no secret is in what the test left behind."""
-    assert shared_sandbox.client.post("/sandbox/reset").is_success
-    assert shared_sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
     _connect(monkeypatch, shared_sandbox)
     _hurry(monkeypatch)
     loaded = load_policy(POLICY.format(host=shared_sandbox.host), "policy.yaml")
@@ -85,6 +82,7 @@ def stage(shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPat
             targets=list_targets(loaded.policy.projects),
         ),
     )
+    made.renew()
     yield made
     left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
     assert not find_secrets(left)

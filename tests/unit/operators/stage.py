@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.scope import Scope
     from tests.sandbox.conftest import Sandbox
 
+AT_ONCE = {"creating_s": 0, "deploying_s": 0, "dag_processing_s": 0, "ci_delay_s": 0}
 NO_FINGERPRINT = "0" * 12
 AWAIT_S = 20.0
 FAILED = frozenset({"failed", "upstream_failed"})
@@ -49,6 +50,18 @@ class Stage:
     stores: dict[str, DictStore] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._first_scope = self.scope
+
+    def renew(self) -> None:
+        """Begin anew: a freshly seeded sandbox where nothing takes time, the first policy, an Airflow without runs."""
+        assert self.sandbox.client.post("/sandbox/reset").is_success
+        assert self.sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
+        self.author.git("fetch", "--quiet", "--prune")
+        self.scope = self._first_scope
+        self.airflow = FakeAirflow()
+        self.stores.clear()
 
     @property
     def memory(self) -> Memory:

@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.deploy_ops.errors import DeployOpsError
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     from tests.unit.operators.stage import Run, Stage
 
-BRANCHES = ("dev-a", "dev/a", "dev-b")
+BRANCHES = ("dev-a", "dev/a")
 TEMPLATE = "deployments/preview.yaml"
+FILES = ("dags/f{n}.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md")
 QUIET = timedelta(hours=2)
 PASSES_UNTIL_QUIET = 10
 TRIES = 2
@@ -33,29 +35,40 @@ Trouble = dict[str, Any] | int | None
 """A fault to plant in the sandbox, the number of the contact at which the process dies, or nothing."""
 
 
+def _expect_refusal(error: httpx.HTTPStatusError, status: int) -> None:
+    if error.response.status_code != status:
+        raise error
+
+
 class World:
     """The stage and the model moved together, and what is in flight between them."""
 
     def __init__(self, stage: Stage, fuse: Fuse) -> None:
         self.stage = stage
         self.fuse = fuse
+        stage.renew()
         self.model = Model()
         self.flying: list[Run] = []
         self.ended: list[Run] = []
         self.files = 0
-        self.template = ""
-        self.last_heads: dict[str, str] = {}
+        self.template = stage.author.git("show", f"origin/main:{TEMPLATE}") + "\n"
+        self.heads: list[str] = []
         self.seen = self.list_previews()
 
     # What people do in the repository
 
-    def push(self, branch: str, base: str, path: str) -> None:
-        """Push one more commit on top of a base."""
+    def push(self, branch: str, pick: int) -> None:
+        """Push a new branch, or one more commit."""
         self.files += 1
-        self.move_to(branch, base, {path.format(n=self.files): f"# {self.files}\n"})
+        path = FILES[pick % len(FILES)].format(n=self.files)
+        self._move_to(branch, self.model.heads.get(branch, "origin/main"), {path: f"# {self.files}\n"})
 
-    def move_to(self, branch: str, base: str, files: dict[str, str]) -> None:
-        """Push a branch that equals the base, with the files on top."""
+    def jump(self, branch: str, pick: int) -> None:
+        """Let a branch jump to where any of them was: back, sideways, or into being again."""
+        if self.heads:
+            self._move_to(branch, self.heads[pick % len(self.heads)], {})
+
+    def _move_to(self, branch: str, base: str, files: dict[str, str]) -> None:
         author = self.stage.author
         author.git("fetch", "--quiet", "--prune")
         author.git("checkout", "--quiet", "-B", "desk", base)
@@ -63,7 +76,110 @@ class World:
         author.push(branch, force=True)
         self.stage.await_ci()
         self.model.move(branch, head)
-        self.last_heads[branch] = head
+        self.heads.append(head)
+
+    def delete(self, branch: str, _pick: int) -> None:
+        """Delete a branch."""
+        if branch in self.model.heads:
+            self.stage.author.delete(branch)
+            self.model.delete(branch)
+
+    def open(self, branch: str, pick: int) -> None:
+        """Open a pull request, where GitHub sees something to merge and no open one."""
+        if branch not in self.model.heads:
+            return
+        try:
+            number = self.stage.author.open_pull_request(branch, ("main", "staging")[pick % 2], f"Merge {branch}")
+        except httpx.HTTPStatusError as error:
+            _expect_refusal(error, 422)
+        else:
+            self.model.pulls[number] = branch
+
+    def merge(self, branch: str, pick: int) -> None:
+        """Merge the branch's pull request, a new one if need be, in one of three ways, unless it conflicts."""
+        self.open(branch, pick)
+        number = self._find_pull(branch)
+        if not number:
+            return
+        try:
+            self.stage.author.merge(number, ("merge", "squash", "rebase")[pick % 3])
+        except httpx.HTTPStatusError as error:
+            _expect_refusal(error, 405)
+        else:
+            self.stage.await_ci()
+            self.model.merge(number)
+
+    def close(self, branch: str, pick: int) -> None:
+        """Close the branch's pull request, and perhaps open it again."""
+        if not (number := self._find_pull(branch)):
+            return
+        for state in ("closed", "open")[: 1 + pick % 2]:
+            self.stage.author._api("PATCH", f"pulls/{number}", {"state": state})
+        if pick % 2 == 0:
+            del self.model.pulls[number]
+
+    def _find_pull(self, branch: str) -> int:
+        return next((number for number, source in sorted(self.model.pulls.items()) if source == branch), 0)
+
+    def edit_template(self, _branch: str, pick: int) -> None:
+        """Change the template on trunk in something that an update brings to Deployments that are there."""
+        stage_name = ("preview", "review", "trial")[pick % 3]
+        self.template = self.template.replace(f'value: "{read_stage(self.template)}"', f'value: "{stage_name}"')
+        self.write_template(lambda _: self.template)
+
+    def break_template(self, _branch: str, _pick: int) -> None:
+        """Misspell a key of the template."""
+        self.write_template(lambda text: text.replace("scheduler_size", "schedular_size"))
+
+    # What people do to the control plane
+
+    def force(self, branch: str, pick: int) -> None:
+        """Fill in the form."""
+        if branch not in self.model.heads:
+            return
+        action = ("deploy", "delete")[pick % 2]
+        if action == "delete":
+            self.model.doubtful.add((branch, self.model.heads[branch]))
+        else:
+            self.model.removed.discard((branch, self.model.heads[branch]))
+        self.flying.append(self.stage.start_form(branch=branch, action=action))
+
+    def clear(self, _branch: str, pick: int) -> None:
+        """Clear a failed run, long ago as that may be: its failed tasks, what follows, and their setup."""
+        failed = [run for run in self.ended if "failed" in run.states.values()]
+        if not failed:
+            return
+        run = failed[pick % len(failed)]
+        kept = {name for name, state in run.states.items() if state == "success" and name not in {"claim", "report"}}
+        for name in run.states.keys() - kept:
+            del run.states[name]
+        self.stage.airflow.states[run.run_id] = "running"
+        self.ended.remove(run)
+        self.flying.append(run)
+
+    def freeze(self, _branch: str, pick: int) -> None:
+        """Pause or unpause the preview DAG."""
+        paused = self.stage.airflow.paused
+        (paused.add if pick % 2 else paused.discard)(self.stage.scope.preview_dag)
+
+    def exclude(self, branch: str, pick: int) -> None:
+        """Let the policy exclude a branch, or none any more."""
+        self.model.excluded = {branch} if pick % 2 else set()
+        self.stage.change_project(previews={"exclude": ("develop", *self.model.excluded)})
+
+    def override(self, _branch: str, pick: int) -> None:
+        """Change the policy's overrides."""
+        configuration = {"scheduler_size": ("SMALL", "MEDIUM")[pick % 2]}
+        self.stage.change_project(previews={"overrides": {"configuration": configuration}})
+
+    def set_mode(self, _branch: str, pick: int) -> None:
+        """Set the policy's mode: `plan`, or `apply`."""
+        self.stage.scope = replace(self.stage.scope, is_dry=bool(pick % 2))
+
+    def forget(self, _branch: str, _pick: int) -> None:
+        """Lose the state store."""
+        self.stage.stores.clear()
+        self.model.forget()
 
     def write_template(self, change: Callable[[str], str]) -> None:
         """Commit another template to trunk."""
@@ -117,6 +233,21 @@ class World:
         self.check_changes(run)
         if run.states[name] == "failed":
             self.follow_failure(run, name, aftermath, is_whole=is_whole)
+
+    def advance_by(self, pick: int, steps: int, trouble: Trouble, aftermath: str) -> None:
+        """Run some tasks of one of the runs in flight, the last of which meets trouble."""
+        if not self.flying:
+            return
+        run = self.flying[pick % len(self.flying)]
+        for left in range(steps, 0, -1):
+            if run in self.flying:
+                self.advance(run, trouble if left == 1 else None, aftermath)
+
+    def live_on(self) -> None:
+        """Make an undisturbed pass, and let all runs end."""
+        self.plan(None, 99)
+        while self.flying:
+            self.advance(self.flying[0], None)
 
     def follow_failure(self, run: Run, name: str, aftermath: str, *, is_whole: bool) -> None:
         """Do what Airflow does after a failed or killed try."""
