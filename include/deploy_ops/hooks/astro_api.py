@@ -16,6 +16,7 @@ from airflow.sdk import BaseHook
 
 from include.deploy_ops.errors import ObservationError, PermanentError
 from include.deploy_ops.hooks.astro_answers import (
+    doubt,
     parse_deploy,
     parse_deployment,
     parse_id,
@@ -164,7 +165,7 @@ def ask_deployments(connection: AstroConnection) -> Conversation[tuple[Deploymen
     deployments = tuple(parse_deployment(request, item, connection) for item in items)
     for each in deployments:
         if each.workspace_id != connection.workspace_id:
-            raise ObservationError(f"{request}: Astro lists {each.name!r} of another workspace, {each.workspace_id}")
+            raise doubt(request, f"Astro lists {each.name!r} of another workspace, {each.workspace_id}")
     return deployments
 
 
@@ -176,7 +177,7 @@ def ask_deployment(connection: AstroConnection, deployment_id: str) -> Conversat
         return None
     deployment = parse_deployment(request, answer, connection)
     if deployment.id != deployment_id:
-        raise ObservationError(f"{request}: Astro answered with another Deployment, {deployment.id}")
+        raise doubt(request, f"Astro answered with another Deployment, {deployment.id}")
     return deployment
 
 
@@ -227,14 +228,14 @@ def _ask_all(request: Ask, key: str) -> Conversation[list[Any]]:
     while True:
         page = yield from _ask_page(request, key, len(items), PAGE_SIZE)
         if total not in (None, page.total):
-            raise ObservationError(f"{request}: the list changed while it was read, from {total} to {page.total} items")
+            raise doubt(request, f"the list changed while it was read, from {total} to {page.total} items")
         total = page.total
         new = {parse_id(request, item): item for item in page.items}
         if len(new) != len(page.items) or items.keys() & new.keys():
-            raise ObservationError(f"{request}: Astro listed items twice from offset {len(items)} on")
+            raise doubt(request, f"Astro listed items twice from offset {len(items)} on")
         items |= new
         if len(items) > total or (not new and len(items) < total):
-            raise ObservationError(f"{request}: Astro counts {total} items and listed {len(items)}")
+            raise doubt(request, f"Astro counts {total} items and listed {len(items)}")
         if len(items) == total:
             return list(items.values())
 

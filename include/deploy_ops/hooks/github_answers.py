@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from include.deploy_ops.errors import ObservationError
+from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError
 from include.deploy_ops.model import Branch, PullRequest, TreeEntry
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def parse_branch(answer: Answer, name: str) -> Branch:
     """Read one ref. :raises ObservationError: malformed, or another ref than the branch `name`."""
     branch = _to_branch(_validate(_REF, answer))
     if branch.name != name:
-        raise ObservationError(f"{answer.request} answered with another ref, {BRANCH_PREFIX}{branch.name}")
+        raise _doubt(answer, f"another ref, {BRANCH_PREFIX}{branch.name}")
     return branch
 
 
@@ -154,10 +154,10 @@ def parse_tree(answer: Answer, sha: str) -> tuple[TreeEntry, ...]:
     found = _validate(_TREE, answer)
     _check_sha(answer, found.sha, sha)
     if found.truncated:
-        raise ObservationError(f"{answer.request} answered with a truncated tree")
+        raise _doubt(answer, "a truncated tree")
     names = {entry.path for entry in found.tree}
     if len(names) != len(found.tree):
-        raise ObservationError(f"{answer.request} names an entry twice")
+        raise _doubt(answer, "a tree that names an entry twice")
     return tuple(sorted(TreeEntry(entry.path, entry.mode, entry.sha) for entry in found.tree))
 
 
@@ -167,7 +167,7 @@ def parse_blob(answer: Answer, sha: str) -> bytes:
     try:
         content = base64.b64decode(found.content.replace("\n", ""), validate=True)
     except binascii.Error as error:
-        raise ObservationError(f"{answer.request} answered with content that is not base64: {error}") from error
+        raise _doubt(answer, f"content that is not base64 ({error})") from error
     header = b"blob %d\0" % len(content)
     _check_sha(answer, hashlib.sha1(header + content, usedforsecurity=False).hexdigest(), sha)
     return content
@@ -179,7 +179,11 @@ def _validate(shape: TypeAdapter[T], answer: Answer) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = _describe_location(first["loc"])
-        raise ObservationError(f"{answer.request} answered without a usable {where}: {first['msg']}") from error
+        raise _doubt(answer, f"no usable {where}: {first['msg']}") from error
+
+
+def _doubt(answer: Answer, what: str) -> ObservationError:
+    return ObservationError(f"{answer.request} answered with {what}; {NOTHING_FOLLOWS}")
 
 
 def _describe_location(location: tuple[Any, ...]) -> str:
@@ -188,7 +192,7 @@ def _describe_location(location: tuple[Any, ...]) -> str:
 
 def _check_sha(answer: Answer, found: str, wanted: str) -> None:
     if found != wanted:
-        raise ObservationError(f"{answer.request} answered with another object, {found}")
+        raise _doubt(answer, f"another object, {found}")
 
 
 def _to_branch(ref: _Ref) -> Branch:
