@@ -117,7 +117,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         for answer in self._read_pages(self.branches_url):
             for branch in parse_branches(answer):
                 if branch.name in found:
-                    said = f"{answer.request} repeats branch {branch.name!r}: the listing moved"
+                    said = f"{answer.request} repeats a branch of an earlier page, {branch.name!r}: the listing moved"
                     raise ObservationError(f"{said}; {NOTHING_FOLLOWS}")
                 found[branch.name] = branch
         if trunk not in found:

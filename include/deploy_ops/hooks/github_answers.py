@@ -133,7 +133,10 @@ def parse_branch(answer: Answer, name: str) -> Branch:
 
 def parse_branches(answer: Answer) -> tuple[Branch, ...]:
     """Read a page of refs below refs/heads/, in GitHub's order. :raises ObservationError: malformed."""
-    return tuple(_to_branch(ref) for ref in _validate(_REFS, answer))
+    branches = tuple(_to_branch(ref) for ref in _validate(_REFS, answer))
+    if len({branch.name for branch in branches}) != len(branches):
+        raise _doubt(answer, "a page that repeats a branch")
+    return branches
 
 
 def parse_pull_requests(answer: Answer) -> tuple[PullRequest, ...]:

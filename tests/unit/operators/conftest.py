@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -66,21 +67,27 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
     return author
 
 
-@pytest.fixture
-def stage(shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
-    """Give a project on a fresh sandbox where nothing takes time; no secret is in what the test left behind."""
-    assert shared_sandbox.client.post("/sandbox/reset").is_success
-    assert shared_sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
-    _connect(monkeypatch, shared_sandbox)
-    _hurry(monkeypatch)
-    loaded = load_policy(POLICY.format(host=shared_sandbox.host), "policy.yaml")
+@contextlib.contextmanager
+def open_stage(sandbox: Sandbox, author: Author) -> Iterator[Stage]:
+    """Yield a project on the sandbox, seeded anew and made to take no time; no secret is in what is left behind."""
+    assert sandbox.client.post("/sandbox/reset").is_success
+    assert sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
+    loaded = load_policy(POLICY.format(host=sandbox.host), "policy.yaml")
     assert not loaded.problems
-    made = Stage(
-        shared_sandbox, author, Scope(loaded.policy.control_plane, is_dry=False, project=loaded.policy.projects[0])
-    )
-    yield made
+    made = Stage(sandbox, author, Scope(loaded.policy.control_plane, is_dry=False, project=loaded.policy.projects[0]))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _connect(monkeypatch, sandbox)
+        _hurry(monkeypatch)
+        yield made
     left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
     assert not find_secrets(left)
+
+
+@pytest.fixture
+def stage(shared_sandbox: Sandbox, author: Author) -> Iterator[Stage]:
+    """Give a stage to one test."""
+    with open_stage(shared_sandbox, author) as made:
+        yield made
 
 
 def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
