@@ -8,5 +8,5 @@ from __future__ import annotations
 from include.deploy_ops.errors import PolicyError
 from include.deploy_ops.operators.scope import load_policy_file
 
-if problems := load_policy_file().problems:
-    raise PolicyError("\n".join(f"{problem.path}: {problem.message}" for problem in problems))
+if problems := load_policy_file().describe_problems():
+    raise PolicyError(problems)

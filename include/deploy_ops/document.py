@@ -2,7 +2,8 @@
 
 Plainer than YAML 1.1, so that nothing turns into something that was not written: only `true` and `false` are booleans,
 only plain decimal numbers are numbers, and every other unquoted value is the text that stands there (`no`, `on`,
-`010`, `1:30`, `2026-01-01`). Keys are text. A key given twice, an alias and a tag are refused.
+`010`, `1:30`, `2026-01-01`). Keys are text. A key given twice, an alias and a tag are refused, and so is what no person
+writes by hand: a document too long or too deep to be read quickly, and half a character.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from include.deploy_ops.errors import PermanentError
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+LENGTH_MAX = 128 * 1024
+"""Characters. The reader takes a second for a million of them, and Airflow reads the policy again every half minute."""
+
+DEPTH_MAX = 64
+"""Lists and mappings in one another; the reader's time grows with the square of them."""
+
 _TEXT = "tag:yaml.org,2002:str"
+
+
+_HALF = "a text holds half a character, by an escape such as \\ud800; write the character itself"
 
 
 class DocumentError(PermanentError):
@@ -30,6 +40,8 @@ def read_document(text: str) -> Any:
 
     Raises DocumentError with the line where the text is neither JSON nor YAML as this module reads it.
     """
+    if len(text) > LENGTH_MAX:
+        raise DocumentError(f"found {len(text)} characters, expected at most {LENGTH_MAX}; write it shorter")
     try:
         return _read_json(text) if _is_json(text) else _read_yaml(text)
     except RecursionError:
@@ -48,7 +60,19 @@ def _is_json(text: str) -> bool:
 
 
 def _read_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_join_pairs, parse_constant=_refuse_constant)
+    value = json.loads(text, object_pairs_hook=_join_pairs, parse_constant=_refuse_constant)
+    if not _is_whole(json.dumps(value, ensure_ascii=False)):
+        raise DocumentError(_HALF)
+    return value
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it can be stored and sent: half a character, which an escape can name, nothing takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _join_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -69,8 +93,10 @@ def _read_yaml(text: str) -> Any:
         return _StrictLoader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         raise DocumentError(_describe_yaml_error(error)) from None
-    except yaml.YAMLError as error:
-        raise DocumentError(f"it is not readable text: {error}".replace("\n", " ")) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        place = f"line {before.count(chr(10)) + 1}, column {error.position - before.rfind(chr(10))}"
+        raise DocumentError(f"{place}: the character U+{ord(text[error.position]):04X} is no text; remove it") from None
 
 
 def _describe_yaml_error(error: yaml.MarkedYAMLError) -> str:
@@ -85,13 +111,24 @@ def _describe_yaml_error(error: yaml.MarkedYAMLError) -> str:
 class _StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader with the few rules of this module instead of YAML 1.1's."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it open
         if isinstance(event, yaml.AliasEvent):
             raise _refuse(event.start_mark, "an alias is not read here, write the value out, or quote a text with *")
         if getattr(event, "tag", None) is not None:
             raise _refuse(event.start_mark, "a tag (!) is not read here; remove it, or quote a text with !")
-        return super().compose_node(parent, index)
+        if isinstance(event, yaml.ScalarEvent) and not _is_whole(event.value):
+            raise _refuse(event.start_mark, _HALF)
+        self._depth += 1
+        if self._depth > DEPTH_MAX:
+            raise _refuse(event.start_mark, f"it is nested deeper than {DEPTH_MAX}; write it flatter")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()

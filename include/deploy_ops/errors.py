@@ -34,6 +34,10 @@ class UnsettledError(RetryableError):
     """A deploy was called and did not settle: the same task has nothing left to try, a later run has."""
 
 
+NOTHING_FOLLOWS = "nothing is concluded from it, and the next attempt asks again"
+"""What an ObservationError says in place of advice where a person has nothing to do."""
+
+
 class ObservationError(RetryableError):
     """GitHub or Astro answered malformed or incomplete; the text names the request. Never an empty observation."""
 

@@ -25,7 +25,7 @@ from include.deploy_ops.policy_schema import (
     PullRequestSource,
     Target,
 )
-from include.deploy_ops.schema import Problem, describe_value, format_location, list_problems
+from include.deploy_ops.schema import PROBLEMS_TOLD_MAX, Problem, describe_value, format_location, list_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,9 +74,11 @@ class PolicyProblem:
 class LoadedPolicy:
     """What the file says: its valid projects, and what is wrong with the others.
 
-    `project_names` has every project's name that stands in the file, valid or not: one of them has not left the policy.
+    `source` names the file. `project_names` has every project's name that stands in it, valid or not: one of them has
+    not left the policy.
     """
 
+    source: str
     policy: Policy
     problems: tuple[PolicyProblem, ...]
     project_names: frozenset[str]
@@ -85,6 +87,14 @@ class LoadedPolicy:
     def is_complete(self) -> bool:
         """Whether the whole file is valid; only then may anything be concluded from what is not in it."""
         return not self.problems
+
+    def describe_problems(self) -> str:
+        """Return what is wrong, a line each that names the file; of very many the first, and how many more."""
+        more = len(self.problems) - PROBLEMS_TOLD_MAX
+        told = [str(problem) for problem in self.problems[:PROBLEMS_TOLD_MAX]]
+        if more > 0:
+            told.append(f"{more} problems more; mend those above first")
+        return "\n".join(f"{self.source}: {line}" for line in told)
 
 
 def read_policy(path: Path) -> LoadedPolicy:
@@ -117,7 +127,7 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
     refused = {index for index, _ in found}
     valid = tuple(project for index, project in projects.items() if index not in refused)
     policy = Policy(control_plane=top.control_plane, mode=top.mode, projects=valid)
-    return LoadedPolicy(policy, _tell_problems(found, names), frozenset(names.values()))
+    return LoadedPolicy(source, policy, _tell_problems(found, names), frozenset(names.values()))
 
 
 def list_targets(projects: Iterable[Project]) -> frozenset[str]:
@@ -171,7 +181,7 @@ def _tell_problems(found: Iterable[tuple[int, Problem]], names: Mapping[int, str
     return tuple(
         PolicyProblem(
             format_location(("projects", index, *problem.location)),
-            f"project '{names[index]}': {problem.message}" if index in names else problem.message,
+            f"project {describe_value(names[index])}: {problem.message}" if index in names else problem.message,
         )
         for index, problem in sorted(found, key=lambda each: each[0])
     )

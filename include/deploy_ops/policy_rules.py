@@ -5,7 +5,8 @@ Each value alone was checked before; here nothing is read and nothing is repaire
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import itertools
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.policy_schema import is_matched
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "orphans"})
 """A target's DAG is called <project>.<target>; these are other DAGs of the project."""
+
+_OTHERS_MAX = 3
 
 
 def find_project_problems(project: Project) -> tuple[Problem, ...]:
@@ -130,7 +133,8 @@ def _list_claims(project: Project) -> Iterator[tuple[str, Hashable, Location]]:
 
 
 def _tell_clash(what: str, places: list[tuple[int, Location]]) -> Iterator[tuple[int, Problem]]:
-    paths = Counter(format_location(("projects", index, *location)) for index, location in places)
-    for index, location in places if len(places) > 1 else ():
-        others = ", ".join(sorted(paths - Counter([format_location(("projects", index, *location))])))
-        yield index, Problem(location, f"only one {what}; found it at {others} too")
+    for place in places if len(places) > 1 else ():
+        others = itertools.islice((other for other in places if other != place), _OTHERS_MAX)
+        paths = ", ".join(format_location(("projects", index, *location)) for index, location in others)
+        more = f" and {len(places) - 1 - _OTHERS_MAX} more places" if len(places) - 1 > _OTHERS_MAX else ""
+        yield place[0], Problem(place[1], f"only one {what}; found it at {paths}{more} too")

@@ -19,6 +19,7 @@ _CONTROL_PLANE = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 _FORBIDDEN_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line ends among them; no name has one, and C ends at NUL
 _WILDCARD = re.compile(r"[*?\[\]]")
 _IMAGE = re.compile(
     r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:))(?::[0-9]+)?"  # a registry, not just a word
@@ -45,8 +46,8 @@ def check_name(text: str) -> str:
 
 def check_text(text: str) -> str:
     """Return a text that is not blank and has no blanks around it."""
-    if not text or text != text.strip():
-        raise ValueError("a text that is not empty, without blanks around it")
+    if not text or text != text.strip() or _CONTROL.search(text):
+        raise ValueError("a text of one line that is not empty, without blanks around it")
     return text
 
 
@@ -90,7 +91,8 @@ def check_pattern(text: str) -> str:
 def check_folder(text: str) -> str:
     """Return a folder or file of the repository in its normal form; "." is the repository itself."""
     path = PurePosixPath(text)
-    if not text or "\\" in text or path.is_absolute() or ".." in path.parts or text != text.strip():
+    is_inside = not path.is_absolute() and ".." not in path.parts
+    if not text or not is_inside or "\\" in text or text != text.strip() or _CONTROL.search(text):
         raise ValueError("a path inside the repository, from its top, with / and without .., such as services/etl")
     return str(path)
 
@@ -105,7 +107,7 @@ def check_file(text: str) -> str:
 def check_ignore_pattern(text: str) -> str:
     """Return one gitignore rule (gitignore(5)) relative to the project's root, which does not speak of dags/."""
     rule = text.removeprefix("!").lstrip("/").removeprefix("**/")
-    if not rule.strip() or text.startswith("#") or "\n" in text:
+    if not rule.strip() or text.startswith("#") or _CONTROL.search(text):
         raise ValueError("one gitignore rule, such as docs/ or *.md")
     if rule.split("/")[0].rstrip() == "dags":
         raise ValueError("a rule for files outside dags/: every change inside dags/ is deployed. Remove it")
@@ -142,7 +144,7 @@ Folder = Annotated[str, AfterValidator(check_folder)]
 File = Annotated[str, AfterValidator(check_file)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, added, as a DAG's limit of 32 bits
 
 # A list in the file is a tuple in the model: only that conversion is let through.
 BranchNames = Annotated[tuple[BranchName, ...], Strict(strict=False)]

@@ -17,6 +17,7 @@ Location: TypeAlias = tuple[str | int, ...]
 """Where a value lies in a document: keys and positions, from the top."""
 
 _SHOWN_LENGTH_MAX = 60
+PROBLEMS_TOLD_MAX = 50
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _PRIVATE_KEYS = frozenset({"environment_variables"})  # values below these may be secrets and are never shown
 
@@ -25,9 +26,17 @@ _EXPECTED = {
     "bool_type": "true or false",
     "int_type": "a whole number",
     "float_type": "a number",
+    "string_too_short": "a text that is not empty",
+    "finite_number": "a number that ends",
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
+}
+
+_BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "of at least"),
+    "less_than_equal": ("le", "of at most"),
 }
 
 
@@ -76,10 +85,13 @@ def list_problems(
 ) -> tuple[Problem, ...]:
     """Return what the model refused, in the order of its keys.
 
-    `advice` says what to do about unknown keys that are known somewhere else.
+    `advice` says what to do about unknown keys that are known somewhere else. Of very many, the first are told.
     """
     details = error.errors(include_url=False)
-    return tuple(Problem(_locate(each), _explain(each, model, advice or {})) for each in details)
+    told = [Problem(_locate(each), _explain(each, model, advice or {})) for each in details[:PROBLEMS_TOLD_MAX]]
+    if more := details[PROBLEMS_TOLD_MAX:]:
+        told.append(Problem((), f"{len(more)} problems more; mend those above first"))
+    return tuple(told)
 
 
 def _locate(detail: ErrorDetails) -> Location:
@@ -128,8 +140,9 @@ def _name_expected(detail: ErrorDetails) -> str:
             return f"one of {context['expected']}"
         case "too_short":
             return "at least one entry"
-        case "greater_than":
-            return f"a number above {context['gt']}"
+        case kind if kind in _BOUNDS:
+            key, words = _BOUNDS[kind]
+            return f"a number {words} {context[key]:g}"
         case kind:
             return _EXPECTED.get(kind) or detail["msg"]
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from include.deploy_ops.schema import Problem, list_problems
+from include.deploy_ops.schema import Problem, describe_value, list_problems
 from include.deploy_ops.template_schema import ADVICE, DeploymentBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_SHOWN_MAX = 8
 _OURS = ("name", "workspace_name")
 _DEPLOYMENT_TYPES = {"HOSTED_STANDARD": "STANDARD", "HOSTED_SHARED": "STANDARD", "HOSTED_DEDICATED": "DEDICATED"}
 _EXECUTORS = {"CeleryExecutor": "CELERY", "KubernetesExecutor": "KUBERNETES", "AstroExecutor": "ASTRO"}
@@ -91,9 +92,8 @@ def _check_required(configuration: Mapping[str, Any]) -> Iterator[Problem]:
 def _check_executor(configuration: Mapping[str, Any]) -> Iterator[Problem]:
     runtime = configuration.get("runtime_version", "")
     if name_executor(configuration) == "ASTRO" and runtime and not is_airflow_3_runtime(runtime):
-        message = (
-            f"the Astro executor needs Airflow 3, but runtime_version is {runtime}; write CELERY, or a runtime 3.x-y"
-        )
+        found = f"runtime_version is {describe_value(runtime)}"
+        message = f"the Astro executor needs Airflow 3, but {found}; write CELERY, or a runtime 3.x-y"
         yield Problem(("configuration", "executor"), message)
 
 
@@ -104,10 +104,14 @@ def _check_queues(queues: Sequence[Mapping[str, Any]], executor: str) -> Iterato
         return
     names = [queue["name"] for queue in queues]
     if names and "default" not in names:
-        yield Problem(("worker_queues",), f"found {', '.join(names)}, expected a queue 'default' among them")
+        shown = ", ".join(map(describe_value, names[:_SHOWN_MAX]))
+        yield Problem(("worker_queues",), f"found {shown}, expected a queue 'default' among them")
     for index, queue in enumerate(queues):
         if queue["name"] in names[:index]:
-            yield Problem(("worker_queues", index, "name"), f"'{queue['name']}' stands in the list before; rename one")
+            yield Problem(
+                ("worker_queues", index, "name"),
+                f"{describe_value(queue['name'])} stands in the list before; rename one",
+            )
         yield from (each.move_below("worker_queues", index) for each in _check_queue(queue))
 
 
@@ -126,18 +130,19 @@ def _check_variables(variables: Sequence[Mapping[str, Any]]) -> Iterator[Problem
     for index, variable in enumerate(variables):
         at = ("environment_variables", index)
         if variable["key"] in keys[:index]:
-            yield Problem((*at, "key"), f"'{variable['key']}' stands in the list before; remove one")
+            yield Problem((*at, "key"), f"{describe_value(variable['key'])} stands in the list before; remove one")
         if not variable.get("is_secret") and variable.get("value") is None:
-            yield Problem((*at, "value"), f"it is missing for '{variable['key']}'; add it, \"\" for an empty one")
+            yield Problem(
+                (*at, "value"), f'it is missing for {describe_value(variable["key"])}; add it, "" for an empty one'
+            )
     yield from _check_secrets(variables)
 
 
 def _check_secrets(variables: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     for index, variable in enumerate(variables):
         if variable.get("is_secret") and variable.get("value"):
-            message = (
-                f"'{variable['key']}' is a secret with its value in Git; write \"\", revoke it, and set it in Astro"
-            )
+            name = describe_value(variable["key"])
+            message = f'{name} is a secret with its value in Git; write "", revoke it, and set it in Astro'
             yield Problem(("environment_variables", index, "value"), message)
 
 

@@ -201,14 +201,49 @@ def test_an_invalid_project_is_left_out_and_told(parse: Parse) -> None:
     assert "poll_interval_s" in error.partition("poll_intervall_s")[2]
 
 
-def test_a_wrong_value_is_told_with_what_was_found_and_what_is_expected(parse: Parse) -> None:
-    error = find_error(
-        parse(make_policy({}, {"name": "bad", "poll_interval_s": "often", "root": "x"})), "policy_errors.py"
-    )
-    line = next(line for line in error.splitlines() if "poll_interval_s" in line)
-    assert "projects[1].poll_interval_s" in line
-    assert "found 'often'" in line
-    assert "expected" in line
+ON_SCREEN = [
+    ({"poll_interval_s": "often"}, "poll_interval_s", "found 'often', expected a number"),
+    ({"poll_interval_s": 0}, "poll_interval_s", "found 0, expected a number above 0"),
+    ({"trunc": "main"}, "trunc", "unknown key; did you mean 'trunk'?"),
+    ({"repository": None}, "repository", "found nothing, expected text"),
+    ({"limits": {"max_deletes": 10**9}}, "limits.max_deletes", "found 1000000000, expected a number of at most 100000"),
+    ({"previews": {"branches": ["dev*"], "merged_into": ["main"]}}, "previews.template", "it is missing; add it"),
+    (
+        {"ignore": [["x"]], "image": ["ghcr.io/acme/x"]},
+        "ignore[0]",
+        "found a list, expected text",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "path", "says"), ON_SCREEN, ids=[path for _, path, _ in ON_SCREEN])
+def test_the_import_error_names_file_path_found_and_expected(
+    parse: Parse, tmp_path: Path, changes: dict[str, Any], path: str, says: str
+) -> None:
+    bag = parse(make_policy({}, {"name": "bad", "root": "x", **changes}))
+    error = find_error(bag, "policy_errors.py")
+    line = f"{tmp_path / 'policy.yaml'}: projects[1].{path}: project 'bad': {says}"
+    assert line in error.splitlines() or f"PolicyError: {line}" in error
+    assert bag.dags.keys() == {"shop.control", "shop.preview"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("control_plane: a\nmode: aply\nprojects: []\n", "mode: found 'aply', expected one of 'apply' or 'plan'"),
+        ("control_plane: a\nproject: []\n", "project: unknown key; did you mean 'projects'?"),
+        ("a: 1\na: 2\n", "line 2, column 1: key 'a' is given twice; remove one"),
+        ("a: &x 1\nb: *x\n", "line 2, column 4: an alias is not read here, write the value out, or quote"),
+        ("[" * 5000, "line 1, column 65: it is nested deeper than 64; write it flatter"),
+        ("\t- a\n", "line 1, column 1: while scanning for the next token, found character '\\t'"),
+    ],
+)
+def test_the_import_error_of_a_file_that_says_nothing_names_the_place(
+    parse: Parse, tmp_path: Path, policy: str, said: str
+) -> None:
+    bag = parse(policy)
+    assert bag.dags == {}
+    assert f"{tmp_path / 'policy.yaml'}: {said}" in find_error(bag, "policy_errors.py")
 
 
 def test_every_problem_of_the_file_is_told_at_once(parse: Parse) -> None:

@@ -53,8 +53,9 @@ def test_on_is_a_key() -> None:
         ("? [a]\n: b\n", "a key is text"),
         ("a: [1\nb: 2\n", "line 2"),
         ("a: 1\n---\nb: 2\n", "expected a single document"),
-        ("a: \x07\n", "not readable text"),
-        ("[" * 20_000, "nested too deeply"),
+        ("a: \x07\n", "line 1, column 4: the character U+0007 is no text; remove it"),
+        ("[" * 20_000, "line 1, column 65: it is nested deeper than 64"),
+        ('{"a":' * 20_000, "nested too deeply"),
     ],
 )
 def test_what_is_refused_says_where(text: str, says: str) -> None:

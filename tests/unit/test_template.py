@@ -166,7 +166,7 @@ WRONG = [
     ("configuration.is_development_mode", "yes", "found 'yes', expected true or false"),
     ("configuration.scheduler_size", "TINY", "found 'TINY', expected one of SMALL, MEDIUM, LARGE, EXTRA_LARGE"),
     ("configuration", ..., "deployment.configuration.executor: it is missing"),
-    ("worker_queues.0.name", "main", "deployment.worker_queues: found main, expected a queue 'default'"),
+    ("worker_queues.0.name", "main", "deployment.worker_queues: found 'main', expected a queue 'default'"),
     ("worker_queues.0.name", ..., "deployment.worker_queues[0].name: it is missing"),
     ("worker_queues.0.worker_type", ..., "deployment.worker_queues[0].worker_type: it is missing"),
     (

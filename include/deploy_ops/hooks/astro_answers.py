@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
-from include.deploy_ops.errors import ObservationError
+from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError
 from include.deploy_ops.model import Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus, Variable
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def parse_page(request: Ask, answer: Any, key: str) -> Page:
     total = _parse(request, _Listed, answer).total_count
     items = answer.get(key)
     if not isinstance(items, list):
-        raise ObservationError(f"{request}: Astro's answer has no list '{key}'")
+        raise doubt(request, f"Astro's answer has no list '{key}'")
     return Page(tuple(items), total)
 
 
@@ -115,7 +115,7 @@ def parse_id(request: Ask, item: Any) -> str:
     """Return an item's id, by which repeated items are told; raises ObservationError."""
     identity = item.get("id") if isinstance(item, dict) else None
     if not isinstance(identity, str) or not identity:
-        raise ObservationError(f"{request}: an item of Astro's answer has no id")
+        raise doubt(request, "an item of Astro's answer has no id")
     return identity
 
 
@@ -158,7 +158,7 @@ def parse_deploy(request: Ask, answer: Any, deployment_id: str) -> Deploy:
     """
     found = _parse(request, _Deploy, answer)
     if found.deployment_id != deployment_id:
-        raise ObservationError(f"{request}: deploy {found.id} is of another Deployment, {found.deployment_id}")
+        raise doubt(request, f"deploy {found.id} is of another Deployment, {found.deployment_id}")
     is_known = found.type in DeployKind.__members__
     return Deploy(
         id=found.id,
@@ -182,7 +182,7 @@ def parse_workspace_name(request: Ask, answer: Any) -> str:
 def parse_options(request: Ask, answer: Any) -> dict[str, Any]:
     """Return the deployment options as Astro words them; raises ObservationError unless they name runtime releases."""
     if not isinstance(answer, dict) or not isinstance(answer.get("runtimeReleases"), list):
-        raise ObservationError(f"{request}: Astro's answer has no list 'runtimeReleases'")
+        raise doubt(request, "Astro's answer has no list 'runtimeReleases'")
     return answer
 
 
@@ -197,7 +197,12 @@ def _parse(request: Ask, model: type[M], answer: Any) -> M:
         )
         identity = answer.get("id") if isinstance(answer, dict) else None
         where = f" of {identity}" if isinstance(identity, str) else ""
-        raise ObservationError(f"{request}: Astro's answer{where} is malformed: {said}") from None
+        raise doubt(request, f"Astro's answer{where} is malformed: {said}") from None
+
+
+def doubt(request: Ask, what: str) -> ObservationError:
+    """Return the error that an answer which cannot be believed is."""
+    return ObservationError(f"{request}: {what}; {NOTHING_FOLLOWS}")
 
 
 def _read_enum(values: type[E], text: str, unknown: E) -> E:

@@ -16,6 +16,8 @@ from airflow.sdk import BaseHook
 
 from include.deploy_ops.errors import ObservationError, PermanentError
 from include.deploy_ops.hooks.astro_answers import (
+    Page,
+    doubt,
     parse_deploy,
     parse_deployment,
     parse_id,
@@ -164,7 +166,7 @@ def ask_deployments(connection: AstroConnection) -> Conversation[tuple[Deploymen
     deployments = tuple(parse_deployment(request, item, connection) for item in items)
     for each in deployments:
         if each.workspace_id != connection.workspace_id:
-            raise ObservationError(f"{request}: Astro lists {each.name!r} of another workspace, {each.workspace_id}")
+            raise doubt(request, f"Astro lists {each.name!r} of another workspace, {each.workspace_id}")
     return deployments
 
 
@@ -176,7 +178,7 @@ def ask_deployment(connection: AstroConnection, deployment_id: str) -> Conversat
         return None
     deployment = parse_deployment(request, answer, connection)
     if deployment.id != deployment_id:
-        raise ObservationError(f"{request}: Astro answered with another Deployment, {deployment.id}")
+        raise doubt(request, f"Astro answered with another Deployment, {deployment.id}")
     return deployment
 
 
@@ -227,22 +229,28 @@ def _ask_all(request: Ask, key: str) -> Conversation[list[Any]]:
     while True:
         page = yield from _ask_page(request, key, len(items), PAGE_SIZE)
         if total not in (None, page.total):
-            raise ObservationError(f"{request}: the list changed while it was read, from {total} to {page.total} items")
+            raise doubt(request, f"the list changed while it was read, from {total} to {page.total} items")
         total = page.total
         new = {parse_id(request, item): item for item in page.items}
-        if len(new) != len(page.items) or items.keys() & new.keys():
-            raise ObservationError(f"{request}: Astro listed items twice from offset {len(items)} on")
+        if items.keys() & new.keys():
+            raise doubt(request, f"Astro listed items twice from offset {len(items)} on")
         items |= new
-        if len(items) > total or (not new and len(items) < total):
-            raise ObservationError(f"{request}: Astro counts {total} items and listed {len(items)}")
+        if not new and len(items) < total:
+            raise doubt(request, f"Astro counts {total} items and listed {len(items)}")
         if len(items) == total:
             return list(items.values())
 
 
-def _ask_page(request: Ask, key: str, offset: int, limit: int) -> Conversation[Any]:
-    page = Ask(request.path, {**request.query, "limit": limit, "offset": offset})
-    answer = yield from ask(page)
-    return parse_page(page, answer, key)
+def _ask_page(request: Ask, key: str, offset: int, limit: int) -> Conversation[Page]:
+    """Ask for one page; one that repeats an item, or has more items than there are, is an error."""
+    asked = Ask(request.path, {**request.query, "limit": limit, "offset": offset})
+    answer = yield from ask(asked)
+    page = parse_page(asked, answer, key)
+    if len({parse_id(asked, item) for item in page.items}) != len(page.items):
+        raise doubt(asked, f"Astro listed items twice from offset {offset} on")
+    if offset + len(page.items) > page.total:
+        raise doubt(asked, f"Astro counts {page.total} items and listed {offset + len(page.items)}")
+    return page
 
 
 def _is_newest_first(records: tuple[Deploy, ...]) -> bool:

@@ -9,7 +9,7 @@ sent the reply. `hold` and `ahold` carry a conversation out, the one in a task, 
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import math
 import random
 import time
@@ -22,8 +22,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-from include.deploy_ops.errors import ObservationError, RateLimitError
+from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
 from include.deploy_ops.hooks.astro_connection import AstroConnection
+from include.deploy_ops.hooks.json_body import read_json
 
 REQUESTS_PER_S_MAX = 20
 """Astro documents 25 reads a second per token; the token may have other users."""
@@ -41,6 +42,8 @@ _READ_TIMEOUT_S = 30.0
 _TOTAL_TIMEOUT_S = 120.0
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,14 @@ def ask(request: Ask) -> Conversation[Any]:
         said = _describe(reply)
         wanted_s = _read_retry_after_s(reply)
         if wanted_s is not None and (wanted_s > patience_s or attempt == TRIES):
-            raise RateLimitError(f"{request}: Astro asks to wait {wanted_s:.0f} s ({said})", wanted_s)
+            asked = f"{request}: Astro asks to wait {wanted_s:.0f} s ({said})"
+            raise RateLimitError(f"{asked}; {NOTHING_FOLLOWS}", wanted_s)
         if attempt < TRIES:
             pause_s = max(_choose_backoff_s(attempt), wanted_s or 0.0)
             patience_s -= pause_s
+            log.warning("%s: %s; asking again in %.1f s", request, said, pause_s)
             yield Pause(pause_s)
-    raise ObservationError(f"{request}: Astro gave no usable answer in {TRIES} tries: {said}")
+    raise ObservationError(f"{request}: Astro gave no usable answer in {TRIES} tries: {said}; {NOTHING_FOLLOWS}")
 
 
 def _choose_backoff_s(attempt: int) -> float:
@@ -239,16 +244,18 @@ def _read_retry_after_s(reply: Reply) -> float | None:
 
 def _judge(request: Ask, reply: Reply) -> Any:
     if reply.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
-        raise ObservationError(f"{request}: {_describe(reply)}{_advise(reply.status)}")
+        raise ObservationError(f"{request}: {_describe(reply)}; {_advise(reply)}")
     try:
-        answer = json.loads(reply.body)
+        answer = read_json(reply.body)
     except ValueError as error:
         raise ObservationError(
-            f"{request}: Astro answered HTTP {reply.status} with {len(reply.body)} bytes that are not JSON: a proxy's "
-            "page, a body cut short, or a connection whose host is not Astro's"
+            f"{request}: Astro answered HTTP {reply.status} with {len(reply.body)} bytes that are not JSON ({error}): "
+            f"a proxy's page, a body cut short, or a connection whose host is not Astro's; {NOTHING_FOLLOWS}"
         ) from error
-    if reply.status == HTTPStatus.OK:
+    if reply.status == HTTPStatus.OK and answer is not None:
         return answer
+    if reply.status == HTTPStatus.OK:  # null says nothing, not even that there is no such thing
+        raise ObservationError(f"{request}: Astro's answer is malformed: it is null; {NOTHING_FOLLOWS}")
     # Only Astro's own 404 counts as "not there": a proxy's says nothing about the Deployment.
     if isinstance(answer, dict) and isinstance(answer.get("message"), str) and answer.get("statusCode") == reply.status:
         return None
@@ -260,9 +267,11 @@ def _describe(reply: Reply) -> str:
     return reply.failure or f"HTTP {reply.status}" + (f" {said!r}" if said else "")
 
 
-def _advise(status: int) -> str:
-    if status == HTTPStatus.UNAUTHORIZED:
-        return "; the API token in the connection's password is wrong, expired or revoked: put a valid one there"
-    if status == HTTPStatus.FORBIDDEN:
-        return "; the API token may not read this: give it a role in the workspace, and check organization_id"
-    return ""
+def _advise(reply: Reply) -> str:
+    if reply.status == HTTPStatus.UNAUTHORIZED:
+        return "the API token in the connection's password is wrong, expired or revoked: put a valid one there"
+    if reply.status == HTTPStatus.FORBIDDEN:
+        return "the API token may not read this: give it a role in the workspace, and check organization_id"
+    if location := reply.headers.get("location"):
+        return f"it points to {location}, which is not followed: write Astro's own address into the connection's host"
+    return NOTHING_FOLLOWS

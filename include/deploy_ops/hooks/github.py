@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from include.deploy_ops.errors import ObservationError, PermanentError
+from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError, PermanentError
 from include.deploy_ops.hooks.github_answers import (
     Commit,
     parse_blob,
@@ -43,8 +43,11 @@ _FILE_MODES = {"100644", "100755", "100664"}  # the last one only in very old co
 _LOST = "the repository is gone or renamed, or the token lost access to it"
 
 
-class CommitMissingError(PermanentError):
-    """The repository answers, but holds no such commit: it was never pushed, or was garbage-collected."""
+class CommitMissingError(ObservationError):
+    """The repository answers, but holds no such commit: never pushed, garbage-collected, or not there yet.
+
+    No permanent failure: a commit may be read of a moment before every server of GitHub's has it.
+    """
 
 
 class DeployOpsGithubHook(GithubConnectionHook):
@@ -114,30 +117,45 @@ class DeployOpsGithubHook(GithubConnectionHook):
         for answer in self._read_pages(self.branches_url):
             for branch in parse_branches(answer):
                 if branch.name in found:
-                    raise ObservationError(f"{answer.request} repeats branch {branch.name!r}: the listing moved")
+                    said = f"{answer.request} repeats a branch of an earlier page, {branch.name!r}: the listing moved"
+                    raise ObservationError(f"{said}; {NOTHING_FOLLOWS}")
                 found[branch.name] = branch
         if trunk not in found:
-            raise ObservationError(f"{self._where()}: the listing of {len(found)} branches lacks trunk {trunk!r}")
+            raise ObservationError(
+                f"GET {self.branches_url}: the listing of {len(found)} branches lacks trunk {trunk!r}; "
+                f"check the policy's `trunk`; {NOTHING_FOLLOWS}"
+            )
         return tuple(sorted(found.values()))
 
     def find_branch(self, name: str) -> Branch | None:
-        """Read one branch, unconditionally. None is no proof of deletion; `is_branch_gone` is.
+        """Read one branch, unconditionally. None is no proof of deletion; that of `find_branch_beside` is.
 
         :raises ObservationError: anything else than the branch or GitHub's own 404.
         """
-        answer = self._open_reader().read(self._path(f"/git/ref/heads/{quote(name)}"))
+        answer = self._read_ref(name)
         return None if answer.is_absent else parse_branch(answer, name)
 
-    def is_branch_gone(self, name: str, trunk: str) -> bool:
-        """Tell whether the branch is gone while trunk, read after it with the same token, is there.
+    def get_branch(self, name: str) -> Branch:
+        """Read a branch that has to be there, such as trunk.
+
+        :raises ObservationError: also when it is not.
+        """
+        answer = self._read_ref(name)
+        if answer.is_absent:
+            raise ObservationError(f"{answer.request} answered HTTP 404: the policy names no such branch, or {_LOST}")
+        return parse_branch(answer, name)
+
+    def find_branch_beside(self, name: str, trunk: str) -> Branch | None:
+        """Read one branch; None only if it is gone while trunk, read after it with the same token, is there.
 
         :raises ObservationError: also when trunk is not there, since then nothing is known about the branch.
         """
-        if self.find_branch(name) is not None:
-            return False
+        answer = self._read_ref(name)
+        if not answer.is_absent:
+            return parse_branch(answer, name)
         if self.find_branch(trunk) is None:
-            raise ObservationError(f"{self._where()}: neither {name!r} nor trunk {trunk!r} is there: {_LOST}")
-        return True
+            raise ObservationError(f"{answer.request} answered HTTP 404, and so does trunk {trunk!r}: {_LOST}")
+        return None
 
     def list_pull_requests(self, since: str | None = None) -> tuple[PullRequest, ...]:
         """List all pull requests, or those updated at `since` (as GitHub writes times) or later, by number.
@@ -223,12 +241,10 @@ class DeployOpsGithubHook(GithubConnectionHook):
         return next((entry for entry in self.read_tree(tree) if entry.name == name), None)
 
     def _find_commit(self, ref: str) -> Commit:
-        if _SHA.fullmatch(ref):
-            return self.get_commit(ref)
-        branch = self.find_branch(ref)
-        if branch is None:
-            raise ObservationError(f"{self._where()}: there is no branch {ref!r}, or {_LOST}")
-        return self.get_commit(branch.head)
+        return self.get_commit(ref if _SHA.fullmatch(ref) else self.get_branch(ref).head)
+
+    def _read_ref(self, name: str) -> Answer:
+        return self._open_reader().read(self._path(f"/git/ref/heads/{quote(name)}"))
 
     def _read_commit(self, sha: str) -> Commit:
         if not _SHA.fullmatch(sha):
@@ -236,7 +252,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         answer = self._open_reader().read(self._path(f"/git/commits/{sha}"))
         if answer.is_absent:
             self._require(self._open_reader().read(self._path("")))
-            raise CommitMissingError(f"{self.repository} holds no commit {sha}: never pushed, or gone since")
+            raise CommitMissingError(f"{answer.request} answered HTTP 404: never pushed, gone since, or not there yet")
         return parse_commit(answer, sha)
 
     def _read_tree(self, sha: str) -> tuple[TreeEntry, ...]:
@@ -261,7 +277,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         while url is not None:
             answer = self._require(read(url))
             if answer.data in seen:
-                raise ObservationError(f"{answer.request} repeats an earlier page of the listing")
+                raise ObservationError(f"{answer.request} repeats an earlier page of the listing; {NOTHING_FOLLOWS}")
             seen.append(answer.data)
             yield answer
             url = answer.next_url

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from include.deploy_ops.errors import ObservationError
+from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError
 from include.deploy_ops.model import Branch, PullRequest, TreeEntry
 
 if TYPE_CHECKING:
@@ -127,13 +127,16 @@ def parse_branch(answer: Answer, name: str) -> Branch:
     """Read one ref. :raises ObservationError: malformed, or another ref than the branch `name`."""
     branch = _to_branch(_validate(_REF, answer))
     if branch.name != name:
-        raise ObservationError(f"{answer.request} answered with another ref, {BRANCH_PREFIX}{branch.name}")
+        raise _doubt(answer, f"another ref, {BRANCH_PREFIX}{branch.name}")
     return branch
 
 
 def parse_branches(answer: Answer) -> tuple[Branch, ...]:
     """Read a page of refs below refs/heads/, in GitHub's order. :raises ObservationError: malformed."""
-    return tuple(_to_branch(ref) for ref in _validate(_REFS, answer))
+    branches = tuple(_to_branch(ref) for ref in _validate(_REFS, answer))
+    if len({branch.name for branch in branches}) != len(branches):
+        raise _doubt(answer, "a page that repeats a branch")
+    return branches
 
 
 def parse_pull_requests(answer: Answer) -> tuple[PullRequest, ...]:
@@ -157,10 +160,10 @@ def parse_tree(answer: Answer, sha: str) -> tuple[TreeEntry, ...]:
     found = _validate(_TREE, answer)
     _check_sha(answer, found.sha, sha)
     if found.truncated:
-        raise ObservationError(f"{answer.request} answered with a truncated tree")
+        raise _doubt(answer, "a truncated tree")
     names = [entry.path for entry in found.tree if "\ufffd" not in entry.path]
     if len(set(names)) != len(names):
-        raise ObservationError(f"{answer.request} names an entry twice")
+        raise _doubt(answer, "a tree that names an entry twice")
     return tuple(sorted(TreeEntry(entry.path, entry.mode, entry.sha) for entry in found.tree))
 
 
@@ -170,7 +173,7 @@ def parse_blob(answer: Answer, sha: str) -> bytes:
     try:
         content = base64.b64decode(found.content.replace("\n", ""), validate=True)
     except binascii.Error as error:
-        raise ObservationError(f"{answer.request} answered with content that is not base64: {error}") from error
+        raise _doubt(answer, f"content that is not base64 ({error})") from error
     header = b"blob %d\0" % len(content)
     _check_sha(answer, hashlib.sha1(header + content, usedforsecurity=False).hexdigest(), sha)
     return content
@@ -182,7 +185,11 @@ def _validate(shape: TypeAdapter[T], answer: Answer) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = _describe_location(first["loc"])
-        raise ObservationError(f"{answer.request} answered without a usable {where}: {first['msg']}") from error
+        raise _doubt(answer, f"no usable {where}: {first['msg']}") from error
+
+
+def _doubt(answer: Answer, what: str) -> ObservationError:
+    return ObservationError(f"{answer.request} answered with {what}; {NOTHING_FOLLOWS}")
 
 
 def _describe_location(location: tuple[Any, ...]) -> str:
@@ -191,7 +198,7 @@ def _describe_location(location: tuple[Any, ...]) -> str:
 
 def _check_sha(answer: Answer, found: str, wanted: str) -> None:
     if found != wanted:
-        raise ObservationError(f"{answer.request} answered with another object, {found}")
+        raise _doubt(answer, f"another object, {found}")
 
 
 def _to_branch(ref: _Ref) -> Branch:

@@ -5,7 +5,7 @@ Does not know what an answer means; the models in `github_answers` do. Writes no
 
 from __future__ import annotations
 
-import json
+import logging
 import math
 import random
 import time
@@ -20,7 +20,8 @@ from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectio
 from requests import RequestException
 from requests.utils import parse_header_links
 
-from include.deploy_ops.errors import ObservationError, RateLimitError
+from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
+from include.deploy_ops.hooks.json_body import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -31,6 +32,8 @@ REQUEST_TIMEOUT_S = 15  # GitHub itself gives up after 10 s, and its front needs
 SCARCE_QUOTA = 0.05  # of the limit: below it, whoever can wait should
 SECONDARY_LIMIT_WAIT_S = 60.0  # what GitHub asks for when it names no time (REST best practices)
 FIRST_RETRY_S = 0.5
+
+log = logging.getLogger(__name__)
 
 
 class UnavailableError(ObservationError):
@@ -136,6 +139,7 @@ class GithubReader:
                 if pause_s > patience_s:
                     raise
                 patience_s -= pause_s
+                log.warning("%s; asking again in %.1f s", error, pause_s)
                 self._sleep(pause_s)
         return self._read_once(url, etag)
 
@@ -165,18 +169,20 @@ class GithubReader:
         try:
             return self._requester.requestJson("GET", url, headers=headers, cnx=self._connection)
         except RequestException as error:
-            raise UnavailableError(f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}") from error
+            said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
+            raise UnavailableError(f"{said}; {NOTHING_FOLLOWS}") from error
         except _DetourError as error:
             raise ObservationError(f"{request} {error}") from error
         except ValueError as error:  # PyGithub reads the rate-limit headers as numbers
-            raise ObservationError(f"{request}: GitHub's rate-limit headers make no sense: {error}") from error
+            raise _doubt_quota(request, error) from error
 
     def _judge(self, answer: Answer, headers: Mapping[str, str], body: str, *, is_conditional: bool) -> Answer:
         status = answer.status
         if (pause_s := read_pause_s(status, headers, body)) is not None:
-            raise RateLimitError(f"{answer.request}: GitHub asks to wait {pause_s:.0f} s (HTTP {status})", pause_s)
+            said = f"{answer.request}: GitHub asks to wait {pause_s:.0f} s (HTTP {status})"
+            raise RateLimitError(f"{said}; {NOTHING_FOLLOWS}", pause_s)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise UnavailableError(f"{answer.request} answered HTTP {status}")
+            raise UnavailableError(f"{answer.request} answered HTTP {status}; {NOTHING_FOLLOWS}")
         if status == HTTPStatus.NOT_MODIFIED and is_conditional:
             return answer
         if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
@@ -189,9 +195,9 @@ class GithubReader:
     def _find_next_url(self, answer: Answer, headers: Mapping[str, str]) -> str | None:
         links = parse_header_links(headers.get("link", ""))
         url = next((link["url"] for link in links if link.get("rel") == "next"), None)
-        if url is not None and urlsplit(url).netloc != urlsplit(self._base_url).netloc:
+        if url is not None and _name_host(url) != _name_host(self._base_url):
             raise ObservationError(
-                f"{answer.request} names a next page on another host, {urlsplit(url).netloc}: "
+                f"{answer.request} names a next page on another host, {_name_host(url) or 'none'}: "
                 "correct the connection's host, so that it is the API's own base URL"
             )
         return url
@@ -230,6 +236,14 @@ class _DetourError(Exception):
         )
 
 
+def _name_host(url: str) -> str:
+    """Return host and port, empty for what is no URL."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
+
+
 def read_quota(request: str, headers: Mapping[str, str]) -> Quota | None:
     """Return the rate limit that the answer states, None if it states none (GitHub Enterprise may have none).
 
@@ -242,7 +256,11 @@ def read_quota(request: str, headers: Mapping[str, str]) -> Quota | None:
         limit, remaining, resets_at_s = (int(headers[name]) for name in names)
         return Quota(limit, remaining, datetime.fromtimestamp(resets_at_s, UTC))
     except (ValueError, OverflowError, OSError) as error:
-        raise ObservationError(f"{request}: GitHub's rate-limit headers make no sense: {error}") from error
+        raise _doubt_quota(request, error) from error
+
+
+def _doubt_quota(request: str, error: Exception) -> ObservationError:
+    return ObservationError(f"{request}: GitHub's rate-limit headers make no sense: {error}; {NOTHING_FOLLOWS}")
 
 
 def read_pause_s(status: int, headers: Mapping[str, str], body: str) -> float | None:
@@ -280,11 +298,11 @@ def _choose_pause_s(error: UnavailableError | RateLimitError, attempt: int) -> f
 
 def _parse_json(answer: Answer, body: str) -> Any:
     try:
-        return json.loads(body)
+        return read_json(body)
     except ValueError as error:
         raise ObservationError(
-            f"{answer.request} answered HTTP {answer.status} with {len(body)} characters that are not JSON: "
-            "a proxy's page, a body cut short, or a connection whose host is not the API's base URL"
+            f"{answer.request} answered HTTP {answer.status} with {len(body)} characters that are not JSON ({error}): "
+            f"a proxy's page, a body cut short, or a connection whose host is not the API's base URL; {NOTHING_FOLLOWS}"
         ) from error
 
 
@@ -292,14 +310,16 @@ def _check_absence(answer: Answer) -> Answer:
     # Only GitHub's own 404 counts as "not there": a proxy's or a web server's says nothing about the repository.
     if isinstance(answer.data, dict) and isinstance(answer.data.get("message"), str):
         return answer
-    raise ObservationError(f"{answer.request} answered HTTP 404 without GitHub's error body")
+    raise ObservationError(
+        f"{answer.request} answered HTTP 404 without GitHub's error body; check the connection's host"
+    )
 
 
 def _explain_refusal(answer: Answer, body: str) -> str:
     advice = {
         HTTPStatus.UNAUTHORIZED.value: "the connection's token is wrong, expired or revoked",
         HTTPStatus.FORBIDDEN.value: "the connection's token lacks the permission to read contents or pull requests",
-    }.get(answer.status, "nothing that can be used")
+    }.get(answer.status, f"nothing that can be used, {NOTHING_FOLLOWS}")
     return f"{answer.request} answered HTTP {answer.status}: {advice} ({body.strip()[:200]!r})"
 
 

@@ -12,18 +12,24 @@ from include.deploy_ops.planner import is_own
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro_api import AstroApiHook
     from include.deploy_ops.hooks.github import DeployOpsGithubHook
-    from include.deploy_ops.model import Deployment, PullRequest
+    from include.deploy_ops.model import Branch, Deployment, PullRequest
     from include.deploy_ops.operators.job import Job
     from include.deploy_ops.operators.scope import Scope
 
 
-def check_head(github: DeployOpsGithubHook, job: Job) -> None:
+def find_branch(scope: Scope, github: DeployOpsGithubHook, job: Job) -> Branch:
+    """Return the job's branch; raise SupersededError when it is gone, and nothing else is."""
+    branch = github.find_branch_beside(job.branch, scope.project.trunk)
+    if branch is None:
+        raise SupersededError(f"branch {job.branch} is gone")
+    return branch
+
+
+def check_head(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
     """Raise SupersededError unless the branch's tip is still the job's head, or a person forced the job."""
     if job.is_forced:
         return
-    branch = github.find_branch(job.branch)
-    if branch is None:
-        raise SupersededError(f"branch {job.branch} is gone")
+    branch = find_branch(scope, github, job)
     if branch.head != job.head:
         raise SupersededError(f"{job.branch} moved from {job.head[:12]} to {branch.head[:12]}; the next pass takes it")
 
@@ -35,10 +41,7 @@ def check_alive(scope: Scope, github: DeployOpsGithubHook, job: Job) -> PullRequ
     """
     pulls = [pull for pull in github.list_pull_requests_from(job.branch) if not pull.is_from_fork]
     if not job.is_forced:
-        branch = github.find_branch(job.branch)
-        if branch is None:
-            raise SupersededError(f"branch {job.branch} is gone")
-        merge = find_merge(scope.project, branch, tuple(pulls))
+        merge = find_merge(scope.project, find_branch(scope, github, job), tuple(pulls))
         if merge is not None:
             raise SupersededError(describe_merge(merge))
     return max(pulls, key=lambda pull: (pull.is_open, pull.number), default=None)
@@ -66,11 +69,9 @@ def check_ended(scope: Scope, github: DeployOpsGithubHook, job: Job) -> str:
     """Return why the branch's preview ends, read afresh; raise SupersededError when it lives (again)."""
     if job.is_forced:
         return job.reason
-    if github.is_branch_gone(job.branch, scope.project.trunk):
-        return "the branch is gone"
-    branch = github.find_branch(job.branch)
+    branch = github.find_branch_beside(job.branch, scope.project.trunk)
     if branch is None:
-        raise SupersededError(f"{job.branch} was there a moment ago and is not now; the next pass looks again")
+        return "the branch is gone"
     merge = find_merge(scope.project, branch, github.list_pull_requests_from(job.branch))
     if merge is None:
         raise SupersededError(

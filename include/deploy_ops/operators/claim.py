@@ -61,7 +61,7 @@ class ClaimOperator(DeployOpsOperator):
                 f"two Deployments carry the mark of '{form.branch}'; delete the wrong one in Astro first"
             )
         deployment = own[0][0] if own else None
-        branch = self.github.find_branch(form.branch)
+        branch = self.github.find_branch_beside(form.branch, project.trunk)
         if form.action == Verb.DELETE.value and deployment is None:
             raise PermanentError(f"'{form.branch}' has no Deployment; there is nothing to delete")
         if form.action != Verb.DELETE.value and branch is None:

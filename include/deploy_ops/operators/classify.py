@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from include.deploy_ops.change_type import ChangeRules, Snapshot, classify_change
-from include.deploy_ops.errors import PermanentError
+from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.history import DeployHistory, read_history
 from include.deploy_ops.hooks.github import CommitMissingError
 from include.deploy_ops.model import ChangeType, Decision
@@ -81,7 +81,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             return DeployHistory(), True
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
-            raise PermanentError(
+            raise RetryableError(
                 f"Deployment {job.deployment_id} of {job.branch} is gone; the next pass makes a new one"
             )
         self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}

@@ -52,7 +52,7 @@ class DeployCodeOperator(AstroCliOperator):
         if kind is ChangeType.NONE:
             raise AirflowSkipException(f"nothing to deploy: {decision['reason']}")
         deployment_id = job.deployment_id or self.need(context, "create")
-        check_head(self.github, job)
+        check_head(self.scope, self.github, job)
         self.check_alive(job)
         deployment = check_mark(self.scope, self.astro, job, deployment_id)
         self.show(deployment)

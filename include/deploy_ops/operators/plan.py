@@ -131,7 +131,7 @@ class PlanOperator(DeployOpsOperator):
         return replace(plan, actions=tuple(kept), holds=tuple(holds))
 
     def _find_end(self, work: Work) -> str:
-        branch = self.github.find_branch(work.branch)
+        branch = self.github.find_branch_beside(work.branch, self.scope.project.trunk)
         if branch is None:
             return "the branch is gone"
         merge = find_merge(self.scope.project, branch, self.github.list_pull_requests_from(work.branch))

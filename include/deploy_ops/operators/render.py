@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from include.deploy_ops.errors import ObservationError, RetryableError, SupersededError, TemplateError
+from include.deploy_ops.errors import RetryableError, SupersededError, TemplateError
 from include.deploy_ops.model import Mark
 from include.deploy_ops.naming import format_mark, hash_text
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
@@ -52,9 +52,7 @@ class RenderTemplateOperator(DeployOpsOperator):
         """Return the Deployment file's text."""
         job = self.read_job(context)
         project = self.scope.project
-        trunk = self.github.find_branch(project.trunk)
-        if trunk is None:
-            raise ObservationError(f"{project.repository} has no trunk '{project.trunk}'; check the policy's `trunk`")
+        trunk = self.github.get_branch(project.trunk)
         template = self._read_template(job, trunk.head)
         cloud_provider = str(template.configuration.get("cloud_provider", ""))
         options = self.astro.get_deployment_options(name_deployment_type(template.configuration), cloud_provider)

@@ -83,7 +83,9 @@ def _read_branches(hook: DeployOpsGithubHook, trunk: str, known: dict[str, Branc
         pages.append(page)
         url = page.next_url
     if not any(page.has_trunk for page in pages):
-        raise ObservationError(f"GET {hook.branches_url}: the listing of branches lacks trunk {trunk!r}")
+        raise ObservationError(
+            f"GET {hook.branches_url}: the listing lacks trunk {trunk!r}; check the policy's `trunk`"
+        )
     return tuple(pages)
 
 

@@ -131,7 +131,7 @@ def page(items: list[Any], total: Any) -> Reply:
         ([Reply({"deployments": []})], "totalCount: Field required"),
         ([Reply({"totalCount": 0})], "has no list 'deployments'"),
         ([Reply([])], "malformed"),
-        ([Reply(None)], "does not exist; check organization_id"),
+        ([Reply(None)], "it is null"),
         ([not_found()], "does not exist; check organization_id"),
         ([Reply(b'{"deployments": [', 200)], "17 bytes that are not JSON"),
         ([HTML], "that are not JSON"),

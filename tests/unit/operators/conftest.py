@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -65,27 +66,28 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
     return author
 
 
-@pytest.fixture
-def stage(shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
-    """Give a project on a fresh sandbox where nothing takes time; no secret is in what the test left behind."""
-    _connect(monkeypatch, shared_sandbox)
-    _hurry(monkeypatch)
-    loaded = load_policy(POLICY.format(host=shared_sandbox.host), "policy.yaml")
+@contextlib.contextmanager
+def open_stage(sandbox: Sandbox, author: Author) -> Iterator[Stage]:
+    """Yield a project on the sandbox, seeded anew and made to take no time; no secret is in what is left behind."""
+    loaded = load_policy(POLICY.format(host=sandbox.host), "policy.yaml")
     assert not loaded.problems
-    made = Stage(
-        shared_sandbox,
-        author,
-        Scope(
-            loaded.policy.control_plane,
-            is_dry=False,
-            project=loaded.policy.projects[0],
-            targets=list_targets(loaded.policy.projects),
-        ),
-    )
+    projects = loaded.policy.projects
+    scope = Scope(loaded.policy.control_plane, is_dry=False, project=projects[0], targets=list_targets(projects))
+    made = Stage(sandbox, author, scope)
     made.renew()
-    yield made
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _connect(monkeypatch, sandbox)
+        _hurry(monkeypatch)
+        yield made
     left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
     assert not find_secrets(left)
+
+
+@pytest.fixture
+def stage(shared_sandbox: Sandbox, author: Author) -> Iterator[Stage]:
+    """Give a stage to one test."""
+    with open_stage(shared_sandbox, author) as made:
+        yield made
 
 
 def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:

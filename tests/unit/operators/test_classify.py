@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
+from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Judgement
 
@@ -109,7 +110,7 @@ def test_without_dag_deploys_a_dag_needs_an_image(stage: Stage, preview: str) ->
 
 def test_a_deployment_that_is_gone_fails_the_run(stage: Stage) -> None:
     run = start(stage, stage.push(BRANCH), "clgone")
-    with pytest.raises(AirflowFailException, match="Deployment clgone of dev-x is gone; the next pass makes a new one"):
+    with pytest.raises(RetryableError, match="Deployment clgone of dev-x is gone; the next pass makes a new one"):
         run.step("change_type")
 
 

@@ -97,7 +97,7 @@ def test_a_repository_where_trunk_is_missing_too_deletes_nothing(stage: Stage) -
     deployment_id = stage.make_deployment(BRANCH)
     run = start(stage, deployment_id)
     stage.sandbox.plant(face="github", path="/git/ref/heads/", status=404, body=ABSENT, times=None)
-    with pytest.raises(ObservationError, match="neither 'dev-x' nor trunk 'main' is there"):
+    with pytest.raises(ObservationError, match="heads/dev-x answered HTTP 404, and so does trunk 'main'"):
         run.step("delete")
     assert is_there(stage, deployment_id)
 

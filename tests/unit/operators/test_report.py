@@ -72,7 +72,7 @@ def test_the_report_runs_after_a_failure_and_the_run_stays_failed(stage: Stage) 
     assert run.states["report"] == "success"
     assert stage.airflow.states[run.run_id] == "failed"
     ending = stage.memory.read_environment(BRANCH).endings["deploy"]
-    assert ending.is_permanent
+    assert not ending.is_permanent
     assert "clgone" in ending.cause
 
 

@@ -306,7 +306,7 @@ FAULTS = [
     pytest.param(BRANCHES, Reply({"message": "Bad credentials"}, 401), "revoked", id="bad token"),
     pytest.param(PULLS, Reply(is_dropped=True), "no whole answer", id="dropped"),
     pytest.param(PULLS, Reply({}, 502), "HTTP 502", id="5xx"),
-    pytest.param(PULLS, Reply([{"number": 1}]), "without a usable", id="missing fields"),
+    pytest.param(PULLS, Reply([{"number": 1}]), "no usable", id="missing fields"),
 ]
 
 

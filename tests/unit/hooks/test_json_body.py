@@ -1,0 +1,53 @@
+"""Bodies of answers: what is JSON for everybody is read, everything else is one kind of error that quotes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.deploy_ops.hooks.json_body import read_json
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=VALUES, is_ascii=st.booleans())
+@settings(max_examples=100)
+def test_json_is_read_as_it_was_written(value: object, *, is_ascii: bool) -> None:
+    text = json.dumps(value, ensure_ascii=is_ascii)
+    assert read_json(text) == read_json(text.encode()) == value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "hunter2",
+        '{"a": "hunter2',
+        '["hunter2"] more',
+        '["hunter2", NaN]',
+        '["hunter2", -Infinity]',
+        f'["hunter2", {"9" * 5000}]',
+        '["hunter2", "\\ud800"]',
+        '{"hunter2\\udFFF": 1}',
+        '["hunter2", "\\ude00\\ud83d"]',
+        "[" * 200_000,
+        '{"a":' * 200_000,
+        b'["hunter2", "\xff"]',
+        "\ufeff[]",
+    ],
+)
+def test_everything_else_is_one_kind_of_error_that_quotes_nothing(body: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r".+") as caught:
+        read_json(body)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_two_halves_are_a_character() -> None:
+    assert read_json('["\\ud83d\\ude00"]') == ["\N{GRINNING FACE}"]
