@@ -39,8 +39,8 @@ TRIES = {"github": github_http.PATIENT.tries, "astro": astro_http.TRIES}
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up on a silent server at once."""
-    monkeypatch.setattr(github_http, "REQUEST_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(astro_http, "_READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(github_http, "REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(astro_http, "_READ_TIMEOUT_S", 0.5)
 
 
 @pytest.mark.usefixtures("short_timeouts")
