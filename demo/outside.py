@@ -63,6 +63,25 @@ class Outside:
         answer.raise_for_status()
         return {task["task_id"]: task for task in answer.json()["task_instances"]}
 
+    def read_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """Return a try's log as Airflow's UI shows it: a line per entry, and one per exception behind it."""
+        answer = self.airflow.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}")
+        answer.raise_for_status()
+        return "\n".join(line for entry in answer.json()["content"] for line in _list_lines(entry))
+
+    def list_import_errors(self) -> dict[str, str]:
+        """Return what is wrong with DAG files, by file, as Airflow's UI shows it."""
+        answer = self.airflow.get("/api/v2/importErrors")
+        answer.raise_for_status()
+        return {error["filename"]: error["stack_trace"] for error in answer.json()["import_errors"]}
+
     def link(self, dag_id: str, run_id: str) -> str:
         """Return the run's page in the Airflow UI."""
         return f"{self.ports.airflow_url}/dags/{dag_id}/runs/{run_id}"
+
+
+def _list_lines(entry: dict[str, Any] | str) -> list[str]:
+    if isinstance(entry, str):
+        return [entry]
+    raised = [f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or ()]
+    return [str(entry["event"]), *raised]

@@ -1,4 +1,7 @@
-"""Process groups that end whole: every child started here, and its children, are gone when the stack is."""
+"""Process groups that end whole: every child started here, and its children, are gone when the stack is.
+
+And families that end at once, without being asked, for those who want to see what a crash leaves behind.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 GRACE_S = 10.0
@@ -30,8 +34,8 @@ def adopt_orphans(*, is_on: bool) -> None:
 
 
 def start_group(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a command as the leader of a new process group, its output going to the log file."""
-    with log.open("wb") as output:
+    """Start a command as the leader of a new process group, its output going to the end of the log file."""
+    with log.open("ab") as output:
         return subprocess.Popen(
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
@@ -55,6 +59,39 @@ def end_descendants() -> None:
     for each in left:
         _kill(each)
     psutil.wait_procs(left, timeout=GRACE_S)
+
+
+def find_descendants(*command: str) -> list[psutil.Process]:
+    """Return the processes below this one whose command line ends so; of the first word, a path's last part counts."""
+    return [each for each in psutil.Process().children(recursive=True) if _is_running(each, command)]
+
+
+def _is_running(process: psutil.Process, command: Sequence[str]) -> bool:
+    try:
+        words = process.cmdline()[-len(command) :]
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+    return [Path(word).name for word in words[:1]] + words[1:] == list(command)
+
+
+def kill_families(roots: Iterable[psutil.Process]) -> None:
+    """Kill the processes and all their descendants, as the end of their container would: at once, parents first."""
+    family = [each for root in roots for each in _list_family(root.pid)]
+    for each in family:
+        _kill(each)
+    give_up = time.monotonic() + GRACE_S
+    while left := [each for each in family if _is_alive(each)]:
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"killed processes live on: {left}")
+        time.sleep(0.01)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it is more than a zombie, which waits for a parent that may never ask."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _list_family(pid: int) -> list[psutil.Process]:

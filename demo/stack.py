@@ -12,9 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import httpx
+import psutil
 
 from demo.ports import HOST, Ports
-from demo.processes import adopt_orphans, end_descendants, end_group, start_group
+from demo.processes import (
+    adopt_orphans,
+    end_descendants,
+    end_group,
+    find_descendants,
+    kill_families,
+    start_group,
+)
 from demo.settings_file import DEFAULT_SANDBOX, load_settings, read_settings
 
 if TYPE_CHECKING:
@@ -26,6 +34,8 @@ START_TIMEOUT_S = 180.0
 """Seconds until Airflow must be healthy: three times what a busy 2-core machine took."""
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 POLL_S = 0.5
+API_TIMEOUT_S = 90.0
+"""Seconds for one answer of Airflow: it took more than 30 while it started beside eight other busy processes."""
 
 
 class StackError(Exception):
@@ -39,15 +49,24 @@ class Stack:
     :param home: AIRFLOW_HOME and everything else the stack writes; emptied at the start.
     :param say: gets a line of progress now and then.
     :param policy: the policy file's text, with the sandbox at its usual address; by default the project's own.
+    :param settings: environment variables laid over Airflow's settings.
     """
 
-    def __init__(self, ports: Ports, home: Path, say: Callable[[str], None], policy: str | None = None) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        home: Path,
+        say: Callable[[str], None],
+        policy: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.ports = ports
         self.home = home
         self._say = say
+        self._settings = dict(settings or {})
         self._policy = policy or (ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8")
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
-        self.api = httpx.Client(base_url=ports.airflow_url, timeout=30)
+        self.api = httpx.Client(base_url=ports.airflow_url, timeout=API_TIMEOUT_S)
         self.sandbox = httpx.Client(base_url=ports.sandbox_url, timeout=30)
 
     def __enter__(self) -> Self:
@@ -67,9 +86,7 @@ class Stack:
     def _start(self) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
-        self.policy_file.write_text(
-            self._policy.replace(DEFAULT_SANDBOX, f"{HOST}:{self.ports.sandbox}"), encoding="utf-8"
-        )
+        self.write_policy(self._policy)
         passwords = self.home / "passwords.json"
         passwords.write_text(json.dumps({"admin": "admin"}), encoding="utf-8")
         self._launch(
@@ -77,15 +94,23 @@ class Stack:
             [sys.executable, "-m", "sandbox", "--port", str(self.ports.sandbox), "--data", str(self.home / "sandbox")],
         )
         self._await("the sandbox", lambda: self.sandbox.get("/sandbox/health").is_success)
+        self._start_airflow()
+        load_settings(self.api, read_settings(ROOT / "airflow_settings.yaml", self.ports))
+
+    def _start_airflow(self) -> None:
         self._launch("airflow", ["airflow", "standalone"])
         self._await("Airflow", self._is_healthy)
         self._log_in()
-        load_settings(self.api, read_settings(ROOT / "airflow_settings.yaml", self.ports))
 
     @property
     def policy_file(self) -> Path:
         """The policy that this stack's Airflow reads."""
         return self.home / "deploy_ops.yaml"
+
+    def write_policy(self, text: str) -> None:
+        """Replace the policy by this one, with the sandbox where it is; Airflow reads it within its parse interval."""
+        text = text.replace(DEFAULT_SANDBOX, f"{HOST}:{self.ports.sandbox}")
+        self.policy_file.write_text(text, encoding="utf-8")
 
     def _launch(self, name: str, argv: list[str]) -> None:
         log = self.home / f"{name}.log"
@@ -98,6 +123,7 @@ class Stack:
         return {
             **given,
             **self._airflow_environment(),
+            **self._settings,
             "PATH": os.pathsep.join([bin_dir, given.get("PATH", os.defpath)]),
             "PYTHONPATH": str(ROOT),
             "DEPLOY_OPS_POLICY": str(self.policy_file),
@@ -171,6 +197,26 @@ class Stack:
                 return
         errors = self.api.get("/api/v2/importErrors").json().get("import_errors", [])
         raise StackError(f"DAG {dag_id} did not appear; import errors: {json.dumps(errors)[:2000]}")
+
+    def kill(self, component: str) -> None:
+        """Kill a component of Airflow ("scheduler", "triggerer", …) and whatever it started, as a crash would."""
+        found = find_descendants("airflow", component)
+        if not found:
+            raise StackError(f"Airflow's {component} does not run")
+        kill_families(found)
+        self._processes = [(name, process) for name, process in self._processes if process.poll() is None]
+
+    def start(self, component: str) -> None:
+        """Start a component of Airflow that was killed; it is up when its work goes on."""
+        self._launch(component, ["airflow", component])
+
+    def replace_airflow(self, prepare: Callable[[], None]) -> None:
+        """Kill all of Airflow at once, as a power cut would, prepare its files, and start it again."""
+        airflow = [pair for pair in self._processes if pair[0] != "sandbox"]
+        kill_families(psutil.Process(process.pid) for _, process in airflow)
+        self._processes = [pair for pair in self._processes if pair not in airflow]
+        prepare()
+        self._start_airflow()
 
     def _end(self) -> None:
         self._say("ending Airflow and the sandbox")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from demo import processes
-from demo.processes import end_group, start_group
+from demo.processes import end_group, find_descendants, kill_families, start_group
 
 FAMILY = """
 import os, pathlib, signal, subprocess, sys, time
@@ -47,6 +48,28 @@ def test_the_whole_family_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert leader.returncode is not None
     _, alive = psutil.wait_procs(children, timeout=5)
     assert [each.pid for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_crash_takes_the_family_along_and_asks_nobody(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    argv = [sys.executable, "-c", FAMILY, str(ready)]
+    leader = start_group(argv, env=os.environ, cwd=tmp_path, log=tmp_path / "log")
+    children = [psutil.Process(int(pid)) for pid in await_text(ready).split()]
+    kill_families(find_descendants(FAMILY, str(ready)))
+    assert leader.wait(timeout=5) == -signal.SIGKILL
+    alive = [each.pid for each in children if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert alive == []
+
+
+@pytest.mark.parametrize(("words", "is_found"), [(["stay", "up"], True), (["up"], True), (["stay"], False)])
+def test_a_process_is_found_by_the_end_of_its_command_line(tmp_path: Path, words: list[str], is_found: bool) -> None:
+    script = tmp_path / "stay"
+    script.write_text(f"#!{sys.executable}\nimport sys, time\nprint('ready', flush=True)\ntime.sleep(600)\n")
+    script.chmod(0o755)
+    leader = start_group([str(script), "up"], env=os.environ, cwd=tmp_path, log=tmp_path / "log")
+    await_text(tmp_path / "log")
+    assert [each.pid for each in find_descendants(*words)] == [leader.pid] * is_found
+    end_group(leader)
 
 
 def test_a_process_that_ended_already_is_no_error(tmp_path: Path) -> None:
