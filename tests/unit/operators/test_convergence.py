@@ -49,10 +49,9 @@ moves = st.sampled_from(
         *(World.edit_template, World.break_template, World.force, World.clear),
     ]
 )
-interventions = st.sampled_from([World.freeze, World.exclude, World.override, World.set_mode, World.forget])
+interventions = st.sampled_from([World.freeze, World.exclude, World.override, World.stay_dry, World.forget])
 branches = st.sampled_from(BRANCHES)
 picks = st.integers(0, 99)
-steps = st.integers(1, 12)
 aftermaths = st.sampled_from(["retry", "failed", "lost"])
 troubles = st.one_of(st.none(), st.integers(1, 12), st.integers(1, 60), st.sampled_from(FAULTS))
 """Nothing, a crash at that contact with the world, or a fault outside."""
@@ -95,26 +94,28 @@ class Lives(RuleBasedStateMachine):
         """Make a pass of control."""
         self.world.plan(trouble, dispatched)
 
-    @rule(pick=picks, steps=steps, trouble=troubles, aftermath=aftermaths)
-    def advance(self, pick: int, steps: int, trouble: Trouble, aftermath: str) -> None:
-        """Let a run go on for some tasks, the last of which meets trouble."""
-        self.world.advance_by(pick, steps, trouble, aftermath)
+    @rule(stop=picks, trouble=troubles, aftermath=aftermaths)
+    def stumble(self, stop: int, trouble: Trouble, aftermath: str) -> None:
+        """Let a run go on up to a task that meets trouble."""
+        self.world.stumble(stop, trouble, aftermath)
 
-    @rule(before=moves, during=moves, branch=branches, pick=picks, steps=steps)
-    def race(self, before: Move, during: Move, branch: str, pick: int, steps: int) -> None:
-        """Let somebody do one thing, control act on it, and somebody do another before its runs have ended."""
-        before(self.world, branch, pick)
-        self.world.plan(None, 99)
-        self.world.advance_by(pick, steps, None, "failed")
-        during(self.world, branch, pick // 2)
-        self.world.live_on()
-
-    @rule(before=moves, branch=branches, pick=picks, steps=steps, trouble=troubles, aftermath=aftermaths)
-    def stumble(self, before: Move, branch: str, pick: int, steps: int, trouble: Trouble, aftermath: str) -> None:
+    @rule(before=moves, branch=branches, pick=picks, stop=picks, trouble=troubles, aftermath=aftermaths)
+    def act_and_stumble(
+        self, before: Move, branch: str, pick: int, stop: int, trouble: Trouble, aftermath: str
+    ) -> None:
         """Let somebody do something, and control meet trouble while it acts on it."""
         before(self.world, branch, pick)
         self.world.plan(None, 99)
-        self.world.advance_by(pick, steps, trouble, aftermath)
+        self.world.stumble(stop, trouble, aftermath)
+
+    @rule(before=moves, during=moves, branch=branches, picks=st.tuples(picks, picks), stop=picks)
+    def race(self, before: Move, during: Move, branch: str, picks: tuple[int, int], stop: int) -> None:
+        """Let somebody do one thing, control act on it, and somebody do another before its runs have ended."""
+        before(self.world, branch, picks[0])
+        self.world.plan(None, 99)
+        self.world.advance_to(stop)
+        during(self.world, branch, picks[1])
+        self.world.live_on()
 
     @rule()
     def pass_time(self) -> None:

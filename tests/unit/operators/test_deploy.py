@@ -227,6 +227,6 @@ def test_a_refused_push_is_told_in_the_engines_words(stage: Stage) -> None:
     run = start(stage, stage.push(BRANCH), stage.make_deployment(BRANCH), "image-and-dags")
     run.step("image")
     stage.sandbox.plant(face="registry", method="POST", path="/v2/astro/.*/blobs/uploads", status=403, times=None)
-    with pytest.raises(AirflowFailException, match="The registry refused to let us push"):
+    with pytest.raises(RetryableError, match="The registry refused to let us push"):
         run.step("deploy")
     assert all(each["status"] != "DEPLOYED" for each in stage.list_deploys(run.conf["job"]["deployment_id"]))

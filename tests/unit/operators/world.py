@@ -96,8 +96,9 @@ class World:
             self.model.pulls[number] = branch
 
     def merge(self, branch: str, pick: int) -> None:
-        """Merge the branch's pull request, a new one if need be, in one of three ways, unless it conflicts."""
-        self.open(branch, pick)
+        """Merge one of the branch's pull requests, a new one if need be, in one of three ways, unless it conflicts."""
+        for base in range(1 + (pick % 4 == 0)):
+            self.open(branch, base)
         number = self._find_pull(branch)
         if not number:
             return
@@ -157,10 +158,13 @@ class World:
         self.ended.remove(run)
         self.flying.append(run)
 
-    def freeze(self, _branch: str, pick: int) -> None:
-        """Pause or unpause the preview DAG."""
-        paused = self.stage.airflow.paused
-        (paused.add if pick % 2 else paused.discard)(self.stage.scope.preview_dag)
+    def freeze(self, _branch: str, _pick: int) -> None:
+        """Pause the preview DAG for a pass, which starts nothing."""
+        before = list(self.flying)
+        self.stage.airflow.paused.add(self.stage.scope.preview_dag)
+        self.plan(None, 99)
+        assert self.flying == before, "started although the DAG is paused"
+        self.stage.airflow.paused.clear()
 
     def exclude(self, branch: str, pick: int) -> None:
         """Let the policy exclude a branch, or none any more."""
@@ -172,9 +176,15 @@ class World:
         configuration = {"scheduler_size": ("SMALL", "MEDIUM")[pick % 2]}
         self.stage.change_project(previews={"overrides": {"configuration": configuration}})
 
-    def set_mode(self, _branch: str, pick: int) -> None:
-        """Set the policy's mode: `plan`, or `apply`."""
-        self.stage.scope = replace(self.stage.scope, is_dry=bool(pick % 2))
+    def stay_dry(self, _branch: str, _pick: int) -> None:
+        """Set `mode: plan` for a pass, which starts nothing, and for the runs in flight, which write nothing."""
+        before = list(self.flying)
+        self.stage.scope = replace(self.stage.scope, is_dry=True)
+        self.plan(None, 99)
+        assert self.flying == before, "started in `mode: plan`"
+        while self.flying:
+            self.advance(self.flying[0], None)
+        self.stage.scope = replace(self.stage.scope, is_dry=False)
 
     def forget(self, _branch: str, _pick: int) -> None:
         """Lose the state store."""
@@ -219,14 +229,13 @@ class World:
 
     def advance(self, run: Run, trouble: Trouble, aftermath: str = "failed") -> None:
         """Run one task of a run; `aftermath` is what comes of a crash: "retry", "failed", or "lost" with its run."""
-        task = next((each for each in run._make_dag().topological_sort() if each.task_id not in run.states), None)
-        if task is None:
+        name = self._find_next(run)
+        if name is None:
             self.end(run, "failed" if "failed" in run.states.values() else "success")
             return
-        name = task.task_id
         is_whole = False
         with self.meet(trouble):
-            run._play_task(task)
+            run._play_task(run._make_dag().task_dict[name])
             is_whole = True
         if not is_whole:
             run.states.setdefault(name, "failed")
@@ -234,14 +243,32 @@ class World:
         if run.states[name] == "failed":
             self.follow_failure(run, name, aftermath, is_whole=is_whole)
 
-    def advance_by(self, pick: int, steps: int, trouble: Trouble, aftermath: str) -> None:
-        """Run some tasks of one of the runs in flight, the last of which meets trouble."""
+    def advance_to(self, stop: int) -> Run | None:
+        """Run one of the runs in flight up to one of the tasks that it has before it; return it."""
         if not self.flying:
-            return
-        run = self.flying[pick % len(self.flying)]
-        for left in range(steps, 0, -1):
-            if run in self.flying:
-                self.advance(run, trouble if left == 1 else None, aftermath)
+            return None
+        run = self.flying[stop % len(self.flying)]
+        ahead = self._list_ahead(run)
+        while run in self.flying and ahead and self._find_next(run) != ahead[stop % len(ahead)]:
+            self.advance(run, None)
+        return run if run in self.flying else None
+
+    def _list_ahead(self, run: Run) -> list[str]:
+        verb = self._read_errand(run).get("verb")
+        tasks = [task for task in run._make_dag().topological_sort() if task.task_id not in run.states]
+        return [task.task_id for task in tasks if verb is None or Verb(verb) in task.verbs]
+
+    def _find_next(self, run: Run) -> str | None:
+        tasks = run._make_dag().topological_sort()
+        return next((task.task_id for task in tasks if task.task_id not in run.states), None)
+
+    def _read_errand(self, run: Run) -> dict[str, Any]:
+        return dict(run.conf.get("job") or run.xcoms.get("claim", {}).get("return_value") or {})
+
+    def stumble(self, stop: int, trouble: Trouble, aftermath: str) -> None:
+        """Let one of the runs in flight meet trouble in one of the tasks that it has before it."""
+        if run := self.advance_to(stop):
+            self.advance(run, trouble, aftermath)
 
     def live_on(self) -> None:
         """Make an undisturbed pass, and let all runs end."""
@@ -291,7 +318,7 @@ class World:
 
     def check_changes(self, run: Run) -> None:
         """Whatever a task created or deleted, the model agrees at this moment."""
-        job = run.conf.get("job") or run.xcoms.get("claim", {}).get("return_value", {})
+        job = self._read_errand(run)
         after = self.list_previews()
         assert after == self.seen or not self.stage.scope.is_dry, "written in `mode: plan`"
         for name in [self.seen[each] for each in self.seen.keys() - after.keys()]:
@@ -310,8 +337,6 @@ class World:
 
     def settle(self) -> None:
         """Let everything come to rest: no more trouble, time passes, a person clears what failed for good."""
-        self.stage.airflow.paused.clear()
-        self.stage.scope = replace(self.stage.scope, is_dry=False)
         self.model.excluded.clear()
         self.stage.change_project(previews={"exclude": ("develop",)})
         self.write_template(lambda _: self.template or _)
