@@ -186,12 +186,12 @@ def _brake(due: list[Work], live: int, given: Circumstances, limits: Limits) -> 
     recent = sum(1 for time in given.delete_times if given.now - time < BRAKE_WINDOW)
     allowed = count_allowed_deletes(live + recent, limits) - recent
     deletes = [work for work in due if work.verb is Verb.DELETE]
-    held = deletes[max(allowed, 0) :]
+    late = deletes[max(allowed, 0) :]
     reason = (
         f"the brake: {recent} deletes in the last hour and {len(deletes)} due exceed "
         f"max_deletes {limits.max_deletes} or max_delete_fraction {limits.max_delete_fraction} of {live + recent} live"
     )
-    return [work for work in due if work not in held], [Hold(work.branch, "delete", reason) for work in held]
+    return _split(due, late, reason)
 
 
 def count_allowed_deletes(live: int, limits: Limits) -> int:
