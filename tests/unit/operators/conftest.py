@@ -69,18 +69,22 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def stage(shared_sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
     """Give a project on a fresh sandbox where nothing takes time; no secret is in what the test left behind."""
-    assert shared_sandbox.client.post("/sandbox/reset").is_success
-    assert shared_sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
-    _connect(monkeypatch, shared_sandbox)
     _hurry(monkeypatch)
-    loaded = load_policy(POLICY.format(host=shared_sandbox.host), "policy.yaml")
-    assert not loaded.problems
-    made = Stage(
-        shared_sandbox, author, Scope(loaded.policy.control_plane, is_dry=False, project=loaded.policy.projects[0])
-    )
+    made = set_stage(shared_sandbox, author, monkeypatch)
     yield made
     left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
     assert not find_secrets(left)
+
+
+def set_stage(sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Seed the sandbox anew, connect this process to it, and let operators run outside Airflow's task runner."""
+    assert sandbox.client.post("/sandbox/reset").is_success
+    assert sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
+    _connect(monkeypatch, sandbox)
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+    loaded = load_policy(POLICY.format(host=sandbox.host), "policy.yaml")
+    assert not loaded.problems
+    return Stage(sandbox, author, Scope(loaded.policy.control_plane, is_dry=False, project=loaded.policy.projects[0]))
 
 
 def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
@@ -94,8 +98,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
 
 
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the pauses that spare others' services, and let operators run outside Airflow's task runner."""
-    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+    """Shorten the pauses that spare others' services."""
     monkeypatch.setattr(ssl, "create_default_context", _make_ssl_context)
     monkeypatch.setattr(claims, "READ_BACK_S", 0.0)
     monkeypatch.setattr(astro_http, "REQUESTS_PER_S_MAX", 1000)
