@@ -64,10 +64,15 @@ def make_previews(stage: Stage, heads: Mapping[str, str]) -> None:
             environmentVariables=VARIABLES,
             contactEmails=EMAILS,
         )
-        note = DeployNote(branch, head, head, run_id=f"{branch}~create", attempt=1, is_forced=False)
-        path = f"deployments/{deployment_id}/deploys"
-        deploy = stage.ask_astro("POST", path, {"type": "DAG_ONLY", "description": format_note(note)})
-        stage.ask_astro("POST", f"{path}/{deploy['id']}/finalize", {})
+        record_deploy(stage, deployment_id, branch, head)
+
+
+def record_deploy(stage: Stage, deployment_id: str, branch: str, head: str) -> None:
+    """Let Astro know of a deploy of ours, as if one of our runs had made it."""
+    note = DeployNote(branch, head, head, run_id=f"{branch}~deploy", attempt=1, is_forced=False)
+    path = f"deployments/{deployment_id}/deploys"
+    deploy = stage.ask_astro("POST", path, {"type": "DAG_ONLY", "description": format_note(note)})
+    stage.ask_astro("POST", f"{path}/{deploy['id']}/finalize", {})
 
 
 def _fingerprint_template(stage: Stage) -> str:
