@@ -26,6 +26,14 @@ class TemplateError(PermanentError):
     """The Deployment template cannot be used; the text names file, key, what was found and what is expected."""
 
 
+class CommitMissingError(PermanentError):
+    """The repository answers, but holds no such commit: it was never pushed, or was garbage-collected."""
+
+
+class ImageRefusedError(PermanentError):
+    """The registry does not let us pull or push; the text names registry, image and what to do."""
+
+
 class UnsettledError(RetryableError):
     """A deploy was called and did not settle: the same task has nothing left to try, a later run has."""
 

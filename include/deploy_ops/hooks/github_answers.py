@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.hooks.github_http import Answer
 
+PAGE_SIZE = 100
+"""Items of a listing's page that we ask for: GitHub's largest."""
+
 BRANCH_PREFIX = "refs/heads/"
 
 T = TypeVar("T")
@@ -129,6 +132,14 @@ def parse_branch(answer: Answer, name: str) -> Branch:
     if branch.name != name:
         raise ObservationError(f"{answer.request} answered with another ref, {BRANCH_PREFIX}{branch.name}")
     return branch
+
+
+def is_end_certain(answer: Answer) -> bool:
+    """Whether the same page, read again, means that the listing still ends or goes on where it did.
+
+    A full last page does not: a page after it shows in the `Link` header, and a 304 may come without one.
+    """
+    return answer.next_url is not None or not isinstance(answer.data, list) or len(answer.data) < PAGE_SIZE
 
 
 def parse_branches(answer: Answer) -> tuple[Branch, ...]:

@@ -172,8 +172,8 @@ def _find_living(runs: Runs, work: Work, attempt: int) -> str | None:
 def _read_remembered(memory: Memory, work: Work, finished: int) -> Remembered:
     """Return what is remembered; a run that ended without its report counts as failed when it was dispatched."""
     known = memory.read_environment(work.slug)
-    claim = memory.read_claim(work.slug, PLANNED)
-    if not finished or claim is None or claim.run_id != name_run(work.name, finished):
+    claim = memory.read_claim(work.slug, PLANNED) if finished else None
+    if claim is None or claim.run_id != name_run(work.name, finished):
         return known
     ending = Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report")
     return replace(known, endings={**known.endings, work.verb.value: ending})
