@@ -116,7 +116,8 @@ def make_trace(witness: Witness, run: Mapping[str, Any]) -> Trace:
     journal = witness.stack.sandbox.get("/sandbox/requests").json()["requests"]
     queued, ended = read_time(run["queued_at"]), read_time(run["end_date"])
     # Control has one active run at a time: that which was active when it queued this one.
-    control = next(each for each in outside.list_runs(CONTROL_DAG) if read_time(each["start_date"]) < queued)
+    passes = (each for each in outside.list_runs(CONTROL_DAG) if each["start_date"])
+    control = next(each for each in passes if read_time(each["start_date"]) < queued)
     pass_tasks = outside.list_tasks(CONTROL_DAG, control["dag_run_id"])
     tasks = outside.list_tasks(PREVIEW_DAG, run["dag_run_id"])
     control_queued = read_time(control["queued_at"])
