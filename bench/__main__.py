@@ -9,7 +9,7 @@ import sys
 
 import bench
 
-NOT_BENCHMARKS = frozenset({"__main__", "table"})
+NOT_BENCHMARKS = frozenset({"__main__", "memory", "table"})
 
 
 def main() -> int:

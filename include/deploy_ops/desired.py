@@ -5,13 +5,14 @@ Decides about branches only; what Astro has is the planner's affair.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.errors import ObservationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from include.deploy_ops.model import Branch, PullRequest
     from include.deploy_ops.policy import Project
@@ -48,12 +49,15 @@ def derive_previews(project: Project, snapshot: RepositorySnapshot) -> DesiredPr
             f"{project.repository}: the listing of branches lacks trunk '{project.trunk}'; nothing follows from it. "
             "Check the policy's `trunk`, or wait for GitHub."
         )
+    pulls: dict[str, list[PullRequest]] = defaultdict(list)
+    for pull in snapshot.pull_requests:
+        pulls[pull.head_ref].append(pull)
     ended: dict[str, str] = {}
     wanted: dict[str, Branch] = {}
     for branch in snapshot.branches:
         if not project.wants_preview(branch.name):
             continue
-        merge = find_merge(project, branch, snapshot.pull_requests)
+        merge = find_merge(project, branch, pulls.get(branch.name, ()))
         if merge is None:
             wanted[branch.name] = branch
         else:
@@ -61,7 +65,7 @@ def derive_previews(project: Project, snapshot: RepositorySnapshot) -> DesiredPr
     return DesiredPreviews(wanted, ended, names)
 
 
-def find_merge(project: Project, branch: Branch, pull_requests: tuple[PullRequest, ...]) -> PullRequest | None:
+def find_merge(project: Project, branch: Branch, pull_requests: Iterable[PullRequest]) -> PullRequest | None:
     """Return the merged pull request that ended the branch's preview, or None while it lives.
 
     It ends when a pull request from exactly this head was merged into one of `merged_into`, and none from the branch

@@ -30,6 +30,10 @@ class TemplateError(PermanentError):
     """The Deployment template cannot be used; the text names file, key, what was found and what is expected."""
 
 
+class ImageRefusedError(RetryableError):
+    """The registry refuses us, or has nothing that we can use; the text says what to do. Another source may serve."""
+
+
 class UnsettledError(RetryableError):
     """A deploy was called and did not settle: the same task has nothing left to try, a later run has."""
 
@@ -40,6 +44,13 @@ NOTHING_FOLLOWS = "nothing is concluded from it, and the next attempt asks again
 
 class ObservationError(RetryableError):
     """GitHub or Astro answered malformed or incomplete; the text names the request. Never an empty observation."""
+
+
+class CommitMissingError(ObservationError):
+    """The repository answers, but holds no such commit: never pushed, garbage-collected, or not there yet.
+
+    No permanent failure: a commit may be read of a moment before every server of GitHub's has it.
+    """
 
 
 class RateLimitError(RetryableError):

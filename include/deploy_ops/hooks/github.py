@@ -13,9 +13,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError, PermanentError
+from include.deploy_ops.errors import NOTHING_FOLLOWS, CommitMissingError, ObservationError, PermanentError
 from include.deploy_ops.hooks.github_answers import (
+    PAGE_SIZE,
     Commit,
+    is_end_certain,
     parse_blob,
     parse_branch,
     parse_branches,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github_http import Quota
     from include.deploy_ops.model import Branch, PullRequest, TreeEntry
 
-PAGE_SIZE = 100  # GitHub's largest; its listing of refs ignores it and answers all of them at once
 KEPT_COMMITS = 1024
 KEPT_TREES = 4096  # a large repository's folders, some ten entries each
 BRANCHES_QUERY = f"/git/matching-refs/heads/?per_page={PAGE_SIZE}"
@@ -41,13 +42,6 @@ PULLS_QUERY = f"/pulls?state=all&sort=updated&direction=desc&per_page={PAGE_SIZE
 _SHA = re.compile(r"[0-9a-f]{40}")
 _FILE_MODES = {"100644", "100755", "100664"}  # the last one only in very old commits
 _LOST = "the repository is gone or renamed, or the token lost access to it"
-
-
-class CommitMissingError(ObservationError):
-    """The repository answers, but holds no such commit: never pushed, garbage-collected, or not there yet.
-
-    No permanent failure: a commit may be read of a moment before every server of GitHub's has it.
-    """
 
 
 class DeployOpsGithubHook(GithubConnectionHook):
@@ -297,15 +291,6 @@ class DeployOpsGithubHook(GithubConnectionHook):
 
     def _path(self, rest: str) -> str:
         return f"/repos/{quote(self.repository)}{rest}"
-
-
-def is_end_certain(answer: Answer) -> bool:
-    """Whether the same page, read again, means that the listing still ends or goes on where it did.
-
-    An exactly full last page does not: a page after it shows in the `Link` header, and a 304 may come without one.
-    More than a page means that the server does not page at all.
-    """
-    return answer.next_url is not None or not isinstance(answer.data, list) or len(answer.data) != PAGE_SIZE
 
 
 def _split_path(path: str) -> tuple[str, ...]:

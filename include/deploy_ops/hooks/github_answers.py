@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.hooks.github_http import Answer
 
+PAGE_SIZE = 100
+"""Items of a listing's page that we ask for: GitHub's largest. Its listing of refs ignores it and answers them all."""
+
 BRANCH_PREFIX = "refs/heads/"
 
 T = TypeVar("T")
@@ -129,6 +132,15 @@ def parse_branch(answer: Answer, name: str) -> Branch:
     if branch.name != name:
         raise _doubt(answer, f"another ref, {BRANCH_PREFIX}{branch.name}")
     return branch
+
+
+def is_end_certain(answer: Answer) -> bool:
+    """Whether the same page, read again, means that the listing still ends or goes on where it did.
+
+    An exactly full last page does not: a page after it shows in the `Link` header, and a 304 may come without one.
+    More than a page means that the server does not page at all.
+    """
+    return answer.next_url is not None or not isinstance(answer.data, list) or len(answer.data) != PAGE_SIZE
 
 
 def parse_branches(answer: Answer) -> tuple[Branch, ...]:

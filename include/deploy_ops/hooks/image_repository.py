@@ -20,7 +20,13 @@ from dxf import DXF
 from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
 from requests.utils import parse_dict_header
 
-from include.deploy_ops.errors import ObservationError, PermanentError, RateLimitError, RetryableError
+from include.deploy_ops.errors import (
+    ImageRefusedError,
+    ObservationError,
+    PermanentError,
+    RateLimitError,
+    RetryableError,
+)
 from include.deploy_ops.process import redact
 
 if TYPE_CHECKING:
@@ -42,10 +48,6 @@ _REFERENCE = re.compile(
     r"(?P<repository>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})|@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-
-
-class ImageRefusedError(RetryableError):
-    """The registry refuses us, or has nothing that we can use; the text says what to do. Another source may serve."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.deploy_ops.errors import ObservationError, RetryableError
+from include.deploy_ops.errors import ImageRefusedError, ObservationError, RetryableError
 from include.deploy_ops.hooks.image_repository import (
     ImageReference,
-    ImageRefusedError,
     ImageRepository,
     Manifest,
     parse_image,
@@ -25,7 +24,7 @@ from include.deploy_ops.hooks.image_repository import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CopyReport", "FoundImage", "ImageReference", "ImageRefusedError", "RegistryHook", "parse_image"]
+__all__ = ["CopyReport", "FoundImage", "ImageReference", "RegistryHook", "parse_image"]
 
 RUNTIME_LABEL = "io.astronomer.docker.runtime.version"
 _IMAGE_TYPES = frozenset(

@@ -15,7 +15,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 
 from include.deploy_ops.errors import DeployOpsError, PermanentError, SupersededError, UnsettledError
 from include.deploy_ops.hooks.astro_api import AstroApiHook
-from include.deploy_ops.hooks.github import DeployOpsGithubHook
 from include.deploy_ops.operators.job import Job, load_job
 from include.deploy_ops.operators.memory import Memory
 from include.deploy_ops.operators.runs import Runs
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
+    from include.deploy_ops.hooks.github import DeployOpsGithubHook
+    from include.deploy_ops.hooks.registry import RegistryHook
     from include.deploy_ops.operators.scope import Scope
 
 CLAIM_TASK = "claim"
@@ -96,6 +97,9 @@ def tell_failures(method: Method) -> Method:
 class DeployOpsOperator(BaseOperator):
     """Base of the operators that work for one project.
 
+    Hooks are made where they are first used, and those with large libraries behind them imported there: Airflow parses
+    the DAG file anew for every task that it starts.
+
     :param scope: the project and its control plane.
     """
 
@@ -120,12 +124,21 @@ class DeployOpsOperator(BaseOperator):
     @functools.cached_property
     def github(self) -> DeployOpsGithubHook:
         """The project's repository."""
+        from include.deploy_ops.hooks.github import DeployOpsGithubHook
+
         return DeployOpsGithubHook(self.scope.project.github_conn_id, self.scope.project.repository)
 
     @functools.cached_property
     def astro(self) -> AstroApiHook:
         """The project's Astro workspace, for reading."""
         return AstroApiHook(self.scope.project.astro_conn_id)
+
+    @functools.cached_property
+    def registry(self) -> RegistryHook:
+        """The registries of the project's images."""
+        from include.deploy_ops.hooks.registry import RegistryHook
+
+        return RegistryHook(self.scope.project.registry_conn_id)
 
     def memory(self, context: Context) -> Memory:
         """Return what is remembered of the project's environments."""

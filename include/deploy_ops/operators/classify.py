@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from include.deploy_ops.change_type import ChangeRules, Snapshot, classify_change
-from include.deploy_ops.errors import RetryableError
+from include.deploy_ops.errors import CommitMissingError, RetryableError
 from include.deploy_ops.history import DeployHistory, read_history
-from include.deploy_ops.hooks.github import CommitMissingError
 from include.deploy_ops.model import ChangeType, Decision
 from include.deploy_ops.operators.base import IMAGE_TASK, AirflowLink, AstroLink, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.job import INFER, Job

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.engine import CopyingEngine
 from include.deploy_ops.errors import DeployOpsError, RetryableError, SupersededError
 from include.deploy_ops.history import read_history
 from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
-from include.deploy_ops.hooks.registry import RegistryHook
 from include.deploy_ops.hooks.worktree import checkout
 from include.deploy_ops.model import ChangeType, DeployStatus
 from include.deploy_ops.naming import DeployNote, format_note, parse_note
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.engine import PushTarget
+    from include.deploy_ops.engine import CopyingEngine, PushTarget
     from include.deploy_ops.model import Deployment
     from include.deploy_ops.operators.job import Job
 
@@ -144,7 +142,9 @@ class DeployCodeOperator(AstroCliOperator):
         if image is None or image["source"] == BUILD:
             yield None, None, None
             return
-        registry = RegistryHook(self.scope.project.registry_conn_id)
+        from include.deploy_ops.engine import CopyingEngine
+
+        registry = self.registry
         registry.find_image(image["image"])  # reads the connection here: the copy runs in a thread of the engine's
 
         def copy(target: PushTarget) -> str:

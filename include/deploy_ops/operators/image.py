@@ -11,8 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.change_type import Snapshot, needs_image
 from include.deploy_ops.document import read_document
-from include.deploy_ops.errors import RetryableError, SupersededError
-from include.deploy_ops.hooks.registry import ImageRefusedError, RegistryHook
+from include.deploy_ops.errors import ImageRefusedError, RetryableError, SupersededError
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.classify import rules_of
@@ -95,9 +94,8 @@ class FindImageOperator(DeployOpsOperator):
         return {"source": source, "commit": job.head, "notes": notes, **found}
 
     def _look(self, references: list[str]) -> dict[str, Any] | None:
-        registry = RegistryHook(self.scope.project.registry_conn_id)
         for reference in references:
-            if image := registry.find_image(reference):
+            if image := self.registry.find_image(reference):
                 return {"image": reference, "runtime_version": image.runtime_version, "digest": image.digest}
         return None
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SHARDS = "0123456789abcdef"
-"""The records' cache is spread over 16 keys, so that none grows past what the store holds well (64 KiB)."""
+"""A cache that grows with the repository is spread over 16 keys: Airflow warns of values above 64 KiB."""
 
 
 class Store(Protocol):
@@ -57,6 +57,15 @@ class PullCache:
 
 
 @dataclass(frozen=True, slots=True)
+class CachedTemplate:
+    """The template's text, as it stands at `path` in a commit of trunk."""
+
+    commit: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CachedHistory:
     """A Deployment's history, and the fingerprint of the Deployment as it was when its records were read."""
 
@@ -68,7 +77,9 @@ _CLAIM = TypeAdapter(Claim)
 _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
+_TEMPLATE = TypeAdapter(CachedTemplate)
 _TIMES = TypeAdapter(tuple[datetime, ...])
+_TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
 
 
 class Memory:
@@ -138,21 +149,43 @@ class Memory:
         """Write that the first pass was made."""
         self._store.set("control.first_pass", at.isoformat())
 
+    def read_template(self) -> CachedTemplate | None:
+        """Return the template as it was read last."""
+        return self._read("control.template", _TEMPLATE)
+
+    def write_template(self, template: CachedTemplate) -> None:
+        """Replace the cached template."""
+        self._write("control.template", _TEMPLATE, template)
+
+    def read_commit_times(self) -> dict[str, datetime]:
+        """Return when commits were made, as far as it is known."""
+        return self._read_shards("control.commits", _TIMES_BY_COMMIT)
+
+    def write_commit_times(self, before: Mapping[str, datetime], after: Mapping[str, datetime]) -> None:
+        """Replace what is known of commits."""
+        self._write_shards("control.commits", _TIMES_BY_COMMIT, before, after)
+
     def read_histories(self) -> dict[str, CachedHistory]:
         """Return the cached histories by Deployment id."""
-        cached: dict[str, CachedHistory] = {}
-        for shard in SHARDS:
-            if found := self._read(f"control.histories.{shard}", _HISTORIES):
-                cached.update(found)
-        return cached
+        return self._read_shards("control.histories", _HISTORIES)
 
     def write_histories(self, before: Mapping[str, CachedHistory], after: Mapping[str, CachedHistory]) -> None:
+        """Replace the cached histories."""
+        self._write_shards("control.histories", _HISTORIES, before, after)
+
+    def _read_shards(self, name: str, adapter: TypeAdapter[dict[str, T]]) -> dict[str, T]:
+        shards = (self._read(f"{name}.{shard}", adapter) or {} for shard in SHARDS)
+        return {key: value for shard in shards for key, value in shard.items()}
+
+    def _write_shards(
+        self, name: str, adapter: TypeAdapter[dict[str, T]], before: Mapping[str, T], after: Mapping[str, T]
+    ) -> None:
         """Write the shards whose content differs."""
         for shard in SHARDS:
             old, new = _pick(before, shard), _pick(after, shard)
             if old != new:
-                self._write(f"control.histories.{shard}", _HISTORIES, new)
+                self._write(f"{name}.{shard}", adapter, new)
 
 
-def _pick(cached: Mapping[str, CachedHistory], shard: str) -> dict[str, CachedHistory]:
+def _pick(cached: Mapping[str, T], shard: str) -> dict[str, T]:
     return {key: value for key, value in cached.items() if hash_text(key, 1) == shard}

@@ -14,8 +14,8 @@ from include.deploy_ops.errors import PermanentError
 from include.deploy_ops.history import read_history
 from include.deploy_ops.model import DeployStatus
 from include.deploy_ops.naming import hash_text
-from include.deploy_ops.operators.memory import CachedHistory, PullCache
-from include.deploy_ops.operators.template_source import read_template
+from include.deploy_ops.operators.memory import CachedHistory, CachedTemplate, PullCache
+from include.deploy_ops.operators.template_source import parse_template_text, read_template_text
 from include.deploy_ops.planner import Observed, TemplateState, find_previews
 from include.deploy_ops.template import find_fixed_differences, find_missing, fingerprint_template
 
@@ -61,8 +61,9 @@ class Observer:
 
     def _counts(self, pull: PullRequest) -> bool:
         """Whether the pull request can end a preview, or keep it alive."""
-        is_into = pull.base_ref in self.scope.previews.merged_into
-        return is_into and not pull.is_from_fork and self.scope.project.wants_preview(pull.head_ref)
+        if pull.is_from_fork or not (pull.is_open or pull.is_merged):
+            return False
+        return pull.base_ref in self.scope.previews.merged_into and self.scope.project.wants_preview(pull.head_ref)
 
     def read_astro(self) -> Observed:
         """Return the workspace's Deployments, and the histories of this project's."""
@@ -91,7 +92,7 @@ class Observer:
         """Return the template's state against our Deployments; one that cannot be used becomes its `problem`."""
         trunk = next(branch for branch in snapshot.branches if branch.name == self.scope.project.trunk)
         try:
-            template = read_template(self.scope, self.github, trunk.head)
+            template = parse_template_text(self.scope, self._read_template_text(trunk.head))
         except PermanentError as error:
             return TemplateState("", {}, {}, str(error))
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
@@ -102,11 +103,31 @@ class Observer:
             {each.id: find_fixed_differences(template, each) for each in previews},
         )
 
+    def _read_template_text(self, trunk_head: str) -> str:
+        path = self.scope.previews.template
+        cached = self.memory.read_template()
+        if cached is None or (cached.commit, cached.path) != (trunk_head, path):
+            cached = CachedTemplate(trunk_head, path, read_template_text(self.scope, self.github, trunk_head))
+            self.memory.write_template(cached)
+        return cached.text
+
+    def read_commit_times(self, heads: Iterable[str]) -> dict[str, datetime]:
+        """Return when each of the heads was committed; GitHub is asked once for each, since that never changes."""
+        known = self.memory.read_commit_times()
+        times = {head: known.get(head) for head in heads}
+        try:
+            for head, time in times.items():
+                times[head] = time or self.github.get_commit(head).committed_at
+        finally:  # what was learned before GitHub's rate limit ended the pass serves the next one
+            found = {head: time for head, time in times.items() if time}
+            self.memory.write_commit_times(known, found)
+        return found
+
 
 def merge_pulls(cached: Iterable[PullRequest], news: Iterable[PullRequest]) -> tuple[PullRequest, ...]:
     """Return the newest word on each pull request, in order of number, without what nobody decides by."""
     known: Mapping[int, PullRequest] = {pull.number: pull for pull in (*cached, *news)}
-    return tuple(replace(pull, title="", author="") for _, pull in sorted(known.items()))
+    return tuple(replace(pull, title="", author="", url="") for _, pull in sorted(known.items()))
 
 
 def fingerprint_deployment(deployment: Deployment) -> str:

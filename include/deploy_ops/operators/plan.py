@@ -42,9 +42,10 @@ class PlanOperator(DeployOpsOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan one pass."""
         memory, now = self.memory(context), datetime.now(UTC)
-        difference = self._compare(memory)
-        self._remember_backlog(memory, difference, now)
-        given = self._read_circumstances(context, memory, difference, now)
+        observer = Observer(self.scope, self.github, self.astro, memory)
+        difference = self._compare(observer)
+        self._remember_backlog(observer, difference, now)
+        given = self._read_circumstances(context, observer, difference, now)
         project = self.scope.project
         plan = schedule(difference, given, project.limits, self.scope.previews.max_live)
         plan = self._claim(Claims(memory, self.runs(context)), self._check_creates(plan))
@@ -58,8 +59,7 @@ class PlanOperator(DeployOpsOperator):
             for action in plan.actions
         ]
 
-    def _compare(self, memory: Memory) -> Difference:
-        observer = Observer(self.scope, self.github, self.astro, memory)
+    def _compare(self, observer: Observer) -> Difference:
         snapshot = observer.read_repository()
         desired = derive_previews(self.scope.project, snapshot)
         observed = observer.read_astro()
@@ -73,22 +73,24 @@ class PlanOperator(DeployOpsOperator):
             template=observer.read_template(snapshot, observed.deployments),
         )
 
-    def _remember_backlog(self, memory: Memory, difference: Difference, now: datetime) -> None:
+    def _remember_backlog(self, observer: Observer, difference: Difference, now: datetime) -> None:
         """On the first pass ever, count old branches without a Deployment as removed for idleness."""
+        memory = observer.memory
         if not memory.is_first_pass():
             return
-        delete_after = self.scope.previews.delete_after
-        for branch in difference.missing:
-            if delete_after and self.github.get_commit(branch.head).committed_at < now - delete_after:
-                slug = slug_branch(branch.name)
-                removal = Removal(branch.head, IDLE)
-                memory.write_environment(slug, replace(memory.read_environment(slug), removal=removal))
+        if delete_after := self.scope.previews.delete_after:
+            times = observer.read_commit_times(branch.head for branch in difference.missing)
+            for branch in difference.missing:
+                if times[branch.head] < now - delete_after:
+                    slug = slug_branch(branch.name)
+                    removal = Removal(branch.head, IDLE)
+                    memory.write_environment(slug, replace(memory.read_environment(slug), removal=removal))
         memory.remember_first_pass(now)
 
     def _read_circumstances(
-        self, context: Context, memory: Memory, difference: Difference, now: datetime
+        self, context: Context, observer: Observer, difference: Difference, now: datetime
     ) -> Circumstances:
-        runs = self.runs(context)
+        runs, memory = self.runs(context), observer.memory
         claims = Claims(memory, runs)
         works = difference.works
         finished = {work.name: runs.find_last_attempt(work.name) for work in works}
@@ -108,15 +110,15 @@ class PlanOperator(DeployOpsOperator):
             finished=finished,
             delete_times=memory.read_delete_times(),
             blocked=blocked,
-            committed_at=self._read_ages(difference),
+            committed_at=self._read_ages(observer, difference),
         )
 
-    def _read_ages(self, difference: Difference) -> dict[str, datetime]:
+    def _read_ages(self, observer: Observer, difference: Difference) -> dict[str, datetime]:
         """Return when heads were committed, only where not every create fits and the newest goes first."""
         creates = [work for work in difference.works if work.verb is Verb.CREATE]
         if not 0 < self.scope.previews.max_live - difference.live < len(creates):
             return {}
-        return {work.head: self.github.get_commit(work.head).committed_at for work in creates}
+        return observer.read_commit_times(work.head for work in creates)
 
     def _check_creates(self, plan: Plan) -> Plan:
         """Ask for a new preview's pull requests by name: an old merge may lie beyond what the passes have read."""
@@ -171,8 +173,8 @@ def _find_living(runs: Runs, work: Work, attempt: int) -> str | None:
 def _read_remembered(memory: Memory, work: Work, finished: int) -> Remembered:
     """Return what is remembered; a run that ended without its report counts as failed when it was dispatched."""
     known = memory.read_environment(work.slug)
-    claim = memory.read_claim(work.slug, PLANNED)
-    if not finished or claim is None or claim.run_id != name_run(work.name, finished):
+    claim = memory.read_claim(work.slug, PLANNED) if finished else None
+    if claim is None or claim.run_id != name_run(work.name, finished):
         return known
     ending = Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report")
     return replace(known, endings={**known.endings, work.verb.value: ending})

@@ -15,12 +15,24 @@ if TYPE_CHECKING:
 
 def read_template(scope: Scope, github: DeployOpsGithubHook, trunk_head: str) -> Template:
     """Return the template at trunk's head. Raises TemplateError, naming file and field, when it cannot be used."""
-    path = scope.previews.template
-    source = f"{scope.project.repository}/{path} on {scope.project.trunk}"
-    text = github.read_file(path, trunk_head)
+    return parse_template_text(scope, read_template_text(scope, github, trunk_head))
+
+
+def read_template_text(scope: Scope, github: DeployOpsGithubHook, trunk_head: str) -> str:
+    """Return the template's text at trunk's head. Raises TemplateError when there is no such file."""
+    text = github.read_file(scope.previews.template, trunk_head)
     if text is None:
         raise TemplateError(
-            f"{source}: there is no such file; write one with 'astro deployment inspect <production> --template', "
-            f"or correct previews.template in the policy"
+            f"{_name_source(scope)}: there is no such file; write one with 'astro deployment inspect <production> "
+            f"--template', or correct previews.template in the policy"
         )
-    return merge_overrides(parse_template(text, source), scope.previews.overrides)
+    return text
+
+
+def parse_template_text(scope: Scope, text: str) -> Template:
+    """Return the template that the text says. Raises TemplateError, naming file and field, when it cannot be used."""
+    return merge_overrides(parse_template(text, _name_source(scope)), scope.previews.overrides)
+
+
+def _name_source(scope: Scope) -> str:
+    return f"{scope.project.repository}/{scope.previews.template} on {scope.project.trunk}"

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from include.deploy_ops.errors import PermanentError, RetryableError
-from include.deploy_ops.hooks.registry import ImageRefusedError, RegistryHook
+from include.deploy_ops.errors import ImageRefusedError, PermanentError, RetryableError
 from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ class ImageAvailableTrigger(BaseTrigger):
             await asyncio.sleep(min(pause_s, left_s))
 
     def _find(self) -> str | None:
+        from include.deploy_ops.hooks.registry import RegistryHook  # not where DAG files are parsed
+
         # A new hook for each look, so that a repaired Airflow connection counts.
         registry = RegistryHook(self.registry_conn_id)
         return next((each for each in self.candidates if registry.find_image(each) is not None), None)

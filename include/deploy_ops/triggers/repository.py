@@ -15,13 +15,12 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from pydantic import ValidationError
 
 from include.deploy_ops.errors import RateLimitError
-from include.deploy_ops.hooks.github import DeployOpsGithubHook
-from include.deploy_ops.hooks.github_http import Patience
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from include.deploy_ops.hooks.github import DeployOpsGithubHook
     from include.deploy_ops.hooks.github_http import Quota
 
 CURSOR_KEY = "cursor"
@@ -30,7 +29,6 @@ FIRST_BACKOFF_S = 2.0
 LONGEST_BACKOFF_S = 300.0
 LONGEST_RATE_LIMIT_S = 3600.0  # GitHub's window: no reset lies farther away
 SCARCE_INTERVAL_S = 60.0  # between polls while little of the rate limit is left
-ONE_TRY = Patience(tries=1, wait_s=0.0)  # this trigger backs off itself, without holding a thread
 
 
 class RepositoryTrigger(BaseEventTrigger):
@@ -114,7 +112,7 @@ class RepositoryTrigger(BaseEventTrigger):
 
     def _look(self, known: Cursor) -> Cursor:
         if self._hook is None:
-            self._hook = DeployOpsGithubHook(self.github_conn_id, self.repository, patience=ONE_TRY)
+            self._hook = _make_hook(self.github_conn_id, self.repository)
         return read_cursor(self._hook, self.trunk, known)
 
     def _close_hook(self) -> None:
@@ -180,6 +178,14 @@ class RepositoryTrigger(BaseEventTrigger):
             type(error).__name__,
             " ".join(str(error).split()),
         )
+
+
+def _make_hook(github_conn_id: str, repository: str) -> DeployOpsGithubHook:
+    """Return a hook that tries once: the trigger backs off itself, without holding a thread."""
+    from include.deploy_ops.hooks.github import DeployOpsGithubHook  # not where DAG files are parsed
+    from include.deploy_ops.hooks.github_http import Patience
+
+    return DeployOpsGithubHook(github_conn_id, repository, patience=Patience(tries=1, wait_s=0.0))
 
 
 def choose_backoff_s(error: Exception, failures: int) -> float:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.deploy_ops.errors import ObservationError
-from include.deploy_ops.hooks.github import is_end_certain
-from include.deploy_ops.hooks.github_answers import parse_branches, parse_pull_requests
+from include.deploy_ops.hooks.github_answers import is_end_certain, parse_branches, parse_pull_requests
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.github import DeployOpsGithubHook

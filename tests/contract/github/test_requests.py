@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.errors import PermanentError
-from include.deploy_ops.hooks.github import CommitMissingError, DeployOpsGithubHook
+from include.deploy_ops.errors import CommitMissingError, PermanentError
+from include.deploy_ops.hooks.github import DeployOpsGithubHook
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from sandbox.identity import GITHUB_TOKEN

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from include.deploy_ops.errors import ObservationError, PermanentError
-from include.deploy_ops.hooks.github import CommitMissingError, DeployOpsGithubHook
+from include.deploy_ops.errors import CommitMissingError, ObservationError, PermanentError
+from include.deploy_ops.hooks.github import DeployOpsGithubHook
 from include.deploy_ops.model import Branch, TreeEntry
 from tests.unit.github_double import (
     BRANCHES,

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.deploy_ops.errors import ObservationError, PermanentError, RateLimitError, RetryableError
+from include.deploy_ops.errors import (
+    ImageRefusedError,
+    ObservationError,
+    PermanentError,
+    RateLimitError,
+    RetryableError,
+)
 from include.deploy_ops.hooks.image_repository import ImageRepository
 from include.deploy_ops.hooks.registry import (
     CopyReport,
     FoundImage,
     ImageReference,
-    ImageRefusedError,
     RegistryHook,
     parse_image,
 )

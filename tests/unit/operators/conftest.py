@@ -68,19 +68,26 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 
 @contextlib.contextmanager
 def open_stage(sandbox: Sandbox, author: Author) -> Iterator[Stage]:
-    """Yield a project on the sandbox, seeded anew and made to take no time; no secret is in what is left behind."""
+    """Yield a stage where nothing waits to spare others' services; no secret is in what is left behind."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _hurry(monkeypatch)
+        made = set_stage(sandbox, author, monkeypatch)
+        yield made
+    left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
+    assert not find_secrets(left)
+
+
+def set_stage(sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Return a project on the sandbox, seeded anew, and let operators run outside Airflow's task runner."""
+    _connect(monkeypatch, sandbox)
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
     loaded = load_policy(POLICY.format(host=sandbox.host), "policy.yaml")
     assert not loaded.problems
     projects = loaded.policy.projects
     scope = Scope(loaded.policy.control_plane, is_dry=False, project=projects[0], targets=list_targets(projects))
     made = Stage(sandbox, author, scope)
     made.renew()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        _connect(monkeypatch, sandbox)
-        _hurry(monkeypatch)
-        yield made
-    left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
-    assert not find_secrets(left)
+    return made
 
 
 @pytest.fixture
@@ -101,8 +108,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
 
 
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the pauses that spare others' services, and let operators run outside Airflow's task runner."""
-    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+    """Shorten the pauses that spare others' services."""
     monkeypatch.setattr(ssl, "create_default_context", _make_ssl_context)
     monkeypatch.setattr(claims, "READ_BACK_S", 0.0)
     monkeypatch.setattr(astro_http, "REQUESTS_PER_S_MAX", 1000)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from include.deploy_ops.history import DeployHistory
-from include.deploy_ops.operators.memory import CachedHistory, Claim, Memory, PullCache
+from include.deploy_ops.operators.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
 from include.deploy_ops.schedule import Ending, Judgement, Remembered, Removal
 from tests.unit.examples import make_pull, merged, sha
 from tests.unit.operators.doubles import DictStore
@@ -44,6 +44,17 @@ def test_pull_requests_and_times_read_back() -> None:
     memory.write_pulls(cache)
     memory.write_delete_times([NOW])
     assert (memory.read_pulls(), memory.read_delete_times()) == (cache, (NOW,))
+
+
+def test_the_template_and_the_times_of_commits_read_back() -> None:
+    memory = Memory(DictStore())
+    assert (memory.read_template(), memory.read_commit_times()) == (None, {})
+    template, times = CachedTemplate(sha("a"), "preview.yaml", "deployment: {}"), {sha("a"): NOW, sha("b"): NOW}
+    memory.write_template(template)
+    memory.write_commit_times({}, times)
+    assert (memory.read_template(), memory.read_commit_times()) == (template, times)
+    memory.write_commit_times(times, {sha("b"): NOW})
+    assert memory.read_commit_times() == {sha("b"): NOW}
 
 
 def test_histories_are_spread_and_only_changed_shards_are_written() -> None:

@@ -1,0 +1,114 @@
+"""Parsing the DAG files, in seconds beyond what Airflow's DAG processor has imported before it reads the first one.
+
+That baseline is `airflow.sdk`, the processor's own modules, and what a file with one DAG of one operator brings in.
+From there every measurement is a fork of its own, as the processor itself makes one for every file.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.table import print_table
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+ROOT = Path(__file__).parent.parent
+DAGS = ROOT / "dags"
+PROJECTS = (1, 10, 50)
+REPEATS = 5
+SMALL_DAG = """from airflow.sdk import DAG, BaseOperator
+
+with DAG("small"):
+    BaseOperator(task_id="task")
+"""
+
+
+def main() -> None:
+    """Import the baseline, measure from there, and print the table."""
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+    with tempfile.TemporaryDirectory() as folder:
+        baseline_s = import_baseline(Path(folder))
+        sys.dont_write_bytecode = False
+        sys.pycache_prefix = f"{folder}/bytecode"  # compiled once, whatever this environment says
+        rows = []
+        for projects in PROJECTS:
+            os.environ["DEPLOY_OPS_POLICY"] = write_policy(Path(folder), projects)
+            rows.append([f"all files, {projects} projects", *measure(DAGS)])
+        os.environ["DEPLOY_OPS_POLICY"] = write_policy(Path(folder), 1)
+        rows += [[f"{file.name}, 1 project", *measure(file)] for file in sorted(DAGS.glob("*.py"))]
+    columns = ("", "DAGs", "modules imported", "seconds", "of the CPU")
+    print_table(f"Parsing the DAG files, beyond the {baseline_s:.2f} s of the baseline", columns, rows)
+
+
+def import_baseline(folder: Path) -> float:
+    """Import what the DAG processor has imported anyway; return the seconds."""
+    start = time.perf_counter()
+    import airflow.dag_processing.processor
+    import airflow.sdk  # noqa: F401 - for its effect
+    from airflow.dag_processing.dagbag import DagBag
+
+    small = folder / "small.py"
+    small.write_text(SMALL_DAG, encoding="utf-8")
+    if not DagBag(small).dags:
+        raise RuntimeError("the small DAG was not parsed")
+    return time.perf_counter() - start
+
+
+def write_policy(folder: Path, projects: int) -> str:
+    """Write a policy of so many projects, and return its path."""
+    previews = {"branches": ["dev*"], "template": "deployments/preview.yaml", "merged_into": ["staging", "main"]}
+    document = {
+        "control_plane": "acme-bench",
+        "projects": [
+            {"name": f"project_{number}", "repository": f"acme/project-{number}", "previews": previews}
+            for number in range(projects)
+        ],
+    }
+    path = folder / f"{projects}.yaml"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return str(path)
+
+
+def measure(dags: Path) -> tuple[int, int, str, str]:
+    """Return the number of DAGs and of imported modules, and the medians of the seconds and of the CPU's."""
+    count, modules, *_ = parse_in_fork(dags)  # compiles what was not compiled before
+    found = [parse_in_fork(dags) for _ in range(REPEATS)]
+    seconds, cpu_s = (statistics.median(each[column] for each in found) for column in (2, 3))
+    return count, modules, f"{seconds:.2f} s", f"{cpu_s:.2f} s"
+
+
+def parse_in_fork(dags: Path) -> tuple[int, int, float, float]:
+    """Parse in a process of its own, which knows nothing of the files yet."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=parse, args=(dags, sender))
+    process.start()
+    sender.close()
+    found: tuple[int, int, float, float] = receiver.recv()
+    process.join()
+    return found
+
+
+def parse(dags: Path, sender: Connection) -> None:
+    """Parse as the DAG processor does; send how many DAGs there are, how many modules that took, and the seconds."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    known, start, start_cpu = len(sys.modules), time.perf_counter(), time.process_time()
+    bag = DagBag(dags)
+    seconds, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
+    if bag.import_errors:
+        raise RuntimeError(f"not parsed: {bag.import_errors}")
+    sender.send((len(bag.dags), len(sys.modules) - known, seconds, cpu_s))
+
+
+if __name__ == "__main__":
+    main()
