@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.desired import describe_merge, find_merge
-from include.deploy_ops.errors import PermanentError, SupersededError
+from include.deploy_ops.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.naming import parse_mark
 from include.deploy_ops.planner import is_own
 
@@ -50,14 +50,14 @@ def check_alive(scope: Scope, github: DeployOpsGithubHook, job: Job) -> PullRequ
 def check_mark(scope: Scope, astro: AstroApiHook, job: Job, deployment_id: str) -> Deployment:
     """Return the Deployment, if it still carries our mark for the job's branch and is no target.
 
-    Raises SupersededError when it is gone, PermanentError when it is not ours (any more).
+    Raises SupersededError when it is gone, another error when it is not ours (any more).
     """
     deployment = astro.get_deployment(deployment_id)
     if deployment is None:
         raise SupersededError(f"Deployment {deployment_id} of {job.branch} is gone")
     mark = parse_mark(deployment.description)
     if mark is None or not is_own(mark, scope.control_plane, scope.project) or mark.branch != job.branch:
-        raise PermanentError(
+        raise RetryableError(  # put right in Astro, of which nobody tells us
             f"Deployment '{deployment.name}' ({deployment.id}) lacks our mark for {job.branch}; it is never touched"
         )
     if deployment.name in scope.targets:

@@ -92,7 +92,10 @@ class PlanOperator(DeployOpsOperator):
     ) -> Circumstances:
         runs, memory = self.runs(context), observer.memory
         claims = Claims(memory, runs)
-        works = difference.works
+        has_room = difference.live < self.scope.previews.max_live
+        named = [work for work in difference.works if has_room or work.verb is not Verb.CREATE]
+        known = {work.branch: memory.read_environment(work.slug) for work in named}
+        works = [work for work in named if not _is_removed(work, known[work.branch])]
         finished = {work.name: runs.find_last_attempt(work.name) for work in works}
         holders = {work.branch: claims.find_holder(work.slug) for work in works}
         holders |= {work.branch: run for work in works if (run := _find_living(runs, work, finished[work.name]))}
@@ -106,7 +109,8 @@ class PlanOperator(DeployOpsOperator):
             in_flight=in_flight,
             updates_in_flight=_count_flights(works, in_flight, Verb.UPDATE),
             creates_in_flight=_count_flights(works, in_flight, Verb.CREATE),
-            remembered={work.branch: _read_remembered(memory, work, finished[work.name]) for work in works},
+            remembered=known
+            | {work.branch: _add_lost_ending(memory, known[work.branch], work, finished[work.name]) for work in works},
             finished=finished,
             delete_times=memory.read_delete_times(),
             blocked=blocked,
@@ -170,9 +174,13 @@ def _find_living(runs: Runs, work: Work, attempt: int) -> str | None:
     return run_id if attempt and runs.is_alive(run_id) else None
 
 
-def _read_remembered(memory: Memory, work: Work, finished: int) -> Remembered:
+def _is_removed(work: Work, known: Remembered) -> bool:
+    """Whether it is held anyway, and Airflow need not be asked: an old repository has hundreds of these."""
+    return work.verb is Verb.CREATE and known.removal is not None and known.removal.head == work.head
+
+
+def _add_lost_ending(memory: Memory, known: Remembered, work: Work, finished: int) -> Remembered:
     """Return what is remembered; a run that ended without its report counts as failed when it was dispatched."""
-    known = memory.read_environment(work.slug)
     claim = memory.read_claim(work.slug, PLANNED) if finished else None
     if claim is None or claim.run_id != name_run(work.name, finished):
         return known

@@ -117,7 +117,7 @@ def test_without_our_mark_nothing_is_deployed(stage: Stage, changes: dict[str, s
     description = stage.write_mark(BRANCH, **changes) if changes else "taken over by hand"
     stage.edit_deployment(run.conf["job"]["deployment_id"], description=description)
     stage.forget_requests()
-    with pytest.raises(AirflowFailException, match="lacks our mark for dev-x; it is never touched"):
+    with pytest.raises(RetryableError, match="lacks our mark for dev-x; it is never touched"):
         run.step("deploy")
     assert list_writes(stage) == []
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from include.deploy_ops.errors import RateLimitError
+from include.deploy_ops.schedule import Remembered, Removal
+from tests.unit.operators.doubles import DictStore
 from tests.unit.operators.fleet import make_previews, push_branches
 from tests.unit.operators.spending import ASTRO_MAX, GITHUB_MAX, Spending, count_pages, make_trigger, poll, spend
 
@@ -14,6 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.unit.operators.stage import Stage
+
+
+class CountingStore(DictStore):
+    """A state store that tells what was read."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__()
+        self.values = values
+        self.read: list[str] = []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value."""
+        self.read.append(key)
+        return super().get(key, default)
+
 
 PREVIEWS = [f"dev-{number}" for number in range(4)]
 OTHERS = [f"feature-{number}" for number in range(8)]
@@ -96,6 +113,21 @@ def test_branches_that_wait_for_room_are_looked_at_once(fleet: Stage) -> None:
     first = spend(fleet, lambda: fleet.run_plan(fleet.make_plan_task())).github
     assert first >= count_pages(fleet) + 10
     assert spend(fleet, fleet.plan).github <= GITHUB_MAX + count_pages(fleet)
+
+
+@pytest.mark.parametrize(("room", "asked"), [(1, 1), (0, 0)])
+def test_branches_that_stay_away_cost_a_pass_one_look_at_most(room: int, asked: int, stage: Stage) -> None:
+    heads = push_branches(stage, [f"dev-{number}" for number in range(10)])
+    for branch, head in heads.items():
+        stage.memory.write_environment(branch, Remembered(removal=Removal(head, "idle")))
+    stage.change_project(previews={"max_live": room})
+    stage.plan()
+    store = CountingStore(stage.stores[stage.scope.fleet.name].values)
+    stage.stores[stage.scope.fleet.name] = store
+    stage.plan()
+    assert [key for key in store.read if key.startswith("environment.")] == [
+        f"environment.{branch}.remembered" for branch in sorted(heads)
+    ] * asked
 
 
 def test_a_first_pass_that_the_rate_limit_ends_was_not_in_vain(stage: Stage) -> None:

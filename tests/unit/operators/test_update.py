@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.planner import Verb
@@ -57,7 +56,7 @@ def test_without_our_mark_nothing_is_updated(stage: Stage) -> None:
     run = start(stage, deployment_id)
     run.step("render_template")
     stage.forget_requests()
-    with pytest.raises(AirflowFailException, match="lacks our mark"):
+    with pytest.raises(RetryableError, match="lacks our mark"):
         run.step("update")
     assert stage.list_requests("astro", WRITES) == []
 
