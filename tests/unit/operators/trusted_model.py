@@ -57,6 +57,10 @@ class Model:
         branch = self.pulls.pop(number)
         self.merged.add((branch, self.heads[branch]))
 
+    def remove(self, branch: str, head: str) -> None:
+        """Somebody had the preview deleted that was asked for at this head, which the branch may have left since."""
+        (self.removed if self.heads.get(branch) == head else self.doubtful).add((branch, head))
+
     def forget(self) -> None:
         """Know less: the state store was lost, and a removed preview may come back, and may not."""
         self.doubtful |= self.removed

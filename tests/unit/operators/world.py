@@ -324,7 +324,7 @@ class World:
         for name in [self.seen[each] for each in self.seen.keys() - after.keys()]:
             assert name == self.name_of(job["branch"])
             if run.run_type == "manual":
-                self.model.removed.add((job["branch"], job["head"]))
+                self.model.remove(job["branch"], job["head"])
             else:
                 assert not self.model.lives(job["branch"]), f"deleted {name}, whose branch lives"
         for name in [after[each] for each in after.keys() - self.seen.keys()]:
@@ -336,7 +336,7 @@ class World:
     # The end
 
     def settle(self) -> None:
-        """Let everything come to rest: no more trouble, time passes, a person clears what failed for good."""
+        """Let everything come to rest: no more trouble, the template is mended, and time passes."""
         self.model.excluded.clear()
         self.stage.change_project(previews={"exclude": ("develop",)})
         self.write_template(lambda _: self.template or _)
