@@ -27,6 +27,10 @@ CONTACTS: tuple[tuple[Any, str], ...] = (
 )
 
 
+AFTER_CLI = -1
+"""Instead of a number: right after the Astro CLI did its work, before anybody was told."""
+
+
 class KilledError(BaseException):
     """The worker's process is gone: nothing of ours may catch this."""
 
@@ -38,19 +42,21 @@ class Fuse:
         self._left = 0
         self._thread = threading.current_thread()
         for owner, name in CONTACTS:
-            monkeypatch.setattr(owner, name, self._wrap(getattr(owner, name)))
+            monkeypatch.setattr(owner, name, self._wrap(getattr(owner, name), is_cli=owner is AstroCli))
 
-    def _wrap(self, call: Any) -> Any:
+    def _wrap(self, call: Any, *, is_cli: bool) -> Any:
         def counted(*args: Any, **kwargs: Any) -> Any:
             self._tick()
             answer = call(*args, **kwargs)
             self._tick()
+            if is_cli and self._left == AFTER_CLI:
+                raise KilledError
             return answer
 
         return counted
 
     def _tick(self) -> None:
-        if self._left == 0 or threading.current_thread() is not self._thread:
+        if self._left <= 0 or threading.current_thread() is not self._thread:
             return
         self._left -= 1
         if self._left == 0:
@@ -58,7 +64,7 @@ class Fuse:
 
     @contextmanager
     def burn(self, length: int) -> Iterator[None]:
-        """Kill what runs in the block at its contact number `length`; 0 kills nothing."""
+        """Kill what runs in the block at its contact number `length`, or `AFTER_CLI`; 0 kills nothing."""
         self._left = length
         try:
             yield

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.unit.operators.fuse import Fuse
+from tests.unit.operators.fuse import AFTER_CLI, Fuse
 from tests.unit.operators.world import BRANCHES, Trouble, World
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ interventions = st.sampled_from([World.freeze, World.exclude, World.override, Wo
 branches = st.sampled_from(BRANCHES)
 picks = st.integers(0, 99)
 aftermaths = st.sampled_from(["retry", "failed", "lost"])
-troubles = st.one_of(st.none(), st.integers(1, 12), st.integers(1, 60), st.sampled_from(FAULTS))
+troubles = st.one_of(st.none(), st.just(AFTER_CLI), st.integers(1, 12), st.integers(1, 60), st.sampled_from(FAULTS))
 """Nothing, a crash at that contact with the world, or a fault outside."""
 
 
