@@ -6,6 +6,8 @@ in memory: the calls that a pass makes of it are counted, but cost no time here.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import tempfile
 import time
@@ -138,8 +140,9 @@ def main() -> None:
         author = Author(Path(folder) / "clone", sandbox.url, GITHUB_TOKEN)
         author.clone()
         bench = Bench(set_stage(sandbox, author, patch))
-        make_world(bench.stage)
-        look(bench)
+        with contextlib.redirect_stdout(io.StringIO()):  # the plan's own lines, of which there are hundreds
+            make_world(bench.stage)
+            look(bench)
     rows = [[*row[:-1], f"{row[-1]:.2f} s"] for row in bench.rows]
     print_table(f"Looking at {BRANCHES:,} branches and {PREVIEWS} previews", COLUMNS, rows)
 
