@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.unit.operators.stage import Stage
 
 Move = Callable[[World, str, int], None]
-EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "12"))
 STEPS = 12
 FAULTS: tuple[dict[str, Any], ...] = (
     {"face": "github", "status": 502, "times": 20, "path": "/api/v3/"},
