@@ -7,7 +7,7 @@ nothing, and is cut; so the page's length has a bound and no branch can change w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from include.deploy_ops.model import ChangeType
@@ -58,12 +58,21 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
+class FileGroup:
+    """The changed files that ask for one kind of deploy: how many, and the first of them, cut to what is shown."""
+
+    kind: ChangeType
+    count: int
+    shown: tuple[PathVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """A deploy that waits for approval.
 
-    `base` is empty and `pull` None where a person asks for another commit. `running` is what the Deployment's newest
-    record deployed, None when unknown; `paths` are the change type's verdicts; `carried` are the numbers of pull
-    requests that the source branch holds though they are still open. `source` is None where no target follows it.
+    `base` is empty and `pull` None where a person asks for another commit. `running` is the commit that the Deployment
+    runs, None when unknown; `carried` are the numbers of pull requests that the source branch holds though they are
+    still open. `source` is None where no target follows it.
     """
 
     target: str
@@ -79,7 +88,7 @@ class Release:
     asked_at: datetime
     pull: PullRequest | None = None
     commits: tuple[PullCommit, ...] = ()
-    paths: tuple[PathVerdict, ...] = ()
+    files: tuple[FileGroup, ...] = ()
     source: SourceState | None = None
     carried: tuple[int, ...] = ()
     is_merging: bool = False
@@ -101,7 +110,7 @@ def summarize(release: Release, page_of: Pages) -> str:
         _describe_facts(release, page_of),
         _list_carried(release, page_of),
         _list_commits(release, page_of),
-        _list_files(release.paths),
+        *map(_list_files, release.files),
     ]
     return "\n\n".join(filter(None, sections))
 
@@ -156,38 +165,47 @@ def _list_carried(release: Release, page_of: Pages) -> str:
     if not release.carried:
         return ""
     shown = [link(f"#{number}", page_of("pull", number)) for number in release.carried[:PULLS_SHOWN]]
-    return f"**Comes along though still open:** {', '.join(shown)}{_count_more(release.carried, PULLS_SHOWN)}"
+    return f"**Comes along though still open:** {', '.join(shown)}{_count_more(len(release.carried), PULLS_SHOWN)}"
 
 
 def _list_commits(release: Release, page_of: Pages) -> str:
     if not release.commits:
         return ""
     newest = release.commits[: -COMMITS_SHOWN - 1 : -1]
-    lines = [f"**{len(release.commits)} commits**, newest first", "", "| commit | subject | author |", "|---|---|---|"]
+    count = len(release.commits)
+    lines = [f"**{_count(count, 'commit')}**, newest first", "", "| commit | subject | author |", "|---|---|---|"]
     lines += [
         f"| {_link_commit(each.sha, page_of)} | {quote_text(each.subject)} | {quote_text(each.author)} |"
         for each in newest
     ]
-    return "\n".join(lines) + _count_more(release.commits, COMMITS_SHOWN, "\n\n")
+    return "\n".join(lines) + _count_more(count, len(newest), "\n\n")
 
 
-def _list_files(paths: Iterable[PathVerdict]) -> str:
-    return "\n\n".join(filter(None, (_list_files_of(kind, tuple(paths)) for kind in reversed(ChangeType))))
+def group_files(paths: Iterable[PathVerdict]) -> tuple[FileGroup, ...]:
+    """Return the files by what they ask for, the dearest first; small enough to be handed from task to task."""
+    found = tuple(paths)
+    groups = ((kind, [path for path in found if path.verdict is kind]) for kind in reversed(ChangeType))
+    return tuple(FileGroup(kind, len(own), tuple(map(_cut, own[:FILES_SHOWN]))) for kind, own in groups if own)
 
 
-def _list_files_of(kind: ChangeType, paths: tuple[PathVerdict, ...]) -> str:
-    found = [path for path in paths if path.verdict is kind]
-    if not found:
-        return ""
-    asks = "ask for nothing" if kind is ChangeType.NONE else f"ask for {kind.value}"
-    lines = [f"**{len(found)} files {asks}**", "", "| file | why |", "|---|---|"]
-    lines += [f"| {quote_text(path.path)} | {quote_text(path.rule)} |" for path in found[:FILES_SHOWN]]
-    return "\n".join(lines) + _count_more(found, FILES_SHOWN, "\n\n")
+def _cut(path: PathVerdict) -> PathVerdict:
+    # One character more than is shown, so that the page can tell that something is missing.
+    return replace(path, path=path.path[: TEXT_LENGTH_MAX + 1], rule=path.rule[: TEXT_LENGTH_MAX + 1])
 
 
-def _count_more(items: Iterable[object], shown: int, gap: str = " ") -> str:
-    more = len(tuple(items)) - shown
-    return f"{gap}… and {more} more" if more > 0 else ""
+def _list_files(group: FileGroup) -> str:
+    asks = "nothing" if group.kind is ChangeType.NONE else group.kind.value
+    lines = [f"**{_count(group.count, 'file')} asking for {asks}**", "", "| file | why |", "|---|---|"]
+    lines += [f"| {quote_text(path.path)} | {quote_text(path.rule)} |" for path in group.shown]
+    return "\n".join(lines) + _count_more(group.count, len(group.shown), "\n\n")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _count_more(count: int, shown: int, gap: str = " ") -> str:
+    return f"{gap}… and {count - shown} more" if count > shown else ""
 
 
 def _link_commit(commit: str, page_of: Pages) -> str:

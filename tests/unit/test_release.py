@@ -21,6 +21,7 @@ from include.deploy_ops.release import (
     Release,
     SourceState,
     describe_source,
+    group_files,
     quote_text,
     summarize,
     summarize_subject,
@@ -47,6 +48,11 @@ PULL = PullRequest(
     author="ada",
     url=f"{SITE}/pull/12",
 )
+PATHS = (
+    PathVerdict("dags/a.py", ChangeType.DAGS, "inside dags/"),
+    PathVerdict("requirements.txt", ChangeType.IMAGE, "outside dags/"),
+    PathVerdict("README.md", ChangeType.NONE, "ignored by *.md"),
+)
 RELEASE = Release(
     target="production",
     deployment="Production",
@@ -64,11 +70,7 @@ RELEASE = Release(
         PullCommit("1" * 40, "Add a DAG\n\nWhy", "ada", f"{SITE}/commit/1"),
         PullCommit("2" * 40, "Use pendulum 3", "", ""),
     ),
-    paths=(
-        PathVerdict("dags/a.py", ChangeType.DAGS, "inside dags/"),
-        PathVerdict("requirements.txt", ChangeType.IMAGE, "outside dags/"),
-        PathVerdict("README.md", ChangeType.NONE, "ignored by *.md"),
-    ),
+    files=group_files(PATHS),
     source=STAGING,
     carried=(3, 5),
     is_merging=True,
@@ -118,7 +120,8 @@ def test_the_page_says_what_is_asked_and_what_it_means() -> None:
 def test_files_stand_by_kind_the_dearest_first() -> None:
     text = summarize(RELEASE, page_of)
     places = [
-        text.index(each) for each in ("1 files ask for image-and-dags", "1 files ask for dags", "ask for nothing")
+        text.index(each)
+        for each in ("1 file asking for image-and-dags", "1 file asking for dags", "asking for nothing")
     ]
     assert places == sorted(places)
     assert "| `requirements.txt` | `outside dags/` |" in text
@@ -152,7 +155,7 @@ def test_a_forced_deploy_says_who_wants_what_and_why() -> None:
 def test_long_lists_are_cut_and_counted() -> None:
     commits = tuple(PullCommit(f"{number:040x}", f"Change {number}", "ada", "") for number in range(100))
     paths = tuple(PathVerdict(f"dags/{number}.py", ChangeType.DAGS, "inside dags/") for number in range(100))
-    text = summarize(replace(RELEASE, commits=commits, paths=paths, carried=tuple(range(1, 101))), page_of)
+    text = summarize(replace(RELEASE, commits=commits, files=group_files(paths), carried=tuple(range(1, 101))), page_of)
     assert "**100 commits**" in text
     assert "`Change 99`" in text
     assert "`Change 0`" not in text
@@ -185,7 +188,7 @@ def test_no_text_of_others_changes_the_page(title: str, author: str, subject: st
         RELEASE,
         pull=replace(PULL, title=title, author=author or "x", head_ref=title, base_ref=author),
         commits=tuple(replace(each, message=subject, author=author) for each in RELEASE.commits),
-        paths=tuple(replace(each, path=path, rule=title) for each in RELEASE.paths),
+        files=group_files(replace(each, path=path, rule=title) for each in PATHS),
         source=replace(STAGING, deployment=title, url=f"https://cloud.example/{path}", target=author),
         deployment=author,
         reason=subject,
@@ -211,7 +214,7 @@ def test_the_page_has_a_bound(letter: str) -> None:
         RELEASE,
         pull=replace(PULL, title=long, author=long, head_ref=long, base_ref=long),
         commits=(PullCommit(HEAD, long, long, long),) * count,
-        paths=tuple(PathVerdict(long, kind, long) for kind in ChangeType for _ in range(count)),
+        files=group_files(PathVerdict(long, kind, long) for kind in ChangeType for _ in range(count)),
         carried=tuple(range(count)),
         source=replace(STAGING, deployment=long, url=long, target=long, overridden_by=long, is_healthy=False),
         reason=long,
