@@ -218,7 +218,7 @@ def parse_pull_commits(answer: Answer) -> tuple[PullCommit, ...]:
     return tuple(
         PullCommit(
             sha=each.sha,
-            subject=each.commit.message.partition("\n")[0],
+            message=each.commit.message,
             author=(each.author.login if each.author else None)
             or (each.commit.author.name if each.commit.author else ""),
             url=each.html_url,
