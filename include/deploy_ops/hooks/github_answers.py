@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError
-from include.deploy_ops.model import Branch, PullRequest, TreeEntry
+from include.deploy_ops.model import Branch, PullCommit, PullRequest, TreeEntry
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -88,6 +88,41 @@ class _Pull(_Json):
     base: _Base
 
 
+class _ShownPull(_Pull):
+    mergeable: bool | None  # None while GitHub computes it
+    merge_commit_sha: _Sha | None
+
+
+class _Login(_Json):
+    login: str | None = None  # GitHub shows an unknown author as {}
+
+
+class _Author(_Json):
+    name: str = ""
+
+
+class _Written(_Json):
+    message: str
+    author: _Author | None
+
+
+class _PullCommit(_Json):
+    sha: _Sha
+    html_url: str
+    commit: _Written
+    author: _Login | None
+
+
+class _Comment(_Json):
+    html_url: str
+    body: str | None = None
+
+
+class _Merged(_Json):
+    sha: _Sha
+    merged: Literal[True]
+
+
 class _Committer(_Json):
     date: Annotated[AwareDatetime, Field(strict=False)]  # an ISO text
 
@@ -121,6 +156,11 @@ class _Blob(_Json):
 _REF = TypeAdapter(_Ref)
 _REFS = TypeAdapter(list[_Ref])
 _PULLS = TypeAdapter(list[_Pull])
+_PULL = TypeAdapter(_ShownPull)
+_PULL_COMMITS = TypeAdapter(list[_PullCommit])
+_COMMENT = TypeAdapter(_Comment)
+_COMMENTS = TypeAdapter(list[_Comment])
+_MERGED = TypeAdapter(_Merged)
 _COMMIT = TypeAdapter(_Commit)
 _TREE = TypeAdapter(_Tree)
 _BLOB = TypeAdapter(_Blob)
@@ -154,6 +194,52 @@ def parse_branches(answer: Answer) -> tuple[Branch, ...]:
 def parse_pull_requests(answer: Answer) -> tuple[PullRequest, ...]:
     """Read a page of pull requests, in GitHub's order. :raises ObservationError: malformed."""
     return tuple(_to_pull_request(pull) for pull in _validate(_PULLS, answer))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPull:
+    """A pull request as GitHub shows it alone. `merge_commit` may belong to an older base or head."""
+
+    pull: PullRequest
+    is_mergeable: bool | None
+    merge_commit: str | None
+
+
+def parse_pull_request(answer: Answer, number: int) -> ShownPull:
+    """Read one pull request. :raises ObservationError: malformed, or another one than `number`."""
+    found = _validate(_PULL, answer)
+    if found.number != number:
+        raise _doubt(answer, f"another pull request, {found.number}")
+    return ShownPull(_to_pull_request(found), found.mergeable, found.merge_commit_sha)
+
+
+def parse_pull_commits(answer: Answer) -> tuple[PullCommit, ...]:
+    """Read a page of a pull request's commits, oldest first. :raises ObservationError: malformed."""
+    return tuple(
+        PullCommit(
+            sha=each.sha,
+            subject=each.commit.message.partition("\n")[0],
+            author=(each.author.login if each.author else None)
+            or (each.commit.author.name if each.commit.author else ""),
+            url=each.html_url,
+        )
+        for each in _validate(_PULL_COMMITS, answer)
+    )
+
+
+def parse_comment(answer: Answer) -> str:
+    """Read the page's address of a comment that was made. :raises ObservationError: malformed."""
+    return _validate(_COMMENT, answer).html_url
+
+
+def parse_comments(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """Read a page of comments, oldest first: each one's address and text. :raises ObservationError: malformed."""
+    return tuple((comment.html_url, comment.body or "") for comment in _validate(_COMMENTS, answer))
+
+
+def parse_merged(answer: Answer) -> str:
+    """Read the commit that a merge made. :raises ObservationError: malformed."""
+    return _validate(_MERGED, answer).sha
 
 
 def parse_commit(answer: Answer, sha: str) -> Commit:

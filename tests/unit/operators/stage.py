@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.scope import Scope
     from tests.sandbox.conftest import Sandbox
 
-AT_ONCE = {"creating_s": 0, "deploying_s": 0, "dag_processing_s": 0, "ci_delay_s": 0}
+AT_ONCE = {"creating_s": 0, "deploying_s": 0, "dag_processing_s": 0, "ci_delay_s": 0, "mergeability_s": 0}
 NO_FINGERPRINT = "0" * 12
 AWAIT_S = 20.0
 FAILED = frozenset({"failed", "upstream_failed"})
