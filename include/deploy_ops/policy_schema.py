@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from include.deploy_ops import policy_values as values
+from include.deploy_ops.model import PullRequest
 from include.deploy_ops.schema import StrictModel
 
 
@@ -70,6 +71,18 @@ class Target(StrictModel):
     merge: bool = False
 
     @property
+    def asks_when_forced(self) -> bool:
+        """Whether a person's deploy needs approval, too."""
+        return self.approval == "required" and self.forced == "ask"
+
+    @property
+    def followed_branch(self) -> str | None:
+        """The branch whose tip is deployed; None where it is what an open pull request would give."""
+        if self.pull_request is not None:
+            return self.pull_request.into if self.on == "push" else None
+        return self.branch
+
+    @property
     def branches(self) -> frozenset[str]:
         """The branches that it names."""
         pull = self.pull_request
@@ -112,9 +125,32 @@ class Project(StrictModel):
     targets: dict[values.Name, Target] = Field(default_factory=dict)
     limits: Limits = Limits()
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether there is anything for control to keep equal to Git."""
+        return self.previews is not None or self.promotion is not None or bool(self.targets)
+
     def wants_preview(self, branch: str) -> bool:
         """Whether the branch gets a Deployment of its own while it lives."""
         return self.previews is not None and self.previews.is_match(branch)
+
+    def can_end_preview(self, pull: PullRequest) -> bool:
+        """Whether a merge of the pull request would end a preview, and its being open keeps one alive."""
+        return (
+            self.previews is not None
+            and pull.base_ref in self.previews.merged_into
+            and self.previews.is_match(pull.head_ref)
+        )
+
+    def feeds(self, pull: PullRequest) -> bool:
+        """Whether the pull request, while it is open, feeds the deploy branch or is a target's release."""
+        releases = [target.pull_request for target in self.targets.values() if target.pull_request is not None]
+        if any((pull.head_ref, pull.base_ref) == (release.source, release.into) for release in releases):
+            return True
+        promotion = self.promotion
+        return (
+            promotion is not None and pull.base_ref == promotion.into and is_matched(pull.head_ref, promotion.sources)
+        )
 
     @property
     def named_branches(self) -> frozenset[str]:

@@ -36,12 +36,15 @@ class ReportOperator(DeployOpsOperator):
         states = runs.read_states(run_id)
         failed = list_failed(states)
         cause = self._find_cause(context, failed)
-        if not job.is_forced and states.get("delete") == SUCCESS:
+        if job.is_dry:
+            self.log.info("a dry run: nothing was written, and nothing is remembered")
+        elif not job.is_forced and states.get("delete") == SUCCESS:
             memory.forget_environment(job.slug)  # it is gone with its branch
         else:
             self._remember(memory, job, has_failed=bool(failed), cause=cause)
         Claims(memory, runs).release(job.slug, run_id)
-        line = f"{job.verb.value} {job.branch}: " + (f"failed in {failed[0]}: {cause['cause']}" if failed else "done")
+        ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
+        line = f"{job.verb.value} {job.environment}: {ending}"
         self.log.info(line)
         return line
 
@@ -71,6 +74,7 @@ def list_failed(states: Mapping[str, str]) -> list[str]:
 
 def _keep_removal(removal: Removal | None, job: Job) -> Removal | None:
     """Return the removal while it holds: until the head moves, or a person wants the preview again."""
-    if removal is None or removal.head != job.head or (job.is_forced and job.verb is not Verb.DELETE):
+    is_wanted = job.is_forced and job.verb not in {Verb.DELETE, Verb.KEEP}
+    if removal is None or removal.head != job.head or is_wanted:
         return None
     return removal
