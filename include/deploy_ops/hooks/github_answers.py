@@ -34,7 +34,7 @@ _Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit as Git holds it: its root tree, its parents in order, its time; `subject` is its message's first line."""
+    """A commit as Git holds it: root tree, parents in order, time, message; `subject` is the message's first line."""
 
     sha: str
     tree: str

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from include.deploy_ops.errors import BranchMovedError, CommitMissingError, ObservationError, WriteRefusedError
-from include.deploy_ops.hooks.github import DeployOpsGithubHook
 from include.deploy_ops.hooks.github_answers import (
     BRANCH_PREFIX,
     PAGE_SIZE,
@@ -19,6 +18,7 @@ from include.deploy_ops.hooks.github_answers import (
     parse_merge_base,
     parse_pull_requests,
 )
+from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 from include.deploy_ops.hooks.github_write import GithubWriter
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _NO_COMMON_HISTORY = "No common ancestor between"
 _MOVED = ("Update is not a fast forward", "Reference already exists", "Reference does not exist")
 
 
-class GithubGitHook(DeployOpsGithubHook):
+class GithubGitHook(GithubPullsHook):
     """The repository hook, and what it takes to write a branch."""
 
     def list_open_pull_requests(self, base: str) -> tuple[PullRequest, ...]:
