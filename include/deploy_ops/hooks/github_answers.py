@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from include.deploy_ops.change_type import Snapshot
 from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError
 from include.deploy_ops.model import Branch, PullCommit, PullRequest, TreeEntry
 
@@ -33,13 +34,14 @@ _Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit as Git holds it: its root tree, its parents in order, its time, its message's first line."""
+    """A commit as Git holds it: root tree, parents in order, time, message; `subject` is the message's first line."""
 
     sha: str
     tree: str
     parents: tuple[str, ...]
     committed_at: datetime
     subject: str
+    message: str = ""
 
 
 class _Json(BaseModel):
@@ -135,6 +137,19 @@ class _Commit(_Json):
     committer: _Committer
 
 
+class _Content(_Json):
+    tree: _Object
+
+
+class _Compared(_Json):
+    sha: _Sha
+    commit: _Content
+
+
+class _Comparison(_Json):
+    merge_base_commit: _Compared
+
+
 class _Entry(_Json):
     path: Annotated[str, StringConstraints(min_length=1)]
     mode: Annotated[str, StringConstraints(pattern=r"^[0-7]{6}$")]
@@ -162,6 +177,8 @@ _COMMENT = TypeAdapter(_Comment)
 _COMMENTS = TypeAdapter(list[_Comment])
 _MERGED = TypeAdapter(_Merged)
 _COMMIT = TypeAdapter(_Commit)
+_COMPARISON = TypeAdapter(_Comparison)
+_MADE = TypeAdapter(_Object)
 _TREE = TypeAdapter(_Tree)
 _BLOB = TypeAdapter(_Blob)
 
@@ -247,7 +264,19 @@ def parse_commit(answer: Answer, sha: str) -> Commit:
     found = _validate(_COMMIT, answer)
     _check_sha(answer, found.sha, sha)
     parents = tuple(parent.sha for parent in found.parents)
-    return Commit(sha, found.tree.sha, parents, found.committer.date, found.message.partition("\n")[0])
+    subject = found.message.partition("\n")[0]
+    return Commit(sha, found.tree.sha, parents, found.committer.date, subject, found.message)
+
+
+def parse_merge_base(answer: Answer) -> Snapshot:
+    """Read the merge base out of a comparison. :raises ObservationError: malformed."""
+    found = _validate(_COMPARISON, answer).merge_base_commit
+    return Snapshot(found.sha, found.commit.tree.sha)
+
+
+def parse_made(answer: Answer) -> str:
+    """Read the id of a tree or commit that was made. :raises ObservationError: malformed."""
+    return _validate(_MADE, answer).sha
 
 
 def parse_tree(answer: Answer, sha: str) -> tuple[TreeEntry, ...]:
