@@ -18,16 +18,18 @@ from include.deploy_ops.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.operators.deployment import AstroCliOperator
+from include.deploy_ops.operators.reuse import open_astro_registry
 from include.deploy_ops.planner import Verb
-from include.deploy_ops.policy_values import BUILD
+from include.deploy_ops.policy_values import BUILD, REUSE
 from include.deploy_ops.scratch import hold_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.engine import CopyingEngine, PushTarget
+    from include.deploy_ops.engine import PushTarget, ServedEngine
     from include.deploy_ops.model import Deployment
     from include.deploy_ops.operators.job import Job
 
@@ -144,7 +146,8 @@ class DeployCodeOperator(AstroCliOperator):
         ) as worktree:
             refuse_project_settings(worktree.project)
             refuse_empty_dags(worktree.project)
-            with self._offer_engine(image) as (image_name, environment, engine):
+            with self._offer_engine(image) as (image_name, engine):
+                shown = engine.environment(os.environ.get("PATH", os.defpath)) if engine else None
                 try:
                     outcome = self.cli.deploy(
                         deployment.id,
@@ -152,7 +155,8 @@ class DeployCodeOperator(AstroCliOperator):
                         kind=kind,
                         description=format_note(note),
                         image_name=image_name,
-                        engine_environment=environment,
+                        engine_environment=shown,
+                        engine_binary=engine.binary if engine else "",
                     )
                 except DeployOpsError as error:
                     if engine is not None and engine.failure is not None:
@@ -161,16 +165,30 @@ class DeployCodeOperator(AstroCliOperator):
                 return outcome.last_line
 
     @contextlib.contextmanager
-    def _offer_engine(
-        self, image: Mapping[str, Any] | None
-    ) -> Iterator[tuple[str | None, Mapping[str, str] | None, CopyingEngine | None]]:
-        """Yield image name, environment and engine for the CLI: all None where it needs none, or builds by its own."""
-        if image is None or image["source"] == BUILD:
-            yield None, None, None
+    def _offer_engine(self, image: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ServedEngine | None]]:
+        """Yield the image's name, None for one that is built, and the engine for the CLI, None where it needs none."""
+        if image is None:
+            yield None, None
             return
+        with hold_folder("engine") as directory:
+            if image["source"] == BUILD:
+                with self._make_building_engine(directory) as engine:
+                    yield None, engine
+            else:
+                with self._make_copying_engine(directory, image) as engine:
+                    yield image["image"], engine
+
+    def _make_building_engine(self, directory: Path) -> ServedEngine:
+        from include.deploy_ops.engine import BuildingEngine, find_engine
+
+        engine = find_engine()  # again: this may be another worker than the one that looked
+        self.log.info("building by %s", engine)
+        return BuildingEngine(directory, engine, self.scope.project.cli_timeout_s, on_push_failed=self.cli.end)
+
+    def _make_copying_engine(self, directory: Path, image: Mapping[str, Any]) -> ServedEngine:
         from include.deploy_ops.engine import CopyingEngine
 
-        registry = self.registry
+        registry = open_astro_registry(self.scope) if image["source"] == REUSE else self.registry
         registry.find_image(image["image"])  # reads the connection here: the copy runs in a thread of the engine's
 
         def copy(target: PushTarget) -> str:
@@ -186,10 +204,4 @@ class DeployCodeOperator(AstroCliOperator):
             self.log.info("copied %s: %s", image["image"], report)
             return report.digest
 
-        with (
-            hold_folder("engine") as directory,
-            CopyingEngine(
-                directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end
-            ) as engine,
-        ):
-            yield image["image"], engine.environment(os.environ.get("PATH", os.defpath)), engine
+        return CopyingEngine(directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end)
