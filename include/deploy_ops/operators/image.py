@@ -66,11 +66,11 @@ class FindImageOperator(DeployOpsOperator):
         for source in self.scope.project.image[start:]:
             if source == BUILD:
                 if engine := find_engine():
-                    self.log.info("image for %s: built by %s; %s", job.head[:12], engine, "; ".join(notes))
-                    return {"source": BUILD, "commit": job.head, "notes": notes}
+                    self.log.info("image for %s: built by %s; %s", job.deployed_commit[:12], engine, "; ".join(notes))
+                    return {"source": BUILD, "commit": job.deployed_commit, "notes": notes}
                 notes.append("build: no docker or podman on this worker's PATH")
                 continue
-            commits = self._list_commits(job.head, has_dag_deploys=self._has_dag_deploys(context, job))
+            commits = self._list_commits(job.deployed_commit, has_dag_deploys=self._has_dag_deploys(context, job))
             references = [source.replace("{sha}", commit) for commit in commits]
             try:
                 found = self._look(references)
@@ -81,8 +81,8 @@ class FindImageOperator(DeployOpsOperator):
                 return self._take(job, source, found, notes)
             self._await(references, source, notes)
         raise RetryableError(
-            f"no image for {job.head[:12]}: {'; '.join(notes)}. Let the repository's CI push one, add a source to the "
-            f"project's `image` list, or run where a container engine is"
+            f"no image for {job.deployed_commit[:12]}: {'; '.join(notes)}. Let the repository's CI push one, "
+            f"add a source to the project's `image` list, or run where a container engine is"
         )
 
     def _take(self, job: Job, source: str, found: dict[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class FindImageOperator(DeployOpsOperator):
                 f"{found['image']} has no label io.astronomer.docker.runtime.version; build it FROM Astro Runtime"
             )
         self.log.info("image: %s (runtime %s); %s", found["image"], found["runtime_version"], "; ".join(notes))
-        return {"source": source, "commit": job.head, "notes": notes, **found}
+        return {"source": source, "commit": job.deployed_commit, "notes": notes, **found}
 
     def _look(self, references: list[str]) -> dict[str, Any] | None:
         for reference in references:
@@ -120,7 +120,7 @@ class FindImageOperator(DeployOpsOperator):
             return bool(document["deployment"]["configuration"].get("dag_deploy_enabled", True))
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
-            raise SupersededError(f"Deployment {job.deployment_id} of {job.branch} is gone")
+            raise SupersededError(f"Deployment {job.deployment_id} of {job.environment} is gone")
         return deployment.is_dag_deploy_enabled
 
     def _list_commits(self, head: str, *, has_dag_deploys: bool) -> Iterator[str]:
