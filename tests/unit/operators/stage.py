@@ -57,9 +57,12 @@ class Stage:
     def __post_init__(self) -> None:
         self._first_scope = self.scope
 
-    def renew(self) -> None:
-        """Begin anew: a freshly seeded sandbox where nothing takes time, the first policy, an Airflow without runs."""
-        assert self.sandbox.client.post("/sandbox/reset").is_success
+    def renew(self, *, is_astro_empty: bool = True) -> None:
+        """Begin anew: a freshly seeded sandbox where nothing takes time, the first policy, an Airflow without runs.
+
+        :param is_astro_empty: without the two long-lived Deployments that Astro is seeded with.
+        """
+        assert self.sandbox.client.post(f"/sandbox/reset{'?astro=empty' * is_astro_empty}").is_success
         assert self.sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
         self.author.git("fetch", "--quiet", "--prune")
         self.scope = self._first_scope
