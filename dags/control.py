@@ -61,5 +61,5 @@ def make_control_dag(scope: Scope) -> DAG:
 
 
 for each in read_scopes():
-    if each.project.previews is not None:
+    if each.project.is_planned:
         globals()[each.control_dag] = make_control_dag(each)

@@ -5,35 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from include.deploy_ops.operators.claim import ClaimOperator
 from include.deploy_ops.operators.classify import ClassifyChangeOperator
+from include.deploy_ops.operators.decide import DecideOperator
 from include.deploy_ops.operators.deploy import DeployCodeOperator
 from include.deploy_ops.operators.deployment import (
     CreateDeploymentOperator,
     DeleteDeploymentOperator,
     UpdateDeploymentOperator,
 )
+from include.deploy_ops.operators.forms import make_preview_params
 from include.deploy_ops.operators.image import FindImageOperator
-from include.deploy_ops.operators.job import FORM_ACTIONS, FORM_DEPLOY_TYPES
 from include.deploy_ops.operators.render import RenderTemplateOperator
 from include.deploy_ops.operators.report import ReportOperator
 from include.deploy_ops.operators.scope import CLI_POOL, Scope, read_scopes
 from include.deploy_ops.operators.settle import SettleDeployOperator
-
-FORM = {
-    "branch": Param("", type="string", title="Branch", description_md="The branch whose preview is meant"),
-    "action": Param("deploy", type="string", enum=list(FORM_ACTIONS), title="Action"),
-    "deploy_type": Param(
-        "infer",
-        type="string",
-        enum=list(FORM_DEPLOY_TYPES),
-        title="Deploy type",
-        description_md="`infer` compares the branch with what is deployed; the others force that deploy",
-    ),
-    "reason": Param("", type="string", title="Reason", description_md="Required; stands in the deploy's description"),
-}
 
 GUIDE = """Each run works on one branch's Deployment. The control DAG starts them; trigger one by hand to force a deploy
 or a delete. **Clear a failed run to retry it; pause this DAG to freeze all previews of the project.**"""
@@ -58,7 +46,7 @@ def make_preview_dag(scope: Scope) -> DAG:
         max_active_runs=busiest,
         max_active_tasks=busiest,
         tags=["deploy-ops", scope.project.name],
-        params=FORM,
+        params=make_preview_params(),
         doc_md=GUIDE,
     ) as dag:
         claim = ClaimOperator(task_id="claim", **common).as_setup()
@@ -70,13 +58,14 @@ def make_preview_dag(scope: Scope) -> DAG:
         deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
         settle = SettleDeployOperator(task_id="settle", **step)
         delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, **common)
+        decide = DecideOperator(task_id="decide", **common)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
         # Skipped tasks end at once, so each waits for all whose result it reads, not only for the one before it.
-        claim >> [change_type, render, delete]
+        claim >> [change_type, render, delete, decide]
         [change_type, render] >> image >> create >> deploy >> settle
         render >> [create, update]
         [change_type, image] >> deploy
-        [settle, update, delete] >> report.as_teardown(setups=claim)
+        [settle, update, delete, decide] >> report.as_teardown(setups=claim)
     return dag
 
 

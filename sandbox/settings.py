@@ -15,6 +15,7 @@ class Settings:
     dag_processing_s: float = 1.0  # finalize until the Deployment's dagTarballVersion is the desired one
     ci_delay_s: float = 3.0  # push until the CI's image stands in the registry
     ci_fails: bool = False  # the CI's next builds fail: no image appears
+    mergeability_s: float = 1.0  # a pull request's head or base moved until GitHub knows whether it can be merged
     page_limit: int = 100  # GitHub's largest per_page
     rate_limit: int = 5000  # GitHub's requests an hour
     registry_auth: str = "anonymous"  # pulling the CI's images: "anonymous" or "private" (user and password)

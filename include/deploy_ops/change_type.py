@@ -266,10 +266,10 @@ def _list_untold(tree: str, entries: Sequence[TreeEntry]) -> set[str]:
     counts = Counter(entry.name for entry in entries)
     doubled = {name for name, count in counts.items() if count > 1}
     odd = {name for name in counts if not name.isascii()}
-    return doubled | odd if odd and _hash_tree(entries) != tree else doubled
+    return doubled | odd if odd and hash_tree(entries) != tree else doubled
 
 
-def _hash_tree(entries: Iterable[TreeEntry]) -> str:
+def hash_tree(entries: Iterable[TreeEntry]) -> str:
     """Return Git's id of a tree of these entries: sorted by bytes, a folder as if its name ended in a slash."""
     lines = sorted(
         (entry.name.encode("utf-8", "surrogateescape") + b"/" * entry.is_tree, entry.mode, entry.sha)

@@ -42,6 +42,25 @@ NOTHING_FOLLOWS = "nothing is concluded from it, and the next attempt asks again
 """What an ObservationError says in place of advice where a person has nothing to do."""
 
 
+class WriteRefusedError(RetryableError):
+    """GitHub refuses a write for a reason that it names: a conflict, a rule of the branch, a missing permission.
+
+    :param status: GitHub's HTTP status.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BranchMovedError(WriteRefusedError):
+    """Somebody else moved, made or deleted the branch since it was read; whoever tries again reads first."""
+
+
+class WriteUnknownError(RetryableError):
+    """A write got no whole answer: it may have been done. Whoever tries again looks first."""
+
+
 class ObservationError(RetryableError):
     """GitHub or Astro answered malformed or incomplete; the text names the request. Never an empty observation."""
 

@@ -14,6 +14,8 @@ from include.deploy_ops.naming import parse_note
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from include.deploy_ops.naming import DeployNote
+
 
 @dataclass(frozen=True, slots=True)
 class DeployHistory:
@@ -21,7 +23,7 @@ class DeployHistory:
 
     `image_commit` and `dags_commit` are the commits that its image and its DAGs come from, None when no record tells.
     `head` is the source's head at our newest successful deploy; `overridden_by` says which later record is a
-    stranger's or a rollback, and is empty when ours is the newest.
+    stranger's, a rollback or a person's override, and is empty when a plain one of ours is the newest.
     """
 
     newest_id: str = ""
@@ -67,8 +69,16 @@ def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str |
         image_commit=image,
         dags_commit=dags,
         head=note.head if note and is_ours else history.head,
-        overridden_by="" if is_ours else _describe_stranger(deploy),
+        overridden_by=_describe_override(deploy, note) if note and is_ours else _describe_stranger(deploy),
     )
+
+
+def _describe_override(deploy: Deploy, note: DeployNote) -> str:
+    """Return what a person forced instead of what the source has; empty for a plain deploy."""
+    if not note.is_override:
+        return ""
+    who = f" by {note.person}" if note.person else ""
+    return f"{note.ref}@{note.commit[:12]}, forced{who} (deploy {deploy.id})"
 
 
 def _describe_stranger(deploy: Deploy) -> str:

@@ -94,6 +94,46 @@ class PullRequest:
         return self.head_repo_id != self.base_repo_id
 
 
+class MergeState(Enum):
+    """What GitHub says of merging a pull request into its base's present tip."""
+
+    READY = "ready"
+    PENDING = "not computed yet"
+    CONFLICT = "conflict"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    """What merging a pull request gives. `base` is the tip of its base branch, its head stands in `pull`.
+
+    `commit` is GitHub's test merge of exactly (base, head) while READY, what the merge made once MERGED, else empty.
+    `reason` says in words why it is not READY.
+    """
+
+    pull: PullRequest
+    base: str
+    state: MergeState
+    commit: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PullCommit:
+    """A commit that a pull request brings: its whole message, who wrote it, its page."""
+
+    sha: str
+    message: str
+    author: str
+    url: str
+
+    @property
+    def subject(self) -> str:
+        """The message's first line."""
+        return self.message.partition("\n")[0]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TreeEntry:
     """One line of a Git tree.

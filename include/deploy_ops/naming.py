@@ -62,6 +62,15 @@ def name_deployment(project: str, branch: str) -> str:
     return f"{project}-{slug_branch(branch, DEPLOYMENT_NAME_LENGTH_MAX - len(project) - 1)}"
 
 
+def slug_target(target: str) -> str:
+    """Return the key of a target's environment; no branch's slug holds a dot."""
+    return f"target.{target}"
+
+
+PROMOTION_SLUG = "deploy.branch"
+"""The key of the deploy branch's environment; a project has one."""
+
+
 def digest_work(facts: Mapping[str, object]) -> str:
     """Return 8 hexadecimal digits over what a piece of work is about and what was observed for it."""
     return hash_text(json.dumps(facts, sort_keys=True, separators=(",", ":")), 8)
@@ -125,7 +134,9 @@ def parse_mark(description: str) -> Mark | None:
 class DeployNote:
     """What our deploy description says; `attempt` tells the tries of one run apart.
 
-    `head` is the source's head when the deploy was decided, `commit` what was deployed: they differ in a rollback.
+    `head` is the source's head when the deploy was decided, `commit` what was deployed: they differ in a rollback, and
+    where a pull request's test merge is deployed. `is_override` tells a forced deploy of something else than what the
+    source has now: a rollback, or another branch's commit.
     """
 
     ref: str
@@ -136,6 +147,14 @@ class DeployNote:
     is_forced: bool
     person: str = ""
     reason: str = ""
+    is_override: bool = False
+
+    @property
+    def how(self) -> str:
+        """Who decided: the planner, or a person, and then whether for what the source has or for something else."""
+        if self.is_override:
+            return "override"
+        return "forced" if self.is_forced else "planned"
 
     @property
     def needle(self) -> str:
@@ -145,11 +164,10 @@ class DeployNote:
 
 def format_note(note: DeployNote) -> str:
     """Return the deploy's description: a sentence for people, then a tag for us."""
-    how = "forced" if note.is_forced else "planned"
-    says = f"{note.ref}@{note.commit[:12]}, {how}" + (f" by {note.person}" if note.person else "")
+    says = f"{note.ref}@{note.commit[:12]}, {note.how}" + (f" by {note.person}" if note.person else "")
     says += f": {note.reason}" if note.reason else ""
     says = _CONTROL.sub(" ", says.replace("[", "(").replace("]", ")"))
-    fields = {"run": note.run_id, "try": str(note.attempt), "how": how, "head": note.head, "commit": note.commit}
+    fields = {"run": note.run_id, "try": str(note.attempt), "how": note.how, "head": note.head, "commit": note.commit}
     fields |= {"ref": note.ref, "by": note.person}
     return f"{' '.join(says.split())[:DESCRIPTION_TEXT_LENGTH_MAX]} {_write_tag(fields)}"
 
@@ -159,7 +177,7 @@ def parse_note(description: str) -> DeployNote | None:
     fields = _read_tag(description) if description.endswith("]") else None
     if fields is None or fields.keys() != {"run", "try", "how", "head", "commit", "ref", "by"}:
         return None
-    is_sound = fields["how"] in {"planned", "forced"} and _COUNT.fullmatch(fields["try"])
+    is_sound = fields["how"] in {"planned", "forced", "override"} and _COUNT.fullmatch(fields["try"])
     if not is_sound or not all(_COMMIT.fullmatch(fields[key]) for key in ("head", "commit")):
         return None
     return DeployNote(
@@ -168,6 +186,7 @@ def parse_note(description: str) -> DeployNote | None:
         head=fields["head"],
         run_id=fields["run"],
         attempt=int(fields["try"]),
-        is_forced=fields["how"] == "forced",
+        is_forced=fields["how"] != "planned",
         person=fields["by"],
+        is_override=fields["how"] == "override",
     )

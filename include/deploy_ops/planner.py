@@ -21,13 +21,24 @@ if TYPE_CHECKING:
     from include.deploy_ops.policy import Project
 
 
+PREVIEW_DAG = "preview"
+PROMOTION_DAG = "promotion"
+REQUEST_DAG = "request"
+
+
 class Verb(Enum):
-    """What a run does to its environment, most urgent first."""
+    """What a run does to its environment, most urgent first; the last three are only done for a person."""
 
     DELETE = "delete"
     CREATE = "create"
     DEPLOY = "deploy"
+    MERGE = "merge"
+    REQUEST = "request"
+    PROMOTE = "promote"
     UPDATE = "update"
+    ADOPT = "adopt"
+    RESUME = "resume"
+    KEEP = "keep"
 
     @property
     def rank(self) -> int:
@@ -40,7 +51,8 @@ class Work:
     """One piece of work that would bring one environment closer to Git.
 
     `name` is the run id without its attempt. `deployment_id` is empty for a create; `observed` is the id of the newest
-    successful deploy record, empty when there is none.
+    successful deploy record, empty when there is none. Of a target: `target` is its name in the policy, `commit` what
+    is deployed where that is not `head` itself, `pull` and `base` the pull request and its base's head.
     """
 
     verb: Verb
@@ -52,26 +64,57 @@ class Work:
     observed: str
     digest: str
     reason: str
+    target: str = ""
+    commit: str = ""
+    pull: int = 0
+    base: str = ""
 
     @property
     def name(self) -> str:
         """The run id without its attempt."""
         return name_work(self.slug, self.verb.value, self.head, self.digest)
 
+    @property
+    def environment(self) -> str:
+        """What people call the environment: the target's name, or the branch's."""
+        return self.target or self.branch
+
+    @property
+    def deployed_commit(self) -> str:
+        """The commit whose files are deployed."""
+        return self.commit or self.head
+
+    @property
+    def home_dag(self) -> str:
+        """The project's DAG whose runs claim the environment, by its id without the project."""
+        if self.verb is Verb.PROMOTE:
+            return PROMOTION_DAG
+        return self.target or PREVIEW_DAG
+
+    @property
+    def dag(self) -> str:
+        """The project's DAG that does it. A request has its own, and claims nothing: a person may take days."""
+        return f"{self.home_dag}.{REQUEST_DAG}" if self.verb is Verb.REQUEST else self.home_dag
+
     def __str__(self) -> str:
-        return f"{self.verb.value} {self.branch} at {self.head[:12]}: {self.reason}"
+        return f"{self.verb.value} {self.environment} at {self.head[:12]}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Something that would be done, or would be looked at, and is not; with the reason and what ends it."""
+    """Something that would be done, or would be looked at, and is not; with the reason and what ends it.
 
-    branch: str
+    `environment` is a branch's or a target's name. `is_brief` means that it ends by itself within seconds, of which
+    nobody tells us.
+    """
+
+    environment: str
     what: str
     reason: str
+    is_brief: bool = False
 
     def __str__(self) -> str:
-        return f"{self.what} {self.branch} held: {self.reason}"
+        return f"{self.what} {self.environment} held: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

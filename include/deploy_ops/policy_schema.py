@@ -1,11 +1,13 @@
 """The policy's keys, their types and defaults. Reading the file and the rules between keys stand elsewhere."""
 
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from include.deploy_ops import policy_values as values
+from include.deploy_ops.model import PullRequest
 from include.deploy_ops.schema import StrictModel
 
 
@@ -56,8 +58,9 @@ class PullRequestSource(StrictModel):
 class Target(StrictModel):
     """A long-lived Deployment, named as in Astro, that follows a branch or a pull request.
 
-    `on`: deploy what the open pull request would give, or `into` after the merge. `forced`: whether a forced run of a
-    gated target asks too. `merge`: merge the pull request once its code runs.
+    `on`: deploy what the open pull request would give, or `into` after the merge. `approval_timeout`: how long a
+    request waits; without an answer it is rejected. `forced`: whether a forced run of a gated target asks too. `merge`:
+    merge the pull request once its code runs.
     """
 
     deployment: values.Text
@@ -66,8 +69,21 @@ class Target(StrictModel):
     on: Literal["pull_request", "push"] = "pull_request"
     deploy_type: Literal["infer", "dags", "image-and-dags"] = "infer"
     approval: Literal["required", "none"] = "none"
+    approval_timeout: values.Duration = timedelta(days=3)
     forced: Literal["ask", "skip"] = "ask"
     merge: bool = False
+
+    @property
+    def asks_when_forced(self) -> bool:
+        """Whether a person's deploy needs approval, too."""
+        return self.approval == "required" and self.forced == "ask"
+
+    @property
+    def followed_branch(self) -> str | None:
+        """The branch whose tip is deployed; None where it is what an open pull request would give."""
+        if self.pull_request is not None:
+            return self.pull_request.into if self.on == "push" else None
+        return self.branch
 
     @property
     def branches(self) -> frozenset[str]:
@@ -112,9 +128,32 @@ class Project(StrictModel):
     targets: dict[values.Name, Target] = Field(default_factory=dict)
     limits: Limits = Limits()
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether there is anything for control to keep equal to Git."""
+        return self.previews is not None or self.promotion is not None or bool(self.targets)
+
     def wants_preview(self, branch: str) -> bool:
         """Whether the branch gets a Deployment of its own while it lives."""
         return self.previews is not None and self.previews.is_match(branch)
+
+    def can_end_preview(self, pull: PullRequest) -> bool:
+        """Whether a merge of the pull request would end a preview, and its being open keeps one alive."""
+        return (
+            self.previews is not None
+            and pull.base_ref in self.previews.merged_into
+            and self.previews.is_match(pull.head_ref)
+        )
+
+    def feeds(self, pull: PullRequest) -> bool:
+        """Whether the pull request, while it is open, feeds the deploy branch or is a target's release."""
+        releases = [target.pull_request for target in self.targets.values() if target.pull_request is not None]
+        if any((pull.head_ref, pull.base_ref) == (release.source, release.into) for release in releases):
+            return True
+        promotion = self.promotion
+        return (
+            promotion is not None and pull.base_ref == promotion.into and is_matched(pull.head_ref, promotion.sources)
+        )
 
     @property
     def named_branches(self) -> frozenset[str]:

@@ -27,6 +27,9 @@ FRACTION_FROM_LIVE = 4
 BRAKE_WINDOW = timedelta(hours=1)
 """The time over which deletes are counted against the brake."""
 
+BRIEFLY = timedelta(seconds=10)
+"""When to look again for what ends by itself, such as GitHub's computing of a test merge."""
+
 Parted = tuple[list[Work], list[Hold]]
 
 
@@ -51,12 +54,31 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A head that was judged to need no deploy on top of this deploy record under this policy."""
+    """A commit that was judged to need no deploy on top of this deploy record under this policy."""
 
-    head: str
+    commit: str
     observed: str
     policy: str
     reason: str
+
+    def covers(self, commit: str, observed: str, policy: str) -> bool:
+        """Whether it speaks of this commit on top of this deploy record under this policy."""
+        return (self.commit, self.observed, self.policy) == (commit, observed, policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes to one release: to this head onto this base, on top of this deploy record of the target's."""
+
+    head: str
+    base: str
+    observed: str
+    person: str
+    at: datetime
+
+    def covers(self, head: str, base: str, observed: str) -> bool:
+        """Whether it is about this release; it is void as soon as one of the three moved."""
+        return (self.head, self.base, self.observed) == (head, base, observed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +86,29 @@ class Remembered:
     """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything.
 
     `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy.
+    Of a target: `approval`, and `resumed`, the deploy record whose override a person ended. Of the deploy branch:
+    `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
+    (`promotion.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why.
     """
 
     endings: Mapping[str, Ending] = field(default_factory=dict)
     removal: Removal | None = None
     judgement: Judgement | None = None
+    approval: Approval | None = None
+    resumed: str = ""
+    adopted: str = ""
+    promoted: str = ""
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What one pass knows beside the difference.
 
-    `in_flight` maps a branch to its queued or running run. `finished` maps a work's name to its highest finished
-    attempt. `delete_times` are those of deletes dispatched before. `blocked` says why nothing may start ("mode: plan",
-    "paused"), and is empty otherwise. `order` ranks creates when not all fit (the newest head first).
+    `in_flight` maps an environment's slug to its queued or running run, `remembered` to what is remembered of it.
+    `finished` maps a work's name to its highest finished attempt. `delete_times` are those of deletes dispatched
+    before. `blocked` maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at`
+    ranks creates when not all fit (the newest head first).
     """
 
     now: datetime
@@ -88,7 +119,7 @@ class Circumstances:
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
     finished: Mapping[str, int] = field(default_factory=dict)
     delete_times: tuple[datetime, ...] = ()
-    blocked: str = ""
+    blocked: Mapping[str, str] = field(default_factory=dict)
     committed_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
@@ -117,13 +148,13 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
     """Return the plan: every piece of work either starts or is held, never both and never neither."""
     holds = list(difference.holds)
     due: list[Work] = []
-    wakes: list[datetime] = []
+    wakes = [given.now + BRIEFLY for hold in holds if hold.is_brief][:1]
     for work in difference.works:
         if _is_settled(work, given):
             continue
         reason, wake = _find_wait(work, given)
         if reason:
-            holds.append(Hold(work.branch, work.verb.value, reason))
+            holds.append(Hold(work.environment, work.verb.value, reason))
             wakes.extend([wake] if wake else [])
         else:
             due.append(work)
@@ -135,28 +166,28 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
     for cap in (_cap_creates(max_live, difference.live, given), _cap_updates(limits, given), _cap_pass(limits)):
         due, more = cap(due)
         held.extend(more)
-    if given.blocked:
-        held.extend(Hold(work.branch, work.verb.value, given.blocked) for work in due)
-        due = []
+    held += [
+        Hold(work.environment, work.verb.value, given.blocked[work.dag]) for work in due if work.dag in given.blocked
+    ]
+    due = [work for work in due if work.dag not in given.blocked]
     actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
     return Plan(actions, tuple(_sort_holds([*holds, *held])), difference.live, min(wakes, default=None))
 
 
 def _is_settled(work: Work, given: Circumstances) -> bool:
     """Whether the head was judged to need no deploy: that counts as deployed."""
-    judgement = given.remembered.get(work.branch, Remembered()).judgement
-    wanted = (work.head, work.observed, given.policy)
+    judgement = given.remembered.get(work.slug, Remembered()).judgement
     return (
         work.verb is Verb.DEPLOY
         and judgement is not None
-        and (judgement.head, judgement.observed, judgement.policy) == wanted
+        and judgement.covers(work.deployed_commit, work.observed, given.policy)
     )
 
 
 def _find_wait(work: Work, given: Circumstances) -> tuple[str, datetime | None]:
     """Return why the work waits ("" if it does not), and when it becomes due by itself."""
-    remembered = given.remembered.get(work.branch, Remembered())
-    if run := given.in_flight.get(work.branch):
+    remembered = given.remembered.get(work.slug, Remembered())
+    if run := given.in_flight.get(work.slug):
         return f"in flight: {run}", None
     removal = remembered.removal
     if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
@@ -182,9 +213,9 @@ def count_delay_minutes(attempts: int) -> int:
 def _keep_first(due: Iterable[Work]) -> Parted:
     """Keep one piece of work per environment: an update waits for the deploy before it."""
     first: dict[str, Work] = {}
-    late = [work for work in due if first.setdefault(work.branch, work) is not work]
+    late = [work for work in due if first.setdefault(work.slug, work) is not work]
     return list(first.values()), [
-        Hold(work.branch, work.verb.value, f"one at a time: it comes after the {first[work.branch].verb.value}")
+        Hold(work.environment, work.verb.value, f"one at a time: it comes after the {first[work.slug].verb.value}")
         for work in late
     ]
 
@@ -212,7 +243,7 @@ def _brake(
 def _count_dying(difference: Difference, given: Circumstances) -> int:
     """Return how many live previews have their delete in flight: the brake counts it as a recent one already."""
     return sum(
-        work.verb is Verb.DELETE and given.in_flight.get(work.branch, "").startswith(f"{work.slug}~{work.verb.value}~")
+        work.verb is Verb.DELETE and given.in_flight.get(work.slug, "").startswith(f"{work.slug}~{work.verb.value}~")
         for work in difference.works
     )
 
@@ -270,9 +301,9 @@ def _split(due: list[Work], late: list[Work], reason: str) -> Parted:
     names = {work.name for work in late}
     return (
         [work for work in due if work.name not in names],
-        [Hold(work.branch, work.verb.value, reason) for work in late],
+        [Hold(work.environment, work.verb.value, reason) for work in late],
     )
 
 
 def _sort_holds(holds: Iterable[Hold]) -> list[Hold]:
-    return sorted(holds, key=lambda hold: (hold.branch, hold.what, hold.reason))
+    return sorted(holds, key=lambda hold: (hold.environment, hold.what, hold.reason))

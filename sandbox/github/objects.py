@@ -127,11 +127,15 @@ def write_blob(git: Git, content: bytes) -> str:
     return git.run_text("hash-object", "-w", "--stdin", stdin=content)
 
 
+class MissingEntryError(Exception):
+    """A path that shall be removed does not exist."""
+
+
 def edit_tree(git: Git, tree: str | None, changes: Mapping[str, TreeEntry | None]) -> str:
     """Write the tree that `tree` (None: an empty one) becomes by `changes`: path -> entry, None removes it.
 
     Only the folders on a changed path are read. A folder that loses its last entry is gone. GitError if an entry's
-    object does not exist or is of another kind than its mode says.
+    object does not exist or is of another kind than its mode says. MissingEntryError if a removed path is not there.
     """
     entries = {entry.path: entry for entry in list_tree(git, tree)} if tree else {}
     below: defaultdict[str, dict[str, TreeEntry | None]] = defaultdict(dict)
@@ -140,7 +144,8 @@ def edit_tree(git: Git, tree: str | None, changes: Mapping[str, TreeEntry | None
         if rest:
             below[name][rest] = entry
         elif entry is None:
-            entries.pop(name, None)
+            if entries.pop(name, None) is None:
+                raise MissingEntryError(name)
         else:
             entries[name] = entry
     for name, deeper in below.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -64,6 +65,8 @@ class PullRequest:
     mergeable: bool | None = None
     merge_sha: str | None = None
     tested: tuple[str, str] | None = None  # the (base, head) that `mergeable` speaks of
+    awaited: tuple[str, str] | None = None  # the (base, head) whose test merge is to be made, and since when
+    awaited_since_s: float = 0.0  # on the monotonic clock
     merged_by: str | None = None
     merged_at: datetime | None = None
     closed_at: datetime | None = None
@@ -107,20 +110,33 @@ class PullRequest:
         self.merged_at, self.merged_by = self.closed_at, user
 
 
-def publish_refs(git: Git, pull: PullRequest, base_sha: str | None) -> None:
+def publish_refs(git: Git, pull: PullRequest, base_sha: str | None, mergeability_s: float) -> None:
     """Bring refs/pull/N/head and /merge up to date with the pull request and its base's tip (None: it is gone).
 
-    The test merge's parents are exactly (base, head); on conflict, and once closed, the ref is absent.
+    The test merge's parents are exactly (base, head); on conflict, and once closed, the ref is absent. It is made
+    `mergeability_s` seconds after one of them moved; until then `mergeable` is None, and the commit is the one before.
     """
     folder = f"refs/pull/{pull.number}"
     if not pull.is_open or base_sha is None:
         if pull.tested is not None:
             set_ref(git, f"{folder}/merge", ZERO)
-            pull.tested = None
+        pull.tested = pull.awaited = None
     elif pull.tested != (base_sha, pull.head_sha):
-        set_ref(git, f"{folder}/head", pull.head_sha)
-        message = f"Merge {pull.head_sha} into {base_sha}"
-        pull.merge_sha = write_merge(git, base_sha, pull.head_sha, message, sign())
-        pull.mergeable = pull.merge_sha is not None
-        pull.tested = (base_sha, pull.head_sha)
-        set_ref(git, f"{folder}/merge", pull.merge_sha or ZERO)
+        _await_test(git, pull, base_sha)
+        if time.monotonic() - pull.awaited_since_s >= mergeability_s:
+            _test_merge(git, pull, base_sha)
+
+
+def _await_test(git: Git, pull: PullRequest, base_sha: str) -> None:
+    if pull.awaited != (base_sha, pull.head_sha):
+        set_ref(git, f"refs/pull/{pull.number}/head", pull.head_sha)
+        pull.awaited, pull.awaited_since_s = (base_sha, pull.head_sha), time.monotonic()
+        pull.mergeable = None
+
+
+def _test_merge(git: Git, pull: PullRequest, base_sha: str) -> None:
+    message = f"Merge {pull.head_sha} into {base_sha}"
+    pull.merge_sha = write_merge(git, base_sha, pull.head_sha, message, sign())
+    pull.mergeable = pull.merge_sha is not None
+    pull.tested = (base_sha, pull.head_sha)
+    set_ref(git, f"refs/pull/{pull.number}/merge", pull.merge_sha or ZERO)

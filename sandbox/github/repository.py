@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.github.pulls import PullRequest
     from sandbox.github.records import Comment, Deployment, Status
     from sandbox.github.urls import Urls
+    from sandbox.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Repository:
     git: Git
     urls: Urls
     default_branch: str
+    settings: Settings
     listeners: list[Callable[[Push], None]]
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
@@ -93,9 +95,9 @@ class Repository:
                 listener(push)
 
     def publish_pulls(self) -> None:
-        """Bring every pull request's refs and test merge up to date."""
+        """Bring every pull request's refs up to date, and its test merge where it is due."""
         for pull in self.pulls.values():
-            publish_refs(self.git, pull, self.heads.get(pull.base))
+            publish_refs(self.git, pull, self.heads.get(pull.base), self.settings.mergeability_s)
 
     def _follow(self, push: Push) -> None:
         for pull in self.pulls.values():

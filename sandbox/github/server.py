@@ -59,7 +59,9 @@ class GitHub:
         git = Git(self.git_dir(full_name))
         seed_repository(git)
         urls = Urls(self._root, full_name)
-        self._repositories[full_name] = Repository(OWNER, REPOSITORY, git, urls, DEFAULT_BRANCH, self.on_push)
+        self._repositories[full_name] = Repository(
+            OWNER, REPOSITORY, git, urls, DEFAULT_BRANCH, self._settings, self.on_push
+        )
         self._limit.restart()
 
     def git_dir(self, repository: str) -> Path:

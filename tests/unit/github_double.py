@@ -49,6 +49,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     status: int
+    body: Any = None
 
 
 class _Server(ThreadingHTTPServer):
@@ -75,8 +76,13 @@ class GithubDouble:
                 double.answer(self)
 
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                double.answer(self)
+                double.answer(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+            def do_PUT(self) -> None:
+                self.do_POST()
+
+            def do_PATCH(self) -> None:
+                self.do_POST()
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
@@ -110,13 +116,13 @@ class GithubDouble:
         """Return what requests for `path` were answered, in order."""
         return [asked.status for asked in self.asked if asked.path == path]
 
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler, sent: bytes = b"") -> None:
         path = handler.path.removeprefix(self.prefix)
         reply = self._choose_reply(path)
         etag = f'W/"{hashlib.sha256(reply.content).hexdigest()}"'
         is_known = reply.status == 200 and handler.headers.get("If-None-Match") == etag
         status = 304 if is_known else reply.status
-        self.asked.append(Asked(handler.command, path, dict(handler.headers), status))
+        self.asked.append(Asked(handler.command, path, dict(handler.headers), status, json.loads(sent or b"null")))
         if reply.is_dropped:
             handler.close_connection = True
             return

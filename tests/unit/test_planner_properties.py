@@ -70,7 +70,7 @@ def test_nothing_unowned_foreign_or_a_target_is_changed_or_deleted(world: World)
 @settings(max_examples=150)
 def test_each_branch_gets_what_it_needs(world: World) -> None:
     difference = world.compare()
-    held = {(hold.branch, hold.what) for hold in difference.holds}
+    held = {(hold.environment, hold.what) for hold in difference.holds}
     for branch in {*world.heads, *(each.branch for each in world.astro)} - {""}:
         works, own = list_works(difference, branch), world.list_own(branch)
         if world.is_untouchable(branch):
@@ -106,7 +106,7 @@ def test_after_all_works_are_done_nothing_is_left_to_do(world: World) -> None:
     assert all(any(reason in hold.reason for reason in LASTING_HOLDS) for hold in after.holds)
     for branch in {*world.heads, *(each.branch for each in world.astro)} - {""}:
         own = world.list_own(branch)
-        is_held = any(hold.branch == branch for hold in after.holds)
+        is_held = any(hold.environment == branch for hold in after.holds)
         assert is_held or len(own) == world.lives(branch)
         if world.lives(branch) and not is_held:
             assert find_deployed_head(world.records[own[0].id]) == world.heads[branch]

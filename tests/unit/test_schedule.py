@@ -121,7 +121,7 @@ def test_a_failing_update_does_not_hide_a_failing_deploy() -> None:
 
 
 def test_blocked_work_is_told() -> None:
-    made = plan(work(), blocked="mode: plan, nothing is written")
+    made = plan(work(), blocked={"preview": "mode: plan, nothing is written"})
     assert (made.actions, made.holds[0].reason) == ((), "mode: plan, nothing is written")
 
 
@@ -187,7 +187,7 @@ WORKS = st.lists(
 def test_all_work_is_started_or_held_never_both(works: list[Work], live: int, recent: int, cap: int) -> None:
     times = tuple(NOW for _ in range(recent))
     made = plan(*works, live=live, limits=limits(max_actions_per_pass=cap), delete_times=times)
-    names = sorted([action.work.branch for action in made.actions] + [hold.branch for hold in made.holds])
+    names = sorted([action.work.branch for action in made.actions] + [hold.environment for hold in made.holds])
     assert names == sorted(each.branch for each in works)
     assert len(set(started(made))) == len(made.actions) <= cap
     dying = sum(action.work.verb is Verb.DELETE for action in made.actions)

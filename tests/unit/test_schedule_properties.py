@@ -64,7 +64,7 @@ def circumstances(draw: st.DrawFn) -> Circumstances:
         remembered={branch: remember(branch, memory) for branch, memory in memories.items()},
         finished={make_work(branch, verb).name: count for branch, count in attempts.items() for verb in Verb},
         delete_times=tuple(NOW - timedelta(seconds=age) for age in draw(st.lists(AGES, max_size=4))),
-        blocked=draw(st.sampled_from(["", "", "", "paused"])),
+        blocked=draw(st.sampled_from([{}, {}, {}, {"preview": "paused"}])),
     )
 
 
@@ -85,7 +85,7 @@ def test_every_work_starts_or_is_held_with_a_reason_never_both_never_neither(
     difference = make_difference(goals, live)
     plan = schedule(difference, given, limits, max_live)
     told = Counter((action.work.branch, action.work.verb.value) for action in plan.actions)
-    told += Counter((hold.branch, hold.what) for hold in plan.holds)
+    told += Counter((hold.environment, hold.what) for hold in plan.holds)
     assert told == Counter((work.branch, work.verb.value) for work in difference.works if not is_judged(work, given))
     assert all(hold.reason for hold in plan.holds)
     assert max(Counter(action.work.branch for action in plan.actions).values(), default=1) == 1
@@ -153,7 +153,7 @@ BY_TIME = ("; attempt ", "the next may go at ")
 
 def list_timed(plan: Plan) -> set[tuple[str, str, str]]:
     """Return what waits for time alone, and in which way."""
-    return {(hold.branch, hold.what, said) for hold in plan.holds for said in BY_TIME if said in hold.reason}
+    return {(hold.environment, hold.what, said) for hold in plan.holds for said in BY_TIME if said in hold.reason}
 
 
 @given(GOALS, st.integers(0, 15), circumstances(), LIMITS)
@@ -162,7 +162,7 @@ def test_wake_at_is_the_earliest_moment_at_which_time_alone_frees_something(
     goals: dict[str, tuple[Verb, ...]], beside: int, given: Circumstances, limits: Limits
 ) -> None:
     difference = make_difference(goals, len(goals) + beside)
-    given = replace(given, blocked="")
+    given = replace(given, blocked={})
     limits = limits.model_copy(update={"max_actions_per_pass": 50})
     plan = schedule(difference, given, limits, 30)
     timed = list_timed(plan)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from include.deploy_ops.change_type import Snapshot
 from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError
-from include.deploy_ops.model import Branch, PullRequest, TreeEntry
+from include.deploy_ops.model import Branch, PullCommit, PullRequest, TreeEntry
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,13 +34,14 @@ _Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit as Git holds it: its root tree, its parents in order, its time, its message's first line."""
+    """A commit as Git holds it: root tree, parents in order, time, message; `subject` is the message's first line."""
 
     sha: str
     tree: str
     parents: tuple[str, ...]
     committed_at: datetime
     subject: str
+    message: str = ""
 
 
 class _Json(BaseModel):
@@ -88,6 +90,41 @@ class _Pull(_Json):
     base: _Base
 
 
+class _ShownPull(_Pull):
+    mergeable: bool | None  # None while GitHub computes it
+    merge_commit_sha: _Sha | None
+
+
+class _Login(_Json):
+    login: str | None = None  # GitHub shows an unknown author as {}
+
+
+class _Author(_Json):
+    name: str = ""
+
+
+class _Written(_Json):
+    message: str
+    author: _Author | None
+
+
+class _PullCommit(_Json):
+    sha: _Sha
+    html_url: str
+    commit: _Written
+    author: _Login | None
+
+
+class _Comment(_Json):
+    html_url: str
+    body: str | None = None
+
+
+class _Merged(_Json):
+    sha: _Sha
+    merged: Literal[True]
+
+
 class _Committer(_Json):
     date: Annotated[AwareDatetime, Field(strict=False)]  # an ISO text
 
@@ -98,6 +135,19 @@ class _Commit(_Json):
     tree: _Object
     parents: list[_Object]
     committer: _Committer
+
+
+class _Content(_Json):
+    tree: _Object
+
+
+class _Compared(_Json):
+    sha: _Sha
+    commit: _Content
+
+
+class _Comparison(_Json):
+    merge_base_commit: _Compared
 
 
 class _Entry(_Json):
@@ -121,7 +171,14 @@ class _Blob(_Json):
 _REF = TypeAdapter(_Ref)
 _REFS = TypeAdapter(list[_Ref])
 _PULLS = TypeAdapter(list[_Pull])
+_PULL = TypeAdapter(_ShownPull)
+_PULL_COMMITS = TypeAdapter(list[_PullCommit])
+_COMMENT = TypeAdapter(_Comment)
+_COMMENTS = TypeAdapter(list[_Comment])
+_MERGED = TypeAdapter(_Merged)
 _COMMIT = TypeAdapter(_Commit)
+_COMPARISON = TypeAdapter(_Comparison)
+_MADE = TypeAdapter(_Object)
 _TREE = TypeAdapter(_Tree)
 _BLOB = TypeAdapter(_Blob)
 
@@ -156,12 +213,70 @@ def parse_pull_requests(answer: Answer) -> tuple[PullRequest, ...]:
     return tuple(_to_pull_request(pull) for pull in _validate(_PULLS, answer))
 
 
+@dataclass(frozen=True, slots=True)
+class ShownPull:
+    """A pull request as GitHub shows it alone. `merge_commit` may belong to an older base or head."""
+
+    pull: PullRequest
+    is_mergeable: bool | None
+    merge_commit: str | None
+
+
+def parse_pull_request(answer: Answer, number: int) -> ShownPull:
+    """Read one pull request. :raises ObservationError: malformed, or another one than `number`."""
+    found = _validate(_PULL, answer)
+    if found.number != number:
+        raise _doubt(answer, f"another pull request, {found.number}")
+    return ShownPull(_to_pull_request(found), found.mergeable, found.merge_commit_sha)
+
+
+def parse_pull_commits(answer: Answer) -> tuple[PullCommit, ...]:
+    """Read a page of a pull request's commits, oldest first. :raises ObservationError: malformed."""
+    return tuple(
+        PullCommit(
+            sha=each.sha,
+            message=each.commit.message,
+            author=(each.author.login if each.author else None)
+            or (each.commit.author.name if each.commit.author else ""),
+            url=each.html_url,
+        )
+        for each in _validate(_PULL_COMMITS, answer)
+    )
+
+
+def parse_comment(answer: Answer) -> str:
+    """Read the page's address of a comment that was made. :raises ObservationError: malformed."""
+    return _validate(_COMMENT, answer).html_url
+
+
+def parse_comments(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """Read a page of comments, oldest first: each one's address and text. :raises ObservationError: malformed."""
+    return tuple((comment.html_url, comment.body or "") for comment in _validate(_COMMENTS, answer))
+
+
+def parse_merged(answer: Answer) -> str:
+    """Read the commit that a merge made. :raises ObservationError: malformed."""
+    return _validate(_MERGED, answer).sha
+
+
 def parse_commit(answer: Answer, sha: str) -> Commit:
     """Read one commit. :raises ObservationError: malformed, or another commit than `sha`."""
     found = _validate(_COMMIT, answer)
     _check_sha(answer, found.sha, sha)
     parents = tuple(parent.sha for parent in found.parents)
-    return Commit(sha, found.tree.sha, parents, found.committer.date, found.message.partition("\n")[0])
+    subject = found.message.partition("\n")[0]
+    return Commit(sha, found.tree.sha, parents, found.committer.date, subject, found.message)
+
+
+def parse_merge_base(answer: Answer) -> Snapshot:
+    """Read the merge base out of a comparison. :raises ObservationError: malformed."""
+    found = _validate(_COMPARISON, answer).merge_base_commit
+    return Snapshot(found.sha, found.commit.tree.sha)
+
+
+def parse_made(answer: Answer) -> str:
+    """Read the id of a tree or commit that was made. :raises ObservationError: malformed."""
+    return _validate(_MADE, answer).sha
 
 
 def parse_tree(answer: Answer, sha: str) -> tuple[TreeEntry, ...]:

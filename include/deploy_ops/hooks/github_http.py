@@ -114,7 +114,7 @@ class GithubReader:
         self._cache: MutableMapping[str, Answer] = {} if cache is None else cache
         self._sleep = sleep
         self._base_url = requester.base_url.rstrip("/")
-        self._connection = _open_connection(self._base_url)
+        self._connection = open_connection(self._base_url)
         self.quota: Quota | None = None
 
     def close(self) -> None:
@@ -171,7 +171,7 @@ class GithubReader:
         except RequestException as error:
             said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
             raise UnavailableError(f"{said}; {NOTHING_FOLLOWS}") from error
-        except _DetourError as error:
+        except DetourError as error:
             raise ObservationError(f"{request} {error}") from error
         except ValueError as error:  # PyGithub reads the rate-limit headers as numbers
             raise _doubt_quota(request, error) from error
@@ -187,7 +187,7 @@ class GithubReader:
             return answer
         if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
             raise ObservationError(_explain_refusal(answer, body))
-        answer = replace(answer, data=_parse_json(answer, body))
+        answer = replace(answer, data=parse_json(answer, body))
         if answer.is_absent:
             return _check_absence(answer)
         return replace(answer, etag=headers.get("etag"), next_url=self._find_next_url(answer, headers))
@@ -221,12 +221,12 @@ def _keep_plain(response: RequestsResponse) -> RequestsResponse:
     # PyGithub follows a 301 without its query, so that a listing would come back short, and repeats a 202 for ever.
     is_redirect = response.status // 100 == 3 and response.status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004
     if is_redirect or response.status == HTTPStatus.ACCEPTED:
-        raise _DetourError(response.status, response.headers.get("location"))
+        raise DetourError(response.status, response.headers.get("location"))
     response.response.encoding = "utf-8"  # JSON's only encoding; requests would guess where the header is silent
     return response
 
 
-class _DetourError(Exception):
+class DetourError(Exception):
     """GitHub answered with a redirect or a promise instead of what was asked; becomes an ObservationError."""
 
     def __init__(self, status: int, location: str | None) -> None:
@@ -296,7 +296,8 @@ def _choose_pause_s(error: UnavailableError | RateLimitError, attempt: int) -> f
     return math.ldexp(FIRST_RETRY_S, attempt - 1) * random.uniform(1, 2)  # noqa: S311 - spreads callers, no secret
 
 
-def _parse_json(answer: Answer, body: str) -> Any:
+def parse_json(answer: Answer, body: str) -> Any:
+    """Return the answer's JSON. :raises ObservationError: it is none."""
     try:
         return read_json(body)
     except ValueError as error:
@@ -323,7 +324,8 @@ def _explain_refusal(answer: Answer, body: str) -> str:
     return f"{answer.request} answered HTTP {answer.status}: {advice} ({body.strip()[:200]!r})"
 
 
-def _open_connection(base_url: str) -> HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass:
+def open_connection(base_url: str) -> HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass:
+    """Return a connection to the API's host; it opens with its first request."""
     parts = urlsplit(base_url)
     connect = _Https if parts.scheme == "https" else _Http
     return connect(parts.netloc.rpartition("@")[2].partition(":")[0], parts.port, timeout=REQUEST_TIMEOUT_S)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
-    from include.deploy_ops.hooks.github import DeployOpsGithubHook
+    from include.deploy_ops.hooks.github_pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry import RegistryHook
     from include.deploy_ops.operators.scope import Scope
 
@@ -114,19 +114,23 @@ class DeployOpsOperator(BaseOperator):
     verbs: ClassVar[tuple[Verb, ...]] = tuple(Verb)
     """The verbs of the runs in which the task has something to do."""
 
+    job_task: ClassVar[str] = CLAIM_TASK
+    """The task that returns the run's job."""
+
     def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scope = scope
         self.links: dict[str, str] = {}
         self._idle: list[str] = []
         self._result: Any = None
+        self._is_dry_run = False
 
     @functools.cached_property
-    def github(self) -> DeployOpsGithubHook:
+    def github(self) -> GithubPullsHook:
         """The project's repository."""
-        from include.deploy_ops.hooks.github import DeployOpsGithubHook
+        from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 
-        return DeployOpsGithubHook(self.scope.project.github_conn_id, self.scope.project.repository)
+        return GithubPullsHook(self.scope.project.github_conn_id, self.scope.project.repository)
 
     @functools.cached_property
     def astro(self) -> AstroApiHook:
@@ -145,8 +149,8 @@ class DeployOpsOperator(BaseOperator):
         return Memory(context["asset_state_store"][self.scope.fleet])
 
     def runs(self, context: Context) -> Runs:
-        """Return the answers to questions about the project's preview runs."""
-        return Runs(context["ti"], self.scope.preview_dag)
+        """Return the answers to questions about the runs of the task's own DAG."""
+        return Runs(context["ti"], self.dag_id)
 
     def finish(self, result: Any, *, idle: Iterable[str]) -> Any:
         """Return the result, having the named tasks skipped at once instead of started to find nothing to do."""
@@ -161,19 +165,22 @@ class DeployOpsOperator(BaseOperator):
 
     def read_job(self, context: Context) -> Job:
         """Return the run's job; skip the task when the run holds no environment, or is about something else."""
-        value = context["ti"].xcom_pull(task_ids=CLAIM_TASK)
+        value = context["ti"].xcom_pull(task_ids=self.job_task)
         if value is None:
-            raise AirflowSkipException("the run does not hold its environment")
+            raise AirflowSkipException(f"'{self.job_task}' was skipped: the run has no errand, or does not hold it")
         job = load_job(value)
         if job.verb not in self.verbs:
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
-        self.links[CommitLink.name] = self.github.web_url("commit", job.head)
+        self.links[CommitLink.name] = self.github.web_url("commit", job.deployed_commit)
+        if job.pull:
+            self.links[PullRequestLink.name] = self.github.web_url("pull", job.pull)
+        self._is_dry_run = job.is_dry
         return job
 
     def refuse_dry(self, what: str) -> None:
-        """Skip a write in `mode: plan`, saying what would have been done."""
-        if self.scope.is_dry:
-            raise AirflowSkipException(f"mode: plan; would {what}")
+        """Skip a write in `mode: plan` and in a form's dry run, saying what would have been done."""
+        if self.scope.is_dry or self._is_dry_run:
+            raise AirflowSkipException(f"{'mode: plan' if self.scope.is_dry else 'dry run'}; would {what}")
 
     def need(self, context: Context, task_id: str) -> Any:
         """Return what an earlier task of the run found; skip when it found nothing to go on with."""

@@ -34,6 +34,41 @@ def check_head(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
         raise SupersededError(f"{job.branch} moved from {job.head[:12]} to {branch.head[:12]}; the next pass takes it")
 
 
+def check_source(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
+    """Raise SupersededError unless a target's source is still what the job was planned for; a forced job goes on.
+
+    Of a pull request the base counts as well: what was tested, and perhaps approved, is head onto base.
+    """
+    if job.is_forced:
+        return
+    if not job.pull:
+        check_head(scope, github, job)
+        return
+    heads = [pull.head_sha for pull in github.list_pull_requests_from(job.branch) if _is_release(pull, job)]
+    if heads != [job.head]:
+        raise SupersededError(f"pull request #{job.pull} is closed or moved from {job.head[:12]}; the next pass looks")
+    release = scope.target(job.target).pull_request
+    base = github.get_branch(release.into).head if release else ""
+    if base != job.base:
+        raise SupersededError(f"#{job.pull}'s base moved from {job.base[:12]} to {base[:12]}; the next pass looks")
+
+
+def _is_release(pull: PullRequest, job: Job) -> bool:
+    return pull.number == job.pull and pull.is_open and not pull.is_from_fork
+
+
+def check_target(scope: Scope, astro: AstroApiHook, job: Job) -> Deployment:
+    """Return the target's Deployment, if it still bears the name by which the policy knows it."""
+    deployment = astro.get_deployment(job.deployment_id)
+    name = scope.target(job.target).deployment
+    if deployment is None or deployment.name != name:
+        found = "is gone" if deployment is None else f"is called '{deployment.name}' now"
+        raise RetryableError(  # put right in Astro, of which nobody tells us
+            f"Deployment {job.deployment_id} of target {job.target} {found}; the policy wants '{name}'"
+        )
+    return deployment
+
+
 def check_alive(scope: Scope, github: DeployOpsGithubHook, job: Job) -> PullRequest | None:
     """Return the branch's newest pull request, an open one first.
 

@@ -58,11 +58,13 @@ class ClassifyChangeOperator(DeployOpsOperator):
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
         self.decision = render_decision(decision)
-        self.log.info("%s for %s at %s: %s", decision.change_type.value, job.branch, job.head[:12], decision.reason)
         change_type = decision.change_type
+        what = f"{change_type.value} for {job.environment} at {job.deployed_commit[:12]}"
+        self.log.info("%s: %s", what, decision.reason)
         if job.deploy_type != INFER:
             change_type = ChangeType(job.deploy_type)
-            self.log.info("forced to %s by %s", change_type.value, job.person or "a person")
+            who = (job.person or "a person") if job.is_forced else "the policy"
+            self.log.info("set to %s by %s", change_type.value, who)
         if change_type is ChangeType.NONE and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
         found = {
@@ -81,7 +83,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
             raise RetryableError(
-                f"Deployment {job.deployment_id} of {job.branch} is gone; the next pass makes a new one"
+                f"Deployment {job.deployment_id} of {job.environment} is gone; the next pass looks again"
             )
         self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
         return read_history(self.astro.list_deploys(deployment.id)), deployment.is_dag_deploy_enabled
@@ -90,7 +92,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
         image, why_image = self._find_snapshot(history.image_commit)
         dags, why_dags = self._find_snapshot(history.dags_commit)
         return classify_change(
-            target=Snapshot(job.head, self.github.get_commit(job.head).tree),
+            target=Snapshot(job.deployed_commit, self.github.get_commit(job.deployed_commit).tree),
             image_base=image,
             dags_base=dags,
             rules=rules_of(self.scope.project),
@@ -110,7 +112,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
     def _remember_nothing_to_do(self, context: Context, job: Job, history: DeployHistory, decision: Decision) -> None:
         memory = self.memory(context)
         known = memory.read_environment(job.slug)
-        judgement = Judgement(job.head, history.newest_id, self.scope.policy, decision.reason)
+        judgement = Judgement(job.deployed_commit, history.newest_id, self.scope.policy, decision.reason)
         memory.write_environment(job.slug, replace(known, judgement=judgement))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -13,10 +13,10 @@ from include.deploy_ops.errors import DeployOpsError, RetryableError, Superseded
 from include.deploy_ops.history import read_history
 from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
 from include.deploy_ops.hooks.worktree import checkout
-from include.deploy_ops.model import ChangeType, DeployStatus
+from include.deploy_ops.model import ChangeType, DeploymentStatus, DeployStatus
 from include.deploy_ops.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
-from include.deploy_ops.operators.checks import check_head, check_mark
+from include.deploy_ops.operators.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.operators.deployment import AstroCliOperator
 from include.deploy_ops.operators.reuse import open_astro_registry
 from include.deploy_ops.planner import Verb
@@ -34,11 +34,15 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.job import Job
 
 
+WAKE_FOR = timedelta(hours=8)
+"""How long a Deployment stays awake that a person had woken: a working day."""
+
+
 class DeployCodeOperator(AstroCliOperator):
     """Deploys the job's commit and returns what the settle step waits for.
 
-    Returns `{"deployment_id", "needle", "kind", "started_at", "said"}`; `needle` is the part of the
-    deploy's description by which this call's record is found, `said` the CLI's last line.
+    Returns `{"deployment_id", "needle", "kind", "started_at", "said", "woke"}`; `needle` is the part of the deploy's
+    description by which this call's record is found, `said` the CLI's last line, `woke` whether it was woken first.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
@@ -51,12 +55,9 @@ class DeployCodeOperator(AstroCliOperator):
         kind = ChangeType(decision["change_type"])
         if kind is ChangeType.NONE:
             raise AirflowSkipException(f"nothing to deploy: {decision['reason']}")
-        deployment_id = job.deployment_id or self.need(context, "create")
-        check_head(self.scope, self.github, job)
-        self.check_alive(job)
-        deployment = check_mark(self.scope, self.astro, job, deployment_id)
+        deployment = self._check(context, job)
         self.show(deployment)
-        self.refuse_dry(f"deploy {job.head[:12]} ({kind.value}) to {deployment.name}")
+        self.refuse_dry(f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
         note = self._write_note(context, job)
         ask = {
             "deployment_id": deployment.id,
@@ -64,45 +65,70 @@ class DeployCodeOperator(AstroCliOperator):
             "started_at": datetime.now(UTC).isoformat(),
         }
         if done := self._find_done(deployment, job, note):
-            self.log.info("an earlier try of this run has deployed %s already", job.head[:12])
-            return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run"}
+            self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])
+            return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         self._check_decision(job, deployment, decision, image)
+        woke = job.wake and self._wake(deployment)
         said = self._deploy(job, deployment, kind, note, image)
         self.log.info(
-            "deployed %s of %s to %s (%s): %s", job.head[:12], job.branch, deployment.name, kind.value, job.reason
+            "deployed %s of %s to %s (%s): %s",
+            job.deployed_commit[:12],
+            job.branch,
+            deployment.name,
+            kind.value,
+            job.reason,
         )
-        return {**ask, "needle": note.needle, "said": said}
+        return {**ask, "needle": note.needle, "said": said, "woke": woke}
+
+    def _check(self, context: Context, job: Job) -> Deployment:
+        """Read source and Deployment again, and return the latter."""
+        if job.target:
+            check_source(self.scope, self.github, job)
+            return check_target(self.scope, self.astro, job)
+        check_head(self.scope, self.github, job)
+        self.check_alive(job)
+        return check_mark(self.scope, self.astro, job, job.deployment_id or self.need(context, "create"))
+
+    def _wake(self, deployment: Deployment) -> bool:
+        """Wake a hibernating Deployment for a while; without an end, its own schedule would be off for good."""
+        if deployment.status is not DeploymentStatus.HIBERNATING:
+            return False
+        self.cli.wake_up(deployment.id, WAKE_FOR)
+        self.log.info("woke %s for %s", deployment.name, WAKE_FOR)
+        return True
 
     def _check_decision(
         self, job: Job, deployment: Deployment, decision: Mapping[str, Any], image: Mapping[str, Any] | None
     ) -> None:
         """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
         observed = read_history(self.astro.list_deploys(deployment.id)).newest_id
-        commits = {decision["commit"], image["commit"] if image else job.head}
-        if commits != {job.head} or observed != decision["observed"]:
+        commits = {decision["commit"], image["commit"] if image else job.deployed_commit}
+        if commits != {job.deployed_commit} or observed != decision["observed"]:
             raise SupersededError(
-                f"decided for {decision['commit'][:12]} on top of deploy {decision['observed'] or 'none'}, now it is "
-                f"{job.head[:12]} on top of {observed or 'none'}; the next pass decides anew, or clear 'change_type'"
+                f"decided for {decision['commit'][:12]} on top of deploy {decision['observed'] or 'none'}, "
+                f"now it is {job.deployed_commit[:12]} on top of {observed or 'none'}; "
+                "the next pass decides anew, or clear 'change_type'"
             )
 
     def _write_note(self, context: Context, job: Job) -> DeployNote:
         return DeployNote(
-            ref=job.branch,
-            commit=job.head,
+            ref=job.ref or job.branch,
+            commit=job.deployed_commit,
             head=job.head,
             run_id=context["dag_run"].run_id,
             attempt=context["ti"].try_number,
             is_forced=job.is_forced,
             person=job.person,
             reason=job.reason,
+            is_override=job.is_override,
         )
 
     def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
         """Return the note of this run's earlier try, if Astro's newest record says that it deployed this commit."""
         newest = next(iter(self.astro.list_deploys(deployment.id)), None)
         done = parse_note(newest.description) if newest and newest.status is DeployStatus.DEPLOYED else None
-        if done is None or (done.run_id, done.commit) != (note.run_id, job.head):
+        if done is None or (done.run_id, done.commit) != (note.run_id, job.deployed_commit):
             return None
         return done
 
@@ -113,7 +139,7 @@ class DeployCodeOperator(AstroCliOperator):
         with checkout(
             clone_url=self.github.clone_url(),
             token=self.github.token(),
-            commit=job.head,
+            commit=job.deployed_commit,
             branch=job.branch,
             root=project.root,
             timeout_s=project.cli_timeout_s,

@@ -84,8 +84,8 @@ class FindImageOperator(DeployOpsOperator):
             if found is not None:
                 return self._take(job, source, found, notes)
         raise RetryableError(
-            f"no image for {job.head[:12]}: {'; '.join(notes)}. Let the repository's CI push one, add a source to the "
-            f"project's `image` list, or run where a container engine is"
+            f"no image for {job.deployed_commit[:12]}: {'; '.join(notes)}. Let the repository's CI push one, "
+            f"add a source to the project's `image` list, or run where a container engine is"
         )
 
     def _take(self, job: Job, source: str, found: dict[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -93,14 +93,16 @@ class FindImageOperator(DeployOpsOperator):
             raise RetryableError(
                 f"{found['image']} has no label io.astronomer.docker.runtime.version; build it FROM Astro Runtime"
             )
-        taken = {"source": source, "commit": job.head, "notes": notes, **found}
+        taken = {"source": source, "commit": job.deployed_commit, "notes": notes, **found}
         self.decision = render_source(taken)
         self.log.info("image from %s: %s", source, self.decision)
         return taken
 
     def _reuse(self, context: Context, job: Job) -> tuple[dict[str, Any] | None, str]:
         need = self._find_need(context, job)
-        return ImageReuse(self.scope, self.github, self.astro, open_astro_registry(self.scope), job.head, need).find()
+        return ImageReuse(
+            self.scope, self.github, self.astro, open_astro_registry(self.scope), job.deployed_commit, need
+        ).find()
 
     def _prepare_build(self) -> tuple[dict[str, Any] | None, str]:
         from include.deploy_ops.engine import EngineMissingError, find_engine
@@ -114,7 +116,7 @@ class FindImageOperator(DeployOpsOperator):
         self, context: Context, job: Job, pattern: str, notes: list[str]
     ) -> tuple[dict[str, Any] | None, str]:
         need = self._find_need(context, job)
-        commits = self._list_commits(job.head, has_dag_deploys=need.has_dag_deploys)
+        commits = self._list_commits(job.deployed_commit, has_dag_deploys=need.has_dag_deploys)
         references = [pattern.replace("{sha}", commit) for commit in commits]
         try:
             found = self._look(references)
@@ -152,7 +154,7 @@ class FindImageOperator(DeployOpsOperator):
             return Need("", str(runtime or ""), has_dag_deploys is not False)
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
-            raise SupersededError(f"Deployment {job.deployment_id} of {job.branch} is gone")
+            raise SupersededError(f"Deployment {job.deployment_id} of {job.environment} is gone")
         return Need(deployment.id, deployment.runtime_version, deployment.is_dag_deploy_enabled)
 
     def _list_commits(self, head: str, *, has_dag_deploys: bool) -> Iterator[str]:

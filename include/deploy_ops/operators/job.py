@@ -1,18 +1,17 @@
-"""What a run was started to do: planned work from control, or a person's form, as one value.
+"""What a run was started to do: planned work from control, or what a person asked for, as one value.
 
-Planned `conf` counts only in a run that the planner triggered; anything a person sends is form input.
+Planned `conf` counts only in a run that another DAG triggered; anything a person sends is form input (`forms.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.errors import PermanentError
-from include.deploy_ops.model import ChangeType
-from include.deploy_ops.naming import slug_branch
+from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch, slug_target
 from include.deploy_ops.planner import Verb
 
 if TYPE_CHECKING:
@@ -28,9 +27,12 @@ INFER = "infer"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run's errand. `work` is the planned work's name, empty in a person's run; `deploy_type` is "infer" or forced.
+    """One run's errand. `work` is the planned work's name, empty in a person's run; `deploy_type` is "infer" or set.
 
-    `deployment_id` is empty while there is no Deployment.
+    `deployment_id` is empty while there is no Deployment. `head` is the source's tip; `commit` is what is deployed
+    where that is another one, and `ref` what a person called it. `target`, `pull` and `base` as in `planner.Work`.
+    `is_override`: something else is deployed than what the source has now. `wake`: a hibernating Deployment is woken.
+    `is_dry`: nothing is written.
     """
 
     verb: Verb
@@ -42,6 +44,24 @@ class Job:
     work: str = ""
     deploy_type: str = INFER
     person: str = ""
+    target: str = ""
+    commit: str = ""
+    ref: str = ""
+    pull: int = 0
+    base: str = ""
+    is_override: bool = False
+    wake: bool = False
+    is_dry: bool = False
+
+    @property
+    def deployed_commit(self) -> str:
+        """The commit whose files are deployed."""
+        return self.commit or self.head
+
+    @property
+    def environment(self) -> str:
+        """What people call the environment: the target's name, or the branch's."""
+        return self.target or self.branch
 
     @property
     def is_forced(self) -> bool:
@@ -51,22 +71,12 @@ class Job:
     @property
     def slug(self) -> str:
         """The environment's key in run ids and memory."""
-        return slug_branch(self.branch)
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a person filled in to start a preview run by hand."""
-
-    branch: str
-    action: str
-    deploy_type: str
-    reason: str
+        if self.verb is Verb.PROMOTE:
+            return PROMOTION_SLUG
+        return slug_target(self.target) if self.target else slug_branch(self.branch)
 
 
 _JOB = TypeAdapter(Job)
-FORM_ACTIONS = ("deploy", "delete")
-FORM_DEPLOY_TYPES = (INFER, ChangeType.DAGS.value, ChangeType.IMAGE.value)
 
 
 def dump_job(job: Job) -> dict[str, Any]:
@@ -79,8 +89,8 @@ def load_job(value: Any) -> Job:
     return _JOB.validate_python(value)
 
 
-def conf_of(action: Action) -> dict[str, Any]:
-    """Return the `conf` with which control triggers the action's run."""
+def conf_of(action: Action, deploy_type: str = INFER) -> dict[str, Any]:
+    """Return the `conf` with which control triggers the action's run; the policy may set a target's deploy type."""
     work = action.work
     job = Job(
         verb=work.verb,
@@ -90,6 +100,11 @@ def conf_of(action: Action) -> dict[str, Any]:
         deployment_id=work.deployment_id,
         reason=work.reason,
         work=work.name,
+        deploy_type=deploy_type,
+        target=work.target,
+        commit=work.commit,
+        pull=work.pull,
+        base=work.base,
     )
     return {"job": dump_job(job)}
 
@@ -103,19 +118,3 @@ def read_planned(conf: Mapping[str, Any]) -> Job:
             "this run was triggered by another DAG without a job in its conf; only the control DAG triggers it, "
             "people use the form"
         ) from error
-
-
-def read_form(params: Mapping[str, Any], person: str) -> Form:
-    """Return what a person filled in; each wrong value gets an error that names the field and what it takes."""
-    form = Form(**{name: str(params.get(name) or "").strip() for name in Form.__dataclass_fields__})
-    choices = {"action": FORM_ACTIONS, "deploy_type": FORM_DEPLOY_TYPES}
-    for name, allowed in choices.items():
-        if asdict(form)[name] not in allowed:
-            raise PermanentError(f"{name}: '{asdict(form)[name]}' is not one of {', '.join(allowed)}")
-    for name, what in (
-        ("branch", "the branch whose preview is meant"),
-        ("reason", "why, for those who read the deploy"),
-    ):
-        if not asdict(form)[name]:
-            raise PermanentError(f"{name}: missing; say {what}" + (f", {person}" if person else ""))
-    return form

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from include.deploy_ops.hooks.astro_api import AstroApiHook
-    from include.deploy_ops.hooks.github import DeployOpsGithubHook
+    from include.deploy_ops.hooks.github_pulls import GithubPullsHook
     from include.deploy_ops.model import Deployment, PullRequest
     from include.deploy_ops.operators.memory import Memory
     from include.deploy_ops.operators.scope import Scope
@@ -39,7 +39,7 @@ class Observer:
     """Reads GitHub and Astro for one project, with what the last pass remembered."""
 
     scope: Scope
-    github: DeployOpsGithubHook
+    github: GithubPullsHook
     astro: AstroApiHook
     memory: Memory
 
@@ -60,21 +60,21 @@ class Observer:
         return RepositorySnapshot(branches, pulls)
 
     def _counts(self, pull: PullRequest) -> bool:
-        """Whether the pull request can end a preview, or keep it alive."""
+        """Whether anything is decided by the pull request: a preview's end, a release, or the deploy branch."""
         if pull.is_from_fork or not (pull.is_open or pull.is_merged):
             return False
-        return pull.base_ref in self.scope.previews.merged_into and self.scope.project.wants_preview(pull.head_ref)
+        project = self.scope.project
+        return project.can_end_preview(pull) or (pull.is_open and project.feeds(pull))
 
     def read_astro(self) -> Observed:
-        """Return the workspace's Deployments, and the histories of this project's."""
+        """Return the workspace's Deployments, and the histories of this project's previews and targets."""
         deployments = self.astro.list_deployments()
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
+        names = {target.deployment for target in self.scope.project.targets.values()}
+        known = [deployment for pairs in own.values() for deployment, _ in pairs]
+        known += [deployment for deployment in deployments if deployment.name in names]
         before = self.memory.read_histories()
-        after = {
-            deployment.id: self._read_history(deployment, before.get(deployment.id))
-            for pairs in own.values()
-            for deployment, _ in pairs
-        }
+        after = {each.id: self._read_history(each, before.get(each.id)) for each in known}
         self.memory.write_histories(before, after)
         return Observed(deployments, {key: cached.history for key, cached in after.items()})
 

@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from include.deploy_ops.desired import derive_previews, describe_merge, find_merge
+from include.deploy_ops.desired import describe_merge, find_merge
 from include.deploy_ops.naming import name_run, slug_branch
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.claims import PLANNED, Claims
 from include.deploy_ops.operators.classify import escape_cell
-from include.deploy_ops.operators.job import conf_of
+from include.deploy_ops.operators.difference import Comparer
+from include.deploy_ops.operators.job import INFER, conf_of
 from include.deploy_ops.operators.observe import Observer
-from include.deploy_ops.planner import Difference, Hold, Verb, Work, compare
+from include.deploy_ops.operators.runs import Runs
+from include.deploy_ops.planner import Difference, Hold, Verb, Work
 from include.deploy_ops.schedule import BRAKE_WINDOW, Action, Circumstances, Ending, Plan, Remembered, Removal, schedule
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.operators.memory import Memory
-    from include.deploy_ops.operators.runs import Runs
 
 IDLE = "idle before the control plane's first pass"
 
@@ -43,42 +44,35 @@ class PlanOperator(DeployOpsOperator):
         """Plan one pass."""
         memory, now = self.memory(context), datetime.now(UTC)
         observer = Observer(self.scope, self.github, self.astro, memory)
-        difference = self._compare(observer)
+        difference = Comparer(self.scope, observer).compare()
         self._remember_backlog(observer, difference, now)
         given = self._read_circumstances(context, observer, difference, now)
-        project = self.scope.project
-        plan = schedule(difference, given, project.limits, self.scope.previews.max_live)
-        plan = self._claim(Claims(memory, self.runs(context)), self._check_creates(plan))
+        plan = schedule(difference, given, self.scope.project.limits, self._max_live)
+        plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
-        return [
-            {"trigger_dag_id": self.scope.preview_dag, "trigger_run_id": action.run_id, "conf": conf_of(action)}
-            for action in plan.actions
-        ]
+        return [self._dispatch(action) for action in plan.actions]
 
-    def _compare(self, observer: Observer) -> Difference:
-        snapshot = observer.read_repository()
-        desired = derive_previews(self.scope.project, snapshot)
-        observed = observer.read_astro()
-        return compare(
-            self.scope.project,
-            control_plane=self.scope.control_plane,
-            policy=self.scope.policy,
-            targets=self.scope.targets,
-            desired=desired,
-            observed=observed,
-            template=observer.read_template(snapshot, observed.deployments),
-        )
+    @property
+    def _max_live(self) -> int:
+        return self.scope.project.previews.max_live if self.scope.project.previews else 0
+
+    def _dispatch(self, action: Action) -> dict[str, Any]:
+        target = action.work.target
+        deploy_type = self.scope.target(target).deploy_type if target else INFER
+        dag_id = self.scope.name_dag(action.work.dag)
+        return {"trigger_dag_id": dag_id, "trigger_run_id": action.run_id, "conf": conf_of(action, deploy_type)}
 
     def _remember_backlog(self, observer: Observer, difference: Difference, now: datetime) -> None:
         """On the first pass ever, count old branches without a Deployment as removed for idleness."""
         memory = observer.memory
         if not memory.is_first_pass():
             return
-        if delete_after := self.scope.previews.delete_after:
+        previews = self.scope.project.previews
+        if previews is not None and (delete_after := previews.delete_after):
             times = observer.read_commit_times(branch.head for branch in difference.missing)
             for branch in difference.missing:
                 if times[branch.head] < now - delete_after:
@@ -90,19 +84,17 @@ class PlanOperator(DeployOpsOperator):
     def _read_circumstances(
         self, context: Context, observer: Observer, difference: Difference, now: datetime
     ) -> Circumstances:
-        runs, memory = self.runs(context), observer.memory
-        claims = Claims(memory, runs)
-        has_room = difference.live < self.scope.previews.max_live
+        memory = observer.memory
+        has_room = difference.live < self._max_live
         named = [work for work in difference.works if has_room or work.verb is not Verb.CREATE]
-        known = {work.branch: memory.read_environment(work.slug) for work in named}
-        works = [work for work in named if not _is_removed(work, known[work.branch])]
-        finished = {work.name: runs.find_last_attempt(work.name) for work in works}
-        holders = {work.branch: claims.find_holder(work.slug) for work in works}
-        holders |= {work.branch: run for work in works if (run := _find_living(runs, work, finished[work.name]))}
-        in_flight = {branch: run for branch, run in holders.items() if run}
-        blocked = "mode: plan, nothing is written" if self.scope.is_dry else ""
-        if runs.is_paused():
-            blocked = blocked or f"paused: DAG {self.scope.preview_dag} is paused"
+        known = {work.slug: memory.read_environment(work.slug) for work in named}
+        works = [work for work in named if not _is_removed(work, known[work.slug])]
+        finished = {work.name: self._runs_in(context, work.dag).find_last_attempt(work.name) for work in works}
+        holders = {work.slug: self._claims(context, work).find_holder(work.slug) for work in works}
+        for work in works:
+            if run := _find_living(self._runs_in(context, work.dag), work, finished[work.name]):
+                holders[work.slug] = run
+        in_flight = {slug: run for slug, run in holders.items() if run}
         return Circumstances(
             now=now,
             policy=self.scope.policy,
@@ -110,17 +102,35 @@ class PlanOperator(DeployOpsOperator):
             updates_in_flight=_count_flights(works, in_flight, Verb.UPDATE),
             creates_in_flight=_count_flights(works, in_flight, Verb.CREATE),
             remembered=known
-            | {work.branch: _add_lost_ending(memory, known[work.branch], work, finished[work.name]) for work in works},
+            | {work.slug: _add_lost_ending(memory, known[work.slug], work, finished[work.name]) for work in works},
             finished=finished,
             delete_times=memory.read_delete_times(),
-            blocked=blocked,
+            blocked=self._find_blocks(context, works),
             committed_at=self._read_ages(observer, difference),
         )
+
+    def _runs_in(self, context: Context, dag: str) -> Runs:
+        return Runs(context["ti"], self.scope.name_dag(dag))
+
+    def _claims(self, context: Context, work: Work) -> Claims:
+        return Claims(self.memory(context), self._runs_in(context, work.home_dag))
+
+    def _find_blocks(self, context: Context, works: Iterable[Work]) -> dict[str, str]:
+        """Return why the DAGs of this work may start nothing; a frozen target is not asked about either."""
+        homes = {work.dag: work.home_dag for work in works}
+        if self.scope.is_dry:
+            return dict.fromkeys(homes, "mode: plan, nothing is written")
+        found: dict[str, str] = {}
+        for dag, home in homes.items():
+            paused = [each for each in sorted({dag, home}) if self._runs_in(context, each).is_paused()]
+            if paused:
+                found[dag] = f"paused: DAG {self.scope.name_dag(paused[0])} is paused"
+        return found
 
     def _read_ages(self, observer: Observer, difference: Difference) -> dict[str, datetime]:
         """Return when heads were committed, only where not every create fits and the newest goes first."""
         creates = [work for work in difference.works if work.verb is Verb.CREATE]
-        if not 0 < self.scope.previews.max_live - difference.live < len(creates):
+        if not 0 < self._max_live - difference.live < len(creates):
             return {}
         return observer.read_commit_times(work.head for work in creates)
 
@@ -143,12 +153,15 @@ class PlanOperator(DeployOpsOperator):
         merge = find_merge(self.scope.project, branch, self.github.list_pull_requests_from(work.branch))
         return describe_merge(merge) if merge else ""
 
-    def _claim(self, claims: Claims, plan: Plan) -> Plan:
+    def _claim(self, context: Context, plan: Plan) -> Plan:
+        """Claim what the actions work on; a request claims nothing, and so is never in the way."""
         kept: list[Action] = []
         holds = list(plan.holds)
         for action in plan.actions:
-            if holder := claims.plan(action.work.slug, action.run_id):
-                holds.append(Hold(action.work.branch, action.work.verb.value, f"in flight: {holder}"))
+            work = action.work
+            is_claimed = work.verb is not Verb.REQUEST
+            if is_claimed and (holder := self._claims(context, work).plan(work.slug, action.run_id)):
+                holds.append(Hold(work.environment, work.verb.value, f"in flight: {holder}"))
             else:
                 kept.append(action)
         return replace(plan, actions=tuple(kept), holds=tuple(holds))
@@ -189,7 +202,7 @@ def _add_lost_ending(memory: Memory, known: Remembered, work: Work, finished: in
 
 
 def _count_flights(works: Iterable[Work], in_flight: Mapping[str, str], verb: Verb) -> int:
-    return sum(1 for work in works if work.verb is verb and work.branch in in_flight)
+    return sum(1 for work in works if work.verb is verb and work.slug in in_flight)
 
 
 def render_plan(plan: Plan, now: datetime) -> str:
@@ -198,12 +211,13 @@ def render_plan(plan: Plan, now: datetime) -> str:
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
     ]
     if plan.actions or plan.holds:
-        lines += ["", "| | branch | what | why |", "|---|---|---|---|"]
+        lines += ["", "| | environment | what | why |", "|---|---|---|---|"]
     for action in plan.actions:
         work = action.work
         what = f"{work.verb.value} at `{work.head[:12]}`"
-        lines.append(f"| start | `{escape_cell(work.branch)}` | {what} | {escape_cell(work.reason)} |")
+        lines.append(f"| start | `{escape_cell(work.environment)}` | {what} | {escape_cell(work.reason)} |")
     lines += [
-        f"| hold | `{escape_cell(hold.branch)}` | {hold.what} | {escape_cell(hold.reason)} |" for hold in plan.holds
+        f"| hold | `{escape_cell(hold.environment)}` | {hold.what} | {escape_cell(hold.reason)} |"
+        for hold in plan.holds
     ]
     return "\n".join(lines)

@@ -35,21 +35,18 @@ class ReportOperator(DeployOpsOperator):
         memory, runs = self.memory(context), self.runs(context)
         states = runs.read_states(run_id)
         failed = list_failed(states)
-        cause = self._find_cause(context, failed)
-        if not job.is_forced and states.get("delete") == SUCCESS:
+        cause = find_cause(context, failed)
+        if job.is_dry:
+            self.log.info("a dry run: nothing was written, and nothing is remembered")
+        elif not job.is_forced and states.get("delete") == SUCCESS:
             memory.forget_environment(job.slug)  # it is gone with its branch
         else:
             self._remember(memory, job, has_failed=bool(failed), cause=cause)
         Claims(memory, runs).release(job.slug, run_id)
-        line = f"{job.verb.value} {job.branch}: " + (f"failed in {failed[0]}: {cause['cause']}" if failed else "done")
+        ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
+        line = f"{job.verb.value} {job.environment}: {ending}"
         self.log.info(line)
         return line
-
-    def _find_cause(self, context: Context, failed: list[str]) -> dict[str, Any]:
-        for task in failed:
-            if cause := context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY):
-                return dict(cause)
-        return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
 
     def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any]) -> None:
         """Write how planned work ended, and drop a removal that a person ended."""
@@ -64,6 +61,14 @@ class ReportOperator(DeployOpsOperator):
         memory.write_environment(job.slug, replace(known, endings=endings, removal=removal))
 
 
+def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:
+    """Return what the failed tasks told of their failure, empty if none failed."""
+    for task in failed:
+        if cause := context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY):
+            return dict(cause)
+    return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
+
+
 def list_failed(states: Mapping[str, str]) -> list[str]:
     """Return the tasks that failed themselves; those that only failed with them have nothing to say."""
     return sorted(task for task, state in states.items() if state == "failed")
@@ -71,6 +76,7 @@ def list_failed(states: Mapping[str, str]) -> list[str]:
 
 def _keep_removal(removal: Removal | None, job: Job) -> Removal | None:
     """Return the removal while it holds: until the head moves, or a person wants the preview again."""
-    if removal is None or removal.head != job.head or (job.is_forced and job.verb is not Verb.DELETE):
+    is_wanted = job.is_forced and job.verb not in {Verb.DELETE, Verb.KEEP}
+    if removal is None or removal.head != job.head or is_wanted:
         return None
     return removal

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Asset
 
 from include.deploy_ops.errors import PolicyError
+from include.deploy_ops.planner import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
 from include.deploy_ops.policy import fingerprint_policy, list_targets, read_policy
 
 if TYPE_CHECKING:
-    from include.deploy_ops.policy import LoadedPolicy, Previews, Project
+    from include.deploy_ops.policy import LoadedPolicy, Previews, Project, Target
 
 POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
 """Environment variable that names another policy file than `include/deploy_ops.yaml`."""
@@ -54,7 +55,30 @@ class Scope:
     @property
     def preview_dag(self) -> str:
         """The id of the DAG whose runs work on previews."""
-        return f"{self.project.name}.preview"
+        return self.name_dag(PREVIEW_DAG)
+
+    @property
+    def promotion_dag(self) -> str:
+        """The id of the DAG whose runs write the deploy branch."""
+        return self.name_dag(PROMOTION_DAG)
+
+    def target_dag(self, target: str) -> str:
+        """Return the id of the DAG whose runs deploy to the target."""
+        return self.name_dag(target)
+
+    def request_dag(self, target: str) -> str:
+        """Return the id of the DAG whose runs ask a person before the target is deployed to."""
+        return self.name_dag(f"{target}.{REQUEST_DAG}")
+
+    def name_dag(self, dag: str) -> str:
+        """Return the full id of one of the project's DAGs, such as `Work.dag` names it."""
+        return f"{self.project.name}.{dag}"
+
+    def target(self, name: str) -> Target:
+        """Return the policy's target of that name; raises PolicyError when it has none any more."""
+        if name not in self.project.targets:
+            raise PolicyError(f"project {self.project.name} has no target '{name}' any more; look at the policy")
+        return self.project.targets[name]
 
     @property
     def repository(self) -> Asset:

@@ -40,7 +40,7 @@ class SettleDeployOperator(DeployOpsOperator):
                 kind=ask["kind"],
                 started_at=ask["started_at"],
                 deadline=deadline.isoformat(),
-                woke=False,
+                woke=ask["woke"],
             ),
             method_name="resume",
         )
@@ -53,9 +53,9 @@ class SettleDeployOperator(DeployOpsOperator):
         said = self.need(context, "deploy")["said"]
         match event["state"]:
             case "settled":
-                self.log.info("%s of %s settled: %s", job.head[:12], job.branch, event["detail"])
+                self.log.info("%s of %s settled: %s", job.deployed_commit[:12], job.environment, event["detail"])
             case "overtaken":
-                self.log.info("%s of %s was overtaken: %s", job.head[:12], job.branch, event["detail"])
+                self.log.info("%s of %s was overtaken: %s", job.deployed_commit[:12], job.environment, event["detail"])
             case state:
                 raise UnsettledError(f"the deploy did not settle ({state}): {event['detail']}; the CLI said: {said}")
         return {key: event.get(key) for key in ("state", "deploy_id", "image_tag", "dag_version", "seconds")}

@@ -10,6 +10,7 @@ from sandbox.github.git import Git, GitError
 from sandbox.github.merging import sign
 from sandbox.github.objects import (
     KINDS,
+    MissingEntryError,
     Signature,
     TreeEntry,
     edit_tree,
@@ -59,6 +60,8 @@ def create_tree(call: Call) -> Answer:
     changes = dict(_read_tree_entry(git, item) for item in listed)
     try:
         written = edit_tree(git, tree, changes)
+    except MissingEntryError as error:
+        raise ApiError(422, "GitRPC::BadObjectState") from error
     except GitError as error:
         raise ApiError(422, f"GitRPC::BadObjectState: {str(error).splitlines()[-1]}") from error
     return _answer_tree(call, written, is_recursive=False, status=201)

@@ -20,6 +20,7 @@ COMMIT_LIMIT, FILE_LIMIT = 250, 3000  # GitHub lists no more of either
 def list_pulls(call: Call) -> Answer:
     """GET /repos/{owner}/{repo}/pulls: `state`, `head=owner:branch`, `base`, `sort`, `direction`."""
     repository, query = call.repository, call.query
+    repository.publish_pulls()  # a test merge may be due
     sort = query.get("sort", "created")
     key = {"updated": lambda pull: (pull.updated_at, pull.number)}.get(sort, lambda pull: (pull.number,))
     # GitHub's default direction is descending only when sorted by creation.
@@ -49,6 +50,7 @@ def require_pull(call: Call) -> PullRequest:
 
 def show_pull(call: Call) -> Answer:
     """GET /repos/{owner}/{repo}/pulls/{number}."""
+    call.repository.publish_pulls()  # a test merge may be due
     return Answer(build_full_pull(call.repository, require_pull(call)))
 
 

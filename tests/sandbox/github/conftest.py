@@ -126,7 +126,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """Serve one GitHub from a thread on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        settings = Settings()
+        settings = Settings(mergeability_s=0)
         github = GitHub(tmp_path_factory.mktemp("github"), settings, url)
         recorder = Recorder(Starlette(routes=[Mount("/github", routes=github.routes())]))
         server = uvicorn.Server(uvicorn.Config(recorder, log_level="warning"))

@@ -78,6 +78,24 @@ def test_a_conflict_has_no_test_merge_and_cannot_be_merged(hub: Hub) -> None:
     assert show(hub)["mergeable"] is True
 
 
+def test_whether_it_can_be_merged_is_known_a_moment_after_a_push(hub: Hub) -> None:
+    hub.push_file("dev-a", "dags/a.py", "a = 1\n")
+    before = hub.open_pull("dev-a", "staging")
+    hub.settings.mergeability_s = 60
+    head = hub.push_file("dev-a", "dags/a.py", "a = 2\n")
+    pull = show(hub)
+    assert (pull["mergeable"], pull["mergeable_state"], pull["head"]["sha"]) == (None, "unknown", head)
+    assert pull["merge_commit_sha"] == before["merge_commit_sha"]
+    hub.settings.mergeability_s = 0
+    pull = show(hub)
+    assert pull["mergeable"] is True
+    base = hub.read_heads()["staging"]
+    assert read_parents(hub, pull["merge_commit_sha"]) == read_parents(hub, "refs/pull/1/merge") == [base, head]
+    hub.settings.mergeability_s = 60
+    hub.push_file("staging", "dags/s.py", "s = 1\n", start="origin/staging")
+    assert show(hub)["mergeable"] is None
+
+
 def test_merging_by_commit_moves_the_base_and_freezes_the_head(hub: Hub) -> None:
     base = hub.read_heads()["staging"]
     head = hub.push_file("dev-a", "dags/a.py", "a = 1\n")

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped,
 
 from dags.control import make_control_dag
 from dags.preview import make_preview_dag
+from dags.target import make_target_dag
 from include.deploy_ops.model import Mark
 from include.deploy_ops.naming import format_mark, name_deployment, slug_branch
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, Job, dump_job
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.scope import Scope
     from tests.sandbox.conftest import Sandbox
 
-AT_ONCE = {"creating_s": 0, "deploying_s": 0, "dag_processing_s": 0, "ci_delay_s": 0}
+AT_ONCE = {"creating_s": 0, "deploying_s": 0, "dag_processing_s": 0, "ci_delay_s": 0, "mergeability_s": 0}
 NO_FINGERPRINT = "0" * 12
 AWAIT_S = 20.0
 FAILED = frozenset({"failed", "upstream_failed"})
@@ -206,7 +207,11 @@ class Stage:
         """Make one pass with a fresh plan task of the control DAG; return the runs that it starts."""
         task = self.make_plan_task()
         dispatched = self.run_plan(task, **context)
-        return [self.start(each["conf"], run_id=each["trigger_run_id"]) for each in dispatched]
+        return [self.start_dispatched(each) for each in dispatched]
+
+    def start_dispatched(self, each: Mapping[str, Any]) -> Run:
+        """Return the run that a dispatch task was told to trigger."""
+        return self.start(each["conf"], run_id=each["trigger_run_id"], dag_id=each["trigger_dag_id"])
 
     def make_plan_task(self) -> Any:
         """Return the control DAG's plan task."""
@@ -227,9 +232,11 @@ class Stage:
             close_hooks(task)
         return found
 
-    def start(self, conf: Mapping[str, Any], run_id: str, run_type: str = PLANNED_RUN_TYPE, **params: str) -> Run:
-        """Return a new run of the preview DAG."""
-        run = Run(self, run_id, run_type, dict(conf), params)
+    def start(
+        self, conf: Mapping[str, Any], run_id: str, run_type: str = PLANNED_RUN_TYPE, dag_id: str = "", **params: Any
+    ) -> Run:
+        """Return a new run of one of the project's DAGs, by default of the preview DAG."""
+        run = Run(self, dag_id or self.scope.preview_dag, run_id, run_type, dict(conf), params)
         self.runs.append(run)
         self.airflow.states[run_id] = "running"
         self.airflow.tasks[run_id] = run.states
@@ -250,10 +257,16 @@ class Stage:
         run.step("claim")
         return run
 
-    def start_form(self, **params: str) -> Run:
+    def start_form(self, **params: Any) -> Run:
         """Return a run that a person starts with the form, not yet claimed."""
         filled = {"action": "deploy", "deploy_type": "infer", "reason": "to see it", "branch": "", **params}
         return self.start({}, f"manual__{next(self.numbers)}", "manual", **filled)
+
+    def start_target_form(self, target: str, **params: Any) -> Run:
+        """Return a run of a target's DAG that a person starts with the form, not yet claimed."""
+        filled = {"action": "deploy", "deploy_type": "infer", "reason": "to see it", **params}
+        number = next(self.numbers)
+        return self.start({}, f"manual__{number}", "manual", dag_id=self.scope.target_dag(target), **filled)
 
     def create_preview(self, branch: str, head: str) -> str:
         """Create and deploy the branch's preview by a whole planned run; return the Deployment's id."""
@@ -265,13 +278,14 @@ class Stage:
 
 @dataclass
 class Run:
-    """One run of the preview DAG; every task is made anew from the DAG for each try, as a worker does."""
+    """One run of a DAG; every task is made anew from the DAG for each try, as a worker does."""
 
     stage: Stage
+    dag_id: str
     run_id: str
     run_type: str
     conf: dict[str, Any]
-    params: dict[str, str]
+    params: dict[str, Any]
     user: str | None = "mira"
     xcoms: dict[str, dict[str, Any]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
@@ -279,7 +293,8 @@ class Run:
     tasks: dict[str, BaseOperator] = field(default_factory=dict)
 
     def _make_dag(self) -> Any:
-        return make_preview_dag(self.stage.scope)
+        scope, name = self.stage.scope, self.dag_id.partition(".")[2]
+        return make_preview_dag(scope) if self.dag_id == scope.preview_dag else make_target_dag(scope, name)
 
     def _make_task(self, task_id: str) -> BaseOperator:
         self.tasks[task_id] = self._make_dag().task_dict[task_id]

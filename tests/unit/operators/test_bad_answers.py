@@ -126,7 +126,7 @@ ABSENT = {
     ("claim", "ref"): (AirflowFailException, f"branch: there is no branch '{LIVE}' in acme/data-platform"),
     ("create", "ref"): (AirflowSkipException, f"superseded: branch {NEW} is gone"),
     ("deploy", "ref"): (AirflowSkipException, f"superseded: branch {LIVE} is gone"),
-    ("change_type", "deployment"): (RetryableError, "is gone; the next pass makes a new one"),
+    ("change_type", "deployment"): (RetryableError, "is gone; the next pass looks again"),
     ("render_template", "deployment"): (AirflowSkipException, "superseded: Deployment .* is gone"),
     ("update", "deployment"): (AirflowSkipException, "superseded: Deployment .* is gone"),
     ("deploy", "deployment"): (AirflowSkipException, "superseded: Deployment .* is gone"),

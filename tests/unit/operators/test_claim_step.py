@@ -77,6 +77,14 @@ def test_the_form_creates_where_there_is_no_deployment(stage: Stage) -> None:
         "work": "",
         "deploy_type": "image-and-dags",
         "person": "mira",
+        "target": "",
+        "commit": "",
+        "ref": "",
+        "pull": 0,
+        "base": "",
+        "is_override": False,
+        "wake": False,
+        "is_dry": False,
     }
     claim = stage.memory.read_claim(BRANCH, MANUAL)
     assert claim is not None
@@ -100,12 +108,12 @@ def test_the_form_deletes_what_a_gone_branch_left(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"branch": ""}, "branch: missing; say the branch whose preview is meant, mira"),
+        ({"branch": ""}, "branch: missing; say the branch whose preview is meant"),
         ({"branch": "main"}, r"branch: 'main' matches no pattern of previews.branches \(dev\*\)"),
         ({"branch": "develop"}, "branch: 'develop' matches no pattern"),
         ({"branch": "dev-none"}, "branch: there is no branch 'dev-none' in acme/data-platform"),
         ({"branch": "--dev; rm -rf"}, "branch: '--dev; rm -rf' matches no pattern"),
-        ({"action": "destroy"}, "action: 'destroy' is not one of deploy, delete"),
+        ({"action": "destroy"}, "action: 'destroy' is not one of deploy, delete, keep, resume"),
         ({"action": "delete"}, "'dev-x' has no Deployment; there is nothing to delete"),
         ({"deploy_type": "none"}, "deploy_type: 'none' is not one of infer, dags, image-and-dags"),
         ({"reason": "  "}, "reason: missing; say why"),

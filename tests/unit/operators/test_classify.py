@@ -64,7 +64,7 @@ def test_a_person_forces_less_than_what_is_needed(stage: Stage, log: Log) -> Non
     run = stage.start_form(branch=BRANCH, deploy_type="dags")
     run.step("claim")
     assert run.step("change_type")["change_type"] == "dags"
-    assert "forced to dags by mira" in log.read()
+    assert "set to dags by mira" in log.read()
 
 
 @pytest.mark.parametrize(("path", "kind"), [("dags/orders/more.py", "dags"), ("requirements.txt", "image-and-dags")])
@@ -110,7 +110,7 @@ def test_without_dag_deploys_a_dag_needs_an_image(stage: Stage, preview: str) ->
 
 def test_a_deployment_that_is_gone_fails_the_run(stage: Stage) -> None:
     run = start(stage, stage.push(BRANCH), "clgone")
-    with pytest.raises(RetryableError, match="Deployment clgone of dev-x is gone; the next pass makes a new one"):
+    with pytest.raises(RetryableError, match="Deployment clgone of dev-x is gone; the next pass looks again"):
         run.step("change_type")
 
 

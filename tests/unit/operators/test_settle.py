@@ -23,6 +23,7 @@ ASK = {
     "started_at": "2026-01-01T00:00:00+00:00",
     "was_hibernating": False,
     "said": "Successfully uploaded DAGs",
+    "woke": False,
 }
 
 

@@ -1,0 +1,61 @@
+"""One DAG per long-lived target: a run deploys to it, or merges the pull request that it runs. Wires tasks only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG
+
+from include.deploy_ops.operators.claim import ClaimOperator
+from include.deploy_ops.operators.classify import ClassifyChangeOperator
+from include.deploy_ops.operators.decide import DecideOperator
+from include.deploy_ops.operators.deploy import DeployCodeOperator
+from include.deploy_ops.operators.forms import make_target_params
+from include.deploy_ops.operators.image import FindImageOperator
+from include.deploy_ops.operators.report import ReportOperator
+from include.deploy_ops.operators.scope import CLI_POOL, Scope, read_scopes
+from include.deploy_ops.operators.settle import SettleDeployOperator
+
+GUIDE = """Each run works on one Deployment, one run after the other. The control DAG starts them; trigger one by hand
+to force a deploy, or to resume what a forced deploy overrode. **Clear a failed run to retry it; pause this DAG to
+freeze the target**: unpaused, it gets the newest head only."""
+
+
+def make_target_dag(scope: Scope, name: str) -> DAG:
+    """Return the target's DAG."""
+    target = scope.target(name)
+    common: dict[str, Any] = {
+        "scope": scope,
+        "inlets": [scope.fleet],
+        "retries": 1,
+        "retry_delay": timedelta(seconds=15),
+    }
+    step: dict[str, Any] = {**common, "trigger_rule": "none_failed"}
+    with DAG(
+        dag_id=scope.target_dag(name),
+        description=f"Deploys {scope.project.repository} to {target.deployment}",
+        schedule=None,
+        catchup=False,
+        max_active_runs=1,
+        tags=["deploy-ops", scope.project.name],
+        params=make_target_params(),
+        doc_md=GUIDE,
+    ) as dag:
+        claim = ClaimOperator(task_id="claim", target=name, **common).as_setup()
+        decide = DecideOperator(task_id="decide", **common)
+        change_type = ClassifyChangeOperator(task_id="change_type", **common)
+        image = FindImageOperator(task_id="image", **step)
+        deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
+        settle = SettleDeployOperator(task_id="settle", **step)
+        report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
+        claim >> [change_type, decide]
+        change_type >> image >> deploy >> settle
+        change_type >> deploy
+        [settle, decide] >> report.as_teardown(setups=claim)
+    return dag
+
+
+for each in read_scopes():
+    for target_name in each.project.targets:
+        globals()[each.target_dag(target_name)] = make_target_dag(each, target_name)

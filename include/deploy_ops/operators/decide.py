@@ -1,0 +1,41 @@
+"""The decide step: writes down what a person decided about an environment; control acts on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.history import read_history
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.planner import Verb
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.deploy_ops.operators.job import Job
+    from include.deploy_ops.schedule import Remembered
+
+
+class DecideOperator(DeployOpsOperator):
+    """Remembers that a preview is kept, or that a target's override has ended; returns it in words."""
+
+    verbs = (Verb.KEEP, Verb.RESUME)
+
+    @tell_failures
+    def execute(self, context: Context) -> str:
+        """Write the decision."""
+        job = self.read_job(context)
+        memory = self.memory(context)
+        who = f"by {job.person}" if job.person else "on request"
+        self.refuse_dry(f"{job.verb.value} {job.environment}")
+        known = memory.read_environment(job.slug)
+        memory.write_environment(job.slug, self._decide(job, known, who))
+        said = f"{job.verb.value} {job.environment} {who}: {job.reason}"
+        self.log.info("%s", said)
+        return said
+
+    def _decide(self, job: Job, known: Remembered, who: str) -> Remembered:
+        if job.verb is Verb.KEEP:
+            return replace(known, kept=f"{who}: {job.reason}")
+        newest = read_history(self.astro.list_deploys(job.deployment_id)).newest_id
+        return replace(known, resumed=newest, endings={})

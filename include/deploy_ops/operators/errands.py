@@ -1,0 +1,131 @@
+"""A person's form → the run's job: what is to be done to which Deployment, checked against GitHub and Astro."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.desired import describe_merge, find_merge
+from include.deploy_ops.errors import PermanentError
+from include.deploy_ops.naming import name_deployment
+from include.deploy_ops.operators.job import Job
+from include.deploy_ops.operators.sources import read_source
+from include.deploy_ops.planner import Verb, find_previews
+
+if TYPE_CHECKING:
+    from include.deploy_ops.hooks.astro_api import AstroApiHook
+    from include.deploy_ops.hooks.github_pulls import GithubPullsHook
+    from include.deploy_ops.model import Branch, Deployment
+    from include.deploy_ops.operators.forms import Form
+    from include.deploy_ops.operators.scope import Scope
+    from include.deploy_ops.policy import Target
+    from include.deploy_ops.targets import Source
+
+NOBODY = "0" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class Errands:
+    """Makes jobs of forms for one project."""
+
+    scope: Scope
+    github: GithubPullsHook
+    astro: AstroApiHook
+
+    def make_preview_job(self, form: Form, person: str) -> Job:
+        """Return what is to be done to a branch's preview."""
+        deployment = self._find_preview(form)
+        branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
+        verb = self._choose_verb(form, deployment, branch)
+        head = branch.head if branch else NOBODY
+        return Job(
+            verb=verb,
+            branch=form.branch,
+            head=head,
+            deployment_name=deployment.name if deployment else self._name_preview(form),
+            deployment_id=deployment.id if deployment else "",
+            reason=form.reason,
+            deploy_type=form.deploy_type,
+            person=person,
+            wake=form.wake,
+            is_dry=form.dry_run,
+        )
+
+    def _name_preview(self, form: Form) -> str:
+        return name_deployment(self.scope.project.name, form.branch)
+
+    def _find_preview(self, form: Form) -> Deployment | None:
+        project = self.scope.project
+        if not project.wants_preview(form.branch):
+            raise PermanentError(
+                f"branch: '{form.branch}' matches no pattern of previews.branches "
+                f"({', '.join(self.scope.previews.branches)})"
+            )
+        own = find_previews(self.astro.list_deployments(), self.scope.control_plane, project).get(form.branch, [])
+        if len(own) > 1:
+            raise PermanentError(
+                f"two Deployments carry the mark of '{form.branch}'; delete the wrong one in Astro first"
+            )
+        return own[0][0] if own else None
+
+    def _choose_verb(self, form: Form, deployment: Deployment | None, branch: Branch | None) -> Verb:
+        """Return what the run does; refuse what cannot be done, or what the next pass would undo."""
+        action = Verb(form.action)
+        if action in {Verb.DELETE, Verb.KEEP}:
+            if deployment is None:
+                raise PermanentError(f"'{form.branch}' has no Deployment; there is nothing to {action.value}")
+            return action
+        if branch is None:
+            raise PermanentError(f"branch: there is no branch '{form.branch}' in {self.scope.project.repository}")
+        self._refuse_merged(branch)
+        if deployment is None and not form.create_if_missing:
+            raise PermanentError(
+                f"create_if_missing: '{form.branch}' has no Deployment, and the form forbids to make one"
+            )
+        return Verb.DEPLOY if deployment else Verb.CREATE
+
+    def _refuse_merged(self, branch: Branch) -> None:
+        """Refuse a preview that the next pass would delete: its pull request was merged at this head."""
+        pulls = self.github.list_pull_requests_from(branch.name)
+        if merge := find_merge(self.scope.project, branch, pulls):
+            raise PermanentError(f"branch: {describe_merge(merge)} at this head; push to '{branch.name}' to begin anew")
+
+    def make_target_job(self, name: str, form: Form, person: str) -> Job:
+        """Return what is to be done to a target."""
+        target = self.scope.target(name)
+        deployment = self._find_target(target)
+        source = self._find_source(target)
+        return Job(
+            verb=Verb(form.action),
+            branch=source.ref,
+            head=source.head,
+            commit=source.commit,
+            pull=source.pull,
+            base=source.base,
+            deployment_name=deployment.name,
+            deployment_id=deployment.id,
+            reason=form.reason,
+            deploy_type=form.deploy_type,
+            person=person,
+            target=name,
+            wake=form.wake,
+            is_dry=form.dry_run,
+        )
+
+    def _find_source(self, target: Target) -> Source:
+        source = read_source(self.github, target)
+        if source is None and target.pull_request is not None:
+            release = target.pull_request
+            raise PermanentError(f"there is no open pull request from {release.source} into {release.into}")
+        if source is None or source.problem:
+            raise PermanentError(source.problem if source else "the target has no source")
+        return source
+
+    def _find_target(self, target: Target) -> Deployment:
+        named = [each for each in self.astro.list_deployments() if each.name == target.deployment]
+        if len(named) != 1:
+            raise PermanentError(
+                f"the workspace has {len(named) or 'no'} Deployments named '{target.deployment}', expected one; "
+                "mend it in Astro or in the policy"
+            )
+        return named[0]
