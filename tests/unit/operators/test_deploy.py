@@ -216,7 +216,7 @@ def test_a_branch_that_turns_the_clis_settings_is_refused(stage: Stage, path: st
     assert list_writes(stage) == []
 
 
-TYPO = {"dags/more.py": "def load(:\n"}
+TYPO = {"dags/more.py": "load = (\n"}
 
 
 def test_a_typo_fails_the_run_with_its_place_and_the_last_good_dags_go_on(stage: Stage) -> None:
@@ -228,11 +228,11 @@ def test_a_typo_fails_the_run_with_its_place_and_the_last_good_dags_go_on(stage:
     assert run.play()["deploy"] == "failed"
     failure = run.read_failure("deploy")
     assert failure["is_permanent"]
-    assert failure["cause"].startswith("dags/more.py:2:10: invalid syntax\ncorrect it on the branch")
+    assert failure["cause"].startswith("dags/more.py:2:8: '(' was never closed\ncorrect it on the branch")
     assert list_writes(stage) == []
     assert stage.list_files(deployment_id) == good
     assert stage.plan() == []  # held, until something moves
-    head = stage.push_more(BRANCH, {"dags/more.py": "    pass): pass\n"})
+    head = stage.push_more(BRANCH, {"dags/more.py": ")\n"})
     (run,) = stage.plan()
     assert "failed" not in run.play().values(), run.xcoms
     assert stage.list_files(deployment_id) == stage.author.hash_files(head)
@@ -240,7 +240,7 @@ def test_a_typo_fails_the_run_with_its_place_and_the_last_good_dags_go_on(stage:
 
 def test_an_old_typo_does_not_hold_up_another_file(stage: Stage, log: Log) -> None:
     deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH, TYPO))
-    assert "dags/more.py:1:10: invalid syntax" in log.read()  # a first deploy is only warned
+    assert "dags/more.py:1:8: '(' was never closed" in log.read()  # a first deploy is only warned
     head = stage.push_more(BRANCH, {"dags/other.py": "x = 1\n"})
     (run,) = stage.plan()
     assert "failed" not in run.play().values(), run.xcoms
@@ -260,13 +260,13 @@ def test_a_typo_beside_a_new_image_is_refused_as_well(stage: Stage) -> None:
 def test_a_base_that_is_gone_means_that_every_file_is_checked(stage: Stage) -> None:
     run = start(stage, stage.push(BRANCH, TYPO), stage.make_deployment(BRANCH))
     run.xcoms["change_type"]["return_value"]["dags_base"] = "1" * 40
-    with pytest.raises(AirflowFailException, match=r"dags/more.py:1:10: invalid syntax"):
+    with pytest.raises(AirflowFailException, match=r"dags/more.py:1:8: '\(' was never closed"):
         run.step("deploy")
 
 
 def test_a_forced_dag_deploy_without_a_base_is_checked(stage: Stage) -> None:
     run = start(stage, stage.push(BRANCH, TYPO), stage.make_deployment(BRANCH))
-    with pytest.raises(AirflowFailException, match=r"dags/more.py:1:10: invalid syntax"):
+    with pytest.raises(AirflowFailException, match=r"dags/more.py:1:8: '\(' was never closed"):
         run.step("deploy")
 
 
