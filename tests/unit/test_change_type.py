@@ -431,15 +431,18 @@ def test_image_serves_another_commit(changes: Mapping[str, str], with_dag_deploy
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, set()),
-        ({"Dockerfile": "2", "dags2/x.py": "2"}, set()),
-        ({"dags/a.py": "2", "dags/sub/b.py": (TOOL, "1"), "include/x.py": "2"}, {"dags/a.py", "dags/sub/b.py"}),
-        ({"dags/new/c.py": "1", "dags/link.py": (LINK, "a.py")}, {"dags/new/c.py", "dags/link.py"}),
+        ({}, frozenset[str]()),
+        ({"Dockerfile": "2", "dags2/x.py": "2"}, frozenset()),
+        (
+            {"dags/a.py": "2", "dags/sub/b.py": (TOOL, "1"), "include/x.py": "2"},
+            frozenset({"dags/a.py", "dags/sub/b.py"}),
+        ),
+        ({"dags/new/c.py": "1", "dags/link.py": (LINK, "a.py")}, frozenset({"dags/new/c.py", "dags/link.py"})),
     ],
 )
 @pytest.mark.parametrize("root", [".", "services/etl"])
 def test_changed_dags_are_listed_below_the_root(
-    changes: Mapping[str, str | tuple[str, str]], expected: set[str], root: str
+    changes: Mapping[str, str | tuple[str, str]], expected: frozenset[str], root: str
 ) -> None:
     forest, above = Forest(), "" if root == "." else f"{root}/"
     before, after = (
