@@ -45,10 +45,11 @@ def interfere(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], times:
     write_commit, made = GithubGitHook.write_commit, list[str]()
 
     def write_and_interfere(hook: GithubGitHook, *arguments: Any) -> str:
-        made.append(write_commit(hook, *arguments))
+        commit = write_commit(hook, *arguments)
+        made.append(commit)
         if len(made) <= times:
             act()
-        return made[-1]
+        return commit
 
     monkeypatch.setattr(GithubGitHook, "write_commit", write_and_interfere)
     return made
