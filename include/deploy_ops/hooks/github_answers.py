@@ -75,7 +75,7 @@ class _Tag(_Json):
     object: _Target
 
 
-class _Comparison(_Json):
+class _Standing(_Json):
     status: Literal["ahead", "behind", "diverged", "identical"]
 
 
@@ -194,7 +194,7 @@ _ANY_REF = TypeAdapter(_AnyRef)
 _ANY_REFS = TypeAdapter(list[_AnyRef])
 _TAG = TypeAdapter(_Tag)
 _OBJECT = TypeAdapter(_Object)
-_COMPARISON = TypeAdapter(_Comparison)
+_STANDING = TypeAdapter(_Standing)
 _PULLS = TypeAdapter(list[_Pull])
 _PULL = TypeAdapter(_ShownPull)
 _PULL_COMMITS = TypeAdapter(list[_PullCommit])
@@ -269,7 +269,7 @@ def parse_relation(answer: Answer) -> str:
 
     :raises ObservationError: malformed.
     """
-    return _validate(_COMPARISON, answer).status
+    return _validate(_STANDING, answer).status
 
 
 def parse_pull_requests(answer: Answer) -> tuple[PullRequest, ...]:
