@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from include.deploy_ops.model import ChangeType
+from include.deploy_ops.model import ChangeType, PathVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from include.deploy_ops.model import PathVerdict, PullCommit, PullRequest
+    from include.deploy_ops.model import PullCommit, PullRequest
 
 BODY_LENGTH_MAX = 40_000
 """Characters of the page that are never exceeded; the limits below see to it."""
