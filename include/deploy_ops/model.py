@@ -121,12 +121,17 @@ class MergeResult:
 
 @dataclass(frozen=True, slots=True)
 class PullCommit:
-    """A commit that a pull request brings: its message's first line, who wrote it, its page."""
+    """A commit that a pull request brings: its whole message, who wrote it, its page."""
 
     sha: str
-    subject: str
+    message: str
     author: str
     url: str
+
+    @property
+    def subject(self) -> str:
+        """The message's first line."""
+        return self.message.partition("\n")[0]
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,5 +1,6 @@
 """The policy's keys, their types and defaults. Reading the file and the rules between keys stand elsewhere."""
 
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -57,8 +58,9 @@ class PullRequestSource(StrictModel):
 class Target(StrictModel):
     """A long-lived Deployment, named as in Astro, that follows a branch or a pull request.
 
-    `on`: deploy what the open pull request would give, or `into` after the merge. `forced`: whether a forced run of a
-    gated target asks too. `merge`: merge the pull request once its code runs.
+    `on`: deploy what the open pull request would give, or `into` after the merge. `approval_timeout`: how long a
+    request waits; without an answer it is rejected. `forced`: whether a forced run of a gated target asks too. `merge`:
+    merge the pull request once its code runs.
     """
 
     deployment: values.Text
@@ -67,6 +69,7 @@ class Target(StrictModel):
     on: Literal["pull_request", "push"] = "pull_request"
     deploy_type: Literal["infer", "dags", "image-and-dags"] = "infer"
     approval: Literal["required", "none"] = "none"
+    approval_timeout: values.Duration = timedelta(days=3)
     forced: Literal["ask", "skip"] = "ask"
     merge: bool = False
 

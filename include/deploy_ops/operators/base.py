@@ -114,6 +114,9 @@ class DeployOpsOperator(BaseOperator):
     verbs: ClassVar[tuple[Verb, ...]] = tuple(Verb)
     """The verbs of the runs in which the task has something to do."""
 
+    job_task: ClassVar[str] = CLAIM_TASK
+    """The task that returns the run's job."""
+
     def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scope = scope
@@ -162,9 +165,9 @@ class DeployOpsOperator(BaseOperator):
 
     def read_job(self, context: Context) -> Job:
         """Return the run's job; skip the task when the run holds no environment, or is about something else."""
-        value = context["ti"].xcom_pull(task_ids=CLAIM_TASK)
+        value = context["ti"].xcom_pull(task_ids=self.job_task)
         if value is None:
-            raise AirflowSkipException("the run does not hold its environment")
+            raise AirflowSkipException(f"'{self.job_task}' was skipped: the run has no errand, or does not hold it")
         job = load_job(value)
         if job.verb not in self.verbs:
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")

@@ -35,7 +35,7 @@ class ReportOperator(DeployOpsOperator):
         memory, runs = self.memory(context), self.runs(context)
         states = runs.read_states(run_id)
         failed = list_failed(states)
-        cause = self._find_cause(context, failed)
+        cause = find_cause(context, failed)
         if job.is_dry:
             self.log.info("a dry run: nothing was written, and nothing is remembered")
         elif not job.is_forced and states.get("delete") == SUCCESS:
@@ -48,12 +48,6 @@ class ReportOperator(DeployOpsOperator):
         self.log.info(line)
         return line
 
-    def _find_cause(self, context: Context, failed: list[str]) -> dict[str, Any]:
-        for task in failed:
-            if cause := context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY):
-                return dict(cause)
-        return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
-
     def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any]) -> None:
         """Write how planned work ended, and drop a removal that a person ended."""
         known = memory.read_environment(job.slug)
@@ -65,6 +59,14 @@ class ReportOperator(DeployOpsOperator):
             )
         removal = _keep_removal(known.removal, job)
         memory.write_environment(job.slug, replace(known, endings=endings, removal=removal))
+
+
+def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:
+    """Return what the failed tasks told of their failure, empty if none failed."""
+    for task in failed:
+        if cause := context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY):
+            return dict(cause)
+    return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
 
 
 def list_failed(states: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,71 @@
+"""One request DAG per target with approval: a run asks a person before the target is deployed to. Wires tasks only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG
+
+from include.deploy_ops.operators.approve import ApproveReleaseOperator
+from include.deploy_ops.operators.dispatch import DispatchOperator
+from include.deploy_ops.operators.forms import REQUEST_ACTIONS, make_target_params
+from include.deploy_ops.operators.request import (
+    ClassifyReleaseOperator,
+    PrepareRequestOperator,
+    RecheckReleaseOperator,
+    ReportRequestOperator,
+)
+from include.deploy_ops.operators.scope import Scope, read_scopes
+
+WAITING_MAX = 1000
+"""Runs at once: each waits for a person for days, and none may keep a newer one from asking."""
+
+ANSWER_TRIES = 5
+"""An answer given in the seconds in which the task parks is lost, and the next try asks again."""
+
+GUIDE = """Each run asks whether the target may be deployed to, and waits under **Required Actions**; it claims nothing
+and holds no worker. The control DAG starts a run for each new state of the pull request; trigger one by hand to ask for
+a forced deploy. **An approval counts for the head, base and deploy that it was asked for**; when one moves, a new run
+asks. A rejection, also by timeout, holds until then, or until the run is cleared."""
+
+
+def make_request_dag(scope: Scope, name: str) -> DAG:
+    """Return the target's request DAG."""
+    target = scope.target(name)
+    common: dict[str, Any] = {
+        "scope": scope,
+        "inlets": [scope.fleet],
+        "retries": 1,
+        "retry_delay": timedelta(seconds=15),
+    }
+    with DAG(
+        dag_id=scope.request_dag(name),
+        description=f"Asks a person before {scope.project.repository} is deployed to {target.deployment}",
+        schedule=None,
+        catchup=False,
+        max_active_runs=WAITING_MAX,
+        max_active_tasks=WAITING_MAX,
+        tags=["deploy-ops", scope.project.name],
+        params=make_target_params(REQUEST_ACTIONS),
+        doc_md=GUIDE,
+    ) as dag:
+        prepare = PrepareRequestOperator(task_id="prepare", target=name, **common).as_setup()
+        change_type = ClassifyReleaseOperator(task_id="change_type", **common)
+        approve = ApproveReleaseOperator(task_id="approve", target=name, **{**common, "retries": ANSWER_TRIES})
+        recheck = RecheckReleaseOperator(task_id="recheck", **common)
+        dispatch = DispatchOperator.partial(
+            task_id="dispatch",
+            logical_date=None,
+            skip_when_already_exists=True,
+            map_index_template="{{ task.trigger_run_id }}",
+        ).expand_kwargs(recheck.output)
+        report = ReportRequestOperator(task_id="report", outlets=[scope.fleet], **common)
+        prepare >> change_type >> approve >> recheck >> dispatch >> report.as_teardown(setups=prepare)
+    return dag
+
+
+for each in read_scopes():
+    for target_name, gated in each.project.targets.items():
+        if gated.approval == "required":
+            globals()[each.request_dag(target_name)] = make_request_dag(each, target_name)

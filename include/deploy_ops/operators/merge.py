@@ -1,0 +1,95 @@
+"""The merge step: merges the pull request that the target runs, by merge commit and with exactly that head.
+
+Planned as an action of its own, so that it also happens when the run that deployed died before it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from include.deploy_ops.desired import RepositorySnapshot
+from include.deploy_ops.errors import CommitMissingError, RetryableError, SupersededError
+from include.deploy_ops.history import read_history
+from include.deploy_ops.model import MergeState
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.checks import check_target
+from include.deploy_ops.operators.observe_targets import TargetObserver
+from include.deploy_ops.planner import Observed, Verb, Work
+from include.deploy_ops.targets import compare_target
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.deploy_ops.operators.job import Job
+
+
+class MergePullRequestOperator(DeployOpsOperator):
+    """Merges, if that is still what is due; returns `{"commit", "is_as_deployed"}`.
+
+    A merge by an earlier try, or by a person, is done. `is_as_deployed` is false when the base moved in the moment
+    between the last look and GitHub's merge: then what runs is another merge than the one on the base.
+    """
+
+    verbs = (Verb.MERGE,)
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look again, merge, and look at what GitHub made."""
+        job = self.read_job(context)
+        if commit := self._find_merge(job):
+            self.log.info("#%d is merged already, as %s", job.pull, commit[:12])
+            return self._describe(job, commit)
+        self._check_due(context, job)
+        self.refuse_dry(f"merge pull request #{job.pull} at {job.head[:12]}")
+        commit = self._merge(job)
+        self.log.info("merged #%d at %s as %s", job.pull, job.head[:12], commit[:12])
+        return self._describe(job, commit)
+
+    def _find_merge(self, job: Job) -> str:
+        """Return the commit by which exactly this head was merged, empty while it is open."""
+        result = self.github.read_merge(job.pull)
+        if result.pull.head_sha != job.head:
+            raise SupersededError(f"#{job.pull} moved from {job.head[:12]} to {result.pull.head_sha[:12]}")
+        if result.state is MergeState.CLOSED:
+            raise SupersededError(f"#{job.pull} was closed without a merge")
+        return result.commit if result.state is MergeState.MERGED else ""
+
+    def _check_due(self, context: Context, job: Job) -> None:
+        """Raise SupersededError unless the planner's own rule, over what is read now, still asks for this merge."""
+        deployment = check_target(self.scope, self.astro, job)
+        observed = Observed((deployment,), {deployment.id: read_history(self.astro.list_deploys(deployment.id))})
+        snapshot = RepositorySnapshot((), self.github.list_pull_requests_from(job.branch))
+        states = TargetObserver(self.scope.project, self.github, self.memory(context)).read_states(snapshot, observed)
+        (state,) = [each for each in states if each.name == job.target]
+        due = compare_target(state, self.scope.project.name, self.scope.policy)
+        is_due = isinstance(due, Work) and (due.verb, due.pull, due.head, due.base) == (
+            Verb.MERGE,
+            job.pull,
+            job.head,
+            job.base,
+        )
+        if not is_due:
+            raise SupersededError(f"merging #{job.pull} is not due any more: {due or 'nothing is'}")
+
+    def _merge(self, job: Job) -> str:
+        """Merge; after a refusal or an unknown ending, look whether it is merged all the same."""
+        try:
+            return self.github.merge(job.pull, job.head)
+        except RetryableError as error:
+            self.log.warning("%s", error)
+            if commit := self._find_merge(job):
+                return commit
+            raise
+
+    def _describe(self, job: Job, commit: str) -> dict[str, Any]:
+        try:
+            is_as_deployed = self.github.get_commit(commit).parents == (job.base, job.head)
+        except CommitMissingError:  # merged a moment ago, and not on every server of GitHub's yet
+            return {"commit": commit, "is_as_deployed": None}
+        if not is_as_deployed:
+            self.log.warning(
+                "%s is not the merge of %s into %s that %s runs: it was squashed or rebased, or the base moved "
+                "while it was merged; compare them, and force a deploy if they differ",
+                *(commit[:12], job.head[:12], job.base[:12], job.target),
+            )
+        return {"commit": commit, "is_as_deployed": is_as_deployed}
