@@ -74,7 +74,6 @@ class Promotions:
 
     def list_files(self, commit: str) -> dict[str, str]:
         """Return path → mode and blob of a commit's files."""
-        self.stage.author.git("fetch", "--quiet", "--prune", "origin")
         self.stage.author.git("fetch", "--quiet", "origin", commit)
         lines = self.stage.author.git("ls-tree", "-r", "-z", commit).split("\0")
         return {path: described for described, _, path in (line.partition("\t") for line in lines if line)}
