@@ -18,15 +18,15 @@ DOCKERFILE = f"FROM scratch\nLABEL {LABEL}=3.3-2\nCOPY . /usr/local/airflow/\n"
 _LOOK_S = 0.001
 
 
-def set_up_podman(folder: Path, monkeypatch: pytest.MonkeyPatch, registry: str) -> str:
-    """Give podman an empty store below the folder, and let it speak plain HTTP to the registry; return its path."""
+def set_up_podman(folder: Path, monkeypatch: pytest.MonkeyPatch, *registries: str) -> str:
+    """Give podman an empty store below the folder, and let it speak plain HTTP to the registries; return its path."""
     path = shutil.which("podman")
     assert path is not None, "podman is missing; .ci/run says how it is installed"
-    storage, registries = folder / "storage.conf", folder / "registries.conf"
+    storage, plain = folder / "storage.conf", folder / "registries.conf"
     storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n')
-    registries.write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+    plain.write_text("".join(f'[[registry]]\nlocation = "{each}"\ninsecure = true\n' for each in registries))
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(storage))
-    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(registries))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(plain))
     for name in ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINER_CONNECTION", "DOCKER_CONTEXT", "REGISTRY_AUTH_FILE"):
         monkeypatch.delenv(name, raising=False)
     return path

@@ -36,7 +36,11 @@ class Need:
 def rank_candidates(
     deployments: Sequence[Deployment], control_plane: str, project: Project, deployment_id: str
 ) -> list[Deployment]:
-    """Return the project's Deployments, the likeliest first: targets by the policy, itself, previews by last change."""
+    """Return the project's Deployments that run an image, the likeliest to serve first.
+
+    Targets in the policy's order, then the one to be deployed to, then the other previews, the last changed first.
+    """
+    deployments = [each for each in deployments if each.image_repository and each.image_tag]
     by_name = {each.name: each for each in deployments}
     targets = [by_name[each.deployment] for each in project.targets.values() if each.deployment in by_name]
     previews = [each for pairs in find_previews(deployments, control_plane, project).values() for each, _ in pairs]
@@ -46,8 +50,6 @@ def rank_candidates(
 
 def find_obstacle(candidate: Deployment, need: Need) -> str:
     """Return what rules the candidate out at first sight, empty if nothing does."""
-    if not candidate.image_repository or not candidate.image_tag:
-        return "runs no image yet"
     if candidate.is_dag_deploy_enabled != need.has_dag_deploys:
         # Where DAG deploys are on, the image holds no DAGs.
         return f"its DAGs {'come beside' if candidate.is_dag_deploy_enabled else 'are in'} the image, not here"

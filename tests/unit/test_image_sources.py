@@ -43,6 +43,8 @@ def test_targets_come_first_then_itself_then_the_previews_that_changed_last() ->
         make_deployment("x", name="shop-x", description="somebody's"),
         make_deployment("y", make_mark("y", project="other")),
         make_deployment("z", make_mark("z", control_plane="other")),
+        make_deployment("without-image", image_tag=""),
+        make_deployment("without-repository", image_repository=""),
     ]
     ranked = rank_candidates([*others, old, own, new, production], PLANE, make_project(), own.id)
     assert ranked == [production, own, new, old]
@@ -57,8 +59,6 @@ def test_a_target_that_carries_our_mark_comes_once() -> None:
     ("changes", "said"),
     [
         ({}, ""),
-        ({"image_tag": ""}, "runs no image yet"),
-        ({"image_repository": ""}, "runs no image yet"),
         ({"is_dag_deploy_enabled": False}, "its DAGs are in the image, not here"),
         ({"runtime_version": "3.1-14"}, "its runtime 3.1-14 is older than 3.3-2"),
         ({"runtime_version": ""}, "its image has no runtime label"),

@@ -71,7 +71,7 @@ class ImageReuse:
         told = reasons[:CANDIDATES_MAX]
         if (more := len(candidates) - len(told)) > 0:
             told.append(f"{more} more")
-        return None, "; ".join(told) or "the project has no other Deployment yet"
+        return None, "; ".join(told) or "no Deployment of the project runs an image yet"
 
     def _look(self, candidate: Deployment) -> tuple[dict[str, Any] | None, str]:
         """Return the candidate's image, or None and what speaks against it."""

@@ -177,7 +177,9 @@ def test_an_older_runtime_does_not_serve(stage: Stage, source: dict[str, Any], m
 def test_without_a_deployment_the_note_says_so(stage: Stage) -> None:
     pattern = stage.scope.project.image[0]
     stage.change_project(image=("reuse", pattern))
-    assert start(stage, base="origin/main").step("image")["notes"] == ["reuse: the project has no other Deployment yet"]
+    assert start(stage, base="origin/main").step("image")["notes"] == [
+        "reuse: no Deployment of the project runs an image yet"
+    ]
 
 
 def test_a_deployment_that_moves_on_meanwhile_leaves_the_image_that_was_found(
