@@ -53,6 +53,10 @@ class WriteRefusedError(RetryableError):
         self.status = status
 
 
+class BranchMovedError(WriteRefusedError):
+    """Somebody else moved, made or deleted the branch since it was read; whoever tries again reads first."""
+
+
 class WriteUnknownError(RetryableError):
     """A write got no whole answer: it may have been done. Whoever tries again looks first."""
 

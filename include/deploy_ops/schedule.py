@@ -87,7 +87,8 @@ class Remembered:
 
     `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy.
     Of a target: `approval`, and `resumed`, the deploy record whose override a person ended. Of the deploy branch:
-    `adopted`, the tip that a person took over. Of a preview: `kept`, who keeps it from expiring, and why.
+    `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
+    (`promotion.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why.
     """
 
     endings: Mapping[str, Ending] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class Remembered:
     approval: Approval | None = None
     resumed: str = ""
     adopted: str = ""
+    promoted: str = ""
     kept: str = ""
 
 

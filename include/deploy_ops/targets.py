@@ -69,10 +69,10 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     :param project: the project's name.
     :param policy: the fingerprint of the project's policy.
     """
-    if len(state.deployments) != 1:
-        return Hold(state.name, Verb.DEPLOY.value, _describe_absence(state))
     if state.source is None:
         return None
+    if len(state.deployments) != 1:
+        return Hold(state.name, Verb.DEPLOY.value, _describe_absence(state))
     if reason := _find_override(state):
         return Hold(state.name, Verb.DEPLOY.value, reason)
     if state.source.problem:

@@ -32,6 +32,7 @@ projects:
 """
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
+    "decide",
 }
 
 
@@ -122,18 +123,28 @@ def test_a_preview_run_has_a_form(parse: Parse) -> None:
     dag: Any = parse(POLICY).dags["shop.preview"]
     assert dag.schedule is None
     assert dag.max_active_runs > 1
-    assert dag.params.dump() == {"branch": "", "action": "deploy", "deploy_type": "infer", "reason": ""}
+    assert dag.params.dump() == {
+        "branch": "",
+        "action": "deploy",
+        "ref": "",
+        "deploy_type": "infer",
+        "wake": False,
+        "dry_run": False,
+        "create_if_missing": True,
+        "reason": "",
+    }
     choices = {name: dag.params.get_param(name).schema.get("enum") for name in dag.params}
     assert choices == {
-        "branch": None,
-        "action": ["deploy", "delete"],
+        **dict.fromkeys(dag.params),
+        "action": ["deploy", "delete", "keep", "resume"],
         "deploy_type": ["infer", "dags", "image-and-dags"],
-        "reason": None,
     }
-    assert {dag.params.get_param(name).schema["type"] for name in dag.params} == {"string"}
+    assert {dag.params.get_param(name).schema["type"] for name in dag.params} == {"string", "boolean"}
 
 
-@pytest.mark.parametrize(("field", "value"), [("action", "destroy"), ("deploy_type", "none"), ("branch", 7)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("action", "destroy"), ("deploy_type", "none"), ("branch", 7), ("wake", "yes")]
+)
 def test_the_form_refuses_other_values(parse: Parse, field: str, value: Any) -> None:
     params = parse(POLICY).dags["shop.preview"].params
     with pytest.raises(ParamValidationError, match=field):
@@ -152,8 +163,29 @@ def test_the_steps_of_a_preview_run(parse: Parse) -> None:
         "deploy": {"change_type", "image", "create"},
         "settle": {"deploy"},
         "delete": {"claim"},
-        "report": {"settle", "update", "delete", "claim"},
+        "decide": {"claim"},
+        "report": {"settle", "update", "delete", "decide", "claim"},
     }
+
+
+def test_a_target_has_a_dag_of_its_own(parse: Parse) -> None:
+    targets = {"staging": {"deployment": "Staging", "branch": "astro_deploy"}}
+    bag = parse(make_policy({"name": "shop", "previews": None, "targets": targets}))
+    assert bag.import_errors == {}
+    assert bag.dags.keys() == {"shop.control", "shop.staging"}
+    dag: Any = bag.dags["shop.staging"]
+    assert (dag.schedule, dag.max_active_runs) == (None, 1)
+    assert {task_id: task.upstream_task_ids for task_id, task in dag.task_dict.items()} == {
+        "claim": set(),
+        "change_type": {"claim"},
+        "decide": {"claim"},
+        "image": {"change_type"},
+        "deploy": {"change_type", "image"},
+        "settle": {"deploy"},
+        "merge": {"claim"},
+        "report": {"settle", "decide", "merge", "claim"},
+    }
+    assert list(dag.params) == ["action", "ref", "deploy_type", "wake", "dry_run", "reason"]
 
 
 def test_claim_is_the_setup_of_report_the_teardown(parse: Parse) -> None:

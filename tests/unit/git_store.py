@@ -70,7 +70,7 @@ class GitReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._objects.communicate()
 
-    def git(self, *argv: str, given: str = "") -> str:
+    def git(self, *argv: str, given: str = "", also_ok: tuple[int, ...] = ()) -> str:
         ran = subprocess.run(
             ["git", "--literal-pathspecs", *argv],
             cwd=self.git_dir,
@@ -79,7 +79,7 @@ class GitReader:
             capture_output=True,
             check=False,
         )
-        assert ran.returncode == 0, f"git {' '.join(argv)}: {os.fsdecode(ran.stderr)}"
+        assert ran.returncode in {0, *also_ok}, f"git {' '.join(argv)}: {os.fsdecode(ran.stderr)}"
         return os.fsdecode(ran.stdout)
 
     def list_commits(self, *arguments: str) -> list[Snapshot]:
@@ -137,11 +137,15 @@ class GitStore(GitReader):
         history: list[Snapshot] = []
         for state in states:
             tree = self.write_tree(state)
-            parent = f"parent {history[-1].commit}\n" if history else ""
-            person = "Mira <mira@acme.example> 1767600000 +0000"
-            text = f"tree {tree}\n{parent}author {person}\ncommitter {person}\n\nStep {len(history)}\n"
-            history.append(Snapshot(self._write("commit", text.encode()), tree))
+            parents = [history[-1].commit] if history else []
+            history.append(Snapshot(self.write_commit(tree, *parents, message=f"Step {len(history)}\n"), tree))
         return history
+
+    def write_commit(self, tree: str, *parents: str, message: str = "Step\n") -> str:
+        """Write a commit and return its id."""
+        person = "Mira <mira@acme.example> 1767600000 +0000"
+        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {person}"]
+        return self._write("commit", "\n".join([*lines, f"committer {person}", "", message]).encode())
 
     def write_tree(self, files: Mapping[str, Leaf]) -> str:
         """Write the tree of path → leaf; no path may lie below another."""

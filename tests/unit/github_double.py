@@ -81,6 +81,9 @@ class GithubDouble:
             def do_PUT(self) -> None:
                 self.do_POST()
 
+            def do_PATCH(self) -> None:
+                self.do_POST()
+
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 

@@ -275,16 +275,17 @@ def histories(
 
     @st.composite
     def generate(draw: DrawFn) -> list[State]:
-        states = [BASE, _change(draw, BASE, [draw(first)])]
+        states = [BASE, change_state(draw, BASE, [draw(first)])]
         for _ in range(draw(st.integers(1, steps))):
             start = draw(st.sampled_from([states[-1], *states]))
-            states.append(_change(draw, start, draw(st.lists(st.sampled_from(kinds), max_size=3))))
+            states.append(change_state(draw, start, draw(st.lists(st.sampled_from(kinds), max_size=3))))
         return states
 
     return generate()
 
 
-def _change(draw: DrawFn, state: State, kinds: list[Kind]) -> State:
+def change_state(draw: DrawFn, state: State, kinds: list[Kind]) -> State:
+    """Return the state after these kinds of change, one after the other."""
     after = dict(state)
     for kind in kinds:
         kind.apply(draw, after)

@@ -31,6 +31,7 @@ _OUR_SETTINGS = {
     "user_agent": USER_AGENT,
     "api_version": API_VERSION,
     "seconds_between_requests": None,  # a walk through trees asks one after the other, far below 15 a second
+    "seconds_between_writes": None,  # GitHub asks for pauses between many writes; a run of ours sends a handful
 }
 
 

@@ -22,6 +22,7 @@ DEPLOY_TYPES = (INFER, ChangeType.DAGS.value, ChangeType.IMAGE.value)
 PREVIEW_ACTIONS = (Verb.DEPLOY.value, Verb.DELETE.value, Verb.KEEP.value, Verb.RESUME.value)
 TARGET_ACTIONS = (Verb.DEPLOY.value, Verb.RESUME.value)
 REQUEST_ACTIONS = (Verb.DEPLOY.value,)
+PROMOTION_ACTIONS = (Verb.PROMOTE.value, Verb.ADOPT.value)
 
 _ACTION_GUIDE = {
     Verb.DEPLOY.value: "deploy the ref below",
@@ -90,6 +91,24 @@ def make_target_params(actions: Sequence[str] = TARGET_ACTIONS) -> dict[str, Par
         "reason": Param(
             "", type="string", title="Reason", description_md="Required; stands in the deploy's description"
         ),
+    }
+
+
+def make_promotion_params() -> dict[str, Param]:
+    """Return the fields of a promotion DAG's form."""
+    common = make_target_params()
+    return {
+        "action": Param(
+            Verb.PROMOTE.value,
+            type="string",
+            enum=list(PROMOTION_ACTIONS),
+            title="Action",
+            description_md="`promote`: bring the deploy branch to the open pull requests' DAGs; `adopt`: take over the "
+            "commit that somebody else pushed to it, then promote on top of it, which takes back what no pull request "
+            "has",
+        ),
+        "dry_run": common["dry_run"],
+        "reason": Param("", type="string", title="Reason", description_md="Required; stands in the run's log"),
     }
 
 

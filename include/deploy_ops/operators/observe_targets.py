@@ -13,6 +13,7 @@ from include.deploy_ops.errors import CommitMissingError
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.naming import slug_target
 from include.deploy_ops.operators.sources import make_tip, read_release
+from include.deploy_ops.schedule import Remembered
 from include.deploy_ops.targets import TargetState, find_release
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class TargetObserver:
             deployments=deployments,
             history=history,
             deployed_base=self._find_deployed_base(source, history),
-            remembered=self.memory.read_environment(slug_target(name)),
+            remembered=self.memory.read_environment(slug_target(name)) if source else Remembered(),
         )
 
     def _find_source(self, target: Target, snapshot: RepositorySnapshot) -> Source | None:

@@ -79,6 +79,7 @@ def test_a_whole_folder_is_replaced_by_a_tree_entry(hub: Hub) -> None:
         ({"path": "a", "mode": "100600", "content": "x"}, "valid tree.mode"),
         ({"path": "a", "mode": ["100644"], "content": "x"}, "valid tree.mode"),
         ({"path": "a", "mode": "100644"}, "Must supply tree.sha or tree.content"),
+        ({"path": "dags/none.py", "mode": "100644", "type": "blob", "sha": None}, "GitRPC::BadObjectState"),
         ("nothing", "Invalid tree info"),
     ],
 )

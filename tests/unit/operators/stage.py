@@ -15,6 +15,9 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped,
 
 from dags.control import make_control_dag
 from dags.preview import make_preview_dag
+from dags.promotion import make_promotion_dag
+from dags.request import make_request_dag
+from dags.target import make_target_dag
 from include.deploy_ops.model import Mark
 from include.deploy_ops.naming import format_mark, name_deployment, slug_branch
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, Job, dump_job
@@ -54,9 +57,12 @@ class Stage:
     def __post_init__(self) -> None:
         self._first_scope = self.scope
 
-    def renew(self) -> None:
-        """Begin anew: a freshly seeded sandbox where nothing takes time, the first policy, an Airflow without runs."""
-        assert self.sandbox.client.post("/sandbox/reset").is_success
+    def renew(self, *, is_astro_empty: bool = True) -> None:
+        """Begin anew: a freshly seeded sandbox where nothing takes time, the first policy, an Airflow without runs.
+
+        :param is_astro_empty: without the two long-lived Deployments that Astro is seeded with.
+        """
+        assert self.sandbox.client.post(f"/sandbox/reset{'?astro=empty' * is_astro_empty}").is_success
         assert self.sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
         self.author.git("fetch", "--quiet", "--prune")
         self.scope = self._first_scope
@@ -206,7 +212,11 @@ class Stage:
         """Make one pass with a fresh plan task of the control DAG; return the runs that it starts."""
         task = self.make_plan_task()
         dispatched = self.run_plan(task, **context)
-        return [self.start(each["conf"], run_id=each["trigger_run_id"]) for each in dispatched]
+        return [self.start_dispatched(each) for each in dispatched]
+
+    def start_dispatched(self, each: Mapping[str, Any]) -> Run:
+        """Return the run that a dispatch task was told to trigger."""
+        return self.start(each["conf"], run_id=each["trigger_run_id"], dag_id=each["trigger_dag_id"])
 
     def make_plan_task(self) -> Any:
         """Return the control DAG's plan task."""
@@ -227,9 +237,11 @@ class Stage:
             close_hooks(task)
         return found
 
-    def start(self, conf: Mapping[str, Any], run_id: str, run_type: str = PLANNED_RUN_TYPE, **params: str) -> Run:
-        """Return a new run of the preview DAG."""
-        run = Run(self, run_id, run_type, dict(conf), params)
+    def start(
+        self, conf: Mapping[str, Any], run_id: str, run_type: str = PLANNED_RUN_TYPE, dag_id: str = "", **params: Any
+    ) -> Run:
+        """Return a new run of one of the project's DAGs, by default of the preview DAG."""
+        run = Run(self, dag_id or self.scope.preview_dag, run_id, run_type, dict(conf), params)
         self.runs.append(run)
         self.airflow.states[run_id] = "running"
         self.airflow.tasks[run_id] = run.states
@@ -250,10 +262,16 @@ class Stage:
         run.step("claim")
         return run
 
-    def start_form(self, **params: str) -> Run:
+    def start_form(self, **params: Any) -> Run:
         """Return a run that a person starts with the form, not yet claimed."""
         filled = {"action": "deploy", "deploy_type": "infer", "reason": "to see it", "branch": "", **params}
         return self.start({}, f"manual__{next(self.numbers)}", "manual", **filled)
+
+    def start_target_form(self, target: str, **params: Any) -> Run:
+        """Return a run of a target's DAG that a person starts with the form, not yet claimed."""
+        filled = {"action": "deploy", "deploy_type": "infer", "reason": "to see it", **params}
+        number = next(self.numbers)
+        return self.start({}, f"manual__{number}", "manual", dag_id=self.scope.target_dag(target), **filled)
 
     def create_preview(self, branch: str, head: str) -> str:
         """Create and deploy the branch's preview by a whole planned run; return the Deployment's id."""
@@ -265,13 +283,14 @@ class Stage:
 
 @dataclass
 class Run:
-    """One run of the preview DAG; every task is made anew from the DAG for each try, as a worker does."""
+    """One run of a DAG; every task is made anew from the DAG for each try, as a worker does."""
 
     stage: Stage
+    dag_id: str
     run_id: str
     run_type: str
     conf: dict[str, Any]
-    params: dict[str, str]
+    params: dict[str, Any]
     user: str | None = "mira"
     xcoms: dict[str, dict[str, Any]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
@@ -279,7 +298,13 @@ class Run:
     tasks: dict[str, BaseOperator] = field(default_factory=dict)
 
     def _make_dag(self) -> Any:
-        return make_preview_dag(self.stage.scope)
+        scope, name = self.stage.scope, self.dag_id.partition(".")[2]
+        if self.dag_id == scope.preview_dag:
+            return make_preview_dag(scope)
+        if self.dag_id == scope.promotion_dag:
+            return make_promotion_dag(scope)
+        target, _, is_request = name.partition(".")
+        return make_request_dag(scope, target) if is_request else make_target_dag(scope, target)
 
     def _make_task(self, task_id: str) -> BaseOperator:
         self.tasks[task_id] = self._make_dag().task_dict[task_id]

@@ -1,0 +1,49 @@
+"""One promotion DAG per project: a run brings the deploy branch to the open pull requests' DAGs. Wires tasks only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG
+
+from include.deploy_ops.operators.forms import make_promotion_params
+from include.deploy_ops.operators.promotion import PromoteOperator
+from include.deploy_ops.operators.promotion_claim import ClaimPromotionOperator
+from include.deploy_ops.operators.report import ReportOperator
+from include.deploy_ops.operators.scope import Scope, read_scopes
+
+GUIDE = """Each run lays the DAGs of open pull requests over the branch that they go into, and brings the deploy branch
+to that by one commit, or finds nothing to do. The **promote** task's decision shows what was laid and what conflicts
+(Rendered Templates). The control DAG starts the runs. Trigger one by hand to promote at once, or to **adopt** a commit
+that somebody else pushed to the deploy branch. Pause this DAG to freeze the deploy branch."""
+
+
+def make_promotion_dag(scope: Scope) -> DAG:
+    """Return the project's promotion DAG."""
+    common: dict[str, Any] = {
+        "scope": scope,
+        "inlets": [scope.fleet],
+        "retries": 1,
+        "retry_delay": timedelta(seconds=15),
+    }
+    with DAG(
+        dag_id=scope.promotion_dag,
+        description=f"Brings the deploy branch of {scope.project.repository} to the DAGs of open pull requests",
+        schedule=None,
+        catchup=False,
+        max_active_runs=1,
+        tags=["deploy-ops", scope.project.name],
+        params=make_promotion_params(),
+        doc_md=GUIDE,
+    ) as dag:
+        claim = ClaimPromotionOperator(task_id="claim", **common).as_setup()
+        promote = PromoteOperator(task_id="promote", execution_timeout=timedelta(minutes=10), **common)
+        report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
+        claim >> promote >> report.as_teardown(setups=claim)
+    return dag
+
+
+for each in read_scopes():
+    if each.project.promotion is not None:
+        globals()[each.promotion_dag] = make_promotion_dag(each)

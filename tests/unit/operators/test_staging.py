@@ -1,0 +1,160 @@
+"""A target that follows a branch: deployed as cheaply as can be, held when overridden, frozen when paused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.deploy_ops.policy_schema import Target
+from tests.unit.operators.stage import Stage
+
+if TYPE_CHECKING:
+    from tests.unit.operators.stage import Run
+
+SOURCE = "astro_deploy"
+DAG = {"dags/a.py": "# a\n"}
+
+
+@pytest.fixture
+def staging(stage: Stage) -> str:
+    """Let the project have a staging target, and return its Deployment's id."""
+    stage.change_project(targets={"staging": Target(deployment="Staging", branch=SOURCE)})
+    return stage.make_deployment("staging", name="Staging", description="made by hand", isDevelopmentMode=False)
+
+
+def play(stage: Stage) -> dict[str, str]:
+    """Make one pass, which must start one run of the target's DAG, and play it; return the states."""
+    (run,) = stage.plan()
+    assert run.dag_id == "shop.staging"
+    return run.play()
+
+
+def advance(stage: Stage, files: dict[str, str]) -> str:
+    """Commit to the deploy branch and push it."""
+    return stage.push_more(SOURCE, files)
+
+
+@pytest.fixture
+def running(stage: Stage, staging: str) -> str:
+    """Let staging run the deploy branch's tip."""
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    assert "failed" not in play(stage).values()
+    return staging
+
+
+def newest(stage: Stage, deployment_id: str) -> dict[str, str]:
+    return dict(stage.list_deploys(deployment_id)[0])
+
+
+def test_the_first_deploy_carries_the_image(stage: Stage, running: str) -> None:
+    assert newest(stage, running)["type"] == "IMAGE_AND_DAG"
+    assert "dags/a.py" in stage.list_files(running)
+    assert stage.plan() == []
+
+
+def test_only_dags_moved(stage: Stage, running: str) -> None:
+    head = advance(stage, {"dags/b.py": "# b\n"})
+    play(stage)
+    assert newest(stage, running)["type"] == "DAG_ONLY"
+    assert f"head={head}" in newest(stage, running)["description"]
+
+
+def test_something_else_moved(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n", "requirements.txt": "six\n"})
+    play(stage)
+    assert newest(stage, running)["type"] == "IMAGE_AND_DAG"
+
+
+def test_nothing_that_matters_moved(stage: Stage, running: str) -> None:
+    advance(stage, {"README.md": "more\n"})
+    (run,) = stage.plan()
+    states = run.play()
+    assert (states["change_type"], states["deploy"]) == ("success", "skipped")
+    assert "README.md" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
+    assert len(stage.list_deploys(running)) == 1
+    assert stage.plan() == []
+
+
+def test_a_paused_target_deploys_nothing_and_then_the_newest_head_only(stage: Stage, running: str) -> None:
+    stage.airflow.paused.add("shop.staging")
+    advance(stage, {"dags/b.py": "# b\n"})
+    newest_head = advance(stage, {"dags/c.py": "# c\n"})
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "paused: DAG shop.staging is paused" in task.plan
+    stage.airflow.paused.clear()
+    play(stage)
+    assert len(stage.list_deploys(running)) == 2
+    assert f"head={newest_head}" in newest(stage, running)["description"]
+
+
+def force(stage: Stage, **params: str) -> Run:
+    run = stage.start_target_form("staging", **params)
+    run.play()
+    return run
+
+
+def test_a_forced_deploy_says_who_and_why(stage: Stage, running: str) -> None:
+    run = force(stage, reason="the pods look odd", deploy_type="image-and-dags")
+    assert "failed" not in run.states.values()
+    said = newest(stage, running)["description"]
+    assert "forced by mira: the pods look odd" in said
+    assert newest(stage, running)["type"] == "IMAGE_AND_DAG"
+    assert stage.plan() == []
+
+
+def test_a_dry_run_writes_nothing(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n"})
+    stage.forget_requests()
+    run = stage.start_target_form("staging", dry_run=True)
+    states = run.play()
+    assert (states["change_type"], states["deploy"], states["settle"]) == ("success", "skipped", "skipped")
+    assert stage.list_requests("astro", ["POST", "DELETE"]) == []
+
+
+def test_two_persons_at_one_target(stage: Stage, running: str) -> None:
+    first, second = (stage.start_target_form("staging") for _ in range(2))
+    first.step("claim")
+    with pytest.raises(AirflowFailException, match=f"staging is held by run {first.run_id}"):
+        second.step("claim")
+
+
+def test_somebody_elses_deploy_holds_until_a_person_resumes(stage: Stage, running: str) -> None:
+    path = f"deployments/{running}/deploys"
+    record = stage.ask_astro("POST", path, {"type": "DAG_ONLY", "description": "by hand"})
+    stage.ask_astro("POST", f"{path}/{record['id']}/finalize", {})
+    head = advance(stage, {"dags/b.py": "# b\n"})
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "overridden by somebody else's deploy" in task.plan
+    assert "until a person resumes it" in task.plan
+    run = force(stage, action="resume", reason="mended")
+    assert run.states["decide"] == "success"
+    play(stage)
+    assert f"head={head}" in newest(stage, running)["description"]
+    assert stage.plan() == []
+
+
+def test_a_missing_deployment_is_told(stage: Stage) -> None:
+    stage.change_project(targets={"staging": Target(deployment="Staging", branch=SOURCE)})
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "there is no Deployment named 'Staging' in the workspace; create it, or correct the policy" in task.plan
+
+
+def test_a_missing_branch_is_told(stage: Stage, staging: str) -> None:
+    stage.change_project(targets={"staging": Target(deployment="Staging", branch="nowhere")})
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "there is no branch 'nowhere'" in task.plan
+
+
+def test_a_moved_branch_supersedes_the_run(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n"})
+    (run,) = stage.plan()
+    head = advance(stage, {"dags/c.py": "# c\n"})
+    assert run.play()["deploy"] == "skipped"
+    play(stage)
+    assert f"head={head}" in newest(stage, running)["description"]
