@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -78,11 +78,8 @@ class Gate:
 
     def record(self, deployment_id: str, **changes: Any) -> str:
         """Let Astro have a deploy of ours, DAGs only, as described by `changes`; return its id."""
-        note = DeployNote(
-            **{"ref": "astro_deploy", "commit": self.head, "head": self.head, "run_id": "r", "attempt": 1}
-            | {"is_forced": False}
-            | changes
-        )
+        plain = DeployNote("astro_deploy", self.head, self.head, run_id="r", attempt=1, is_forced=False)
+        note = replace(plain, **changes)
         path = f"deployments/{deployment_id}/deploys"
         made = self.stage.ask_astro("POST", path, {"type": "DAG_ONLY", "description": format_note(note)})
         self.stage.ask_astro("POST", f"{path}/{made['id']}/finalize", {})

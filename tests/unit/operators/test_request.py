@@ -10,10 +10,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.errors import RetryableError
+from include.deploy_ops.model import ChangeType, Decision
+from include.deploy_ops.operators.approve import load_answer
 from include.deploy_ops.operators.job import load_job
 from include.deploy_ops.operators.request import write_comment
 from include.deploy_ops.planner import Verb
-from include.deploy_ops.schedule import Approval
 from tests.unit.operators.request_stage import Gate, open_gate
 
 if TYPE_CHECKING:
@@ -58,41 +59,34 @@ def test_an_approval_is_remembered_and_control_plans_the_deploy(gate: Gate) -> N
     assert deploy["trigger_dag_id"] == "shop.production"
     assert load_job(deploy["conf"]["job"]).verb is Verb.DEPLOY
     assert gate.list_comments() == []
+    gate.stage.memory.forget_environment("target.production")
+    (again,) = gate.plan()  # what is lost is asked for again
+    assert again["trigger_dag_id"] == "shop.production.request"
 
 
-@pytest.mark.parametrize(
-    ("comment", "timedout", "cause", "told"),
-    [
-        ("not on\nFriday <!-- x", False, "rejected by ada: not on Friday <!-- x", "> not on\n> Friday &lt;!-- x"),
-        (None, False, "rejected by ada", "by **ada**"),
-        (None, True, "rejected: nobody answered in time", "since nobody answered in time"),
-    ],
+REJECTIONS = (
+    ("not on\nFriday <!-- x", False, "rejected by ada: not on Friday <!-- x", "> not on\n> Friday &lt;!-- x"),
+    (None, False, "rejected by ada", "by **ada**"),
+    (None, True, "rejected: nobody answered in time", "since nobody answered in time"),
 )
-def test_a_rejection_holds_and_reaches_the_pull_request(
-    comment: str | None, timedout: bool, cause: str, told: str, gate: Gate
-) -> None:
-    run = gate.start_planned()
-    run.ask()
-    run.answer("Reject", comment, timedout=timedout)
-    assert run.finish() == []
-    assert (run.states["recheck"], gate.remembered.approval) == ("skipped", None)
-    ending = gate.remembered.endings["request"]
-    assert (ending.cause, ending.is_failure, ending.is_permanent) == (cause, True, True)
-    (said,) = gate.list_comments()
-    assert told in said
-    assert "Not approved for **production**" in said
-    assert gate.plan() == []
-    run.step("report")  # cleared, or tried again
-    assert len(gate.list_comments()) == 1
 
 
-def test_a_rejected_pull_request_is_asked_for_again_when_its_head_moves(gate: Gate) -> None:
-    run = gate.start_planned()
-    run.ask()
-    run.answer("Reject")
-    run.finish()
-    gate.stage.push_more("astro_deploy", {"dags/release.py": "# mended\n"})
-    assert gate.start_planned().run_id != run.run_id
+def test_a_rejection_holds_until_the_head_moves_and_reaches_the_pull_request(gate: Gate) -> None:
+    for number, (comment, timedout, cause, told) in enumerate(REJECTIONS, 1):
+        run = gate.start_planned()
+        run.ask()
+        run.answer("Reject", comment, timedout=timedout)
+        assert run.finish() == []
+        assert (run.states["recheck"], gate.remembered.approval) == ("skipped", None)
+        ending = gate.remembered.endings["request"]
+        assert (ending.cause, ending.is_failure, ending.is_permanent) == (cause, True, True)
+        assert gate.plan() == []
+        run.step("report")  # cleared, or tried again
+        said = gate.list_comments()
+        assert len(said) == number
+        assert told in said[-1]
+        assert "Not approved for **production**" in said[-1]
+        move_head(gate)
 
 
 def test_a_timeout_that_airflow_answers_with_approve_would_still_reject(gate: Gate) -> None:
@@ -130,33 +124,23 @@ def close_pull(gate: Gate) -> None:
     gate.stage.author.git("push", "--quiet", "origin", ":astro_deploy")
 
 
-@pytest.mark.parametrize("move", [move_head, move_base, move_deploy, close_pull])
-def test_an_approval_is_void_when_something_moved(move: Any, gate: Gate) -> None:
-    run = gate.start_planned()
-    run.ask()
-    move(gate)
-    run.answer("Approve")
-    assert run.finish() == []
-    assert run.states["recheck"] == "skipped"
-    assert gate.remembered.approval is None
-    assert gate.remembered.endings["request"].is_failure is False
-
-
-def test_a_void_approval_makes_control_ask_anew(gate: Gate) -> None:
-    run = gate.start_planned()
-    run.ask()
-    move_base(gate)
-    run.answer("Approve")
-    run.finish()
-    again = gate.start_planned()
-    assert again.run_id != run.run_id
-    assert gate.read_merge().base in str(again.conf)
+def test_an_approval_is_void_when_something_moved_and_a_new_request_asks(gate: Gate) -> None:
+    for move in (move_deploy, move_base, move_head, close_pull):
+        run = gate.start_planned()
+        run.ask()
+        move(gate)
+        run.answer("Approve")
+        assert run.finish() == []
+        assert run.states["recheck"] == "skipped", move
+        assert gate.remembered.approval is None
+        assert gate.remembered.endings["request"].is_failure is False
+    assert gate.plan() == []  # there is no pull request any more
 
 
 def test_a_persons_request_is_dispatched_by_the_run_itself_once(gate: Gate) -> None:
     run = gate.start_form(reason="on fire", deploy_type="dags")
     shown = run.ask()
-    assert "`mira` wants" in shown["body"] or "`Weekly ¦ release`" in shown["body"]
+    assert "`mira` asks for it by hand: `on fire`" in shown["body"]
     run.answer("Approve")
     (dispatched,) = run.finish()
     job = load_job(dispatched["conf"]["job"])
@@ -222,20 +206,13 @@ def test_nothing_to_deploy_is_asked_only_where_it_will_be_merged(stage: Stage, m
     run.step("report")
     assert gate.remembered.judgement.commit == merge.commit
     assert gate.plan() == []
-    merging = open_gate_again(gate, merge=True)
-    assert [load_job(each["conf"]["job"]).verb for each in merging.plan()] == [Verb.MERGE]
+    targets = stage.scope.project.targets
+    stage.change_project(targets={**targets, "production": targets["production"].model_copy(update={"merge": True})})
+    assert [load_job(each["conf"]["job"]).verb for each in gate.plan()] == [Verb.MERGE]
 
 
 def _decide_nothing(_: Any, job: Any, history: Any, *, has_dag_deploys: bool) -> Any:
-    from include.deploy_ops.model import ChangeType, Decision
-
     return Decision(ChangeType.NONE, job.deployed_commit, None, None, "only README.md differs")
-
-
-def open_gate_again(gate: Gate, **changes: Any) -> Gate:
-    targets = gate.stage.scope.project.targets
-    gate.stage.change_project(targets={**targets, "production": targets["production"].model_copy(update=changes)})
-    return gate
 
 
 def test_a_failed_step_is_remembered_as_failing(gate: Gate) -> None:
@@ -252,23 +229,10 @@ def test_a_failed_step_is_remembered_as_failing(gate: Gate) -> None:
     assert "HTTP 500" in ending.cause
 
 
-def test_a_lost_memory_of_the_approval_asks_again(gate: Gate) -> None:
-    run = gate.start_planned()
-    run.ask()
-    run.answer("Approve")
-    run.finish()
-    assert isinstance(gate.remembered.approval, Approval)
-    gate.stage.memory.forget_environment("target.production")
-    (again,) = gate.plan()
-    assert again["trigger_dag_id"] == "shop.production.request"
-
-
 def test_the_comment_is_one_page_of_markdown_without_html_of_others(gate: Gate) -> None:
     run = gate.start_planned()
     run.ask()
     run.answer("Reject", "<script>\n\n# big\n" + "x" * 5000)
-    from include.deploy_ops.operators.approve import load_answer
-
     answer = load_answer(run.xcoms["approve"]["return_value"])
     text = write_comment(load_job(run.conf["job"]), answer, "shop.production.request", run.run_id, "<!-- m -->")
     assert len(text) < 3000
