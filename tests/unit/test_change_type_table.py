@@ -324,9 +324,7 @@ def test_table(git: GitStore, case: Case) -> None:
 @pytest.mark.parametrize(("name", "files", "said"), REFUSED)
 def test_root_that_is_no_folder(git: GitStore, name: str, files: Files, said: str) -> None:
     with pytest.raises(PermanentError, match=said):
-        decide(
-            git, Case(name, lay_over(files, dict.fromkeys(MONOREPO, GONE)) | files, IMAGE, deployed={}, rules=NESTED)
-        )
+        decide(git, Case(name, files, IMAGE, deployed={}, rules=NESTED))
 
 
 # Each row depends on what it names.
