@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from dags.request import make_request_dag
+from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 from include.deploy_ops.naming import DeployNote, format_note, slug_target
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, dump_job
-from include.deploy_ops.operators.merge import MergePullRequestOperator
 from include.deploy_ops.policy_schema import PullRequestSource, Target
 from tests.unit.operators.stage import Run
 
@@ -70,7 +69,8 @@ class Gate:
 
     def start(self, conf: dict[str, Any], run_id: str, run_type: str, **params: Any) -> RequestRun:
         """Return a new run of the request DAG."""
-        run = RequestRun(self.stage, run_id, run_type, conf, params, gate=self)
+        dag_id = self.stage.scope.request_dag("production")
+        run = RequestRun(self.stage, dag_id, run_id, run_type, conf, params, gate=self)
         self.stage.runs.append(run)
         self.stage.airflow.states[run_id] = "running"
         self.stage.airflow.tasks[run_id] = run.states
@@ -93,7 +93,7 @@ class Gate:
 
     def read_merge(self) -> MergeResult:
         """Ask GitHub what merging would give."""
-        hook = MergePullRequestOperator(task_id="look", scope=self.stage.scope).github
+        hook = GithubPullsHook("github_default", self.stage.scope.project.repository)
         try:
             return hook.read_merge(self.number)
         finally:
@@ -105,10 +105,10 @@ class Gate:
         answer = self.stage.sandbox.client.get(path, headers={"authorization": f"token {self.stage.author.token}"})
         return [each["body"] for each in answer.json()]
 
-    def start_merge(self, job: Job) -> MergeRun:
+    def start_merge(self, job: Job) -> Run:
         """Return a run of production's DAG whose errand is the merge, claimed already."""
-        run = MergeRun(self.stage, f"{job.work}~1", PLANNED_RUN_TYPE, {"job": dump_job(job)}, {})
-        self.stage.runs.append(run)
+        dag_id = self.stage.scope.target_dag("production")
+        run = self.stage.start({"job": dump_job(job)}, f"{job.work}~1", dag_id=dag_id)
         run.xcoms["claim"] = {"return_value": dump_job(job)}
         return run
 
@@ -118,9 +118,6 @@ class RequestRun(Run):
     """One run of production's request DAG."""
 
     gate: Gate = field(kw_only=True)
-
-    def _make_dag(self) -> Any:
-        return make_request_dag(self.stage.scope, "production")
 
     def _make_context(self, task: BaseOperator) -> Any:
         return {**super()._make_context(task), "task_instance": SimpleNamespace(id=f"{self.run_id}.{task.task_id}")}
@@ -162,18 +159,6 @@ class RequestRun(Run):
         self.step("report")
         self.stage.airflow.states[self.run_id] = "failed" if self.states["recheck"] == "failed" else "success"
         return [json.loads(json.dumps(each)) for each in dispatched]
-
-
-@dataclass
-class MergeRun(Run):
-    """The merge step of a run of production's DAG."""
-
-    def _make_task(self, task_id: str) -> Any:
-        assert task_id == "merge"
-        self.tasks[task_id] = MergePullRequestOperator(
-            task_id="merge", scope=self.stage.scope, inlets=[self.stage.scope.fleet]
-        )
-        return self.tasks[task_id]
 
 
 def open_gate(stage: Stage, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Gate:

@@ -11,11 +11,11 @@ from include.deploy_ops.errors import WriteRefusedError
 from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 from include.deploy_ops.operators.job import load_job
 from include.deploy_ops.planner import Verb
-from tests.unit.operators.request_stage import Gate, MergeRun, open_gate
+from tests.unit.operators.request_stage import Gate, open_gate
 
 if TYPE_CHECKING:
     from tests.unit.operators.conftest import Log
-    from tests.unit.operators.stage import Stage
+    from tests.unit.operators.stage import Run, Stage
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def gate(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Gate:
     return gate
 
 
-def start(gate: Gate) -> MergeRun:
+def start(gate: Gate) -> Run:
     """Return the merge that control plans."""
     (dispatched,) = gate.plan()
     job = load_job(dispatched["conf"]["job"])
