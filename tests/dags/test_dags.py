@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -305,3 +306,27 @@ def test_an_unreadable_file_is_told(parse: Parse, tmp_path: Path) -> None:
     bag = parse(tmp_path / "none.yaml")
     assert bag.dags == {}
     assert "none.yaml: the policy cannot be read: No such file or directory" in find_error(bag, "policy_errors.py")
+
+
+def test_only_a_gated_target_has_a_request_dag_whose_runs_wait_and_hold_nothing(parse: Parse) -> None:
+    release = {"from": "astro_deploy", "into": "main"}
+    targets = {
+        "open": {"deployment": "Open", "branch": "staging"},
+        "gated": {"deployment": "Gated", "pull_request": release, "approval": "required", "approval_timeout": "36h"},
+    }
+    bag = parse(make_policy({"name": "shop", "previews": None, "targets": targets}))
+    assert bag.import_errors == {}
+    assert bag.dags.keys() == {"shop.control", "shop.open", "shop.gated", "shop.gated.request"}
+    dag: Any = bag.dags["shop.gated.request"]
+    assert dag.task_dict.keys() == {"prepare", "change_type", "approve", "recheck", "dispatch", "report"}
+    assert dag.max_active_runs >= 1000  # one that waits keeps no newer one from asking
+    approve, report = dag.task_dict["approve"], dag.task_dict["report"]
+    assert (approve.response_timeout, approve.defaults) == (timedelta(hours=36), ["Reject"])
+    assert list(approve.params) == ["comment"]
+    assert tuple(approve.template_fields) == ()  # the page holds what others wrote
+    assert approve.retries >= 1  # an answer in the moment of parking is lost
+    assert approve.execution_timeout is None
+    assert tuple(dag.task_dict["dispatch"].operator_class.template_fields) == ()
+    assert report.is_teardown
+    assert [asset.name for asset in report.outlets] == ["deploy_ops.shop.fleet"]
+    assert dag.task_dict["prepare"].is_setup

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
 
+from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 from include.deploy_ops.naming import DeployNote, format_note, slug_target
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, dump_job
-from include.deploy_ops.operators.merge import MergePullRequestOperator
 from include.deploy_ops.policy_schema import PullRequestSource, Target
 from tests.unit.operators.stage import Run
 
@@ -69,9 +69,8 @@ class Gate:
 
     def start(self, conf: dict[str, Any], run_id: str, run_type: str, **params: Any) -> RequestRun:
         """Return a new run of the request DAG."""
-        run = RequestRun(
-            self.stage, self.stage.scope.request_dag("production"), run_id, run_type, conf, params, gate=self
-        )
+        dag_id = self.stage.scope.request_dag("production")
+        run = RequestRun(self.stage, dag_id, run_id, run_type, conf, params, gate=self)
         self.stage.runs.append(run)
         self.stage.airflow.states[run_id] = "running"
         self.stage.airflow.tasks[run_id] = run.states
@@ -94,7 +93,7 @@ class Gate:
 
     def read_merge(self) -> MergeResult:
         """Ask GitHub what merging would give."""
-        hook = MergePullRequestOperator(task_id="look", scope=self.stage.scope).github
+        hook = GithubPullsHook("github_default", self.stage.scope.project.repository)
         try:
             return hook.read_merge(self.number)
         finally:
@@ -108,15 +107,8 @@ class Gate:
 
     def start_merge(self, job: Job) -> Run:
         """Return a run of production's DAG whose errand is the merge, claimed already."""
-        run = Run(
-            self.stage,
-            self.stage.scope.target_dag("production"),
-            f"{job.work}~1",
-            PLANNED_RUN_TYPE,
-            {"job": dump_job(job)},
-            {},
-        )
-        self.stage.runs.append(run)
+        dag_id = self.stage.scope.target_dag("production")
+        run = self.stage.start({"job": dump_job(job)}, f"{job.work}~1", dag_id=dag_id)
         run.xcoms["claim"] = {"return_value": dump_job(job)}
         return run
 
