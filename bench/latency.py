@@ -64,7 +64,7 @@ def main() -> None:
     poll_interval_s = yaml.safe_load(policy)["projects"][0]["poll_interval_s"]
     with (
         tempfile.TemporaryDirectory() as folder,
-        Stack(Ports(*find_free_ports(4)), Path(folder) / "airflow", say, policy) as stack,
+        Stack(Ports(*find_free_ports(5)), Path(folder) / "airflow", say, policy) as stack,
     ):
         for dag_id in (PREVIEW_DAG, CONTROL_DAG):
             stack.unpause(dag_id)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -72,6 +72,15 @@ class Author:
         """Delete the branch on the server."""
         self.git("push", "--quiet", "origin", "--delete", branch)
 
+    def tag(self, name: str, commit: str = "HEAD") -> None:
+        """Put a tag on a commit, and push it."""
+        self.git("tag", name, commit)
+        self.git("push", "--quiet", "origin", f"refs/tags/{name}")
+
+    def fetch(self, commit: str) -> None:
+        """Get a commit that no branch need hold, such as a pull request's test merge."""
+        self.git("fetch", "--quiet", "origin", commit)
+
     def hash_files(self, commit: str) -> dict[str, str]:
         """Return the SHA-256 of every file of the commit, by path."""
         names = self.git("ls-tree", "-r", "-z", "--name-only", commit).split("\0")
@@ -88,15 +97,23 @@ class Author:
         return hashlib.sha256(shown.stdout).hexdigest()
 
     def open_pull_request(self, branch: str, base: str, title: str) -> int:
-        """Open a pull request and return its number."""
+        """Open a pull request of a branch that is pushed, and return its number."""
         answer = self._api("POST", "pulls", {"head": branch, "base": base, "title": title, "body": ""})
         return int(answer.json()["number"])
 
-    def merge(self, number: int, method: str = "squash") -> None:
-        """Merge the pull request."""
-        self._api("PUT", f"pulls/{number}/merge", {"merge_method": method})
+    def merge(self, number: int, method: str = "squash") -> str:
+        """Merge the pull request, and return the commit that its base has now."""
+        return str(self._api("PUT", f"pulls/{number}/merge", {"merge_method": method}).json()["sha"])
 
-    def _api(self, method: str, path: str, body: dict[str, object]) -> httpx.Response:
+    def show_pull_request(self, number: int) -> dict[str, Any]:
+        """Return the pull request: `state`, `merged`, `mergeable`, `merge_commit_sha`, `head`, `base`."""
+        return dict(self._api("GET", f"pulls/{number}").json())
+
+    def list_comments(self, number: int) -> list[str]:
+        """Return what was written below the pull request, oldest first."""
+        return [comment["body"] for comment in self._api("GET", f"issues/{number}/comments").json()]
+
+    def _api(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
         url = f"{self.sandbox_url}/github/api/v3/repos/{REPOSITORY}/{path}"
         answer = httpx.request(method, url, json=body, headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
         answer.raise_for_status()

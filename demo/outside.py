@@ -34,10 +34,15 @@ class Outside:
 
     def find_deployment(self, branch: str) -> dict[str, Any] | None:
         """Return the Deployment whose mark names the branch."""
-        for deployment in self._astro("deployments?limit=1000")["deployments"]:
-            if f" branch={quote(branch, safe='/:+@,')} " in deployment.get("description", ""):
-                return dict(deployment)
-        return None
+        words = f" branch={quote(branch, safe='/:+@,')} "
+        return next((each for each in self._list_deployments() if words in each.get("description", "")), None)
+
+    def find_named(self, name: str) -> dict[str, Any] | None:
+        """Return the Deployment of that name, such as a target's."""
+        return next((each for each in self._list_deployments() if each["name"] == name), None)
+
+    def _list_deployments(self) -> list[dict[str, Any]]:
+        return list(self._astro("deployments?limit=1000")["deployments"])
 
     def list_deploys(self, deployment_id: str) -> list[dict[str, Any]]:
         """Return the Deployment's DEPLOYED records, newest first."""
@@ -52,7 +57,7 @@ class Outside:
         return {file["path"]: file["sha256"] for file in answer.json()["files"]}
 
     def list_runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """Return the DAG's latest runs, newest first."""
+        """Return the latest runs of the DAG, or of all ("~"), newest first."""
         answer = self.airflow.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"limit": 100, "order_by": "-run_after"})
         answer.raise_for_status()
         return list(answer.json()["dag_runs"])

@@ -15,10 +15,14 @@ class PortError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Airflow's UI, the sandbox, and Airflow's two log servers, which collide silently when they share a port."""
+    """Airflow's UI, the sandbox, the API that tasks talk to, and Airflow's two log servers.
+
+    The log servers collide silently when they share a port.
+    """
 
     airflow: int
     sandbox: int
+    execution: int
     worker_log: int
     trigger_log: int
 
@@ -28,13 +32,18 @@ class Ports:
         return f"http://{HOST}:{self.airflow}"
 
     @property
+    def execution_url(self) -> str:
+        """Base URL of the API that tasks talk to."""
+        return f"http://{HOST}:{self.execution}/execution/"
+
+    @property
     def sandbox_url(self) -> str:
         """Base URL of the sandbox."""
         return f"http://{HOST}:{self.sandbox}"
 
 
 def read_ports() -> Ports:
-    """Return the ports from `AIRFLOW_PORT` and `SANDBOX_PORT` (8080, 8900) and two free ones for the log servers."""
+    """Return the ports from `AIRFLOW_PORT` and `SANDBOX_PORT` (8080, 8900) and free ones for the others."""
     airflow = _read_port("AIRFLOW_PORT", 8080)
     sandbox = _read_port("SANDBOX_PORT", 8900)
     if airflow == sandbox:
@@ -44,7 +53,7 @@ def read_ports() -> Ports:
             raise PortError(
                 f"port {port} on {HOST} is taken; end what listens there or choose another: {name}=… make demo"
             )
-    return Ports(airflow, sandbox, *find_free_ports(2))
+    return Ports(airflow, sandbox, *find_free_ports(3))
 
 
 def _read_port(name: str, default: int) -> int:

@@ -99,7 +99,13 @@ class Stack:
 
     def _start_airflow(self) -> None:
         self._launch("airflow", ["airflow", "standalone"])
+        # Tasks get an API server of their own. Airflow notes a person's request on the server's event loop and waits
+        # there for SQLite's lock; a task's request on the same server may hold it, and then neither can go on.
+        self._await("Airflow's configuration", (self.home / "airflow.cfg").exists)  # the tokens' secret lies in it
+        port = str(self.ports.execution)
+        self._launch("execution", ["airflow", "api-server", "--apps", "execution", "--port", port])
         self._await("Airflow", self._is_healthy)
+        self._await("the API for tasks", lambda: httpx.get(f"{self.ports.execution_url}health").is_success)
         self._log_in()
 
     @property
@@ -131,7 +137,6 @@ class Stack:
         }
 
     def _airflow_environment(self) -> dict[str, str]:
-        port = self.ports.airflow
         return {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -140,9 +145,9 @@ class Stack:
             "AIRFLOW__CORE__MAX_TEMPLATED_FIELD_LENGTH": "100000",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self.ports.execution_url,
             "AIRFLOW__API__HOST": HOST,
-            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__PORT": str(self.ports.airflow),
             "AIRFLOW__API__BASE_URL": self.ports.airflow_url,
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.ports.worker_log),

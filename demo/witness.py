@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from demo.author import Author
 from demo.outside import Outside
+from demo.person import Approval, Person
 from demo.settings_file import read_settings
 from demo.stack import ROOT, Stack
 
 CONTROL_DAG = "data_platform.control"
 PREVIEW_DAG = "data_platform.preview"
+PROMOTION_DAG = "data_platform.promotion"
+STAGING_DAG = "data_platform.staging"
+PRODUCTION_DAG = "data_platform.production"
+PRODUCTION_REQUEST_DAG = "data_platform.production.request"
+DAGS = (PREVIEW_DAG, PROMOTION_DAG, STAGING_DAG, PRODUCTION_DAG, PRODUCTION_REQUEST_DAG, CONTROL_DAG)
+"""All of them, control last: what it dispatches starts at once."""
 STEP_TIMEOUT_S = 180.0
 ENDED = frozenset({"success", "failed"})
 
@@ -30,6 +37,7 @@ class Witness:
     stack: Stack
     author: Author
     outside: Outside
+    person: Person
 
     def await_true(self, what: str, look: Callable[[], Any], timeout_s: float = STEP_TIMEOUT_S) -> tuple[Any, float]:
         """Return what the look finds as soon as it finds something, and after how many seconds."""
@@ -40,8 +48,9 @@ class Witness:
         raise WitnessError(f"{what}: not within {timeout_s:.0f} s; {self._describe_runs()}")
 
     def _describe_runs(self) -> str:
-        runs = self.outside.list_runs(PREVIEW_DAG)[:3] + self.outside.list_runs(CONTROL_DAG)[:2]
-        return "; ".join(f"{run['dag_run_id']} {run['state']}" for run in runs) or "no run was started"
+        runs = self.outside.list_runs("~")[:6]
+        told = (f"{run['dag_id']} {run['dag_run_id']} {run['state']}" for run in runs)
+        return "; ".join(told) or "no run was started"
 
     def await_watch(self) -> None:
         """Return once the repository is watched: the trigger's first event made a pass."""
@@ -63,9 +72,48 @@ class Witness:
         run: dict[str, Any] = self.await_true(
             f"the {verb} run of {slug} {head[:12]} to end", lambda: next(iter(self.find_runs(slug, verb, head)), None)
         )[0]
+        return self._require_success(run)
+
+    def _require_success(self, run: dict[str, Any]) -> dict[str, Any]:
         if run["state"] != "success":
             raise WitnessError(f"run {run['dag_run_id']} {run['state']}: {self.link(run)}")
         return run
+
+    def await_end(self, dag_id: str, prefix: str = "", besides: Container[str] = ()) -> dict[str, Any]:
+        """Return the DAG's newest run whose id begins so and is not in `besides`, once it ended in whatever way."""
+
+        def look() -> dict[str, Any] | None:
+            found = select_run(self.outside.list_runs(dag_id), prefix, besides)
+            return found if found and found["state"] in ENDED else None
+
+        run: dict[str, Any] = self.await_true(f"the run {prefix}… of {dag_id} to end", look)[0]
+        return run
+
+    def await_success(self, dag_id: str, prefix: str = "", besides: Container[str] = ()) -> dict[str, Any]:
+        """Return the run as `await_end` does; a failed one is an error."""
+        return self._require_success(self.await_end(dag_id, prefix, besides))
+
+    def await_mergeable(self, number: int) -> dict[str, Any]:
+        """Return the pull request once GitHub knows whether it can be merged, which takes it a moment."""
+
+        def look() -> dict[str, Any] | None:
+            pull = self.author.show_pull_request(number)
+            return None if pull["mergeable"] is None else pull
+
+        pull: dict[str, Any] = self.await_true(f"GitHub to test the merge of #{number}", look)[0]
+        return pull
+
+    def await_approval(self, dag_id: str, prefix: str = "") -> Approval:
+        """Return what a run of the DAG asks, once it can be answered.
+
+        Who ends sooner than a person would, lets Airflow fail the task (see `REST_S`).
+        """
+        approval: Approval = self.await_true(
+            f"a question of {dag_id}",
+            lambda: next((each for each in self.person.list_approvals(dag_id) if each.run_id.startswith(prefix)), None),
+        )[0]
+        self.await_true(f"{approval.subject!r} to be read", lambda: approval.is_rested)
+        return approval
 
     def await_deployment(self, branch: str) -> tuple[dict[str, Any], float]:
         """Return the branch's Deployment once it is there, and after how many seconds."""
@@ -77,22 +125,35 @@ class Witness:
 
     def await_deploy(self, branch: str, commit: str, besides: str = "") -> tuple[dict[str, Any], float]:
         """Return the newest record once it deployed the commit and is not `besides`, and after how many seconds."""
+        return self._await_record(branch, lambda: self.outside.find_deployment(branch), commit, besides)
 
+    def await_target_deploy(self, name: str, commit: str, besides: str = "") -> tuple[dict[str, Any], float]:
+        """Return the newest record of the Deployment of that name as `await_deploy` does."""
+        return self._await_record(name, lambda: self.outside.find_named(name), commit, besides)
+
+    def _await_record(
+        self, whose: str, find: Callable[[], dict[str, Any] | None], commit: str, besides: str
+    ) -> tuple[dict[str, Any], float]:
         def look() -> dict[str, Any] | None:
-            deployment = self.outside.find_deployment(branch)
-            records = self.outside.list_deploys(deployment["id"]) if deployment else []
-            newest = records[0] if records else None
-            return (
-                newest if newest and f" commit={commit} " in newest["description"] and newest["id"] != besides else None
-            )
+            deployment = find()
+            newest = next(iter(self.outside.list_deploys(deployment["id"])), None) if deployment else None
+            is_it = newest and f" commit={commit} " in newest["description"] and newest["id"] != besides
+            return newest if is_it else None
 
-        return self.await_true(f"{commit[:12]} to be deployed to {branch}", look)
+        return self.await_true(f"{commit[:12]} to be deployed to {whose}", look)
 
     def check_files(self, branch: str, commit: str) -> int:
         """Return how many deployed files equal the commit's; one that differs, lacks or is too many is an error."""
-        deployment = self.outside.find_deployment(branch)
+        return self._check_files(branch, self.outside.find_deployment(branch), commit)
+
+    def check_target_files(self, name: str, commit: str) -> int:
+        """Return what `check_files` does of the Deployment of that name; the commit may be on no branch."""
+        self.author.fetch(commit)
+        return self._check_files(name, self.outside.find_named(name), commit)
+
+    def _check_files(self, whose: str, deployment: dict[str, Any] | None, commit: str) -> int:
         if deployment is None:
-            raise WitnessError(f"{branch} has no Deployment")
+            raise WitnessError(f"{whose} has no Deployment")
         deployed, wanted = self.outside.list_files(deployment["id"]), self.author.hash_files(commit)
         if deployed != wanted:
             differing = sorted(name for name in deployed | wanted if deployed.get(name) != wanted.get(name))
@@ -101,7 +162,7 @@ class Witness:
 
     def link(self, run: dict[str, Any]) -> str:
         """Return the run's page in the Airflow UI."""
-        return self.outside.link(PREVIEW_DAG, run["dag_run_id"])
+        return self.outside.link(run["dag_id"], run["dag_run_id"])
 
 
 def make_witness(stack: Stack) -> Witness:
@@ -112,4 +173,11 @@ def make_witness(stack: Stack) -> Witness:
     author.clone()
     astro = connections["astro_default"]
     organization = astro["conn_extra"]["organization_id"]
-    return Witness(stack, author, Outside(stack.ports, stack.api, stack.sandbox, organization, astro["conn_password"]))
+    outside = Outside(stack.ports, stack.api, stack.sandbox, organization, astro["conn_password"])
+    return Witness(stack, author, outside, Person(stack.api))
+
+
+def select_run(runs: Iterable[dict[str, Any]], prefix: str, besides: Container[str]) -> dict[str, Any] | None:
+    """Return the first run whose id begins so and is not in `besides`."""
+    ids = ((run, str(run["dag_run_id"])) for run in runs)
+    return next((run for run, run_id in ids if run_id.startswith(prefix) and run_id not in besides), None)

@@ -90,18 +90,22 @@ class CI:
         if self._settings.ci_fails:
             return
         try:
-            self._put_image(build.sha)
+            self.put_image(build.sha, _REPOSITORY, build.sha)
         except subprocess.SubprocessError as error:
             build.reason = f"{error} {(getattr(error, 'stderr', None) or b'').decode(errors='replace')}".strip()
         else:
             build.state, build.reason = "done", None
 
-    def _put_image(self, sha: str) -> None:
-        if self._registry.has_image(_REPOSITORY, sha):  # a commit's image is always the same
+    def put_image(self, sha: str, repository: str, tag: str) -> None:
+        """Build a commit's image, the same every time, and put it there unless there is one.
+
+        :raises subprocess.SubprocessError: Git failed.
+        """
+        if self._registry.has_image(repository, tag):
             return
         layer = self._git("archive", "--format=tar", f"--prefix={_HOME}", sha, "--", ".", ":(exclude)dags")
         labels = {RUNTIME_LABEL: self._read_runtime(sha), "org.opencontainers.image.revision": sha}
-        self._registry.put_image(_REPOSITORY, sha, [layer], labels)
+        self._registry.put_image(repository, tag, [layer], labels)
 
     def _read_runtime(self, sha: str) -> str:
         """Return the runtime version in the tag of the last FROM that has one; `-base` names the same version."""

@@ -57,8 +57,11 @@ class Control:
     async def _tell_health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def _reset(self, _: Request) -> Response:
-        self._world.reset()
+    async def _reset(self, request: Request) -> Response:
+        astro = request.query_params.get("astro")
+        if astro not in {None, "empty"}:
+            raise ControlError(f"astro is {astro!r}; leave it out for the seeded Deployments, or write empty for none")
+        self._world.reset(is_astro_empty=astro == "empty")
         self._journal.clear()
         self._faults.clear()
         return Response(status_code=204)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from sandbox.astro import Astro
 from sandbox.ci import CI
 from sandbox.github import GitHub
+from sandbox.identity import OWNER, REPOSITORY
+from sandbox.long_lived import seed_long_lived
 from sandbox.registry import Registry
 
 if TYPE_CHECKING:
@@ -33,12 +35,14 @@ class World:
         self.ci = CI(settings, self.github.git_dir, self.registry)
         self.github.on_push.append(self.ci.queue_build)
 
-    def reset(self) -> None:
-        """Forget everything that happened and seed anew."""
+    def reset(self, *, is_astro_empty: bool = False) -> None:
+        """Forget everything that happened and seed anew; Astro with two Deployments, unless it shall have none."""
         for field in fields(self.settings):
             setattr(self.settings, field.name, getattr(self._first_settings, field.name))
         self._data_dir.empty()
         self.registry.reset()
         self.github.reset()
         self.astro.reset()
-        self.ci.reset()  # last: it builds what GitHub was seeded with
+        self.ci.reset()  # after GitHub: it builds what that was seeded with
+        if not is_astro_empty:
+            seed_long_lived(self.astro, self.ci, self.github.git_dir(f"{OWNER}/{REPOSITORY}"))

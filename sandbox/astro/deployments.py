@@ -38,6 +38,10 @@ class Deployments:
         """Forget all of them."""
         self._by_id.clear()
 
+    def add(self, deployment: Deployment) -> None:
+        """Take one over that nobody asked the API for."""
+        self._by_id[deployment.id] = deployment
+
     def get(self, deployment_id: str) -> Deployment:
         """Return one Deployment.
 

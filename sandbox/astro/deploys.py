@@ -46,6 +46,12 @@ class Deploys:
         self._by_id.clear()
         self._bundles.clear()
 
+    def add(self, deploy: Deploy, bundle: list[tuple[str, str]]) -> None:
+        """Take over a DEPLOYED record with what its DAG bundle held: (path, SHA-256)."""
+        self._by_id[deploy.id] = deploy
+        if deploy.dag_version is not None:
+            self._bundles[deploy.dag_version] = bundle
+
     def find_signature(self, deploy_id: str) -> str | None:
         """Return the `sig` that opens a deploy's upload, None when there is no such deploy."""
         deploy = self._by_id.get(deploy_id)

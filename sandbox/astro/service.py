@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from sandbox.astro.records import Deploy, Deployment
     from sandbox.astro.registry import Registry
     from sandbox.settings import Settings
 
@@ -58,6 +59,14 @@ class Astro:
         self._uploads.clear()
         self._deploys.clear()
         self._deployments.clear()
+
+    def adopt(self, deployment: Deployment, deploy: Deploy, dags: list[tuple[str, str]]) -> None:
+        """Take over a Deployment that runs since long, and the deploy that brought it its code.
+
+        :param dags: (path, SHA-256) of what the deploy's bundle held.
+        """
+        self._deployments.add(deployment)
+        self._deploys.add(deploy, dags)
 
     def list_files(self, deployment_id: str) -> list[tuple[str, str]]:
         """Return (path below the Airflow home, SHA-256), sorted, of what the image and the DAG bundle hold together.

@@ -24,7 +24,8 @@ def test_ports_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("SANDBOX_PORT", str(sandbox))
     ports = read_ports()
     assert (ports.airflow_url, ports.sandbox_url) == (f"http://{HOST}:{airflow}", f"http://{HOST}:{sandbox}")
-    assert len({airflow, sandbox, ports.worker_log, ports.trigger_log}) == 4
+    assert ports.execution_url == f"http://{HOST}:{ports.execution}/execution/"
+    assert len({airflow, sandbox, ports.execution, ports.worker_log, ports.trigger_log}) == 5
 
 
 @pytest.mark.parametrize("variable", ["AIRFLOW_PORT", "SANDBOX_PORT"])

@@ -12,7 +12,7 @@ from demo.settings_file import load_settings, read_settings
 from demo.stack import ROOT
 from sandbox import identity
 
-PORTS = Ports(airflow=1, sandbox=2345, worker_log=3, trigger_log=4)
+PORTS = Ports(airflow=1, sandbox=2345, execution=3, worker_log=4, trigger_log=5)
 
 
 def load() -> list[tuple[str, dict[str, Any]]]:

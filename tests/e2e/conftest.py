@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
+from demo.airflow_log import tell_errors
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
-from demo.witness import CONTROL_DAG, PREVIEW_DAG, Witness, make_witness
+from demo.witness import DAGS, Witness, make_witness
 
 SOON = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
@@ -20,16 +22,41 @@ SOON = {
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
 }
 """Airflow notices what died within these seconds, instead of within 30 to 300."""
+OPEN = {"AIRFLOW__API__EXPOSE_STACKTRACE": "True"}
+"""An answer 500 tells the database's words, which stand nowhere else."""
+HOME = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let the report of a failure tell what Airflow said: the stack is gone when somebody reads it."""
+    report = yield
+    home = item.config.stash.get(HOME, None)
+    if report.failed and home is not None:
+        report.sections += [
+            (f"errors in {log.name}", told) for log in sorted(home.glob("*.log")) if (told := tell_errors(read(log)))
+        ]
+        if call.excinfo is not None and isinstance(call.excinfo.value, httpx.HTTPStatusError):
+            report.sections.append(("the answer", call.excinfo.value.response.text[:2000]))
+    return report
+
+
+def read(log: Path) -> str:
+    """Return what stands in a log by now, also when something writes to it."""
+    return log.read_text(encoding="utf-8", errors="replace")
 
 
 @pytest.fixture(scope="package")
-def witness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
+def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Witness]:
     """Return a person in front of a running stack, which all tests of the folder share."""
     home: Path = tmp_path_factory.mktemp("stack")
+    pytestconfig.stash[HOME] = home / "airflow"
     policy = yaml.safe_load((ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8"))
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
-    with Stack(Ports(*find_free_ports(4)), home / "airflow", print, yaml.safe_dump(policy), SOON) as stack:
-        for dag_id in (PREVIEW_DAG, CONTROL_DAG):
+    with Stack(Ports(*find_free_ports(5)), home / "airflow", print, yaml.safe_dump(policy), SOON | OPEN) as stack:
+        for dag_id in DAGS:
             stack.unpause(dag_id)
         person = make_witness(stack)
         person.await_watch()

@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.errors import DeployOpsError, RetryableError, SupersededError
+from include.deploy_ops.change_type import Snapshot, list_changed_dags
+from include.deploy_ops.errors import CommitMissingError, DeployOpsError, RetryableError, SupersededError
 from include.deploy_ops.history import read_history
+from include.deploy_ops.hooks.dag_check import check_dags
 from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
 from include.deploy_ops.hooks.worktree import checkout
 from include.deploy_ops.model import ChangeType, DeploymentStatus, DeployStatus
 from include.deploy_ops.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.checks import check_head, check_mark, check_source, check_target
+from include.deploy_ops.operators.classify import rules_of
 from include.deploy_ops.operators.deployment import AstroCliOperator
 from include.deploy_ops.operators.reuse import open_astro_registry
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.policy_values import BUILD, REUSE
 from include.deploy_ops.scratch import hold_folder
+from include.deploy_ops.template_rules import is_airflow_3_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +74,7 @@ class DeployCodeOperator(AstroCliOperator):
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         self._check_decision(job, deployment, decision, image)
         woke = job.wake and self._wake(deployment)
-        said = self._deploy(job, deployment, kind, note, image)
+        said = self._deploy(job, deployment, decision, note, image)
         self.log.info(
             "deployed %s of %s to %s (%s): %s",
             job.deployed_commit[:12],
@@ -133,9 +137,14 @@ class DeployCodeOperator(AstroCliOperator):
         return done
 
     def _deploy(
-        self, job: Job, deployment: Deployment, kind: ChangeType, note: DeployNote, image: Mapping[str, Any] | None
+        self,
+        job: Job,
+        deployment: Deployment,
+        decision: Mapping[str, Any],
+        note: DeployNote,
+        image: Mapping[str, Any] | None,
     ) -> str:
-        project = self.scope.project
+        project, kind = self.scope.project, ChangeType(decision["change_type"])
         with checkout(
             clone_url=self.github.clone_url(),
             token=self.github.token(),
@@ -146,6 +155,7 @@ class DeployCodeOperator(AstroCliOperator):
         ) as worktree:
             refuse_project_settings(worktree.project)
             refuse_empty_dags(worktree.project)
+            self._check_dags(worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):
                 shown = engine.environment(os.environ.get("PATH", os.defpath)) if engine else None
                 try:
@@ -163,6 +173,24 @@ class DeployCodeOperator(AstroCliOperator):
                         raise engine.failure from error  # the CLI swallows what its engine said
                     raise
                 return outcome.last_line
+
+    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: Mapping[str, Any]) -> None:
+        """Refuse broken DAGs; a first image deploy only warns of them, for it replaces nothing that is good."""
+        base = decision.get("dags_base")
+        check_dags(
+            project,
+            self._list_changed(base, job.deployed_commit) if base else None,
+            ignore_syntax=find_ignore_syntax(deployment),
+            refuses=bool(base) or decision["change_type"] == ChangeType.DAGS.value,
+        )
+
+    def _list_changed(self, base: str, commit: str) -> frozenset[str] | None:
+        github = self.github
+        try:
+            before, after = (Snapshot(each, github.get_commit(each).tree) for each in (base, commit))
+        except CommitMissingError:
+            return None
+        return list_changed_dags(before, after, rules_of(self.scope.project), github.read_tree)
 
     @contextlib.contextmanager
     def _offer_engine(self, image: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ServedEngine | None]]:
@@ -205,3 +233,11 @@ class DeployCodeOperator(AstroCliOperator):
             return report.digest
 
         return CopyingEngine(directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end)
+
+
+def find_ignore_syntax(deployment: Deployment) -> str:
+    """Return how the Deployment's Airflow reads `.airflowignore`: its setting, or its version's default."""
+    name = "AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX"
+    set_there = next((each.value for each in deployment.variables if each.key == name), None)
+    default = "glob" if is_airflow_3_runtime(deployment.runtime_version) else "regexp"
+    return set_there if set_there in {"glob", "regexp"} else default

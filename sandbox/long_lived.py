@@ -1,0 +1,109 @@
+"""The Deployments that the team of the seed repository made by hand when it began: `Staging` and `Production`.
+
+They are healthy, run the seed's last commit since it was made, and carry nobody's mark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import tarfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sandbox.astro.fields import read_create, read_variables
+from sandbox.astro.records import Code, Deploy, Deployment
+from sandbox.identity import OWNER, REPOSITORY, RUNTIME_VERSION, WORKSPACE_ID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.astro import Astro
+    from sandbox.ci import CI
+
+NAMES = ("Staging", "Production")
+_BRANCH = "main"
+_MADE_AT = datetime(2026, 1, 5, 10, 12, 31, tzinfo=UTC)  # after the seed's first commit
+_DEPLOYED_AT = datetime(2026, 2, 16, 15, 41, 7, tzinfo=UTC)  # after its last
+_IMAGE_TAG = "deploy-2026-02-16T15-41-07-000000"
+_DAG_VERSION = "2026-02-16T15:41:09.0000000Z"
+_LONG_AGO_S = float("-inf")
+# As `deployments/preview.yaml` of the seed, but for what a preview is.
+_SPEC = {
+    "workspaceId": WORKSPACE_ID,
+    "type": "STANDARD",
+    "executor": "CELERY",
+    "schedulerSize": "SMALL",
+    "isCicdEnforced": False,
+    "isDagDeployEnabled": True,
+    "isHighAvailability": False,
+    "isDevelopmentMode": False,
+    "cloudProvider": "AWS",
+    "region": "us-east-1",
+    "astroRuntimeVersion": RUNTIME_VERSION,
+    "contactEmails": ["data-platform@acme.example"],
+    "workerQueues": [
+        {
+            "name": "default",
+            "astroMachine": "A5",
+            "minWorkerCount": 0,
+            "maxWorkerCount": 5,
+            "workerConcurrency": 5,
+        }
+    ],
+}
+
+
+def seed_long_lived(astro: Astro, ci: CI, git_dir: Path) -> None:
+    """Put them into Astro, and their images into its registry.
+
+    :param git_dir: the seeded repository's bare Git directory.
+    """
+    sha = _ask_git(git_dir, "rev-parse", "--verify", f"refs/heads/{_BRANCH}").decode().strip()
+    for name in NAMES:
+        deployment = _make_deployment(name)
+        ci.put_image(sha, deployment.repository, _IMAGE_TAG)
+        astro.adopt(deployment, _make_deploy(deployment, sha), _list_dags(git_dir, sha))
+
+
+def _make_deployment(name: str) -> Deployment:
+    variables: dict[str, Any] = {"environmentVariables": [{"key": "STAGE", "value": name.lower(), "isSecret": False}]}
+    return Deployment(
+        read_create({**_SPEC, "name": name, "description": f"{name} of the data platform"}),
+        read_variables(variables, []),
+        code=Code(_IMAGE_TAG, RUNTIME_VERSION, _DAG_VERSION),
+        created_at=_MADE_AT,
+        updated_at=_DEPLOYED_AT,
+        _created_s=_LONG_AGO_S,
+    )
+
+
+def _make_deploy(deployment: Deployment, sha: str) -> Deploy:
+    git = {"provider": "GITHUB", "account": OWNER, "repo": REPOSITORY, "branch": _BRANCH, "commitSha": sha}
+    url = f"https://github.com/{OWNER}/{REPOSITORY}/commit/{sha}"
+    return Deploy(
+        deployment_id=deployment.id,
+        kind="IMAGE_AND_DAG",
+        description="Initial deploy",
+        git={**git, "commitUrl": url, "authorName": "Jonas Weber"},
+        image_tag=_IMAGE_TAG,
+        is_dag_deploy_enabled=True,
+        status="DEPLOYED",
+        dag_version=_DAG_VERSION,
+        code=deployment.code,
+        created_at=_DEPLOYED_AT,
+        updated_at=_DEPLOYED_AT,
+    )
+
+
+def _list_dags(git_dir: Path, sha: str) -> list[tuple[str, str]]:
+    """Return (path, SHA-256) of the commit's DAGs, as a bundle of them would hold."""
+    archive = _ask_git(git_dir, "archive", "--format=tar", sha, "--", "dags")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        files = [(member.name, tar.extractfile(member)) for member in tar if member.isfile()]
+        return sorted((name, hashlib.sha256(content.read()).hexdigest()) for name, content in files if content)
+
+
+def _ask_git(git_dir: Path, *arguments: str) -> bytes:
+    return subprocess.run(["git", f"--git-dir={git_dir}", *arguments], check=True, capture_output=True).stdout
