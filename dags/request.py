@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from include.deploy_ops.operators.approve import ApproveReleaseOperator
+from include.deploy_ops.operators.approve import ApproveReleaseOperator, make_answer_params
 from include.deploy_ops.operators.dispatch import DispatchOperator
 from include.deploy_ops.operators.forms import REQUEST_ACTIONS, make_target_params
 from include.deploy_ops.operators.request import (
@@ -52,7 +52,9 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
     ) as dag:
         prepare = PrepareRequestOperator(task_id="prepare", target=name, **common).as_setup()
         change_type = ClassifyReleaseOperator(task_id="change_type", **common)
-        approve = ApproveReleaseOperator(task_id="approve", target=name, **{**common, "retries": ANSWER_TRIES})
+        approve = ApproveReleaseOperator(
+            task_id="approve", target=name, params=make_answer_params(), **{**common, "retries": ANSWER_TRIES}
+        )
         recheck = RecheckReleaseOperator(task_id="recheck", **common)
         dispatch = DispatchOperator.partial(
             task_id="dispatch",

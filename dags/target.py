@@ -13,6 +13,7 @@ from include.deploy_ops.operators.decide import DecideOperator
 from include.deploy_ops.operators.deploy import DeployCodeOperator
 from include.deploy_ops.operators.forms import make_target_params
 from include.deploy_ops.operators.image import FindImageOperator
+from include.deploy_ops.operators.merge import MergePullRequestOperator
 from include.deploy_ops.operators.report import ReportOperator
 from include.deploy_ops.operators.scope import CLI_POOL, Scope, read_scopes
 from include.deploy_ops.operators.settle import SettleDeployOperator
@@ -48,11 +49,12 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
         image = FindImageOperator(task_id="image", **step)
         deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
         settle = SettleDeployOperator(task_id="settle", **step)
+        merge = MergePullRequestOperator(task_id="merge", **common)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
-        claim >> [change_type, decide]
+        claim >> [change_type, decide, merge]
         change_type >> image >> deploy >> settle
         change_type >> deploy
-        [settle, decide] >> report.as_teardown(setups=claim)
+        [settle, decide, merge] >> report.as_teardown(setups=claim)
     return dag
 
 

@@ -11,7 +11,7 @@ from types import FrameType
 from demo.ports import PortError, read_ports
 from demo.stack import ROOT, Stack, StackError
 from demo.tour import play
-from demo.witness import CONTROL_DAG, PREVIEW_DAG, Witness, WitnessError, make_witness
+from demo.witness import DAGS, Witness, WitnessError, make_witness
 
 
 def say(line: str) -> None:
@@ -25,7 +25,7 @@ def main() -> int:
     try:
         ports = read_ports()
         with Stack(ports, ROOT / ".airflow", say) as stack:
-            for dag_id in (PREVIEW_DAG, CONTROL_DAG):
+            for dag_id in DAGS:
                 stack.unpause(dag_id)
             say(f"Airflow  {ports.airflow_url}  (admin / admin)\nsandbox  {ports.sandbox_url}")
             witness = make_witness(stack)

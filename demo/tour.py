@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from demo.release import release
 from demo.witness import PREVIEW_DAG, Witness, WitnessError
 
 BRANCH = "dev-orders"
@@ -53,6 +54,7 @@ def play(witness: Witness, say: Callable[[str], None]) -> None:
     tour.tell_deploy("push of requirements.txt → the CI's image awaited → image deploy", head, "IMAGE_AND_DAG")
     head = _deploy_nothing(tour)
     _delete(tour, number, head)
+    release(tour)
     say("Every step came true:")
     for step, seconds in tour.measured:
         say(f"  {seconds:6.1f} s  {step}")

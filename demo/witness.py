@@ -20,6 +20,8 @@ PROMOTION_DAG = "data_platform.promotion"
 STAGING_DAG = "data_platform.staging"
 PRODUCTION_DAG = "data_platform.production"
 PRODUCTION_REQUEST_DAG = "data_platform.production.request"
+DAGS = (PREVIEW_DAG, PROMOTION_DAG, STAGING_DAG, PRODUCTION_DAG, PRODUCTION_REQUEST_DAG, CONTROL_DAG)
+"""All of them, control last: what it dispatches starts at once."""
 STEP_TIMEOUT_S = 180.0
 ENDED = frozenset({"success", "failed"})
 

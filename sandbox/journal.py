@@ -1,4 +1,7 @@
-"""Remember the requests that came in, for whoever wants to count them. It keeps no headers, bodies or credentials."""
+"""Remember the requests that came in, for whoever wants to count them or the bytes of their bodies.
+
+It keeps no headers, bodies or credentials.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,8 @@ class Journal:
             "conditional": any(name == b"if-none-match" for name, _ in scope["headers"]),
             "face": face,
             "at": datetime.now(UTC).isoformat(),
+            "received": 0,
+            "sent": 0,
         }
         self._entries.append(entry)
         return entry
@@ -43,7 +48,7 @@ class Journal:
 
 
 class JournalMiddleware:
-    """Notes every request to a face, and the status that its client was sent."""
+    """Notes every request to a face, the status that its client was sent, and the sizes of both bodies in bytes."""
 
     def __init__(self, app: ASGIApp, journal: Journal) -> None:
         self._app = app
@@ -57,12 +62,18 @@ class JournalMiddleware:
             return
         entry = self._journal.add(scope, face)
 
+        async def take() -> Message:
+            message = await receive()
+            entry["received"] += len(message.get("body", b""))
+            return message
+
         async def note(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry["status"] = message["status"]
+            entry["sent"] += len(message.get("body", b""))
             await send(message)
 
-        await self._app(scope, receive, note)
+        await self._app(scope, take, note)
 
 
 def describe_target(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from include.deploy_ops.errors import PermanentError, PolicyError
 from include.deploy_ops.ignore import IgnoreRules
@@ -93,6 +94,21 @@ def needs_image(
     walk.check_root(target)
     changes = walk.list_image_changes(source.tree, target.tree)
     return any(change.verdict is ChangeType.IMAGE for change in changes)
+
+
+def list_changed_dags(
+    before: Snapshot, after: Snapshot, rules: ChangeRules, read_tree: ReadTree
+) -> frozenset[str] | None:
+    """Return the paths below `dags/` that differ, removed ones too, relative to the root.
+
+    None where they are more than the record holds, or their names cannot be told: then any may have changed. Raises as
+    `read_tree` does.
+    """
+    judge = _Judge.compile(rules, is_dag_deploy_enabled=True)
+    changes = _Walk(judge, cache(read_tree)).list_dags_changes(before.tree, after.tree)
+    paths = [change.path.removeprefix(f"{judge.root}/") for change in islice(changes, MAX_PATHS + 1)]
+    is_told = len(paths) <= MAX_PATHS and not any(path.endswith("/") or "\ufffd" in path for path in paths)
+    return frozenset(paths) if is_told else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 NAME_LENGTH_MAX = 40
 BUILD = "build"
+REUSE = "reuse"
 COMMIT_FIELD = "{sha}"
 
 _CONTROL_PLANE = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -115,11 +116,11 @@ def check_ignore_pattern(text: str) -> str:
 
 
 def check_image_source(text: str) -> str:
-    """Return where an image comes from: `build`, or a full image name with {sha} in its tag."""
-    if text == BUILD:
+    """Return where an image comes from: `reuse`, `build`, or a full image name with {sha} in its tag."""
+    if text in {BUILD, REUSE}:
         return text
     if text.count(COMMIT_FIELD) != 1 or not _IMAGE.fullmatch(text.replace(COMMIT_FIELD, "0" * 40)):
-        raise ValueError("build, or an image with its registry and {sha} in the tag: ghcr.io/acme/etl:{sha}")
+        raise ValueError("reuse, build, or an image with its registry and {sha} in the tag: ghcr.io/acme/etl:{sha}")
     if COMMIT_FIELD not in text.rpartition(":")[2]:
         raise ValueError("{sha} in the tag, behind the last colon: ghcr.io/acme/etl:{sha}")
     return text

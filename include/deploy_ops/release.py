@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from include.deploy_ops.model import ChangeType
+from include.deploy_ops.model import ChangeType, PathVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from include.deploy_ops.model import PathVerdict, PullCommit, PullRequest
+    from include.deploy_ops.model import PullCommit, PullRequest
 
 BODY_LENGTH_MAX = 40_000
 """Characters of the page that are never exceeded; the limits below see to it."""
@@ -119,7 +119,7 @@ def _describe_request(release: Release, page_of: Pages) -> str:
     deployment = quote_text(release.deployment)
     if release.pull is None:
         asks = quote_text(release.person) if release.person else "A person"
-        why = f": {quote_text(release.person_reason, REASON_LENGTH_MAX)}" if release.person_reason else ""
+        why = f": {_quote_reason(release)}"
         other = " **in place of what its source holds**" if release.is_override else ""
         what = f"{_link_commit(release.commit, page_of)} of {quote_text(release.branch)}"
         return f"{asks} wants {what} on {deployment}{other}{why}"
@@ -128,10 +128,15 @@ def _describe_request(release: Release, page_of: Pages) -> str:
     by = f" by {quote_text(pull.author)}" if pull.author else ""
     into = f"{quote_text(pull.head_ref)} into {quote_text(pull.base_ref)}"
     then = " and then merges exactly this head" if release.is_merging else ""
+    asks = f" {quote_text(release.person)} asks for it by hand: {_quote_reason(release)}." if release.person else ""
     return (
         f"**{number}** {quote_text(pull.title)}{by}, {into}. Approving deploys their merge to {deployment}{then}; "
-        "it is void when head, base or what runs there moves, and then a new request asks."
+        f"it is void when head, base or what runs there moves.{asks}"
     )
+
+
+def _quote_reason(release: Release) -> str:
+    return quote_text(release.person_reason, REASON_LENGTH_MAX)
 
 
 def _describe_facts(release: Release, page_of: Pages) -> str:

@@ -65,20 +65,21 @@ class Engine:
         return result.stdout.strip("\r\n")
 
     def push(self, remote: str, registry: str, token: str) -> None:
-        """Push by the Docker API, else by `login` and `push`. The token goes to stdin, never to a command line.
+        """Push by the Docker API, else by `login` and `push`; that the first of them failed is never told.
 
-        The real CLI echoes it to `login` through a shell. That a push by the Docker API failed is never told.
+        As the real CLI does it, the login's shell shows the token to every process of the machine.
         """
         repository, _, tag = remote.rpartition(":")
         try:
             push_image(repository, tag, registry, token)
         except PushError:
-            login = ["login", registry, "-u", "cli", "--password-stdin"]
-            self._run_shown(login, token.removeprefix("Bearer ") + "\n")
-            self._run_shown(["push", remote], None)
+            password = token.removeprefix("Bearer ")
+            login = f'echo "{password}" | {self.binary} login {registry} -u cli --password-stdin'
+            self._run_shown("bash", "-c", login)
+            self._run_shown(self.binary, "push", remote)
 
-    def _run_shown(self, arguments: list[str], stdin: str | None) -> None:
-        result = self._run(arguments, stdin=stdin)
+    def _run_shown(self, binary: str, *arguments: str) -> None:
+        result = self._run(list(arguments), binary=binary)
         if result.returncode:
             text = f"failed to execute cmd: exit status {result.returncode}: {result.stderr}"
             lowered = text.lower()
@@ -98,16 +99,21 @@ class Engine:
         self,
         arguments: list[str],
         *,
-        stdin: str | None = None,
+        binary: str = "",
         stdout: int | None = None,
         stderr: int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[str]:
-        if shutil.which(self.binary) is None:
-            missing = f'exec: "{self.binary}": executable file not found in $PATH'
-            raise CliError(f"failed to find the {self.binary} command: {missing}")
-        return subprocess.run(
-            [self.binary, *arguments], input=stdin, stdout=stdout, stderr=stderr, text=True, check=False
-        )
+        binary = binary or self.binary
+        found = shutil.which(binary)
+        if found is None:
+            missing = f'exec: "{binary}": executable file not found in $PATH'
+            raise CliError(f"failed to find the {binary} command: {missing}")
+        try:
+            return subprocess.run([binary, *arguments], stdout=stdout, stderr=stderr, text=True, check=False)
+        except OSError as error:  # a script whose interpreter is missing
+            raise CliError(
+                f"failed to execute cmd: fork/exec {found}: {os.strerror(error.errno or 0).lower()}"
+            ) from error
 
 
 def find_engine(config: Config, namespace: str) -> Engine:

@@ -44,6 +44,18 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Tag:
+    """An annotated tag as git stores it: what it names, and that object's kind (a tag may name a tag)."""
+
+    sha: str
+    name: str
+    target: str
+    kind: str
+    tagger: Signature
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TreeEntry:
     """One entry of a tree. `mode` has six digits; `size` is in bytes, and None for what is no blob."""
 
@@ -74,6 +86,16 @@ def _parse_commit(record: str) -> Commit:
     author = Signature(name, email, datetime.fromtimestamp(int(at), UTC))
     committer = Signature(by_name, by_email, datetime.fromtimestamp(int(by_at), UTC))
     return Commit(sha, tree, tuple(parents.split()), author, committer, message.rstrip("\n"))
+
+
+def read_tag(git: Git, sha: str) -> Tag:
+    """Read one annotated tag that exists."""
+    head, _, message = git.run("cat-file", "tag", sha).decode(errors="replace").partition("\n\n")
+    fields = dict(line.partition(" ")[::2] for line in head.split("\n"))
+    name, _, rest = fields["tagger"].partition(" <")
+    email, _, at = rest.partition("> ")
+    tagger = Signature(name, email, datetime.fromtimestamp(int(at.split()[0]), UTC))
+    return Tag(sha, fields["tag"], fields["object"], fields["type"], tagger, message.rstrip("\n"))
 
 
 def write_commit(

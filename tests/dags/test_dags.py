@@ -182,7 +182,8 @@ def test_a_target_has_a_dag_of_its_own(parse: Parse) -> None:
         "image": {"change_type"},
         "deploy": {"change_type", "image"},
         "settle": {"deploy"},
-        "report": {"settle", "decide", "claim"},
+        "merge": {"claim"},
+        "report": {"settle", "decide", "merge", "claim"},
     }
     assert list(dag.params) == ["action", "ref", "deploy_type", "wake", "dry_run", "reason"]
 

@@ -13,7 +13,7 @@ import yaml
 from demo.airflow_log import tell_errors
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
-from demo.witness import CONTROL_DAG, PREVIEW_DAG, Witness, make_witness
+from demo.witness import DAGS, Witness, make_witness
 
 SOON = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
@@ -56,7 +56,7 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     policy = yaml.safe_load((ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8"))
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
     with Stack(Ports(*find_free_ports(5)), home / "airflow", print, yaml.safe_dump(policy), SOON | OPEN) as stack:
-        for dag_id in (PREVIEW_DAG, CONTROL_DAG):
+        for dag_id in DAGS:
             stack.unpause(dag_id)
         person = make_witness(stack)
         person.await_watch()

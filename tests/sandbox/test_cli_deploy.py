@@ -248,6 +248,30 @@ def test_a_refused_push_becomes_the_long_help(stage: Stage) -> None:
     assert result.stderr.startswith("Error: failed to push image due to authentication error (403 Forbidden).")
 
 
+def test_the_login_goes_through_a_shell_that_must_be_there(stage: Stage) -> None:
+    (stage.root / "tools" / "bash").unlink()
+
+    result = stage.run("deploy", stage.id, "-f")
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        'Error: failed to find the bash command: exec: "bash": executable file not found in $PATH\n'
+    )
+
+
+def test_a_shell_that_cannot_start_ends_the_deploy_before_the_login(stage: Stage) -> None:
+    bash = stage.root / "tools" / "bash"
+    bash.unlink()
+    bash.write_text("#!/nonexistent/interpreter\n")
+    bash.chmod(0o755)
+
+    result = stage.run("deploy", stage.id, "-f")
+
+    assert result.returncode == 1
+    assert result.stderr == "Error: failed to execute cmd: fork/exec <WORK>/tools/bash: no such file or directory\n"
+    assert "login" not in " ".join(stage.engine_commands)
+
+
 class _DockerHandler(BaseHTTPRequestHandler):
     """A Docker API that notes what it is asked and answers a push with the server's lines."""
 

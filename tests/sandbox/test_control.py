@@ -142,6 +142,15 @@ def test_a_cli_fault_is_for_its_command_and_is_used_up(sandbox: Sandbox) -> None
     assert sandbox.client.get("/sandbox/faults/cli").status_code == 400
 
 
+def test_the_journal_counts_the_bytes_of_both_bodies(sandbox: Sandbox) -> None:
+    answer = sandbox.client.post("/github/api/v3/repos/acme/data-platform/git/blobs", content=b"x" * 1000)
+
+    [entry] = sandbox.client.get("/sandbox/requests").json()["requests"]
+
+    assert (entry["received"], entry["sent"]) == (1000, len(answer.content))
+    assert answer.content
+
+
 def test_the_journal_holds_what_came_to_the_faces_and_nothing_of_the_control_face(sandbox: Sandbox) -> None:
     sandbox.client.get("/v2/acme/app/tags/list?n=1&last=%2F", headers={"If-None-Match": '"x"'})
     sandbox.client.get("/github/acme/data-platform.git/info/refs?service=git-upload-pack")

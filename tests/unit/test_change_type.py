@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.deploy_ops.change_type import MAX_PATHS, ChangeRules, Snapshot, classify_change, needs_image
+from include.deploy_ops.change_type import (
+    MAX_PATHS,
+    ChangeRules,
+    Snapshot,
+    classify_change,
+    list_changed_dags,
+    needs_image,
+)
 from include.deploy_ops.errors import ObservationError, PermanentError, PolicyError
 from include.deploy_ops.model import ChangeType, Decision, TreeEntry
 
@@ -419,3 +426,49 @@ def test_image_serves_another_commit(changes: Mapping[str, str], with_dag_deploy
     rules = ChangeRules(".", ("*.md",))
     assert needs_image(source, target, rules, forest.read_tree) is with_dag_deploys
     assert needs_image(source, target, rules, forest.read_tree, is_dag_deploy_enabled=False) is without
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, frozenset[str]()),
+        ({"Dockerfile": "2", "dags2/x.py": "2"}, frozenset()),
+        (
+            {"dags/a.py": "2", "dags/sub/b.py": (TOOL, "1"), "include/x.py": "2"},
+            frozenset({"dags/a.py", "dags/sub/b.py"}),
+        ),
+        ({"dags/new/c.py": "1", "dags/link.py": (LINK, "a.py")}, frozenset({"dags/new/c.py", "dags/link.py"})),
+    ],
+)
+@pytest.mark.parametrize("root", [".", "services/etl"])
+def test_changed_dags_are_listed_below_the_root(
+    changes: Mapping[str, str | tuple[str, str]], expected: frozenset[str], root: str
+) -> None:
+    forest, above = Forest(), "" if root == "." else f"{root}/"
+    before, after = (
+        forest.plant({f"{above}{path}": content for path, content in files.items()})
+        for files in (BASE, {**BASE, **changes})
+    )
+    for one, other in ((before, after), (after, before)):
+        assert list_changed_dags(one, other, ChangeRules(root), forest.read_tree) == expected
+
+
+def test_changed_dags_that_are_too_many_or_cannot_be_told_are_any() -> None:
+    forest, rules = Forest(), ChangeRules(".")
+    base = forest.plant(BASE)
+    many = {f"dags/{number}.py": "1" for number in range(MAX_PATHS)}
+    listed = list_changed_dags(base, forest.plant({**BASE, **many}), rules, forest.read_tree)
+    assert listed == many.keys()
+    more = forest.plant({**BASE, **many, "dags/one more.py": "1"})
+    assert list_changed_dags(base, more, rules, forest.read_tree) is None
+
+
+@pytest.mark.parametrize("mode", [FILE, FOLDER])
+def test_changed_dags_whose_names_cannot_be_told_are_any(mode: str) -> None:
+    trees = {
+        "before": (),
+        "after": (TreeEntry("dags", FOLDER, LATIN_E_ACUTE),),
+        LATIN_E_ACUTE: (TreeEntry("caf\ufffd.md", mode, SHA),),
+    }
+    before, after = Snapshot("1" * 40, "before"), Snapshot("2" * 40, "after")
+    assert list_changed_dags(before, after, ChangeRules("."), trees.__getitem__) is None

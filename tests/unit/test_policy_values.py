@@ -108,6 +108,7 @@ def test_other_ignore_rules_are_kept_as_written(written: str) -> None:
     "written",
     [
         "build",
+        "reuse",
         "ghcr.io/acme/data-platform:{sha}",
         "127.0.0.1:8900/acme/x:{sha}",
         "localhost/x:v-{sha}-ci",
@@ -122,7 +123,7 @@ def test_an_image_source_is_kept_as_written(written: str) -> None:
     "written",
     [
         "",
-        "reuse",
+        "reuse:{SHA}",
         "ghcr.io/acme/x",
         "ghcr.io/acme/x:latest",
         "ghcr.io/acme/x:{SHA}",

@@ -38,6 +38,12 @@ class PushTarget:
     def __str__(self) -> str:
         return f"{self.repository}:{self.tag}"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of the login must show nowhere: the CLI gives its token with `Bearer` before it."""
+        password = self.password or ""
+        return (password, password.removeprefix("Bearer "))
+
 
 def is_push(url: str) -> bool:
     """Whether a request's path and query are a push, in any version of the API."""

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     try:
         answer = _ask_engine(path, json.dumps({"argv": argv}).encode())
     except (OSError, ValueError, KeyError) as error:
-        sys.stderr.write(f"the copying engine at {path} gave no answer: {error}\n")
+        sys.stderr.write(f"the engine at {path} gave no answer: {error}\n")
         return _NO_ENGINE
     sys.stdout.write(answer["stdout"])
     sys.stderr.write(answer["stderr"])

@@ -67,7 +67,7 @@ class SocketServer(ThreadingMixIn, UnixStreamServer):
         self.engine = engine
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="copying-engine")
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="engine")
         super().__init__(str(path), _Handler)
 
     def start(self) -> None:
@@ -101,7 +101,7 @@ class SocketServer(ThreadingMixIn, UnixStreamServer):
         del request, client_address
         error = sys.exception()
         level = logging.DEBUG if isinstance(error, EngineClosedError) else logging.ERROR
-        log.log(level, "The copying engine could not answer", exc_info=error)
+        log.log(level, "The engine could not answer", exc_info=error)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == COMMAND_PATH:
             self._answer_command(body)
         else:
-            self._answer_json({"message": f"the copying engine does not know POST {self.path}"}, HTTPStatus.NOT_FOUND)
+            self._answer_json({"message": f"this engine does not know POST {self.path}"}, HTTPStatus.NOT_FOUND)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         log.debug(format, *args)
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_ping(self) -> None:
         if self.path.rpartition("/")[2] != "_ping":
-            self._answer_json({"message": f"the copying engine does not know {self.path}"}, HTTPStatus.NOT_FOUND)
+            self._answer_json({"message": f"this engine does not know {self.path}"}, HTTPStatus.NOT_FOUND)
             return
         self._send_head(HTTPStatus.OK, "text/plain", {"Api-Version": _API_VERSION, "Content-Length": "2"})
         if self.command == "GET":
@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self.wfile.write(json.dumps(message).encode() + b"\r\n")
         except OSError as error:
-            raise EngineClosedError("The Astro CLI stopped listening while its image was being copied.") from error
+            raise EngineClosedError("The Astro CLI stopped listening while its image was being pushed.") from error
 
     def _answer_json(self, body: dict[str, Any], status: HTTPStatus) -> None:
         data = json.dumps(body).encode()

@@ -110,17 +110,19 @@ class AstroCli:
         description: str,
         image_name: str | None = None,
         engine_environment: Mapping[str, str] | None = None,
+        engine_binary: str = "podman",
     ) -> CliOutcome:
         """Deploy the Astro project in `cwd`, where the CLI also leaves its tarballs; its DAG folder must not be empty.
 
         :param kind: DAGS sends the DAG folder, IMAGE an image and the DAG folder.
         :param description: by which Astro's record of this call is found.
         :param image_name: an image to send instead of building one.
-        :param engine_environment: makes the CLI use the `podman` that comes first in its PATH.
+        :param engine_environment: makes the CLI use the `engine_binary` that comes first in its PATH.
+        :param engine_binary: podman or docker.
         """
         argv = ["deploy", _check_id(deployment_id), "-f", f"--workspace-id={self._connection.workspace_id}"]
         argv += [f"--description={description}", *_choose_flags(kind, image_name)]
-        result = self._run(argv, cwd=cwd, engine_environment=engine_environment)
+        result = self._run(argv, cwd=cwd, engine_environment=engine_environment, engine_binary=engine_binary)
         return self._conclude("deploy", result, _DEPLOY_MARKERS[kind])
 
     def delete(self, deployment_id: str) -> CliOutcome:
@@ -162,10 +164,11 @@ class AstroCli:
         cwd: Path | None = None,
         deployment_file: str | None = None,
         engine_environment: Mapping[str, str] | None = None,
+        engine_binary: str = "",
     ) -> CommandResult:
         with hold_folder("astro-cli") as folder:
             home, work = folder / "home", folder / "work"
-            _write_config(home, self._connection, has_own_engine=engine_environment is not None)
+            _write_config(home, self._connection, engine_binary=engine_binary if engine_environment else "")
             work.mkdir()
             if deployment_file is not None:
                 work.joinpath(_DEPLOYMENT_FILE).write_text(deployment_file, encoding="utf-8")
@@ -238,7 +241,7 @@ def _make_environment(home: Path, connection: AstroConnection) -> dict[str, str]
     }
 
 
-def _write_config(home: Path, connection: AstroConnection, *, has_own_engine: bool) -> None:
+def _write_config(home: Path, connection: AstroConnection, *, engine_binary: str) -> None:
     """Write the CLI's settings as JSON, which is YAML; it adds the token itself, so the file is for us alone."""
     context = {
         "domain": connection.domain,
@@ -253,7 +256,7 @@ def _write_config(home: Path, connection: AstroConnection, *, has_own_engine: bo
         "upgrade_message": "false",
         **({"local": _make_local_settings(connection.core_url, connection.registry)} if connection.core_url else {}),
         # Otherwise a docker anywhere in PATH comes before our podman at its front.
-        **({"container": {"binary": "podman"}} if has_own_engine else {}),
+        **({"container": {"binary": engine_binary}} if engine_binary else {}),
     }
     path = home / ".astro" / "config.yaml"
     path.parent.mkdir(parents=True)

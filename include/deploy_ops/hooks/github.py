@@ -92,6 +92,14 @@ class DeployOpsGithubHook(GithubConnectionHook):
         """
         return self._require(self._open_reader().read(url, etag=etag))
 
+    def ask(self, path: str, *, is_required: bool = False) -> Answer:
+        """Read what `path` names below the repository, unconditionally; the answer may be that it is absent.
+
+        :raises ObservationError: as `read`; where it `is_required`, also when it is absent.
+        """
+        answer = self._open_reader().read(self._path(path))
+        return self._require(answer) if is_required else answer
+
     @property
     def branches_url(self) -> str:
         """The first page of all branches, below the API's base URL."""
@@ -210,7 +218,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         entry = self._find_file(path, ref)
         if entry is None:
             return None
-        answer = self._require(self._open_reader().read(self._path(f"/git/blobs/{entry.sha}")))
+        answer = self.ask(f"/git/blobs/{entry.sha}", is_required=True)
         try:
             return parse_blob(answer, entry.sha).decode("utf-8")
         except UnicodeDecodeError as error:
@@ -238,19 +246,19 @@ class DeployOpsGithubHook(GithubConnectionHook):
         return self.get_commit(ref if _SHA.fullmatch(ref) else self.get_branch(ref).head)
 
     def _read_ref(self, name: str) -> Answer:
-        return self._open_reader().read(self._path(f"/git/ref/heads/{quote(name)}"))
+        return self.ask(f"/git/ref/heads/{quote(name)}")
 
     def _read_commit(self, sha: str) -> Commit:
         if not _SHA.fullmatch(sha):
             raise CommitMissingError(f"{self.repository}: {sha!r} is no commit id (40 hexadecimal digits)")
-        answer = self._open_reader().read(self._path(f"/git/commits/{sha}"))
+        answer = self.ask(f"/git/commits/{sha}")
         if answer.is_absent:
-            self._require(self._open_reader().read(self._path("")))
+            self.ask("", is_required=True)
             raise CommitMissingError(f"{answer.request} answered HTTP 404: never pushed, gone since, or not there yet")
         return parse_commit(answer, sha)
 
     def _read_tree(self, sha: str) -> tuple[TreeEntry, ...]:
-        return parse_tree(self._require(self._open_reader().read(self._path(f"/git/trees/{sha}"))), sha)
+        return parse_tree(self.ask(f"/git/trees/{sha}", is_required=True), sha)
 
     def _read_pull_requests(self, bound: str) -> list[tuple[PullRequest, ...]]:
         pages = []

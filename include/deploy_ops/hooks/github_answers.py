@@ -26,6 +26,7 @@ PAGE_SIZE = 100
 """Items of a listing's page that we ask for: GitHub's largest. Its listing of refs ignores it and answers them all."""
 
 BRANCH_PREFIX = "refs/heads/"
+TAG_PREFIX = "refs/tags/"
 
 T = TypeVar("T")
 _Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
@@ -57,6 +58,25 @@ class _Object(_Json):
 class _Ref(_Json):
     ref: Annotated[str, StringConstraints(pattern=r"^refs/heads/.")]
     object: _Object
+
+
+class _Target(_Json):
+    type: Literal["commit", "tag", "tree", "blob"]
+    sha: _Sha
+
+
+class _AnyRef(_Json):
+    ref: Annotated[str, StringConstraints(pattern=r"^refs/.")]
+    object: _Target
+
+
+class _Tag(_Json):
+    sha: _Sha
+    object: _Target
+
+
+class _Standing(_Json):
+    status: Literal["ahead", "behind", "diverged", "identical"]
 
 
 class _Repository(_Json):
@@ -170,6 +190,11 @@ class _Blob(_Json):
 
 _REF = TypeAdapter(_Ref)
 _REFS = TypeAdapter(list[_Ref])
+_ANY_REF = TypeAdapter(_AnyRef)
+_ANY_REFS = TypeAdapter(list[_AnyRef])
+_TAG = TypeAdapter(_Tag)
+_OBJECT = TypeAdapter(_Object)
+_STANDING = TypeAdapter(_Standing)
 _PULLS = TypeAdapter(list[_Pull])
 _PULL = TypeAdapter(_ShownPull)
 _PULL_COMMITS = TypeAdapter(list[_PullCommit])
@@ -206,6 +231,45 @@ def parse_branches(answer: Answer) -> tuple[Branch, ...]:
     if len({branch.name for branch in branches}) != len(branches):
         raise _doubt(answer, "a page that repeats a branch")
     return branches
+
+
+def parse_ref_target(answer: Answer, name: str) -> tuple[str, str]:
+    """Read what a ref points to, its kind and id. :raises ObservationError: malformed, or another ref than `name`."""
+    found = _validate(_ANY_REF, answer)
+    if found.ref != name:
+        raise _doubt(answer, f"another ref, {found.ref}")
+    return found.object.type, found.object.sha
+
+
+def parse_tag_target(answer: Answer, sha: str) -> tuple[str, str]:
+    """Read what an annotated tag names. :raises ObservationError: malformed, or another tag than `sha`."""
+    found = _validate(_TAG, answer)
+    _check_sha(answer, found.sha, sha)
+    return found.object.type, found.object.sha
+
+
+def parse_tag_names(answer: Answer) -> tuple[str, ...]:
+    """Read the names of a page of tags, in GitHub's order. :raises ObservationError: malformed, or no tags."""
+    refs = [ref.ref for ref in _validate(_ANY_REFS, answer)]
+    if stranger := next((ref for ref in refs if not ref.startswith(TAG_PREFIX)), None):
+        raise _doubt(answer, f"a ref that is no tag, {stranger}")
+    return tuple(ref.removeprefix(TAG_PREFIX) for ref in refs)
+
+
+def parse_commit_id(answer: Answer, short: str) -> str:
+    """Read the whole id of a commit. :raises ObservationError: malformed, or one that does not begin with `short`."""
+    found = _validate(_OBJECT, answer).sha
+    if not found.startswith(short):
+        raise _doubt(answer, f"another commit, {found}")
+    return found
+
+
+def parse_relation(answer: Answer) -> str:
+    """Read how the head of a comparison stands to its base: ahead, behind, diverged or identical.
+
+    :raises ObservationError: malformed.
+    """
+    return _validate(_STANDING, answer).status
 
 
 def parse_pull_requests(answer: Answer) -> tuple[PullRequest, ...]:

@@ -33,6 +33,10 @@ SCARCE_QUOTA = 0.05  # of the limit: below it, whoever can wait should
 SECONDARY_LIMIT_WAIT_S = 60.0  # what GitHub asks for when it names no time (REST best practices)
 FIRST_RETRY_S = 0.5
 
+# GET commits/{ref} says it so, where every other address says 404.
+_NO_COMMIT = "No commit found for SHA"
+_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+
 log = logging.getLogger(__name__)
 
 
@@ -67,7 +71,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What GitHub said: 200 with `data`, 304 without, or 404 with GitHub's own error as `data`.
+    """What GitHub said: 200 with `data`, 304 without, or 404 (of a commit, 422) with GitHub's own error as `data`.
 
     `request` names the question in error texts. `next_url` is the following page's, None on the last one and on a 304.
     """
@@ -86,7 +90,7 @@ class Answer:
     @property
     def is_absent(self) -> bool:
         """Whether GitHub itself says that there is no such thing, or none that this token may see."""
-        return self.status == HTTPStatus.NOT_FOUND
+        return self.status in _ABSENT
 
 
 class GithubReader:
@@ -185,7 +189,8 @@ class GithubReader:
             raise UnavailableError(f"{answer.request} answered HTTP {status}; {NOTHING_FOLLOWS}")
         if status == HTTPStatus.NOT_MODIFIED and is_conditional:
             return answer
-        if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
+        is_missing_commit = status == HTTPStatus.UNPROCESSABLE_ENTITY and _NO_COMMIT in body
+        if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} and not is_missing_commit:
             raise ObservationError(_explain_refusal(answer, body))
         answer = replace(answer, data=parse_json(answer, body))
         if answer.is_absent:

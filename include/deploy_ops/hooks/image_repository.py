@@ -264,7 +264,8 @@ class ImageRepository:
         )
 
     def _redact(self, text: str) -> str:
-        return redact(text, [self._password or ""])[:_TOLD_LENGTH]
+        password = self._password or ""
+        return redact(text, [password, password.removeprefix("Bearer ")])[:_TOLD_LENGTH]
 
 
 class _Dxf(DXF):

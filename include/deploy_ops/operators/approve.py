@@ -58,6 +58,12 @@ def load_answer(value: Any) -> Answer:
     return _ANSWER.validate_python(value)
 
 
+def make_answer_params() -> dict[str, Param]:
+    """Return the fields beside the two buttons. Passed where the task is made: Airflow adds the DAG's own to them."""
+    guide = "Why; a rejection's comment is posted to the pull request"
+    return {"comment": Param(None, type=["string", "null"], title="Comment", description=guide)}
+
+
 class ApproveReleaseOperator(DeployOpsOperator, ApprovalOperator):
     """Asks for approval; returns the answer as JSON, also a rejection. The tasks after it decide what follows.
 
@@ -70,17 +76,10 @@ class ApproveReleaseOperator(DeployOpsOperator, ApprovalOperator):
     template_fields: Sequence[str] = ()  # the page holds what others wrote: never a template
 
     def __init__(self, *, target: str, **kwargs: Any) -> None:
-        comment = Param(
-            None,
-            type=["string", "null"],
-            title="Comment",
-            description="Why; a rejection's comment is posted to the pull request",
-        )
         super().__init__(
             subject=f"Deploy to {target}?",
             body="",
             defaults=self.REJECT,
-            params={"comment": comment},
             response_timeout=kwargs["scope"].target(target).approval_timeout,
             **kwargs,
         )

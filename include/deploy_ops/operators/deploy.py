@@ -9,25 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.errors import DeployOpsError, RetryableError, SupersededError
+from include.deploy_ops.change_type import Snapshot, list_changed_dags
+from include.deploy_ops.errors import CommitMissingError, DeployOpsError, RetryableError, SupersededError
 from include.deploy_ops.history import read_history
+from include.deploy_ops.hooks.dag_check import check_dags
 from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
 from include.deploy_ops.hooks.worktree import checkout
 from include.deploy_ops.model import ChangeType, DeploymentStatus, DeployStatus
 from include.deploy_ops.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.checks import check_head, check_mark, check_source, check_target
+from include.deploy_ops.operators.classify import rules_of
 from include.deploy_ops.operators.deployment import AstroCliOperator
+from include.deploy_ops.operators.reuse import open_astro_registry
 from include.deploy_ops.planner import Verb
-from include.deploy_ops.policy_values import BUILD
+from include.deploy_ops.policy_values import BUILD, REUSE
 from include.deploy_ops.scratch import hold_folder
+from include.deploy_ops.template_rules import is_airflow_3_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.engine import CopyingEngine, PushTarget
+    from include.deploy_ops.engine import PushTarget, ServedEngine
     from include.deploy_ops.model import Deployment
     from include.deploy_ops.operators.job import Job
 
@@ -68,7 +74,7 @@ class DeployCodeOperator(AstroCliOperator):
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         self._check_decision(job, deployment, decision, image)
         woke = job.wake and self._wake(deployment)
-        said = self._deploy(job, deployment, kind, note, image)
+        said = self._deploy(job, deployment, decision, note, image)
         self.log.info(
             "deployed %s of %s to %s (%s): %s",
             job.deployed_commit[:12],
@@ -131,9 +137,14 @@ class DeployCodeOperator(AstroCliOperator):
         return done
 
     def _deploy(
-        self, job: Job, deployment: Deployment, kind: ChangeType, note: DeployNote, image: Mapping[str, Any] | None
+        self,
+        job: Job,
+        deployment: Deployment,
+        decision: Mapping[str, Any],
+        note: DeployNote,
+        image: Mapping[str, Any] | None,
     ) -> str:
-        project = self.scope.project
+        project, kind = self.scope.project, ChangeType(decision["change_type"])
         with checkout(
             clone_url=self.github.clone_url(),
             token=self.github.token(),
@@ -144,7 +155,9 @@ class DeployCodeOperator(AstroCliOperator):
         ) as worktree:
             refuse_project_settings(worktree.project)
             refuse_empty_dags(worktree.project)
-            with self._offer_engine(image) as (image_name, environment, engine):
+            self._check_dags(worktree.project, job, deployment, decision)
+            with self._offer_engine(image) as (image_name, engine):
+                shown = engine.environment(os.environ.get("PATH", os.defpath)) if engine else None
                 try:
                     outcome = self.cli.deploy(
                         deployment.id,
@@ -152,7 +165,8 @@ class DeployCodeOperator(AstroCliOperator):
                         kind=kind,
                         description=format_note(note),
                         image_name=image_name,
-                        engine_environment=environment,
+                        engine_environment=shown,
+                        engine_binary=engine.binary if engine else "",
                     )
                 except DeployOpsError as error:
                     if engine is not None and engine.failure is not None:
@@ -160,17 +174,49 @@ class DeployCodeOperator(AstroCliOperator):
                     raise
                 return outcome.last_line
 
+    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: Mapping[str, Any]) -> None:
+        """Refuse broken DAGs; a first image deploy only warns of them, for it replaces nothing that is good."""
+        base = decision.get("dags_base")
+        check_dags(
+            project,
+            self._list_changed(base, job.deployed_commit) if base else None,
+            ignore_syntax=find_ignore_syntax(deployment),
+            refuses=bool(base) or decision["change_type"] == ChangeType.DAGS.value,
+        )
+
+    def _list_changed(self, base: str, commit: str) -> frozenset[str] | None:
+        github = self.github
+        try:
+            before, after = (Snapshot(each, github.get_commit(each).tree) for each in (base, commit))
+        except CommitMissingError:
+            return None
+        return list_changed_dags(before, after, rules_of(self.scope.project), github.read_tree)
+
     @contextlib.contextmanager
-    def _offer_engine(
-        self, image: Mapping[str, Any] | None
-    ) -> Iterator[tuple[str | None, Mapping[str, str] | None, CopyingEngine | None]]:
-        """Yield image name, environment and engine for the CLI: all None where it needs none, or builds by its own."""
-        if image is None or image["source"] == BUILD:
-            yield None, None, None
+    def _offer_engine(self, image: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ServedEngine | None]]:
+        """Yield the image's name, None for one that is built, and the engine for the CLI, None where it needs none."""
+        if image is None:
+            yield None, None
             return
+        with hold_folder("engine") as directory:
+            if image["source"] == BUILD:
+                with self._make_building_engine(directory) as engine:
+                    yield None, engine
+            else:
+                with self._make_copying_engine(directory, image) as engine:
+                    yield image["image"], engine
+
+    def _make_building_engine(self, directory: Path) -> ServedEngine:
+        from include.deploy_ops.engine import BuildingEngine, find_engine
+
+        engine = find_engine()  # again: this may be another worker than the one that looked
+        self.log.info("building by %s", engine)
+        return BuildingEngine(directory, engine, self.scope.project.cli_timeout_s, on_push_failed=self.cli.end)
+
+    def _make_copying_engine(self, directory: Path, image: Mapping[str, Any]) -> ServedEngine:
         from include.deploy_ops.engine import CopyingEngine
 
-        registry = self.registry
+        registry = open_astro_registry(self.scope) if image["source"] == REUSE else self.registry
         registry.find_image(image["image"])  # reads the connection here: the copy runs in a thread of the engine's
 
         def copy(target: PushTarget) -> str:
@@ -186,10 +232,12 @@ class DeployCodeOperator(AstroCliOperator):
             self.log.info("copied %s: %s", image["image"], report)
             return report.digest
 
-        with (
-            hold_folder("engine") as directory,
-            CopyingEngine(
-                directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end
-            ) as engine,
-        ):
-            yield image["image"], engine.environment(os.environ.get("PATH", os.defpath)), engine
+        return CopyingEngine(directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end)
+
+
+def find_ignore_syntax(deployment: Deployment) -> str:
+    """Return how the Deployment's Airflow reads `.airflowignore`: its setting, or its version's default."""
+    name = "AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX"
+    set_there = next((each.value for each in deployment.variables if each.key == name), None)
+    default = "glob" if is_airflow_3_runtime(deployment.runtime_version) else "regexp"
+    return set_there if set_there in {"glob", "regexp"} else default

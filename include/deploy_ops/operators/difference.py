@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.desired import derive_previews
+from include.deploy_ops.naming import PROMOTION_SLUG
 from include.deploy_ops.operators.observe_targets import TargetObserver
 from include.deploy_ops.planner import Difference, Work, compare
+from include.deploy_ops.promotion_plan import compare_promotion
 from include.deploy_ops.targets import compare_target
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Comparer:
         snapshot = self.observer.read_repository()
         observed = self.observer.read_astro()
         previews = self._compare_previews(snapshot, observed)
-        found = [*self._compare_targets(snapshot, observed)]
+        found = [*self._compare_targets(snapshot, observed), *self._compare_promotion(snapshot)]
         works = tuple(each for each in found if isinstance(each, Work))
         holds = tuple(each for each in found if not isinstance(each, Work))
         return replace(previews, works=(*previews.works, *works), holds=(*previews.holds, *holds))
@@ -58,3 +60,10 @@ class Comparer:
         for state in reader.read_states(snapshot, observed):
             if (found := compare_target(state, project.name, self.scope.policy)) is not None:
                 yield found
+
+    def _compare_promotion(self, snapshot: RepositorySnapshot) -> Iterable[Work | Hold]:
+        if self.scope.project.promotion is None:
+            return
+        promoted = self.observer.memory.read_environment(PROMOTION_SLUG).promoted
+        if (found := compare_promotion(self.scope.project, snapshot, promoted)) is not None:
+            yield found

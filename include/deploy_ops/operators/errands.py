@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.desired import describe_merge, find_merge
 from include.deploy_ops.errors import PermanentError
+from include.deploy_ops.history import read_commit
 from include.deploy_ops.naming import name_deployment
 from include.deploy_ops.operators.job import Job
-from include.deploy_ops.operators.sources import read_source
+from include.deploy_ops.operators.sources import make_tip, read_source
 from include.deploy_ops.planner import Verb, find_previews
+from include.deploy_ops.targets import Source
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro_api import AstroApiHook
@@ -19,9 +22,19 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.forms import Form
     from include.deploy_ops.operators.scope import Scope
     from include.deploy_ops.policy import Target
-    from include.deploy_ops.targets import Source
 
+log = logging.getLogger(__name__)
 NOBODY = "0" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What of a form becomes the deployed commit; empty where that is the source's head."""
+
+    commit: str
+    ref: str
+    reason: str
+    is_override: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +51,17 @@ class Errands:
         branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
         verb = self._choose_verb(form, deployment, branch)
         head = branch.head if branch else NOBODY
+        chosen = self._choose(form, Source(form.branch, head), verb, deployment)
         return Job(
             verb=verb,
             branch=form.branch,
             head=head,
+            commit=chosen.commit,
+            ref=chosen.ref,
+            is_override=chosen.is_override,
             deployment_name=deployment.name if deployment else self._name_preview(form),
             deployment_id=deployment.id if deployment else "",
-            reason=form.reason,
+            reason=chosen.reason,
             deploy_type=form.deploy_type,
             person=person,
             wake=form.wake,
@@ -94,17 +111,20 @@ class Errands:
         """Return what is to be done to a target."""
         target = self.scope.target(name)
         deployment = self._find_target(target)
-        source = self._find_source(target)
+        source = self._find_source(target, form)
+        chosen = self._choose(form, source, Verb(form.action), deployment)
         return Job(
             verb=Verb(form.action),
             branch=source.ref,
             head=source.head,
-            commit=source.commit,
+            commit=chosen.commit,
+            ref=chosen.ref,
             pull=source.pull,
             base=source.base,
+            is_override=chosen.is_override,
             deployment_name=deployment.name,
             deployment_id=deployment.id,
-            reason=form.reason,
+            reason=chosen.reason,
             deploy_type=form.deploy_type,
             person=person,
             target=name,
@@ -112,14 +132,39 @@ class Errands:
             is_dry=form.dry_run,
         )
 
-    def _find_source(self, target: Target) -> Source:
-        source = read_source(self.github, target)
-        if source is None and target.pull_request is not None:
-            release = target.pull_request
-            raise PermanentError(f"there is no open pull request from {release.source} into {release.into}")
-        if source is None or source.problem:
-            raise PermanentError(source.problem if source else "the target has no source")
-        return source
+    def _find_source(self, target: Target, form: Form) -> Source:
+        """Return what the target follows; without an open pull request, the tip of what it would be merged into."""
+        source, release = read_source(self.github, target), target.pull_request
+        needs_source = form.action == Verb.DEPLOY.value and not form.ref
+        if needs_source and source is not None and source.problem:
+            raise PermanentError(f"ref: {source.problem}; or name the ref that is meant")
+        if source is not None:
+            return source
+        if needs_source or release is None:
+            said = f"from {release.source} into {release.into}" if release else "that it follows"
+            raise PermanentError(f"ref: there is no open pull request {said}; name the ref that is meant")
+        return make_tip(release.into, self.github.get_branch(release.into).head)
+
+    def _choose(self, form: Form, source: Source, verb: Verb, deployment: Deployment | None) -> _Choice:
+        """Return what is deployed: what the source has now, or the ref of the form."""
+        if not form.ref or verb not in {Verb.CREATE, Verb.DEPLOY}:
+            return _Choice(source.commit, "", form.reason)
+        from include.deploy_ops.hooks.github_refs import is_ancestor, resolve_ref
+
+        trunk = self.scope.project.trunk
+        heads = (*self._list_deployed(deployment, form.ref), source.ref, trunk)
+        found = resolve_ref(self.github, form.ref, trunk=trunk, heads=heads)
+        if found.told:
+            log.info("ref: %s", found.told)
+        is_override = found.commit != (source.commit or source.head)
+        is_rollback = is_override and is_ancestor(self.github, found.commit, source.head)
+        reason = f"rollback: {form.reason}" if is_rollback else form.reason
+        return _Choice(found.commit, found.name, reason, is_override=is_override)
+
+    def _list_deployed(self, deployment: Deployment | None, ref: str) -> list[str]:
+        """Return the commit of that id which ran there before: a test merge lies in no branch's history."""
+        commits = map(read_commit, self.astro.list_deploys(deployment.id)) if deployment else ()
+        return sorted({commit for commit in commits if commit and commit.startswith(ref.lower())})
 
     def _find_target(self, target: Target) -> Deployment:
         named = [each for each in self.astro.list_deployments() if each.name == target.deployment]

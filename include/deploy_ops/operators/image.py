@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.deploy_ops import policy_values
 from include.deploy_ops.change_type import Snapshot, needs_image
 from include.deploy_ops.document import read_document
 from include.deploy_ops.errors import ImageRefusedError, RetryableError, SupersededError
+from include.deploy_ops.image_sources import Need, render_source
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.classify import rules_of
+from include.deploy_ops.operators.reuse import ImageReuse, open_astro_registry
 from include.deploy_ops.planner import Verb
-from include.deploy_ops.policy_values import BUILD
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -33,11 +33,19 @@ ANCESTORS_MAX = 10
 class FindImageOperator(DeployOpsOperator):
     """Takes the first source of the project's `image` list that can serve, awaiting the CI without a worker slot.
 
-    Returns `{"source": "build"}` or `{"source": pattern, "image": reference, "digest", "runtime_version"}`, each with
-    the `commit` it serves and `notes`: why not the sources before it. Skipped when the run deploys no image.
+    Returns `source`, the `commit` it serves, `notes` (why not the sources before it), and what the source is: `image`,
+    `digest`, `runtime_version` of one to copy, with the `deployment` whose it is for "reuse"; the `engine` for "build".
+    The same is the rendered field `decision`. Skipped when the run deploys no image.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
+
+    template_fields: Sequence[str] = ("decision",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.decision = ""
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
@@ -64,34 +72,59 @@ class FindImageOperator(DeployOpsOperator):
 
     def _find(self, context: Context, job: Job, *, start: int, notes: list[str]) -> dict[str, Any]:
         for source in self.scope.project.image[start:]:
-            if source == BUILD:
-                if engine := find_engine():
-                    self.log.info("image for %s: built by %s; %s", job.deployed_commit[:12], engine, "; ".join(notes))
-                    return {"source": BUILD, "commit": job.deployed_commit, "notes": notes}
-                notes.append("build: no docker or podman on this worker's PATH")
-                continue
-            commits = self._list_commits(job.deployed_commit, has_dag_deploys=self._has_dag_deploys(context, job))
-            references = [source.replace("{sha}", commit) for commit in commits]
-            try:
-                found = self._look(references)
-            except ImageRefusedError as error:
-                notes.append(f"{source}: {str(error).rstrip('.')}")
-                continue
+            match source:
+                case policy_values.REUSE:
+                    found, why = self._reuse(context, job)
+                case policy_values.BUILD:
+                    found, why = self._prepare_build()
+                case pattern:
+                    found, why = self._look_for_ci(context, job, pattern, notes)
+            if why:
+                notes.append(f"{source}: {why}")
             if found is not None:
                 return self._take(job, source, found, notes)
-            self._await(references, source, notes)
         raise RetryableError(
             f"no image for {job.deployed_commit[:12]}: {'; '.join(notes)}. Let the repository's CI push one, "
             f"add a source to the project's `image` list, or run where a container engine is"
         )
 
     def _take(self, job: Job, source: str, found: dict[str, Any], notes: list[str]) -> dict[str, Any]:
-        if not found["runtime_version"]:
+        if source != policy_values.BUILD and not found["runtime_version"]:
             raise RetryableError(
                 f"{found['image']} has no label io.astronomer.docker.runtime.version; build it FROM Astro Runtime"
             )
-        self.log.info("image: %s (runtime %s); %s", found["image"], found["runtime_version"], "; ".join(notes))
-        return {"source": source, "commit": job.deployed_commit, "notes": notes, **found}
+        taken = {"source": source, "commit": job.deployed_commit, "notes": notes, **found}
+        self.decision = render_source(taken)
+        self.log.info("image from %s: %s", source, self.decision)
+        return taken
+
+    def _reuse(self, context: Context, job: Job) -> tuple[dict[str, Any] | None, str]:
+        need = self._find_need(context, job)
+        return ImageReuse(
+            self.scope, self.github, self.astro, open_astro_registry(self.scope), job.deployed_commit, need
+        ).find()
+
+    def _prepare_build(self) -> tuple[dict[str, Any] | None, str]:
+        from include.deploy_ops.engine import EngineMissingError, find_engine
+
+        try:
+            return {"engine": str(find_engine())}, ""
+        except EngineMissingError as error:
+            return None, str(error)
+
+    def _look_for_ci(
+        self, context: Context, job: Job, pattern: str, notes: list[str]
+    ) -> tuple[dict[str, Any] | None, str]:
+        need = self._find_need(context, job)
+        commits = self._list_commits(job.deployed_commit, has_dag_deploys=need.has_dag_deploys)
+        references = [pattern.replace("{sha}", commit) for commit in commits]
+        try:
+            found = self._look(references)
+        except ImageRefusedError as error:
+            return None, str(error).rstrip(".")
+        if found is None:
+            self._await(references, pattern, notes)
+        return found, ""
 
     def _look(self, references: list[str]) -> dict[str, Any] | None:
         for reference in references:
@@ -113,15 +146,16 @@ class FindImageOperator(DeployOpsOperator):
         )
         raise AssertionError("defer raises")
 
-    def _has_dag_deploys(self, context: Context, job: Job) -> bool:
-        """Whether the DAGs come beside the image; otherwise only an image with the same DAGs serves."""
-        if not job.deployment_id:  # it is made as rendered, and the CLI's default is yes
-            document = read_document(self.need(context, "render_template"))
-            return bool(document["deployment"]["configuration"].get("dag_deploy_enabled", True))
+    def _find_need(self, context: Context, job: Job) -> Need:
+        """Return what the image has to serve; where it carries the DAGs, only one with the same DAGs does."""
+        if not job.deployment_id:  # it is made as rendered, and the CLI's default is DAGs beside the image
+            configuration = read_document(self.need(context, "render_template"))["deployment"]["configuration"]
+            runtime, has_dag_deploys = configuration.get("runtime_version"), configuration.get("dag_deploy_enabled")
+            return Need("", str(runtime or ""), has_dag_deploys is not False)
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
             raise SupersededError(f"Deployment {job.deployment_id} of {job.environment} is gone")
-        return deployment.is_dag_deploy_enabled
+        return Need(deployment.id, deployment.runtime_version, deployment.is_dag_deploy_enabled)
 
     def _list_commits(self, head: str, *, has_dag_deploys: bool) -> Iterator[str]:
         """Yield the commit, then those before it whose image serves it too: CI builds a push's last commit only."""
@@ -143,12 +177,3 @@ class FindImageOperator(DeployOpsOperator):
             ):
                 yield sha
                 queue.extend(commit.parents)
-
-
-def find_engine() -> str | None:
-    """Return the container engine that the CLI would find on this worker, and where it runs."""
-    binary = shutil.which("docker") or shutil.which("podman")
-    if binary is None:
-        return None
-    host = os.environ.get("DOCKER_HOST", "")
-    return f"{binary} at {host}" if host else binary

@@ -17,13 +17,14 @@ from sandbox.github.objects import (
     list_tree,
     read_blob,
     read_commit,
+    read_tag,
     write_blob,
     write_commit,
 )
 from sandbox.github.refs import find_kind, resolve_tree
 from sandbox.github.rest import Answer, ApiError, Call, Handler, build_invalid, build_not_found
 from sandbox.github.shapes.accounts import EMAIL_HOST, build_node_id
-from sandbox.github.shapes.commits import build_git_commit, build_tree_entry
+from sandbox.github.shapes.commits import build_git_commit, build_tag, build_tree_entry
 
 TREE_LIMIT = 100_000  # entries of a recursive listing; beyond it is `truncated`
 
@@ -131,6 +132,14 @@ def show_git_commit(call: Call) -> Answer:
     return Answer(build_git_commit(repository.urls, read_commit(repository.git, sha)))
 
 
+def show_tag(call: Call) -> Answer:
+    """GET /repos/{owner}/{repo}/git/tags/{tag_sha}: an annotated tag's own object."""
+    repository, sha = call.repository, call.path["sha"]
+    if find_kind(repository.git, sha) != "tag":
+        raise build_not_found()
+    return Answer(build_tag(repository.urls, read_tag(repository.git, sha)))
+
+
 def create_git_commit(call: Call) -> Answer:
     """POST /repos/{owner}/{repo}/git/commits: `message`, `tree`, `parents`, and who, by default the token's user."""
     git, message, tree = call.repository.git, call.read_text("Commit", "message"), call.read_text("Commit", "tree")
@@ -163,4 +172,5 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/git/blobs", create_blob),
     ("GET", "/git/commits/{sha}", show_git_commit),
     ("POST", "/git/commits", create_git_commit),
+    ("GET", "/git/tags/{sha}", show_tag),
 ]

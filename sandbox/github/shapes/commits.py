@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.github.diffs import ChangedFile
-    from sandbox.github.objects import Commit, Signature, TreeEntry
+    from sandbox.github.objects import Commit, Signature, Tag, TreeEntry
     from sandbox.github.refs import Ref
     from sandbox.github.urls import Urls
 
@@ -75,6 +75,20 @@ def build_git_commit(urls: Urls, commit: Commit) -> dict[str, Any]:
         "message": commit.message,
         "tree": full["commit"]["tree"],
         "parents": [{**parent, "url": urls.build_api("git/commits", parent["sha"])} for parent in full["parents"]],
+        "verification": _VERIFICATION,
+    }
+
+
+def build_tag(urls: Urls, tag: Tag) -> dict[str, Any]:
+    """Build GitHub's `git-tag`."""
+    return {
+        "node_id": build_node_id("Tag", tag.sha),
+        "tag": tag.name,
+        "sha": tag.sha,
+        "url": urls.build_api("git/tags", tag.sha),
+        "message": tag.message,
+        "tagger": build_signature(tag.tagger),
+        "object": {"type": tag.kind, "sha": tag.target, "url": urls.build_api("git", f"{tag.kind}s", tag.target)},
         "verification": _VERIFICATION,
     }
 

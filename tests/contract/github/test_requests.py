@@ -10,7 +10,9 @@ import pytest
 
 from include.deploy_ops.errors import CommitMissingError, PermanentError
 from include.deploy_ops.hooks.github import DeployOpsGithubHook
+from include.deploy_ops.hooks.github_refs import is_ancestor, resolve_ref
 from include.deploy_ops.planner import Verb
+from include.deploy_ops.refs import RefKind, ResolvedRef
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
@@ -81,8 +83,14 @@ def read_files(hook: DeployOpsGithubHook) -> None:
         hook.read_file("dags", BRANCH)
 
 
+def ask(hook: DeployOpsGithubHook) -> None:
+    assert hook.ask("/git/ref/tags/none").is_absent
+    assert hook.ask("", is_required=True).data["full_name"] == REPOSITORY
+
+
 READS: dict[str, Callable[[DeployOpsGithubHook], object]] = {
     "read": read_conditionally,
+    "ask": ask,
     "list_branches": lambda hook: hook.list_branches("main"),
     "find_branch": find_branches,
     "find_branch_beside": lambda hook: hook.find_branch_beside("dev/none", "main"),
@@ -104,6 +112,45 @@ def test_what_the_hook_asks_is_described(hook: DeployOpsGithubHook, outgoing: Ou
 def test_every_reading_method_is_among_them() -> None:
     public = {name for name, value in vars(DeployOpsGithubHook).items() if callable(value) and name[0] != "_"}
     assert public - {"close"} == READS.keys()
+
+
+def test_what_a_typed_ref_asks_is_described(
+    hub: Hub, hook: DeployOpsGithubHook, outgoing: Outgoing, judge: Judge
+) -> None:
+    """Every kind of ref, found and not, on a real repository; a commit that no branch holds stands for a fork's."""
+    hub.git("fetch", "--quiet", "origin")
+    first, head = hub.git("rev-parse", f"origin/{BRANCH}~1"), hub.git("rev-parse", f"origin/{BRANCH}")
+    hub.git("tag", "plain", first)
+    hub.git("tag", "--annotate", "--message", "One", "noted/v1", first)
+    hub.git("tag", "--annotate", "--message", "Two", "twice", "noted/v1")
+    hub.git("tag", BRANCH, first)
+    hub.git("push", "--quiet", "origin", "--tags")
+    tree = hook.get_commit(head).tree
+    stray = hub.send("POST", "/git/commits", status=201, json={"message": "x", "tree": tree, "parents": [first]})["sha"]
+    lone = hub.send("POST", "/git/commits", status=201, json={"message": "x", "tree": tree, "parents": []})["sha"]
+
+    def resolve(text: str, *heads: str) -> ResolvedRef:
+        return resolve_ref(hook, text, trunk="main", heads=heads or ("main",))
+
+    assert resolve(BRANCH).commit == head
+    assert "for the tag" in resolve(BRANCH).told
+    for tag in ("plain", "noted/v1", "twice", f"refs/tags/{BRANCH}"):
+        assert (resolve(tag).kind, resolve(tag).commit) == (RefKind.TAG, first)
+    for text in (first, first[:7], first[:12].upper()):
+        assert resolve(text).commit == first
+    assert resolve(head, BRANCH).commit == head
+    for commit in (stray, lone, stray[:8]):
+        with pytest.raises(PermanentError, match=r"is not in the history of 'main', 'dev/a#b%c\+d&e=f'"):
+            resolve(commit, "main", BRANCH)
+    for text in ("noted/v2", "0000000", "0" * 39 + "1"):
+        with pytest.raises(PermanentError, match="there is no branch, tag or commit"):
+            resolve(text)
+    with pytest.raises(PermanentError, match="nearest: tag 'noted/v1'"):
+        resolve("noted/v2")
+    assert is_ancestor(hook, first, head)
+    assert not is_ancestor(hook, head, first)
+    assert not is_ancestor(hook, lone, head)
+    assert_described(outgoing, judge)
 
 
 def test_what_the_trigger_asks_is_described(

@@ -72,6 +72,10 @@ class Tour:
         self.get("/branches?per_page=2&page=2")
         self.get(f"/branches/{BRANCH}")
         self.get("/git/matching-refs/heads/dev")
+        self.hub.git("tag", "--annotate", "--message", "One\n\nof two", "v1", self.head)
+        self.hub.git("push", "--quiet", "origin", "v1")
+        self.get("/git/matching-refs/tags/")
+        self.get(f"/git/tags/{self.get('/git/ref/tags/v1')['object']['sha']}")
         self.get(f"/git/ref/heads/{BRANCH}")
         self.post("/git/refs", {"ref": "refs/heads/moving", "sha": self.main})
         self.hub.send("PATCH", "/git/refs/heads/moving", status=200, json={"sha": self.head, "force": True})
@@ -195,6 +199,7 @@ def list_refusals(tour: Tour) -> Iterator[tuple[int, str, str, Any]]:
         (404, "GET", f"/git/trees/{NOBODY}", None),
         (404, "GET", f"/git/blobs/{NOBODY}", None),
         (404, "GET", f"/git/commits/{NOBODY}", None),
+        (404, "GET", f"/git/tags/{tour.main}", None),
     )
     commit = {"message": "m", "tree": NOBODY, "parents": []}
     yield from (

@@ -123,3 +123,17 @@ def test_reset_forgets_everything_and_seeds_the_same_commits(hub: Hub) -> None:
     assert len(set(before.values())) == 1
     assert hub.send("GET", "/pulls?state=all", status=200) == []
     assert len(hub.pushes) == 1
+
+
+def test_an_annotated_tag_is_shown_as_git_holds_it(hub: Hub) -> None:
+    head = hub.push_file("dev-a", "dags/a.py", "a = 1\n")
+    hub.git("tag", "--annotate", "--message", "Release\n\nof two", "v1", head)
+    hub.git("push", "--quiet", "origin", "v1")
+    target = hub.send("GET", "/git/ref/tags/v1", status=200)["object"]
+    assert (target["type"], target["sha"]) == ("tag", hub.git("rev-parse", "v1"))
+    tag = hub.send("GET", f"/git/tags/{target['sha']}", status=200)
+    assert (tag["tag"], tag["message"], tag["sha"]) == ("v1", "Release\n\nof two", target["sha"])
+    assert (tag["object"]["type"], tag["object"]["sha"]) == ("commit", head)
+    assert tag["tagger"]["email"] == "mira@acme.example"
+    assert hub.send("GET", "/commits/v1", status=200)["sha"] == head
+    hub.send("GET", f"/git/tags/{head}", status=404)

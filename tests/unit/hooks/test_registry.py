@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tracemalloc
 from typing import TYPE_CHECKING
@@ -17,13 +18,14 @@ from include.deploy_ops.errors import (
 )
 from include.deploy_ops.hooks.image_repository import ImageRepository
 from include.deploy_ops.hooks.registry import (
+    AstroRegistryHook,
     CopyReport,
     FoundImage,
     ImageReference,
     RegistryHook,
     parse_image,
 )
-from sandbox.identity import REGISTRY_PASSWORD, REGISTRY_USER
+from sandbox.identity import ASTRO_TOKEN, REGISTRY_PASSWORD, REGISTRY_USER
 from tests.unit.hooks.registry_server import CLI_LOGIN, OCI_INDEX, OCI_MANIFEST, RegistryServer, run_registry
 
 if TYPE_CHECKING:
@@ -256,6 +258,32 @@ def test_manifest_list_without_our_platform_is_named(ci: RegistryServer) -> None
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
 
 
+def connect_astro(monkeypatch: pytest.MonkeyPatch, token: str) -> AstroRegistryHook:
+    extra = {"organization_id": "clorg", "workspace_id": "clws"}
+    connection = {"conn_type": "http", "host": "http://127.0.0.1:1/astro", "password": token, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", json.dumps(connection))
+    return AstroRegistryHook("astro_default")
+
+
+def test_a_deployments_image_is_pulled_with_the_token(astro: RegistryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = astro.put_image(TARGET, "deploy-1")
+    name = f"{astro.host}/{TARGET}:deploy-1"
+    found = connect_astro(monkeypatch, ASTRO_TOKEN).find_image(name)
+    assert found is not None
+    assert found.digest == digest
+    with pytest.raises(ImageRefusedError):
+        RegistryHook(None).find_image(name)
+
+
+def test_a_refusal_that_quotes_the_token_does_not_tell_it(
+    astro: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "another-workspaces-token"  # noqa: S105 - an example
+    astro.faults.plant({"status": 403, "body": f"no pull for Bearer {token} alias {token}"})
+    with pytest.raises(ImageRefusedError, match=r"as 'cli' \(HTTP 403: no pull for \*\*\* alias \*\*\*\)"):
+        connect_astro(monkeypatch, token).find_image(f"{astro.host}/{TARGET}:deploy-1")
+
+
 def test_copy_moves_every_byte_and_keeps_the_digest(ci: RegistryServer, astro: RegistryServer) -> None:
     digest = ci.put_image(SOURCE, "v1", b"a" * 1000, b"b" * 2000)
     lines: list[str] = []
@@ -368,6 +396,14 @@ def test_registry_that_stores_something_else_is_caught(ci: RegistryServer, astro
     astro.faults.plant({"method": "PUT", "path": "manifests/deploy-1", "status": 201})
     with pytest.raises(RetryableError, match=r"deploy-1 holds sha256:.* after copying sha256:"):
         copy(ci, astro)
+
+
+def test_a_registry_that_lets_nobody_read_back_is_believed(ci: RegistryServer, astro: RegistryServer) -> None:
+    digest = ci.put_image(SOURCE, "v1")
+    astro.faults.plant({"method": "GET", "path": f"/v2/{TARGET}/manifests", "status": 403})
+    lines: list[str] = []
+    assert copy(ci, astro, on_progress=lines.append).digest == digest
+    assert lines[-1].startswith("not read back: The registry refused")
 
 
 def test_login_that_runs_out_before_a_blob_is_sent_does_not_empty_it(ci: RegistryServer, astro: RegistryServer) -> None:

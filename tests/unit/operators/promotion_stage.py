@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dags.promotion import make_promotion_dag
 from include.deploy_ops.naming import PROMOTION_SLUG
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, Job, dump_job
 from include.deploy_ops.planner import Verb
@@ -26,9 +25,6 @@ FORM = {"action": "promote", "reason": "to see it", "dry_run": False}
 
 class PromotionRun(Run):
     """A run of the promotion DAG."""
-
-    def _make_dag(self) -> Any:
-        return make_promotion_dag(self.stage.scope)
 
     @property
     def record(self) -> str:
@@ -78,7 +74,6 @@ class Promotions:
 
     def list_files(self, commit: str) -> dict[str, str]:
         """Return path → mode and blob of a commit's files."""
-        self.stage.author.git("fetch", "--quiet", "--prune", "origin")
         self.stage.author.git("fetch", "--quiet", "origin", commit)
         lines = self.stage.author.git("ls-tree", "-r", "-z", commit).split("\0")
         return {path: described for described, _, path in (line.partition("\t") for line in lines if line)}
@@ -109,7 +104,7 @@ class Promotions:
         return self._start(f"manual__{next(self.stage.numbers)}", "manual", {}, FORM | params)
 
     def _start(self, run_id: str, run_type: str, conf: dict[str, Any], params: dict[str, Any]) -> PromotionRun:
-        run = PromotionRun(self.stage, run_id, run_type, conf, params)
+        run = PromotionRun(self.stage, self.stage.scope.promotion_dag, run_id, run_type, conf, params)
         self.stage.runs.append(run)
         self.stage.airflow.states[run_id] = "running"
         self.stage.airflow.tasks[run_id] = run.states

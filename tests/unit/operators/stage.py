@@ -15,6 +15,8 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped,
 
 from dags.control import make_control_dag
 from dags.preview import make_preview_dag
+from dags.promotion import make_promotion_dag
+from dags.request import make_request_dag
 from dags.target import make_target_dag
 from include.deploy_ops.model import Mark
 from include.deploy_ops.naming import format_mark, name_deployment, slug_branch
@@ -297,7 +299,12 @@ class Run:
 
     def _make_dag(self) -> Any:
         scope, name = self.stage.scope, self.dag_id.partition(".")[2]
-        return make_preview_dag(scope) if self.dag_id == scope.preview_dag else make_target_dag(scope, name)
+        if self.dag_id == scope.preview_dag:
+            return make_preview_dag(scope)
+        if self.dag_id == scope.promotion_dag:
+            return make_promotion_dag(scope)
+        target, _, is_request = name.partition(".")
+        return make_request_dag(scope, target) if is_request else make_target_dag(scope, target)
 
     def _make_task(self, task_id: str) -> BaseOperator:
         self.tasks[task_id] = self._make_dag().task_dict[task_id]

@@ -8,8 +8,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.errors import RetryableError
+from include.deploy_ops.model import Variable
 from include.deploy_ops.naming import parse_note
+from include.deploy_ops.operators.deploy import find_ignore_syntax
 from include.deploy_ops.planner import Verb
+from tests.unit.examples import make_deployment
 from tests.unit.operators.stage import WRITES
 
 if TYPE_CHECKING:
@@ -211,6 +214,76 @@ def test_a_branch_that_turns_the_clis_settings_is_refused(stage: Stage, path: st
     with pytest.raises(AirflowFailException, match=said):
         run.step("deploy")
     assert list_writes(stage) == []
+
+
+TYPO = {"dags/more.py": "load = (\n"}
+
+
+def test_a_typo_fails_the_run_with_its_place_and_the_last_good_dags_go_on(stage: Stage) -> None:
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH, {"dags/more.py": "x = 1\n"}))
+    good = stage.list_files(deployment_id)
+    stage.push_more(BRANCH, TYPO)
+    stage.forget_requests()
+    (run,) = stage.plan()
+    assert run.play()["deploy"] == "failed"
+    failure = run.read_failure("deploy")
+    assert failure["is_permanent"]
+    assert failure["cause"].startswith("dags/more.py:2:8: '(' was never closed\ncorrect it on the branch")
+    assert list_writes(stage) == []
+    assert stage.list_files(deployment_id) == good
+    assert stage.plan() == []  # held, until something moves
+    head = stage.push_more(BRANCH, {"dags/more.py": ")\n"})
+    (run,) = stage.plan()
+    assert "failed" not in run.play().values(), run.xcoms
+    assert stage.list_files(deployment_id) == stage.author.hash_files(head)
+
+
+def test_an_old_typo_does_not_hold_up_another_file(stage: Stage, log: Log) -> None:
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH, TYPO))
+    assert "dags/more.py:1:8: '(' was never closed" in log.read()  # a first deploy is only warned
+    head = stage.push_more(BRANCH, {"dags/other.py": "x = 1\n"})
+    (run,) = stage.plan()
+    assert "failed" not in run.play().values(), run.xcoms
+    assert stage.list_files(deployment_id) == stage.author.hash_files(head)
+
+
+def test_a_typo_beside_a_new_image_is_refused_as_well(stage: Stage) -> None:
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH))
+    stage.push_more(BRANCH, {**TYPO, "requirements.txt": "# more\n"})
+    stage.forget_requests()
+    (run,) = stage.plan()
+    run.play()
+    assert run.read_failure("deploy")["is_permanent"]
+    assert [each["type"] for each in stage.list_deploys(deployment_id)] == ["IMAGE_AND_DAG"]
+
+
+def test_a_base_that_is_gone_means_that_every_file_is_checked(stage: Stage) -> None:
+    run = start(stage, stage.push(BRANCH, TYPO), stage.make_deployment(BRANCH))
+    run.xcoms["change_type"]["return_value"]["dags_base"] = "1" * 40
+    with pytest.raises(AirflowFailException, match=r"dags/more.py:1:8: '\(' was never closed"):
+        run.step("deploy")
+
+
+def test_a_forced_dag_deploy_without_a_base_is_checked(stage: Stage) -> None:
+    run = start(stage, stage.push(BRANCH, TYPO), stage.make_deployment(BRANCH))
+    with pytest.raises(AirflowFailException, match=r"dags/more.py:1:8: '\(' was never closed"):
+        run.step("deploy")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "setting", "expected"),
+    [
+        ("3.3-2", None, "glob"),
+        ("13.1.0", None, "regexp"),
+        ("3.3-2", "regexp", "regexp"),
+        ("13.1.0", "glob", "glob"),
+        ("3.3-2", "nonsense", "glob"),
+    ],
+)
+def test_how_the_deployment_reads_airflowignore(runtime: str, setting: str | None, expected: str) -> None:
+    variables = (Variable("AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX", is_secret=False, value=setting),) if setting else ()
+    deployment = make_deployment(BRANCH, runtime_version=runtime, variables=variables)
+    assert find_ignore_syntax(deployment) == expected
 
 
 def test_an_image_that_moved_while_it_was_copied_is_tried_again(stage: Stage) -> None:

@@ -32,7 +32,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install_podman(path: Path) -> None:
-    path.joinpath("podman").write_text("#!/bin/sh\n")
+    path.joinpath("podman").write_text("#!/bin/sh\necho 4.3.1\n")
     path.joinpath("podman").chmod(0o755)
 
 
@@ -162,7 +162,7 @@ def test_after_a_wait_in_vain_the_next_source_serves(stage: Stage, path: Path) -
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
     pattern = stage.scope.project.image[0]
     notes = [f"{pattern}: the registry has none of them"]
-    assert time_out(run, stage) == {"source": "build", "commit": "1" * 40, "notes": notes}
+    assert time_out(run, stage) == {"source": "build", "engine": "podman 4.3.1", "commit": "1" * 40, "notes": notes}
 
 
 def test_a_source_that_left_the_policy_meanwhile_starts_the_list_anew(stage: Stage) -> None:
@@ -201,7 +201,7 @@ def test_build_alone_needs_an_engine(stage: Stage, path: Path) -> None:
     run.xcoms["change_type"] = {"return_value": {"change_type": "image-and-dags"}}
     assert "no docker or podman" in fail(run)
     install_podman(path)
-    assert run.step("image") == {"source": "build", "commit": "1" * 40, "notes": []}
+    assert run.step("image") == {"source": "build", "engine": "podman 4.3.1", "commit": "1" * 40, "notes": []}
 
 
 def test_a_refused_pull_fails_before_anything_is_created(stage: Stage) -> None:

@@ -1,0 +1,158 @@
+"""Stand between the Astro CLI and a real Docker or Podman: it builds, and pushes without a login on a command line.
+
+The CLI runs the real engine's `build`, `tag`, `inspect` and `rmi` through a script that gives it back the environment
+that is its own. Only the push comes to us, by the Docker API, with the registry's login in a header.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from include.deploy_ops.engine.served_engine import SHOWN_NAMES, ServedEngine
+from include.deploy_ops.engine.socket_server import CommandAnswer
+from include.deploy_ops.errors import ImageRefusedError, RetryableError
+from include.deploy_ops.process import Command, build_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from include.deploy_ops.engine.installed_engine import InstalledEngine
+    from include.deploy_ops.engine.push import PushTarget
+
+_COMMANDS = ("build", "tag", "inspect", "rmi")
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_REFUSALS = re.compile(r"\b40[13]\b|unauthorized|forbidden|denied|authentication required", re.IGNORECASE)
+_TOLD_LINES = 5
+_REFUSED = 125
+
+
+class BuildingEngine(ServedEngine):
+    """The engine that is installed here, but for the push. A context manager.
+
+    :param directory: as `ServedEngine` has it.
+    :param engine: the real one.
+    :param timeout_s: seconds for the push.
+    :param on_push_failed: as `ServedEngine` has it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        engine: InstalledEngine,
+        timeout_s: float,
+        on_push_failed: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(directory, engine.name, on_push_failed)
+        self._engine = engine
+        self._timeout_s = timeout_s
+        self._command: Command | None = None
+        self._is_closing = False
+
+    def answer_command(self, argv: list[str]) -> CommandAnswer:
+        """Refuse: the real engine's commands do not come this way."""
+        return CommandAnswer(_REFUSED, stderr=f"Error: `{shlex.join(argv)}` is not for this socket\n")
+
+    def _write_binary(self, path: Path, socket_path: Path) -> None:
+        del socket_path
+        path.write_text(_write_script(self._engine))
+        path.chmod(0o700)
+
+    def _check_push(self, target: PushTarget) -> None:
+        """Whatever the CLI tagged may be pushed: the real engine knows what it has."""
+
+    def _describe_push(self) -> str:
+        return f"Pushing by {self._engine}"
+
+    def _carry_out(self, target: PushTarget) -> str | None:
+        with TemporaryDirectory(prefix="push-", dir=self._need_folder()) as name:  # mode 0700
+            folder = Path(name)
+            if self._engine.name == "docker":
+                _write_docker_config(folder, target)
+                return self._run(target, ["push", str(target)], {"DOCKER_CONFIG": name})
+            login, digest = folder / "auth.json", folder / "digest"
+            _write_private(login, {"auths": _make_auths(target)})
+            self._run(target, ["push", f"--authfile={login}", f"--digestfile={digest}", str(target)], {})
+            return digest.read_text(encoding="ascii").strip() if digest.exists() else None  # not told from elsewhere
+
+    def _run(self, target: PushTarget, argv: list[str], env: Mapping[str, str]) -> str | None:
+        """Run the push and return the digest that stands in its output."""
+        command = Command(
+            [self._engine.path, *argv],
+            cwd=self._need_folder(),
+            env={**self._engine.environment, **env},
+            timeout_s=self._timeout_s,
+            redact=target.secrets,
+            on_line=target.report,
+        )
+        self._command = command
+        if self._is_closing:  # asked before the command was known
+            command.end()
+        result = command.run()
+        if result.exit_code:
+            said = result.tail(_TOLD_LINES)
+            error = ImageRefusedError if _REFUSALS.search(result.stderr) else RetryableError
+            raise error(f"{self._describe_push()} to {target} failed with exit code {result.exit_code}:\n{said}")
+        found = _DIGEST.search(result.stdout)
+        return found[1] if found else None
+
+    def _end_push(self) -> None:
+        self._is_closing = True
+        if self._command is not None:
+            self._command.end()
+
+
+def _write_script(engine: InstalledEngine) -> str:
+    """Return what the CLI runs: the real engine, in the environment that it would have without us.
+
+    What the engine says to `inspect` besides the answer is left out, or the CLI takes the label for missing: Podman
+    warns on stderr wherever a user's session lacks something.
+    """
+    known = {**build_environment({}), **engine.environment}
+    names = sorted({*SHOWN_NAMES, *engine.environment})
+    lines = [f"export {name}={shlex.quote(known[name])}" if name in known else f"unset {name}" for name in names]
+    return "\n".join(
+        (
+            "#!/bin/sh",
+            'case "${1-}" in',
+            f"  {'|'.join(_COMMANDS)}) ;;",
+            f'  *) echo "Error: only {", ".join(_COMMANDS)} are for the engine itself" >&2; exit {_REFUSED} ;;',
+            "esac",
+            "unset ASTRO_API_TOKEN  # no engine needs it",
+            *lines,
+            'if [ "$1" = inspect ]; then exec 2>/dev/null; fi',
+            f'exec {shlex.quote(engine.path)} "$@"',
+            "",
+        )
+    )
+
+
+def _make_auths(target: PushTarget) -> dict[str, Any]:
+    if target.username is None:
+        return {}
+    pair = f"{target.username}:{target.password or ''}"
+    return {target.repository.partition("/")[0]: {"auth": base64.b64encode(pair.encode()).decode()}}
+
+
+def _write_docker_config(folder: Path, target: PushTarget) -> None:
+    """Write the user's Docker settings with the registry's login alone; which engine is meant may stand in them."""
+    home = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        settings = json.loads((home / "config.json").read_bytes())
+    except (OSError, ValueError):
+        settings = {}
+    kept = {key: settings[key] for key in ("currentContext", "proxies") if key in settings}
+    if (home / "contexts").is_dir():
+        (folder / "contexts").symlink_to(home / "contexts")
+    _write_private(folder / "config.json", {**kept, "auths": _make_auths(target)})
+
+
+def _write_private(path: Path, content: object) -> None:
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content), encoding="utf-8")
