@@ -69,6 +69,7 @@ def _promote(tour: Tour) -> str:
 def _deploy_image_to_staging(tour: Tour) -> None:
     author, tip = tour.witness.author, _find_head(tour, DEPLOY_BRANCH)
     author.start_branch(CHORE, "origin/staging")
+    author.git("merge", "--quiet", "--no-edit", "origin/main")  # what the first half of the tour merged there
     author.commit({"requirements.txt": "humanize==4.9.0\n"}, "Need humanize")
     author.push(CHORE)
     start = time.monotonic()

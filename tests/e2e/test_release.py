@@ -29,13 +29,22 @@ def await_tip(witness: Witness, besides: str) -> str:
     return find_head(witness, DEPLOY_BRANCH)
 
 
-def open_feature(witness: Witness, name: str, files: dict[str, str], branch: str = "") -> int:
+def open_feature(witness: Witness, name: str, files: dict[str, str]) -> int:
     """Push a branch off staging and open its pull request into staging."""
-    branch = branch or f"dev-{name}"
+    branch = f"dev-{name}"
     witness.author.start_branch(branch, "origin/staging")
     witness.author.commit(files, f"Add {name}")
     witness.author.push(branch)
     return witness.author.open_pull_request(branch, "staging", name)
+
+
+def open_chore(witness: Witness) -> int:
+    """Open a pull request that brings staging what main has by now, and a package."""
+    witness.author.start_branch("chore-deps", "origin/staging")
+    witness.author.git("merge", "--quiet", "--no-edit", "origin/main")
+    witness.author.commit({"requirements.txt": "humanize==4.9.0\n"}, "Need humanize")
+    witness.author.push("chore-deps")
+    return witness.author.open_pull_request("chore-deps", "staging", "Humanize")
 
 
 def await_staging(witness: Witness, commit: str, kind: str) -> None:
@@ -63,7 +72,7 @@ def test_a_pull_request_reaches_staging_and_production(witness: Witness) -> None
     open_feature(witness, "sales", {"dags/sales.py": DAG.format(name="sales")})
     first = await_tip(witness, tip)
     await_staging(witness, first, "DAG_ONLY")
-    chore = open_feature(witness, "deps", {"requirements.txt": "humanize==4.9.0\n"}, "chore-deps")
+    chore = open_chore(witness)
     witness.author.merge(chore, "merge")
     second = await_tip(witness, first)
     await_staging(witness, second, "IMAGE_AND_DAG")
