@@ -71,7 +71,7 @@ class PrepareRequestOperator(DeployOpsOperator):
 
 
 class ClassifyReleaseOperator(ClassifyChangeOperator):
-    """Decides what the release needs, as the target's own run will; nobody is asked about nothing.
+    """Decides what the release needs, as the target's own run will; nobody is asked about nothing, or what is void.
 
     Returns what its parent does, and `running`, the commit that the target runs, and `files`, the changed ones by kind.
     """
@@ -83,6 +83,7 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the decision, with the files that an approver is shown."""
         job = self.read_job(context)
+        check_source(self.scope, self.github, job)  # a cleared request that is void would ask in vain
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
         self.decision = render_decision(decision)

@@ -148,6 +148,9 @@ def test_an_approval_is_void_when_something_moved_and_a_new_request_asks(gate: G
         assert gate.remembered.approval is None
         assert gate.remembered.endings["request"].is_failure is False
     assert gate.plan() == []  # there is no pull request any more
+    run.step("prepare")
+    with pytest.raises(AirflowSkipException, match="closed or moved"):
+        run.step("change_type")  # cleared
 
 
 def test_a_persons_request_is_dispatched_by_the_run_itself_once(gate: Gate) -> None:
