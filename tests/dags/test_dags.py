@@ -33,7 +33,7 @@ projects:
 """
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
-    "decide",
+    *("approve_adoption", "adopt", "decide"),
 }
 
 
@@ -58,7 +58,8 @@ def find_error(bag: DagBag, file: str) -> str:
 def test_the_projects_own_policy_parses(parse: Parse) -> None:
     bag = parse(ROOT / "include" / "deploy_ops.yaml")
     assert bag.import_errors == {}
-    assert bag.dags.keys() == {"data_platform.control", "data_platform.preview"}
+    kinds = ("control", "preview", "promotion", "staging", "production", "production.request")
+    assert bag.dags.keys() == {f"data_platform.{kind}" for kind in kinds}
 
 
 def test_every_file_of_the_folder_is_read(parse: Parse) -> None:
@@ -137,7 +138,7 @@ def test_a_preview_run_has_a_form(parse: Parse) -> None:
     choices = {name: dag.params.get_param(name).schema.get("enum") for name in dag.params}
     assert choices == {
         **dict.fromkeys(dag.params),
-        "action": ["deploy", "delete", "keep", "resume"],
+        "action": ["deploy", "delete", "keep", "adopt", "resume"],
         "deploy_type": ["infer", "dags", "image-and-dags"],
     }
     assert {dag.params.get_param(name).schema["type"] for name in dag.params} == {"string", "boolean"}
@@ -164,8 +165,10 @@ def test_the_steps_of_a_preview_run(parse: Parse) -> None:
         "deploy": {"change_type", "image", "create"},
         "settle": {"deploy"},
         "delete": {"claim"},
+        "approve_adoption": {"claim"},
+        "adopt": {"approve_adoption", "render_template"},
         "decide": {"claim"},
-        "report": {"settle", "update", "delete", "decide", "claim"},
+        "report": {"settle", "update", "adopt", "delete", "decide", "claim"},
     }
 
 
@@ -203,17 +206,18 @@ def test_a_skipped_step_skips_no_other_and_a_failed_one_stops_the_run(parse: Par
     dag: Any = parse(POLICY).dags["shop.preview"]
     rules = {task_id: task.trigger_rule.value for task_id, task in dag.task_dict.items()}
     assert rules.pop("report") == "all_done_setup_success"
+    assert rules.pop("adopt") == "all_success"  # nobody asked means nobody said yes
     assert rules == {
         task_id: "all_success" if task.upstream_task_ids <= {"claim"} else "none_failed"
         for task_id, task in dag.task_dict.items()
-        if task_id != "report"
+        if task_id not in {"report", "adopt"}
     }
 
 
 def test_calls_of_the_cli_share_a_pool(parse: Parse) -> None:
     dag: Any = parse(POLICY).dags["shop.preview"]
     pooled = {task_id for task_id, task in dag.task_dict.items() if task.pool == CLI_POOL}
-    assert pooled == {"create", "update", "deploy", "delete"}
+    assert pooled == {"create", "update", "adopt", "deploy", "delete"}
 
 
 def test_every_step_is_retried_and_can_remember(parse: Parse) -> None:

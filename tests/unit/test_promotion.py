@@ -150,6 +150,16 @@ def test_a_folder_that_becomes_a_file_and_the_other_way_round(git: GitStore, is_
     assert there.conflicts == back.conflicts == ()
 
 
+def test_of_a_path_that_changes_its_kind_only_the_new_side_is_sent(git: GitStore) -> None:
+    """Git would refuse both sides at once, or keep the one that it reads last."""
+    into = edit(BASE, b__py="of into\n")  # so that no whole folder of the head's can be named
+    folded = edit(BASE, team_in_c__py=None, team_in_d__py=None, team="now a file\n")
+    assert [path for path, _ in derive(git, into, [Pull(1, BASE, folded)]).edits] == ["dags/team"]
+    opened = derive(git, into, [pull(1, a__py=None, a__py_in_x="x\n"), pull(2, a__py=None, a__py_in_y="y\n")])
+    assert [path for path, _ in opened.edits] == ["dags/a.py/x", "dags/a.py/y"]
+    assert opened.tree == git.write_tree(edit(into, a__py=None, a__py_in_x="x\n", a__py_in_y="y\n"))
+
+
 def test_a_file_does_not_displace_what_into_put_into_the_folder(git: GitStore) -> None:
     into = edit(BASE, team_in_e__py="of into\n")
     derived = derive(git, into, [pull(team_in_c__py=None, team_in_d__py=None, team="a file\n")])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators import hitl
@@ -19,7 +18,6 @@ from tests.unit.operators.stage import Run
 
 if TYPE_CHECKING:
     import pytest
-    from airflow.sdk import BaseOperator
 
     from include.deploy_ops.model import MergeResult
     from include.deploy_ops.operators.job import Job
@@ -118,9 +116,6 @@ class RequestRun(Run):
     """One run of production's request DAG."""
 
     gate: Gate = field(kw_only=True)
-
-    def _make_context(self, task: BaseOperator) -> Any:
-        return {**super()._make_context(task), "task_instance": SimpleNamespace(id=f"{self.run_id}.{task.task_id}")}
 
     def ask(self) -> dict[str, Any]:
         """Run up to the approval and return what the person is shown."""

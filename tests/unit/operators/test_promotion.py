@@ -98,6 +98,24 @@ def test_what_was_looked_at_is_remembered_for_control(promotions: Promotions) ->
     assert promotions.remembered.promoted != expected
 
 
+def test_control_plans_one_run_for_each_world(promotions: Promotions) -> None:
+    stage = promotions.stage
+    stage.scope = replace(stage.scope, project=stage.scope.project.model_copy(update={"previews": None, "targets": {}}))
+    promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
+    for _ in range(2):
+        (run,) = stage.plan()
+        assert run.dag_id == "shop.promotion"
+        assert set(run.play().values()) == {"success"}
+        assert stage.plan() == []
+        promotions.push("dev-a", {"dags/new.py": "# more\n"})
+    promotions.push("astro_deploy", {"dags/by_hand.py": "# hand\n"})
+    (held,) = stage.plan()
+    assert "failed" in held.play().values()
+    assert stage.plan() == []  # until a person acts, or the world moves
+    finish(promotions.start_form(action="adopt"))
+    assert stage.plan() == []
+
+
 def test_only_a_handful_of_requests_is_sent(promotions: Promotions) -> None:
     promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
     run = promotions.start()
