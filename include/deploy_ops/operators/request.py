@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.model import Decision
     from include.deploy_ops.operators.approve import Answer
     from include.deploy_ops.operators.job import Job
 
@@ -95,12 +96,20 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
         found = {
             "change_type": change_type.value,
             "commit": decision.commit,
-            "reason": decision.reason,
+            "reason": _explain(job, decision),
             "observed": history.newest_id,
             "running": history.dags_commit,
             "files": dump_files(group_files(decision.paths)),
         }
         return dict(self.finish(found, idle=() if is_asked else (APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK)))
+
+
+def _explain(job: Job, decision: Decision) -> str:
+    """Return why it is that deploy; a type that was set is told apart from what the files ask for."""
+    if job.deploy_type == INFER:
+        return decision.reason
+    who = (job.person or "a person") if job.is_forced else "the policy"
+    return f"set by {who}; by itself it is {decision.change_type.value}, {decision.reason}"
 
 
 class RecheckReleaseOperator(DeployOpsOperator):

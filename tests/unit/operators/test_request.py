@@ -157,6 +157,7 @@ def test_a_persons_request_is_dispatched_by_the_run_itself_once(gate: Gate) -> N
     run = gate.start_form(reason="on fire", deploy_type="dags")
     shown = run.ask()
     assert "`mira` asks for it by hand: `on fire`" in shown["body"]
+    assert "**dags**: `set by mira; by itself it is image-and-dags, no successful deploy" in shown["body"]
     run.answer("Approve")
     (dispatched,) = run.finish()
     job = load_job(dispatched["conf"]["job"])
