@@ -40,6 +40,7 @@ PROJECT: dict[str, Any] = {
             "deployment": "Production",
             "pull_request": {"from": "astro_deploy", "into": "main"},
             "approval": "required",
+            "approval_timeout": "36h",
             "forced": "skip",
             "merge": True,
         },
@@ -84,6 +85,8 @@ def test_a_whole_policy_is_read_as_written() -> None:
     assert project.targets["production"].pull_request is not None
     assert project.targets["production"].pull_request.source == "astro_deploy"
     assert project.targets["staging"].branch == "astro_deploy"
+    assert project.targets["production"].approval_timeout == timedelta(hours=36)
+    assert project.targets["staging"].approval_timeout == timedelta(days=3)
 
 
 def test_what_is_left_out_has_its_default() -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.model import Decision
     from include.deploy_ops.operators.approve import Answer
     from include.deploy_ops.operators.job import Job
 
@@ -71,7 +72,7 @@ class PrepareRequestOperator(DeployOpsOperator):
 
 
 class ClassifyReleaseOperator(ClassifyChangeOperator):
-    """Decides what the release needs, as the target's own run will; nobody is asked about nothing.
+    """Decides what the release needs, as the target's own run will; nobody is asked about nothing, or what is void.
 
     Returns what its parent does, and `running`, the commit that the target runs, and `files`, the changed ones by kind.
     """
@@ -83,6 +84,7 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the decision, with the files that an approver is shown."""
         job = self.read_job(context)
+        check_source(self.scope, self.github, job)  # a cleared request that is void would ask in vain
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
         self.decision = render_decision(decision)
@@ -94,12 +96,20 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
         found = {
             "change_type": change_type.value,
             "commit": decision.commit,
-            "reason": decision.reason,
+            "reason": _explain(job, decision),
             "observed": history.newest_id,
             "running": history.dags_commit,
             "files": dump_files(group_files(decision.paths)),
         }
         return dict(self.finish(found, idle=() if is_asked else (APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK)))
+
+
+def _explain(job: Job, decision: Decision) -> str:
+    """Return why it is that deploy; a type that was set is told apart from what the files ask for."""
+    if job.deploy_type == INFER:
+        return decision.reason
+    who = (job.person or "a person") if job.is_forced else "the policy"
+    return f"set by {who}; by itself it is {decision.change_type.value}, {decision.reason}"
 
 
 class RecheckReleaseOperator(DeployOpsOperator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,3 +119,11 @@ def test_a_closed_pull_request_is_superseded(gate: Gate) -> None:
     gate.stage.author.git("push", "--quiet", "origin", ":astro_deploy")
     with pytest.raises(AirflowSkipException, match="was closed without a merge"):
         run.step("merge")
+
+
+def test_in_mode_plan_nothing_is_merged(gate: Gate) -> None:
+    run, main = start(gate), read_main(gate)
+    gate.stage.scope = replace(gate.stage.scope, is_dry=True)
+    with pytest.raises(AirflowSkipException, match=f"mode: plan; would merge pull request #{gate.number}"):
+        run.step("merge")
+    assert read_main(gate) == main

@@ -148,12 +148,16 @@ def test_an_approval_is_void_when_something_moved_and_a_new_request_asks(gate: G
         assert gate.remembered.approval is None
         assert gate.remembered.endings["request"].is_failure is False
     assert gate.plan() == []  # there is no pull request any more
+    run.step("prepare")
+    with pytest.raises(AirflowSkipException, match="closed or moved"):
+        run.step("change_type")  # cleared
 
 
 def test_a_persons_request_is_dispatched_by_the_run_itself_once(gate: Gate) -> None:
     run = gate.start_form(reason="on fire", deploy_type="dags")
     shown = run.ask()
     assert "`mira` asks for it by hand: `on fire`" in shown["body"]
+    assert "**dags**: `set by mira; by itself it is image-and-dags, no successful deploy" in shown["body"]
     run.answer("Approve")
     (dispatched,) = run.finish()
     job = load_job(dispatched["conf"]["job"])
