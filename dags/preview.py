@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from include.deploy_ops.operators.adopt import AdoptDeploymentOperator, ApproveAdoptionOperator
 from include.deploy_ops.operators.claim import ClaimOperator
 from include.deploy_ops.operators.classify import ClassifyChangeOperator
 from include.deploy_ops.operators.decide import DecideOperator
@@ -57,15 +58,18 @@ def make_preview_dag(scope: Scope) -> DAG:
         update = UpdateDeploymentOperator(task_id="update", pool=CLI_POOL, **step)
         deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
         settle = SettleDeployOperator(task_id="settle", **step)
+        approve_adoption = ApproveAdoptionOperator(task_id="approve_adoption", **common)
+        adopt = AdoptDeploymentOperator(task_id="adopt", pool=CLI_POOL, **common)
         delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, **common)
         decide = DecideOperator(task_id="decide", **common)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
         # Skipped tasks end at once, so each waits for all whose result it reads, not only for the one before it.
-        claim >> [change_type, render, delete, decide]
+        claim >> [change_type, render, approve_adoption, delete, decide]
+        [render, approve_adoption] >> adopt
         [change_type, render] >> image >> create >> deploy >> settle
         render >> [create, update]
         [change_type, image] >> deploy
-        [settle, update, delete, decide] >> report.as_teardown(setups=claim)
+        [settle, update, adopt, delete, decide] >> report.as_teardown(setups=claim)
     return dag
 
 

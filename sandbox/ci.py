@@ -90,22 +90,25 @@ class CI:
         if self._settings.ci_fails:
             return
         try:
-            self.put_image(build.sha, _REPOSITORY, build.sha)
+            self.put_image(build.sha, (_REPOSITORY, build.sha))
         except subprocess.SubprocessError as error:
             build.reason = f"{error} {(getattr(error, 'stderr', None) or b'').decode(errors='replace')}".strip()
         else:
             build.state, build.reason = "done", None
 
-    def put_image(self, sha: str, repository: str, tag: str) -> None:
-        """Build a commit's image, the same every time, and put it there unless there is one.
+    def put_image(self, sha: str, *places: tuple[str, str]) -> None:
+        """Build a commit's image, the same every time, and put it where there is none.
 
+        :param places: each a repository and a tag.
         :raises subprocess.SubprocessError: Git failed.
         """
-        if self._registry.has_image(repository, tag):
+        empty = [place for place in places if not self._registry.has_image(*place)]
+        if not empty:
             return
         layer = self._git("archive", "--format=tar", f"--prefix={_HOME}", sha, "--", ".", ":(exclude)dags")
         labels = {RUNTIME_LABEL: self._read_runtime(sha), "org.opencontainers.image.revision": sha}
-        self._registry.put_image(repository, tag, [layer], labels)
+        for repository, tag in empty:
+            self._registry.put_image(repository, tag, [layer], labels)
 
     def _read_runtime(self, sha: str) -> str:
         """Return the runtime version in the tag of the last FROM that has one; `-base` names the same version."""

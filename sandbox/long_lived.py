@@ -61,10 +61,11 @@ def seed_long_lived(astro: Astro, ci: CI, git_dir: Path) -> None:
     :param git_dir: the seeded repository's bare Git directory.
     """
     sha = _ask_git(git_dir, "rev-parse", "--verify", f"refs/heads/{_BRANCH}").decode().strip()
-    for name in NAMES:
-        deployment = _make_deployment(name)
-        ci.put_image(sha, deployment.repository, _IMAGE_TAG)
-        astro.adopt(deployment, _make_deploy(deployment, sha), _list_dags(git_dir, sha))
+    dags = _list_dags(git_dir, sha)
+    deployments = [_make_deployment(name) for name in NAMES]
+    ci.put_image(sha, *((deployment.repository, _IMAGE_TAG) for deployment in deployments))
+    for deployment in deployments:
+        astro.adopt(deployment, _make_deploy(deployment, sha), dags)
 
 
 def _make_deployment(name: str) -> Deployment:

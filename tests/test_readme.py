@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from include.deploy_ops.policy_schema import Limits, Policy, Previews, Project
+from include.deploy_ops.policy_schema import Limits, Policy, Previews, Project, Promotion, PullRequestSource, Target
 from include.deploy_ops.schema import StrictModel
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-KEYS = sorted(
-    {field.alias or name for model in (Policy, Project, Previews, Limits) for name, field in model.model_fields.items()}
-)
+MODELS = (Policy, Project, Previews, Promotion, Target, PullRequestSource, Limits)
+KEYS = sorted({field.alias or name for model in MODELS for name, field in model.model_fields.items()})
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -24,7 +23,7 @@ def test_every_policy_key_is_explained(key: str) -> None:
 
 
 def test_the_models_are_the_policys() -> None:
-    assert all(issubclass(model, StrictModel) for model in (Policy, Project, Previews, Limits))
+    assert all(issubclass(model, StrictModel) for model in MODELS)
 
 
 @pytest.mark.parametrize("target", re.findall(r"`make ([a-z]+)", README))

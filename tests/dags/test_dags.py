@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ projects:
 """
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
-    "decide",
+    *("approve_adoption", "adopt", "decide"),
 }
 
 
@@ -57,7 +58,8 @@ def find_error(bag: DagBag, file: str) -> str:
 def test_the_projects_own_policy_parses(parse: Parse) -> None:
     bag = parse(ROOT / "include" / "deploy_ops.yaml")
     assert bag.import_errors == {}
-    assert bag.dags.keys() == {"data_platform.control", "data_platform.preview"}
+    kinds = ("control", "preview", "promotion", "staging", "production", "production.request")
+    assert bag.dags.keys() == {f"data_platform.{kind}" for kind in kinds}
 
 
 def test_every_file_of_the_folder_is_read(parse: Parse) -> None:
@@ -136,7 +138,7 @@ def test_a_preview_run_has_a_form(parse: Parse) -> None:
     choices = {name: dag.params.get_param(name).schema.get("enum") for name in dag.params}
     assert choices == {
         **dict.fromkeys(dag.params),
-        "action": ["deploy", "delete", "keep", "resume"],
+        "action": ["deploy", "delete", "keep", "adopt", "resume"],
         "deploy_type": ["infer", "dags", "image-and-dags"],
     }
     assert {dag.params.get_param(name).schema["type"] for name in dag.params} == {"string", "boolean"}
@@ -163,8 +165,10 @@ def test_the_steps_of_a_preview_run(parse: Parse) -> None:
         "deploy": {"change_type", "image", "create"},
         "settle": {"deploy"},
         "delete": {"claim"},
+        "approve_adoption": {"claim"},
+        "adopt": {"approve_adoption", "render_template"},
         "decide": {"claim"},
-        "report": {"settle", "update", "delete", "decide", "claim"},
+        "report": {"settle", "update", "adopt", "delete", "decide", "claim"},
     }
 
 
@@ -202,17 +206,18 @@ def test_a_skipped_step_skips_no_other_and_a_failed_one_stops_the_run(parse: Par
     dag: Any = parse(POLICY).dags["shop.preview"]
     rules = {task_id: task.trigger_rule.value for task_id, task in dag.task_dict.items()}
     assert rules.pop("report") == "all_done_setup_success"
+    assert rules.pop("adopt") == "all_success"  # nobody asked means nobody said yes
     assert rules == {
         task_id: "all_success" if task.upstream_task_ids <= {"claim"} else "none_failed"
         for task_id, task in dag.task_dict.items()
-        if task_id != "report"
+        if task_id not in {"report", "adopt"}
     }
 
 
 def test_calls_of_the_cli_share_a_pool(parse: Parse) -> None:
     dag: Any = parse(POLICY).dags["shop.preview"]
     pooled = {task_id for task_id, task in dag.task_dict.items() if task.pool == CLI_POOL}
-    assert pooled == {"create", "update", "deploy", "delete"}
+    assert pooled == {"create", "update", "adopt", "deploy", "delete"}
 
 
 def test_every_step_is_retried_and_can_remember(parse: Parse) -> None:
@@ -305,3 +310,27 @@ def test_an_unreadable_file_is_told(parse: Parse, tmp_path: Path) -> None:
     bag = parse(tmp_path / "none.yaml")
     assert bag.dags == {}
     assert "none.yaml: the policy cannot be read: No such file or directory" in find_error(bag, "policy_errors.py")
+
+
+def test_only_a_gated_target_has_a_request_dag_whose_runs_wait_and_hold_nothing(parse: Parse) -> None:
+    release = {"from": "astro_deploy", "into": "main"}
+    targets = {
+        "open": {"deployment": "Open", "branch": "staging"},
+        "gated": {"deployment": "Gated", "pull_request": release, "approval": "required", "approval_timeout": "36h"},
+    }
+    bag = parse(make_policy({"name": "shop", "previews": None, "targets": targets}))
+    assert bag.import_errors == {}
+    assert bag.dags.keys() == {"shop.control", "shop.open", "shop.gated", "shop.gated.request"}
+    dag: Any = bag.dags["shop.gated.request"]
+    assert dag.task_dict.keys() == {"prepare", "change_type", "approve", "recheck", "dispatch", "report"}
+    assert dag.max_active_runs >= 1000  # one that waits keeps no newer one from asking
+    approve, report = dag.task_dict["approve"], dag.task_dict["report"]
+    assert (approve.response_timeout, approve.defaults) == (timedelta(hours=36), ["Reject"])
+    assert list(approve.params) == ["comment"]
+    assert tuple(approve.template_fields) == ()  # the page holds what others wrote
+    assert approve.retries >= 1  # an answer in the moment of parking is lost
+    assert approve.execution_timeout is None
+    assert tuple(dag.task_dict["dispatch"].operator_class.template_fields) == ()
+    assert report.is_teardown
+    assert [asset.name for asset in report.outlets] == ["deploy_ops.shop.fleet"]
+    assert dag.task_dict["prepare"].is_setup

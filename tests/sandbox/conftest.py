@@ -94,6 +94,6 @@ def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbo
 
 @pytest.fixture
 def sandbox(sandbox_process: Sandbox) -> Sandbox:
-    """Give the server as freshly seeded."""
-    assert sandbox_process.client.post("/sandbox/reset").status_code == 204
+    """Give the server as freshly seeded, but for Astro, which is empty."""
+    assert sandbox_process.client.post("/sandbox/reset?astro=empty").status_code == 204
     return sandbox_process

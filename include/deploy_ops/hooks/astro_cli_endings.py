@@ -109,7 +109,8 @@ _ENDINGS = (
     # the image
     _Ending(
         "stdout",
-        r".*(?:Cannot connect to the Docker daemon|\bdial tcp |: TLS handshake timeout|\btoomanyrequests\b)",
+        r".*(?:Cannot connect to (?:the Docker daemon|Podman)|\bdial tcp[ :]|: TLS handshake timeout"
+        r"|\btoomanyrequests\b)",
         RetryableError,
         "the build could not reach the container engine, or a registry",
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.desired import describe_merge, find_merge
 from include.deploy_ops.errors import PermanentError
 from include.deploy_ops.history import read_commit
-from include.deploy_ops.naming import name_deployment
+from include.deploy_ops.naming import name_deployment, parse_mark
 from include.deploy_ops.operators.job import Job
 from include.deploy_ops.operators.sources import make_tip, read_source
 from include.deploy_ops.planner import Verb, find_previews
@@ -47,7 +47,8 @@ class Errands:
 
     def make_preview_job(self, form: Form, person: str) -> Job:
         """Return what is to be done to a branch's preview."""
-        deployment = self._find_preview(form)
+        is_adoption = form.action == Verb.ADOPT.value
+        deployment = self._find_adoptable(form) if is_adoption else self._find_preview(form)
         branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
         verb = self._choose_verb(form, deployment, branch)
         head = branch.head if branch else NOBODY
@@ -85,6 +86,18 @@ class Errands:
             )
         return own[0][0] if own else None
 
+    def _find_adoptable(self, form: Form) -> Deployment:
+        """Return the Deployment that stands in the way of the branch's preview; nobody's mark may be on it."""
+        if (own := self._find_preview(form)) is not None:
+            raise PermanentError(f"'{form.branch}' has a Deployment already, '{own.name}'; there is nothing to adopt")
+        name = self._name_preview(form)
+        found = [each for each in self.astro.list_deployments() if each.name == name]
+        if len(found) != 1:
+            raise PermanentError(f"the workspace has {len(found) or 'no'} Deployments named '{name}', expected one")
+        if name in self.scope.targets or parse_mark(found[0].description) is not None:
+            raise PermanentError(f"'{name}' ({found[0].id}) is a target, or bears another's mark; it is never adopted")
+        return found[0]
+
     def _choose_verb(self, form: Form, deployment: Deployment | None, branch: Branch | None) -> Verb:
         """Return what the run does; refuse what cannot be done, or what the next pass would undo."""
         action = Verb(form.action)
@@ -95,6 +108,8 @@ class Errands:
         if branch is None:
             raise PermanentError(f"branch: there is no branch '{form.branch}' in {self.scope.project.repository}")
         self._refuse_merged(branch)
+        if action is Verb.ADOPT:
+            return action
         if deployment is None and not form.create_if_missing:
             raise PermanentError(
                 f"create_if_missing: '{form.branch}' has no Deployment, and the form forbids to make one"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEPLOY_TYPES = (INFER, ChangeType.DAGS.value, ChangeType.IMAGE.value)
-PREVIEW_ACTIONS = (Verb.DEPLOY.value, Verb.DELETE.value, Verb.KEEP.value, Verb.RESUME.value)
+PREVIEW_ACTIONS = (Verb.DEPLOY.value, Verb.DELETE.value, Verb.KEEP.value, Verb.ADOPT.value, Verb.RESUME.value)
 TARGET_ACTIONS = (Verb.DEPLOY.value, Verb.RESUME.value)
 REQUEST_ACTIONS = (Verb.DEPLOY.value,)
 PROMOTION_ACTIONS = (Verb.PROMOTE.value, Verb.ADOPT.value)

@@ -13,15 +13,16 @@ from pydantic import TypeAdapter
 from include.deploy_ops.history import DeployHistory, read_history
 from include.deploy_ops.model import ChangeType, DeploymentStatus
 from include.deploy_ops.naming import slug_target
+from include.deploy_ops.promotion_message import parse_trailers
 from include.deploy_ops.release import FileGroup, Release, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from include.deploy_ops.hooks.astro_api import AstroApiHook
     from include.deploy_ops.hooks.github_pulls import GithubPullsHook
-    from include.deploy_ops.model import Deployment, PullCommit
+    from include.deploy_ops.model import PullCommit
     from include.deploy_ops.operators.job import Job
     from include.deploy_ops.operators.memory import Memory
     from include.deploy_ops.operators.scope import Scope
@@ -35,23 +36,14 @@ def dump_files(groups: tuple[FileGroup, ...]) -> list[Any]:
     return list(_FILES.dump_python(groups, mode="json"))
 
 
-def find_no_carried(_: Iterable[PullCommit]) -> tuple[int, ...]:
-    """Name no pull request: where no deploy branch is derived, none comes along."""
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class ReleaseReader:
-    """Reads one release of one project.
-
-    :param find_carried: names the pull requests that the release's commits say they carry.
-    """
+    """Reads one release of one project."""
 
     scope: Scope
     github: GithubPullsHook
     astro: AstroApiHook
     memory: Memory
-    find_carried: Callable[[Iterable[PullCommit]], tuple[int, ...]] = find_no_carried
 
     def read(self, job: Job, change: Mapping[str, Any], now: datetime) -> Release:
         """Return the release that the job asks for.
@@ -77,7 +69,7 @@ class ReleaseReader:
             commits=commits,
             files=_FILES.validate_python(change["files"]),
             source=self._read_source(job),
-            carried=self._keep_open(self.find_carried(commits)),
+            carried=self._find_carried(job, commits) if is_release else (),
             is_merging=target.merge and is_release and not job.is_forced,
             is_override=job.is_override,
             person=job.person,
@@ -104,7 +96,7 @@ class ReleaseReader:
             url=deployment.astro_url,
             head=self._find_shown_head(name, job.head, history),
             status=deployment.status.value,
-            is_healthy=_is_calm(deployment),
+            is_healthy=deployment.status in _CALM,
             overridden_by=history.overridden_by,
         )
 
@@ -115,9 +107,14 @@ class ReleaseReader:
             return head
         return history.head
 
-    def _keep_open(self, numbers: Iterable[int]) -> tuple[int, ...]:
-        return tuple(number for number in sorted(set(numbers)) if self.github.get_pull_request(number).is_open)
+    def _find_carried(self, job: Job, commits: Iterable[PullCommit]) -> tuple[int, ...]:
+        """Return the pull requests in the branch's newest promotion that are still open.
 
-
-def _is_calm(deployment: Deployment) -> bool:
-    return deployment.status in _CALM
+        Below people's commits the promotion is looked for among those that GitHub lists; the tip is never too many.
+        """
+        newest_first = [self.github.get_commit(job.head).message, *reversed([each.message for each in commits])]
+        promoted = next(filter(None, map(parse_trailers, newest_first)), None)
+        if promoted is None or promoted.project != self.scope.project.name:
+            return ()
+        numbers = sorted({number for number, _ in promoted.pulls})
+        return tuple(number for number in numbers if self.github.get_pull_request(number).is_open)

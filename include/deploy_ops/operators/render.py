@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from include.deploy_ops.errors import RetryableError, SupersededError, TemplateError
+from include.deploy_ops.errors import PermanentError, RetryableError, SupersededError, TemplateError
 from include.deploy_ops.model import Mark
 from include.deploy_ops.naming import format_mark, hash_text
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.template_source import read_template
 from include.deploy_ops.planner import Verb
-from include.deploy_ops.template import dump_deployment, fingerprint_template, render_deployment
+from include.deploy_ops.template import (
+    dump_deployment,
+    find_fixed_differences,
+    fingerprint_template,
+    render_deployment,
+)
 from include.deploy_ops.template_options import check_against_options
 from include.deploy_ops.template_rules import name_deployment_type
 
@@ -38,7 +43,7 @@ def fingerprint_basis(deployment: Deployment | None) -> str:
 class RenderTemplateOperator(DeployOpsOperator):
     """Renders the Deployment file and returns its text, which holds no secret: a template may not."""
 
-    verbs = (Verb.CREATE, Verb.UPDATE)
+    verbs = (Verb.CREATE, Verb.UPDATE, Verb.ADOPT)
 
     template_fields: Sequence[str] = ("document",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"document": "yaml"}
@@ -56,8 +61,10 @@ class RenderTemplateOperator(DeployOpsOperator):
         template = self._read_template(job, trunk.head)
         cloud_provider = str(template.configuration.get("cloud_provider", ""))
         options = self.astro.get_deployment_options(name_deployment_type(template.configuration), cloud_provider)
-        check_against_options(template, options, is_update=job.verb is Verb.UPDATE)
+        check_against_options(template, options, is_update=job.verb is not Verb.CREATE)
         observed = self._observe(job)
+        if job.verb is Verb.ADOPT and observed and (fixed := find_fixed_differences(template, observed)):
+            raise PermanentError(f"'{observed.name}' cannot become a preview, Astro cannot change {'; '.join(fixed)}")
         context["ti"].xcom_push(BASIS_KEY, fingerprint_basis(observed))
         self.document = dump_deployment(self._make_document(template, job, observed))
         self.log.info(

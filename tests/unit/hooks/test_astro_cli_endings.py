@@ -143,6 +143,8 @@ def test_a_build_log_does_not_speak_for_the_cli() -> None:
     [
         "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
         'Error: creating build container: Get "https://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: refused',
+        'Error: pinging container registry quay.io: Get "https://quay.io/v2/": dial tcp: lookup quay.io: no such host',
+        "Cannot connect to Podman. Please verify your connection to the Linux system",
     ],
 )
 def test_a_build_that_reached_no_engine_or_registry_comes_again(log: str) -> None:

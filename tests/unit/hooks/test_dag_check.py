@@ -219,7 +219,7 @@ def test_noqa_silences_ruffs_rules_and_the_projects_settings_turn_nothing(
 
 
 def test_only_what_changed_is_looked_at(project: Path) -> None:
-    write(project, {"dags/old.py": BROKEN, "dags/new.py": FINE, "dags/gone.txt": "x", "include/x.py": BROKEN})
+    write(project, {"dags/old.py": BROKEN, "dags/new.py": FINE, "dags/gone.txt": BROKEN, "include/x.py": BROKEN})
     check_dags(project, {"dags/new.py", "dags/gone.py", "dags/gone.txt", "dags/sub"})
     check_dags(project, frozenset())
     with pytest.raises(PermanentError, match=r"^dags/old.py:2:"):

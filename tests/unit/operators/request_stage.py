@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
 
+from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 from include.deploy_ops.naming import DeployNote, format_note, slug_target
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, dump_job
-from include.deploy_ops.operators.merge import MergePullRequestOperator
 from include.deploy_ops.policy_schema import PullRequestSource, Target
 from tests.unit.operators.stage import Run
 
 if TYPE_CHECKING:
     import pytest
-    from airflow.sdk import BaseOperator
 
     from include.deploy_ops.model import MergeResult
     from include.deploy_ops.operators.job import Job
@@ -69,9 +67,8 @@ class Gate:
 
     def start(self, conf: dict[str, Any], run_id: str, run_type: str, **params: Any) -> RequestRun:
         """Return a new run of the request DAG."""
-        run = RequestRun(
-            self.stage, self.stage.scope.request_dag("production"), run_id, run_type, conf, params, gate=self
-        )
+        dag_id = self.stage.scope.request_dag("production")
+        run = RequestRun(self.stage, dag_id, run_id, run_type, conf, params, gate=self)
         self.stage.runs.append(run)
         self.stage.airflow.states[run_id] = "running"
         self.stage.airflow.tasks[run_id] = run.states
@@ -94,7 +91,7 @@ class Gate:
 
     def read_merge(self) -> MergeResult:
         """Ask GitHub what merging would give."""
-        hook = MergePullRequestOperator(task_id="look", scope=self.stage.scope).github
+        hook = GithubPullsHook("github_default", self.stage.scope.project.repository)
         try:
             return hook.read_merge(self.number)
         finally:
@@ -108,15 +105,8 @@ class Gate:
 
     def start_merge(self, job: Job) -> Run:
         """Return a run of production's DAG whose errand is the merge, claimed already."""
-        run = Run(
-            self.stage,
-            self.stage.scope.target_dag("production"),
-            f"{job.work}~1",
-            PLANNED_RUN_TYPE,
-            {"job": dump_job(job)},
-            {},
-        )
-        self.stage.runs.append(run)
+        dag_id = self.stage.scope.target_dag("production")
+        run = self.stage.start({"job": dump_job(job)}, f"{job.work}~1", dag_id=dag_id)
         run.xcoms["claim"] = {"return_value": dump_job(job)}
         return run
 
@@ -126,9 +116,6 @@ class RequestRun(Run):
     """One run of production's request DAG."""
 
     gate: Gate = field(kw_only=True)
-
-    def _make_context(self, task: BaseOperator) -> Any:
-        return {**super()._make_context(task), "task_instance": SimpleNamespace(id=f"{self.run_id}.{task.task_id}")}
 
     def ask(self) -> dict[str, Any]:
         """Run up to the approval and return what the person is shown."""

@@ -316,6 +316,7 @@ class Run:
             "dag_run": SimpleNamespace(
                 run_id=self.run_id, run_type=self.run_type, conf=self.conf, triggering_user_name=self.user
             ),
+            "task_instance": SimpleNamespace(id=f"{self.run_id}.{task.task_id}"),
             "asset_state_store": FakeStores(self.stage.stores, task),
             "params": self.params,
         }

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, RUNTIME_VERSION, WORK
 from tests.podman import DOCKERFILE, set_up_podman, watch_command_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.unit.operators.conftest import Log
     from tests.unit.operators.stage import Run, Stage
 
@@ -77,6 +80,41 @@ def test_the_image_is_built_and_pushed_and_no_command_line_shows_the_token(stage
     assert files.pop(".dockerignore"), "the CLI rewrites it"
     assert files.items() <= stage.author.hash_files(head).items()
     assert {"include/more.py", "Dockerfile", "dags/report_revenue.py"} <= files.keys()
+
+
+@pytest.fixture
+def service(podman: str, tmp_path: Path) -> Iterator[str]:
+    """Run an engine elsewhere, of which a socket is all that the worker has; give its address.
+
+    Its folder is its own: it would take a Dockerfile there for the one that is sent.
+    """
+    address = f"unix://{tmp_path}/s"
+    command = [podman, "system", "service", "--time=0", address]
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for_engine(podman, address)
+            yield address
+        finally:
+            process.terminate()
+
+
+def wait_for_engine(podman: str, address: str) -> None:
+    deadline = time.monotonic() + 20
+    while subprocess.run([podman, "--url", address, "info"], capture_output=True, check=False).returncode:
+        assert time.monotonic() < deadline, "podman's service never answered"
+        time.sleep(0.05)
+
+
+def test_an_engine_elsewhere_is_used_by_docker_host(
+    stage: Stage, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", service)
+    run = start(stage, push_project(stage))
+    assert run.xcoms["image"]["return_value"]["engine"].endswith(f" at {service}")
+    with watch_command_lines() as watch:
+        run.step("deploy")
+    assert watch.find(ASTRO_TOKEN) == []
+    assert "include/more.py" in stage.list_files(run.conf["job"]["deployment_id"])
 
 
 def test_without_our_engine_the_clis_login_would_show_the_token(

@@ -12,11 +12,10 @@ from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 from include.deploy_ops.operators.job import load_job
 from include.deploy_ops.planner import Verb
 from tests.unit.operators.request_stage import Gate, open_gate
-from tests.unit.operators.stage import Run
 
 if TYPE_CHECKING:
     from tests.unit.operators.conftest import Log
-    from tests.unit.operators.stage import Stage
+    from tests.unit.operators.stage import Run, Stage
 
 
 @pytest.fixture

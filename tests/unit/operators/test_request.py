@@ -15,6 +15,7 @@ from include.deploy_ops.operators.approve import load_answer
 from include.deploy_ops.operators.job import load_job
 from include.deploy_ops.operators.request import write_comment
 from include.deploy_ops.planner import Verb
+from include.deploy_ops.promotion_message import Trailers, format_message
 from tests.unit.operators.request_stage import Gate, open_gate
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ def gate(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 
 def test_a_person_is_shown_what_would_change(gate: Gate) -> None:
+    author = gate.stage.author
+    for branch in ("dev-a", "dev-b"):
+        gate.stage.push(branch)
+        author.open_pull_request(branch, "staging", branch)
+    author.merge(2)
+    author.start_branch("astro_deploy", "origin/astro_deploy")
+    pulls = tuple((number, gate.head) for number in (3, 2))
+    promoted = Trailers("acme-test", "shop", gate.head, gate.head, pulls)
+    gate.head = author.commit({"dags/a.py": "# a\n"}, format_message(promoted, "staging", "astro_deploy"))
+    author.push("astro_deploy")
+    gate.stage.await_ci()
     gate.record(gate.staging)
     shown = gate.start_planned().ask()
     merge = gate.read_merge()
@@ -39,7 +51,8 @@ def test_a_person_is_shown_what_would_change(gate: Gate) -> None:
     assert f"the merge of head [`{gate.head[:12]}`]" in body
     assert "| `dags/release.py` |" not in body  # nothing is deployed yet, so all files count as changed by one reason
     assert "**image-and-dags**: `no successful deploy with a known commit" in body
-    assert "**1 commit**" in body
+    assert "**2 commits**" in body
+    assert f"**Comes along though still open:** [#3]({author.sandbox_url}/github/acme/data-platform/pull/3)\n" in body
     assert "and then merges exactly this head" in body
     assert (shown["options"], shown["defaults"], shown["timeout"]) == (["Approve", "Reject"], ["Reject"], timedelta(3))
 

@@ -130,6 +130,20 @@ def test_ignored_paths_do_not_ask_for_another_image(stage: Stage, source: dict[s
     assert start(stage, {"README.md": "more\n"}).step("image")["source"] == "reuse"
 
 
+@pytest.mark.parametrize(
+    ("files", "why"), [({"README.md": "more\n"}, None), (DAG, "what changed since"), (None, "its DAGs come beside")]
+)
+def test_where_the_image_carries_the_dags_only_the_same_dags_serve(
+    files: dict[str, str] | None, why: str | None, stage: Stage, source: dict[str, Any]
+) -> None:
+    stage.change_project(previews={"overrides": {"configuration": {"dag_deploy_enabled": False}}})
+    if files is not None:  # else the source's image holds none
+        stage.edit_deployment(source["id"], isDagDeployEnabled=False)
+    taken = start(stage, files or {"README.md": "more\n"}).step("image")
+    assert taken["source"] == (stage.scope.project.image[1] if why else "reuse")
+    assert (why or "") in "".join(taken["notes"])
+
+
 def test_a_refused_pull_goes_on_with_the_next_source(stage: Stage, source: dict[str, Any], log: Log) -> None:
     plant_in_repository(stage, source, status=403, body=REFUSAL)
     taken = start(stage).step("image")
