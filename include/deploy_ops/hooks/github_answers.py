@@ -167,6 +167,7 @@ class _Compared(_Json):
 
 
 class _Comparison(_Json):
+    base_commit: _Compared
     merge_base_commit: _Compared
 
 
@@ -332,10 +333,20 @@ def parse_commit(answer: Answer, sha: str) -> Commit:
     return Commit(sha, found.tree.sha, parents, found.committer.date, subject, found.message)
 
 
-def parse_merge_base(answer: Answer) -> Snapshot:
-    """Read the merge base out of a comparison. :raises ObservationError: malformed."""
-    found = _validate(_COMPARISON, answer).merge_base_commit
-    return Snapshot(found.sha, found.commit.tree.sha)
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two commits beside each other: the first one, and the merge base of both."""
+
+    first: Snapshot
+    merge_base: Snapshot
+
+
+def parse_comparison(answer: Answer, first: str) -> Comparison:
+    """Read a comparison. :raises ObservationError: malformed, or of another commit than `first`."""
+    found = _validate(_COMPARISON, answer)
+    _check_sha(answer, found.base_commit.sha, first)
+    sides = (Snapshot(each.sha, each.commit.tree.sha) for each in (found.base_commit, found.merge_base_commit))
+    return Comparison(*sides)
 
 
 def parse_made(answer: Answer) -> str:

@@ -13,9 +13,10 @@ from include.deploy_ops.errors import BranchMovedError, CommitMissingError, Obse
 from include.deploy_ops.hooks.github_answers import (
     BRANCH_PREFIX,
     PAGE_SIZE,
+    Comparison,
     parse_branch,
+    parse_comparison,
     parse_made,
-    parse_merge_base,
     parse_pull_requests,
 )
 from include.deploy_ops.hooks.github_pulls import GithubPullsHook
@@ -24,7 +25,6 @@ from include.deploy_ops.hooks.github_write import GithubWriter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from include.deploy_ops.change_type import Snapshot
     from include.deploy_ops.model import PullRequest, TreeEntry
 
 LISTINGS_MAX = 4
@@ -54,8 +54,8 @@ class GithubGitHook(GithubPullsHook):
             before = found
         raise ObservationError(f"GET {path} changed with each of {LISTINGS_MAX} readings; the next attempt asks again")
 
-    def find_merge_base(self, one: str, other: str) -> Snapshot | None:
-        """Return the best common ancestor of two commits; None if they share no history.
+    def compare(self, first: str, second: str) -> Comparison | None:
+        """Return the first of two commits and their best common ancestor; None if they share no history.
 
         GitHub lists a comparison's files on its first page alone, and commits page by page: the second page of one
         commit each is the smallest answer that names the merge base.
@@ -63,9 +63,9 @@ class GithubGitHook(GithubPullsHook):
         :raises CommitMissingError: one of the commits is not there.
         :raises ObservationError: anything else than a comparison.
         """
-        answer = self._open_reader().read(self._path(f"/compare/{one}...{other}?per_page=1&page=2"))
+        answer = self._open_reader().read(self._path(f"/compare/{first}...{second}?per_page=1&page=2"))
         if not answer.is_absent:
-            return parse_merge_base(answer)
+            return parse_comparison(answer, first)
         if answer.data["message"].startswith(_NO_COMMON_HISTORY):
             return None
         raise CommitMissingError(f"{answer.request} answered HTTP 404: one of the commits is gone, or not there yet")

@@ -116,5 +116,5 @@ class DeployBranch:
     def _has(self, head: str, commit: str) -> bool:
         if head == commit:
             return True
-        base = self.github.find_merge_base(head, commit)
-        return base is not None and base.commit == commit
+        compared = self.github.compare(head, commit)
+        return compared is not None and compared.merge_base.commit == commit

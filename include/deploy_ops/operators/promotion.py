@@ -140,11 +140,10 @@ class PromoteOperator(DeployOpsOperator):
         )
 
     def _read_contribution(self, into: Branch, pull: PullRequest) -> Contribution:
-        head = Snapshot(pull.head_sha, self.github.get_commit(pull.head_sha).tree)
-        is_whole = self._promotion.copy_mode == COPY_ALL
-        return Contribution(
-            pull.number, head, None if is_whole else self.github.find_merge_base(into.head, pull.head_sha)
-        )
+        compared = None if self._promotion.copy_mode == COPY_ALL else self.github.compare(pull.head_sha, into.head)
+        if compared is not None:
+            return Contribution(pull.number, compared.first, compared.merge_base)
+        return Contribution(pull.number, Snapshot(pull.head_sha, self.github.get_commit(pull.head_sha).tree), None)
 
     def _bring(self, record: PromotionRecord, tip: Commit) -> str:
         """Bring the branch to the derived tree; return the commit that was made, "" where none was needed."""

@@ -43,19 +43,20 @@ def list_open(hub: Hub, git: GithubGitHook) -> None:
     assert (found.number, found.head_sha, found.is_open) == (1, hub.read_heads()[BRANCH], True)
 
 
-def find_merge_base(hub: Hub, git: GithubGitHook) -> None:
+def compare(hub: Hub, git: GithubGitHook) -> None:
     main, head = hub.read_heads()["main"], hub.read_heads()[BRANCH]
     hub.push_file("other", "dags/b.py", "b = 1\n")
     other = hub.read_heads()["other"]
     for pair in ((main, head), (head, main), (head, other), (main, main)):
-        found = git.find_merge_base(*pair)
+        found = git.compare(*pair)
         assert found is not None
-        assert (found.commit, found.tree) == (main, git.get_commit(main).tree)
+        assert (found.merge_base.commit, found.merge_base.tree) == (main, git.get_commit(main).tree)
+        assert (found.first.commit, found.first.tree) == (pair[0], git.get_commit(pair[0]).tree)
     island = hub.git("commit-tree", f"{main}^{{tree}}", "-m", "An island")
     hub.git("push", "--quiet", "origin", f"{island}:refs/heads/island")
-    assert git.find_merge_base(main, island) is None
+    assert git.compare(main, island) is None
     with pytest.raises(CommitMissingError, match="one of the commits is gone"):
-        git.find_merge_base(main, NOBODY)
+        git.compare(main, NOBODY)
 
 
 def write_tree(hub: Hub, git: GithubGitHook) -> None:
@@ -112,7 +113,7 @@ def create_branch(hub: Hub, git: GithubGitHook) -> None:
 
 ROWS: dict[str, Callable[[Hub, GithubGitHook], None]] = {
     "list_open_pull_requests": list_open,
-    "find_merge_base": find_merge_base,
+    "compare": compare,
     "write_tree": write_tree,
     "write_commit": write_commit,
     "move_branch": move_branch,
@@ -134,7 +135,7 @@ def test_every_public_method_is_among_them() -> None:
 
 def test_a_merge_base_is_told_without_any_files(hub: Hub, git: GithubGitHook, outgoing: Outgoing) -> None:
     heads = hub.read_heads()
-    git.find_merge_base(heads["main"], heads[BRANCH])
+    git.compare(heads["main"], heads[BRANCH])
     (exchange,) = outgoing.exchanges
     assert exchange.path.startswith(f"/repos/{REPOSITORY}/compare/")
     assert b'"files": []' in exchange.received

@@ -56,27 +56,37 @@ def refuse(message: str) -> Reply:
     return Reply({"message": message, "status": "422"}, 422)
 
 
-def test_the_merge_base_comes_with_its_tree(github: GithubDouble, git: GithubGitHook) -> None:
-    base = {"sha": make_sha("base"), "commit": {"message": "m", "tree": {"sha": TREE}}}
-    github.answers[COMPARED] = Reply({"merge_base_commit": base, "commits": []})
-    found = git.find_merge_base(ONE, OTHER)
+def make_side(name: str) -> dict[str, Any]:
+    return {"sha": make_sha(name), "commit": {"message": "m", "tree": {"sha": make_sha(f"tree of {name}")}}}
+
+
+def test_the_merge_base_comes_with_its_tree_and_the_first_commits(github: GithubDouble, git: GithubGitHook) -> None:
+    github.answers[COMPARED] = Reply({"base_commit": make_side("one"), "merge_base_commit": make_side("base")})
+    found = git.compare(ONE, OTHER)
     assert found is not None
-    assert (found.commit, found.tree) == (make_sha("base"), TREE)
+    assert (found.first.commit, found.first.tree) == (ONE, make_sha("tree of one"))
+    assert (found.merge_base.commit, found.merge_base.tree) == (make_sha("base"), make_sha("tree of base"))
+
+
+def test_a_comparison_of_another_commit_is_refused(github: GithubDouble, git: GithubGitHook) -> None:
+    github.answers[COMPARED] = Reply({"base_commit": make_side("other"), "merge_base_commit": make_side("base")})
+    with pytest.raises(ObservationError, match="another object"):
+        git.compare(ONE, OTHER)
 
 
 def test_no_common_history_is_told_from_a_missing_commit(github: GithubDouble, git: GithubGitHook) -> None:
     github.answers[COMPARED] = Reply({"message": f"No common ancestor between {ONE} and {OTHER}."}, 404)
-    assert git.find_merge_base(ONE, OTHER) is None
+    assert git.compare(ONE, OTHER) is None
     github.answers[COMPARED] = Reply(NOT_FOUND, 404)
     with pytest.raises(CommitMissingError):
-        git.find_merge_base(ONE, OTHER)
+        git.compare(ONE, OTHER)
 
 
-@pytest.mark.parametrize("body", [{}, {"merge_base_commit": None}, {"merge_base_commit": {"sha": ONE}}, [], HTML])
+@pytest.mark.parametrize("body", [{}, {"base_commit": make_sha("one")}, {"merge_base_commit": {"sha": ONE}}, [], HTML])
 def test_a_malformed_comparison_is_no_merge_base(body: Any, github: GithubDouble, git: GithubGitHook) -> None:
     github.answers[COMPARED] = Reply(body)
     with pytest.raises(ObservationError):
-        git.find_merge_base(ONE, OTHER)
+        git.compare(ONE, OTHER)
 
 
 def test_the_edits_are_sent_as_git_means_them(github: GithubDouble, git: GithubGitHook) -> None:

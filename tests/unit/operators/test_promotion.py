@@ -448,6 +448,14 @@ def test_after_a_squashed_release_it_is_made_on_staging(promotions: Promotions) 
     assert promotions.show(promotions.promote()["commit"], "%P") == promotions.find_head("staging")
 
 
+def test_a_last_tip_that_was_a_strangers_is_not_built_upon(promotions: Promotions) -> None:
+    promotions.push("astro_deploy", {"dags/by_hand.py": "# hand\n"})
+    number = promotions.stage.author.open_pull_request("astro_deploy", "main", "Release")
+    promotions.stage.author.merge(number, "merge")
+    promotions.stage.author.delete("astro_deploy")
+    assert promotions.promote()["tip"] == promotions.tip == promotions.find_head("staging")
+
+
 # Nothing is written where nothing may be
 
 
