@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from typing import Any
@@ -143,12 +144,18 @@ def test_a_cli_fault_is_for_its_command_and_is_used_up(sandbox: Sandbox) -> None
 
 
 def test_the_journal_counts_the_bytes_of_both_bodies(sandbox: Sandbox) -> None:
-    answer = sandbox.client.post("/github/api/v3/repos/acme/data-platform/git/blobs", content=b"x" * 1000)
+    content = b"x" * 1000
+    path, digest = "/v2/acme/app/blobs", f"sha256:{hashlib.sha256(content).hexdigest()}"
+    headers = {"Authorization": f"Bearer {sandbox.get_token('repository:acme/app:pull,push', login=CI_LOGIN)}"}
+    pushed = sandbox.client.post(f"{path}/uploads/?digest={digest}", content=content, headers=headers)
+    assert pushed.status_code == 201
+    assert sandbox.client.get(f"{path}/{digest}", headers=headers).content == content
 
-    [entry] = sandbox.client.get("/sandbox/requests").json()["requests"]
+    token, push, pull = sandbox.client.get("/sandbox/requests").json()["requests"]
 
-    assert (entry["received"], entry["sent"]) == (1000, len(answer.content))
-    assert answer.content
+    assert token["sent"] > 0
+    assert (push["received"], push["sent"]) == (1000, len(pushed.content))
+    assert (pull["received"], pull["sent"]) == (0, 1000)
 
 
 def test_the_journal_holds_what_came_to_the_faces_and_nothing_of_the_control_face(sandbox: Sandbox) -> None:
