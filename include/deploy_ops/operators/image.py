@@ -99,6 +99,8 @@ class FindImageOperator(DeployOpsOperator):
         return taken
 
     def _reuse(self, context: Context, job: Job) -> tuple[dict[str, Any] | None, str]:
+        if job.is_forced and job.deploy_type == ChangeType.IMAGE.value:
+            return None, "a person forced an image deploy, so as not to run the image that is deployed"
         need = self._find_need(context, job)
         return ImageReuse(
             self.scope, self.github, self.astro, open_astro_registry(self.scope), job.deployed_commit, need
@@ -134,6 +136,7 @@ class FindImageOperator(DeployOpsOperator):
 
     def _await(self, references: list[str], source: str, notes: list[str]) -> NoReturn:
         timeout_s = self.scope.project.image_timeout_s
+        self.refuse_dry(f"await {references[0]}")
         self.log.info("awaiting %s for up to %s s", references[0], timeout_s)
         self.defer(
             trigger=ImageAvailableTrigger(
