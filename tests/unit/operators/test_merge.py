@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.errors import WriteRefusedError
+from include.deploy_ops.errors import WriteRefusedError, WriteUnknownError
 from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 from include.deploy_ops.operators.job import load_job
 from include.deploy_ops.planner import Verb
@@ -41,7 +41,12 @@ def read_main(gate: Gate) -> str:
 
 
 def test_the_head_that_runs_is_merged_by_commit_and_only_once(gate: Gate) -> None:
-    before, run = read_main(gate), start(gate)
+    before, run, scope = read_main(gate), start(gate), gate.stage.scope
+    gate.stage.scope = replace(scope, is_dry=True)
+    with pytest.raises(AirflowSkipException, match=f"mode: plan; would merge pull request #{gate.number}"):
+        run.step("merge")
+    assert read_main(gate) == before
+    gate.stage.scope = scope
     done = run.step("merge")
     assert done == {"commit": read_main(gate), "is_as_deployed": True}
     parents = gate.stage.author.git("rev-parse", "origin/main^@").split()
@@ -50,28 +55,22 @@ def test_the_head_that_runs_is_merged_by_commit_and_only_once(gate: Gate) -> Non
     assert run.step("merge") == done  # another try finds it done
 
 
-@pytest.mark.parametrize("fault", [{"drop": "after"}, {"status": 502}])
-def test_a_merge_of_which_nobody_heard_is_looked_for(fault: dict[str, object], gate: Gate) -> None:
-    run = start(gate)
-    gate.stage.sandbox.plant(face="github", method="PUT", path="/merge$", **fault)
-    if "drop" in fault:
-        assert run.step("merge")["commit"] == read_main(gate)
-        return
-    with pytest.raises(Exception, match="HTTP 502; whether GitHub did it is not known"):
-        run.step("merge")
-    assert run.step("merge")["commit"] == read_main(gate)
-
-
-def test_a_refusal_fails_with_githubs_words_and_comes_again(gate: Gate) -> None:
-    run = start(gate)
+def test_refusals_come_again_and_a_merge_of_which_nobody_heard_is_looked_for(gate: Gate) -> None:
+    run, sandbox = start(gate), gate.stage.sandbox
     said = "At least 1 approving review is required by reviewers with write access."
-    gate.stage.sandbox.plant(face="github", method="PUT", path="/merge$", status=405, body={"message": said})
+    sandbox.plant(face="github", method="PUT", path="/merge$", status=405, body={"message": said})
     with pytest.raises(WriteRefusedError):
         run.step("merge")
     failure = run.read_failure("merge")
     assert said in failure["cause"]
     assert failure["is_permanent"] is False
-    assert run.step("merge")["is_as_deployed"] is True
+    sandbox.plant(face="github", method="PUT", path="/merge$", status=502)
+    with pytest.raises(WriteUnknownError, match="HTTP 502; whether GitHub did it is not known"):
+        run.step("merge")
+    main = read_main(gate)
+    sandbox.plant(face="github", method="PUT", path="/merge$", drop="after")
+    assert run.step("merge") == {"commit": read_main(gate), "is_as_deployed": True}
+    assert read_main(gate) != main
 
 
 def test_a_moved_head_base_or_deploy_is_not_merged(gate: Gate) -> None:
@@ -119,11 +118,3 @@ def test_a_closed_pull_request_is_superseded(gate: Gate) -> None:
     gate.stage.author.git("push", "--quiet", "origin", ":astro_deploy")
     with pytest.raises(AirflowSkipException, match="was closed without a merge"):
         run.step("merge")
-
-
-def test_in_mode_plan_nothing_is_merged(gate: Gate) -> None:
-    run, main = start(gate), read_main(gate)
-    gate.stage.scope = replace(gate.stage.scope, is_dry=True)
-    with pytest.raises(AirflowSkipException, match=f"mode: plan; would merge pull request #{gate.number}"):
-        run.step("merge")
-    assert read_main(gate) == main

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +11,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.model import ChangeType, Decision
-from include.deploy_ops.operators.approve import load_answer
-from include.deploy_ops.operators.job import load_job
+from include.deploy_ops.operators.approve import COMMENT_LENGTH_MAX, Answer
+from include.deploy_ops.operators.job import Job, load_job
 from include.deploy_ops.operators.request import write_comment
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.promotion_message import Trailers, format_message
@@ -102,12 +102,6 @@ def test_a_rejection_holds_until_the_head_moves_and_reaches_the_pull_request(gat
         move_head(gate)
 
 
-def test_a_timeout_that_airflow_answers_with_approve_would_still_reject(gate: Gate) -> None:
-    run = gate.start_planned()
-    run.ask()
-    assert run.answer("Approve", timedout=True)["is_approved"] is False
-
-
 def test_a_comment_that_cannot_be_posted_fails_nothing(gate: Gate, log: Log) -> None:
     run = gate.start_planned()
     run.ask()
@@ -169,7 +163,20 @@ def test_a_persons_request_is_dispatched_by_the_run_itself_once(gate: Gate) -> N
     assert run.step("recheck") == [dispatched]  # another try names the same run
 
 
-def test_a_persons_approval_on_top_of_another_deploy_fails_visibly(gate: Gate) -> None:
+def test_what_a_person_asks_for_is_checked_and_its_failure_is_seen(gate: Gate) -> None:
+    wrong = gate.start_form(reason=" ")
+    with pytest.raises(AirflowFailException, match="reason: missing"):
+        wrong.step("prepare")
+    dry = gate.start_form(dry_run=True, deploy_type="dags")
+    for task in ("prepare", "change_type"):
+        dry.step(task)
+    with pytest.raises(AirflowSkipException, match="dry run; would ask for approval"):
+        dry.step("approve")
+    with pytest.raises(AirflowSkipException):
+        dry.step("recheck")
+    dry.step("report")
+    assert gate.asked == {}
+    assert gate.remembered.endings == {}
     run = gate.start_form(deploy_type="dags")
     run.ask()
     move_deploy(gate)
@@ -177,19 +184,6 @@ def test_a_persons_approval_on_top_of_another_deploy_fails_visibly(gate: Gate) -
     assert run.finish() == []
     assert run.states["recheck"] == "failed"
     assert "trigger a new request" in run.read_failure("recheck")["cause"]
-
-
-def test_a_dry_run_asks_nobody(gate: Gate) -> None:
-    run = gate.start_form(dry_run=True, deploy_type="dags")
-    for task in ("prepare", "change_type"):
-        run.step(task)
-    with pytest.raises(AirflowSkipException, match="dry run; would ask for approval"):
-        run.step("approve")
-    with pytest.raises(AirflowSkipException):
-        run.step("recheck")
-    run.step("report")
-    assert gate.asked == {}
-    assert gate.remembered.endings == {}
 
 
 def test_in_mode_plan_nobody_is_asked_and_nothing_is_told(gate: Gate) -> None:
@@ -200,15 +194,11 @@ def test_in_mode_plan_nobody_is_asked_and_nothing_is_told(gate: Gate) -> None:
     run.answer("Reject", "no")
     run.finish()
     assert gate.list_comments() == []
+    assert run.answer("Approve", timedout=True)["is_approved"] is False  # whatever Airflow's default were
+    assert len(run.answer("Reject", "x" * 5000)["comment"]) == COMMENT_LENGTH_MAX
     run.answer("Approve")
     assert run.finish() == []
     assert gate.remembered.approval is None
-
-
-def test_a_wrong_form_says_which_field(gate: Gate) -> None:
-    run = gate.start_form(reason=" ")
-    with pytest.raises(AirflowFailException, match="reason: missing"):
-        run.step("prepare")
 
 
 def test_nothing_to_deploy_is_asked_only_where_it_will_be_merged(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,13 +236,10 @@ def test_a_failed_step_is_remembered_as_failing(gate: Gate) -> None:
     assert "HTTP 500" in ending.cause
 
 
-def test_the_comment_is_one_page_of_markdown_without_html_of_others(gate: Gate) -> None:
-    run = gate.start_planned()
-    run.ask()
-    run.answer("Reject", "<script>\n\n# big\n" + "x" * 5000)
-    answer = load_answer(run.xcoms["approve"]["return_value"])
-    text = write_comment(load_job(run.conf["job"]), answer, "shop.production.request", run.run_id, "<!-- m -->")
-    assert len(text) < 3000
-    assert all(line.startswith("> ") for line in text.splitlines()[2:5])
-    assert "<script" not in text
+def test_the_comment_is_one_page_of_markdown_without_html_of_others() -> None:
+    answer = Answer(is_approved=False, person="a<b", comment="<script>\n\n# big\nlast", at=datetime.now(UTC))
+    job = Job(Verb.REQUEST, "astro_deploy", "a" * 40, "Production", "d1", "planned", target="production", base="b" * 40)
+    text = write_comment(job, answer, "shop.production.request", "run", "<!-- m -->")
+    assert "by **a&lt;b**" in text
+    assert text.splitlines()[2:6] == ["> &lt;script>", "> ", "> # big", "> last"]
     assert text.endswith("<!-- m -->")
