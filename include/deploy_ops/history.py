@@ -22,8 +22,9 @@ class DeployHistory:
     """What a Deployment's records say.
 
     `image_commit` and `dags_commit` are the commits that its image and its DAGs come from, None when no record tells.
-    `head` is the source's head at our newest successful deploy; `overridden_by` says which later record is a
-    stranger's, a rollback or a person's override, and is empty when a plain one of ours is the newest.
+    `head` is the source's head at our newest successful deploy, and `is_forced` whether a person forced that one.
+    `overridden_by` says which later record is a stranger's, a rollback or a person's override, and is empty when a
+    plain one of ours is the newest.
     """
 
     newest_id: str = ""
@@ -31,6 +32,7 @@ class DeployHistory:
     dags_commit: str | None = None
     head: str | None = None
     overridden_by: str = ""
+    is_forced: bool = False
 
 
 def read_commit(deploy: Deploy) -> str | None:
@@ -69,6 +71,7 @@ def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str |
         image_commit=image,
         dags_commit=dags,
         head=note.head if note and is_ours else history.head,
+        is_forced=note.is_forced if note and is_ours else history.is_forced,
         overridden_by=_describe_override(deploy, note) if note and is_ours else _describe_stranger(deploy),
     )
 

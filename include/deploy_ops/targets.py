@@ -77,8 +77,19 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
         return Hold(state.name, Verb.DEPLOY.value, reason)
     if state.source.problem:
         return Hold(state.name, Verb.DEPLOY.value, state.source.problem, state.source.is_brief)
+    if reason := _find_unasked_merge(state, state.source, policy):
+        return Hold(state.name, Verb.MERGE.value, reason)
     due = _find_due(state, state.source, policy)
     return due and _work(state, state.source, project, policy, *due)
+
+
+def _find_unasked_merge(state: TargetState, source: Source, policy: str) -> str:
+    """Return why what runs is not merged: where forced deploys need no approval, none was given for the merge."""
+    target = state.target
+    is_unasked = target.approval == "required" and not target.asks_when_forced and state.history.is_forced
+    if not (is_unasked and target.merge and _is_current(state, source, policy)):
+        return ""
+    return f"a forced deploy runs it, which nobody approved; merge pull request #{source.pull} by hand"
 
 
 def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:

@@ -131,6 +131,14 @@ def test_a_release_that_runs_is_merged() -> None:
     assert compare(replace(given, target=PRODUCTION.model_copy(update={"merge": False}))) is None
 
 
+def test_what_was_forced_without_approval_is_not_merged() -> None:
+    given = state(PRODUCTION, PULL, deployed(is_forced=True), deployed_base=BASE)
+    assert work(given).verb is Verb.MERGE  # forced deploys ask, too
+    skipping = replace(given, target=PRODUCTION.model_copy(update={"forced": "skip"}))
+    assert "which nobody approved; merge pull request #7 by hand" in hold(skipping)
+    assert work(replace(skipping, history=deployed())).verb is Verb.MERGE
+
+
 def test_a_moved_base_is_another_release() -> None:
     assert work(state(PRODUCTION, PULL, deployed(), deployed_base=OLD)).verb is Verb.REQUEST
 

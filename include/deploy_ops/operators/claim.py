@@ -47,7 +47,9 @@ class ClaimOperator(DeployOpsOperator):
             if holder := claims.confirm(job.slug, run.run_id):
                 claims.release(job.slug, run.run_id)
                 if job.is_forced:  # approved: nobody would plan it again
-                    raise PermanentError(f"{job.environment} is held by run {holder}; wait for its end, then clear this")
+                    raise PermanentError(
+                        f"{job.environment} is held by run {holder}; wait for its end, then clear this"
+                    )
                 raise AirflowSkipException(f"{job.environment} is held by {holder}; the next pass plans again")
         else:
             job = self._take_by_form(context, claims)
