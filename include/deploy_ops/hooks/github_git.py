@@ -78,9 +78,10 @@ class GithubGitHook(GithubPullsHook):
         listed = [_to_json(path, entry) for path, entry in edits]
         return parse_made(self._write("POST", "/git/trees", {"base_tree": base_tree, "tree": listed}))
 
-    def write_commit(self, tree: str, parent: str, message: str) -> str:
+    def write_commit(self, tree: str, parents: Iterable[str], message: str) -> str:
         """Write a commit by the connection's user, and return its id; no branch moves."""
-        return parse_made(self._write("POST", "/git/commits", {"message": message, "tree": tree, "parents": [parent]}))
+        body = {"message": message, "tree": tree, "parents": list(parents)}
+        return parse_made(self._write("POST", "/git/commits", body))
 
     def move_branch(self, name: str, commit: str) -> None:
         """Move a branch forward to the commit.

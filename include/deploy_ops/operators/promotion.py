@@ -175,7 +175,18 @@ class PromoteOperator(DeployOpsOperator):
         derived, promotion = record.derived, record.promotion
         trailers = Trailers(self.scope.control_plane, self.scope.project.name, derived.into.commit, tree, derived.pulls)
         message = format_message(trailers, promotion.into, promotion.deploy_branch)
-        return self.github.write_commit(tree, parent, message)
+        return self.github.write_commit(tree, self._list_parents(derived.into.commit, parent), message)
+
+    def _list_parents(self, into: str, tip: str) -> tuple[str, ...]:
+        """Return the tip, and `into`'s commit where the tip lacks it; of two in one line, the later.
+
+        Otherwise what came from trunk by way of `into` would stand on the deploy branch as if it had been written there
+        anew, and conflict with itself when the deploy branch is merged into trunk.
+        """
+        compared = None if tip == into else self.github.compare(into, tip)
+        if tip == into or (compared is not None and compared.merge_base.commit == into):
+            return (tip,)
+        return (into,) if compared is not None and compared.merge_base.commit == tip else (tip, into)
 
     def _remember(self, context: Context, job: Job, fingerprint: str) -> None:
         if not self._is_dry:

@@ -82,20 +82,20 @@ def write_tree(hub: Hub, git: GithubGitHook) -> None:
 def write_commit(hub: Hub, git: GithubGitHook) -> None:
     parent = hub.read_heads()[BRANCH]
     message = "Promote it\n\nDeploy-Ops-Project: shop"
-    made = git.get_commit(git.write_commit(git.get_commit(parent).tree, parent, message))
+    made = git.get_commit(git.write_commit(git.get_commit(parent).tree, [parent], message))
     assert (made.parents, made.message, made.tree) == ((parent,), message, git.get_commit(parent).tree)
     assert hub.read_heads()[BRANCH] == parent
     with pytest.raises(WriteRefusedError, match="422: Tree SHA does not exist"):
-        git.write_commit(NOBODY, parent, message)
+        git.write_commit(NOBODY, [parent], message)
 
 
 def move_branch(hub: Hub, git: GithubGitHook) -> None:
     main, head = hub.read_heads()["main"], hub.read_heads()[BRANCH]
-    ahead = git.write_commit(git.get_commit(head).tree, head, "more")
+    ahead = git.write_commit(git.get_commit(head).tree, [head], "more")
     git.move_branch(BRANCH, ahead)
     assert hub.read_heads()[BRANCH] == ahead
     with pytest.raises(BranchMovedError, match="not a fast forward"):
-        git.move_branch(BRANCH, git.write_commit(git.get_commit(main).tree, head, "aside"))
+        git.move_branch(BRANCH, git.write_commit(git.get_commit(main).tree, [head], "aside"))
     with pytest.raises(BranchMovedError, match="does not exist"):
         git.move_branch("none", main)
     with pytest.raises(WriteRefusedError, match="Object does not exist") as refused:

@@ -38,7 +38,7 @@ REF, REFS = f"{REPO}/git/refs/heads/astro_deploy", f"{REPO}/git/refs"
 
 WRITES: dict[str, tuple[str, Callable[[GithubGitHook], object]]] = {
     "write_tree": (f"{REPO}/git/trees", lambda git: git.write_tree(TREE, [])),
-    "write_commit": (f"{REPO}/git/commits", lambda git: git.write_commit(TREE, ONE, "m")),
+    "write_commit": (f"{REPO}/git/commits", lambda git: git.write_commit(TREE, [ONE], "m")),
     "move_branch": (REF, lambda git: git.move_branch("astro_deploy", ONE)),
     "create_branch": (REFS, lambda git: git.create_branch("astro_deploy", ONE)),
 }

@@ -347,10 +347,22 @@ def test_an_amended_commit_of_ours_is_a_strangers(promotions: Promotions) -> Non
 
 
 def test_a_commit_of_staging_is_ours_whoever_put_the_branch_there(promotions: Promotions) -> None:
-    staging = promotions.push("staging", {"dags/s.py": "# s\n"})
-    promotions.push("staging", {"dags/t.py": "# t\n"})
-    promotions.ask("PATCH", "git/refs/heads/astro_deploy", {"sha": staging, "force": True})
+    old = promotions.push("staging", {"dags/s.py": "# s\n"})
+    staging = promotions.push("staging", {"dags/t.py": "# t\n"})
+    promotions.ask("PATCH", "git/refs/heads/astro_deploy", {"sha": old, "force": True})
+    promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
     assert promotions.show(promotions.promote()["commit"], "%P") == staging
+
+
+def test_what_came_from_main_by_way_of_staging_does_not_conflict_with_itself(promotions: Promotions) -> None:
+    promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
+    before = promotions.promote()["commit"]
+    promotions.push("main", {"requirements.txt": "tabulate\n"})
+    merge(promotions, "main", "staging")
+    staging = promotions.push("staging", {"requirements.txt": "humanize\n"})
+    assert promotions.show(promotions.promote()["commit"], "%P") == f"{before} {staging}"
+    number = promotions.stage.author.open_pull_request("astro_deploy", "main", "Release")
+    assert promotions.stage.author.show_pull_request(number)["mergeable"] is True
 
 
 def merge(promotions: Promotions, source: str, into: str) -> str:
