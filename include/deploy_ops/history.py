@@ -81,7 +81,7 @@ def _describe_override(deploy: Deploy, note: DeployNote) -> str:
     if not note.is_override:
         return ""
     who = f" by {note.person}" if note.person else ""
-    return f"{note.ref}@{note.commit[:12]}, forced{who} (deploy {deploy.id})"
+    return f"{note.what}, forced{who} (deploy {deploy.id})"
 
 
 def _describe_stranger(deploy: Deploy) -> str:

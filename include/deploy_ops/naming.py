@@ -157,6 +157,12 @@ class DeployNote:
         return "forced" if self.is_forced else "planned"
 
     @property
+    def what(self) -> str:
+        """What was deployed, for people: ref and commit, once where the ref is the commit's id."""
+        commit = self.commit[:12]
+        return commit if self.ref == self.commit else f"{self.ref}@{commit}"
+
+    @property
     def needle(self) -> str:
         """The part of the description by which this call's record is found; no text of a person's can hold it."""
         return f"{_TAG_START}1 run={quote(self.run_id, safe=_SAFE)} try={self.attempt} "
@@ -164,7 +170,7 @@ class DeployNote:
 
 def format_note(note: DeployNote) -> str:
     """Return the deploy's description: a sentence for people, then a tag for us."""
-    says = f"{note.ref}@{note.commit[:12]}, {note.how}" + (f" by {note.person}" if note.person else "")
+    says = f"{note.what}, {note.how}" + (f" by {note.person}" if note.person else "")
     says += f": {note.reason}" if note.reason else ""
     says = _CONTROL.sub(" ", says.replace("[", "(").replace("]", ")"))
     fields = {"run": note.run_id, "try": str(note.attempt), "how": note.how, "head": note.head, "commit": note.commit}

@@ -52,7 +52,7 @@ def test_a_rollback_is_shown_as_one_and_stays_until_the_branch_moves(
     said = stage.list_deploys(deployment_id)[0]["description"]
     assert "override by mira: rollback: the second DAG is wrong" in said
     assert f" head={head} commit={old} " in said
-    assert f"overridden by {old}@{old[:12]}, forced by mira" in read_plan(stage)
+    assert f"overridden by {old[:12]}, forced by mira" in read_plan(stage)
     newest = stage.push_more(BRANCH, {"dags/third.py": "# 3\n"})
     (run,) = stage.plan()
     assert run.conf["job"]["head"] == newest
