@@ -83,9 +83,5 @@ class RateLimitError(RetryableError):
         self.retry_after_s = retry_after_s
 
 
-class UnsafePlanError(DeployOpsError):
-    """A plan that must not be carried out: it would touch what is not ours."""
-
-
 class SupersededError(DeployOpsError):
     """The work is no longer wanted: the head or the mark moved since it was planned. Not a failure."""

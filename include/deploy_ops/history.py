@@ -22,7 +22,8 @@ class DeployHistory:
     """What a Deployment's records say.
 
     `image_commit` and `dags_commit` are the commits that its image and its DAGs come from, None when no record tells.
-    `head` is the source's head at our newest successful deploy, and `is_forced` whether a person forced that one.
+    `head` is the source's head at our newest successful deploy. `image_tag` and `dag_version` are what the Deployment
+    has to show then, empty where no record tells.
     `overridden_by` says which later record is a stranger's, a rollback or a person's override, and is empty when a
     plain one of ours is the newest.
     """
@@ -32,7 +33,8 @@ class DeployHistory:
     dags_commit: str | None = None
     head: str | None = None
     overridden_by: str = ""
-    is_forced: bool = False
+    image_tag: str = ""
+    dag_version: str = ""
 
 
 def read_commit(deploy: Deploy) -> str | None:
@@ -71,9 +73,17 @@ def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str |
         image_commit=image,
         dags_commit=dags,
         head=note.head if note and is_ours else history.head,
-        is_forced=note.is_forced if note and is_ours else history.is_forced,
+        image_tag=_carry(deploy, deploy.image_tag, history.image_tag, is_carried=deploy.kind.has_image),
+        dag_version=_carry(deploy, deploy.dag_tarball_version, history.dag_version, is_carried=deploy.kind.has_dags),
         overridden_by=_describe_override(deploy, note) if note and is_ours else _describe_stranger(deploy),
     )
+
+
+def _carry(deploy: Deploy, now: str, before: str, *, is_carried: bool) -> str:
+    """Return what is to be seen after the deploy; after a rollback nobody knows."""
+    if deploy.rollback_from_id is not None:
+        return ""
+    return now if is_carried else before
 
 
 def _describe_override(deploy: Deploy, note: DeployNote) -> str:

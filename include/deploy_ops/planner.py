@@ -265,7 +265,7 @@ def describe_taken(deployment: Deployment, control_plane: str, project: Project)
     bears = f"'{deployment.name}' ({deployment.id})"
     if mark is not None and is_own(mark, control_plane, project):
         return f"{bears} is the preview of '{mark.branch}'; rename it in Astro"
-    return f"a Deployment named {bears} exists without our mark; rename or delete it in Astro"
+    return f"a Deployment named {bears} exists without our mark; rename or delete it in Astro, or adopt it by the form"
 
 
 def _keep_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -> list[Work | Hold]:

@@ -75,13 +75,14 @@ class LoadedPolicy:
     """What the file says: its valid projects, and what is wrong with the others.
 
     `source` names the file. `project_names` has every project's name that stands in it, valid or not: one of them has
-    not left the policy.
+    not left the policy. `target_names` likewise has every Deployment that stands in it as a target: none is a preview.
     """
 
     source: str
     policy: Policy
     problems: tuple[PolicyProblem, ...]
     project_names: frozenset[str]
+    target_names: frozenset[str]
 
     @property
     def is_complete(self) -> bool:
@@ -127,12 +128,22 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
     refused = {index for index, _ in found}
     valid = tuple(project for index, project in projects.items() if index not in refused)
     policy = Policy(control_plane=top.control_plane, mode=top.mode, projects=valid)
-    return LoadedPolicy(source, policy, _tell_problems(found, names), frozenset(names.values()))
+    return LoadedPolicy(
+        source, policy, _tell_problems(found, names), frozenset(names.values()), _list_target_names(top.projects)
+    )
 
 
-def list_targets(projects: Iterable[Project]) -> frozenset[str]:
-    """Return the names of the long-lived Deployments of all projects, which are never previews of any."""
-    return frozenset(target.deployment for project in projects for target in project.targets.values())
+def _list_target_names(raw_projects: Iterable[Any]) -> frozenset[str]:
+    """Return what stands as a target's Deployment in any project, also in one that is wrong otherwise."""
+    targets = [raw.get("targets") for raw in raw_projects if isinstance(raw, dict)]
+    named = [
+        target.get("deployment")
+        for each in targets
+        if isinstance(each, dict)
+        for target in each.values()
+        if isinstance(target, dict)
+    ]
+    return frozenset(name for name in named if isinstance(name, str))
 
 
 def fingerprint_policy(project: Project) -> str:

@@ -33,6 +33,7 @@ def find_project_problems(project: Project) -> tuple[Problem, ...]:
         found += [each.move_below("promotion") for each in _check_promotion(project.promotion, project)]
     for name, target in project.targets.items():
         found += [each.move_below("targets", name) for each in _check_target(name, target)]
+    found += _check_releases(project)
     return tuple(found)
 
 
@@ -105,6 +106,23 @@ def _check_target(name: str, target: Target) -> Iterator[Problem]:
         )
     if target.merge and (target.pull_request is None or target.on == "push"):
         yield Problem(("merge",), "only a target that deploys an open pull request can merge it; remove it")
+    if target.merge and target.deploy_type == "dags":
+        yield Problem(
+            ("deploy_type",), "'dags' would merge what never ran as an image; choose another, or remove 'merge'"
+        )
+
+
+def _check_releases(project: Project) -> Iterator[Problem]:
+    """Who merges a pull request closes it for all who follow it."""
+    following = defaultdict(list)
+    for name, target in project.targets.items():
+        following[target.pull_request].append(name)
+    for release, names in following.items():
+        for name in names if release is not None and len(names) > 1 else ():
+            if project.targets[name].merge:
+                others = ", ".join(other for other in names if other != name)
+                message = f"the merge would end the release for {others}, too; let nobody merge it, or follow 'into'"
+                yield Problem(("targets", name, "merge"), message)
 
 
 def find_clashes(names: Mapping[int, str], projects: Mapping[int, Project]) -> tuple[tuple[int, Problem], ...]:

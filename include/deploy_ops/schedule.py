@@ -68,13 +68,17 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's yes to one release: to this head onto this base, on top of this deploy record of the target's."""
+    """A person's yes to one release: to this head onto this base, on top of this deploy record of the target's.
+
+    `merges` tells whether the question said that the pull request is merged afterwards.
+    """
 
     head: str
     base: str
     observed: str
     person: str
     at: datetime
+    merges: bool = False
 
     def covers(self, head: str, base: str, observed: str) -> bool:
         """Whether it is about this release; it is void as soon as one of the three moved."""

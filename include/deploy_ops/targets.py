@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.history import DeployHistory
+from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.naming import digest_work, slug_target
 from include.deploy_ops.planner import Hold, Verb, Work
 from include.deploy_ops.schedule import Remembered
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.model import Deployment, PullRequest
     from include.deploy_ops.policy import Target
+
+CALM = frozenset({DeploymentStatus.HEALTHY, DeploymentStatus.HIBERNATING})
+"""What a Deployment is when its last deploy has come to rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +81,35 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
         return Hold(state.name, Verb.DEPLOY.value, reason)
     if state.source.problem:
         return Hold(state.name, Verb.DEPLOY.value, state.source.problem, state.source.is_brief)
-    if reason := _find_unasked_merge(state, state.source, policy):
+    if reason := _find_merge_hold(state, state.source, policy):
         return Hold(state.name, Verb.MERGE.value, reason)
     due = _find_due(state, state.source, policy)
     return due and _work(state, state.source, project, policy, *due)
 
 
-def _find_unasked_merge(state: TargetState, source: Source, policy: str) -> str:
-    """Return why what runs is not merged: where forced deploys need no approval, none was given for the merge."""
-    target = state.target
-    is_unasked = target.approval == "required" and not target.asks_when_forced and state.history.is_forced
-    if not (is_unasked and target.merge and _is_current(state, source, policy)):
+def _find_merge_hold(state: TargetState, source: Source, policy: str) -> str:
+    """Return why what is deployed is not merged yet: it does not run, or nobody was asked about merging it."""
+    if not state.target.merge or not _is_current(state, source, policy):
         return ""
-    return f"a forced deploy runs it, which nobody approved; merge pull request #{source.pull} by hand"
+    if reason := _find_unsettled(state):
+        return reason
+    approval = state.remembered.approval
+    is_asked = approval is not None and approval.merges and (approval.head, approval.base) == (source.head, source.base)
+    if state.target.approval == "none" or is_asked:
+        return ""
+    return f"nobody approved the merge of this head and base; merge pull request #{source.pull} by hand"
+
+
+def _find_unsettled(state: TargetState) -> str:
+    """Return what the Deployment lacks of a settled deploy, empty if nothing."""
+    (deployment,), history = state.deployments, state.history
+    if deployment.status not in CALM:
+        return f"deployed, and not settled: the Deployment is {deployment.status.value}"
+    is_asleep = deployment.status is DeploymentStatus.HIBERNATING
+    shown = [(history.image_tag, deployment.image_tag), (history.dag_version, deployment.desired_dag_tarball_version)]
+    shown += [] if is_asleep else [(history.dag_version, deployment.dag_tarball_version)]
+    missing = [f"{wanted}, it shows {seen or 'none'}" for wanted, seen in shown if wanted not in {"", seen}]
+    return f"deployed, and not settled: {missing[0]}" if missing else ""
 
 
 def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:

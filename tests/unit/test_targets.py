@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.deploy_ops.history import DeployHistory
+from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.planner import Hold, Verb, Work
 from include.deploy_ops.policy_schema import PullRequestSource, Target
 from include.deploy_ops.schedule import Approval, Judgement, Remembered
@@ -126,17 +127,30 @@ def test_without_a_gate_a_release_is_deployed_at_once() -> None:
 
 
 def test_a_release_that_runs_is_merged() -> None:
-    given = state(PRODUCTION, PULL, deployed(), deployed_base=BASE)
+    given = state(PRODUCTION, PULL, deployed(), deployed_base=BASE, approval=approved(merges=True))
     assert work(given).verb is Verb.MERGE
     assert compare(replace(given, target=PRODUCTION.model_copy(update={"merge": False}))) is None
 
 
-def test_what_was_forced_without_approval_is_not_merged() -> None:
-    given = state(PRODUCTION, PULL, deployed(is_forced=True), deployed_base=BASE)
-    assert work(given).verb is Verb.MERGE  # forced deploys ask, too
-    skipping = replace(given, target=PRODUCTION.model_copy(update={"forced": "skip"}))
-    assert "which nobody approved; merge pull request #7 by hand" in hold(skipping)
-    assert work(replace(skipping, history=deployed())).verb is Verb.MERGE
+@pytest.mark.parametrize(
+    "given", [None, {"merges": False}, {"merges": True, "base": OLD}, {"merges": True, "head": OLD}]
+)
+def test_what_nobody_approved_to_merge_is_left_to_people(given: dict[str, Any] | None) -> None:
+    known = None if given is None else approved(**given)
+    assert "merge pull request #7 by hand" in hold(
+        state(PRODUCTION, PULL, deployed(), deployed_base=BASE, approval=known)
+    )
+
+
+def test_what_has_not_settled_is_not_merged() -> None:
+    given = state(PRODUCTION, PULL, deployed(), deployed_base=BASE, approval=approved(merges=True))
+    (healthy,) = given.deployments
+    sick = replace(healthy, status=DeploymentStatus.UNHEALTHY)
+    assert "not settled: the Deployment is UNHEALTHY" in hold(replace(given, deployments=(sick,)))
+    assert "not settled: deploy-2, it shows deploy-1" in hold(replace(given, history=deployed(image_tag="deploy-2")))
+    assert "not settled: v2, it shows v1" in hold(replace(given, history=deployed(dag_version="v2")))
+    asleep = replace(healthy, status=DeploymentStatus.HIBERNATING, desired_dag_tarball_version="v2")
+    assert work(replace(given, deployments=(asleep,), history=deployed(dag_version="v2"))).verb is Verb.MERGE
 
 
 def test_a_moved_base_is_another_release() -> None:
@@ -145,7 +159,8 @@ def test_a_moved_base_is_another_release() -> None:
 
 def test_a_release_in_which_nothing_needs_a_deploy_is_merged() -> None:
     judged = Judgement(MERGE, "d1", "p", "only docs")
-    assert work(state(PRODUCTION, PULL, deployed(OLD), judgement=judged)).verb is Verb.MERGE
+    yes = approved(merges=True)
+    assert work(state(PRODUCTION, PULL, deployed(OLD), judgement=judged, approval=yes)).verb is Verb.MERGE
 
 
 def test_a_request_is_asked_again_only_about_something_else() -> None:
@@ -204,4 +219,5 @@ def test_after_what_is_due_was_done_nothing_more_is_due_but_the_merge(given: Tar
     if isinstance(found, Work) and found.verb is Verb.DEPLOY:
         history = replace(deployed(found.head), newest_id="d9")
         after = compare(replace(given, history=history, deployed_base=found.base))
-        assert after is None or (isinstance(after, Work) and after.verb is Verb.MERGE and given.target.merge)
+        what = after.what if isinstance(after, Hold) else after and after.verb.value
+        assert what is None or (what == "merge" and given.target.merge)

@@ -27,22 +27,26 @@ def find_branch(scope: Scope, github: DeployOpsGithubHook, job: Job) -> Branch:
 
 def check_head(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
     """Raise SupersededError unless the branch's tip is still the job's head, or a person forced the job."""
-    if job.is_forced:
-        return
+    if not job.is_forced:
+        _check_tip(scope, github, job)
+
+
+def _check_tip(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
     branch = find_branch(scope, github, job)
     if branch.head != job.head:
         raise SupersededError(f"{job.branch} moved from {job.head[:12]} to {branch.head[:12]}; the next pass takes it")
 
 
 def check_source(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
-    """Raise SupersededError unless a target's source is still what the job was planned for; a forced job goes on.
+    """Raise SupersededError unless a target's source is still what the job was planned or approved for.
 
-    Of a pull request the base counts as well: what was tested, and perhaps approved, is head onto base.
+    Of a pull request the base counts as well: what was tested, and perhaps approved, is head onto base. What a person
+    forces there and then, or instead of what the source has, goes on.
     """
-    if job.is_forced:
+    if job.is_override or (job.is_forced and not job.is_approved):
         return
     if not job.pull:
-        check_head(scope, github, job)
+        _check_tip(scope, github, job)
         return
     heads = [pull.head_sha for pull in github.list_pull_requests_from(job.branch) if _is_release(pull, job)]
     if heads != [job.head]:

@@ -41,7 +41,7 @@ class ClaimOperator(DeployOpsOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the job for the tasks that follow."""
         run = context["dag_run"]
-        claims = Claims(self.memory(context), self.runs(context))
+        claims = Claims(self.memory(context), self.runs(context), is_one_at_a_time=bool(self.target))
         if run.run_type == PLANNED_RUN_TYPE:
             job = read_planned(run.conf or {})
             if holder := claims.confirm(job.slug, run.run_id):

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.operators.memory import Claim
+from include.deploy_ops.operators.runs import ALIVE, RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from include.deploy_ops.operators.memory import Memory
     from include.deploy_ops.operators.runs import Runs
@@ -28,10 +29,15 @@ READ_BACK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The registers of one project's environments."""
+    """The registers of one project's environments.
+
+    `is_one_at_a_time`: the DAG has one active run, so a planned run that is only queued comes after a person's that
+    works now, and is in no way; it looks again at what it was planned on.
+    """
 
     memory: Memory
     runs: Runs
+    is_one_at_a_time: bool = False
     sleep: Callable[[float], None] = time.sleep
 
     def find_holder(self, slug: str, *, besides: str = "") -> str | None:
@@ -58,14 +64,14 @@ class Claims:
 
     def take(self, slug: str, run_id: str) -> str | None:
         """Claim for a run that a person started; return the run that is in the way, if any."""
-        if holder := self.find_holder(slug, besides=run_id):
+        if holder := self._find_planned(slug, run_id) or self._find(slug, MANUAL, run_id):
             return holder
         self.memory.write_claim(slug, MANUAL, Claim(run_id, datetime.now(UTC)))
         self.sleep(READ_BACK_S)
         claim = self.memory.read_claim(slug, MANUAL)
         if claim is None or claim.run_id != run_id:
             return claim.run_id if claim else "a run that ended just now"
-        if holder := self._find(slug, PLANNED, run_id):
+        if holder := self._find_planned(slug, run_id):
             self.memory.drop_claim(slug, MANUAL)
         return holder
 
@@ -76,8 +82,12 @@ class Claims:
             if claim is not None and claim.run_id == run_id:
                 self.memory.drop_claim(slug, register)
 
-    def _find(self, slug: str, register: str, besides: str) -> str | None:
+    def _find_planned(self, slug: str, besides: str) -> str | None:
+        """Return the planned run that a person's run has to wait for."""
+        return self._find(slug, PLANNED, besides, RUNNING if self.is_one_at_a_time else ALIVE)
+
+    def _find(self, slug: str, register: str, besides: str, states: Collection[str] = ALIVE) -> str | None:
         claim = self.memory.read_claim(slug, register)
-        if claim is None or claim.run_id == besides or not self.runs.is_alive(claim.run_id):
+        if claim is None or claim.run_id == besides or not self.runs.is_alive(claim.run_id, states):
             return None
         return claim.run_id

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from include.deploy_ops.change_type import ChangeRules, Snapshot, classify_change
-from include.deploy_ops.errors import CommitMissingError, RetryableError
+from include.deploy_ops.errors import CommitMissingError, PermanentError, RetryableError
 from include.deploy_ops.history import DeployHistory, read_history
 from include.deploy_ops.model import ChangeType, Decision
 from include.deploy_ops.operators.base import IMAGE_TASK, AirflowLink, AstroLink, DeployOpsOperator, tell_failures
@@ -38,8 +38,9 @@ def rules_of(project: Project) -> ChangeRules:
 class ClassifyChangeOperator(DeployOpsOperator):
     """Decides which deploy the commit needs; "none" is remembered for planned work, and skips the rest.
 
-    Returns `{"change_type", "commit", "image_base", "dags_base", "reason", "observed"}`; `observed` is the id of the
-    newest successful deploy that it was measured against. The full record is the rendered field `decision`.
+    Returns `{"change_type", "commit", "image_base", "dags_base", "reason", "observed", "is_partial"}`; `observed` is
+    the id of the newest successful deploy that it was measured against, `is_partial` tells that a person forced less
+    than is needed. The full record is the rendered field `decision`.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
@@ -65,6 +66,11 @@ class ClassifyChangeOperator(DeployOpsOperator):
             change_type = ChangeType(job.deploy_type)
             who = (job.person or "a person") if job.is_forced else "the policy"
             self.log.info("set to %s by %s", change_type.value, who)
+        if change_type is ChangeType.NONE and job.is_override and not job.is_dry:
+            raise PermanentError(
+                f"{job.environment} runs the files of {job.deployed_commit[:12]} already, so nothing is deployed, and "
+                "nothing would hold them: choose a deploy type to deploy them again, or pause the DAG"
+            )
         if change_type is ChangeType.NONE and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
         found = {
@@ -74,6 +80,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             "dags_base": decision.dags_base,
             "reason": decision.reason,
             "observed": history.newest_id,
+            "is_partial": job.is_forced and change_type.rank < decision.change_type.rank,
         }
         return dict(self.finish(found, idle=IDLE[change_type]))
 

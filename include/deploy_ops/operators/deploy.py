@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.change_type import Snapshot, list_changed_dags
-from include.deploy_ops.errors import CommitMissingError, DeployOpsError, RetryableError, SupersededError
+from include.deploy_ops.errors import (
+    CommitMissingError,
+    DeployOpsError,
+    PermanentError,
+    RetryableError,
+    SupersededError,
+)
 from include.deploy_ops.history import read_history
 from include.deploy_ops.hooks.dag_check import check_dags
 from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
@@ -21,6 +27,7 @@ from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.operators.classify import rules_of
 from include.deploy_ops.operators.deployment import AstroCliOperator
+from include.deploy_ops.operators.due import check_due
 from include.deploy_ops.operators.reuse import open_astro_registry
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.policy_values import BUILD, REUSE
@@ -62,7 +69,7 @@ class DeployCodeOperator(AstroCliOperator):
         deployment = self._check(context, job)
         self.show(deployment)
         self.refuse_dry(f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
-        note = self._write_note(context, job)
+        note = self._write_note(context, job, is_partial=bool(decision.get("is_partial")))
         ask = {
             "deployment_id": deployment.id,
             "kind": kind.value,
@@ -73,6 +80,8 @@ class DeployCodeOperator(AstroCliOperator):
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         self._check_decision(job, deployment, decision, image)
+        if job.target and not job.is_forced:
+            check_due(self, self.memory(context), job)
         woke = job.wake and self._wake(deployment)
         said = self._deploy(job, deployment, decision, note, image)
         self.log.info(
@@ -107,6 +116,12 @@ class DeployCodeOperator(AstroCliOperator):
     ) -> None:
         """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
         observed = read_history(self.astro.list_deploys(deployment.id)).newest_id
+        if job.observed is not None and observed != job.observed:
+            said = (
+                f"it was {'approved' if job.is_forced else 'planned'} on top of deploy {job.observed or 'none'} of "
+                f"{deployment.name}, now the newest is {observed or 'none'}"
+            )
+            raise PermanentError(f"{said}; ask anew") if job.is_forced else SupersededError(said)
         commits = {decision["commit"], image["commit"] if image else job.deployed_commit}
         if commits != {job.deployed_commit} or observed != decision["observed"]:
             raise SupersededError(
@@ -115,7 +130,7 @@ class DeployCodeOperator(AstroCliOperator):
                 "the next pass decides anew, or clear 'change_type'"
             )
 
-    def _write_note(self, context: Context, job: Job) -> DeployNote:
+    def _write_note(self, context: Context, job: Job, *, is_partial: bool) -> DeployNote:
         return DeployNote(
             ref=job.ref or job.branch,
             commit=job.deployed_commit,
@@ -125,7 +140,7 @@ class DeployCodeOperator(AstroCliOperator):
             is_forced=job.is_forced,
             person=job.person,
             reason=job.reason,
-            is_override=job.is_override,
+            is_override=job.is_override or is_partial,
         )
 
     def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
@@ -181,7 +196,7 @@ class DeployCodeOperator(AstroCliOperator):
             project,
             self._list_changed(base, job.deployed_commit) if base else None,
             ignore_syntax=find_ignore_syntax(deployment),
-            refuses=bool(base) or decision["change_type"] == ChangeType.DAGS.value,
+            refuses=not job.is_override and (bool(base) or decision["change_type"] == ChangeType.DAGS.value),
         )
 
     def _list_changed(self, base: str, commit: str) -> frozenset[str] | None:

@@ -1,4 +1,7 @@
-"""The dispatch step of control: starts one run per action. What it is handed is data, never a template."""
+"""The dispatch step of control, and of an approved request: starts one run per action.
+
+What it is handed is data, never a template.
+"""
 
 from __future__ import annotations
 

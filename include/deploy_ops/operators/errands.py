@@ -52,7 +52,7 @@ class Errands:
         branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
         verb = self._choose_verb(form, deployment, branch)
         head = branch.head if branch else NOBODY
-        chosen = self._choose(form, Source(form.branch, head), verb, deployment)
+        chosen = self._choose(form, Source(form.branch, head), deployment)
         return Job(
             verb=verb,
             branch=form.branch,
@@ -74,7 +74,11 @@ class Errands:
 
     def _find_preview(self, form: Form) -> Deployment | None:
         project = self.scope.project
-        if not project.wants_preview(form.branch):
+        is_end = form.action in {
+            Verb.DELETE.value,
+            Verb.KEEP.value,
+        }  # also where the policy matches the branch no longer
+        if not project.wants_preview(form.branch) and not is_end:
             raise PermanentError(
                 f"branch: '{form.branch}' matches no pattern of previews.branches "
                 f"({', '.join(self.scope.previews.branches)})"
@@ -127,7 +131,7 @@ class Errands:
         target = self.scope.target(name)
         deployment = self._find_target(target)
         source = self._find_source(target, form)
-        chosen = self._choose(form, source, Verb(form.action), deployment)
+        chosen = self._choose(form, source, deployment)
         return Job(
             verb=Verb(form.action),
             branch=source.ref,
@@ -160,9 +164,9 @@ class Errands:
             raise PermanentError(f"ref: there is no open pull request {said}; name the ref that is meant")
         return make_tip(release.into, self.github.get_branch(release.into).head)
 
-    def _choose(self, form: Form, source: Source, verb: Verb, deployment: Deployment | None) -> _Choice:
+    def _choose(self, form: Form, source: Source, deployment: Deployment | None) -> _Choice:
         """Return what is deployed: what the source has now, or the ref of the form."""
-        if not form.ref or verb not in {Verb.CREATE, Verb.DEPLOY}:
+        if not form.ref or form.action != Verb.DEPLOY.value:
             return _Choice(source.commit, "", form.reason)
         from include.deploy_ops.hooks.github_refs import is_ancestor, resolve_ref
 
@@ -171,7 +175,7 @@ class Errands:
         found = resolve_ref(self.github, form.ref, trunk=trunk, heads=heads)
         if found.told:
             log.info("ref: %s", found.told)
-        is_override = found.commit != (source.commit or source.head)
+        is_override = found.commit != (source.commit if source.pull else source.head)
         is_rollback = is_override and is_ancestor(self.github, found.commit, source.head)
         reason = f"rollback: {form.reason}" if is_rollback else form.reason
         return _Choice(found.commit, found.name, reason, is_override=is_override)

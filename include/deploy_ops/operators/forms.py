@@ -14,6 +14,7 @@ from include.deploy_ops.errors import PermanentError
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.operators.job import INFER
 from include.deploy_ops.planner import Verb
+from include.deploy_ops.policy_values import is_branch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,6 +124,8 @@ def read_form(params: Mapping[str, Any], actions: Sequence[str], *, needs_branch
             raise PermanentError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
     if needs_branch and not form.branch:
         raise PermanentError("branch: missing; say the branch whose preview is meant")
+    if needs_branch and not is_branch(form.branch):
+        raise PermanentError(f"branch: {form.branch!r} is no branch's name")
     if not form.reason:
         raise PermanentError("reason: missing; say why, for those who read the deploy")
     return form
@@ -136,4 +139,6 @@ def _read_field(params: Mapping[str, Any], name: str, default: Any) -> Any:
         return value
     if not isinstance(value, str | None):
         raise PermanentError(f"{name}: {value!r} is no text")
+    if any("\ud800" <= character <= "\udfff" for character in value or ""):
+        raise PermanentError(f"{name}: {value!r} is no text that can be written")
     return (value or "").strip() or default

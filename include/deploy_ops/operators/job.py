@@ -31,7 +31,9 @@ class Job:
 
     `deployment_id` is empty while there is no Deployment. `head` is the source's tip; `commit` is what is deployed
     where that is another one, and `ref` what a person called it. `target`, `pull` and `base` as in `planner.Work`.
-    `is_override`: something else is deployed than what the source has now. `wake`: a hibernating Deployment is woken.
+    `observed` is the newest deploy on top of which it was planned or approved; None in a run that a person started
+    there and then. `is_override`: something else is deployed than what the source has now. `wake`: a hibernating
+    Deployment is woken.
     `is_dry`: nothing is written.
     """
 
@@ -49,6 +51,7 @@ class Job:
     ref: str = ""
     pull: int = 0
     base: str = ""
+    observed: str | None = None
     is_override: bool = False
     wake: bool = False
     is_dry: bool = False
@@ -67,6 +70,11 @@ class Job:
     def is_forced(self) -> bool:
         """Whether a person asked for it, whatever the planner thinks."""
         return not self.work
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether a person asked for it and another approved: for this source, on top of this deploy."""
+        return self.is_forced and self.observed is not None
 
     @property
     def slug(self) -> str:
@@ -105,6 +113,7 @@ def conf_of(action: Action, deploy_type: str = INFER) -> dict[str, Any]:
         commit=work.commit,
         pull=work.pull,
         base=work.base,
+        observed=work.observed,
     )
     return {"job": dump_job(job)}
 

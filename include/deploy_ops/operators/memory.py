@@ -50,10 +50,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class PullCache:
-    """The pull requests of branches that exist, and up to when the listing was read (GitHub's `updated_at`)."""
+    """The pull requests of branches that exist, and up to when the listing was read (GitHub's `updated_at`).
+
+    `rules` is the fingerprint of the policy by which they were kept: under other rules, others count.
+    """
 
     since: str
     pulls: tuple[PullRequest, ...]
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.desired import RepositorySnapshot
 from include.deploy_ops.errors import CommitMissingError, RetryableError, SupersededError
-from include.deploy_ops.history import read_history
 from include.deploy_ops.model import MergeState
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
-from include.deploy_ops.operators.checks import check_target
-from include.deploy_ops.operators.observe_targets import TargetObserver
-from include.deploy_ops.planner import Observed, Verb, Work
-from include.deploy_ops.targets import compare_target
+from include.deploy_ops.operators.due import check_due
+from include.deploy_ops.planner import Verb
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,7 +35,7 @@ class MergePullRequestOperator(DeployOpsOperator):
         if commit := self._find_merge(job):
             self.log.info("#%d is merged already, as %s", job.pull, commit[:12])
             return self._describe(job, commit)
-        self._check_due(context, job)
+        check_due(self, self.memory(context), job)
         self.refuse_dry(f"merge pull request #{job.pull} at {job.head[:12]}")
         commit = self._merge(job)
         self.log.info("merged #%d at %s as %s", job.pull, job.head[:12], commit[:12])
@@ -53,23 +49,6 @@ class MergePullRequestOperator(DeployOpsOperator):
         if result.state is MergeState.CLOSED:
             raise SupersededError(f"#{job.pull} was closed without a merge")
         return result.commit if result.state is MergeState.MERGED else ""
-
-    def _check_due(self, context: Context, job: Job) -> None:
-        """Raise SupersededError unless the planner's own rule, over what is read now, still asks for this merge."""
-        deployment = check_target(self.scope, self.astro, job)
-        observed = Observed((deployment,), {deployment.id: read_history(self.astro.list_deploys(deployment.id))})
-        snapshot = RepositorySnapshot((), self.github.list_pull_requests_from(job.branch))
-        states = TargetObserver(self.scope.project, self.github, self.memory(context)).read_states(snapshot, observed)
-        (state,) = [each for each in states if each.name == job.target]
-        due = compare_target(state, self.scope.project.name, self.scope.policy)
-        is_due = isinstance(due, Work) and (due.verb, due.pull, due.head, due.base) == (
-            Verb.MERGE,
-            job.pull,
-            job.head,
-            job.base,
-        )
-        if not is_due:
-            raise SupersededError(f"merging #{job.pull} is not due any more: {due or 'nothing is'}")
 
     def _merge(self, job: Job) -> str:
         """Merge; after a refusal or an unknown ending, look whether it is merged all the same."""

@@ -48,16 +48,28 @@ class Observer:
 
         Then a branch that is deleted while we read is seen as gone, never as merged by a later pull request.
         """
+        rules = self._fingerprint_rules()
         cache = self.memory.read_pulls()
+        if cache is not None and cache.rules != rules:
+            cache = None
         news = self.github.list_pull_requests(since=cache.since if cache else None)
         branches = self.github.list_branches(self.scope.project.trunk)
         known = merge_pulls(cache.pulls if cache else (), news)
         names = {branch.name for branch in branches}
         pulls = tuple(pull for pull in known if pull.head_ref in names and self._counts(pull))
-        fresh = PullCache(max((pull.updated_at for pull in news), default=cache.since if cache else ""), pulls)
+        since = max((pull.updated_at for pull in news), default=cache.since if cache else "")
+        fresh = PullCache(since, pulls, rules)
         if fresh != cache:
             self.memory.write_pulls(fresh)
         return RepositorySnapshot(branches, pulls)
+
+    def _fingerprint_rules(self) -> str:
+        """Return what tells that other pull requests count than before."""
+        project = self.scope.project
+        names = ("branches", "exclude", "merged_into")
+        previews = [getattr(project.previews, name) for name in names] if project.previews else []
+        releases = [target.pull_request for target in project.targets.values()]
+        return hash_text(repr((previews, project.promotion, releases)), 16)
 
     def _counts(self, pull: PullRequest) -> bool:
         """Whether anything is decided by the pull request: a preview's end, a release, or the deploy branch."""

@@ -35,11 +35,10 @@ class TargetObserver:
 
     def read_states(self, snapshot: RepositorySnapshot, observed: Observed) -> tuple[TargetState, ...]:
         """Return every target's state, in the policy's order."""
-        return tuple(
-            self._read_state(name, target, snapshot, observed) for name, target in self.project.targets.items()
-        )
+        return tuple(self.read_state(name, target, snapshot, observed) for name, target in self.project.targets.items())
 
-    def _read_state(self, name: str, target: Target, snapshot: RepositorySnapshot, observed: Observed) -> TargetState:
+    def read_state(self, name: str, target: Target, snapshot: RepositorySnapshot, observed: Observed) -> TargetState:
+        """Return one target's state."""
         deployments = tuple(each for each in observed.deployments if each.name == target.deployment)
         history = observed.histories.get(deployments[0].id, DeployHistory()) if deployments else DeployHistory()
         source = self._find_source(target, snapshot)

@@ -122,9 +122,9 @@ class PlanOperator(DeployOpsOperator):
             return dict.fromkeys(homes, "mode: plan, nothing is written")
         found: dict[str, str] = {}
         for dag, home in homes.items():
-            paused = [each for each in sorted({dag, home}) if self._runs_in(context, each).is_paused()]
-            if paused:
-                found[dag] = f"paused: DAG {self.scope.name_dag(paused[0])} is paused"
+            blocks = [self._runs_in(context, each).find_block() for each in sorted({dag, home})]
+            if told := next(filter(None, blocks), ""):
+                found[dag] = told
         return found
 
     def _read_ages(self, observer: Observer, difference: Difference) -> dict[str, datetime]:

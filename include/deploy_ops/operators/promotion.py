@@ -121,7 +121,9 @@ class PromoteOperator(DeployOpsOperator):
             branch.check_adoption(tip, job.commit)
             if not self._is_dry:
                 memory = self.memory(context)
-                memory.write_environment(job.slug, replace(memory.read_environment(job.slug), adopted=tip.sha))
+                memory.write_environment(
+                    job.slug, replace(memory.read_environment(job.slug), adopted=tip.sha, endings={})
+                )
             self.log.info("%s is taken over at %s by %s", self._promotion.deploy_branch, tip.sha, job.person)
         elif self.memory(context).read_environment(job.slug).adopted != tip.sha:
             raise PermanentError(branch.describe_hold(tip))

@@ -130,30 +130,36 @@ class RecheckReleaseOperator(DeployOpsOperator):
         if not answer.is_approved:
             raise AirflowSkipException(answer.describe_rejection())
         observed = str(self.need(context, CHANGE_TYPE_TASK)["observed"])
-        self._check(job, observed)
+        self._check(replace(job, observed=observed))
         self.refuse_dry(f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
         if job.is_forced:
-            return [self._dispatch(context, job, answer)]
+            return [self._dispatch(context, replace(job, observed=observed), answer)]
         memory = self.memory(context)
         known = memory.read_environment(job.slug)
-        approval = Approval(job.head, job.base, observed, answer.person, answer.at)
+        merges = self.scope.target(job.target).merge
+        approval = Approval(job.head, job.base, observed, answer.person, answer.at, merges=merges)
         memory.write_environment(job.slug, replace(known, approval=approval))
         self.log.info("approved by %s; control plans the deploy", answer.person)
         return []
 
-    def _check(self, job: Job, observed: str) -> None:
-        check_source(self.scope, self.github, job)
+    def _check(self, job: Job) -> None:
+        """Raise if source or target moved since the question: control asks anew, a person has to."""
+        try:
+            check_source(self.scope, self.github, job)
+            self._check_newest(job)
+        except SupersededError as error:
+            if not job.is_forced:
+                raise
+            raise PermanentError(f"{error}; look at what is there now, and trigger a new request") from None
+
+    def _check_newest(self, job: Job) -> None:
         deployment = check_target(self.scope, self.astro, job)
         newest = read_history(self.astro.list_deploys(deployment.id)).newest_id
-        if newest == observed:
-            return
-        said = (
-            f"the approval is void: it was given on top of deploy {observed or 'none'} of {deployment.name}, "
-            f"now the newest is {newest or 'none'}"
-        )
-        if job.is_forced:
-            raise PermanentError(f"{said}; look at what runs there, and trigger a new request")
-        raise SupersededError(f"{said}; the next pass asks anew")
+        if newest != job.observed:
+            raise SupersededError(
+                f"the approval is void: it was given on top of deploy {job.observed or 'none'} of {deployment.name}, "
+                f"now the newest is {newest or 'none'}"
+            )
 
     def _dispatch(self, context: Context, job: Job, answer: Answer) -> dict[str, Any]:
         """Return the target's run; its name is the same for each try, and another one for each answer."""
@@ -180,6 +186,9 @@ class ReportRequestOperator(DeployOpsOperator):
         value = None if failed else ti.xcom_pull(task_ids=APPROVE_TASK)
         answer = None if value is None else load_answer(value)
         cause = find_cause(context, failed)
+        if answer is not None and not answer.is_approved and self._is_void(job):
+            self.log.info("nobody asks this any more: nothing is remembered or told")
+            return f"request for {job.target} at {job.head[:12]}: void"
         if answer is not None and not answer.is_approved:
             cause = {"is_permanent": True, "cause": answer.describe_rejection()[:CAUSE_LENGTH_MAX]}
             self._tell(job, answer, run_id)
@@ -188,6 +197,17 @@ class ReportRequestOperator(DeployOpsOperator):
         line = f"request for {job.target} at {job.head[:12]}: {cause['cause'] if cause else 'done'}"
         self.log.info("%s", line)
         return line
+
+    def _is_void(self, job: Job) -> bool:
+        """Whether head or base moved since it was asked: then a no, or a timeout, is about nothing any more."""
+        try:
+            check_source(self.scope, self.github, job)
+        except SupersededError as error:
+            self.log.info("%s", error)
+            return True
+        except DeployOpsError as error:
+            self.log.warning("whether it still matters cannot be seen: %s", error)
+        return False
 
     def _remember(self, context: Context, job: Job, cause: Mapping[str, Any]) -> None:
         memory = self.memory(context)

@@ -10,9 +10,12 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from include.deploy_ops.naming import name_run
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 ALIVE = frozenset({"queued", "running"})
+RUNNING = frozenset({"running"})
 WINDOW = 64
 """Attempts asked for in one request."""
 
@@ -24,15 +27,15 @@ class Runs:
         self._task_instance = task_instance
         self._dag_id = dag_id
 
-    def is_alive(self, run_id: str) -> bool:
-        """Whether the run is queued or running; a run that Airflow does not know is not."""
+    def is_alive(self, run_id: str, states: Collection[str] = ALIVE) -> bool:
+        """Whether the run is queued or running (or in the given states); a run that Airflow does not know is not."""
         try:
             state = self._task_instance.get_dagrun_state(self._dag_id, run_id)
         except AirflowRuntimeError as error:
             if is_not_found(error):
                 return False
             raise
-        return state in ALIVE
+        return state in states
 
     def find_last_attempt(self, work: str) -> int:
         """Return the highest attempt of the work that Airflow knows, 0 if there is none."""
@@ -49,9 +52,15 @@ class Runs:
         """Return the states of the run's tasks by task id."""
         return dict(self._task_instance.get_task_states(self._dag_id, run_ids=[run_id]).get(run_id, {}))
 
-    def is_paused(self) -> bool:
-        """Whether a person froze the DAG."""
-        return bool(self._task_instance.get_dag(self._dag_id).is_paused)
+    def find_block(self) -> str:
+        """Return why the DAG starts nothing now: a person froze it, or Airflow has not parsed it yet; else nothing."""
+        try:
+            dag = self._task_instance.get_dag(self._dag_id)
+        except AirflowRuntimeError as error:
+            if is_not_found(error):
+                return f"DAG {self._dag_id} is not there yet; look at its import errors if it does not come"
+            raise
+        return f"paused: DAG {self._dag_id} is paused" if dag.is_paused else ""
 
 
 def is_not_found(error: AirflowRuntimeError) -> bool:

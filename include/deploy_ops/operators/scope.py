@@ -11,7 +11,7 @@ from airflow.sdk import Asset
 
 from include.deploy_ops.errors import PolicyError
 from include.deploy_ops.planner import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
-from include.deploy_ops.policy import fingerprint_policy, list_targets, read_policy
+from include.deploy_ops.policy import fingerprint_policy, read_policy
 
 if TYPE_CHECKING:
     from include.deploy_ops.policy import LoadedPolicy, Previews, Project, Target
@@ -100,8 +100,8 @@ def load_policy_file() -> LoadedPolicy:
 def read_scopes() -> tuple[Scope, ...]:
     """Return a scope for each valid project; what is wrong with the others is told by `dags/policy_errors.py` alone."""
     try:
-        policy = load_policy_file().policy
+        loaded = load_policy_file()
     except PolicyError:
         return ()
-    targets = list_targets(policy.projects)
+    policy, targets = loaded.policy, loaded.target_names
     return tuple(Scope(policy.control_plane, policy.mode == "plan", each, targets) for each in policy.projects)

@@ -18,7 +18,7 @@ from demo.author import Author
 from include.deploy_ops.hooks import astro_http, github_http
 from include.deploy_ops.operators import claims
 from include.deploy_ops.operators.scope import Scope
-from include.deploy_ops.policy import list_targets, load_policy
+from include.deploy_ops.policy import load_policy
 from include.deploy_ops.triggers import image, settled
 from sandbox.identity import (
     ASTRO_TOKEN,
@@ -84,7 +84,7 @@ def set_stage(sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch)
     loaded = load_policy(POLICY.format(host=sandbox.host), "policy.yaml")
     assert not loaded.problems
     projects = loaded.policy.projects
-    scope = Scope(loaded.policy.control_plane, is_dry=False, project=projects[0], targets=list_targets(projects))
+    scope = Scope(loaded.policy.control_plane, is_dry=False, project=projects[0], targets=loaded.target_names)
     made = Stage(sandbox, author, scope)
     made.renew()
     return made

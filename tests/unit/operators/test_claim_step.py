@@ -112,7 +112,7 @@ def test_the_form_deletes_what_a_gone_branch_left(stage: Stage) -> None:
         ({"branch": "main"}, r"branch: 'main' matches no pattern of previews.branches \(dev\*\)"),
         ({"branch": "develop"}, "branch: 'develop' matches no pattern"),
         ({"branch": "dev-none"}, "branch: there is no branch 'dev-none' in acme/data-platform"),
-        ({"branch": "--dev; rm -rf"}, "branch: '--dev; rm -rf' matches no pattern"),
+        ({"branch": "--dev; rm -rf"}, "branch: '--dev; rm -rf' is no branch's name"),
         ({"action": "destroy"}, "action: 'destroy' is not one of deploy, delete, keep, adopt, resume"),
         ({"action": "delete"}, "'dev-x' has no Deployment; there is nothing to delete"),
         ({"deploy_type": "none"}, "deploy_type: 'none' is not one of infer, dags, image-and-dags"),
