@@ -81,23 +81,10 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
         return Hold(state.name, Verb.DEPLOY.value, reason)
     if state.source.problem:
         return Hold(state.name, Verb.DEPLOY.value, state.source.problem, state.source.is_brief)
-    if reason := _find_merge_hold(state, state.source, policy):
-        return Hold(state.name, Verb.MERGE.value, reason)
     due = _find_due(state, state.source, policy)
+    if due is not None and due[0] is Verb.MERGE and (reason := _find_unsettled(state)):
+        return Hold(state.name, Verb.MERGE.value, reason)
     return due and _work(state, state.source, project, policy, *due)
-
-
-def _find_merge_hold(state: TargetState, source: Source, policy: str) -> str:
-    """Return why what is deployed is not merged yet: it does not run, or nobody was asked about merging it."""
-    if not state.target.merge or not _is_current(state, source, policy):
-        return ""
-    if reason := _find_unsettled(state):
-        return reason
-    approval = state.remembered.approval
-    is_asked = approval is not None and approval.merges and (approval.head, approval.base) == (source.head, source.base)
-    if state.target.approval == "none" or is_asked:
-        return ""
-    return f"nobody approved the merge of this head and base; merge pull request #{source.pull} by hand"
 
 
 def _find_unsettled(state: TargetState) -> str:
@@ -115,10 +102,22 @@ def _find_unsettled(state: TargetState) -> str:
 def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:
     """Return what is due, and why."""
     if _is_current(state, source, policy):
-        return (Verb.MERGE, "its code runs") if state.target.merge else None
+        if not state.target.merge:
+            return None
+        if _is_merge_approved(state, source):
+            return Verb.MERGE, "its code runs"
+        return Verb.REQUEST, "its code runs, and nobody approved the merge"
     deployed = state.history.head
     reason = f"{deployed[:12]} is deployed" if deployed else "nothing of ours is deployed"
     return Verb.DEPLOY if _is_approved(state, source) else Verb.REQUEST, reason
+
+
+def _is_merge_approved(state: TargetState, source: Source) -> bool:
+    """Whether merging needs no yes, or got one for this head and base: what was forced got none."""
+    approval = state.remembered.approval
+    if state.target.approval == "none" or approval is None:
+        return state.target.approval == "none"
+    return approval.merges and (approval.head, approval.base) == (source.head, source.base)
 
 
 def _describe_absence(state: TargetState) -> str:

@@ -14,6 +14,7 @@ from include.deploy_ops.hooks.github_pulls import GithubPullsHook
 from include.deploy_ops.naming import DeployNote, format_note, slug_target
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, dump_job
 from include.deploy_ops.policy_schema import PullRequestSource, Target
+from include.deploy_ops.schedule import Approval
 from tests.unit.operators.stage import Run
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class Gate:
     def deploy_merge(self) -> MergeResult:
         """Let production run the present test merge, as after a whole run of its DAG."""
         merge = self.read_merge()
+        approval = Approval(merge.pull.head_sha, merge.base, "", "ada", datetime.now(UTC), merges=True)
+        self.stage.memory.write_environment(SLUG, replace(self.remembered, approval=approval))
         self.record(self.production, commit=merge.commit)
         return merge
 

@@ -82,6 +82,7 @@ def test_the_form_creates_where_there_is_no_deployment(stage: Stage) -> None:
         "ref": "",
         "pull": 0,
         "base": "",
+        "observed": None,
         "is_override": False,
         "wake": False,
         "is_dry": False,

@@ -80,6 +80,7 @@ def test_what_changed_decides(stage: Stage, preview: str, path: str, kind: str) 
         "image_base": first,
         "dags_base": first,
         "observed": stage.list_deploys(preview)[0]["id"],
+        "is_partial": False,
     }
     assert f"| `{path}` | {kind} |" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
 

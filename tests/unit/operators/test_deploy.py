@@ -102,7 +102,7 @@ def test_a_forced_deploy_stays_with_its_commit(stage: Stage) -> None:
     note = parse_note(record["description"])
     assert note is not None
     assert (note.commit, note.is_forced, note.person) == (head, True, "mira")
-    assert "forced by mira: hotfix (now)" in record["description"]
+    assert "override by mira: hotfix (now)" in record["description"]  # the image that it needs too was left out
 
 
 def test_a_merged_branch_is_not_deployed(stage: Stage) -> None:

@@ -277,7 +277,8 @@ def test_a_branch_whose_merge_the_passes_never_saw_gets_no_preview(stage: Stage)
     stage.plan()
     stage.push(BRANCH)
     number = stage.merge(BRANCH)
-    stage.memory._store.set("control.pulls", {"since": "2999-01-01T00:00:00Z", "pulls": []})
+    known = stage.memory._store.get("control.pulls")
+    stage.memory._store.set("control.pulls", {**known, "since": "2999-01-01T00:00:00Z", "pulls": []})
     assert f"create | pull request #{number} was merged into staging, at this head |" in read_plan(stage)
 
 

@@ -215,7 +215,9 @@ def test_nothing_to_deploy_is_asked_only_where_it_will_be_merged(stage: Stage, m
     assert gate.plan() == []
     targets = stage.scope.project.targets
     stage.change_project(targets={**targets, "production": targets["production"].model_copy(update={"merge": True})})
-    assert [load_job(each["conf"]["job"]).verb for each in gate.plan()] == [Verb.MERGE]
+    (asked,) = gate.plan()
+    job = load_job(asked["conf"]["job"])
+    assert (job.verb, job.reason) == (Verb.REQUEST, "its code runs, and nobody approved the merge")
 
 
 def _decide_nothing(_: Any, job: Any, history: Any, *, has_dag_deploys: bool) -> Any:
