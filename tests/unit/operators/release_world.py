@@ -70,9 +70,16 @@ class ReleaseWorld(Flights):
         self.questions: list[Question] = []
         self.own_merges: list[int] = []
         self.files = 0
-        self.heads: list[str] = []
         self.refused: dict[str, Release] = {}
         self.has_raced = False
+
+    def begin(self, pick: int) -> None:
+        """Let a pull request be promoted and shown on staging, and another one ask for production."""
+        self.push(pick)
+        self.open(pick)
+        self.live_on()
+        self.open_release(pick)
+        self.live_on()
 
     # What people do in the repository
 
@@ -102,7 +109,6 @@ class ReleaseWorld(Flights):
         )
         head = self.stage.author.commit({path: f"# {self.files}\n"}, f"Change {path}")
         self.stage.author.push(branch)
-        self.heads.append(head)
         self.stage.await_ci()
         return head
 
@@ -163,11 +169,12 @@ class ReleaseWorld(Flights):
             self.stage.ask_astro("POST", f"{path}/{made['id']}/finalize", {})
 
     def force(self, pick: int) -> None:
-        """Force a deploy by form: of the source, or of some commit, of one kind or the other."""
-        ref = self.heads[pick % len(self.heads)] if pick % 3 and self.heads else ""
-        self._start_form(
-            TARGETS[pick % 2], action="deploy", ref=ref, deploy_type=("infer", "image-and-dags")[pick % 5 == 0]
-        )
+        """Force a deploy by form: the source, a branch or a commit of the deploy branch, of one kind or another."""
+        self.git.fetch()
+        ours = self.stage.author.git("rev-list", "-6", f"origin/{DEPLOY_BRANCH}").split()
+        refs = ["", TRUNK, *ours, *filter(self.git.find, BRANCHES)]
+        kind = "image-and-dags" if pick % 5 == 0 else "infer"
+        self._start_form(TARGETS[pick % 2], action="deploy", ref=refs[pick // 2 % len(refs)], deploy_type=kind)
 
     def resume(self, pick: int) -> None:
         """End a target's hold by form."""

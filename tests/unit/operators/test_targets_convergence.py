@@ -22,8 +22,8 @@ from tests.unit.operators.release_world import Move, ReleaseWorld
 if TYPE_CHECKING:
     from tests.unit.operators.stage import Stage
 
-EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "4"))
-STEPS = 10
+EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "3"))
+STEPS = 8
 FAULTS: tuple[dict[str, Any], ...] = (
     {"face": "github", "status": 502, "times": 20, "path": "/api/v3/"},
     {"face": "github", "drop": "after", "times": 20, "path": "/api/v3/.*pulls"},
@@ -51,10 +51,14 @@ interventions = st.sampled_from(
         *(World.answer, World.answer, World.pause, World.break_ci, World.forget, World.pass_time),
     ]
 )
+disturbances = st.one_of(moves, st.just(World.deploy_by_hand), st.just(World.answer))
 picks = st.integers(0, 99)
+days = st.lists(st.tuples(st.one_of(moves, interventions), picks), min_size=1, max_size=4)
 contacts = st.one_of(st.integers(1, 12), st.integers(1, 60))
 aftermaths = st.sampled_from(["retry", "failed", "lost"])
 troubles = st.one_of(st.just(AFTER_CLI), contacts, st.sampled_from(FAULTS))
+
+Deed = tuple[Move, int]
 
 
 class Lives(RuleBasedStateMachine):
@@ -71,25 +75,12 @@ class Lives(RuleBasedStateMachine):
     @initialize(pick=picks)
     def begin(self, pick: int) -> None:
         """Begin with a pull request that is promoted and shown on staging, and one that asks for production."""
-        self.world.push(pick)
-        self.world.open(pick)
-        self.world.live_on()
-        self.world.open_release(pick)
-        self.world.live_on()
+        self.world.begin(pick)
 
-    @rule(move=moves, pick=picks)
-    def move(self, move: Move, pick: int) -> None:
-        """Let somebody do something in the repository."""
-        move(self.world, pick)
-
-    @rule(move=interventions, pick=picks)
-    def intervene(self, move: Move, pick: int) -> None:
-        """Let somebody do something to the control plane or to Astro, or something befall them."""
-        move(self.world, pick)
-
-    @rule(pick=picks)
-    def live_on(self, pick: int) -> None:
-        """Answer somebody, make an undisturbed pass, and let all runs go on."""
+    @rule(deeds=days, pick=picks)
+    def live_on(self, deeds: list[Deed], pick: int) -> None:
+        """Let people do things, somebody answer, and control make an undisturbed pass, whose runs all go on."""
+        self.do(deeds)
         self.world.answer(pick)
         self.world.live_on()
 
@@ -98,25 +89,24 @@ class Lives(RuleBasedStateMachine):
         """Make a pass of control."""
         self.world.plan(trouble, dispatched)
 
-    @rule(before=moves, pick=picks, stop=picks, trouble=troubles, aftermath=aftermaths)
-    def act_and_stumble(self, before: Move, pick: int, stop: int, trouble: Trouble, aftermath: str) -> None:
-        """Let somebody do something, and control meet trouble while it acts on it."""
-        before(self.world, pick)
+    @rule(deeds=days, stop=picks, trouble=troubles, aftermath=aftermaths)
+    def stumble(self, deeds: list[Deed], stop: int, trouble: Trouble, aftermath: str) -> None:
+        """Let people do things, and control meet trouble while it acts on them."""
+        self.do(deeds)
         self.world.plan(None, 99)
         self.world.stumble(stop, trouble, aftermath)
 
-    @rule(
-        before=moves,
-        during=st.one_of(moves, st.just(World.deploy_by_hand), st.just(World.answer)),
-        picks=st.tuples(picks, picks),
-        stop=picks,
-        at=contacts,
-    )
-    def race(self, before: Move, during: Move, picks: tuple[int, int], stop: int, at: int) -> None:
-        """Let somebody do one thing, and somebody another in the midst of a task that acts on it."""
-        before(self.world, picks[0])
+    @rule(deeds=days, during=disturbances, pick=picks, stop=picks, at=contacts)
+    def race(self, deeds: list[Deed], during: Move, pick: int, stop: int, at: int) -> None:
+        """Let people do things, and somebody another one in the midst of a task that acts on them."""
+        self.do(deeds)
         self.world.plan(None, 99)
-        self.world.interfere(during, picks[1], stop, at)
+        self.world.interfere(during, pick, stop, at)
+
+    def do(self, deeds: list[Deed]) -> None:
+        """Let people do things, one after the other."""
+        for move, pick in deeds:
+            move(self.world, pick)
 
     def teardown(self) -> None:
         """Come to rest, and look."""
@@ -124,9 +114,35 @@ class Lives(RuleBasedStateMachine):
         self.world.check_rest()
 
 
-def test_every_life_ends_with_targets_that_equal_their_sources(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **detail: asked.update(detail))
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what a person is shown."""
+    shown: dict[str, Any] = {}
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **detail: shown.update(detail))
+    return shown
+
+
+def test_a_release_is_approved_main_moves_and_staging_is_rolled_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.answer(0)
+    world.finish_runs()
+    world.push_trunk(0)
+    world.push(0)
+    world.live_on()
+    world.live_on()
+    world.force(6)
+    world.settle()
+    world.check_rest()
+    assert world.is_overridden("staging")
+    assert world.own_merges
+
+
+def test_every_life_ends_with_targets_that_equal_their_sources(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
     lives = type("Lives", (Lives,), {"stage": stage, "fuse": Fuse(monkeypatch), "asked": asked})
     limits = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(lives, settings=limits)
