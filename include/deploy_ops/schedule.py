@@ -89,7 +89,8 @@ class Approval:
 class Remembered:
     """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything.
 
-    `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy.
+    `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy;
+    and each rejection by its work's name, so that the answer to an older question does not hide that to a newer one.
     Of a target: `approval`, and `resumed`, the deploy record whose override a person ended. Of the deploy branch:
     `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
     (`promotion.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why.
@@ -196,7 +197,7 @@ def _find_wait(work: Work, given: Circumstances) -> tuple[str, datetime | None]:
     removal = remembered.removal
     if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
         return f"removed ({removal.reason}) until the branch moves or someone forces it", None
-    ending = remembered.endings.get(work.verb.value)
+    ending = remembered.endings.get(work.name) or remembered.endings.get(work.verb.value)
     if ending is None or ending.work != work.name:
         return "", None
     if ending.is_failure and ending.is_permanent:

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.forms import Form
     from include.deploy_ops.operators.job import Job
 
+WAIT = "wait for its end, then clear this run"
+
 
 class ClaimOperator(DeployOpsOperator):
     """Claims the run's environment and returns the job as JSON.
 
-    A planned run that finds a person's run at work is skipped, as is the rest of it; a person's run fails with the name
-    of the run that it has to wait for.
+    A planned run that finds a person's run at work is skipped, as is the rest of it; a person's run, also an
+    approved one, fails with the name of the run that it has to wait for.
 
     :param target: the target of the DAG; empty in a preview DAG.
     """
@@ -46,10 +48,8 @@ class ClaimOperator(DeployOpsOperator):
             job = read_planned(run.conf or {})
             if holder := claims.confirm(job.slug, run.run_id):
                 claims.release(job.slug, run.run_id)
-                if job.is_forced:  # approved: nobody would plan it again
-                    raise PermanentError(
-                        f"{job.environment} is held by run {holder}; wait for its end, then clear this"
-                    )
+                if job.is_forced:  # approved by a person, and planned by nobody
+                    raise PermanentError(f"{job.environment} is held by run {holder}; {WAIT}")
                 raise AirflowSkipException(f"{job.environment} is held by {holder}; the next pass plans again")
         else:
             job = self._take_by_form(context, claims)
@@ -65,7 +65,7 @@ class ClaimOperator(DeployOpsOperator):
         slug = slug_target(self.target) if self.target else slug_branch(form.branch)
         if holder := claims.take(slug, run.run_id):
             name = self.target or form.branch
-            raise PermanentError(f"{name} is held by run {holder}; wait for its end, then clear this run")
+            raise PermanentError(f"{name} is held by run {holder}; {WAIT}")
         errands = Errands(self.scope, self.github, self.astro)
         if self.target:
             return errands.make_target_job(self.target, form, person)

@@ -38,4 +38,5 @@ class DecideOperator(DeployOpsOperator):
         if job.verb is Verb.KEEP:
             return replace(known, kept=f"{who}: {job.reason}")
         newest = read_history(self.astro.list_deploys(job.deployment_id)).newest_id
-        return replace(known, resumed=newest, endings={})
+        endings = {key: each for key, each in known.endings.items() if key != Verb.DEPLOY.value}  # it may start at once
+        return replace(known, resumed=newest, endings=endings)

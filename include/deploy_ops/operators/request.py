@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.approve import Answer
     from include.deploy_ops.operators.job import Job
 
+REJECTIONS_MAX = 20
+"""Rejections that are remembered of a target: of releases that may still come back."""
+
 
 class PrepareRequestOperator(DeployOpsOperator):
     """Returns the job to ask for, as JSON: control's, or what a person's form says.
@@ -219,7 +222,10 @@ class ReportRequestOperator(DeployOpsOperator):
             is_permanent=bool(cause.get("is_permanent")),
             cause=str(cause.get("cause", "")),
         )
-        memory.write_environment(job.slug, replace(known, endings={**known.endings, job.verb.value: ending}))
+        endings = {key: each for key, each in known.endings.items() if key != job.work} | {job.verb.value: ending}
+        if ending.is_permanent:
+            endings = _drop_oldest(endings) | {job.work: ending}
+        memory.write_environment(job.slug, replace(known, endings=endings))
 
     def _tell(self, job: Job, answer: Answer, run_id: str) -> None:
         """Comment on the pull request; that it could not be done changes nothing about the rejection."""
@@ -235,6 +241,12 @@ class ReportRequestOperator(DeployOpsOperator):
             self.log.warning("the rejection did not reach pull request #%d: %s", job.pull, error)
         else:
             self.log.info("the rejection stands on pull request #%d: %s", job.pull, url)
+
+
+def _drop_oldest(endings: Mapping[str, Ending]) -> dict[str, Ending]:
+    """Return the endings without the oldest rejections, of releases that are long gone."""
+    rejections = sorted((key for key in endings if "~" in key), key=lambda key: endings[key].ended_at)
+    return {key: each for key, each in endings.items() if key not in rejections[:-REJECTIONS_MAX]}
 
 
 def write_comment(job: Job, answer: Answer, dag_id: str, run_id: str, marker: str) -> str:

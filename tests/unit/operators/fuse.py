@@ -12,7 +12,7 @@ from include.deploy_ops.hooks.github_http import GithubReader
 from tests.unit.operators.doubles import DictStore, FakeTaskInstance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pytest
 
@@ -35,11 +35,16 @@ class KilledError(BaseException):
     """The worker's process is gone: nothing of ours may catch this."""
 
 
+def _kill() -> None:
+    raise KilledError
+
+
 class Fuse:
     """Counts contacts while it burns; each counts twice, before it and after it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._left = 0
+        self._strike: Callable[[], None] = _kill
         self._thread = threading.current_thread()
         for owner, name in CONTACTS:
             monkeypatch.setattr(owner, name, self._wrap(getattr(owner, name), is_cli=owner is AstroCli))
@@ -60,7 +65,17 @@ class Fuse:
             return
         self._left -= 1
         if self._left == 0:
-            raise KilledError
+            self._strike()
+
+    @contextmanager
+    def interrupt(self, length: int, act: Callable[[], None]) -> Iterator[None]:
+        """Let somebody act, while what runs in the block is at its contact number `length`."""
+        self._strike = act
+        try:
+            with self.burn(length):
+                yield
+        finally:
+            self._strike = _kill
 
     @contextmanager
     def burn(self, length: int) -> Iterator[None]:

@@ -132,18 +132,8 @@ class RequestRun(Run):
         raise AssertionError("nobody is asked")
 
     def answer(self, option: str, comment: str | None = None, *, timedout: bool = False) -> Any:
-        """Answer as Airflow hands it on: a person's choice, or the default when nobody answered in time."""
-        task: Any = self._make_task("approve")
-        event = {
-            "chosen_options": [option],
-            "params_input": {"comment": comment},
-            "responded_at": datetime.now(UTC),
-            "responded_by_user": None if timedout else {"id": "7", "name": "ada"},
-            "timedout": timedout,
-        }
-        return self._conclude(
-            "approve", lambda context: task.execute_complete(context, event), self._make_context(task)
-        )
+        """Answer as Airflow hands it on."""
+        return answer_request(self, option, comment, timedout=timedout)
 
     def finish(self) -> list[dict[str, Any]]:
         """Run what comes after the answer, and return what is dispatched."""
@@ -157,6 +147,19 @@ class RequestRun(Run):
         self.step("report")
         self.stage.airflow.states[self.run_id] = "failed" if self.states["recheck"] == "failed" else "success"
         return [json.loads(json.dumps(each)) for each in dispatched]
+
+
+def answer_request(run: Run, option: str, comment: str | None = None, *, timedout: bool = False) -> Any:
+    """Answer as Airflow hands it on: a person's choice, or the default when nobody answered in time."""
+    task: Any = run._make_task("approve")
+    event = {
+        "chosen_options": [option],
+        "params_input": {"comment": comment},
+        "responded_at": datetime.now(UTC),
+        "responded_by_user": None if timedout else {"id": "7", "name": "ada"},
+        "timedout": timedout,
+    }
+    return run._conclude("approve", lambda context: task.execute_complete(context, event), run._make_context(task))
 
 
 def open_gate(stage: Stage, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Gate:

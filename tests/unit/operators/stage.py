@@ -384,7 +384,7 @@ class Run:
     def _play_task(self, task: Any) -> None:
         before = {self.states[task_id] for task_id in task.upstream_task_ids}
         if task.is_teardown:
-            is_due = self.states["claim"] == "success"
+            is_due = self._has_setup(task)
             missed = "skipped"
         else:
             refused = FAILED | ({"skipped"} if task.trigger_rule == "all_success" else set())
@@ -398,6 +398,10 @@ class Run:
         except Exception:
             if self.states[task.task_id] not in {"failed", "skipped"}:
                 raise
+
+    def _has_setup(self, teardown: Any) -> bool:
+        setups = [task_id for task_id in teardown.upstream_task_ids if teardown.dag.task_dict[task_id].is_setup]
+        return all(self.states[task_id] == "success" for task_id in setups)
 
     def read_failure(self, task_id: str) -> dict[str, Any]:
         """Return what the task told the report step of its failure."""

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.unit.operators.flights import Trouble
 from tests.unit.operators.fuse import AFTER_CLI, Fuse
-from tests.unit.operators.world import BRANCHES, Trouble, World
+from tests.unit.operators.world import BRANCHES, World
 
 if TYPE_CHECKING:
     import pytest

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.model import ChangeType, Decision
+from include.deploy_ops.operators import request
 from include.deploy_ops.operators.approve import COMMENT_LENGTH_MAX, Answer
 from include.deploy_ops.operators.job import Job, load_job
 from include.deploy_ops.operators.request import write_comment
@@ -100,6 +101,57 @@ def test_a_rejection_holds_until_the_head_moves_and_reaches_the_pull_request(gat
         assert told in said[-1]
         assert "Not approved for **production**" in said[-1]
         move_head(gate)
+
+
+@pytest.mark.parametrize("option", ["Approve", "Reject"])
+def test_the_answer_to_an_older_question_leaves_a_rejection_as_it_is(gate: Gate, option: str) -> None:
+    older = gate.start_planned()
+    older.ask()
+    move_head(gate)
+    newer = gate.start_planned()
+    newer.ask()
+    newer.answer("Reject", "no")
+    newer.finish()
+    older.answer(option)
+    older.finish()
+    assert gate.plan() == []
+    gate.stage.airflow.states[newer.run_id] = "running"  # cleared: it asks again, and its answer is the one that counts
+    newer.answer("Approve")
+    newer.finish()
+    (deploy,) = gate.plan()
+    assert load_job(deploy["conf"]["job"]).verb is Verb.DEPLOY
+
+
+def test_rejections_of_long_ago_are_forgotten(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "REJECTIONS_MAX", 1)
+    for _ in range(3):
+        run = gate.start_planned()
+        run.ask()
+        run.answer("Reject")
+        run.finish()
+        move_head(gate)
+    assert len(gate.remembered.endings) == 1 + 2
+
+
+def test_an_approved_deploy_that_finds_the_target_held_fails_and_says_so(gate: Gate) -> None:
+    forced = gate.start_form(reason="on fire", ref="main")
+    forced.ask()
+    forced.answer("Approve")
+    (dispatched,) = forced.finish()
+    planned = gate.start_planned()
+    planned.ask()
+    planned.answer("Approve")
+    planned.finish()
+    (deploy,) = gate.plan()
+    gate.stage.airflow.states[deploy["trigger_run_id"]] = "running"
+    with pytest.raises(AirflowFailException, match=f"held by run {deploy['trigger_run_id']}; wait for its end"):
+        gate.stage.start_dispatched(dispatched).step("claim")
+
+
+def test_a_timeout_that_airflow_answers_with_approve_would_still_reject(gate: Gate) -> None:
+    run = gate.start_planned()
+    run.ask()
+    assert run.answer("Approve", timedout=True)["is_approved"] is False
 
 
 def test_a_comment_that_cannot_be_posted_fails_nothing(gate: Gate, log: Log) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatch
@@ -10,18 +9,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from airflow.sdk.exceptions import AirflowFailException
 
-from include.deploy_ops.errors import DeployOpsError
 from include.deploy_ops.naming import name_deployment, parse_note, slug_branch
 from include.deploy_ops.operators.claims import PLANNED
 from include.deploy_ops.planner import Verb
-from tests.unit.operators.fuse import Fuse, KilledError
+from tests.unit.operators.flights import Flights, expect_refusal
 from tests.unit.operators.trusted_model import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
 
+    from tests.unit.operators.fuse import Fuse
     from tests.unit.operators.stage import Run, Stage
 
 BRANCHES = ("dev-a", "dev/a")
@@ -29,28 +27,15 @@ TEMPLATE = "deployments/preview.yaml"
 FILES = ("dags/f{n}.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md")
 QUIET = timedelta(hours=2)
 PASSES_UNTIL_QUIET = 10
-TRIES = 2
-"""A task of ours is tried so often (`retries` is 1)."""
-
-Trouble = dict[str, Any] | int | None
-"""A fault to plant in the sandbox, the number of the contact at which the process dies, or nothing."""
 
 
-def _expect_refusal(error: httpx.HTTPStatusError, status: int) -> None:
-    if error.response.status_code != status:
-        raise error
-
-
-class World:
+class World(Flights):
     """The stage and the model moved together, and what is in flight between them."""
 
     def __init__(self, stage: Stage, fuse: Fuse) -> None:
-        self.stage = stage
-        self.fuse = fuse
+        super().__init__(stage, fuse)
         stage.renew()
         self.model = Model()
-        self.flying: list[Run] = []
-        self.ended: list[Run] = []
         self.files = 0
         self.template = stage.author.git("show", f"origin/main:{TEMPLATE}") + "\n"
         self.heads: list[str] = []
@@ -92,7 +77,7 @@ class World:
         try:
             number = self.stage.author.open_pull_request(branch, ("main", "staging")[pick % 2], f"Merge {branch}")
         except httpx.HTTPStatusError as error:
-            _expect_refusal(error, 422)
+            expect_refusal(error, 422)
         else:
             self.model.pulls[number] = branch
 
@@ -106,7 +91,7 @@ class World:
         try:
             self.stage.author.merge(number, ("merge", "squash", "rebase")[pick % 3])
         except httpx.HTTPStatusError as error:
-            _expect_refusal(error, 405)
+            expect_refusal(error, 405)
         else:
             self.stage.await_ci()
             self.model.merge(number)
@@ -183,8 +168,7 @@ class World:
         self.stage.scope = replace(self.stage.scope, is_dry=True)
         self.plan(None, 99)
         assert self.flying == before, "started in `mode: plan`"
-        while self.flying:
-            self.advance(self.flying[0], None)
+        self.finish_runs()
         self.stage.scope = replace(self.stage.scope, is_dry=False)
 
     def forget(self, _branch: str, _pick: int) -> None:
@@ -206,17 +190,7 @@ class World:
 
     # What the control plane does
 
-    def plan(self, trouble: Trouble, dispatched: int) -> None:
-        """Make one pass, of whose runs only so many are started before a crash."""
-        started: list[dict[str, Any]] = []
-        with self.meet(trouble):
-            started = self.stage.run_plan(self.stage.make_plan_task())
-        for each in started[:dispatched]:
-            assert each["trigger_run_id"] not in self.stage.airflow.states, "planned under a name that was used"
-            self.check_errand(each["conf"]["job"])
-            self.flying.append(self.stage.start(each["conf"], each["trigger_run_id"]))
-
-    def check_errand(self, job: dict[str, Any]) -> None:
+    def check_errand(self, job: Mapping[str, Any]) -> None:
         """Nothing is planned but what the model wants as well."""
         branch = job["branch"]
         if job["verb"] == Verb.DELETE.value:
@@ -228,85 +202,6 @@ class World:
         if job["verb"] == Verb.CREATE.value:
             assert self.model.is_wanted(branch), f"planned to create {branch}, which somebody removed"
 
-    def advance(self, run: Run, trouble: Trouble, aftermath: str = "failed") -> None:
-        """Run one task of a run; `aftermath` is what comes of a crash: "retry", "failed", or "lost" with its run."""
-        name = self._find_next(run)
-        if name is None:
-            self.end(run, "failed" if "failed" in run.states.values() else "success")
-            return
-        is_whole = False
-        with self.meet(trouble):
-            run._play_task(run._make_dag().task_dict[name])
-            is_whole = True
-        if not is_whole:
-            run.states.setdefault(name, "failed")
-        self.check_changes(run)
-        if run.states[name] == "failed":
-            self.follow_failure(run, name, aftermath, is_whole=is_whole)
-
-    def advance_to(self, stop: int) -> Run | None:
-        """Run one of the runs in flight up to one of the tasks that it has before it; return it."""
-        if not self.flying:
-            return None
-        run = self.flying[stop % len(self.flying)]
-        ahead = self._list_ahead(run)
-        while run in self.flying and ahead and self._find_next(run) != ahead[stop % len(ahead)]:
-            self.advance(run, None)
-        return run if run in self.flying else None
-
-    def _list_ahead(self, run: Run) -> list[str]:
-        verb = self._read_errand(run).get("verb")
-        tasks = [task for task in run._make_dag().topological_sort() if task.task_id not in run.states]
-        return [task.task_id for task in tasks if verb is None or Verb(verb) in task.verbs]
-
-    def _find_next(self, run: Run) -> str | None:
-        tasks = run._make_dag().topological_sort()
-        return next((task.task_id for task in tasks if task.task_id not in run.states), None)
-
-    def _read_errand(self, run: Run) -> dict[str, Any]:
-        return dict(run.conf.get("job") or run.xcoms.get("claim", {}).get("return_value") or {})
-
-    def stumble(self, stop: int, trouble: Trouble, aftermath: str) -> None:
-        """Let one of the runs in flight meet trouble in one of the tasks that it has before it."""
-        if run := self.advance_to(stop):
-            self.advance(run, trouble, aftermath)
-
-    def live_on(self) -> None:
-        """Make an undisturbed pass, and let all runs end."""
-        self.plan(None, 99)
-        while self.flying:
-            self.advance(self.flying[0], None)
-
-    def follow_failure(self, run: Run, name: str, aftermath: str, *, is_whole: bool) -> None:
-        """Do what Airflow does after a failed or killed try."""
-        is_final = is_whole and run.xcoms.get(name, {}).get("failure", {}).get("is_permanent", False)
-        if aftermath == "retry" and run.tries[name] < TRIES and not is_final:
-            del run.states[name]
-        elif aftermath == "lost":
-            self.end(run, "failed")
-
-    def end(self, run: Run, state: str) -> None:
-        """End the run."""
-        self.stage.airflow.states[run.run_id] = state
-        self.flying.remove(run)
-        self.ended.append(run)
-
-    @contextmanager
-    def meet(self, trouble: Trouble) -> Iterator[None]:
-        """Let the trouble strike in the block, and end the block as it ends a task's process."""
-        if isinstance(trouble, dict):
-            self.stage.sandbox.plant(**trouble)
-        try:
-            with self.fuse.burn(trouble if isinstance(trouble, int) else 0):
-                yield
-        except KilledError:
-            pass
-        except (DeployOpsError, AirflowFailException):
-            assert isinstance(trouble, dict), "failed although nothing was wrong"
-        finally:
-            if isinstance(trouble, dict):
-                assert self.stage.sandbox.client.delete("/sandbox/faults").is_success
-
     # What is seen in Astro
 
     def list_previews(self) -> dict[str, str]:
@@ -317,9 +212,9 @@ class World:
         """Return the name of the branch's preview."""
         return name_deployment(self.stage.scope.project.name, branch)
 
-    def check_changes(self, run: Run) -> None:
+    def check_changes(self, run: Run, _name: str) -> None:
         """Whatever a task created or deleted, the model agrees at this moment."""
-        job = self._read_errand(run)
+        job = self.read_errand(run)
         after = self.list_previews()
         assert after == self.seen or not self.stage.scope.is_dry, "written in `mode: plan`"
         for name in [self.seen[each] for each in self.seen.keys() - after.keys()]:
@@ -342,8 +237,7 @@ class World:
         self.stage.change_project(previews={"exclude": ("develop",)})
         self.write_template(lambda _: self.template or _)
         for _ in range(PASSES_UNTIL_QUIET):
-            while self.flying:
-                self.advance(self.flying[0], None)
+            self.finish_runs()
             self.let_time_pass()
             self.plan(None, 99)
             if not self.flying:

@@ -1,0 +1,148 @@
+"""A state machine: releases, forced deploys, faults and crashes in any order; in the end targets equal their sources.
+
+The real DAGs' tasks run against the real sandbox beside a model that is simple enough to be trusted.
+`DEPLOY_OPS_EXAMPLES=40` plays more lives than `make test` does.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.standard.operators import hitl
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from tests.unit.operators.flights import Trouble
+from tests.unit.operators.fuse import AFTER_CLI, Fuse
+from tests.unit.operators.release_world import Move, ReleaseWorld
+
+if TYPE_CHECKING:
+    from tests.unit.operators.stage import Stage
+
+EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "3"))
+STEPS = 8
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"face": "github", "status": 502, "times": 20, "path": "/api/v3/"},
+    {"face": "github", "drop": "after", "times": 20, "path": "/api/v3/.*pulls"},
+    {"face": "github", "method": "POST", "path": "/git/", "status": 500},
+    {"face": "github", "method": "PATCH", "path": "/git/refs", "drop": "after"},
+    {"face": "github", "method": "PUT", "path": "/merge", "drop": "after"},
+    {"face": "github", "method": "PUT", "path": "/merge", "status": 405},
+    {"face": "astro", "status": 503, "times": 20},
+    {"face": "astro", "method": "POST", "path": "/finalize", "status": 500},
+    {"face": "astro", "method": "POST", "path": "/finalize", "drop": "after"},
+    {"face": "registry", "status": 500, "times": 20},
+    {"cli": "deploy", "exit_0_without_deploying": True},
+    {"cli": "deploy", "exit": 1, "stderr": "Error: the moon is in the way"},
+)
+World = ReleaseWorld
+moves = st.sampled_from(
+    [
+        *(World.push, World.push, World.open, World.open, World.merge, World.open_release, World.open_release),
+        *(World.push_into, World.push_trunk, World.stray, World.close, World.merge_release),
+    ]
+)
+interventions = st.sampled_from(
+    [
+        *(World.force, World.force, World.resume, World.resume, World.adopt, World.promote, World.deploy_by_hand),
+        *(World.answer, World.answer, World.pause, World.break_ci, World.forget, World.pass_time),
+    ]
+)
+disturbances = st.one_of(moves, st.just(World.deploy_by_hand), st.just(World.answer))
+picks = st.integers(0, 99)
+days = st.lists(st.tuples(st.one_of(moves, interventions), picks), min_size=1, max_size=4)
+contacts = st.one_of(st.integers(1, 12), st.integers(1, 60))
+aftermaths = st.sampled_from(["retry", "failed", "lost"])
+troubles = st.one_of(st.just(AFTER_CLI), contacts, st.sampled_from(FAULTS))
+
+Deed = tuple[Move, int]
+
+
+class Lives(RuleBasedStateMachine):
+    """Everything that may happen on the way from a dev branch to production."""
+
+    stage: Stage
+    fuse: Fuse
+    asked: dict[str, Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = ReleaseWorld(self.stage, self.fuse, self.asked)
+
+    @initialize(pick=picks)
+    def begin(self, pick: int) -> None:
+        """Begin with a pull request that is promoted and shown on staging, and one that asks for production."""
+        self.world.begin(pick)
+
+    @rule(deeds=days, pick=picks)
+    def live_on(self, deeds: list[Deed], pick: int) -> None:
+        """Let people do things, somebody answer, and control make an undisturbed pass, whose runs all go on."""
+        self.do(deeds)
+        self.world.answer(pick)
+        self.world.live_on()
+
+    @rule(trouble=st.one_of(st.none(), troubles), dispatched=st.sampled_from([99, 99, 99, 1, 0]))
+    def plan(self, trouble: Trouble, dispatched: int) -> None:
+        """Make a pass of control."""
+        self.world.plan(trouble, dispatched)
+
+    @rule(deeds=days, stop=picks, trouble=troubles, aftermath=aftermaths)
+    def stumble(self, deeds: list[Deed], stop: int, trouble: Trouble, aftermath: str) -> None:
+        """Let people do things, and control meet trouble while it acts on them."""
+        self.do(deeds)
+        self.world.plan(None, 99)
+        self.world.stumble(stop, trouble, aftermath)
+
+    @rule(deeds=days, during=disturbances, pick=picks, stop=picks, at=contacts)
+    def race(self, deeds: list[Deed], during: Move, pick: int, stop: int, at: int) -> None:
+        """Let people do things, and somebody another one in the midst of a task that acts on them."""
+        self.do(deeds)
+        self.world.plan(None, 99)
+        self.world.interfere(during, pick, stop, at)
+
+    def do(self, deeds: list[Deed]) -> None:
+        """Let people do things, one after the other."""
+        for move, pick in deeds:
+            move(self.world, pick)
+
+    def teardown(self) -> None:
+        """Come to rest, and look."""
+        self.world.settle()
+        self.world.check_rest()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what a person is shown."""
+    shown: dict[str, Any] = {}
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **detail: shown.update(detail))
+    return shown
+
+
+def test_a_release_is_approved_main_moves_and_staging_is_rolled_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.answer(0)
+    world.finish_runs()
+    world.push_trunk(0)
+    world.push(0)
+    world.live_on()
+    world.live_on()
+    world.force(6)
+    world.settle()
+    world.check_rest()
+    assert world.is_overridden("staging")
+    assert world.own_merges
+
+
+def test_every_life_ends_with_targets_that_equal_their_sources(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    lives = type("Lives", (Lives,), {"stage": stage, "fuse": Fuse(monkeypatch), "asked": asked})
+    limits = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(lives, settings=limits)
