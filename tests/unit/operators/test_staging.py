@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.deploy_ops.policy_schema import Target
+from include.deploy_ops.policy_schema import PullRequestSource, Target
 from tests.unit.operators.stage import Stage
 
 if TYPE_CHECKING:
@@ -158,3 +158,67 @@ def test_a_moved_branch_supersedes_the_run(stage: Stage, running: str) -> None:
     assert run.play()["deploy"] == "skipped"
     play(stage)
     assert f"head={head}" in newest(stage, running)["description"]
+
+
+def test_a_queued_run_does_not_undo_the_rollback_that_came_before_it(stage: Stage, running: str) -> None:
+    old = stage.author.git("rev-parse", "HEAD")
+    advance(stage, {"dags/b.py": "# b\n"})
+    play(stage)
+    advance(stage, {"dags/c.py": "# c\n"})
+    (queued,) = stage.plan()
+    stage.airflow.states[queued.run_id] = "queued"
+    force(stage, ref=old, reason="b is wrong")
+    assert "dags/b.py" not in stage.list_files(running)
+    stage.airflow.states[queued.run_id] = "running"
+    states = queued.play()
+    assert "failed" not in states.values()
+    assert states["deploy"] == "skipped"
+    assert "dags/b.py" not in stage.list_files(running)
+
+
+def test_what_the_policy_asks_for_since_a_run_was_planned_counts(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n"})
+    (run,) = stage.plan()
+    gated = Target(deployment="Staging", branch=SOURCE, approval="required")
+    stage.change_project(targets={"staging": gated})
+    assert run.play()["deploy"] == "skipped"
+    (asked,) = stage.run_plan(stage.make_plan_task())
+    assert asked["trigger_dag_id"] == "shop.staging.request"
+
+
+def test_less_than_is_needed_stays_only_until_somebody_resumes(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n", "requirements.txt": "six\n"})
+    force(stage, deploy_type="dags", reason="the CI is down")
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "overridden by" in task.plan
+
+
+def test_a_release_that_was_open_before_the_policy_named_it_is_seen(stage: Stage) -> None:
+    stage.change_project(targets={})
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    stage.author.open_pull_request(SOURCE, "main", "Release")
+    assert stage.plan() == []
+    release = PullRequestSource.model_validate({"from": SOURCE, "into": "main"})
+    stage.change_project(targets={"production": Target(deployment="Production", pull_request=release)})
+    stage.make_deployment("production", name="Production", description="")
+    (run,) = stage.plan()
+    assert run.dag_id == "shop.production"
+
+
+def test_a_dag_that_airflow_has_not_parsed_yet_stops_only_itself(
+    stage: Stage, staging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.push("dev-x")
+    known = stage.airflow.get_dag
+
+    def get_dag(dag_id: str) -> object:
+        if dag_id == "shop.staging":
+            stage.airflow.get_dagrun_state(dag_id, "no such run")  # answers 404
+        return known(dag_id)
+
+    monkeypatch.setattr(stage.airflow, "get_dag", get_dag)
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    task = stage.make_plan_task()
+    assert [each["trigger_dag_id"] for each in stage.run_plan(task)] == ["shop.preview"]
+    assert "DAG shop.staging is not there yet" in task.plan
