@@ -22,7 +22,7 @@ from tests.unit.operators.release_world import Move, ReleaseWorld
 if TYPE_CHECKING:
     from tests.unit.operators.stage import Stage
 
-EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "2"))
 STEPS = 8
 FAULTS: tuple[dict[str, Any], ...] = (
     {"face": "github", "status": 502, "times": 20, "path": "/api/v3/"},
