@@ -222,3 +222,21 @@ def test_a_dag_that_airflow_has_not_parsed_yet_stops_only_itself(
     task = stage.make_plan_task()
     assert [each["trigger_dag_id"] for each in stage.run_plan(task)] == ["shop.preview"]
     assert "DAG shop.staging is not there yet" in task.plan
+
+
+def test_a_target_on_push_gets_the_base_after_the_merge(stage: Stage) -> None:
+    release = PullRequestSource.model_validate({"from": SOURCE, "into": "main"})
+    target = Target(deployment="Production", pull_request=release, on="push")
+    stage.change_project(targets={"production": target})
+    production = stage.make_deployment("production", name="Production", description="")
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    number = stage.author.open_pull_request(SOURCE, "main", "Release")
+    (first,) = stage.plan()
+    first.play()
+    assert "dags/a.py" not in stage.list_files(production)
+    head = stage.author.merge(number, "merge")
+    stage.await_ci()
+    (second,) = stage.plan()
+    assert second.conf["job"]["head"] == head
+    assert "failed" not in second.play().values()
+    assert "dags/a.py" in stage.list_files(production)
