@@ -5,16 +5,21 @@ Reads only records that Astro calls DEPLOYED: a failed or unfinished deploy chan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.model import Deploy, DeployKind, DeployStatus
+from include.deploy_ops.model import ChangeType, Deploy, DeployKind, DeployStatus
 from include.deploy_ops.naming import parse_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.naming import DeployNote
+
+
+FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})
+"""What a record's status is in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,9 @@ class DeployHistory:
     `head` is the source's head at our newest successful deploy. `image_tag` and `dag_version` are what the Deployment
     has to show then, empty where no record tells.
     `overridden_by` says which later record is a stranger's, a rollback or a person's override, and is empty when a
-    plain one of ours is the newest.
+    plain one of ours is the newest. `commit`, `kind` and `deployed_at` are of the newest record that changed something;
+    `active_at` is when the newest record of any status was made, `unfinished` names those that are neither deployed nor
+    failed, with their times.
     """
 
     newest_id: str = ""
@@ -35,6 +42,11 @@ class DeployHistory:
     overridden_by: str = ""
     image_tag: str = ""
     dag_version: str = ""
+    commit: str = ""
+    kind: str = ""
+    deployed_at: datetime | None = None
+    active_at: datetime | None = None
+    unfinished: tuple[tuple[str, datetime], ...] = ()
 
 
 def read_commit(deploy: Deploy) -> str | None:
@@ -51,12 +63,17 @@ def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
     """
     history = DeployHistory()
     states: dict[str, tuple[str | None, str | None]] = {}
-    for deploy in sorted(deploys, key=lambda record: (record.created_at, record.id)):
+    records = sorted(deploys, key=lambda record: (record.created_at, record.id))
+    for deploy in records:
         if deploy.status is not DeployStatus.DEPLOYED or deploy.kind is DeployKind.BUNDLE:
             continue
         history = _apply(history, deploy, states)
         states[deploy.id] = (history.image_commit, history.dags_commit)
-    return history
+    return replace(
+        history,
+        active_at=records[-1].created_at if records else None,
+        unfinished=tuple((each.id, each.created_at) for each in records if each.status not in FINAL),
+    )
 
 
 def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str | None, str | None]]) -> DeployHistory:
@@ -76,6 +93,9 @@ def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str |
         image_tag=_carry(deploy, deploy.image_tag, history.image_tag, is_carried=deploy.kind.has_image),
         dag_version=_carry(deploy, deploy.dag_tarball_version, history.dag_version, is_carried=deploy.kind.has_dags),
         overridden_by=_describe_override(deploy, note) if note and is_ours else _describe_stranger(deploy),
+        commit=(dags if deploy.kind.has_dags else image) or "",
+        kind=(ChangeType.IMAGE if deploy.kind.has_image else ChangeType.DAGS).value,
+        deployed_at=deploy.created_at,
     )
 
 

@@ -87,6 +87,7 @@ class PullRequest:
     title: str = ""
     author: str = ""
     url: str = ""
+    labels: tuple[str, ...] = ()
 
     @property
     def is_from_fork(self) -> bool:
@@ -245,3 +246,4 @@ class Deployment:
     created_at: datetime | None = None
     updated_at: str = ""  # as Astro gave it; part of what tells that records must be read again
     status_reason: str = ""
+    override: str = ""  # an active hibernation override: "hibernate" or "wake", and "@<until>" where it ends by itself

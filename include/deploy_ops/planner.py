@@ -15,6 +15,7 @@ from include.deploy_ops.naming import digest_work, name_deployment, name_work, p
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from include.deploy_ops.desired import DesiredPreviews
     from include.deploy_ops.model import Branch, Deployment, Mark
@@ -36,6 +37,7 @@ class Verb(Enum):
     REQUEST = "request"
     PROMOTE = "promote"
     UPDATE = "update"
+    HIBERNATE = "hibernate"
     ADOPT = "adopt"
     RESUME = "resume"
     KEEP = "keep"
@@ -52,7 +54,8 @@ class Work:
 
     `name` is the run id without its attempt. `deployment_id` is empty for a create; `observed` is the id of the newest
     successful deploy record, empty when there is none. Of a target: `target` is its name in the policy, `commit` what
-    is deployed where that is not `head` itself, `pull` and `base` the pull request and its base's head.
+    is deployed where that is not `head` itself, `pull` and `base` the pull request and its base's head. `due_at`: it
+    waits until then, since people were told so.
     """
 
     verb: Verb
@@ -68,6 +71,7 @@ class Work:
     commit: str = ""
     pull: int = 0
     base: str = ""
+    due_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +104,17 @@ class Work:
         return f"{self.verb.value} {self.environment} at {self.head[:12]}: {self.reason}"
 
 
+class HoldKind(Enum):
+    """Why something is held, for those who sort and colour; the reason says it in words."""
+
+    PERSON = "person"  # until a person mends or decides something
+    FLIGHT = "flight"  # a run of the environment is at work
+    FROZEN = "frozen"  # its DAG is paused, or nothing may be written
+    FAILED = "failed"  # until what failed moves
+    FAILING = "failing"  # it comes again by itself
+    WAITING = "waiting"  # it comes by itself: room, a turn, a time that was told
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Something that would be done, or would be looked at, and is not; with the reason and what ends it.
@@ -112,6 +127,7 @@ class Hold:
     what: str
     reason: str
     is_brief: bool = False
+    kind: HoldKind = HoldKind.PERSON
 
     def __str__(self) -> str:
         return f"{self.what} {self.environment} held: {self.reason}"

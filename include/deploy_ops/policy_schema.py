@@ -4,7 +4,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from include.deploy_ops import policy_values as values
 from include.deploy_ops.model import PullRequest
@@ -19,6 +19,8 @@ class Previews(StrictModel):
     `merged_into`: the branches into which a merge ends a preview.
     `overrides`: what replaces parts of the template, below its `deployment` key; mappings merge, lists replace.
     `max_live`: how many previews may exist. `hibernate_after`, `delete_after`: how long without activity; None: never.
+    `delete_notice`: how long before that it is told. `keep_label`: pull requests with it keep their preview.
+    `cleanup_cron`: when cleanup runs, in UTC.
     """
 
     branches: Annotated[values.Patterns, Field(min_length=1)]
@@ -29,6 +31,9 @@ class Previews(StrictModel):
     max_live: values.Count = 20
     hibernate_after: values.Duration | None = None
     delete_after: values.Duration | None = None
+    delete_notice: values.Duration = timedelta(days=1)
+    keep_label: values.Text = "keep-preview"
+    cleanup_cron: values.Cron = "0 5 * * *"
 
     def is_match(self, branch: str) -> bool:
         """Whether the patterns want a preview of the branch."""
@@ -101,6 +106,30 @@ class Limits(StrictModel):
     max_delete_fraction: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.25
 
 
+class Feedback(StrictModel):
+    """What GitHub is told of each environment: one comment per pull request, commit statuses, GitHub Deployments."""
+
+    comments: bool = True
+    statuses: bool = True
+    deployments: bool = True
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is told."""
+        return self.comments or self.statuses or self.deployments
+
+
+class Notice(StrictModel):
+    """Who is told by Airflow of failures and questions: a notifier's class, its arguments, and on what."""
+
+    notifier: values.Text
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    on: Annotated[tuple[Literal["failure", "approval"], ...], Strict(strict=False), Field(min_length=1)] = (
+        "failure",
+        "approval",
+    )
+
+
 class Project(StrictModel):
     """One Astro project in one repository. The `*_conn_id` are Airflow connections; times are in seconds.
 
@@ -127,6 +156,8 @@ class Project(StrictModel):
     promotion: Promotion | None = None
     targets: dict[values.Name, Target] = Field(default_factory=dict)
     limits: Limits = Limits()
+    feedback: Feedback = Feedback()
+    notify: Annotated[tuple[Notice, ...], Strict(strict=False)] = ()
 
     @property
     def is_planned(self) -> bool:

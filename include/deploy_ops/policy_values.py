@@ -9,9 +9,11 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Annotated
 
+from croniter import croniter
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 NAME_LENGTH_MAX = 40
+CRON_FIELDS = 5
 BUILD = "build"
 REUSE = "reuse"
 COMMIT_FIELD = "{sha}"
@@ -136,6 +138,13 @@ def parse_duration(value: object) -> timedelta:
     return timedelta(**{_DURATION_UNITS[match[2]]: int(match[1])})
 
 
+def check_cron(text: str) -> str:
+    """Return a schedule as cron's five fields."""
+    if len(text.split()) != CRON_FIELDS or not croniter.is_valid(text):
+        raise ValueError("five fields of cron (minute hour day month weekday), such as '0 5 * * *'")
+    return text
+
+
 ControlPlane = Annotated[str, AfterValidator(check_control_plane)]
 Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, AfterValidator(check_text)]
@@ -144,6 +153,7 @@ BranchName = Annotated[str, AfterValidator(check_branch)]
 Folder = Annotated[str, AfterValidator(check_folder)]
 File = Annotated[str, AfterValidator(check_file)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Cron = Annotated[str, AfterValidator(check_cron)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, added, as a DAG's limit of 32 bits
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.naming import name_run
-from include.deploy_ops.planner import Difference, Hold, Verb, Work
+from include.deploy_ops.planner import Difference, Hold, HoldKind, Verb, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,6 +31,7 @@ BRIEFLY = timedelta(seconds=10)
 """When to look again for what ends by itself, such as GitHub's computing of a test merge."""
 
 Parted = tuple[list[Work], list[Hold]]
+Wait = tuple[str, HoldKind, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,9 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
     for work in difference.works:
         if _is_settled(work, given):
             continue
-        reason, wake = _find_wait(work, given)
+        reason, kind, wake = _find_wait(work, given)
         if reason:
-            holds.append(Hold(work.environment, work.verb.value, reason))
+            holds.append(Hold(work.environment, work.verb.value, reason, kind=kind))
             wakes.extend([wake] if wake else [])
         else:
             due.append(work)
@@ -172,7 +173,9 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
         due, more = cap(due)
         held.extend(more)
     held += [
-        Hold(work.environment, work.verb.value, given.blocked[work.dag]) for work in due if work.dag in given.blocked
+        Hold(work.environment, work.verb.value, given.blocked[work.dag], kind=HoldKind.FROZEN)
+        for work in due
+        if work.dag in given.blocked
     ]
     due = [work for work in due if work.dag not in given.blocked]
     actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
@@ -189,25 +192,26 @@ def _is_settled(work: Work, given: Circumstances) -> bool:
     )
 
 
-def _find_wait(work: Work, given: Circumstances) -> tuple[str, datetime | None]:
-    """Return why the work waits ("" if it does not), and when it becomes due by itself."""
+def _find_wait(work: Work, given: Circumstances) -> Wait:
+    """Return why the work waits ("" if it does not), of which kind that is, and when it becomes due by itself."""
     remembered = given.remembered.get(work.slug, Remembered())
     if run := given.in_flight.get(work.slug):
-        return f"in flight: {run}", None
+        return f"in flight: {run}", HoldKind.FLIGHT, None
     removal = remembered.removal
     if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
-        return f"removed ({removal.reason}) until the branch moves or someone forces it", None
+        return f"removed ({removal.reason}) until the branch moves or someone forces it", HoldKind.PERSON, None
     ending = remembered.endings.get(work.name) or remembered.endings.get(work.verb.value)
     if ending is None or ending.work != work.name:
-        return "", None
+        return "", HoldKind.WAITING, None
     if ending.is_failure and ending.is_permanent:
-        return f"failed: {ending.cause}; push a fix, clear the failed run, or force it", None
+        return f"failed: {ending.cause}; push a fix, clear the failed run, or force it", HoldKind.FAILED, None
     attempts = max(given.finished.get(work.name, 0), 1)  # a purged run finished all the same
     due_at = ending.ended_at + timedelta(minutes=count_delay_minutes(attempts))
     if due_at <= given.now:
-        return "", None
+        return "", HoldKind.WAITING, None
     state = f"failing, {ending.cause}" if ending.is_failure else "done before, and due again"
-    return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", due_at
+    kind = HoldKind.FAILING if ending.is_failure else HoldKind.WAITING
+    return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", kind, due_at
 
 
 def count_delay_minutes(attempts: int) -> int:
@@ -220,7 +224,12 @@ def _keep_first(due: Iterable[Work]) -> Parted:
     first: dict[str, Work] = {}
     late = [work for work in due if first.setdefault(work.slug, work) is not work]
     return list(first.values()), [
-        Hold(work.environment, work.verb.value, f"one at a time: it comes after the {first[work.slug].verb.value}")
+        Hold(
+            work.environment,
+            work.verb.value,
+            f"one at a time: it comes after the {first[work.slug].verb.value}",
+            kind=HoldKind.WAITING,
+        )
         for work in late
     ]
 
@@ -306,7 +315,7 @@ def _split(due: list[Work], late: list[Work], reason: str) -> Parted:
     names = {work.name for work in late}
     return (
         [work for work in due if work.name not in names],
-        [Hold(work.environment, work.verb.value, reason) for work in late],
+        [Hold(work.environment, work.verb.value, reason, kind=HoldKind.WAITING) for work in late],
     )
 
 

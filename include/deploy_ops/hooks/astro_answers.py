@@ -55,6 +55,20 @@ class _Variable(_Json):
     value: str | None = None
 
 
+class _Override(_Json):
+    is_hibernating: bool | None = None
+    is_active: bool | None = None
+    override_until: str | None = None
+
+
+class _Hibernation(_Json):
+    override: _Override | None = None
+
+
+class _Scaling(_Json):
+    hibernation_spec: _Hibernation | None = None
+
+
 class _Deployment(_Json):
     id: _Id
     name: str
@@ -81,6 +95,7 @@ class _Deployment(_Json):
     environment_variables: tuple[_Variable, ...] | None = Field(default=None, strict=False)
     contact_emails: tuple[str, ...] | None = Field(default=None, strict=False)
     status_reason: str | None = None
+    scaling_spec: _Scaling | None = None
 
 
 class _Git(_Json):
@@ -147,7 +162,18 @@ def parse_deployment(request: Ask, answer: Any, connection: AstroConnection) -> 
         created_at=found.created_at,
         updated_at=found.updated_at,
         status_reason=found.status_reason or "",
+        override=_read_override(found),
     )
+
+
+def _read_override(found: _Deployment) -> str:
+    """Return the hibernation override while it is active, in a word, and until when."""
+    spec = found.scaling_spec and found.scaling_spec.hibernation_spec
+    override = spec and spec.override
+    if not override or not override.is_active:
+        return ""
+    word = "hibernate" if override.is_hibernating else "wake"
+    return f"{word}@{override.override_until}" if override.override_until else word
 
 
 def parse_deploy(request: Ask, answer: Any, deployment_id: str) -> Deploy:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.desired import RepositorySnapshot
 from include.deploy_ops.errors import PermanentError
-from include.deploy_ops.history import read_history
-from include.deploy_ops.model import DeployStatus
+from include.deploy_ops.history import FINAL, read_history
 from include.deploy_ops.naming import hash_text
 from include.deploy_ops.operators.memory import CachedHistory, CachedTemplate, PullCache
 from include.deploy_ops.operators.template_source import parse_template_text, read_template_text
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.scope import Scope
 
 
-FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})
 UNFINISHED = timedelta(hours=1)
 """How long an unfinished deploy record may still turn into a finished one; a history with one is read again."""
 

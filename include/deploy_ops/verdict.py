@@ -1,0 +1,46 @@
+"""What cleanup decided about one preview: that it shall hibernate, or be deleted, once it is time.
+
+Cleanup writes verdicts, control acts on them. A verdict holds for exactly what was looked at; it is void as soon as the
+branch moves, something is deployed, or the Deployment is another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+
+class Standing(Enum):
+    """Whether control may act on a verdict."""
+
+    DUE = "due"  # yes, once `due_at` is reached, a few an hour as the brake allows
+    ASKED = "asked"  # no: it is part of a list that waits for a person
+    RELEASED = "released"  # yes: a person approved the list in which it stood, and the brake lets it pass
+    REFUSED = "refused"  # no: a person said no
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One decision. `verb` is planner's word, "hibernate" or "delete"; `run_id` the cleanup run that decided.
+
+    `idle_since` is the last activity, `decided_at` when it was decided and so told, `due_at` when it may be done.
+    """
+
+    verb: str
+    branch: str
+    deployment_id: str
+    deployment_name: str
+    head: str
+    observed: str
+    idle_since: datetime
+    decided_at: datetime
+    due_at: datetime
+    reason: str
+    run_id: str
+    standing: Standing = Standing.DUE
+    person: str = ""
+
+    def covers(self, deployment_id: str, head: str, observed: str) -> bool:
+        """Whether it speaks of this Deployment with this head of its branch on top of this deploy record."""
+        return (self.deployment_id, self.head, self.observed) == (deployment_id, head, observed)
