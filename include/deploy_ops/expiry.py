@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from include.deploy_ops.expiry_plan import is_asleep
 from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.verdict import Standing, Verdict, describe_exemption, find_end
@@ -173,11 +174,6 @@ def _find_standing(
 
 def _describe_stay(subject: Subject, limits: AgeLimits) -> str:
     return describe_exemption(subject.kept, subject.labels, limits.keep_label)
-
-
-def is_asleep(deployment: Deployment) -> bool:
-    """Whether the Deployment hibernates, or was told to."""
-    return deployment.status is DeploymentStatus.HIBERNATING or deployment.override.startswith("hibernate")
 
 
 def _decide(subject: Subject, limits: AgeLimits, run_id: str, now: datetime) -> Verdict | None:

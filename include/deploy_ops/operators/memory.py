@@ -16,6 +16,7 @@ from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import PullRequest
 from include.deploy_ops.naming import hash_text
 from include.deploy_ops.schedule import Remembered
+from include.deploy_ops.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,6 +84,8 @@ _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _TEMPLATE = TypeAdapter(CachedTemplate)
 _TIMES = TypeAdapter(tuple[datetime, ...])
+_VERDICTS = TypeAdapter(dict[str, Verdict])
+_NAMES = TypeAdapter(dict[str, str])
 _TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
 
 
@@ -144,6 +147,22 @@ class Memory:
     def write_delete_times(self, times: Iterable[datetime]) -> None:
         """Replace the times of control's recent deletes."""
         self._write("control.deletes", _TIMES, tuple(times))
+
+    def read_verdicts(self) -> dict[str, Verdict]:
+        """Return cleanup's verdicts by Deployment id; without them nothing expires."""
+        return self._read("cleanup.verdicts", _VERDICTS) or {}
+
+    def write_verdicts(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Replace cleanup's verdicts; only cleanup does."""
+        self._write("cleanup.verdicts", _VERDICTS, dict(verdicts))
+
+    def read_released(self) -> dict[str, str]:
+        """Return the names of the deletes that a person let pass the brake, with the person."""
+        return self._read("cleanup.released", _NAMES) or {}
+
+    def write_released(self, released: Mapping[str, str]) -> None:
+        """Replace the names of the deletes that may pass the brake; only cleanup does."""
+        self._write("cleanup.released", _NAMES, dict(released))
 
     def is_first_pass(self) -> bool:
         """Whether no pass of control was ever finished, as far as anybody remembers."""
