@@ -45,6 +45,12 @@ def read_labels(pulls: Iterable[PullRequest]) -> dict[str, frozenset[str]]:
     return found
 
 
+def is_woken(before: str, now: str) -> bool:
+    """Whether somebody woke a Deployment between two looks at its override: ours is lifted, or another's says so."""
+    is_lifted = before.startswith("hibernate") and not now.startswith("hibernate")
+    return is_lifted or (now.startswith("wake") and now != before)
+
+
 def is_asleep(deployment: Deployment) -> bool:
     """Whether the Deployment hibernates, or was told to."""
     return deployment.status is DeploymentStatus.HIBERNATING or deployment.override.startswith("hibernate")
