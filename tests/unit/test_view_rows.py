@@ -250,7 +250,7 @@ def test_the_next_step_is_cleanups_verdict(standing: Standing) -> None:
 
 
 def test_the_newest_promotions_words_reach_the_deploy_branch_and_the_pull_requests() -> None:
-    promotion = Promotion(**{"from": ("dev*",), "into": "staging", "deploy_branch": "astro_deploy"})
+    promotion = Promotion.model_validate({"from": ("dev*",), "into": "staging", "deploy_branch": "astro_deploy"})
     project = make_project(targets={}, promotion=promotion)
     snapshot = replace(look().snapshot, pull_requests=(make_pull(3, "dev-a", HEAD),))
     told = replace(ending(1), slug=PROMOTION_SLUG, conflicts={3: ("dags/x.py: later",), 9: ("dags/y.py: theirs",)})
