@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.operators.base import CLAIM_TASK, FAILURE_KEY, DeployOpsOperator
 from include.deploy_ops.operators.claims import Claims
 from include.deploy_ops.operators.job import load_job
+from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Ending
 
@@ -36,6 +37,7 @@ class ReportOperator(DeployOpsOperator):
         states = runs.read_states(run_id)
         failed = list_failed(states)
         cause = find_cause(context, failed)
+        has_news = is_news(context, memory, job, cause)
         if job.is_dry:
             self.log.info("a dry run: nothing was written, and nothing is remembered")
         elif not job.is_forced and states.get("delete") == SUCCESS:
@@ -46,6 +48,8 @@ class ReportOperator(DeployOpsOperator):
         ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
         line = f"{job.verb.value} {job.environment}: {ending}"
         self.log.info(line)
+        if has_news:
+            notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
         return line
 
     def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any]) -> None:
