@@ -10,6 +10,7 @@ from include.deploy_ops.operators.base import CLAIM_TASK, FAILURE_KEY, DeployOps
 from include.deploy_ops.operators.claims import Claims
 from include.deploy_ops.operators.endings import hand_over, make_ended
 from include.deploy_ops.operators.job import load_job
+from include.deploy_ops.operators.metrics import count_run
 from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Ending
@@ -50,7 +51,9 @@ class ReportOperator(DeployOpsOperator):
             main = [
                 task.task_id for task in self.dag.tasks if job.verb in getattr(task, "verbs", ()) and task is not self
             ]
-            hand_over(context, self.scope.fleet, make_ended(context, memory, job, states, cause, main))
+            ended = make_ended(context, memory, job, states, cause, main)
+            hand_over(context, self.scope.fleet, ended)
+            count_run(self.scope, job, ended.outcome)
         ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
         line = f"{job.verb.value} {job.environment}: {ending}"
         self.log.info(line)
