@@ -327,7 +327,7 @@ class Run:
                 triggering_user_name=self.user,
                 start_date=self.started_at,
             ),
-            "dag": SimpleNamespace(dag_id=self.dag_id),
+            "dag": task.get_dag(),
             "outlet_events": FakeOutlets(task),
             "task_instance": SimpleNamespace(id=f"{self.run_id}.{task.task_id}"),
             "task_state_store": self.task_stores.setdefault(task.task_id, DictStore()),
