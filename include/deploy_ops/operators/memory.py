@@ -86,6 +86,7 @@ _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _TEMPLATE = TypeAdapter(CachedTemplate)
+_TIME = TypeAdapter(datetime)
 _TIMES = TypeAdapter(tuple[datetime, ...])
 _NAMES = TypeAdapter(dict[str, str])
 _TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
@@ -169,6 +170,18 @@ class Memory:
     def remember_first_pass(self, at: datetime) -> None:
         """Write that the first pass was made."""
         self._store.set("control.first_pass", at.isoformat())
+
+    def read_outage(self) -> datetime | None:
+        """Return when people were told last that control fails; None while it does not."""
+        return self._read("control.outage", _TIME)
+
+    def write_outage(self, told_at: datetime) -> None:
+        """Write that people were told."""
+        self._write("control.outage", _TIME, told_at)
+
+    def forget_outage(self) -> None:
+        """Forget the outage: control plans again."""
+        self._store.delete("control.outage")
 
     def read_template(self) -> CachedTemplate | None:
         """Return the template as it was read last."""
