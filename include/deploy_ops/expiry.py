@@ -6,8 +6,10 @@ Decides for cleanup, which remembers the verdicts; control acts on them. A branc
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from croniter import croniter
 
 from include.deploy_ops.expiry_plan import is_asleep
 from include.deploy_ops.model import DeploymentStatus
@@ -17,7 +19,6 @@ from include.deploy_ops.view import NextStep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from include.deploy_ops.history import DeployHistory
     from include.deploy_ops.model import Deployment
@@ -280,30 +281,41 @@ def _say_awake(deployment: Deployment) -> str:
     return f"it is {deployment.status.value}"
 
 
-def foresee(subject: Subject, verdict: Verdict | None, limits: AgeLimits, now: datetime) -> NextStep | None:
-    """Return what cleanup does next with the preview if nobody uses it; None where nothing, or nobody can tell."""
+def foresee(subject: Subject, verdict: Verdict | None, limits: AgeLimits, cron: str, now: datetime) -> NextStep | None:
+    """Return what cleanup does next with the preview if nobody uses it; None where nothing, or nobody can tell.
+
+    :param cron: when cleanup runs, in UTC: nothing is decided at another time.
+    """
     known = _find_standing(subject, verdict, limits, now, (verdict.run_id,) if verdict else ())
     if known is not None and known.standing is Standing.REFUSED:
         return None
     if known is not None and known.verb == DELETE:
-        return NextStep(DELETE, known.due_at, known.reason)
+        waits = f"; it waits for approval in cleanup run {known.run_id}" if known.standing is Standing.ASKED else ""
+        return NextStep(DELETE, known.due_at, f"{known.reason}{waits}")
     if _describe_stay(subject, limits):
         return None
     if known is not None:
         return NextStep(HIBERNATE, known.due_at, known.reason)
-    return min(_list_steps(subject, limits, now), key=lambda step: step.at, default=None)
+    return min(_list_steps(subject, limits, cron, now), key=lambda step: step.at, default=None)
 
 
-def _list_steps(subject: Subject, limits: AgeLimits, now: datetime) -> Iterator[NextStep]:
+def _list_steps(subject: Subject, limits: AgeLimits, cron: str, now: datetime) -> Iterator[NextStep]:
     idle_since = measure_activity(subject, now)
     if idle_since is None or subject.committed_at is None:
         return
     reason = f"if nobody uses it; active at {idle_since:%Y-%m-%d %H:%M} UTC"
     deployment = subject.deployment
     if limits.hibernate_after is not None and deployment.is_development_mode and not is_asleep(deployment):
-        yield NextStep(HIBERNATE, max(idle_since + limits.hibernate_after, now), reason)
+        yield NextStep(HIBERNATE, _find_tick(cron, max(idle_since + limits.hibernate_after, now)), reason)
     if limits.delete_after is not None:
-        yield NextStep(DELETE, max(idle_since + limits.delete_after, now + limits.delete_notice), reason)
+        told_at = _find_tick(cron, max(idle_since + limits.delete_after - limits.delete_notice, now))
+        yield NextStep(DELETE, max(idle_since + limits.delete_after, told_at + limits.delete_notice), reason)
+
+
+def _find_tick(cron: str, since: datetime) -> datetime:
+    """Return cleanup's first run after a time."""
+    tick: datetime = croniter(cron, since).get_next(datetime)
+    return tick
 
 
 def apply_brake(expiry: Expiry, braked: Sequence[Work], allowed: int) -> tuple[Expiry, Question]:

@@ -30,6 +30,7 @@ from tests.unit.subjects import DAY, LIMITS, NOW, make_subject
 from tests.unit.works import make_work
 
 HOUR = timedelta(hours=1)
+CRON = "0 6 * * *"  # an hour after NOW
 
 
 def judge_one(subject: Subject, standing: Verdict | None = None, **given: Any) -> tuple[str, str]:
@@ -235,25 +236,40 @@ def test_a_yes_releases_exactly_what_was_asked_and_still_stands() -> None:
 
 def test_the_next_step_is_foretold() -> None:
     awake, asleep = make_subject(), make_subject(status=DeploymentStatus.HIBERNATING)
-    steps = [foresee(each, None, LIMITS, NOW) for each in (awake, asleep)]
+    steps = [foresee(each, None, LIMITS, CRON, NOW) for each in (awake, asleep)]
     assert [(step.what, step.at) for step in steps if step] == [
-        ("hibernate", NOW + 2 * DAY),
-        ("delete", NOW + 14 * DAY),
+        ("hibernate", NOW + 2 * DAY + HOUR),
+        ("delete", NOW + 14 * DAY + HOUR),  # told by cleanup's run of the day before
     ]
     verdict = tell(make_subject(idle=20 * DAY))
-    step = foresee(make_subject(idle=20 * DAY), verdict, LIMITS, NOW)
+    step = foresee(make_subject(idle=20 * DAY), verdict, LIMITS, CRON, NOW)
     assert step is not None
     assert (step.what, step.at, step.reason) == ("delete", NOW + DAY, verdict.reason)
 
 
 @pytest.mark.parametrize("changes", [{"kept": "by mira"}, {"labels": ("keep-preview",)}, {"committed_at": None}])
 def test_no_step_is_foretold_of_what_stays_or_is_unclear(changes: dict[str, Any]) -> None:
-    assert foresee(make_subject(**changes), None, LIMITS, NOW) is None
+    assert foresee(make_subject(**changes), None, LIMITS, CRON, NOW) is None
+
+
+def test_a_next_step_does_not_move_while_time_passes_between_two_runs_of_cleanup() -> None:
+    for idle in (0 * DAY, 20 * DAY):
+        subject = make_subject(idle=idle)
+        first = foresee(subject, None, LIMITS, CRON, NOW)
+        assert first is not None
+        assert foresee(subject, None, LIMITS, CRON, NOW + timedelta(minutes=50)) == first
+
+
+def test_a_delete_that_waits_for_a_person_says_so() -> None:
+    subject = make_subject(idle=20 * DAY)
+    step = foresee(subject, tell(subject, standing=Standing.ASKED), LIMITS, CRON, NOW)
+    assert step is not None
+    assert step.reason.endswith("it waits for approval in cleanup run earlier")
 
 
 def test_no_step_is_foretold_of_what_somebody_refused_to_delete() -> None:
     subject = make_subject(idle=20 * DAY)
-    assert foresee(subject, tell(subject, standing=Standing.REFUSED), LIMITS, NOW) is None
+    assert foresee(subject, tell(subject, standing=Standing.REFUSED), LIMITS, CRON, NOW) is None
 
 
 def test_the_policy_gives_the_limits() -> None:

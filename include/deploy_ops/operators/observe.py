@@ -131,7 +131,7 @@ class Observer:
                 times[head] = time or self.github.get_commit(head).committed_at
         finally:  # what was learned before GitHub's rate limit ended the pass serves the next one
             found = {head: time for head, time in times.items() if time}
-            self.memory.write_commit_times(known, found)
+            self.memory.write_commit_times(known, known | found)
         return found
 
 
