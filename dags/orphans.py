@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
 from include.deploy_ops.operators.cleanup_form import make_orphans_params
 from include.deploy_ops.operators.orphans import (
     ORPHANS,
@@ -23,9 +24,6 @@ DAG_ID = "orphans"
 WEEKLY_CRON = "0 6 * * 1"
 WAITING_MAX = 20
 """Runs at once: each may wait for a person for days, and keeps no other from looking."""
-
-ANSWER_TRIES = 5
-"""An answer given in the seconds in which the task parks is lost, and the next try asks again."""
 
 GUIDE = """Looks, in the workspaces of the policy's Astro connections, for Deployments with **our control plane's mark**
 whose project has left the policy, and shows them (**find**, Rendered Templates). It always asks before it deletes, and
@@ -56,7 +54,9 @@ def make_orphans_dag() -> DAG:
             execution_timeout=timedelta(minutes=10),
             **common,
         )
-        approve = ApproveOrphansOperator(task_id="approve", **{**common, "retries": ANSWER_TRIES})
+        approve = ApproveOrphansOperator(
+            task_id="approve", params=make_answer_params("Why"), **{**common, "retries": ANSWER_TRIES}
+        )
         find >> approve >> DeleteOrphansOperator(task_id="delete", pool=CLI_POOL, **common)
     return dag
 

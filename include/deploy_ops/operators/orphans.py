@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import TypeAdapter
@@ -18,6 +17,7 @@ from include.deploy_ops.errors import DeployOpsError, PolicyError, RetryableErro
 from include.deploy_ops.hooks.astro_api import AstroApiHook
 from include.deploy_ops.hooks.astro_cli import AstroCli
 from include.deploy_ops.hooks.astro_cli_endings import DeploymentGoneError
+from include.deploy_ops.operators.answer import AskOperator, load_answer
 from include.deploy_ops.operators.base import tell_failures
 from include.deploy_ops.operators.cleanup_form import read_orphans_form
 from include.deploy_ops.operators.questions import Questions
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.policy import LoadedPolicy
 
-FIND_TASK = "find"
+FIND_TASK, APPROVE_TASK = "find", "approve"
 ANSWER_TIMEOUT = timedelta(days=3)
 """How long a list may wait for its yes; the next week's run asks again."""
 
@@ -133,16 +133,12 @@ def load_orphans(context: Context) -> tuple[Orphan, ...]:
     return found
 
 
-class ApproveOrphansOperator(ApprovalOperator):
-    """Asks whether the listed Deployments may be deleted; a no, or no answer in time, ends the run."""
-
-    template_fields: Sequence[str] = ()  # the page holds what others wrote: never a template
+class ApproveOrphansOperator(AskOperator):
+    """Asks whether the listed Deployments may be deleted; returns the answer, also a no."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             subject="Delete Deployments of projects that left the policy?",
-            body="",
-            defaults=self.REJECT,
             response_timeout=ANSWER_TIMEOUT,
             **kwargs,
         )
@@ -177,6 +173,9 @@ class DeleteOrphansOperator(BaseOperator):
     @tell_failures
     def execute(self, context: Context) -> None:
         """Delete one after the other, then fail if one of them failed; a policy gone wrong ends it at once."""
+        answer = load_answer(context["ti"].xcom_pull(task_ids=APPROVE_TASK))
+        if not answer.is_approved:
+            raise AirflowSkipException(f"nothing is deleted: {answer.describe_rejection()}")
         endings: list[tuple[Orphan, str]] = []
         failed: list[str] = []
         for each in load_orphans(context):

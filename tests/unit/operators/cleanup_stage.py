@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators import hitl
-from airflow.sdk import AssetAlias
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from dags.orphans import make_orphans_dag
 from include.deploy_ops.operators.orphans import ORPHANS
 from include.deploy_ops.operators.scope import POLICY_VARIABLE
 from tests.unit.operators.doubles import DictStore
+from tests.unit.operators.request_stage import answer_request
 from tests.unit.operators.stage import Run
 
 if TYPE_CHECKING:
@@ -28,34 +27,15 @@ if TYPE_CHECKING:
 MANUAL, SCHEDULED = "manual", "scheduled"
 
 
-class FakeEvents:
-    """What a task hands to Airflow about its outlets: the assets that it emits through an alias."""
-
-    def __init__(self) -> None:
-        self.emitted: list[str] = []
-
-    def __getitem__(self, alias: AssetAlias) -> FakeEvents:
-        assert isinstance(alias, AssetAlias)
-        return self
-
-    def add(self, asset: Any) -> None:
-        """Note the event."""
-        self.emitted.append(asset.name)
-
-
 @dataclass
 class AskingRun(Run):
     """A run that may stop and ask."""
 
     shown: dict[str, Any] = field(default_factory=dict)
     make_dag: Callable[[], Any] = make_orphans_dag
-    events: FakeEvents = field(default_factory=FakeEvents)
 
     def _make_dag(self) -> Any:
         return self.make_dag()
-
-    def _make_context(self, task: Any) -> Any:
-        return {**super()._make_context(task), "outlet_events": self.events}
 
     def ask(self) -> dict[str, Any]:
         """Run up to the question and return what the person is shown."""
@@ -73,17 +53,7 @@ class AskingRun(Run):
 
     def answer(self, option: str, *, timedout: bool = False) -> Any:
         """Answer as Airflow hands it on: a person's choice, or the default when nobody answered in time."""
-        task: Any = self._make_task("approve")
-        event = {
-            "chosen_options": [option],
-            "params_input": {},
-            "responded_at": datetime.now(UTC),
-            "responded_by_user": None if timedout else {"id": "7", "name": "ada"},
-            "timedout": timedout,
-        }
-        return self._conclude(
-            "approve", lambda context: task.execute_complete(context, event), self._make_context(task)
-        )
+        return answer_request(self, option, timedout=timedout)
 
     def read_field(self, task_id: str, name: str) -> str:
         """Return what the task's last try shows as a rendered field."""
