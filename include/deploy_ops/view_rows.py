@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from include.deploy_ops.expiry_plan import is_woken
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch, slug_target
@@ -229,9 +230,7 @@ def _find_wake(sight: Sight, deployment: Deployment, before: Row | None) -> date
     """Return when somebody woke the Deployment, as far as we saw: its override says so, or ours is lifted."""
     if before is None or before.deployment_id != deployment.id:
         return None
-    is_woken = deployment.override.startswith("wake") and deployment.override != before.override
-    is_lifted = before.override.startswith("hibernate") and not deployment.override.startswith("hibernate")
-    return sight.now if is_woken or is_lifted else before.woken_at
+    return sight.now if is_woken(before.override, deployment.override) else before.woken_at
 
 
 def _add_endings(sight: Sight, row: Row, before: Row | None) -> Row:

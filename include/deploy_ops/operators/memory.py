@@ -87,6 +87,7 @@ _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _TEMPLATE = TypeAdapter(CachedTemplate)
 _TIMES = TypeAdapter(tuple[datetime, ...])
+_NAMES = TypeAdapter(dict[str, str])
 _TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
 _AUTHORS = TypeAdapter(dict[str, str])
 _ROWS = TypeAdapter(dict[str, Row])
@@ -152,6 +153,14 @@ class Memory:
     def write_delete_times(self, times: Iterable[datetime]) -> None:
         """Replace the times of control's recent deletes."""
         self._write("control.deletes", _TIMES, tuple(times))
+
+    def read_released(self) -> dict[str, str]:
+        """Return the names of the deletes that a person let pass the brake, with the person."""
+        return self._read("cleanup.released", _NAMES) or {}
+
+    def write_released(self, released: Mapping[str, str]) -> None:
+        """Replace the names of the deletes that may pass the brake; only cleanup does."""
+        self._write("cleanup.released", _NAMES, dict(released))
 
     def is_first_pass(self) -> bool:
         """Whether no pass of control was ever finished, as far as anybody remembers."""

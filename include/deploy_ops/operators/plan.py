@@ -111,6 +111,7 @@ class PlanOperator(DeployOpsOperator):
             delete_times=memory.read_delete_times(),
             blocked=self._find_blocks(context, works),
             committed_at=self._read_ages(observer, difference),
+            released=frozenset(memory.read_released()),
         )
 
     def _runs_in(self, context: Context, dag: str) -> Runs:

@@ -39,7 +39,7 @@ class ReportOperator(DeployOpsOperator):
         cause = find_cause(context, failed)
         if job.is_dry:
             self.log.info("a dry run: nothing was written, and nothing is remembered")
-        elif not job.is_forced and states.get("delete") == SUCCESS:
+        elif not (job.is_forced or job.is_expiry) and states.get("delete") == SUCCESS:
             memory.forget_environment(job.slug)  # it is gone with its branch
         else:
             self._remember(memory, job, has_failed=bool(failed), cause=cause)
