@@ -61,9 +61,10 @@ class Questions:
             name: run_id for run_id, asked in waiting.items() if self._runs.is_alive(run_id) for name in asked.names
         }
 
-    def list_refused(self) -> frozenset[str]:
-        """Return the names of which a person said no, in a question of their own or of others."""
-        return frozenset(name for asked in self.read().values() if asked.is_refused for name in asked.names)
+    def list_refused(self, but: str) -> frozenset[str]:
+        """Return the names of which a person said no when another run than `but` asked."""
+        refused = (asked for run_id, asked in self.read().items() if run_id != but and asked.is_refused)
+        return frozenset(name for asked in refused for name in asked.names)
 
     def note(self, run_id: str, names: Iterable[str], at: datetime) -> None:
         """Write what the run asks. Raises PermanentError where it has asked about another list before."""
