@@ -143,6 +143,10 @@ class OrphansStage:
         return run
 
 
+LIKE_THE_TEMPLATE = {
+    "environmentVariables": [{"key": "STAGE", "value": "preview", "isSecret": False}],
+    "contactEmails": ["data-platform@acme.example"],
+}
 AT_ONCE = timedelta(microseconds=1)
 SOON = timedelta(microseconds=2)
 
@@ -162,6 +166,7 @@ class CleanupStage:
             self.stage.await_ci()
         ids = {name: self.stage.make_deployment(name, description=self._write_mark(name)) for name in branches}
         for name, deployment_id in ids.items():
+            self.stage.edit_deployment(deployment_id, **LIKE_THE_TEMPLATE)
             self.record(deployment_id, name, head)
         return ids
 
