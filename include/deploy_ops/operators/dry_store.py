@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.memory import Store
 
 
+_GONE = object()
+
+
 class DryStore:
     """Behaves to its user as the store below it; what is written stays here, and is gone with the task."""
 
@@ -17,7 +20,8 @@ class DryStore:
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return what was written here, else what lies below."""
-        return self._written[key] if key in self._written else self._store.get(key, default)
+        value = self._written[key] if key in self._written else self._store.get(key, default)
+        return default if value is _GONE else value
 
     def set(self, key: str, value: Any) -> None:
         """Keep the value here."""
@@ -25,4 +29,4 @@ class DryStore:
 
     def delete(self, key: str) -> None:
         """Hide the key."""
-        self._written[key] = None
+        self._written[key] = _GONE
