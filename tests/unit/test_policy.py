@@ -136,6 +136,7 @@ WRONG = [
     ("previews.template", "services/etl/dags/p.yaml", "previews.template", "lies in services/etl/dags/"),
     ("previews.hibernate_after", 2, "previews.hibernate_after", "found 2, expected a duration"),
     ("previews.hibernate_after", "14d", "previews.hibernate_after", "is not before delete_after"),
+    ("previews.delete_notice", "14d", "previews.delete_notice", "is not shorter than delete_after"),
     ("previews.max_live", 0, "previews.max_live", "found 0, expected a number above 0"),
     ("previews.max_live", True, "previews.max_live", "found true, expected a whole number"),
     ("previews.overrides", {"configuraton": {}}, "previews.overrides.configuraton", "did you mean 'configuration'?"),
