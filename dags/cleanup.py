@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable
@@ -34,8 +34,8 @@ def make_cleanup_dag(scope: Scope) -> DAG:
     with DAG(
         dag_id=scope.cleanup_dag,
         description=f"Decides which previews of {scope.project.repository} hibernate or go, since nobody uses them",
-        schedule=CronTriggerTimetable(scope.previews.cleanup_cron, timezone="UTC"),
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        # Not at once when the DAG is first unpaused, and so without a start date: people look at a dry run before.
+        schedule=CronTriggerTimetable(scope.previews.cleanup_cron, timezone="UTC", run_immediately=timedelta()),
         catchup=False,
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,

@@ -5,7 +5,7 @@ It does not read the policy here, so it stays while the policy is wrong, and its
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable
@@ -36,8 +36,8 @@ def make_orphans_dag() -> DAG:
     with DAG(
         dag_id=DAG_ID,
         description="Deletes, after approval, the Deployments of projects that left the policy",
-        schedule=CronTriggerTimetable(WEEKLY_CRON, timezone="UTC"),
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        # Not at once when the DAG is first unpaused, and so without a start date: people look at a dry run before.
+        schedule=CronTriggerTimetable(WEEKLY_CRON, timezone="UTC", run_immediately=timedelta()),
         catchup=False,
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import AssetAlias, CronTriggerTimetable
 from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
+from airflow.timetables.base import TimeRestriction
 
 from include.deploy_ops.operators.scope import CLI_POOL
 from tests.dags.test_dags import POLICY, make_policy
@@ -55,6 +58,17 @@ def test_find_runs_alone_and_the_rest_follows_its_answer(parse: Parse) -> None:
     assert find.template_fields_renderers == {"table": "md"}
     assert summary.template_fields_renderers == {"summary": "md"}
     assert timedelta(hours=12) < approve.response_timeout < timedelta(days=1)
+
+
+@pytest.mark.parametrize("dag_id", ["shop.cleanup", "orphans"])
+def test_who_unpauses_it_first_starts_nothing(parse: Parse, dag_id: str) -> None:
+    dag: Any = parse(POLICY).dags[dag_id]
+    assert dag.start_date is None
+    restriction = TimeRestriction(earliest=None, latest=None, catchup=False)
+    timetable = decode_timetable(encode_timetable(dag.timetable))
+    first = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert first is not None
+    assert first.run_after > datetime.now(UTC)
 
 
 @pytest.mark.parametrize("dag_id", ["shop.cleanup", "orphans"])

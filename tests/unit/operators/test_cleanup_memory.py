@@ -49,7 +49,8 @@ def test_a_run_changes_what_it_decided_and_leaves_what_others_wrote_meanwhile() 
 
 
 def open_questions(store: Any, **states: str) -> Questions:
-    return Questions(store, "questions", Runs(FakeTaskInstance(FakeAirflow(**states), {}, "find", 1), "shop.cleanup"))
+    task_instance: Any = FakeTaskInstance(FakeAirflow(**states), {}, "find", 1)
+    return Questions(store, "questions", Runs(task_instance, "shop.cleanup"))
 
 
 def test_what_another_living_run_asks_is_known_and_a_refusal_outlives_its_run() -> None:
