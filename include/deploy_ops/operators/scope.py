@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
 """Environment variable that names another policy file than `include/deploy_ops.yaml`."""
 
+CLEANUP_DAG = "cleanup"
+
 CLI_POOL = "deploy_ops_cli"
 """The Airflow pool that bounds how many Astro CLI calls run at once; `airflow_settings.yaml` defines it."""
 
@@ -56,6 +58,11 @@ class Scope:
     def preview_dag(self) -> str:
         """The id of the DAG whose runs work on previews."""
         return self.name_dag(PREVIEW_DAG)
+
+    @property
+    def cleanup_dag(self) -> str:
+        """The id of the DAG that decides which previews expire."""
+        return self.name_dag(CLEANUP_DAG)
 
     @property
     def promotion_dag(self) -> str:
