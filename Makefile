@@ -29,9 +29,9 @@ lint: $(READY)
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-# Two processes at once, a file each; the end-to-end tests come alone: Airflow needs the machine.
+# Two processes at once, a file each, the long ones (@pytest.mark.long) first; the end-to-end tests come alone: Airflow needs the machine.
 test: lint description
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e
 	$(BIN)/python -m pytest tests/e2e
 
 # Product and sandbox against GitHub's own description of its API.
