@@ -126,9 +126,7 @@ def _say(
     return WriteComment(key, pull, known.id, facts.mark_comment(pull), body, after)
 
 
-def _end_comment(
-    pull: int, known: Told, rows: Mapping[str, Row], facts: Facts
-) -> tuple[WriteComment | None, bool]:
+def _end_comment(pull: int, known: Told, rows: Mapping[str, Row], facts: Facts) -> tuple[WriteComment | None, bool]:
     """Return what our comment on a pull request that is open no more shall say at last, and whether it is over."""
     present = [rows[slug] for slug in known.about if slug in rows]
     if known.state == REFUSED or (known.state == REMOVED and not present):

@@ -14,7 +14,6 @@ SECONDS_BETWEEN = 1.0
 """Between two writes; so never more than 60 a minute."""
 
 _HOUR = timedelta(hours=1)
-_MINUTE = "%Y-%m-%dT%H:%M%z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Budget:
     def spend(self, now: datetime) -> Budget:
         """Return the budget after one write."""
         recent = self._list_recent(now)
-        minute = now.strftime(_MINUTE)
+        minute = _begin_minute(now).isoformat()
         return replace(self, minutes={**recent, minute: recent.get(minute, 0) + 1}, last_at=now)
 
     def pause(self, now: datetime, seconds: float) -> Budget:
@@ -49,5 +48,9 @@ class Budget:
 
     def _list_recent(self, now: datetime) -> dict[str, int]:
         """Return the minutes that count: of the last hour, and the whole of the one in which it began."""
-        begin = (now - _HOUR).replace(second=0, microsecond=0)
-        return {each: count for each, count in self.minutes.items() if datetime.strptime(each, _MINUTE) >= begin}
+        begin = _begin_minute(now - _HOUR)
+        return {each: count for each, count in self.minutes.items() if datetime.fromisoformat(each) >= begin}
+
+
+def _begin_minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from include.deploy_ops.view import Row
+    from include.deploy_ops.view import Outcome, Row
 
 ENVIRONMENT_LENGTH_MAX = 255
 IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = "in_progress", "success", "failure", "inactive"
+_RUN_ID_PARTS = 5
+"""<slug>~<verb>~<head12>~<digest8>~<attempt>"""
+
 _FINAL = frozenset({INACTIVE, REFUSED})
 
 
@@ -69,9 +72,7 @@ def _group_by_environment(told: Mapping[str, Told]) -> dict[str, dict[str, _Know
     return found
 
 
-def _compare(
-    row: Row | None, slug: str, known: Mapping[str, _Known], facts: Facts
-) -> tuple[list[Write], list[str]]:
+def _compare(row: Row | None, slug: str, known: Mapping[str, _Known], facts: Facts) -> tuple[list[Write], list[str]]:
     wanted = want_states(row, {sha: each.told for sha, each in known.items()}, facts) if row else {}
     writes = [write for sha, state in wanted.items() if row and (write := _tell(row, sha, state, known, facts))]
     is_gone = row is None or row.state is State.REMOVED
@@ -102,14 +103,14 @@ def want_states(row: Row, known: Mapping[str, Told], facts: Facts) -> dict[str, 
     if row.state is State.REMOVED:
         return {}
     wanted: dict[str, DeploymentState] = {}
-    flight, running, failed = _find_flight(row, known), _find_running(row, known, facts), find_outcome(row)
+    flight, running, failed = _find_flight(row, known), row.deployed, find_outcome(row)
     if running:
         wanted[running] = DeploymentState(SUCCESS, "", row.airflow_url, _link_success(row, running, facts))
     if flight:
         wanted[flight] = DeploymentState(IN_PROGRESS, "", "", facts.link_run(row.run_dag or row.dag, row.run_id))
-    elif failed is not None and failed.state == "failed" and failed.commit in {row.head, *known} - {running}:
+    elif failed is not None and failed.state == "failed" and (sha := _find_failed(row, failed, known)) != running:
         cause = write_line(failed.cause)
-        wanted[failed.commit] = DeploymentState(FAILURE, cause, "", facts.link_run(failed.dag, failed.run_id))
+        wanted[sha] = DeploymentState(FAILURE, cause, "", facts.link_run(failed.dag, failed.run_id))
     return {sha: state for sha, state in wanted.items() if COMMIT.fullmatch(sha)}
 
 
@@ -117,24 +118,32 @@ def _find_flight(row: Row, known: Mapping[str, Told]) -> str:
     """Return the commit that is being deployed, empty if none is, or nobody knows which: run ids name 12 digits."""
     if row.state is not State.DEPLOYING or row.verb not in DEPLOYS:
         return ""
-    parts = row.run_id.split("~")
-    start = parts[2] if len(parts) > 2 else ""  # noqa: PLR2004 - <slug>~<verb>~<head12>~…
+    start = _read_head(row.run_id)
     return next((sha for sha in (row.head, *known) if start and sha.startswith(start)), "")
 
 
-def _find_running(row: Row, known: Mapping[str, Told], facts: Facts) -> str:
-    """Return the commit that runs. Of a release that is its pull request's head, for there GitHub shows it."""
-    if row.kind is not RowKind.TARGET or row.environment not in facts.releases:
-        return row.deployed
-    if row.pull and row.state in {State.LIVE, State.ASLEEP, State.UNHEALTHY}:
-        return row.head
-    return next((sha for sha, told in known.items() if told.state == SUCCESS), "")
+def _read_head(run_id: str) -> str:
+    """Return the first digits of the head that a planned run is about; empty for a person's run."""
+    parts = run_id.split("~")
+    return parts[2] if len(parts) == _RUN_ID_PARTS else ""
+
+
+def _find_failed(row: Row, failed: Outcome, known: Mapping[str, Told]) -> str:
+    """Return the commit that a failed run was about, empty if it is of no interest any more.
+
+    A release's run names the test merge, and the pull request's head by its id.
+    """
+    start = _read_head(failed.run_id)
+    return next((sha for sha in (row.head, *known) if sha == failed.commit or (start and sha.startswith(start))), "")
 
 
 def _link_success(row: Row, sha: str, facts: Facts) -> str:
-    """Return the run that deployed the commit, as far as the row remembers it; else its DAG."""
-    deployed = (each for each in reversed(row.outcomes) if each.verb in DEPLOYS and each.state == "success")
-    outcome = next((each for each in deployed if sha in {each.commit, row.head}), None)
+    """Return the run that deployed the commit, as far as the row remembers it; else its DAG.
+
+    Of a release a run deploys the test merge, and its pull request's head counts as deployed.
+    """
+    deployed = [each for each in reversed(row.outcomes) if each.verb in DEPLOYS and each.state == "success"]
+    outcome = next((each for each in deployed if each.commit == sha), deployed[0] if deployed else None)
     return facts.link_run(outcome.dag, outcome.run_id) if outcome else facts.link_run(row.dag)
 
 

@@ -10,7 +10,9 @@ import re
 import unicodedata
 from urllib.parse import quote, urlsplit
 
-MUTE = "\u2060"  # WORD JOINER: invisible, and after it GitHub takes neither `@ann` for a mention nor `#7` for a reference
+MUTE = (
+    "\u2060"  # WORD JOINER: invisible, and after it GitHub takes neither `@ann` for a mention nor `#7` for a reference
+)
 LINK_SCHEMES = frozenset({"http", "https"})
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")

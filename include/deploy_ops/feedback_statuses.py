@@ -110,16 +110,15 @@ def judge(row: Row, facts: Facts) -> Verdict | None:
     if row.state is State.REMOVED or (row.state is State.DEPLOYING and row.verb == "delete"):
         return None
     runs_head = row.deployed == row.head
-    is_busy_elsewhere = row.state is State.DEPLOYING and row.verb in _HARMLESS
+    is_busy_elsewhere = row.state is State.DEPLOYING and (row.verb in _HARMLESS or not row.run_id)
     if runs_head and (row.state in _DUE or is_busy_elsewhere):
         return Verdict(SUCCESS, "live", _link(row, facts))
-    return Verdict(_BY_STATE[row.state], _describe(row, facts), _link(row, facts), row.state in _DUE)
+    return Verdict(_BY_STATE[row.state], _describe(row), _link(row, facts), row.state in _DUE)
 
 
-def _describe(row: Row, facts: Facts) -> str:
+def _describe(row: Row) -> str:
     if row.state is State.LIVE:
-        is_release = row.kind is RowKind.TARGET and row.environment in facts.releases
-        if row.deployed in {row.head, ""} or is_release:
+        if row.deployed in {row.head, ""}:
             return "live"
         return write_line(f"live: nothing to deploy since {row.deployed[:7]}")
     if row.state is State.ASLEEP:
@@ -143,7 +142,7 @@ def _link(row: Row, facts: Facts) -> str:
 
 
 def _conclude(sha: str, rows: list[Row | None]) -> Verdict | None:
-    """Return the last word on a commit that is no environment's newest any more; None while it may still be deployed."""
+    """Return the last word on a commit that is nobody's newest any more; None while it may still be deployed."""
     present = [row for row in rows if row is not None and row.state is not State.REMOVED]
     if not present:
         return Verdict(ERROR, "removed before it was deployed", "")

@@ -26,6 +26,8 @@ CAUSE_LENGTH_MAX = 1500
 CONFLICTS_MAX = 20
 ENVIRONMENTS_MAX = 20
 
+NOTHING = "\N{EN DASH}"
+
 DEPLOYS = frozenset({"create", "deploy"})
 """The verbs whose runs deploy."""
 
@@ -137,7 +139,7 @@ def _list_cells(facts: Facts, row: Row) -> tuple[str, ...]:
     return (
         f"{row.kind.value.capitalize()} {write_code(branch)}",
         f"**{name_state(row)}**",
-        "–" if is_removed else _show_commit(facts, row.deployed),
+        NOTHING if is_removed else _show_commit(facts, row.deployed),
         _show_commit(facts, row.head),
         " · ".join(link for link in links if link.startswith("[")),
     )
@@ -152,7 +154,7 @@ def _link_newest_run(facts: Facts, row: Row) -> str:
 
 
 def _show_commit(facts: Facts, sha: str) -> str:
-    return write_link(write_code(sha[:_SHOWN_DIGITS]), facts.link_commit(sha)) if sha else "–"
+    return write_link(write_code(sha[:_SHOWN_DIGITS]), facts.link_commit(sha)) if sha else NOTHING
 
 
 def _list_details(facts: Facts, rows: Sequence[Row]) -> list[str]:
@@ -175,7 +177,10 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
         yield f"{write_link('Approve or reject it in Airflow', page)}."
     if row.state is State.UNHEALTHY and row.status_reason:
         yield f"Astro says {write_words(row.status)}: {write_words(cut(flatten(row.status_reason), WHY_LENGTH_MAX))}"
-    yield from (f"Held: {write_words(cut(flatten(hold), WHY_LENGTH_MAX))}" for hold in row.holds if hold != row.why)
+    for hold in row.holds:
+        said = hold.partition(" held: ")[2]
+        if said and not row.why.endswith(said):
+            yield f"Held: {write_words(cut(flatten(hold), WHY_LENGTH_MAX))}"
     if (outcome := find_outcome(row)) is not None and outcome.state == "success":
         yield _tell_deploy(outcome)
     if row.kept:

@@ -90,7 +90,14 @@ class Facts:
 
 
 def gather_facts(
-    project: Project, control_plane: str, *, is_alone: bool, policy: str, airflow_url: str, web_url: str
+    project: Project,
+    control_plane: str,
+    *,
+    is_alone: bool,
+    policy: str,
+    airflow_url: str,
+    web_url: str,
+    access: str = "",
 ) -> Facts:
     """Return what feedback needs to know of a project of the policy."""
     targets = project.targets.items()
@@ -107,6 +114,7 @@ def gather_facts(
         ),
         gated=frozenset(name for name, each in targets if each.approval == "required"),
         policy=policy,
+        access=access,
     )
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from include.deploy_ops.errors import ReadRefusedError, WriteRefusedError, WriteUnknownError
-from include.deploy_ops.errors import ObservationError
+from include.deploy_ops.errors import ObservationError, ReadRefusedError, WriteRefusedError, WriteUnknownError
 from include.deploy_ops.hooks.github import DeployOpsGithubHook
 from include.deploy_ops.hooks.github_answers import PAGE_SIZE
 from include.deploy_ops.hooks.github_feedback_answers import (
@@ -36,11 +35,6 @@ TASK = "deploy"
 
 class GithubFeedbackHook(DeployOpsGithubHook):
     """The repository hook, and what it takes to tell people on GitHub about environments."""
-
-    @property
-    def web_address(self) -> str:
-        """The repository's page."""
-        return self.clone_url().removesuffix(".git")
 
     def fingerprint_access(self) -> str:
         """Return what tells that other rights may hold: of the token, or of the app and its installation."""

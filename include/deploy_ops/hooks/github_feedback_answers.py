@@ -104,9 +104,7 @@ def parse_newest_state(answer: Answer) -> DeploymentState | None:
     if not statuses:
         return None
     newest = statuses[0]
-    return DeploymentState(
-        newest.state, newest.description or "", newest.environment_url or "", newest.log_url or ""
-    )
+    return DeploymentState(newest.state, newest.description or "", newest.environment_url or "", newest.log_url or "")
 
 
 def _read_mark(payload: Any) -> str:
