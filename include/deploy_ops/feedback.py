@@ -45,11 +45,15 @@ class FeedbackPlan:
     writes: tuple[Write, ...]
     forgotten: tuple[str, ...]
 
-    @property
-    def digest(self) -> str:
-        """12 hexadecimal digits that name what is missing; empty where nothing is."""
-        said = [[write.key, write.told.digest] for write in self.writes]
-        return hash_text(json.dumps(said), DIGEST_LENGTH) if said else ""
+
+def digest_view(digests: Mapping[str, str], policy: str) -> str:
+    """Return 12 hexadecimal digits that name what is to be told: all rows, and the policy's word on them.
+
+    A run that leaves nothing untold remembers it, so whoever wonders whether all is told compares two texts.
+
+    :param digests: of the shards of rows, as a pass' summary has them.
+    """
+    return hash_text(json.dumps([sorted(digests.items()), policy]), DIGEST_LENGTH)
 
 
 def compare_feedback(rows: Mapping[str, Row], told: Mapping[str, Told], facts: Facts, now: datetime) -> FeedbackPlan:

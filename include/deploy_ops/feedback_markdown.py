@@ -10,15 +10,13 @@ import re
 import unicodedata
 from urllib.parse import quote, urlsplit
 
-MUTE = (
-    "\u2060"  # WORD JOINER: invisible, and after it GitHub takes neither `@ann` for a mention nor `#7` for a reference
-)
+MUTE = "\u200b"  # ZERO WIDTH SPACE: behind it GitHub takes neither `@ann` for a mention nor `#7` for a reference
 LINK_SCHEMES = frozenset({"http", "https"})
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_AUTOLINK = re.compile(r"(?i)(\bwww)\.|\b(https?|ftp|mailto|xmpp)\\:")
-_REFERENCE = re.compile(r"(\\[@#]|\b[Gg][Hh]\\-)(?=\w)")
-_COMMIT_ID = re.compile(r"\b([0-9a-fA-F]{3})(?=[0-9a-fA-F]{4,37}\b)")
+_MEANING = re.compile(r"([\\`*_{}\[\]()<>#+\-=!|~$^&])")
+_NUMBERED = re.compile(r"^(\d+)(?=[.)])")
+_AUTOLINK = re.compile(r"(?i)\b(www|https?|ftp|mailto|xmpp)(?=[.:])")
+_REFERENCE = re.compile(r"@|\\#|\b[Gg][Hh](?=\\-)")
 _BACKTICKS = re.compile(r"`+")
 _SPACES = re.compile(r"\s+")
 _SAFE_IN_URL = ":/?#[]@!$&'*+,;=~%-._"
@@ -31,6 +29,8 @@ def cut(text: str, length: int) -> str:
 
 def clean(text: str) -> str:
     """Return the text without characters that show nothing or turn others around; tabs and line ends stay."""
+    if text.isascii() and text.isprintable():
+        return text
     kept = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(
         each for each in kept if each in "\n\t" or unicodedata.category(each) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
@@ -44,11 +44,9 @@ def flatten(text: str) -> str:
 
 def write_words(text: str) -> str:
     """Return Markdown of one line that shows the text and does nothing, also in the cell of a table."""
-    escaped = _PUNCTUATION.sub(r"\\\1", flatten(text))
-    escaped = escaped.replace(r"\&", "&amp;").replace(r"\<", "&lt;")
-    escaped = _REFERENCE.sub(rf"\1{MUTE}", escaped)
-    escaped = _AUTOLINK.sub(lambda found: f"{found.group(0)[:-1]}{MUTE}{found.group(0)[-1]}", escaped)
-    return _COMMIT_ID.sub(rf"\1{MUTE}", escaped)
+    escaped = _MEANING.sub(r"\\\1", flatten(text))
+    escaped = _REFERENCE.sub(rf"\g<0>{MUTE}", escaped)
+    return _NUMBERED.sub(rf"\1{MUTE}", _AUTOLINK.sub(rf"\1{MUTE}", escaped))
 
 
 def write_code(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.feedback_markdown import cut, flatten, write_block, write_code, write_link, write_words
@@ -31,6 +32,7 @@ NOTHING = "\N{EN DASH}"
 DEPLOYS = frozenset({"create", "deploy"})
 """The verbs whose runs deploy."""
 
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _SHOWN_DIGITS = 7
 _KINDS = {"dags": "DAG-only deploy", "image-and-dags": "image deploy", "none": "nothing to deploy"}
 _VERBS = {
@@ -71,7 +73,7 @@ def name_state(row: Row) -> str:
 
 def write_line(text: str) -> str:
     """Return the text as a status' description: one line, short, without characters that GitHub's field refuses."""
-    return cut("".join(each if ord(each) <= 0xFFFF else "?" for each in flatten(text)), LINE_LENGTH_MAX)  # noqa: PLR2004
+    return cut(_ASTRAL.sub("?", flatten(text)), LINE_LENGTH_MAX)
 
 
 def find_outcome(row: Row) -> Outcome | None:
@@ -97,7 +99,7 @@ def render_comment(facts: Facts, pull: int, rows: Sequence[Row]) -> str:
     parts = [_render_table(facts, shown), *_list_details(facts, shown)]
     if len(shown) < len(ordered):
         parts.append(f"{len(ordered) - len(shown)} environments more stand in Airflow.")
-    parts += _render_conflicts(pull, shown)
+    parts += _render_conflicts(shown)
     return _frame(facts, pull, parts)
 
 
@@ -123,7 +125,7 @@ def _frame(facts: Facts, pull: int, parts: Sequence[str]) -> str:
 
 
 def _render_table(facts: Facts, rows: Sequence[Row]) -> str:
-    lines = ["| Environment | State | Runs | Newest | |", "|---|---|---|---|---|"]
+    lines = ["| Environment | State | Deployed | Newest | |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(_list_cells(facts, row))} |" for row in rows]
     return "\n".join(lines)
 
@@ -131,7 +133,7 @@ def _render_table(facts: Facts, rows: Sequence[Row]) -> str:
 def _list_cells(facts: Facts, row: Row) -> tuple[str, ...]:
     links = [
         write_link("Open Airflow", row.airflow_url) if row.airflow_url and row.state is not State.REMOVED else "",
-        write_link("Run", _link_newest_run(facts, row)),
+        _write_run_link(facts, row),
         write_link("Astro", row.astro_url) if row.astro_url else "",
     ]
     branch = row.branch if row.kind is RowKind.PREVIEW else row.environment
@@ -145,12 +147,12 @@ def _list_cells(facts: Facts, row: Row) -> tuple[str, ...]:
     )
 
 
-def _link_newest_run(facts: Facts, row: Row) -> str:
+def _write_run_link(facts: Facts, row: Row) -> str:
     if row.run_id:
-        return facts.link_run(row.run_dag or row.dag, row.run_id)
+        return write_link("Run", facts.link_run(row.run_dag or row.dag, row.run_id))
     if outcome := find_outcome(row):
-        return facts.link_run(outcome.dag, outcome.run_id)
-    return facts.link_run(row.dag)
+        return write_link("Run", facts.link_run(outcome.dag, outcome.run_id))
+    return write_link("DAG", facts.link_run(row.dag))
 
 
 def _show_commit(facts: Facts, sha: str) -> str:
@@ -181,7 +183,7 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
         said = hold.partition(" held: ")[2]
         if said and not row.why.endswith(said):
             yield f"Held: {write_words(cut(flatten(hold), WHY_LENGTH_MAX))}"
-    if (outcome := find_outcome(row)) is not None and outcome.state == "success":
+    if (outcome := find_outcome(row)) is not None:
         yield _tell_deploy(outcome)
     if row.kept:
         yield f"Kept by {write_words(row.kept)}: it does not expire."
@@ -190,9 +192,11 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
 
 
 def _tell_deploy(outcome: Outcome) -> str:
+    """Return how the newest run that deploys ended: deploy type, commit, how long, who, when and why."""
     kind = _KINDS.get(outcome.kind, "deploy")
     commit = f" of {write_code(outcome.commit[:_SHOWN_DIGITS])}" if outcome.commit else ""
-    took = f" in {write_seconds(outcome.seconds)}" if outcome.kind != "none" and outcome.seconds else ""
+    ended = {"success": "in", "failed": "failed after"}.get(outcome.state, f"{outcome.state} after")
+    took = f" {ended} {write_seconds(outcome.seconds)}"
     by = f", by {write_words(outcome.person)}" if outcome.person else ""
     why = f": {write_words(cut(flatten(outcome.why), WHY_LENGTH_MAX))}" if outcome.why else ""
     return f"Last run: {kind}{commit}{took}{by}, {write_time(outcome.at)}{why}"
@@ -234,11 +238,11 @@ def _tell_retry(facts: Facts, row: Row, outcome: Outcome | None) -> str:
     return f"To retry: push a mended commit, clear {run} in Airflow, or deploy by {form} of {write_code(row.dag)}."
 
 
-def _render_conflicts(pull: int, rows: Sequence[Row]) -> list[str]:
+def _render_conflicts(rows: Sequence[Row]) -> list[str]:
     found = list(dict.fromkeys(conflict for row in rows for conflict in row.conflicts))
     if not found:
         return []
-    lines = [f"Promotion did not take all of #{pull}:", ""]
+    lines = ["Promotion did not take all of this pull request:", ""]
     lines += [f"- {write_words(cut(flatten(each), WHY_LENGTH_MAX))}" for each in found[:CONFLICTS_MAX]]
     if len(found) > CONFLICTS_MAX:
         lines.append(f"- … {len(found) - CONFLICTS_MAX} more")

@@ -246,6 +246,15 @@ class Memory:
             value = _TOLD.dump_python(kept, mode="json", exclude_defaults=True)
             self._store.set(f"feedback.told.{shard:02x}", value)
 
+    def read_told_view(self) -> str:
+        """Return the digest of the view that GitHub was told as a whole; see `digest_view`."""
+        value = self._store.get("feedback.view")
+        return value if isinstance(value, str) else ""
+
+    def write_told_view(self, digest: str) -> None:
+        """Remember that GitHub was told the whole view."""
+        self._store.set("feedback.view", digest)
+
     def read_budget(self) -> Budget:
         """Return what was written to GitHub lately, and how long it wants silence."""
         return self._read("feedback.budget", _BUDGET) or Budget()

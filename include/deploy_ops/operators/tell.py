@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.configuration import conf
 
-from include.deploy_ops.feedback import compare_feedback
+from include.deploy_ops.feedback import compare_feedback, digest_view
 from include.deploy_ops.feedback_values import Facts, gather_facts
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.classify import escape_cell
@@ -66,6 +66,7 @@ class TellOperator(DeployOpsOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Return how many writes were done, refused, and left to the next run."""
         memory = self.memory(context)
+        summary = memory.read_summary()  # before the rows, so that they are at least as new
         rows = memory.read_rows()
         if self.scope.is_dry:
             facts = read_facts(self.scope, self.feedback.repository_url)
@@ -78,6 +79,8 @@ class TellOperator(DeployOpsOperator):
             telling = teller.tell(rows, is_fresh=context["dag_run"].run_type != PLANNED_RUN_TYPE)
         finally:
             self.report = render_report(teller.telling)
+        if summary is not None and not telling.waiting:
+            memory.write_told_view(digest_view(summary.digests, self.scope.policy))
         for line in telling.told:
             self.log.info("told: %s", line)
         return {"told": len(telling.told), "refused": len(telling.refused), "waiting": telling.waiting}
