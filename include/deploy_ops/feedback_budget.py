@@ -13,16 +13,36 @@ WRITES_PER_HOUR_MAX = 400
 SECONDS_BETWEEN = 1.0
 """Between two writes; so never more than 60 a minute."""
 
+REST, REST_MAX = timedelta(seconds=30), timedelta(hours=1)
+"""How long no new run is started after a failure: a minute at first, then twice as long each time."""
+
 _HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The writes of the last hour, by the minute in which they were sent, and until when GitHub wants silence."""
+    """The writes of the last hour, by the minute in which they were sent, and until when GitHub wants silence.
+
+    `failures` counts the tries that failed one after the other, the last one at `failed_at`.
+    """
 
     minutes: Mapping[str, int] = field(default_factory=dict)
     last_at: datetime | None = None
     paused_until: datetime | None = None
+    failures: int = 0
+    failed_at: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether a new run is worth starting: something may be written, and a failure is not too fresh."""
+        if self.failed_at is not None and now < self.failed_at + min(REST_MAX, REST * 2 ** min(self.failures, 10)):
+            return False
+        return self.count_left(now) > 0
+
+    def end_run(self, now: datetime, *, has_failed: bool) -> Budget:
+        """Return the budget after a run; a good one ends the row of failures."""
+        if not has_failed:
+            return replace(self, failures=0, failed_at=None)
+        return replace(self, failures=self.failures + 1, failed_at=now)
 
     def count_left(self, now: datetime) -> int:
         """Return how many writes may follow, one second after the other."""

@@ -1,4 +1,4 @@
-"""Markdown as GitHub shows it: tables, strikethrough, mentions and references become links, little HTML, no comments."""
+"""Markdown as GitHub shows it: tables, mentions and references become links, little HTML, no comments."""
 
 from __future__ import annotations
 

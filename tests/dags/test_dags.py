@@ -30,6 +30,7 @@ projects:
     poll_interval_s: 7
     trunk: trunk
     previews: {branches: ["dev*"], template: preview.yaml, merged_into: [trunk]}
+    feedback: {comments: false, statuses: false, deployments: false}
 """
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
@@ -58,7 +59,7 @@ def find_error(bag: DagBag, file: str) -> str:
 def test_the_projects_own_policy_parses(parse: Parse) -> None:
     bag = parse(ROOT / "include" / "deploy_ops.yaml")
     assert bag.import_errors == {}
-    kinds = ("control", "preview", "promotion", "staging", "production", "production.request")
+    kinds = ("control", "feedback", "preview", "promotion", "staging", "production", "production.request")
     assert bag.dags.keys() == {f"data_platform.{kind}" for kind in kinds}
 
 

@@ -15,11 +15,13 @@ from include.deploy_ops.operators.job import PLANNED_RUN_TYPE
 from include.deploy_ops.operators.teller import Teller, Telling, read_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from airflow.sdk import Context
 
     from include.deploy_ops.hooks.github_feedback import GithubFeedbackHook
+    from include.deploy_ops.operators.memory import Memory
     from include.deploy_ops.operators.scope import Scope
 
 
@@ -43,6 +45,19 @@ def read_facts(scope: Scope, web_url: str, access: str = "") -> Facts:
         web_url=web_url,
         access=access,
     )
+
+
+def find_untold(scope: Scope, memory: Memory, digests: Mapping[str, str], now: datetime) -> str:
+    """Return the digest of the view that a run of the feedback DAG should tell now; empty if none should.
+
+    Cheap: it compares two texts, and renders nothing.
+
+    :param digests: of the shards of rows, as `Memory.write_rows` returned them.
+    """
+    if scope.is_dry or not scope.project.feedback.is_on:
+        return ""
+    digest = digest_view(digests, scope.policy)
+    return digest if digest != memory.read_told_view() and memory.read_budget().is_due(now) else ""
 
 
 class TellOperator(DeployOpsOperator):

@@ -77,14 +77,15 @@ class Telling:
 class Teller:
     """Tells one repository what its rows say.
 
-    :param clock: returns the time; :param sleep: called with the seconds between two writes.
+    :param clock: returns the time.
+    :param pause: called with the seconds to wait before the next write.
     """
 
     github: GithubFeedbackHook
     memory: Memory
     facts: Facts
     clock: Callable[[], datetime] = read_clock
-    sleep: Callable[[float], None] = time.sleep
+    pause: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
         self._told: dict[str, Told] = {}
@@ -106,9 +107,16 @@ class Teller:
         left = [write for write in plan.writes[done:] if write.kind not in telling.lacking]
         telling.waiting = len(left)
         self._remember(dict.fromkeys(plan.forgotten))
+        self._conclude(has_failed=bool(telling.failed))
         if telling.failed:
             raise RetryableError(f"{len(telling.failed)} of {len(plan.writes)} were not told: {telling.failed[0]}")
         return telling
+
+    def _conclude(self, *, has_failed: bool) -> None:
+        budget = self._budget.end_run(self.clock(), has_failed=has_failed)
+        if budget != self._budget:
+            self._budget = budget
+            self.memory.write_budget(budget)
 
     def _tell_each(self, writes: tuple[Write, ...]) -> int:
         """Carry the writes out in their order; return how many were dealt with."""
@@ -246,7 +254,7 @@ class Teller:
         if not self._budget.count_left(now):
             raise _SpentError("as much was written as GitHub's limits leave us for now")
         if (pause_s := self._budget.count_wait_s(now)) > 0:
-            self.sleep(pause_s)
+            self.pause(pause_s)
         self._budget = self._budget.spend(self.clock())
         self.memory.write_budget(self._budget)
 
