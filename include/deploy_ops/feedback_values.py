@@ -89,12 +89,19 @@ class Facts:
         return f"{self.web_url}/commit/{sha}"
 
 
+def fingerprint_feedback(project: Project, *, is_alone: bool) -> str:
+    """Return 12 hexadecimal digits over what the policy says of feedback: what is told, where, under which names."""
+    names = {"feedback", "repository", "github_conn_id"}
+    return hash_text(
+        json.dumps([project.model_dump(mode="json", include=names), is_alone], sort_keys=True), DIGEST_LENGTH
+    )
+
+
 def gather_facts(
     project: Project,
     control_plane: str,
     *,
     is_alone: bool,
-    policy: str,
     airflow_url: str,
     web_url: str,
     access: str = "",
@@ -113,7 +120,7 @@ def gather_facts(
             name for name, each in targets if each.pull_request is not None and each.on == "pull_request"
         ),
         gated=frozenset(name for name, each in targets if each.approval == "required"),
-        policy=policy,
+        policy=fingerprint_feedback(project, is_alone=is_alone),
         access=access,
     )
 

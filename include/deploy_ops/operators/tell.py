@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk.configuration import conf
 
 from include.deploy_ops.feedback import compare_feedback, digest_view
-from include.deploy_ops.feedback_values import Facts, gather_facts
+from include.deploy_ops.feedback_values import Facts, fingerprint_feedback, gather_facts
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.classify import escape_cell
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE
@@ -40,7 +40,6 @@ def read_facts(scope: Scope, web_url: str, access: str = "") -> Facts:
         scope.project,
         scope.control_plane,
         is_alone=not scope.shares_repository,
-        policy=scope.policy,
         airflow_url=find_airflow_url(),
         web_url=web_url,
         access=access,
@@ -56,8 +55,12 @@ def find_untold(scope: Scope, memory: Memory, digests: Mapping[str, str], now: d
     """
     if scope.is_dry or not scope.project.feedback.is_on:
         return ""
-    digest = digest_view(digests, scope.policy)
+    digest = _name_view(scope, digests)
     return digest if digest != memory.read_told_view() and memory.read_budget().is_due(now) else ""
+
+
+def _name_view(scope: Scope, digests: Mapping[str, str]) -> str:
+    return digest_view(digests, fingerprint_feedback(scope.project, is_alone=not scope.shares_repository))
 
 
 class TellOperator(DeployOpsOperator):
@@ -95,7 +98,7 @@ class TellOperator(DeployOpsOperator):
         finally:
             self.report = render_report(teller.telling)
         if summary is not None and not telling.waiting:
-            memory.write_told_view(digest_view(summary.digests, self.scope.policy))
+            memory.write_told_view(_name_view(self.scope, summary.digests))
         for line in telling.told:
             self.log.info("told: %s", line)
         return {"told": len(telling.told), "refused": len(telling.refused), "waiting": telling.waiting}

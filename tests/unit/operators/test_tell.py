@@ -15,6 +15,7 @@ from include.deploy_ops import feedback_budget
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.feedback import digest_view
 from include.deploy_ops.feedback_budget import Budget
+from include.deploy_ops.feedback_values import fingerprint_feedback
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE
 from include.deploy_ops.operators.tell import find_untold
 from include.deploy_ops.policy_schema import Feedback
@@ -146,7 +147,9 @@ def test_what_was_told_is_shown_and_remembered_as_a_view(told: Told) -> None:
     memory = told.stage.memory
     summary = memory.read_summary()
     assert summary is not None
-    assert memory.read_told_view() == digest_view(summary.digests, told.stage.scope.policy)
+    assert memory.read_told_view() == digest_view(
+        summary.digests, fingerprint_feedback(told.stage.scope.project, is_alone=True)
+    )
 
 
 def test_a_run_is_due_while_something_is_untold(told: Told) -> None:
@@ -154,7 +157,7 @@ def test_a_run_is_due_while_something_is_untold(told: Told) -> None:
     told.show(told.make())
     summary = memory.read_summary()
     assert summary is not None
-    digest = digest_view(summary.digests, scope.policy)
+    digest = digest_view(summary.digests, fingerprint_feedback(scope.project, is_alone=True))
     assert find_untold(scope, memory, summary.digests, now) == digest
     off = scope.project.model_copy(update={"feedback": Feedback(comments=False, statuses=False, deployments=False)})
     for idle in (replace(scope, is_dry=True), replace(scope, project=off)):
@@ -275,3 +278,31 @@ def test_anothers_comment_is_never_touched(told: Told) -> None:
     told.tell()
     assert len(told.comments) == 2
     assert told.comments[1] == body["body"]
+
+
+def test_what_control_writes_of_a_previews_life_is_told(told: Told) -> None:
+    """From the first pass to the deletion after the merge: real rows of real runs."""
+    (create,) = told.stage.plan()
+    told.tell()
+    assert told.read_status() == ("pending", "being created: the branch has no Deployment")
+    assert told.list_states() == [(told.head, "in_progress")]
+    create.play()
+    told.stage.plan()
+    told.tell()
+    assert told.read_status() == ("success", "live")
+    (comment,) = told.comments
+    assert "| **live** |" in comment
+    assert "Last run: image deploy" in comment
+    url = told.stage.find_deployment("dev-x")["webServerUrl"]
+    assert f'href="https://{url.removeprefix("https://")}">View deployment' in told.page
+    told.stage.author.merge(told.number)
+    (delete,) = told.stage.plan()
+    delete.play()
+    told.stage.plan()
+    told.tell()
+    assert told.list_states() == [(told.head, "inactive")]
+    (comment,) = told.comments
+    assert "**removed**" in comment
+    assert told.read_status() == ("success", "live")  # what was merged had run
+    told.stage.plan()
+    assert told.tell() == {"told": 0, "refused": 0, "waiting": 0}
