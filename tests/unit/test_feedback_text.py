@@ -139,6 +139,15 @@ def test_a_comment_fits_and_keeps_its_mark(count: int, text: str, state: State) 
     assert '<a class="' not in render_markdown(body, WEB)
 
 
+def test_of_a_comment_too_long_for_github_the_beginning_is_kept() -> None:
+    holds = tuple(f"update dev-x held: {number}{'~' * 300}" for number in range(30))
+    rows = [make_row(f"dev-{number}", holds=holds) for number in range(20)]
+    body = render(*rows)
+    assert COMMENT_LENGTH_MAX * 0.7 < len(body) <= COMMENT_LENGTH_MAX
+    assert body.count("**waiting**") == 20
+    assert body.endswith("</sub>")
+
+
 @given(st.text())
 def test_a_line_fits_into_githubs_field(text: str) -> None:
     line = write_line(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import escape
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -293,8 +294,10 @@ def test_what_control_writes_of_a_previews_life_is_told(told: Told) -> None:
     (comment,) = told.comments
     assert "| **live** |" in comment
     assert "Last run: image deploy" in comment
-    url = told.stage.find_deployment("dev-x")["webServerUrl"]
-    assert f'href="https://{url.removeprefix("https://")}">View deployment' in told.page
+    row = told.stage.memory.read_row("dev-x")
+    assert row is not None
+    assert row.airflow_url
+    assert f'href="{escape(row.airflow_url)}">View deployment' in told.page
     told.stage.author.merge(told.number)
     (delete,) = told.stage.plan()
     delete.play()
