@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.feedback import compare_feedback, digest_view
 from include.deploy_ops.feedback_values import Facts, fingerprint_feedback, gather_facts
@@ -85,6 +86,10 @@ class TellOperator(DeployOpsOperator):
         """Return how many writes were done, refused, and left to the next run."""
         memory = self.memory(context)
         summary = memory.read_summary()  # before the rows, so that they are at least as new
+        if summary is None:  # a memory that was lost is no fleet that is gone
+            raise AirflowSkipException(
+                "control has made no pass yet, as far as anybody remembers; it starts a run then"
+            )
         rows = memory.read_rows()
         if self.scope.is_dry:
             facts = read_facts(self.scope, self.feedback.repository_url)
@@ -97,7 +102,7 @@ class TellOperator(DeployOpsOperator):
             telling = teller.tell(rows, is_fresh=context["dag_run"].run_type != PLANNED_RUN_TYPE)
         finally:
             self.report = render_report(teller.telling)
-        if summary is not None and not telling.waiting:
+        if not telling.waiting:
             memory.write_told_view(_name_view(self.scope, summary.digests))
         for line in telling.told:
             self.log.info("told: %s", line)

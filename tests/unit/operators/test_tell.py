@@ -215,6 +215,17 @@ def test_lost_memory_finds_everything_again(told: Told) -> None:
     assert told.list_states() == [(told.head, "success")]
 
 
+def test_rows_that_were_lost_are_no_fleet_that_is_gone(told: Told) -> None:
+    told.show(told.make())
+    told.tell()
+    values = told.stage.stores[told.stage.scope.fleet.name].values
+    for key in [key for key in values if key.startswith("view.")]:
+        del values[key]
+    with pytest.raises(AirflowSkipException, match="control has made no pass yet"):
+        told.tell()
+    assert told.list_states() == [(told.head, "success")]
+
+
 def test_a_deleted_comment_comes_back_with_the_next_news(told: Told) -> None:
     told.show(told.make())
     told.tell()
