@@ -17,6 +17,7 @@ from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.operators.observe import Observer
 from include.deploy_ops.operators.runs import Runs
 from include.deploy_ops.operators.show import Shower
+from include.deploy_ops.operators.tell import dispatch_telling
 from include.deploy_ops.planner import Difference, Hold, Verb, Work
 from include.deploy_ops.schedule import BRAKE_WINDOW, Action, Circumstances, Ending, Plan, Remembered, Removal, schedule
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
@@ -54,13 +55,14 @@ class PlanOperator(DeployOpsOperator):
         plan = schedule(difference, given, self.scope.project.limits, self._max_live)
         plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
-        rows = Shower(self.scope, self.github, memory).show(context, seen, plan, given, now)
-        gauge_pass(self.scope.project.name, rows.values(), now)
+        shown = Shower(self.scope, self.github, memory).show(context, seen, plan, given, now)
+        gauge_pass(self.scope.project.name, shown.rows.values(), now)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
-        return [self._dispatch(action) for action in plan.actions]
+        telling = dispatch_telling(self.scope, memory, Runs(context["ti"], self.scope.feedback_dag), shown.digests, now)
+        return [*(self._dispatch(action) for action in plan.actions), *telling]
 
     @property
     def _max_live(self) -> int:
