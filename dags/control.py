@@ -9,9 +9,10 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTrigg
 from include.deploy_ops.operators.dispatch import DispatchOperator
 from include.deploy_ops.operators.plan import PlanOperator
 from include.deploy_ops.operators.scope import Scope, read_scopes
+from include.deploy_ops.operators.show import RESYNC_MINUTES
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 
-RESYNC_CRON = "*/5 * * * *"
+RESYNC_CRON = f"*/{RESYNC_MINUTES} * * * *"
 
 
 def watch_repository(scope: Scope) -> Asset:

@@ -135,3 +135,12 @@ class Summary:
     resync_s: float
     digests: dict[str, str]
     events_until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run's ending, as its report hands it to control; `conflicts` are a promotion's, by pull request."""
+
+    slug: str
+    outcome: Outcome
+    conflicts: dict[int, tuple[str, ...]] | None = None

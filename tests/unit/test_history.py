@@ -49,9 +49,17 @@ def test_a_failed_image_deploy_counts_for_nothing() -> None:
     assert (history.image_commit, history.head, history.newest_id) == (A, A, "d1")
 
 
-def test_an_unfinished_deploy_counts_for_nothing() -> None:
+def test_an_unfinished_deploy_changes_nothing_and_is_told_with_its_time() -> None:
     history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A, DeployStatus.INITIALIZED)])
-    assert history == DeployHistory()
+    at = START + timedelta(minutes=1)
+    assert history == DeployHistory(active_at=at, unfinished=(("d1", at),))
+
+
+def test_the_newest_record_of_any_ending_is_activity() -> None:
+    records = [ours(1, DeployKind.DAG_ONLY, A), ours(2, DeployKind.IMAGE_AND_DAG, B, DeployStatus.FAILED)]
+    history = read_history(records)
+    assert (history.commit, history.kind, history.deployed_at) == (A, "dags", START + timedelta(minutes=1))
+    assert (history.active_at, history.unfinished) == (START + timedelta(minutes=2), ())
 
 
 def test_a_rollback_stands_for_what_it_rolled_back_to() -> None:

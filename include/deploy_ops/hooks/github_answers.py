@@ -35,7 +35,10 @@ _Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit as Git holds it: root tree, parents in order, time, message; `subject` is the message's first line."""
+    """A commit as Git holds it: root tree, parents in order, time, message, who wrote it.
+
+    `subject` is the message's first line.
+    """
 
     sha: str
     tree: str
@@ -43,6 +46,7 @@ class Commit:
     committed_at: datetime
     subject: str
     message: str = ""
+    author: str = ""
 
 
 class _Json(BaseModel):
@@ -149,11 +153,16 @@ class _Committer(_Json):
     date: Annotated[AwareDatetime, Field(strict=False)]  # an ISO text
 
 
+class _Writer(_Json):
+    name: str
+
+
 class _Commit(_Json):
     sha: _Sha
     message: str
     tree: _Object
     parents: list[_Object]
+    author: _Writer
     committer: _Committer
 
 
@@ -330,7 +339,7 @@ def parse_commit(answer: Answer, sha: str) -> Commit:
     _check_sha(answer, found.sha, sha)
     parents = tuple(parent.sha for parent in found.parents)
     subject = found.message.partition("\n")[0]
-    return Commit(sha, found.tree.sha, parents, found.committer.date, subject, found.message)
+    return Commit(sha, found.tree.sha, parents, found.committer.date, subject, found.message, found.author.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,11 @@ class GithubConnectionHook(GithubHook):
         """Return the repository's HTTP(S) address for git, without a token."""
         return f"{self._find_web_url()}.git"
 
+    @property
+    def repository_url(self) -> str:
+        """The repository's page."""
+        return self._find_web_url()
+
     def web_url(self, kind: Literal["pull", "commit", "tree"], name: str | int) -> str:
         """Return the page of a pull request's number, a commit's id or a branch's name."""
         return f"{self._find_web_url()}/{kind}/{quote(str(name))}"

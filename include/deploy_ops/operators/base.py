@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CLAIM_TASK = "claim"
 IMAGE_TASK = "image"
 FAILURE_KEY = "failure"
+SUPERSEDED_KEY = "superseded"
 CAUSE_LENGTH_MAX = 600
 """Characters of a failure's cause that are remembered for plan and page; the log has all of it."""
 
@@ -82,6 +83,7 @@ def tell_failures(method: Method) -> Method:
             return method(self, context, *args, **kwargs)
         except SupersededError as error:
             self.log.info("superseded: %s", error)
+            context["ti"].xcom_push(SUPERSEDED_KEY, str(error)[:CAUSE_LENGTH_MAX])
             raise AirflowSkipException(f"superseded: {error}") from None
         except DeployOpsError as error:
             is_permanent = isinstance(error, PermanentError)

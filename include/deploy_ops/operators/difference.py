@@ -13,14 +13,31 @@ from include.deploy_ops.promotion_plan import compare_promotion
 from include.deploy_ops.targets import compare_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from include.deploy_ops.desired import RepositorySnapshot
+    from include.deploy_ops.desired import DesiredPreviews, RepositorySnapshot
+    from include.deploy_ops.model import Branch
     from include.deploy_ops.operators.observe import Observer
     from include.deploy_ops.operators.scope import Scope
     from include.deploy_ops.planner import Hold, Observed
+    from include.deploy_ops.targets import TargetState
 
 NO_PREVIEWS = Difference((), (), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one pass read; `desired` is None without previews in the policy."""
+
+    snapshot: RepositorySnapshot
+    observed: Observed
+    desired: DesiredPreviews | None
+    targets: tuple[TargetState, ...]
+
+    @property
+    def wanted(self) -> Mapping[str, Branch]:
+        """The branches that should have a preview, by name."""
+        return self.desired.wanted if self.desired else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,35 +47,39 @@ class Comparer:
     scope: Scope
     observer: Observer
 
-    def compare(self) -> Difference:
-        """Return what is due and what is held."""
+    def look(self) -> Seen:
+        """Read repository and Astro, in this order."""
         snapshot = self.observer.read_repository()
         observed = self.observer.read_astro()
-        previews = self._compare_previews(snapshot, observed)
-        found = [*self._compare_targets(snapshot, observed), *self._compare_promotion(snapshot)]
+        project = self.scope.project
+        reader = TargetObserver(project, self.observer.github, self.observer.memory)
+        desired = derive_previews(project, snapshot) if project.previews else None
+        return Seen(snapshot, observed, desired, reader.read_states(snapshot, observed))
+
+    def compare(self, seen: Seen) -> Difference:
+        """Return what is due and what is held."""
+        previews = self._compare_previews(seen)
+        found = [*self._compare_targets(seen), *self._compare_promotion(seen.snapshot)]
         works = tuple(each for each in found if isinstance(each, Work))
         holds = tuple(each for each in found if not isinstance(each, Work))
         return replace(previews, works=(*previews.works, *works), holds=(*previews.holds, *holds))
 
-    def _compare_previews(self, snapshot: RepositorySnapshot, observed: Observed) -> Difference:
-        project = self.scope.project
-        if project.previews is None:
+    def _compare_previews(self, seen: Seen) -> Difference:
+        if seen.desired is None:
             return NO_PREVIEWS
         return compare(
-            project,
+            self.scope.project,
             control_plane=self.scope.control_plane,
             policy=self.scope.policy,
             targets=self.scope.targets,
-            desired=derive_previews(project, snapshot),
-            observed=observed,
-            template=self.observer.read_template(snapshot, observed.deployments),
+            desired=seen.desired,
+            observed=seen.observed,
+            template=self.observer.read_template(seen.snapshot, seen.observed.deployments),
         )
 
-    def _compare_targets(self, snapshot: RepositorySnapshot, observed: Observed) -> Iterable[Work | Hold]:
-        project = self.scope.project
-        reader = TargetObserver(project, self.observer.github, self.observer.memory)
-        for state in reader.read_states(snapshot, observed):
-            if (found := compare_target(state, project.name, self.scope.policy)) is not None:
+    def _compare_targets(self, seen: Seen) -> Iterable[Work | Hold]:
+        for state in seen.targets:
+            if (found := compare_target(state, self.scope.project.name, self.scope.policy)) is not None:
                 yield found
 
     def _compare_promotion(self, snapshot: RepositorySnapshot) -> Iterable[Work | Hold]:

@@ -5,6 +5,7 @@ A typed view over keys and JSON. It decides nothing; what cannot be read any mor
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import PullRequest
 from include.deploy_ops.naming import hash_text
 from include.deploy_ops.schedule import Remembered
+from include.deploy_ops.verdict import Verdict
+from include.deploy_ops.view import Row, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+ROW_SHARDS = 32
 SHARDS = "0123456789abcdef"
 """A cache that grows with the repository is spread over 16 keys: Airflow warns of values above 64 KiB."""
 
@@ -84,6 +88,10 @@ _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _TEMPLATE = TypeAdapter(CachedTemplate)
 _TIMES = TypeAdapter(tuple[datetime, ...])
 _TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
+_AUTHORS = TypeAdapter(dict[str, str])
+_ROWS = TypeAdapter(dict[str, Row])
+_SUMMARY = TypeAdapter(Summary)
+_VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
 class Memory:
@@ -177,6 +185,50 @@ class Memory:
         """Replace the cached histories."""
         self._write_shards("control.histories", _HISTORIES, before, after)
 
+    def read_authors(self) -> dict[str, str]:
+        """Return who wrote commits, as far as it is known."""
+        return self._read_shards("control.authors", _AUTHORS)
+
+    def write_authors(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """Replace what is known of commits' authors."""
+        self._write_shards("control.authors", _AUTHORS, before, after)
+
+    def read_rows(self) -> dict[str, Row]:
+        """Return the rows that people are shown, by slug."""
+        shards = (self._read(f"view.rows.{shard:02x}", _ROWS) or {} for shard in range(ROW_SHARDS))
+        return {slug: row for shard in shards for slug, row in shard.items()}
+
+    def read_row(self, slug: str) -> Row | None:
+        """Return one environment's row."""
+        return (self._read(f"view.rows.{shard_row(slug):02x}", _ROWS) or {}).get(slug)
+
+    def write_rows(self, before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, str]:
+        """Replace the rows; return a digest of each shard."""
+        digests: dict[str, str] = {}
+        old, new = _part_rows(before), _part_rows(after)
+        for shard in range(ROW_SHARDS):
+            value = _ROWS.dump_python(new[shard], mode="json", exclude_defaults=True)
+            digests[f"{shard:02x}"] = hash_text(json.dumps(value, sort_keys=True), 12)
+            if old[shard] != new[shard]:
+                self._store.set(f"view.rows.{shard:02x}", value)
+        return digests
+
+    def read_summary(self) -> Summary | None:
+        """Return what the last pass said of the project."""
+        return self._read("view.summary", _SUMMARY)
+
+    def write_summary(self, summary: Summary) -> None:
+        """Replace what a pass says of the project."""
+        self._write("view.summary", _SUMMARY, summary)
+
+    def read_verdicts(self) -> dict[str, Verdict]:
+        """Return what cleanup decided, by Deployment id."""
+        return self._read("cleanup.verdicts", _VERDICTS) or {}
+
+    def write_verdicts(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Replace what cleanup decided."""
+        self._write("cleanup.verdicts", _VERDICTS, dict(verdicts))
+
     def _read_shards(self, name: str, adapter: TypeAdapter[dict[str, T]]) -> dict[str, T]:
         shards = (self._read(f"{name}.{shard}", adapter) or {} for shard in SHARDS)
         return {key: value for shard in shards for key, value in shard.items()}
@@ -189,6 +241,18 @@ class Memory:
             old, new = _pick(before, shard), _pick(after, shard)
             if old != new:
                 self._write(f"{name}.{shard}", adapter, new)
+
+
+def shard_row(slug: str) -> int:
+    """Return the shard in which an environment's row lies."""
+    return int(hash_text(slug, 2), 16) % ROW_SHARDS
+
+
+def _part_rows(rows: Mapping[str, Row]) -> dict[int, dict[str, Row]]:
+    parted: dict[int, dict[str, Row]] = {shard: {} for shard in range(ROW_SHARDS)}
+    for slug, row in sorted(rows.items()):
+        parted[shard_row(slug)][slug] = row
+    return parted
 
 
 def _pick(cached: Mapping[str, T], shard: str) -> dict[str, T]:

@@ -15,6 +15,7 @@ from include.deploy_ops.operators.difference import Comparer
 from include.deploy_ops.operators.job import INFER, conf_of
 from include.deploy_ops.operators.observe import Observer
 from include.deploy_ops.operators.runs import Runs
+from include.deploy_ops.operators.show import Shower
 from include.deploy_ops.planner import Difference, Hold, Verb, Work
 from include.deploy_ops.schedule import BRAKE_WINDOW, Action, Circumstances, Ending, Plan, Remembered, Removal, schedule
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
@@ -44,12 +45,15 @@ class PlanOperator(DeployOpsOperator):
         """Plan one pass."""
         memory, now = self.memory(context), datetime.now(UTC)
         observer = Observer(self.scope, self.github, self.astro, memory)
-        difference = Comparer(self.scope, observer).compare()
+        comparer = Comparer(self.scope, observer)
+        seen = comparer.look()
+        difference = comparer.compare(seen)
         self._remember_backlog(observer, difference, now)
         given = self._read_circumstances(context, observer, difference, now)
         plan = schedule(difference, given, self.scope.project.limits, self._max_live)
         plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
+        Shower(self.scope, self.github, memory).show(context, seen, plan, given, now)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 TRIES = 5
 """How often one task reads and derives anew because somebody else moved the deploy branch."""
 
+TOLD_MAX = 20
+"""Paths of one pull request that its author is told of."""
+
 FIRST_PAUSE_S = 0.5
 """Seconds before the second try, doubled each time: GitHub's servers do not all know of a push at once."""
 
@@ -47,9 +51,10 @@ FIRST_PAUSE_S = 0.5
 class PromoteOperator(DeployOpsOperator):
     """Brings the deploy branch to its derived tree by one commit, or finds nothing to do.
 
-    Returns `{"commit", "tip", "pulls", "conflicts", "overlaps"}`: the commit that was made ("" for none), the branch's
-    tip afterwards, the pull requests that took part, and how many paths were told. The record is the rendered field
-    `decision`. A job with a `commit` takes that tip over first, which nobody but a person asks for.
+    Returns `{"commit", "tip", "pulls", "conflicts", "overlaps", "told"}`: the commit that was made ("" for none), the
+    branch's tip afterwards, the pull requests that took part, how many paths were told, and in which words to which of
+    them. The record is the rendered field `decision`. A job with a `commit` takes that tip over first, which nobody but
+    a person asks for.
     """
 
     verbs = (Verb.PROMOTE,)
@@ -111,6 +116,7 @@ class PromoteOperator(DeployOpsOperator):
             "pulls": [list(pull) for pull in derived.pulls],
             "conflicts": len(derived.conflicts),
             "overlaps": len(derived.overlaps),
+            "told": tell_pulls(derived),
         }
 
     def _check_tip(self, context: Context, job: Job, branch: DeployBranch, tip: Commit) -> None:
@@ -200,3 +206,15 @@ class PromoteOperator(DeployOpsOperator):
             self.log.warning("%s", told)
         name = record.promotion.deploy_branch
         self.log.info("%s: %s", name, f"commit {made}" if made else f"nothing to commit on top of {record.parent}")
+
+
+def tell_pulls(derived: DerivedTree) -> dict[str, list[str]]:
+    """Return what authors have to know of their pull requests, by number: paths that were not laid, or not last."""
+    told: dict[str, list[str]] = defaultdict(list)
+    for conflict in derived.conflicts:
+        told[str(conflict.number)].append(f"{conflict.path}: {conflict.reason}")
+    for overlap in derived.overlaps:
+        numbers = ", ".join(f"#{number}" for number in overlap.numbers)
+        for number in overlap.numbers:
+            told[str(number)].append(f"{overlap.path}: {numbers} change it; #{overlap.numbers[-1]} wins")
+    return {number: texts[:TOLD_MAX] for number, texts in told.items()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.operators.base import CLAIM_TASK, FAILURE_KEY, DeployOpsOperator
 from include.deploy_ops.operators.claims import Claims
+from include.deploy_ops.operators.endings import hand_over, make_ended
 from include.deploy_ops.operators.job import load_job
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Ending
@@ -43,6 +44,11 @@ class ReportOperator(DeployOpsOperator):
         else:
             self._remember(memory, job, has_failed=bool(failed), cause=cause)
         Claims(memory, runs).release(job.slug, run_id)
+        if not job.is_dry:
+            main = [
+                task.task_id for task in self.dag.tasks if job.verb in getattr(task, "verbs", ()) and task is not self
+            ]
+            hand_over(context, self.scope.fleet, make_ended(context, memory, job, states, cause, main))
         ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
         line = f"{job.verb.value} {job.environment}: {ending}"
         self.log.info(line)

@@ -28,6 +28,7 @@ from include.deploy_ops.operators.approve import (
 from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.checks import check_source, check_target
 from include.deploy_ops.operators.classify import ClassifyChangeOperator, render_decision
+from include.deploy_ops.operators.endings import hand_over, make_ended
 from include.deploy_ops.operators.errands import Errands
 from include.deploy_ops.operators.forms import REQUEST_ACTIONS, read_form
 from include.deploy_ops.operators.job import INFER, PLANNED_RUN_TYPE, dump_job, load_job, read_planned
@@ -185,7 +186,8 @@ class ReportRequestOperator(DeployOpsOperator):
         ti = context["ti"]
         job = load_job(ti.xcom_pull(task_ids=PREPARE_TASK))
         run_id = context["dag_run"].run_id
-        failed = list_failed(self.runs(context).read_states(run_id))
+        states = self.runs(context).read_states(run_id)
+        failed = list_failed(states)
         value = None if failed else ti.xcom_pull(task_ids=APPROVE_TASK)
         answer = None if value is None else load_answer(value)
         cause = find_cause(context, failed)
@@ -197,6 +199,11 @@ class ReportRequestOperator(DeployOpsOperator):
             self._tell(job, answer, run_id)
         if not job.is_forced and not job.is_dry:
             self._remember(context, job, cause)
+        if not job.is_dry:
+            said = f"approved by {answer.person}" if answer is not None and answer.is_approved else job.reason
+            asked = replace(job, verb=Verb.REQUEST, reason=said)
+            ended = make_ended(context, self.memory(context), asked, states, cause, [RECHECK_TASK])
+            hand_over(context, self.scope.fleet, ended)
         line = f"request for {job.target} at {job.head[:12]}: {cause['cause'] if cause else 'done'}"
         self.log.info("%s", line)
         return line

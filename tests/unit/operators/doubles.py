@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow.sdk import Asset, BaseOperator
+    from airflow.sdk import BaseOperator
 
 
 class DictStore:
@@ -45,6 +48,75 @@ class FakeStores:
         if asset.name not in self._names:
             raise KeyError(f"{asset!r} is not in this task's inlets or outlets")
         return self._stores.setdefault(asset.name, DictStore())
+
+
+@dataclass
+class FakeEvent:
+    """One event of an asset."""
+
+    asset: str
+    timestamp: datetime
+    extra: dict[str, Any]
+    source_run_id: str
+
+
+class FakeInlets:
+    """The events of one asset, as a task with it in its inlets reads them."""
+
+    def __init__(self, events: Iterable[FakeEvent], asset: Asset) -> None:
+        self._events = [event for event in events if event.asset == asset.name]
+
+    def limit(self, limit: int) -> FakeInlets:
+        """Accept any limit: no test has so many events."""
+        return self
+
+    def after(self, after: str) -> FakeInlets:
+        """Leave out what came before."""
+        self._events = [event for event in self._events if event.timestamp >= datetime.fromisoformat(after)]
+        return self
+
+    def ascending(self, ascending: bool = True) -> FakeInlets:
+        """Order by time."""
+        self._events.sort(key=lambda event: event.timestamp, reverse=not ascending)
+        return self
+
+    def __iter__(self) -> Iterator[FakeEvent]:
+        return iter(self._events)
+
+
+class FakeEvents:
+    """Airflow's table of asset events: what tasks say with theirs, and read of others'."""
+
+    def __init__(self) -> None:
+        self.events: list[FakeEvent] = []
+
+    def read(self) -> Any:
+        """Return what a task finds as `inlet_events`."""
+        return _ByAsset(lambda asset: FakeInlets(self.events, asset))
+
+    def emit(self, said: Mapping[str, Any], run_id: str) -> None:
+        """Keep what a task that ended well said of its outlets, as JSON."""
+        for name, accessor in said.items():
+            extra = json.loads(json.dumps(accessor.extra))
+            self.events.append(FakeEvent(name, datetime.now(UTC), extra, run_id))
+
+
+class FakeOutlets(dict[str, SimpleNamespace]):
+    """What a task says with the events of its outlets."""
+
+    def __init__(self, task: BaseOperator) -> None:
+        super().__init__({asset.name: SimpleNamespace(extra={}) for asset in task.outlets if isinstance(asset, Asset)})
+
+    def __getitem__(self, asset: Any) -> SimpleNamespace:
+        return super().__getitem__(getattr(asset, "name", asset))
+
+
+class _ByAsset:
+    def __init__(self, find: Callable[[Asset], Any]) -> None:
+        self._find = find
+
+    def __getitem__(self, asset: Asset) -> Any:
+        return self._find(asset)
 
 
 class FakeAirflow:

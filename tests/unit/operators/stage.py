@@ -8,6 +8,7 @@ import itertools
 import json
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, Job, dump_job
 from include.deploy_ops.operators.memory import Memory
 from include.deploy_ops.planner import Verb
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
-from tests.unit.operators.doubles import DictStore, FakeAirflow, FakeStores, FakeTaskInstance
+from tests.unit.operators.doubles import DictStore, FakeAirflow, FakeEvents, FakeOutlets, FakeStores, FakeTaskInstance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -51,6 +52,7 @@ class Stage:
     scope: Scope
     airflow: FakeAirflow = field(default_factory=FakeAirflow)
     stores: dict[str, DictStore] = field(default_factory=dict)
+    events: FakeEvents = field(default_factory=FakeEvents)
     runs: list[Run] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -68,6 +70,7 @@ class Stage:
         self.scope = self._first_scope
         self.airflow = FakeAirflow()
         self.stores.clear()
+        self.events.events.clear()
 
     @property
     def memory(self) -> Memory:
@@ -228,6 +231,7 @@ class Stage:
             "ti": FakeTaskInstance(self.airflow, {}, "plan", 1),
             "dag_run": SimpleNamespace(run_id="pass", run_type="asset_triggered", conf={}),
             "asset_state_store": FakeStores(self.stores, task),
+            "inlet_events": self.events.read(),
             "params": {},
             **context,
         }
@@ -296,6 +300,7 @@ class Run:
     states: dict[str, str] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, BaseOperator] = field(default_factory=dict)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def _make_dag(self) -> Any:
         scope, name = self.stage.scope, self.dag_id.partition(".")[2]
@@ -314,8 +319,14 @@ class Run:
         return {
             "ti": FakeTaskInstance(self.stage.airflow, self.xcoms, task.task_id, self.tries.get(task.task_id, 1)),
             "dag_run": SimpleNamespace(
-                run_id=self.run_id, run_type=self.run_type, conf=self.conf, triggering_user_name=self.user
+                run_id=self.run_id,
+                run_type=self.run_type,
+                conf=self.conf,
+                triggering_user_name=self.user,
+                start_date=self.started_at,
             ),
+            "dag": SimpleNamespace(dag_id=self.dag_id),
+            "outlet_events": FakeOutlets(task),
             "task_instance": SimpleNamespace(id=f"{self.run_id}.{task.task_id}"),
             "asset_state_store": FakeStores(self.stage.stores, task),
             "params": self.params,
@@ -359,6 +370,7 @@ class Run:
         finally:
             close_hooks(self.tasks[task_id])
         self.states[task_id] = "success"
+        self.stage.events.emit(context["outlet_events"], self.run_id)
         self._finish(self.tasks[task_id], value, context)
         return self.xcoms.get(task_id, {}).get("return_value")
 

@@ -62,7 +62,8 @@ def test_an_open_pull_request_reaches_the_deploy_branch_by_one_commit(promotions
     head = promotions.find_head("dev-a")
     found = promotions.promote()
     assert found == {"commit": promotions.tip, "tip": promotions.tip, "pulls": [[number, head]], "conflicts": 0} | {
-        "overlaps": 0
+        "overlaps": 0,
+        "told": {},
     }
     assert promotions.show(promotions.tip, "%P") == before
     assert promotions.find_head("staging") == staging
@@ -140,6 +141,9 @@ def test_the_record_shows_pull_requests_paths_conflicts_and_overlaps(promotions:
     run = promotions.start()
     found = finish(run)
     assert (found["conflicts"], found["overlaps"]) == (1, 1)
+    conflict = "the branch that it goes into changed it too since they parted, and keeps its version"
+    overlap = "dags/both.py: #2, #3 change it; #3 wins"
+    assert found["told"] == {"1": [f"{ORDERS}: {conflict}"], "2": [overlap], "3": [overlap]}
     for line in (
         f"**astro_deploy: commit `{promotions.tip}`, on top of",
         "| #1 Change dev-a | dev-a |",
@@ -182,7 +186,7 @@ def test_a_merged_pull_request_stays_by_way_of_staging(promotions: Promotions) -
     number = promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
     tip = promotions.promote()["commit"]
     promotions.stage.author.merge(number)
-    assert promotions.promote() == {"commit": "", "tip": tip, "pulls": [], "conflicts": 0, "overlaps": 0}
+    assert promotions.promote() == {"commit": "", "tip": tip, "pulls": [], "conflicts": 0, "overlaps": 0, "told": {}}
 
 
 def test_copy_all_lays_the_whole_folder(promotions: Promotions) -> None:
@@ -424,7 +428,7 @@ def test_a_missing_branch_is_made_on_staging(promotions: Promotions) -> None:
     promotions.stage.author.delete("astro_deploy")
     staging = promotions.find_head("staging")
     run = promotions.start()
-    assert finish(run) == {"commit": "", "tip": staging, "pulls": [], "conflicts": 0, "overlaps": 0}
+    assert finish(run) == {"commit": "", "tip": staging, "pulls": [], "conflicts": 0, "overlaps": 0, "told": {}}
     assert promotions.tip == staging
     assert f"astro_deploy: made again on `{staging[:12]}`" in run.record
 

@@ -1,0 +1,367 @@
+"""A pass's observation, its plan and the runs that ended → the rows that people are shown. Pure.
+
+Decides nothing about work: it puts into one word and a line each what planner and schedule have decided.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.history import DeployHistory
+from include.deploy_ops.model import DeploymentStatus
+from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch, slug_target
+from include.deploy_ops.planner import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG, Hold, HoldKind, Verb, find_previews
+from include.deploy_ops.schedule import Remembered
+from include.deploy_ops.verdict import Standing, Verdict
+from include.deploy_ops.view import OUTCOMES_MAX, Ended, NextStep, Row, RowKind, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from include.deploy_ops.desired import RepositorySnapshot
+    from include.deploy_ops.model import Deployment, PullRequest
+    from include.deploy_ops.planner import Observed
+    from include.deploy_ops.policy import Project, Target
+    from include.deploy_ops.schedule import Plan
+    from include.deploy_ops.targets import TargetState
+
+REMOVED_FOR = timedelta(days=1)
+"""How long an environment is still shown after its Deployment has gone."""
+
+_REASONS = (
+    (HoldKind.FAILED, State.FAILED),
+    (HoldKind.FAILING, State.FAILING),
+    (HoldKind.FROZEN, State.FROZEN),
+    (HoldKind.PERSON, State.HELD),
+    (HoldKind.WAITING, State.WAITING),
+)
+_STATUSES = {
+    DeploymentStatus.CREATING: (State.WAITING, "Astro is creating the Deployment"),
+    DeploymentStatus.DEPLOYING: (State.DEPLOYING, "Astro is rolling it out"),
+    DeploymentStatus.HIBERNATING: (State.ASLEEP, "it hibernates; a push wakes it"),
+}
+_CALM = frozenset({State.LIVE, State.ASLEEP})
+_LASTS = frozenset({State.REMOVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one pass looked at and decided.
+
+    `wanted` are the branches that should have a preview, with their heads; `in_flight`, `remembered` and `before` are
+    by slug, `verdicts` and `next_steps` by Deployment id, `authors` by commit. `ended` are the runs that ended since
+    the last pass.
+    """
+
+    project: Project
+    control_plane: str
+    now: datetime
+    snapshot: RepositorySnapshot
+    observed: Observed
+    wanted: Mapping[str, str]
+    targets: Sequence[TargetState]
+    plan: Plan
+    in_flight: Mapping[str, str] = field(default_factory=dict)
+    remembered: Mapping[str, Remembered] = field(default_factory=dict)
+    before: Mapping[str, Row] = field(default_factory=dict)
+    ended: Sequence[Ended] = ()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    next_steps: Mapping[str, NextStep] = field(default_factory=dict)
+    authors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    run_id: str = ""
+    dag: str = ""
+    verb: str = ""
+
+
+def make_rows(sight: Sight) -> dict[str, Row]:
+    """Return the rows by slug."""
+    rows = [*_make_previews(sight), *_make_targets(sight), *_make_deploy_branch(sight)]
+    found = {row.slug: row for row in rows}
+    found |= dict(_keep_removed(sight, found.keys()))
+    return found
+
+
+def _make_previews(sight: Sight) -> Iterable[Row]:
+    if sight.project.previews is None:
+        return
+    own = find_previews(sight.observed.deployments, sight.control_plane, sight.project)
+    for branch in sorted(sight.wanted.keys() | own.keys()):
+        row = _make_preview(sight, branch, own[branch][0][0] if branch in own else None)
+        if row is not None:
+            yield row
+
+
+def _make_preview(sight: Sight, branch: str, deployment: Deployment | None) -> Row | None:
+    slug = slug_branch(branch)
+    heads = {each.name: each.head for each in sight.snapshot.branches}
+    row = _complete(
+        sight,
+        Row(
+            slug=slug,
+            kind=RowKind.PREVIEW,
+            environment=branch,
+            branch=branch,
+            dag=f"{sight.project.name}.{PREVIEW_DAG}",
+            state=State.LIVE,
+            state_at=sight.now,
+            head=heads.get(branch, ""),
+        ),
+        deployment,
+        [pull for pull in sight.snapshot.pull_requests if pull.head_ref == branch and pull.is_open],
+    )
+    is_old_backlog = row.state is State.REMOVED and not row.outcomes and slug not in sight.before
+    return None if is_old_backlog else row
+
+
+def _make_targets(sight: Sight) -> Iterable[Row]:
+    for state in sight.targets:
+        deployment = state.deployments[0] if len(state.deployments) == 1 else None
+        source, followed = state.source, state.target.followed_branch
+        release = state.target.pull_request
+        pulls = [each for each in sight.snapshot.pull_requests if source and each.number == source.pull]
+        yield _complete(
+            sight,
+            Row(
+                slug=slug_target(state.name),
+                kind=RowKind.TARGET,
+                environment=state.name,
+                branch=source.ref if source else followed or (release.source if release else ""),
+                dag=f"{sight.project.name}.{state.name}",
+                request_dag=_name_request(sight.project, state.name, state.target),
+                state=State.LIVE,
+                state_at=sight.now,
+                why="" if source else "no pull request is open",
+                head=source.head if source else state.history.head or "",
+                pull=source.pull if source else 0,
+                base=release.into if source and source.pull and release else "",
+            ),
+            deployment,
+            pulls,
+        )
+
+
+def _name_request(project: Project, name: str, target: Target) -> str:
+    return f"{project.name}.{name}.{REQUEST_DAG}" if target.approval == "required" else ""
+
+
+def _make_deploy_branch(sight: Sight) -> Iterable[Row]:
+    promotion = sight.project.promotion
+    if promotion is None:
+        return
+    tip = next((each.head for each in sight.snapshot.branches if each.name == promotion.deploy_branch), "")
+    row = Row(
+        slug=PROMOTION_SLUG,
+        kind=RowKind.DEPLOY_BRANCH,
+        environment=promotion.deploy_branch,
+        branch=promotion.deploy_branch,
+        dag=f"{sight.project.name}.{PROMOTION_DAG}",
+        state=State.LIVE,
+        state_at=sight.now,
+        head=tip,
+        deployed=tip,
+    )
+    yield _complete(sight, row, None, [])
+
+
+def _complete(sight: Sight, row: Row, deployment: Deployment | None, pulls: Sequence[PullRequest]) -> Row:
+    """Return the row with everything that is known of the environment."""
+    before = sight.before.get(row.slug)
+    row = _add_pulls(sight, row, pulls)
+    row = _add_deployment(sight, row, deployment, before)
+    row = _add_endings(sight, row, before)
+    row = _add_state(sight, row, deployment)
+    head_at = before.head_at if before is not None and before.head == row.head else sight.now
+    is_same = before is not None and (before.state, before.verb) == (row.state, row.verb)
+    return replace(
+        row,
+        head_at=head_at if row.head else None,
+        state_at=before.state_at if before is not None and is_same else sight.now,
+        next_step=_find_next(sight, row),
+        kept=sight.remembered[row.slug].kept if row.slug in sight.remembered else before.kept if before else "",
+    )
+
+
+def _add_pulls(sight: Sight, row: Row, pulls: Sequence[PullRequest]) -> Row:
+    newest = max(pulls, key=lambda pull: pull.number, default=None)
+    before = sight.before.get(row.slug)
+    known = before.author if before is not None and before.head == row.head else ""
+    author = newest.author if newest else ""
+    return replace(
+        row,
+        author=author or sight.authors.get(row.head, "") or known,
+        pull=newest.number if newest else row.pull,
+        pull_title=newest.title if newest else "",
+        base=newest.base_ref if newest else row.base,
+        pulls=tuple(sorted(pull.number for pull in pulls)),
+    )
+
+
+def _add_deployment(sight: Sight, row: Row, deployment: Deployment | None, before: Row | None) -> Row:
+    if deployment is None:
+        return row
+    history = sight.observed.histories.get(deployment.id, DeployHistory())
+    is_plain = bool(history.head) and not history.overridden_by
+    return replace(
+        row,
+        deployed=(history.head if is_plain else history.commit) or "",
+        deployed_at=history.deployed_at,
+        deploy_kind=history.kind,
+        deployment_id=deployment.id,
+        deployment_name=deployment.name,
+        status=deployment.status.value,
+        status_reason=deployment.status_reason,
+        created_at=deployment.created_at,
+        airflow_url=deployment.airflow_url,
+        astro_url=deployment.astro_url,
+        override=deployment.override,
+        woken_at=_find_wake(sight, deployment, before),
+    )
+
+
+def _find_wake(sight: Sight, deployment: Deployment, before: Row | None) -> datetime | None:
+    """Return when somebody woke the Deployment, as far as we saw: its override says so, or ours is lifted."""
+    if before is None or before.deployment_id != deployment.id:
+        return None
+    is_woken = deployment.override.startswith("wake") and deployment.override != before.override
+    is_lifted = before.override.startswith("hibernate") and not deployment.override.startswith("hibernate")
+    return sight.now if is_woken or is_lifted else before.woken_at
+
+
+def _add_endings(sight: Sight, row: Row, before: Row | None) -> Row:
+    """Return the row with how its runs ended, and what the promotion told of its pull requests."""
+    outcomes = {each.run_id: each for each in before.outcomes} if before else {}
+    outcomes |= {each.outcome.run_id: each.outcome for each in sight.ended if each.slug == row.slug}
+    newest = sorted(outcomes.values(), key=lambda each: each.at)[-OUTCOMES_MAX:]
+    return replace(row, outcomes=tuple(newest), conflicts=_find_conflicts(sight, row, before))
+
+
+def _find_conflicts(sight: Sight, row: Row, before: Row | None) -> tuple[str, ...]:
+    """Return the newest promotion's words about the row's pull requests; about all, on the deploy branch's row."""
+    told = [each.conflicts for each in sight.ended if each.conflicts is not None]
+    if not told:
+        kept = before.conflicts if before else ()
+        return kept if row.slug == PROMOTION_SLUG or row.pulls else ()
+    is_all = row.slug == PROMOTION_SLUG
+    return tuple(text for pull, texts in sorted(told[-1].items()) if is_all or pull in row.pulls for text in texts)
+
+
+def _add_state(sight: Sight, row: Row, deployment: Deployment | None) -> Row:
+    holds = [hold for hold in sight.plan.holds if hold.environment == row.environment]
+    told = tuple(str(hold) for hold in holds if hold.kind is not HoldKind.FLIGHT)
+    row = replace(row, holds=told)
+    flight = _find_flight(sight, row)
+    if flight.run_id:
+        is_asked = flight.verb == Verb.REQUEST.value
+        state = State.APPROVAL if is_asked else State.DEPLOYING
+        return replace(
+            row,
+            state=state,
+            why=_find_reason(sight, row) or row.why,
+            run_id=flight.run_id,
+            run_dag=flight.dag,
+            verb=flight.verb,
+        )
+    state, why = _judge(sight, row, holds, deployment)
+    return replace(row, state=state, why=why or row.why)
+
+
+def _find_flight(sight: Sight, row: Row) -> _Flight:
+    """Return the run that starts now or is at work."""
+    for action in sight.plan.actions:
+        if action.work.slug == row.slug:
+            return _Flight(action.run_id, f"{sight.project.name}.{action.work.dag}", action.work.verb.value)
+    run_id = sight.in_flight.get(row.slug, "")
+    if not run_id:
+        return _Flight()
+    verb = run_id.removeprefix(f"{row.slug}~").partition("~")[0] if run_id.startswith(f"{row.slug}~") else ""
+    return _Flight(run_id, row.request_dag if verb == Verb.REQUEST.value else row.dag, verb)
+
+
+def _find_reason(sight: Sight, row: Row) -> str:
+    return next((action.work.reason for action in sight.plan.actions if action.work.slug == row.slug), "")
+
+
+def _judge(sight: Sight, row: Row, holds: Sequence[Hold], deployment: Deployment | None) -> tuple[State, str]:
+    """Return the state without a run in flight, and why."""
+    by_kind: dict[HoldKind, list[Hold]] = defaultdict(list)
+    for hold in holds:
+        if not _is_notice(sight, row, hold):
+            by_kind[hold.kind].append(hold)
+    if deployment is None and row.kind is RowKind.PREVIEW and (removal := _find_removal(by_kind[HoldKind.PERSON])):
+        return State.REMOVED, removal
+    for kind, state in _REASONS:
+        if by_kind[kind]:
+            hold = by_kind[kind][0]
+            return state, f"{hold.what}: {hold.reason}"
+    if deployment is not None and deployment.status is not DeploymentStatus.HEALTHY:
+        said = deployment.status_reason or f"Astro calls the Deployment {deployment.status.value}"
+        return _STATUSES.get(deployment.status, (State.UNHEALTHY, said))
+    if deployment is None and row.kind is not RowKind.DEPLOY_BRANCH:
+        return State.WAITING, "there is no Deployment"
+    return State.LIVE, ""
+
+
+def _find_removal(holds: Iterable[Hold]) -> str:
+    """Return why a preview was removed while its branch lives."""
+    return next((hold.reason for hold in holds if hold.what == Verb.CREATE.value and "removed (" in hold.reason), "")
+
+
+def _is_notice(sight: Sight, row: Row, hold: Hold) -> bool:
+    """Whether the hold only says what cleanup will do, which is the row's next step and no state."""
+    return row.deployment_id in sight.verdicts and hold.what in {Verb.DELETE.value, Verb.HIBERNATE.value}
+
+
+def _find_next(sight: Sight, row: Row) -> NextStep | None:
+    verdict = sight.verdicts.get(row.deployment_id)
+    if row.kind is not RowKind.PREVIEW or row.state in {State.REMOVED, State.DEPLOYING}:
+        return None
+    if verdict is not None and verdict.standing is not Standing.REFUSED:
+        asked = "; waits for approval" if verdict.standing is Standing.ASKED else ""
+        return NextStep(verdict.verb, verdict.due_at, f"{verdict.reason}{asked}")
+    return sight.next_steps.get(row.deployment_id)
+
+
+def _keep_removed(sight: Sight, known: Iterable[str]) -> Iterable[tuple[str, Row]]:
+    """Yield the environments that are gone: shown for a while with what ended them."""
+    present = set(known)
+    for slug, row in sight.before.items():
+        if slug in present or row.kind is not RowKind.PREVIEW:
+            continue
+        gone = _add_endings(sight, row, row)
+        is_new = row.state not in _LASTS
+        if is_new and not row.deployment_id:
+            continue  # it never had a Deployment
+        at = sight.now if is_new else row.state_at
+        if sight.now - at < REMOVED_FOR:
+            yield slug, _bury(gone, at, is_new=is_new)
+
+
+def _bury(row: Row, at: datetime, *, is_new: bool) -> Row:
+    last = next((each for each in reversed(row.outcomes) if each.verb == Verb.DELETE.value), None)
+    said = last.why if last is not None and last.why else ""
+    return replace(
+        row,
+        state=State.REMOVED,
+        state_at=at,
+        why=said or (row.why if not is_new else "its Deployment is gone"),
+        holds=(),
+        run_id="",
+        run_dag="",
+        verb="",
+        next_step=None,
+        deployed="",
+        deployed_at=None,
+        status="",
+        status_reason="",
+        deployment_id="",
+        airflow_url="",
+        astro_url="",
+        override="",
+    )
