@@ -90,7 +90,7 @@ function makeCommit({ row, repository }, now) {
 }
 
 function makeNewest(row, repository, now) {
-  if (!row.head || row.head === row.deployed) return el("p", { class: "faint" }, row.head ? "the newest commit" : "");
+  if (!row.head || row.head === row.deployed) return el("p", { class: "faint" }, row.head ? "newest commit" : "");
   const at = row.head_at ? [" ", el("span", { class: "faint" }, moment(row.head_at, tellAge, now))] : [];
   return el("p", { class: "behind" }, "newest ", commitLink(repository, row.head), ...at);
 }
@@ -127,7 +127,7 @@ function makeNext({ row }, now) {
   const step = row.next_step;
   if (!step) return el("span", { class: "faint" }, "–");
   const what = step.what === "delete" ? "Deleted " : step.what === "hibernate" ? "Sleeps " : `${step.what} `;
-  const first = el("p", { class: step.what === "delete" ? "leaving" : "" }, what, moment(step.at, tellUntil, now));
+  const first = el("p", { class: step.what === "delete" ? "due" : "" }, what, moment(step.at, tellUntil, now));
   return el("div", { class: "lines" }, first, el("p", { class: "faint why", title: step.reason }, bdi(step.reason)));
 }
 

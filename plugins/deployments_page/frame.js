@@ -25,9 +25,20 @@ export function followTheme() {
 
 // The page is part of Airflow's UI, so it takes its type and its ground.
 function borrowLook() {
-  const look = airflowUI.getComputedStyle(airflowUI.document.body);
-  document.documentElement.style.setProperty("--font", look.fontFamily);
-  document.documentElement.style.setProperty("--ground", look.backgroundColor);
+  const { style } = document.documentElement;
+  style.setProperty("--font", airflowUI.getComputedStyle(airflowUI.document.body).fontFamily);
+  const ground = findGround(window.frameElement);
+  if (ground) style.setProperty("--ground", ground);
+  else style.removeProperty("--ground");
+}
+
+// The colour behind an element: the first of its ancestors' that lets nothing through.
+function findGround(element) {
+  for (let each = element; each; each = each.parentElement) {
+    const { backgroundColor } = airflowUI.getComputedStyle(each);
+    if (backgroundColor !== "transparent" && !/[,/]\s*0\)$/.test(backgroundColor)) return backgroundColor;
+  }
+  return "";
 }
 
 // The query that the page was opened with. `/plugin/deployments?q=…` reaches only the window around us.

@@ -18,9 +18,8 @@ const PANELS = [
 export class Glance {
   constructor(element, onMore) {
     this.onMore = onMore;
-    this.panels = PANELS.map((panel) => ({ panel, list: el("ul", {}), told: null }));
-    const make = ({ panel, list }) => el("section", { class: `panel ${panel.group}` }, el("h2", {}, panel.title), list);
-    element.append(...this.panels.map(make));
+    this.panels = PANELS.map(makePanel);
+    element.append(...this.panels.map(({ section }) => section));
   }
 
   show(environments, now) {
@@ -34,7 +33,8 @@ export class Glance {
     }
   }
 
-  fill({ panel, list }, found, now) {
+  fill({ panel, list, section }, found, now) {
+    section.classList.toggle("idle", !found.length);
     const at = [...list.querySelectorAll("a, button")].indexOf(document.activeElement);
     const lines = found.slice(0, LINES).map((each) => el("li", {}, ...panel.line(each, now)));
     const more = found.length - LINES;
@@ -47,6 +47,12 @@ export class Glance {
     const label = `Show all: ${GROUPS[panel.group]}`;
     return el("button", { type: "button", class: "link", "aria-label": label, onclick: () => this.onMore(panel.group) }, `and ${more} more`);
   }
+}
+
+function makePanel(panel) {
+  const list = el("ul", {});
+  const section = el("section", { class: `panel ${panel.group}` }, el("h2", {}, panel.title), list);
+  return { panel, list, section, told: null };
 }
 
 function tellFacts({ id, state, stateAt, why, verb, row, flight, approval }) {

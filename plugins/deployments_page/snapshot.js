@@ -4,6 +4,7 @@ import { AirflowError } from "./airflow.js";
 
 const PAGE = 100; // the most that Airflow gives in one answer, by default
 const FLEET = /^deploy_ops\.(.+)\.fleet$/;
+const NO_ROWS = "44136fa355b3"; // the digest of a shard without rows: nothing was ever written there
 const ASSETS_EVERY = 60; // polls; a project's asset keeps its id
 
 export class SnapshotReader {
@@ -50,9 +51,9 @@ export class SnapshotReader {
 
   async readRows(name, id, digests) {
     const kept = this.kept.get(name) || { digests: {}, shards: new Map() };
-    const changed = Object.keys(digests).filter((shard) => digests[shard] !== kept.digests[shard]);
+    const changed = Object.keys(digests).filter((shard) => digests[shard] !== kept.digests[shard] && digests[shard] !== NO_ROWS);
     const read = await Promise.all(changed.map((shard) => this.readState(id, `view.rows.${shard}`)));
-    const shards = new Map([...kept.shards].filter(([shard]) => shard in digests));
+    const shards = new Map([...kept.shards].filter(([shard]) => (digests[shard] ?? NO_ROWS) !== NO_ROWS));
     changed.forEach((shard, at) => shards.set(shard, Object.values(read[at] || {})));
     this.kept.set(name, { digests, shards });
     return [...shards.values()].flat();

@@ -1,23 +1,28 @@
 // Keeps the table's rows: changes only cells whose facts changed, moves only rows that moved, and keeps the focus.
+// Rows are filled and shown a few at a time, so that no number of them ever keeps anybody waiting.
 
 import { COLUMNS } from "./cells.js";
-import { el } from "./dom.js";
+import { el, refreshTimes } from "./dom.js";
+
+const AT_ONCE = 40; // rows; more than a screen holds
 
 export class Table {
   constructor(head, body, onSort) {
     this.body = body;
-    this.rows = new Map(); // id → {tr, cells: [{td, facts}], environment}
+    this.rows = new Map(); // id → {tr, cells: [{td, facts}], environment, isStale, isNear}
+    this.waiting = []; // rows that will be shown, in their order
+    this.now = 0;
     this.columns = COLUMNS.map((column) => makeHeading(column, onSort));
     head.append(el("tr", { role: "row" }, ...this.columns));
   }
 
-  // Shows these environments in this order; returns the ids whose cells changed.
+  // Takes these environments in this order; those that are new are shown by the next `filter`.
   show(environments, now) {
+    this.now = now;
     const wanted = new Set(environments.map((each) => each.id));
     for (const [id, { tr }] of this.rows) if (!wanted.has(id)) this.drop(id, tr);
-    const changed = environments.filter((each) => this.put(each, now)).map((each) => each.id);
+    for (const each of environments) this.put(each);
     this.order(environments);
-    return changed;
   }
 
   drop(id, tr) {
@@ -25,31 +30,49 @@ export class Table {
     this.rows.delete(id);
   }
 
-  put(environment, now) {
+  put(environment) {
     const row = this.rows.get(environment.id) || this.add(environment);
+    row.isStale ||= !row.environment || !isSame(row.environment, environment);
     row.environment = environment;
+    if (!row.tr.hidden) this.freshen(row);
+  }
+
+  freshen(row) {
+    if (!row.isStale) return;
+    row.isStale = false;
     const focused = row.tr.contains(document.activeElement) ? document.activeElement : null;
-    const stale = row.cells.filter((cell, at) => this.fill(cell, COLUMNS[at], environment, now));
+    const stale = row.cells.filter((cell, at) => this.fill(cell, COLUMNS[at], row.environment));
     if (focused && !focused.isConnected) refocus(row.tr, focused, stale);
-    return stale.length > 0;
   }
 
   add(environment) {
     const cells = COLUMNS.map(({ name, title }) => ({
-      td: el("td", { role: "cell", class: `cell ${name}`, "data-label": title }),
+      td: el("td", { role: "cell", class: `cell col-${name}`, "data-label": title }),
       facts: null,
     }));
-    const tr = el("tr", { role: "row", class: "row", "data-id": environment.id }, ...cells.map(({ td }) => td));
-    const row = { tr, cells, environment };
+    const tr = el("tr", { role: "row", class: "row", hidden: true, "data-id": environment.id }, ...cells.map(({ td }) => td));
+    const row = { tr, cells, environment: null, isStale: true, isNear: true };
+    tr.addEventListener("contentvisibilityautostatechange", ({ skipped }) => this.approach(row, !skipped));
     this.rows.set(environment.id, row);
     return row;
   }
 
-  fill(cell, column, environment, now) {
+  // Ages are kept right only in rows that are on the screen or near it.
+  approach(row, isNear) {
+    row.isNear = isNear;
+    if (isNear) refreshTimes(row.tr, this.now);
+  }
+
+  refreshTimes(now) {
+    this.now = now;
+    for (const { tr, isNear } of this.rows.values()) if (isNear && !tr.hidden) refreshTimes(tr, now);
+  }
+
+  fill(cell, column, environment) {
     const facts = JSON.stringify(column.facts(environment)) ?? "";
     if (cell.facts === facts) return false;
     cell.facts = facts;
-    cell.td.replaceChildren(column.make(environment, now));
+    cell.td.replaceChildren(column.make(environment, this.now));
     return true;
   }
 
@@ -67,15 +90,23 @@ export class Table {
     }
   }
 
-  // Shows of the rows only those; returns how many.
-  filter(isShown) {
-    let shown = 0;
-    for (const { tr, environment } of this.rows.values()) {
-      const isHidden = !isShown(environment);
-      if (tr.hidden !== isHidden) tr.hidden = isHidden;
-      if (!isHidden) shown += 1;
+  // Shows of these environments only those that pass, the first of them at once; returns how many pass.
+  filter(environments, isShown) {
+    const wanted = environments.filter(isShown).map(({ id }) => this.rows.get(id));
+    const kept = new Set(wanted);
+    for (const row of this.rows.values()) if (!kept.has(row) && !row.tr.hidden) row.tr.hidden = true;
+    this.waiting = wanted.filter(({ tr }) => tr.hidden);
+    this.reveal();
+    return wanted.length;
+  }
+
+  reveal() {
+    for (const row of this.waiting.splice(0, AT_ONCE)) {
+      this.freshen(row);
+      row.tr.hidden = false;
     }
-    return shown;
+    clearTimeout(this.timer);
+    if (this.waiting.length) this.timer = setTimeout(() => this.reveal());
   }
 
   markSort(sort) {
@@ -90,8 +121,15 @@ export class Table {
   }
 }
 
+// A row that was not read again is the same object; besides it, only what is laid over it can differ.
+function isSame(a, b) {
+  if (a.row !== b.row || a.isPaused !== b.isPaused || a.repository !== b.repository) return false;
+  const laid = ({ state, stateAt, why, verb, flight, approval }) => [state, stateAt, why, verb, flight, approval && approval.task_instance];
+  return JSON.stringify(laid(a)) === JSON.stringify(laid(b));
+}
+
 function makeHeading({ name, title, sort }, onSort) {
-  const attributes = { role: "columnheader", scope: "col", class: `cell ${name}` };
+  const attributes = { role: "columnheader", scope: "col", class: `cell col-${name}` };
   if (!sort) return el("th", attributes, title);
   const button = el("button", { type: "button", class: "sorter", onclick: () => onSort(sort) }, title);
   return el("th", { ...attributes, "aria-sort": "none" }, button);

@@ -82,13 +82,18 @@ export function tellDuration(seconds) {
   return rest ? `${whole} ${unit} ${rest} ${next[0]}` : `${whole} ${unit}`;
 }
 
+// Roughly: the moment itself stands where the pointer rests.
+function tellRoughly(seconds) {
+  return tellDuration(seconds).replace(/^(\d+ (?:d|h)) .*/, "$1");
+}
+
 export function tellAge(iso, now) {
   const seconds = (now - Date.parse(iso)) / 1000;
-  return seconds < 10 ? "just now" : `${tellDuration(seconds)} ago`;
+  return seconds < 10 ? "just now" : `${tellRoughly(seconds)} ago`;
 }
 
 export function tellSince(iso, now) {
-  return `for ${tellDuration((now - Date.parse(iso)) / 1000)}`;
+  return `for ${tellRoughly((now - Date.parse(iso)) / 1000)}`;
 }
 
 export function tellUntil(iso, now) {
