@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
 from include.deploy_ops.operators.dispatch import DispatchOperator
+from include.deploy_ops.operators.notify import end_outage, tell_outage
 from include.deploy_ops.operators.plan import PlanOperator
 from include.deploy_ops.operators.scope import Scope, read_scopes
 from include.deploy_ops.operators.show import RESYNC_MINUTES
@@ -51,6 +52,8 @@ def make_control_dag(scope: Scope) -> DAG:
             retries=2,
             retry_delay=timedelta(seconds=10),
             execution_timeout=timedelta(minutes=10),
+            on_failure_callback=tell_outage,
+            on_success_callback=end_outage,
         )
         DispatchOperator.partial(
             task_id="dispatch",

@@ -1,4 +1,4 @@
-"""One preview DAG per project: a run creates, deploys, updates or deletes one branch's Deployment. Wires tasks only."""
+"""One preview DAG per project: a run makes, fills, hibernates or deletes one branch's Deployment. Wires tasks only."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from include.deploy_ops.operators.deploy import DeployCodeOperator
 from include.deploy_ops.operators.deployment import (
     CreateDeploymentOperator,
     DeleteDeploymentOperator,
+    HibernateDeploymentOperator,
     UpdateDeploymentOperator,
 )
 from include.deploy_ops.operators.forms import make_preview_params
@@ -61,15 +62,16 @@ def make_preview_dag(scope: Scope) -> DAG:
         approve_adoption = ApproveAdoptionOperator(task_id="approve_adoption", **common)
         adopt = AdoptDeploymentOperator(task_id="adopt", pool=CLI_POOL, **common)
         delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, **common)
+        hibernate = HibernateDeploymentOperator(task_id="hibernate", pool=CLI_POOL, **common)
         decide = DecideOperator(task_id="decide", **common)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
         # Skipped tasks end at once, so each waits for all whose result it reads, not only for the one before it.
-        claim >> [change_type, render, approve_adoption, delete, decide]
+        claim >> [change_type, render, approve_adoption, hibernate, delete, decide]
         [render, approve_adoption] >> adopt
         [change_type, render] >> image >> create >> deploy >> settle
         render >> [create, update]
         [change_type, image] >> deploy
-        [settle, update, adopt, delete, decide] >> report.as_teardown(setups=claim)
+        [settle, update, adopt, hibernate, delete, decide] >> report.as_teardown(setups=claim)
     return dag
 
 

@@ -55,7 +55,7 @@ class Work:
     `name` is the run id without its attempt. `deployment_id` is empty for a create; `observed` is the id of the newest
     successful deploy record, empty when there is none. Of a target: `target` is its name in the policy, `commit` what
     is deployed where that is not `head` itself, `pull` and `base` the pull request and its base's head. `due_at`: it
-    waits until then, since people were told so.
+    waits until then, since people were told so; only what nobody uses has one. `is_released`: a person approved it.
     """
 
     verb: Verb
@@ -72,6 +72,17 @@ class Work:
     pull: int = 0
     base: str = ""
     due_at: datetime | None = None
+    is_released: bool = False
+
+    @property
+    def is_expiry(self) -> bool:
+        """Whether it is done because nobody uses the preview, whose branch lives."""
+        return self.due_at is not None
+
+    @property
+    def rank(self) -> int:
+        """Order in a pass: what a branch asks for comes before the end of what nobody uses."""
+        return Verb.HIBERNATE.rank if self.is_expiry else self.verb.rank
 
     @property
     def name(self) -> str:

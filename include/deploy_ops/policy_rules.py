@@ -74,6 +74,9 @@ def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
     if previews.hibernate_after and previews.delete_after and previews.hibernate_after >= previews.delete_after:
         message = f"{previews.hibernate_after} is not before delete_after, {previews.delete_after}; make it shorter"
         yield Problem(("hibernate_after",), message)
+    if previews.delete_after and previews.delete_notice >= previews.delete_after:
+        message = f"{previews.delete_notice} is not shorter than delete_after, {previews.delete_after}; make it shorter"
+        yield Problem(("delete_notice",), message)
     yield from (each.move_below("overrides") for each in find_override_problems(previews.overrides))
 
 

@@ -120,10 +120,14 @@ class Feedback(StrictModel):
 
 
 class Notice(StrictModel):
-    """Who is told by Airflow of failures and questions: a notifier's class, its arguments, and on what."""
+    """Who is told by Airflow of failures and questions: a notifier's class, its arguments, and on what.
 
-    notifier: values.Text
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    Which arguments are templates is the notifier's affair. No secrets: those belong into an Airflow connection, whose
+    id is an argument.
+    """
+
+    notifier: values.ClassPath
+    arguments: dict[values.Argument, Any] = Field(default_factory=dict)
     on: Annotated[tuple[Literal["failure", "approval"], ...], Strict(strict=False), Field(min_length=1)] = (
         "failure",
         "approval",

@@ -29,6 +29,8 @@ _IMAGE = re.compile(
     r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+"
     r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 )
+_DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+_ARGUMENT = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([smhd])")
 _DURATION_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -145,6 +147,20 @@ def check_cron(text: str) -> str:
     return text
 
 
+def check_class_path(text: str) -> str:
+    """Return the dotted path of a class; whether it can be imported is seen where it is used."""
+    if not _DOTTED_PATH.fullmatch(text):
+        raise ValueError("the dotted path of a class, such as airflow.providers.smtp.notifications.smtp.SmtpNotifier")
+    return text
+
+
+def check_argument(text: str) -> str:
+    """Return the name of a keyword argument."""
+    if not _ARGUMENT.fullmatch(text):
+        raise ValueError("the name of a keyword argument: letters, digits and '_', such as smtp_conn_id")
+    return text
+
+
 ControlPlane = Annotated[str, AfterValidator(check_control_plane)]
 Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, AfterValidator(check_text)]
@@ -153,6 +169,8 @@ BranchName = Annotated[str, AfterValidator(check_branch)]
 Folder = Annotated[str, AfterValidator(check_folder)]
 File = Annotated[str, AfterValidator(check_file)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+ClassPath = Annotated[str, AfterValidator(check_class_path)]
+Argument = Annotated[str, AfterValidator(check_argument)]
 Cron = Annotated[str, AfterValidator(check_cron)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, added, as a DAG's limit of 32 bits

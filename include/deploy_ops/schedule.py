@@ -114,7 +114,7 @@ class Circumstances:
     `in_flight` maps an environment's slug to its queued or running run, `remembered` to what is remembered of it.
     `finished` maps a work's name to its highest finished attempt. `delete_times` are those of deletes dispatched
     before. `blocked` maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at`
-    ranks creates when not all fit (the newest head first).
+    ranks creates when not all fit (the newest head first). `released` names the work that a person let pass the brake.
     """
 
     now: datetime
@@ -127,6 +127,7 @@ class Circumstances:
     delete_times: tuple[datetime, ...] = ()
     blocked: Mapping[str, str] = field(default_factory=dict)
     committed_at: Mapping[str, datetime] = field(default_factory=dict)
+    released: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +143,16 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one pass does and does not do, in order; `wake_at` is when a held piece of work becomes due by itself."""
+    """What one pass does and does not do, in order; `wake_at` is when a held piece of work becomes due by itself.
+
+    `braked` are the deletes among what is held that the brake holds.
+    """
 
     actions: tuple[Action, ...]
     holds: tuple[Hold, ...]
     live: int
     wake_at: datetime | None = None
+    braked: tuple[Work, ...] = ()
 
 
 def schedule(difference: Difference, given: Circumstances, limits: Limits, max_live: int) -> Plan:
@@ -164,10 +169,10 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
             wakes.extend([wake] if wake else [])
         else:
             due.append(work)
-    due.sort(key=lambda work: (work.verb.rank, given.finished.get(work.name, 0)))  # what fails keeps nobody waiting
+    due.sort(key=lambda work: (work.rank, given.finished.get(work.name, 0)))  # what fails keeps nobody waiting
     due, held = _keep_first(due)
     due, braked, release = _brake(due, difference, given, limits)
-    held += braked
+    held += [hold for _, hold in braked]
     wakes.extend([release] if release else [])
     for cap in (_cap_creates(max_live, difference.live, given), _cap_updates(limits, given), _cap_pass(limits)):
         due, more = cap(due)
@@ -179,12 +184,27 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
     ]
     due = [work for work in due if work.dag not in given.blocked]
     actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
-    return Plan(actions, tuple(_sort_holds([*holds, *held])), difference.live, min(wakes, default=None))
+    return Plan(
+        actions,
+        tuple(_sort_holds([*holds, *held])),
+        difference.live,
+        min(wakes, default=None),
+        tuple(work for work, _ in braked),
+    )
 
 
 def _is_settled(work: Work, given: Circumstances) -> bool:
-    """Whether the head was judged to need no deploy: that counts as deployed."""
-    judgement = given.remembered.get(work.slug, Remembered()).judgement
+    """Whether there is nothing to do after all.
+
+    A head that was judged to need no deploy counts as deployed. A kept preview does not expire, and one verdict lets a
+    preview hibernate once: who woke it since wants it awake.
+    """
+    remembered = given.remembered.get(work.slug, Remembered())
+    if work.is_expiry:
+        ending = remembered.endings.get(work.verb.value)
+        is_done = ending is not None and ending.work == work.name and not ending.is_failure
+        return bool(remembered.kept) or (work.verb is Verb.HIBERNATE and is_done)
+    judgement = remembered.judgement
     return (
         work.verb is Verb.DEPLOY
         and judgement is not None
@@ -194,12 +214,25 @@ def _is_settled(work: Work, given: Circumstances) -> bool:
 
 def _find_wait(work: Work, given: Circumstances) -> Wait:
     """Return why the work waits ("" if it does not), of which kind that is, and when it becomes due by itself."""
-    remembered = given.remembered.get(work.slug, Remembered())
+    return _find_obstacle(work, given) or _find_delay(work, given)
+
+
+def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
+    """Return why the work waits, whatever became of it before; None if nothing is in its way."""
     if run := given.in_flight.get(work.slug):
         return f"in flight: {run}", HoldKind.FLIGHT, None
-    removal = remembered.removal
+    if work.due_at is not None and work.due_at > given.now:
+        when = f"{work.due_at:%Y-%m-%d %H:%M} UTC"
+        return f"{work.reason}; {_DONE[work.verb]} at {when}; push, wake it, or keep it", HoldKind.WAITING, work.due_at
+    removal = given.remembered.get(work.slug, Remembered()).removal
     if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
         return f"removed ({removal.reason}) until the branch moves or someone forces it", HoldKind.PERSON, None
+    return None
+
+
+def _find_delay(work: Work, given: Circumstances) -> Wait:
+    """Return how long the work waits after an attempt."""
+    remembered = given.remembered.get(work.slug, Remembered())
     ending = remembered.endings.get(work.name) or remembered.endings.get(work.verb.value)
     if ending is None or ending.work != work.name:
         return "", HoldKind.WAITING, None
@@ -212,6 +245,9 @@ def _find_wait(work: Work, given: Circumstances) -> Wait:
     state = f"failing, {ending.cause}" if ending.is_failure else "done before, and due again"
     kind = HoldKind.FAILING if ending.is_failure else HoldKind.WAITING
     return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", kind, due_at
+
+
+_DONE = {Verb.DELETE: "deleted", Verb.HIBERNATE: "let hibernate"}
 
 
 def count_delay_minutes(attempts: int) -> int:
@@ -236,12 +272,17 @@ def _keep_first(due: Iterable[Work]) -> Parted:
 
 def _brake(
     due: list[Work], difference: Difference, given: Circumstances, limits: Limits
-) -> tuple[list[Work], list[Hold], datetime | None]:
-    """Hold the deletes that exceed what an hour may delete, and say when the next may go; everything else proceeds."""
-    recent = sorted(time for time in given.delete_times if given.now - time < BRAKE_WINDOW)
-    live = difference.live - _count_dying(difference, given)
+) -> tuple[list[Work], list[tuple[Work, Hold]], datetime | None]:
+    """Hold the deletes that exceed what an hour may delete, and say when the next may go; everything else proceeds.
+
+    What a person released passes, and counts as done.
+    """
+    every = [work for work in due if work.verb is Verb.DELETE]
+    deletes = [work for work in every if not (work.is_released or work.name in given.released)]
+    passed = len(every) - len(deletes)
+    recent = sorted(time for time in given.delete_times if given.now - time < BRAKE_WINDOW) + [given.now] * passed
+    live = difference.live - _count_dying(difference, given) - passed
     allowed = max(count_allowed_deletes(live + len(recent), limits) - len(recent), 0)
-    deletes = [work for work in due if work.verb is Verb.DELETE]
     if len(deletes) <= allowed:
         return due, [], None
     release = _find_release([*recent, *[given.now] * allowed], live - allowed, limits)
@@ -251,7 +292,9 @@ def _brake(
         f"max_deletes {limits.max_deletes} or max_delete_fraction {limits.max_delete_fraction} of "
         f"{live + len(recent)} live; {way_out}"
     )
-    return *_split(due, deletes[allowed:], reason), release
+    late = deletes[allowed:]
+    kept, holds = _split(due, late, reason)
+    return kept, list(zip(late, holds, strict=True)), release
 
 
 def _count_dying(difference: Difference, given: Circumstances) -> int:

@@ -9,6 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from include.deploy_ops.history import DeployHistory
 
 
 class Standing(Enum):
@@ -44,3 +50,23 @@ class Verdict:
     def covers(self, deployment_id: str, head: str, observed: str) -> bool:
         """Whether it speaks of this Deployment with this head of its branch on top of this deploy record."""
         return (self.deployment_id, self.head, self.observed) == (deployment_id, head, observed)
+
+
+def find_end(
+    verdict: Verdict, *, deployment_id: str, head: str, history: DeployHistory, woken_at: datetime | None
+) -> str:
+    """Return what ended the verdict since it was decided, empty while it stands."""
+    if not verdict.covers(deployment_id, head, history.newest_id):
+        return "the branch moved, something was deployed, or the Deployment is another"
+    if history.active_at is not None and history.active_at > verdict.decided_at:
+        return "a deploy was begun"
+    if woken_at is not None and woken_at > verdict.decided_at:
+        return f"it was woken by hand at {woken_at:%Y-%m-%d %H:%M} UTC"
+    return ""
+
+
+def describe_exemption(kept: str, labels: Collection[str], keep_label: str) -> str:
+    """Return why a preview never expires, empty if it may: a person keeps it, or a pull request's label does."""
+    if kept:
+        return f"kept {kept}"
+    return f"its pull request has the label '{keep_label}'" if keep_label in labels else ""

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from include.deploy_ops.expiry_plan import is_woken
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch, slug_target
 from include.deploy_ops.planner import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG, Hold, HoldKind, Verb, find_previews
 from include.deploy_ops.schedule import Remembered
-from include.deploy_ops.verdict import Standing, Verdict
-from include.deploy_ops.view import OUTCOMES_MAX, Ended, NextStep, Row, RowKind, State
+from include.deploy_ops.verdict import Verdict
+from include.deploy_ops.view import OUTCOMES_MAX, Ended, Row, RowKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +53,7 @@ class Sight:
     """What one pass looked at and decided.
 
     `wanted` are the branches that should have a preview, with their heads; `in_flight`, `remembered` and `before` are
-    by slug, `verdicts` and `next_steps` by Deployment id, `authors` by commit. `ended` are the runs that ended since
+    by slug, `verdicts` by Deployment id, `authors` by commit. `ended` are the runs that ended since
     the last pass.
     """
 
@@ -69,7 +70,6 @@ class Sight:
     before: Mapping[str, Row] = field(default_factory=dict)
     ended: Sequence[Ended] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    next_steps: Mapping[str, NextStep] = field(default_factory=dict)
     authors: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -183,7 +183,6 @@ def _complete(sight: Sight, row: Row, deployment: Deployment | None, pulls: Sequ
         row,
         head_at=head_at if row.head else None,
         state_at=before.state_at if before is not None and is_same else sight.now,
-        next_step=_find_next(sight, row),
         kept=sight.remembered[row.slug].kept if row.slug in sight.remembered else before.kept if before else "",
     )
 
@@ -229,9 +228,7 @@ def _find_wake(sight: Sight, deployment: Deployment, before: Row | None) -> date
     """Return when somebody woke the Deployment, as far as we saw: its override says so, or ours is lifted."""
     if before is None or before.deployment_id != deployment.id:
         return None
-    is_woken = deployment.override.startswith("wake") and deployment.override != before.override
-    is_lifted = before.override.startswith("hibernate") and not deployment.override.startswith("hibernate")
-    return sight.now if is_woken or is_lifted else before.woken_at
+    return sight.now if is_woken(before.override, deployment.override) else before.woken_at
 
 
 def _add_endings(sight: Sight, row: Row, before: Row | None) -> Row:
@@ -316,16 +313,6 @@ def _find_removal(holds: Iterable[Hold]) -> str:
 def _is_notice(sight: Sight, row: Row, hold: Hold) -> bool:
     """Whether the hold only says what cleanup will do, which is the row's next step and no state."""
     return row.deployment_id in sight.verdicts and hold.what in {Verb.DELETE.value, Verb.HIBERNATE.value}
-
-
-def _find_next(sight: Sight, row: Row) -> NextStep | None:
-    verdict = sight.verdicts.get(row.deployment_id)
-    if row.kind is not RowKind.PREVIEW or row.state in {State.REMOVED, State.DEPLOYING}:
-        return None
-    if verdict is not None and verdict.standing is not Standing.REFUSED:
-        asked = "; waits for approval" if verdict.standing is Standing.ASKED else ""
-        return NextStep(verdict.verb, verdict.due_at, f"{verdict.reason}{asked}")
-    return sight.next_steps.get(row.deployment_id)
 
 
 def _keep_removed(sight: Sight, known: Iterable[str]) -> Iterable[tuple[str, Row]]:

@@ -33,7 +33,7 @@ projects:
 """
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
-    *("approve_adoption", "adopt", "decide"),
+    *("approve_adoption", "adopt", "hibernate", "decide"),
 }
 
 
@@ -167,8 +167,9 @@ def test_the_steps_of_a_preview_run(parse: Parse) -> None:
         "delete": {"claim"},
         "approve_adoption": {"claim"},
         "adopt": {"approve_adoption", "render_template"},
+        "hibernate": {"claim"},
         "decide": {"claim"},
-        "report": {"settle", "update", "adopt", "delete", "decide", "claim"},
+        "report": {"settle", "update", "adopt", "hibernate", "delete", "decide", "claim"},
     }
 
 

@@ -162,6 +162,7 @@ def make_pull(number: int, updated_at: str = "2026-01-01T00:00:00Z", **changes: 
         "updated_at": updated_at,
         "merged_at": None,
         "user": {"login": "ada"},
+        "labels": [],
         "head": {"ref": f"dev-{number}", "sha": make_sha(number), "repo": {"id": 7}},
         "base": {"ref": "staging", "sha": make_sha("staging"), "repo": {"id": 7}},
     }

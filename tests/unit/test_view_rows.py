@@ -17,8 +17,8 @@ from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch
 from include.deploy_ops.planner import Hold, HoldKind, Observed
 from include.deploy_ops.policy_schema import Promotion
 from include.deploy_ops.schedule import Circumstances, Plan, Remembered, Removal, schedule
-from include.deploy_ops.verdict import Standing, Verdict
-from include.deploy_ops.view import OUTCOMES_MAX, Ended, NextStep, Outcome, Row, State
+from include.deploy_ops.verdict import Verdict
+from include.deploy_ops.view import OUTCOMES_MAX, Ended, Outcome, Row, State
 from include.deploy_ops.view_rows import REMOVED_FOR, Sight, make_rows
 from tests.unit.examples import PLANE, make_deployment, make_project, make_pull, sha
 from tests.unit.worlds import World, worlds
@@ -223,8 +223,7 @@ def test_the_schedules_own_words_for_a_removal_are_understood() -> None:
     assert row.state is State.REMOVED
 
 
-@pytest.mark.parametrize("standing", list(Standing))
-def test_the_next_step_is_cleanups_verdict(standing: Standing) -> None:
+def test_that_a_preview_will_be_deleted_is_no_state() -> None:
     verdict = Verdict(
         verb="delete",
         branch="dev-a",
@@ -237,20 +236,14 @@ def test_the_next_step_is_cleanups_verdict(standing: Standing) -> None:
         due_at=NOW + timedelta(days=1),
         reason="idle for 14 days",
         run_id="cleanup",
-        standing=standing,
     )
     hold = Hold("dev-a", "delete", "idle, deleted tomorrow", kind=HoldKind.WAITING)
-    row = show(look(plan_with(hold), verdicts={"id-dev-a": verdict}))
-    assert row.state is State.LIVE  # that it will be deleted is no state
-    if standing is Standing.REFUSED:
-        assert row.next_step is None
-    else:
-        asked = "; waits for approval" if standing is Standing.ASKED else ""
-        assert row.next_step == NextStep("delete", verdict.due_at, f"idle for 14 days{asked}")
+    assert show(look(plan_with(hold), verdicts={"id-dev-a": verdict})).state is State.LIVE
+    assert show(look(plan_with(hold))).state is State.WAITING  # another delete: the brake holds it
 
 
 def test_the_newest_promotions_words_reach_the_deploy_branch_and_the_pull_requests() -> None:
-    promotion = Promotion(**{"from": ("dev*",), "into": "staging", "deploy_branch": "astro_deploy"})
+    promotion = Promotion.model_validate({"from": ("dev*",), "into": "staging", "deploy_branch": "astro_deploy"})
     project = make_project(targets={}, promotion=promotion)
     snapshot = replace(look().snapshot, pull_requests=(make_pull(3, "dev-a", HEAD),))
     told = replace(ending(1), slug=PROMOTION_SLUG, conflicts={3: ("dags/x.py: later",), 9: ("dags/y.py: theirs",)})

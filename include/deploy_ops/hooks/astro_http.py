@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import httpx
 
 from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
+from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.astro_connection import AstroConnection
 from include.deploy_ops.hooks.json_body import read_json
 
@@ -181,6 +182,7 @@ def make_settings(connection: AstroConnection) -> dict[str, Any]:
 
 
 def _send(client: httpx.Client, request: Ask) -> Reply:
+    metrics.count_request(metrics.ASTRO)
     try:
         deadline = time.monotonic() + _TOTAL_TIMEOUT_S
         with client.stream("GET", request.path, params=dict(request.query)) as response:
@@ -195,6 +197,7 @@ def _send(client: httpx.Client, request: Ask) -> Reply:
 
 
 async def _asend(client: httpx.AsyncClient, request: Ask) -> Reply:
+    metrics.count_request(metrics.ASTRO)
     try:
         deadline = time.monotonic() + _TOTAL_TIMEOUT_S
         async with client.stream("GET", request.path, params=dict(request.query)) as response:

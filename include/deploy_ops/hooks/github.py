@@ -293,7 +293,12 @@ class DeployOpsGithubHook(GithubConnectionHook):
         if self._reader is None:
             requester = self.get_conn().requester
             self._reader = GithubReader(
-                requester, self.token, patience=self._patience, cache=self._cache, sleep=self._sleep
+                requester,
+                self.token,
+                patience=self._patience,
+                cache=self._cache,
+                sleep=self._sleep,
+                conn_id=self.github_conn_id,
             )
         return self._reader
 

@@ -102,6 +102,10 @@ class _User(_Json):
     login: str
 
 
+class _Label(_Json):
+    name: str
+
+
 class _Pull(_Json):
     number: int
     state: Literal["open", "closed"]
@@ -110,6 +114,7 @@ class _Pull(_Json):
     updated_at: _Instant
     merged_at: str | None
     user: _User | None  # None when the account was deleted
+    labels: list[_Label]
     head: _Head
     base: _Base
 
@@ -430,4 +435,5 @@ def _to_pull_request(pull: _Pull) -> PullRequest:
         title=pull.title,
         author=pull.user.login if pull.user else "",
         url=pull.html_url,
+        labels=tuple(sorted(label.name for label in pull.labels)),
     )

@@ -21,6 +21,7 @@ from requests import RequestException
 from requests.utils import parse_header_links
 
 from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
+from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.json_body import read_json
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class GithubReader:
     :param patience: how long a read tries before it raises.
     :param cache: answers of `read_cached`, by URL.
     :param sleep: called with the seconds to wait before a request is repeated.
+    :param conn_id: the Airflow connection that the token is of, for the metrics.
     """
 
     def __init__(
@@ -111,7 +113,9 @@ class GithubReader:
         patience: Patience = PATIENT,
         cache: MutableMapping[str, Answer] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        conn_id: str = "",
     ) -> None:
+        self._conn_id = conn_id
         self._requester = requester
         self._token = token
         self._patience = patience
@@ -166,10 +170,13 @@ class GithubReader:
         headers = {} if etag is None else {"If-None-Match": etag}
         self._token()
         status, answer_headers, body = self._send(request, url, headers)
-        self.quota = read_quota(request, answer_headers) or self.quota
+        if (quota := read_quota(request, answer_headers)) is not None:
+            self.quota = quota
+            metrics.gauge_quota(quota, self._conn_id)
         return self._judge(Answer(request, status, None), answer_headers, body, is_conditional=etag is not None)
 
     def _send(self, request: str, url: str, headers: dict[str, str]) -> tuple[int, dict[str, str], str]:
+        metrics.count_request(metrics.GITHUB)
         try:
             return self._requester.requestJson("GET", url, headers=headers, cnx=self._connection)
         except RequestException as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from requests import RequestException
 
 from include.deploy_ops.errors import ObservationError, RateLimitError, WriteRefusedError, WriteUnknownError
+from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.github_http import (
     Answer,
     DetourError,
@@ -67,6 +68,7 @@ class GithubWriter:
 
     def _send_once(self, request: str, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
         connection = open_connection(self._base_url)
+        metrics.count_request(metrics.GITHUB)
         try:
             return self._requester.requestJson(method, f"{self._base_url}{path}", input=body, cnx=connection)
         except (RequestException, DetourError) as error:

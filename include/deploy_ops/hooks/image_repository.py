@@ -27,6 +27,7 @@ from include.deploy_ops.errors import (
     RateLimitError,
     RetryableError,
 )
+from include.deploy_ops.hooks import metrics
 from include.deploy_ops.process import redact
 
 if TYPE_CHECKING:
@@ -201,8 +202,10 @@ class ImageRepository:
             return  # the challenge is that of a storage host, to which our login says nothing
         if scheme.lower() == "bearer":
             dxf.token = self._fetch_token(parse_dict_header(rest))
+            metrics.count_request(metrics.REGISTRY)  # dxf asks once more
         elif scheme.lower() == "basic" and self._username is not None:
             dxf.set_authorization(f"Basic {self._encode_login()}")
+            metrics.count_request(metrics.REGISTRY)
 
     def _fetch_token(self, challenge: dict[str, Any]) -> str:
         realm = str(challenge.get("realm"))
@@ -211,6 +214,7 @@ class ImageRepository:
         if service := challenge.get("service"):
             query.append(("service", str(service)))
         headers = {} if self._username is None else {"Authorization": f"Basic {self._encode_login()}"}
+        metrics.count_request(metrics.REGISTRY)
         answer = requests.get(realm, params=query, headers=headers, timeout=self._timeout_s)
         answer.raise_for_status()
         fields = _parse_object(answer.content, realm)
@@ -269,7 +273,12 @@ class ImageRepository:
 
 
 class _Dxf(DXF):
-    """What DXF lacks: OCI manifests without a mediaType, and Basic logins of our own."""
+    """What DXF lacks: OCI manifests without a mediaType, Basic logins of our own, and a count of its requests."""
+
+    def _base_request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        metrics.count_request(metrics.REGISTRY)
+        send: Callable[..., requests.Response] = super()._base_request
+        return send(method, path, **kwargs)
 
     def put_manifest(self, alias: str, manifest: Manifest) -> None:
         request: Callable[..., requests.Response] = self._request

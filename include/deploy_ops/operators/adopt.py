@@ -11,6 +11,7 @@ from include.deploy_ops.errors import RetryableError, SupersededError
 from include.deploy_ops.naming import parse_mark
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deployment import AstroCliOperator
+from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
 from include.deploy_ops.operators.render import BASIS_KEY, fingerprint_basis
 from include.deploy_ops.planner import Verb
 
@@ -52,6 +53,7 @@ class ApproveAdoptionOperator(DeployOpsOperator, ApprovalOperator):
             f"it follows the branch: it is deployed to, and deleted when the branch ends. "
             f"{job.person or 'A person'} asks: {job.reason}"
         )
+        notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
         return super().execute(context)
 
 

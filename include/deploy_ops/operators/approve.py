@@ -15,6 +15,7 @@ from airflow.sdk import Param
 from pydantic import TypeAdapter
 
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
 from include.deploy_ops.operators.release_facts import ReleaseReader
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.release import summarize, summarize_subject
@@ -93,6 +94,7 @@ class ApproveReleaseOperator(DeployOpsOperator, ApprovalOperator):
         reader = ReleaseReader(self.scope, self.github, self.astro, self.memory(context))
         release = reader.read(job, change, datetime.now(UTC))
         self.subject, self.body = summarize_subject(release), summarize(release, self.github.web_url)
+        notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Create, update and delete a Deployment through the Astro CLI; each looks at Astro again before it writes."""
+"""Create, update, hibernate, delete a Deployment through the Astro CLI; each looks at Astro again before it writes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.errors import RetryableError, SupersededError
+from include.deploy_ops.expiry_plan import is_asleep
 from include.deploy_ops.hooks.astro_cli import AstroCli
 from include.deploy_ops.hooks.astro_cli_endings import DeploymentGoneError
 from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, PullRequestLink, tell_failures
 from include.deploy_ops.operators.checks import check_alive, check_ended, check_mark
+from include.deploy_ops.operators.expiry_checks import check_expired
 from include.deploy_ops.operators.render import BASIS_KEY, fingerprint_basis
 from include.deploy_ops.planner import Verb, describe_taken, find_previews
 from include.deploy_ops.schedule import Removal
@@ -105,6 +107,33 @@ class UpdateDeploymentOperator(AstroCliOperator):
         return deployment.id
 
 
+class HibernateDeploymentOperator(AstroCliOperator):
+    """Lets a preview hibernate that nobody uses, until a push or a person wakes it."""
+
+    verbs = (Verb.HIBERNATE,)
+
+    @tell_failures
+    def execute(self, context: Context) -> None:
+        """Let it hibernate, and see that Astro knows."""
+        job = self.read_job(context)
+        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        self.show(deployment)
+        reason = check_expired(self, self.memory(context), job, deployment).reason
+        if is_asleep(deployment):
+            self.log.info("%s hibernates already", deployment.name)
+            return
+        if not deployment.is_development_mode:
+            raise SupersededError(f"{deployment.name} is in development mode no more; only there it can hibernate")
+        self.refuse_dry(f"let {deployment.name} hibernate: {reason}")
+        self.cli.hibernate(deployment.id)
+        seen = self.astro.get_deployment(deployment.id)
+        if seen is None or not is_asleep(seen):
+            raise RetryableError(
+                f"the CLI let {deployment.name} hibernate, but Astro shows no override; the next attempt looks again"
+            )
+        self.log.info("%s (%s) hibernates: %s", deployment.name, deployment.id, reason)
+
+
 class DeleteDeploymentOperator(AstroCliOperator):
     """Deletes a preview after checking mark and reason once more."""
 
@@ -114,12 +143,14 @@ class DeleteDeploymentOperator(AstroCliOperator):
     def execute(self, context: Context) -> None:
         """Delete, and see that it is gone."""
         job = self.read_job(context)
-        reason = check_ended(self.scope, self.github, job)
+        reason = "" if job.is_expiry else check_ended(self.scope, self.github, job)
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
         self.show(deployment)
+        if job.is_expiry:
+            reason = check_expired(self, self.memory(context), job, deployment).reason
         self.refuse_dry(f"delete {deployment.name}: {reason}")
-        if job.is_forced:
-            self._remember_removal(context, job)
+        if job.is_forced or job.is_expiry:
+            self._remember_removal(context, job, reason)
         try:
             self.cli.delete(deployment.id)
         except DeploymentGoneError:
@@ -130,10 +161,10 @@ class DeleteDeploymentOperator(AstroCliOperator):
             )
         self.log.info("deleted %s (%s): %s", deployment.name, deployment.id, reason)
 
-    def _remember_removal(self, context: Context, job: Job) -> None:
+    def _remember_removal(self, context: Context, job: Job, reason: str) -> None:
         """Write it before the delete: a preview that comes back is a lesser harm than one nobody asked to keep away."""
         memory = self.memory(context)
         known = memory.read_environment(job.slug)
         who = f"by {job.person}" if job.person else "on request"
-        removal = Removal(job.head, f"{who}: {job.reason}")
+        removal = Removal(job.head, reason if job.is_expiry else f"{who}: {reason}")
         memory.write_environment(job.slug, replace(known, removal=removal))

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.desired import derive_previews
-from include.deploy_ops.naming import PROMOTION_SLUG
+from include.deploy_ops.expiry_plan import Remains, compare_expiry, read_labels
+from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch
+from include.deploy_ops.operators.expiry_checks import find_wake
 from include.deploy_ops.operators.observe_targets import TargetObserver
 from include.deploy_ops.planner import Difference, Work, compare
 from include.deploy_ops.promotion_plan import compare_promotion
@@ -59,7 +61,11 @@ class Comparer:
     def compare(self, seen: Seen) -> Difference:
         """Return what is due and what is held."""
         previews = self._compare_previews(seen)
-        found = [*self._compare_targets(seen), *self._compare_promotion(seen.snapshot)]
+        found = [
+            *self._compare_expiry(seen),
+            *self._compare_targets(seen),
+            *self._compare_promotion(seen.snapshot),
+        ]
         works = tuple(each for each in found if isinstance(each, Work))
         holds = tuple(each for each in found if not isinstance(each, Work))
         return replace(previews, works=(*previews.works, *works), holds=(*previews.holds, *holds))
@@ -75,6 +81,26 @@ class Comparer:
             desired=seen.desired,
             observed=seen.observed,
             template=self.observer.read_template(seen.snapshot, seen.observed.deployments),
+        )
+
+    def _compare_expiry(self, seen: Seen) -> Iterable[Work | Hold]:
+        verdicts = self.observer.memory.read_verdicts()
+        if seen.desired is None or not verdicts:
+            return ()
+        deployments = {each.id: each for each in seen.observed.deployments if each.id in verdicts}
+        woken = {
+            verdicts[key].branch: find_wake(self.observer.memory, slug_branch(verdicts[key].branch), each)
+            for key, each in deployments.items()
+        }
+        return compare_expiry(
+            self.scope.project,
+            control_plane=self.scope.control_plane,
+            targets=self.scope.targets,
+            desired=seen.desired,
+            observed=seen.observed,
+            remains=Remains(
+                verdicts, {name: at for name, at in woken.items() if at}, read_labels(seen.snapshot.pull_requests)
+            ),
         )
 
     def _compare_targets(self, seen: Seen) -> Iterable[Work | Hold]:

@@ -34,7 +34,7 @@ class Job:
     `observed` is the newest deploy on top of which it was planned or approved; None in a run that a person started
     there and then. `is_override`: something else is deployed than what the source has now. `wake`: a hibernating
     Deployment is woken.
-    `is_dry`: nothing is written.
+    `is_dry`: nothing is written. `is_expiry`: it is done because nobody uses the preview, whose branch lives.
     """
 
     verb: Verb
@@ -55,6 +55,7 @@ class Job:
     is_override: bool = False
     wake: bool = False
     is_dry: bool = False
+    is_expiry: bool = False
 
     @property
     def deployed_commit(self) -> str:
@@ -114,6 +115,8 @@ def conf_of(action: Action, deploy_type: str = INFER) -> dict[str, Any]:
         pull=work.pull,
         base=work.base,
         observed=work.observed,
+        is_expiry=work.is_expiry,
+        wake=work.verb is Verb.DEPLOY and not work.target,
     )
     return {"job": dump_job(job)}
 

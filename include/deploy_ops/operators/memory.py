@@ -86,7 +86,9 @@ _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _TEMPLATE = TypeAdapter(CachedTemplate)
+_TIME = TypeAdapter(datetime)
 _TIMES = TypeAdapter(tuple[datetime, ...])
+_NAMES = TypeAdapter(dict[str, str])
 _TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
 _AUTHORS = TypeAdapter(dict[str, str])
 _ROWS = TypeAdapter(dict[str, Row])
@@ -153,6 +155,14 @@ class Memory:
         """Replace the times of control's recent deletes."""
         self._write("control.deletes", _TIMES, tuple(times))
 
+    def read_released(self) -> dict[str, str]:
+        """Return the names of the deletes that a person let pass the brake, with the person."""
+        return self._read("cleanup.released", _NAMES) or {}
+
+    def write_released(self, released: Mapping[str, str]) -> None:
+        """Replace the names of the deletes that may pass the brake; only cleanup does."""
+        self._write("cleanup.released", _NAMES, dict(released))
+
     def is_first_pass(self) -> bool:
         """Whether no pass of control was ever finished, as far as anybody remembers."""
         return self._store.get("control.first_pass") is None
@@ -160,6 +170,18 @@ class Memory:
     def remember_first_pass(self, at: datetime) -> None:
         """Write that the first pass was made."""
         self._store.set("control.first_pass", at.isoformat())
+
+    def read_outage(self) -> datetime | None:
+        """Return when people were told last that control fails; None while it does not."""
+        return self._read("control.outage", _TIME)
+
+    def write_outage(self, told_at: datetime) -> None:
+        """Write that people were told."""
+        self._write("control.outage", _TIME, told_at)
+
+    def forget_outage(self) -> None:
+        """Forget the outage: control plans again."""
+        self._store.delete("control.outage")
 
     def read_template(self) -> CachedTemplate | None:
         """Return the template as it was read last."""

@@ -67,14 +67,15 @@ class Observer:
         names = ("branches", "exclude", "merged_into")
         previews = [getattr(project.previews, name) for name in names] if project.previews else []
         releases = [target.pull_request for target in project.targets.values()]
-        return hash_text(repr((previews, project.promotion, releases)), 16)
+        return hash_text(repr((previews, project.promotion, releases, "labels")), 16)
 
     def _counts(self, pull: PullRequest) -> bool:
-        """Whether anything is decided by the pull request: a preview's end, a release, or the deploy branch."""
+        """Whether anything is decided by the pull request: a preview's end, a release, the deploy branch, a label."""
         if pull.is_from_fork or not (pull.is_open or pull.is_merged):
             return False
         project = self.scope.project
-        return project.can_end_preview(pull) or (pull.is_open and project.feeds(pull))
+        speaks_while_open = project.feeds(pull) or project.wants_preview(pull.head_ref)
+        return project.can_end_preview(pull) or (pull.is_open and speaks_while_open)
 
     def read_astro(self) -> Observed:
         """Return the workspace's Deployments, and the histories of this project's previews and targets."""
@@ -130,14 +131,19 @@ class Observer:
                 times[head] = time or self.github.get_commit(head).committed_at
         finally:  # what was learned before GitHub's rate limit ended the pass serves the next one
             found = {head: time for head, time in times.items() if time}
-            self.memory.write_commit_times(known, found)
+            self.memory.write_commit_times(known, known | found)
         return found
 
 
 def merge_pulls(cached: Iterable[PullRequest], news: Iterable[PullRequest]) -> tuple[PullRequest, ...]:
-    """Return the newest word on each pull request, in order of number, without what nobody decides by."""
+    """Return the newest word on each pull request, in order of number, without what nobody decides by or is shown."""
     known: Mapping[int, PullRequest] = {pull.number: pull for pull in (*cached, *news)}
-    return tuple(replace(pull, title="", author="", url="") for _, pull in sorted(known.items()))
+    return tuple(_strip(pull) for _, pull in sorted(known.items()))
+
+
+def _strip(pull: PullRequest) -> PullRequest:
+    """Of an open one, title, author and labels count; a repository has many more that are merged."""
+    return replace(pull, url="") if pull.is_open else replace(pull, title="", author="", url="", labels=())
 
 
 def fingerprint_deployment(deployment: Deployment) -> str:

@@ -13,6 +13,7 @@ from include.deploy_ops.operators.claims import PLANNED, Claims
 from include.deploy_ops.operators.classify import escape_cell
 from include.deploy_ops.operators.difference import Comparer
 from include.deploy_ops.operators.job import INFER, conf_of
+from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.operators.observe import Observer
 from include.deploy_ops.operators.runs import Runs
 from include.deploy_ops.operators.show import Shower
@@ -53,7 +54,8 @@ class PlanOperator(DeployOpsOperator):
         plan = schedule(difference, given, self.scope.project.limits, self._max_live)
         plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
-        Shower(self.scope, self.github, memory).show(context, seen, plan, given, now)
+        rows = Shower(self.scope, self.github, memory).show(context, seen, plan, given, now)
+        gauge_pass(self.scope.project.name, rows.values(), now)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
@@ -111,6 +113,7 @@ class PlanOperator(DeployOpsOperator):
             delete_times=memory.read_delete_times(),
             blocked=self._find_blocks(context, works),
             committed_at=self._read_ages(observer, difference),
+            released=frozenset(memory.read_released()),
         )
 
     def _runs_in(self, context: Context, dag: str) -> Runs:

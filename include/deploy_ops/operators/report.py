@@ -10,6 +10,8 @@ from include.deploy_ops.operators.base import CLAIM_TASK, FAILURE_KEY, DeployOps
 from include.deploy_ops.operators.claims import Claims
 from include.deploy_ops.operators.endings import hand_over, make_ended
 from include.deploy_ops.operators.job import load_job
+from include.deploy_ops.operators.metrics import count_run
+from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Ending
 
@@ -37,9 +39,10 @@ class ReportOperator(DeployOpsOperator):
         states = runs.read_states(run_id)
         failed = list_failed(states)
         cause = find_cause(context, failed)
+        has_news = is_news(context, memory, job, cause)
         if job.is_dry:
             self.log.info("a dry run: nothing was written, and nothing is remembered")
-        elif not job.is_forced and states.get("delete") == SUCCESS:
+        elif not (job.is_forced or job.is_expiry) and states.get("delete") == SUCCESS:
             memory.forget_environment(job.slug)  # it is gone with its branch
         else:
             self._remember(memory, job, has_failed=bool(failed), cause=cause)
@@ -48,10 +51,14 @@ class ReportOperator(DeployOpsOperator):
             main = [
                 task.task_id for task in self.dag.tasks if job.verb in getattr(task, "verbs", ()) and task is not self
             ]
-            hand_over(context, self.scope.fleet, make_ended(context, memory, job, states, cause, main))
+            ended = make_ended(context, memory, job, states, cause, main)
+            hand_over(context, self.scope.fleet, ended)
+            count_run(self.scope, job, ended.outcome)
         ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
         line = f"{job.verb.value} {job.environment}: {ending}"
         self.log.info(line)
+        if has_news:
+            notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
         return line
 
     def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any]) -> None:

@@ -32,6 +32,7 @@ from include.deploy_ops.operators.endings import hand_over, make_ended
 from include.deploy_ops.operators.errands import Errands
 from include.deploy_ops.operators.forms import REQUEST_ACTIONS, read_form
 from include.deploy_ops.operators.job import INFER, PLANNED_RUN_TYPE, dump_job, load_job, read_planned
+from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
 from include.deploy_ops.operators.release_facts import dump_files
 from include.deploy_ops.operators.report import find_cause, list_failed
 from include.deploy_ops.planner import Verb
@@ -191,6 +192,7 @@ class ReportRequestOperator(DeployOpsOperator):
         value = None if failed else ti.xcom_pull(task_ids=APPROVE_TASK)
         answer = None if value is None else load_answer(value)
         cause = find_cause(context, failed)
+        has_news = is_news(context, self.memory(context), job, cause)
         if answer is not None and not answer.is_approved and self._is_void(job):
             self.log.info("nobody asks this any more: nothing is remembered or told")
             return f"request for {job.target} at {job.head[:12]}: void"
@@ -206,6 +208,8 @@ class ReportRequestOperator(DeployOpsOperator):
             hand_over(context, self.scope.fleet, ended)
         line = f"request for {job.target} at {job.head[:12]}: {cause['cause'] if cause else 'done'}"
         self.log.info("%s", line)
+        if has_news:
+            notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
         return line
 
     def _is_void(self, job: Job) -> bool:

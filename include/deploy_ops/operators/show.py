@@ -6,10 +6,13 @@ The only writer of both. The Deployments page and the feedback on GitHub read th
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.errors import DeployOpsError
+from include.deploy_ops.expiry import Subject, foresee, read_limits
+from include.deploy_ops.expiry_plan import read_labels
+from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.operators.endings import read_endings
 from include.deploy_ops.view import Row, RowKind, Summary
 from include.deploy_ops.view_rows import Sight, make_rows
@@ -25,13 +28,14 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.memory import Memory
     from include.deploy_ops.operators.scope import Scope
     from include.deploy_ops.schedule import Circumstances, Plan
+    from include.deploy_ops.verdict import Verdict
 
 log = logging.getLogger(__name__)
 RESYNC_MINUTES = 5
 """Minutes after which control makes a pass although nothing happened."""
 
-AUTHORS_MAX = 10
-"""Commits whose author a pass asks GitHub for, and only a pass that starts nothing: nobody waits for a name."""
+LEARNED_MAX = 10
+"""Commits that a pass asks GitHub for, and only a pass that starts nothing: nobody waits for an author's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +52,64 @@ class Shower:
         before = self.memory.read_rows()
         ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
         slugs = {each.slug for each in ended} - given.remembered.keys()
-        rows = make_rows(
-            Sight(
-                project=self.scope.project,
-                control_plane=self.scope.control_plane,
-                now=now,
-                snapshot=seen.snapshot,
-                observed=seen.observed,
-                wanted={name: branch.head for name, branch in seen.wanted.items()},
-                targets=seen.targets,
-                plan=plan,
-                in_flight=given.in_flight,
-                remembered={**given.remembered, **{slug: self.memory.read_environment(slug) for slug in slugs}},
-                before=before,
-                ended=ended,
-                verdicts=self.memory.read_verdicts(),
-                authors=self._read_authors(before, is_quiet=not plan.actions),
-            )
+        remembered = {**given.remembered, **{slug: self.memory.read_environment(slug) for slug in slugs}}
+        authors, times = self._learn_commits(seen, is_quiet=not plan.actions)
+        verdicts = self.memory.read_verdicts()
+        sight = Sight(
+            project=self.scope.project,
+            control_plane=self.scope.control_plane,
+            now=now,
+            snapshot=seen.snapshot,
+            observed=seen.observed,
+            wanted={name: branch.head for name, branch in seen.wanted.items()},
+            targets=seen.targets,
+            plan=plan,
+            in_flight=given.in_flight,
+            remembered=remembered,
+            before=before,
+            ended=ended,
+            verdicts=verdicts,
+            authors=authors,
         )
+        rows = self._foresee(make_rows(sight), seen, verdicts, times, now)
         digests = self.memory.write_rows(before, rows)
         self.memory.write_summary(self._summarize(plan, now, digests, until))
         return rows
+
+    def _foresee(
+        self,
+        rows: Mapping[str, Row],
+        seen: Seen,
+        verdicts: Mapping[str, Verdict],
+        times: Mapping[str, datetime],
+        now: datetime,
+    ) -> dict[str, Row]:
+        """Return the rows with what cleanup does next, if nobody uses the preview."""
+        previews = self.scope.project.previews
+        if previews is None:
+            return dict(rows)
+        deployments = {each.id: each for each in seen.observed.deployments}
+        labels = read_labels(seen.snapshot.pull_requests)
+        limits = read_limits(previews)
+        shown = dict(rows)
+        for slug, row in rows.items():
+            if row.kind is not RowKind.PREVIEW or row.deployment_id not in deployments or row.branch not in seen.wanted:
+                continue
+            subject = Subject(
+                deployment=deployments[row.deployment_id],
+                branch=row.branch,
+                head=row.head,
+                author=row.author,
+                committed_at=times.get(row.head),
+                history=seen.observed.histories.get(row.deployment_id, DeployHistory()),
+                woken_at=row.woken_at,
+                kept=row.kept,
+                labels=tuple(labels.get(row.branch, ())),
+                in_flight=row.run_id,
+            )
+            step = foresee(subject, verdicts.get(row.deployment_id), limits, previews.cleanup_cron, now)
+            shown[slug] = replace(row, next_step=step)
+        return shown
 
     def _summarize(self, plan: Plan, now: datetime, digests: dict[str, str], until: str) -> Summary:
         project = self.scope.project
@@ -87,17 +128,19 @@ class Shower:
             events_until=until,
         )
 
-    def _read_authors(self, before: Mapping[str, Row], *, is_quiet: bool) -> dict[str, str]:
-        """Return who wrote the heads of branches without a pull request."""
-        known = self.memory.read_authors()
-        heads = {row.head for row in before.values() if row.kind is RowKind.PREVIEW and row.head and not row.pulls}
-        missing = sorted(heads - known.keys())[:AUTHORS_MAX] if is_quiet else []
-        found = {head: name for head, name in known.items() if head in heads}
-        for head in missing:
+    def _learn_commits(self, seen: Seen, *, is_quiet: bool) -> tuple[dict[str, str], dict[str, datetime]]:
+        """Return who wrote the previews' heads, and when, as far as it is known; a quiet pass learns a few more."""
+        known, times = self.memory.read_authors(), self.memory.read_commit_times()
+        heads = {branch.head for branch in seen.wanted.values()}
+        authors = {head: name for head, name in known.items() if head in heads}
+        dates = {head: at for head, at in times.items() if head in heads}
+        for head in sorted(heads - (authors.keys() & dates.keys()))[: LEARNED_MAX if is_quiet else 0]:
             try:
-                found[head] = self.github.get_commit(head).author
+                commit = self.github.get_commit(head)
             except DeployOpsError as error:  # a name is worth no failed pass; the next quiet one asks again
-                log.info("the author of %s is not known yet: %s", head[:12], error)
+                log.info("who wrote %s is not known yet: %s", head[:12], error)
                 break
-        self.memory.write_authors(known, found)
-        return found
+            authors[head], dates[head] = commit.author, commit.committed_at
+        self.memory.write_authors(known, authors)
+        self.memory.write_commit_times(times, dates)
+        return authors, dates

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from include.deploy_ops.errors import ImageRefusedError, PermanentError, RetryableError
+from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class ImageAvailableTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""
+        start_stats()
         await asyncio.sleep(FIRST_EVENT_S)
         event = await self._watch()
         self.log.info("%s", event)

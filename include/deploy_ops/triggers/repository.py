@@ -15,6 +15,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from pydantic import ValidationError
 
 from include.deploy_ops.errors import RateLimitError
+from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class RepositoryTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until cancelled; see the class."""
+        start_stats()
         failures = 0
         while True:
             reasons: list[str] = []

@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.hooks.astro_api import AsyncAstroApi
+from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.settling import Failed, Overtaken, Settled, Verdict, Waiting, judge_settling
 from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
@@ -83,6 +84,7 @@ class DeploySettledTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""
+        start_stats()
         await asyncio.sleep(FIRST_EVENT_S)
         event = await self._watch()
         self.log.info("%s: %s", event["state"], event["detail"])

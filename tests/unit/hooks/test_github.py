@@ -153,12 +153,16 @@ def test_a_branch_is_not_gone_because_the_question_failed(
 def test_a_pull_request_is_read_with_all_that_decides(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
     fork = {"ref": "dev-1", "sha": SHA, "repo": None}
     github.answers[PULLS] = Reply(
-        [make_pull(2, state="closed", merged_at="2026-01-01T00:00:00Z", user=None), make_pull(1, head=fork)]
+        [
+            make_pull(2, state="closed", merged_at="2026-01-01T00:00:00Z", user=None),
+            make_pull(1, head=fork, labels=[{"id": 2, "name": "keep-preview"}, {"id": 1, "name": "a"}]),
+        ]
     )
     forked, merged = hook.list_pull_requests()
     assert (forked.number, forked.head_repo_id, forked.is_from_fork, forked.head_sha) == (1, None, True, SHA)
     assert (merged.is_open, merged.is_merged, merged.author, merged.base_ref) == (False, True, "", "staging")
     assert merged.url.endswith("/pull/2")
+    assert (forked.labels, merged.labels) == (("a", "keep-preview"), ())
 
 
 def test_pull_requests_before_since_are_neither_read_nor_listed(
@@ -196,6 +200,7 @@ def test_many_pull_requests_of_one_second_end_the_reading(github: GithubDouble, 
         {"number": "7"},
         {"head": {"ref": "dev-1", "sha": SHA}},
         {"base": {"ref": "main", "repo": None}},
+        {"labels": [{"id": 1}]},
     ],
 )
 def test_a_malformed_pull_request_is_an_error(

@@ -145,9 +145,12 @@ class FakeAirflow:
 class FakeTaskInstance:
     """One try of one task: its XComs are the run's, its questions go to the table."""
 
-    def __init__(self, airflow: FakeAirflow, xcoms: dict[str, dict[str, Any]], task_id: str, try_number: int) -> None:
+    def __init__(
+        self, airflow: FakeAirflow, xcoms: dict[str, dict[str, Any]], task_id: str, try_number: int, dag_id: str = ""
+    ) -> None:
         self._xcoms = xcoms
-        self._task_id = task_id
+        self.task_id = self._task_id = task_id
+        self.dag_id = dag_id
         self.try_number = try_number
         self.get_dagrun_state = airflow.get_dagrun_state
         self.get_task_states = airflow.get_task_states

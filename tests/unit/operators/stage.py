@@ -299,6 +299,7 @@ class Run:
     xcoms: dict[str, dict[str, Any]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
+    task_stores: dict[str, DictStore] = field(default_factory=dict)
     tasks: dict[str, BaseOperator] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -316,8 +317,9 @@ class Run:
         return self.tasks[task_id]
 
     def _make_context(self, task: BaseOperator) -> Any:
+        tries = self.tries.get(task.task_id, 1)
         return {
-            "ti": FakeTaskInstance(self.stage.airflow, self.xcoms, task.task_id, self.tries.get(task.task_id, 1)),
+            "ti": FakeTaskInstance(self.stage.airflow, self.xcoms, task.task_id, tries, self.dag_id),
             "dag_run": SimpleNamespace(
                 run_id=self.run_id,
                 run_type=self.run_type,
@@ -325,9 +327,10 @@ class Run:
                 triggering_user_name=self.user,
                 start_date=self.started_at,
             ),
-            "dag": SimpleNamespace(dag_id=self.dag_id),
+            "dag": task.get_dag(),
             "outlet_events": FakeOutlets(task),
             "task_instance": SimpleNamespace(id=f"{self.run_id}.{task.task_id}"),
+            "task_state_store": self.task_stores.setdefault(task.task_id, DictStore()),
             "asset_state_store": FakeStores(self.stage.stores, task),
             "params": self.params,
         }

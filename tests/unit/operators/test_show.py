@@ -44,7 +44,7 @@ def test_a_preview_is_shown_from_its_creation_to_its_end(stage: Stage) -> None:
     )
     assert outcome.push_s > 0
     assert row.author == stage.author.git("log", "-1", "--format=%an", head)
-    stage.author.delete_branch(BRANCH)
+    stage.author.delete(BRANCH)
     settle(stage)
     row = read_row(stage)
     assert (row.state, row.why, row.deployment_id) == (State.REMOVED, "the branch is gone", "")

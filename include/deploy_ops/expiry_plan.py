@@ -1,0 +1,118 @@
+"""Standing verdicts of cleanup + what a pass observes → the work and holds that follow from them. Pure.
+
+A verdict holds for exactly what it was made of; that of a preview that a person keeps is left out by the schedule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.history import DeployHistory
+from include.deploy_ops.model import DeploymentStatus
+from include.deploy_ops.naming import digest_work, slug_branch
+from include.deploy_ops.planner import Hold, Verb, Work, find_previews
+from include.deploy_ops.verdict import Standing, Verdict, describe_exemption, find_end
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from include.deploy_ops.desired import DesiredPreviews
+    from include.deploy_ops.model import Deployment, PullRequest
+    from include.deploy_ops.planner import Observed
+    from include.deploy_ops.policy import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is known of idle previews: cleanup's verdicts by Deployment id, and by branch who woke them and labels.
+
+    `woken` is when somebody woke a preview by hand, `labels` are those of its branch's open pull requests.
+    """
+
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    woken: Mapping[str, datetime] = field(default_factory=dict)
+    labels: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+def read_labels(pulls: Iterable[PullRequest]) -> dict[str, frozenset[str]]:
+    """Return the labels of each branch's open pull requests."""
+    found: dict[str, frozenset[str]] = {}
+    for pull in pulls:
+        if pull.is_open and not pull.is_from_fork:
+            found[pull.head_ref] = found.get(pull.head_ref, frozenset()) | frozenset(pull.labels)
+    return found
+
+
+def is_woken(before: str, now: str) -> bool:
+    """Whether somebody woke a Deployment between two looks at its override: ours is lifted, or another's says so."""
+    is_lifted = before.startswith("hibernate") and not now.startswith("hibernate")
+    return is_lifted or (now.startswith("wake") and now != before)
+
+
+def is_asleep(deployment: Deployment) -> bool:
+    """Whether the Deployment hibernates, or was told to."""
+    return deployment.status is DeploymentStatus.HIBERNATING or deployment.override.startswith("hibernate")
+
+
+def compare_expiry(
+    project: Project,
+    *,
+    control_plane: str,
+    targets: Collection[str],
+    desired: DesiredPreviews,
+    observed: Observed,
+    remains: Remains,
+) -> Iterator[Work | Hold]:
+    """Yield what is due of the verdicts that still stand; a branch's end and a twin are `planner.compare`'s affair."""
+    if project.previews is None:
+        return
+    previews = find_previews(observed.deployments, control_plane, project)
+    for branch, wanted in sorted(desired.wanted.items()):
+        own = [deployment for deployment, _ in previews.get(branch, [])]
+        if len(own) != 1 or own[0].name in targets or (verdict := remains.verdicts.get(own[0].id)) is None:
+            continue
+        history = observed.histories.get(own[0].id, DeployHistory())
+        woken_at = remains.woken.get(branch)
+        ended = find_end(verdict, deployment_id=own[0].id, head=wanted.head, history=history, woken_at=woken_at)
+        exempt = describe_exemption("", remains.labels.get(branch, ()), project.previews.keep_label)
+        if not (ended or exempt) and (found := _act(project, own[0], verdict)) is not None:
+            yield found
+
+
+def _act(project: Project, deployment: Deployment, verdict: Verdict) -> Work | Hold | None:
+    """Return what follows from a verdict that stands."""
+    if verdict.standing is Standing.REFUSED:
+        return None
+    if verdict.standing is Standing.ASKED:
+        return Hold(verdict.branch, verdict.verb, f"waits for approval in cleanup run {verdict.run_id}")
+    if verdict.verb == Verb.HIBERNATE.value and (is_asleep(deployment) or not deployment.is_development_mode):
+        return None
+    return Work(
+        verb=Verb(verdict.verb),
+        branch=verdict.branch,
+        head=verdict.head,
+        slug=slug_branch(verdict.branch),
+        deployment_name=deployment.name,
+        deployment_id=deployment.id,
+        observed=verdict.observed,
+        digest=_digest(project, verdict),
+        reason=verdict.reason,
+        due_at=verdict.due_at,
+        is_released=verdict.standing is Standing.RELEASED,
+    )
+
+
+def _digest(project: Project, verdict: Verdict) -> str:
+    return digest_work(
+        {
+            "project": project.name,
+            "branch": verdict.branch,
+            "verb": verdict.verb,
+            "head": verdict.head,
+            "deployment": verdict.deployment_id,
+            "deploy": verdict.observed,
+            "decided_at": verdict.decided_at.isoformat(),
+        }
+    )
