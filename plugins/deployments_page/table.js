@@ -4,7 +4,8 @@
 import { COLUMNS } from "./cells.js";
 import { el, refreshTimes } from "./dom.js";
 
-const AT_ONCE = 40; // rows; more than a screen holds
+const AT_ONCE = 30; // rows; more than a screen holds
+const AT_A_TIME = 12; // further rows, between which the browser heeds people
 
 export class Table {
   constructor(head, body, onSort) {
@@ -96,17 +97,17 @@ export class Table {
     const kept = new Set(wanted);
     for (const row of this.rows.values()) if (!kept.has(row) && !row.tr.hidden) row.tr.hidden = true;
     this.waiting = wanted.filter(({ tr }) => tr.hidden);
-    this.reveal();
+    this.reveal(AT_ONCE);
     return wanted.length;
   }
 
-  reveal() {
-    for (const row of this.waiting.splice(0, AT_ONCE)) {
+  reveal(count) {
+    for (const row of this.waiting.splice(0, count)) {
       this.freshen(row);
       row.tr.hidden = false;
     }
     clearTimeout(this.timer);
-    if (this.waiting.length) this.timer = setTimeout(() => this.reveal());
+    if (this.waiting.length) this.timer = setTimeout(() => this.reveal(AT_A_TIME));
   }
 
   markSort(sort) {

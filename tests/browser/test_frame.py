@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
+from airflow.api_fastapi.core_api.security import get_user
 from playwright.sync_api import Page, expect
 
-from plugins.deployments_page import PREFIX, DeploymentsPage, compute_version, read_files
+from plugins.deployments_page import PREFIX, DeploymentsPage, compute_version, make_app, read_files
 from tests.browser.fleet import GITHUB, PREVIEW_DAG, PROJECT, make_few, make_preview
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator
 
     from tests.browser.airflow_double import AirflowDouble
+
+ROOT = Path(__file__).parents[2]
 
 
 def open_ui(airflow: AirflowDouble, page: Page, path: str = "") -> FrameLocator:
@@ -114,6 +121,20 @@ def test_files_are_kept_for_ever_under_their_version_and_nothing_outside_is_allo
         assert "immutable" in found.headers["Cache-Control"] or name == "index.html"
     assert httpx.get(f"{files}/0123456789abcdef/main.js").headers["Cache-Control"] == "no-store"
     assert httpx.get(f"{files}/{compute_version()}/..%2fdeployments_page.py").status_code == 404
+
+
+def test_whoever_is_not_logged_in_gets_nothing(airflow: AirflowDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(make_app().dependency_overrides, get_user)
+    for path in ("page", "me", f"{compute_version()}/main.js", "nothing/such"):
+        assert httpx.get(f"{airflow.url}/{PREFIX}/{path}").status_code == 401
+
+
+def test_the_plugin_costs_tasks_no_web_framework() -> None:
+    """Airflow imports plugins in many processes; only its API server needs the application."""
+    code = "import sys, airflow.plugins_manager; before = set(sys.modules); import plugins.deployments_page; "
+    code += "print(sorted(name for name in set(sys.modules) - before if '.' not in name))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "['plugins']"
 
 
 def test_the_entrys_icons_are_among_the_files(airflow: AirflowDouble) -> None:

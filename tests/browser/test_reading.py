@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ SOON_MS = 15_000
 
 
 def find_row(page: Page, name: str) -> Locator:
-    return page.locator("tr.row").filter(has=page.get_by_role("button", name=name, exact=True))
+    button = page.locator("button.name", has_text=re.compile(f"^{re.escape(name)}$"))
+    return page.locator("tr.row", has=button)
 
 
 def look_again(page: Page) -> None:
