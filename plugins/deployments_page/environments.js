@@ -4,7 +4,7 @@ import { KIND, STATES } from "./words.js";
 
 const COMMIT = 40;
 
-// Resolves rows × runs × approvals. Returns {environments, strays, unseen}: strays are runs and approvals of no row.
+// Returns {environments, strays, unseen}: strays are questions of DAGs that work for no environment.
 export function makeEnvironments(snapshot) {
   const flights = findFlights(snapshot.runs || []);
   const approvals = new Map((snapshot.approvals || []).map((detail) => [keyOf(detail.task_instance), detail]));
@@ -15,8 +15,8 @@ export function makeEnvironments(snapshot) {
       if (!snapshot.dags.has(row.dag)) unseen.push(row.dag);
       else environments.push(makeEnvironment(name, summary, row, flights, approvals, snapshot));
     }
-  const claimed = new Set(environments.map((each) => each.approval && keyOf(each.approval.task_instance)));
-  const strays = [...approvals].filter(([key]) => !claimed.has(key)).map(([, detail]) => detail);
+  const own = new Set(snapshot.projects.flatMap(({ rows }) => rows.flatMap((row) => [row.dag, row.request_dag])));
+  const strays = [...approvals.values()].filter((detail) => !own.has(detail.task_instance.dag_id));
   return { environments, strays, unseen: [...new Set(unseen)] };
 }
 
@@ -46,21 +46,19 @@ function findFlight(row, flights) {
   return flights.get(`${row.dag}\n${row.slug}`) || flights.get(`${row.dag}\nbranch ${row.branch}`);
 }
 
-function findApproval(row, flights, approvals) {
-  const asking = row.request_dag || row.dag;
-  for (const detail of approvals.values()) {
-    const task = detail.task_instance;
-    if (task.dag_id === row.run_dag && task.dag_run_id === row.run_id) return detail;
-    if (row.kind !== "preview" && (task.dag_id === asking || task.dag_id === row.dag)) return detail;
-    if (row.kind === "preview" && task.dag_id === row.dag && task.dag_run_id.split("~")[0] === row.slug) return detail;
-  }
-  const run = findFlight(row, flights);
-  return (run && approvals.get(keyOf(run))) || null;
+// The question of the run that control knows, or of one that began since its last pass. Older ones are void: Airflow
+// keeps them until somebody answers, but nothing follows from it.
+function findApproval(row, run, approvals, since) {
+  const known = approvals.get(keyOf({ dag_id: row.run_dag, dag_run_id: row.run_id }));
+  const found = known || (run && approvals.get(keyOf(run)));
+  if (found || !row.request_dag) return found || null;
+  const isNew = ({ task_instance: task, created_at: at }) => task.dag_id === row.request_dag && Date.parse(at) > Date.parse(since);
+  return [...approvals.values()].find(isNew) || null;
 }
 
 function makeEnvironment(project, summary, row, flights, approvals, snapshot) {
   const run = findFlight(row, flights);
-  const approval = findApproval(row, flights, approvals);
+  const approval = findApproval(row, run, approvals, summary.at);
   const lastOutcome = (row.outcomes || []).at(-1) || null;
   const made = {
     id: `${project}/${row.slug}`,
@@ -73,6 +71,7 @@ function makeEnvironment(project, summary, row, flights, approvals, snapshot) {
     verb: row.verb || "",
     flight: run ? readFlight(run) : null,
     approval,
+    isAlive: Boolean(run) || (snapshot.runs || []).some((each) => each.dag_run_id === row.run_id && each.dag_id === row.run_dag),
     isPaused: snapshot.dags.get(row.dag).isPaused,
     lastOutcome,
     lastDeploy: (row.outcomes || []).findLast((each) => each.kind && each.kind !== "none") || null,
@@ -101,7 +100,7 @@ function overlay(made, areRunsKnown) {
     made.state = "deploying";
     made.stateAt = flight.since;
     made.verb = flight.verb || row.verb;
-  } else if (row.state === "deploying" && areRunsKnown) {
+  } else if ((row.state === "deploying" || row.state === "approval") && areRunsKnown && !made.isAlive) {
     made.state = "ended";
     made.why = "its run ended; control's next pass tells how";
   }

@@ -16,7 +16,11 @@ def fill(airflow: AirflowDouble, count: int) -> None:
     rows = make_many(count) if count > 30 else make_few()[:count]
     airflow.show(PROJECT, rows)
     airflow.start_run(PREVIEW_DAG, "dev-orders~create~0a1b2c3d4e5f~01234567~1")
-    airflow.ask(f"{PROJECT}.production.request", "target.production~request~0a~1", "Deploy #88 to Production?")
+    airflow.ask(
+        f"{PROJECT}.production.request",
+        "target.production~request~0a1b2c3d4e5f~01234567~1",
+        "Deploy #88 to Production?",
+    )
 
 
 @pytest.mark.parametrize("count", [3, 15, 500])

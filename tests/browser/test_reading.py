@@ -73,7 +73,11 @@ def test_what_is_deployed_behind_shows_both_commits(airflow: AirflowDouble, page
 def test_everything_is_told_at_a_glance(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, make_few())
     airflow.start_run(PREVIEW_DAG, "dev-orders~create~0a1b2c3d4e5f~01234567~1")
-    airflow.ask(f"{PROJECT}.production.request", "target.production~request~0a~1", "Deploy #88 to Production?")
+    airflow.ask(
+        f"{PROJECT}.production.request",
+        "target.production~request~0a1b2c3d4e5f~01234567~1",
+        "Deploy #88 to Production?",
+    )
     page.goto(airflow.page_url)
     glance = page.get_by_role("region", name="At a glance")
     for title, words in (
@@ -129,6 +133,27 @@ def test_a_question_leads_to_where_it_is_answered(airflow: AirflowDouble, page: 
     where = f"{airflow.prefix}/dags/{dag}/runs/{run}/tasks/approve/required_actions"
     expect(row.get_by_role("link", name="Answer the question")).to_have_attribute("href", where)
     expect(page.get_by_role("status", name="Notices")).to_contain_text("shop.cleanup asks: Delete 7 previews?")
+
+
+def test_a_void_question_is_none(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [make_target("production", is_gated=True)], at=ago(seconds=0))
+    airflow.ask(f"{PROJECT}.production.request", "target.production~request~old~1", "Deploy #77?")
+    airflow.approvals[0]["created_at"] = ago(hours=5).isoformat()
+    page.goto(airflow.page_url)
+    expect(find_row(page, "production")).to_contain_text("Live")
+    expect(page.get_by_role("status", name="Notices")).to_be_empty()
+
+
+def test_a_request_that_was_answered_since_the_last_pass_no_longer_asks(airflow: AirflowDouble, page: Page) -> None:
+    dag, run = f"{PROJECT}.production.request", "target.production~request~0a1b~2c~1"
+    row = replace(make_target("production", is_gated=True), state=State.APPROVAL, run_dag=dag, run_id=run)
+    airflow.show(PROJECT, [row])
+    airflow.start_run(dag, run)
+    page.goto(airflow.page_url)
+    expect(find_row(page, "production")).to_contain_text("Needs approval")
+    airflow.runs.clear()
+    look_again(page)
+    expect(find_row(page, "production")).to_contain_text("Finishing")
 
 
 @pytest.mark.parametrize(
