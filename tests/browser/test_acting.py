@@ -104,6 +104,7 @@ def test_an_action_starts_the_run_that_the_dags_own_form_would(
 
 def check_form(dag: str, conf: dict[str, Any]) -> None:
     """Hold a conf to the DAG's own form: its fields, its choices, and what its first task makes of it."""
+    actions: tuple[str, ...]
     if dag == PROMOTION:
         params, actions = make_promotion_params(), PROMOTION_ACTIONS
     elif dag == REQUEST:

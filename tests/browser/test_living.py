@@ -64,7 +64,7 @@ def test_focus_scroll_and_an_open_dialog_outlive_a_change(airflow: AirflowDouble
     page.goto(airflow.page_url)
     expect(page.locator("tr.row")).to_have_count(60)
     row = page.locator("tr.row").nth(40)
-    name = row.locator("button.name").text_content()
+    name = row.locator("button.name").text_content() or ""
     row.get_by_role("link", name="Newest run of").focus()
     top = page.evaluate("scrollY")
     assert top > 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.airflow_double import AirflowDouble
 from tests.browser.chromium import keep_picture
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_many
 
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def fill(airflow: AirflowDouble, count: int) -> None:
