@@ -7,7 +7,8 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from include.deploy_ops.operators.approve import ApproveReleaseOperator, make_answer_params
+from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
+from include.deploy_ops.operators.approve import ApproveReleaseOperator
 from include.deploy_ops.operators.dispatch import DispatchOperator
 from include.deploy_ops.operators.forms import REQUEST_ACTIONS, make_target_params
 from include.deploy_ops.operators.request import (
@@ -20,9 +21,6 @@ from include.deploy_ops.operators.scope import Scope, read_scopes
 
 WAITING_MAX = 1000
 """Runs at once: each waits for a person for days, and none may keep a newer one from asking."""
-
-ANSWER_TRIES = 5
-"""An answer given in the seconds in which the task parks is lost, and the next try asks again."""
 
 GUIDE = """Each run asks whether the target may be deployed to, and waits under **Required Actions**; it claims nothing
 and holds no worker. The control DAG starts a run for each new state of the pull request; trigger one by hand to ask for

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _REPOSITORY = f"{OWNER}/{REPOSITORY}"
 _HOME = "usr/local/airflow/"  # where an Astro image keeps the project
 _NO_COMMIT = "0" * 40
+Content = tuple[bytes, dict[str, str]]
+"""An image's layer and labels."""
 _FROM = re.compile(rb"^FROM\s+(?:--\S+\s+)*\S+?:(\d[\w.+-]*)(?![\w.+/-])", re.IGNORECASE | re.MULTILINE)
 _GIT_LIMIT_S = 60
 
@@ -50,6 +52,7 @@ class CI:
         self._registry = registry
         self._loop: asyncio.AbstractEventLoop | None = None
         self._builds: list[Build] = []
+        self._seeded: dict[str, Content] = {}
 
     def start(self) -> None:
         """Accept pushes from now on; called on the server's event loop."""
@@ -65,6 +68,8 @@ class CI:
         self._builds.clear()
         for line in self._git("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads/").splitlines():
             sha, _, branch = line.decode().partition(" ")
+            if sha not in self._seeded:
+                self._seeded[sha] = self._read(sha)
             self._builds.append(Build(sha, branch))
             self._finish(self._builds[-1])
 
@@ -105,10 +110,13 @@ class CI:
         empty = [place for place in places if not self._registry.has_image(*place)]
         if not empty:
             return
-        layer = self._git("archive", "--format=tar", f"--prefix={_HOME}", sha, "--", ".", ":(exclude)dags")
-        labels = {RUNTIME_LABEL: self._read_runtime(sha), "org.opencontainers.image.revision": sha}
+        layer, labels = self._seeded.get(sha) or self._read(sha)
         for repository, tag in empty:
             self._registry.put_image(repository, tag, [layer], labels)
+
+    def _read(self, sha: str) -> Content:
+        layer = self._git("archive", "--format=tar", f"--prefix={_HOME}", sha, "--", ".", ":(exclude)dags")
+        return layer, {RUNTIME_LABEL: self._read_runtime(sha), "org.opencontainers.image.revision": sha}
 
     def _read_runtime(self, sha: str) -> str:
         """Return the runtime version in the tag of the last FROM that has one; `-base` names the same version."""

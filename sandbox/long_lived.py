@@ -5,6 +5,7 @@ They are healthy, run the seed's last commit since it was made, and carry nobody
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import subprocess
@@ -98,6 +99,7 @@ def _make_deploy(deployment: Deployment, sha: str) -> Deploy:
     )
 
 
+@functools.cache  # the seed's last commit is the same every time
 def _list_dags(git_dir: Path, sha: str) -> list[tuple[str, str]]:
     """Return (path, SHA-256) of the commit's DAGs, as a bundle of them would hold."""
     archive = _ask_git(git_dir, "archive", "--format=tar", sha, "--", "dags")

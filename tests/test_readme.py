@@ -7,12 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from include.deploy_ops.policy_schema import Limits, Policy, Previews, Project, Promotion, PullRequestSource, Target
+from include.deploy_ops.policy_schema import (
+    Feedback,
+    Limits,
+    Notice,
+    Policy,
+    Previews,
+    Project,
+    Promotion,
+    PullRequestSource,
+    Target,
+)
 from include.deploy_ops.schema import StrictModel
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-MODELS = (Policy, Project, Previews, Promotion, Target, PullRequestSource, Limits)
+MODELS = (Policy, Project, Previews, Promotion, Target, PullRequestSource, Limits, Feedback, Notice)
 KEYS = sorted({field.alias or name for model in MODELS for name, field in model.model_fields.items()})
 
 

@@ -84,7 +84,7 @@ class Finding:
 class Expiry:
     """What one cleanup run decided: all verdicts that stand now, by Deployment id, and a finding per preview.
 
-    `fresh` are the ids of those that this run decided.
+    `fresh` are the ids of those that this run decided, or has to ask about again.
     """
 
     verdicts: Mapping[str, Verdict]
@@ -134,26 +134,27 @@ def judge(
     """Decide about every preview; the order of subjects does not matter.
 
     A standing verdict that nothing ended lives on, also one made under other limits. `asking` names the cleanup runs
-    that wait for a person: what an ended run had asked about, and nobody answered, is due again.
+    that wait for a person: what an ended run had asked about, and nobody answered, is as if this run had decided it.
     """
     verdicts: dict[str, Verdict] = {}
     findings: list[Finding] = []
     fresh: set[str] = set()
     for subject in sorted(subjects, key=lambda each: (each.branch, each.deployment.id)):
-        known = _find_standing(subject, standing.get(subject.deployment.id), limits, now, asking)
+        known = _find_standing(subject, standing.get(subject.deployment.id), limits, now)
+        is_open = known is not None and known.standing is Standing.ASKED and known.run_id not in asking
+        if known is not None and is_open:
+            known = replace(known, standing=Standing.DUE, run_id=run_id)
         decided = None if known is not None and known.verb == DELETE else _decide(subject, limits, run_id, now)
         verdict = decided or known
         if verdict is not None:
             verdicts[subject.deployment.id] = verdict
-        if decided is not None:
+        if decided is not None or is_open:
             fresh.add(subject.deployment.id)
         findings.append(_find(subject, verdict, limits, now))
     return Expiry(verdicts, tuple(findings), frozenset(fresh))
 
 
-def _find_standing(
-    subject: Subject, known: Verdict | None, limits: AgeLimits, now: datetime, asking: Collection[str]
-) -> Verdict | None:
+def _find_standing(subject: Subject, known: Verdict | None, limits: AgeLimits, now: datetime) -> Verdict | None:
     """Return the verdict that stands from an earlier run; one that let the preview hibernate is done with."""
     if known is None or _describe_stay(subject, limits):
         return None
@@ -169,8 +170,7 @@ def _find_standing(
         return None
     if known.verb == HIBERNATE and is_asleep(subject.deployment):
         return None
-    is_orphaned = known.standing is Standing.ASKED and known.run_id not in asking
-    return replace(known, standing=Standing.DUE) if is_orphaned else known
+    return known
 
 
 def _describe_stay(subject: Subject, limits: AgeLimits) -> str:
@@ -286,7 +286,7 @@ def foresee(subject: Subject, verdict: Verdict | None, limits: AgeLimits, cron: 
 
     :param cron: when cleanup runs, in UTC: nothing is decided at another time.
     """
-    known = _find_standing(subject, verdict, limits, now, (verdict.run_id,) if verdict else ())
+    known = _find_standing(subject, verdict, limits, now)
     if known is not None and known.standing is Standing.REFUSED:
         return None
     if known is not None and known.verb == DELETE:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.github.git import Git
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from sandbox.github.git import Git
 
 SEED = Path(__file__).parent.parent / "seed"
 DEFAULT_BRANCH = "main"
@@ -63,11 +65,26 @@ CHAPTERS = (
 
 def seed_repository(git: Git) -> None:
     """Make the bare repository at `git.git_dir`, which must not exist, with every branch at the same commit."""
-    git.git_dir.mkdir(parents=True)
-    git.run("init", "--quiet", "--bare", f"--initial-branch={DEFAULT_BRANCH}")
-    with (git.git_dir / "config").open("a") as file:
-        file.write(_CONFIGURATION)
-    git.run("fast-import", "--quiet", stdin=b"".join(_write_history()))
+    for name, content in _read_seeded().items():
+        path = git.git_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for name in ("refs/tags", "objects/pack", "objects/info"):  # Git takes no folder for a repository without some
+        (git.git_dir / name).mkdir(parents=True, exist_ok=True)
+
+
+@functools.cache
+def _read_seeded() -> dict[str, bytes]:
+    """Let Git make the repository once in a process, and return its files: a reset need not ask it again."""
+    with tempfile.TemporaryDirectory() as folder:
+        git = Git(Path(folder) / "seed.git")
+        git.git_dir.mkdir()
+        git.run("init", "--quiet", "--bare", "--template=", f"--initial-branch={DEFAULT_BRANCH}")
+        with (git.git_dir / "config").open("a") as file:
+            file.write(_CONFIGURATION)
+        git.run("fast-import", "--quiet", stdin=b"".join(_write_history()))
+        files = (path for path in git.git_dir.rglob("*") if path.is_file())
+        return {path.relative_to(git.git_dir).as_posix(): path.read_bytes() for path in files}
 
 
 def _write_history() -> Iterator[bytes]:

@@ -30,7 +30,9 @@ projects:
     poll_interval_s: 7
     trunk: trunk
     previews: {branches: ["dev*"], template: preview.yaml, merged_into: [trunk]}
+    feedback: {comments: false, statuses: false, deployments: false}
 """
+KINDS = ("control", "preview", "cleanup")
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
     *("approve_adoption", "adopt", "hibernate", "decide"),
@@ -42,6 +44,12 @@ def make_policy(*projects: dict[str, Any]) -> str:
     document = yaml.safe_load(POLICY)
     (example,) = document["projects"]
     return json.dumps({**document, "projects": [{**example, **changes} for changes in projects]})
+
+
+def list_ids(bag: DagBag) -> set[str]:
+    """Return the DAGs of projects; that of the installation is there whatever the policy says."""
+    assert "orphans" in bag.dags
+    return bag.dags.keys() - {"orphans"}
 
 
 def get_task(bag: DagBag, dag_id: str, task_id: str) -> Any:
@@ -58,8 +66,8 @@ def find_error(bag: DagBag, file: str) -> str:
 def test_the_projects_own_policy_parses(parse: Parse) -> None:
     bag = parse(ROOT / "include" / "deploy_ops.yaml")
     assert bag.import_errors == {}
-    kinds = ("control", "preview", "promotion", "staging", "production", "production.request")
-    assert bag.dags.keys() == {f"data_platform.{kind}" for kind in kinds}
+    kinds = ("control", "preview", "cleanup", "feedback", "promotion", "staging", "production", "production.request")
+    assert list_ids(bag) == {f"data_platform.{kind}" for kind in kinds}
 
 
 def test_every_file_of_the_folder_is_read(parse: Parse) -> None:
@@ -72,9 +80,9 @@ def test_each_project_has_its_own_pair_of_dags(parse: Parse) -> None:
     roots = ({"name": "shop", "root": "shop"}, {"name": "till", "root": "till"}, {"name": "web", "repository": "a/web"})
     bag = parse(make_policy(*roots))
     assert bag.import_errors == {}
-    assert bag.dags.keys() == {f"{name}.{kind}" for name in ("shop", "till", "web") for kind in ("control", "preview")}
+    assert list_ids(bag) == {f"{name}.{kind}" for name in ("shop", "till", "web") for kind in KINDS}
     assert {dag.dag_id: set(dag.tags) for dag in bag.dags.values()} == {
-        dag_id: {"deploy-ops", dag_id.partition(".")[0]} for dag_id in bag.dags
+        dag_id: {"deploy-ops", *dag_id.split(".")[:-1]} for dag_id in bag.dags
     }
     assert get_task(bag, "till.preview", "deploy").scope.project.root == "till"
 
@@ -82,7 +90,7 @@ def test_each_project_has_its_own_pair_of_dags(parse: Parse) -> None:
 def test_a_project_without_previews_has_no_dags_yet(parse: Parse) -> None:
     bag = parse(make_policy({"root": "shop"}, {"name": "bare", "root": "bare", "previews": None}))
     assert bag.import_errors == {}
-    assert bag.dags.keys() == {"shop.control", "shop.preview"}
+    assert list_ids(bag) == {"shop.control", "shop.preview", "shop.cleanup"}
 
 
 def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -> None:
@@ -177,7 +185,7 @@ def test_a_target_has_a_dag_of_its_own(parse: Parse) -> None:
     targets = {"staging": {"deployment": "Staging", "branch": "astro_deploy"}}
     bag = parse(make_policy({"name": "shop", "previews": None, "targets": targets}))
     assert bag.import_errors == {}
-    assert bag.dags.keys() == {"shop.control", "shop.staging"}
+    assert list_ids(bag) == {"shop.control", "shop.staging"}
     dag: Any = bag.dags["shop.staging"]
     assert (dag.schedule, dag.max_active_runs) == (None, 1)
     assert {task_id: task.upstream_task_ids for task_id, task in dag.task_dict.items()} == {
@@ -218,7 +226,7 @@ def test_a_skipped_step_skips_no_other_and_a_failed_one_stops_the_run(parse: Par
 def test_calls_of_the_cli_share_a_pool(parse: Parse) -> None:
     dag: Any = parse(POLICY).dags["shop.preview"]
     pooled = {task_id for task_id, task in dag.task_dict.items() if task.pool == CLI_POOL}
-    assert pooled == {"create", "update", "adopt", "deploy", "delete"}
+    assert pooled == {"create", "update", "adopt", "deploy", "delete", "hibernate"}
 
 
 def test_every_step_is_retried_and_can_remember(parse: Parse) -> None:
@@ -231,7 +239,7 @@ def test_every_step_is_retried_and_can_remember(parse: Parse) -> None:
 
 def test_an_invalid_project_is_left_out_and_told(parse: Parse) -> None:
     bag = parse(make_policy({"name": "bad", "poll_intervall_s": 5, "root": "x"}, {}))
-    assert bag.dags.keys() == {"shop.control", "shop.preview"}
+    assert list_ids(bag) == {"shop.control", "shop.preview", "shop.cleanup"}
     error = find_error(bag, "policy_errors.py")
     assert "PolicyError" in error
     assert "projects[0].poll_intervall_s" in error
@@ -262,7 +270,7 @@ def test_the_import_error_names_file_path_found_and_expected(
     error = find_error(bag, "policy_errors.py")
     line = f"{tmp_path / 'policy.yaml'}: projects[1].{path}: project 'bad': {says}"
     assert line in error.splitlines() or f"PolicyError: {line}" in error
-    assert bag.dags.keys() == {"shop.control", "shop.preview"}
+    assert list_ids(bag) == {"shop.control", "shop.preview", "shop.cleanup"}
 
 
 @pytest.mark.parametrize(
@@ -280,7 +288,7 @@ def test_the_import_error_of_a_file_that_says_nothing_names_the_place(
     parse: Parse, tmp_path: Path, policy: str, said: str
 ) -> None:
     bag = parse(policy)
-    assert bag.dags == {}
+    assert list_ids(bag) == set()
     assert f"{tmp_path / 'policy.yaml'}: {said}" in find_error(bag, "policy_errors.py")
 
 
@@ -301,7 +309,7 @@ def test_every_problem_of_the_file_is_told_at_once(parse: Parse) -> None:
 )
 def test_a_file_that_says_nothing_of_any_project_leaves_one_error(parse: Parse, policy: str, said: str) -> None:
     bag = parse(policy)
-    assert bag.dags == {}
+    assert list_ids(bag) == set()
     error = find_error(bag, "policy_errors.py")
     assert "PolicyError" in error
     assert said in error
@@ -309,7 +317,7 @@ def test_a_file_that_says_nothing_of_any_project_leaves_one_error(parse: Parse, 
 
 def test_an_unreadable_file_is_told(parse: Parse, tmp_path: Path) -> None:
     bag = parse(tmp_path / "none.yaml")
-    assert bag.dags == {}
+    assert list_ids(bag) == set()
     assert "none.yaml: the policy cannot be read: No such file or directory" in find_error(bag, "policy_errors.py")
 
 
@@ -321,7 +329,7 @@ def test_only_a_gated_target_has_a_request_dag_whose_runs_wait_and_hold_nothing(
     }
     bag = parse(make_policy({"name": "shop", "previews": None, "targets": targets}))
     assert bag.import_errors == {}
-    assert bag.dags.keys() == {"shop.control", "shop.open", "shop.gated", "shop.gated.request"}
+    assert list_ids(bag) == {"shop.control", "shop.open", "shop.gated", "shop.gated.request"}
     dag: Any = bag.dags["shop.gated.request"]
     assert dag.task_dict.keys() == {"prepare", "change_type", "approve", "recheck", "dispatch", "report"}
     assert dag.max_active_runs >= 1000  # one that waits keeps no newer one from asking

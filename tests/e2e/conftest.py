@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ from demo.airflow_log import tell_errors
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
 from demo.witness import DAGS, Witness, make_witness
+from tests.e2e.at_once import OUTCOME, find_company, gather, start
 
 SOON = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
@@ -25,6 +27,22 @@ SOON = {
 OPEN = {"AIRFLOW__API__EXPOSE_STACKTRACE": "True"}
 """An answer 500 tells the database's words, which stand nowhere else."""
 HOME = pytest.StashKey[Path]()
+COMPANY_MAX = 16
+"""Tests that go on at once; a further one begins when another has ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that go on at once come last, together."""
+    gather(items, "tests/e2e/")
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Await the end of a test that goes on with others; pytest runs any other."""
+    outcome = pyfuncitem.stash.get(OUTCOME, None)
+    if outcome is None:
+        return None
+    outcome.result()
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,6 +72,7 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     home: Path = tmp_path_factory.mktemp("stack")
     pytestconfig.stash[HOME] = home / "airflow"
     policy = yaml.safe_load((ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8"))
+    policy["projects"][0]["poll_interval_s"] = 2  # each push of each test waits for a poll
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
     with Stack(Ports(*find_free_ports(5)), home / "airflow", print, yaml.safe_dump(policy), SOON | OPEN) as stack:
         for dag_id in DAGS:
@@ -62,6 +81,21 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         person.await_watch()
         yield person
     shutil.rmtree(home)
+
+
+@pytest.fixture(scope="package")
+def pool(witness: Witness) -> Iterator[ThreadPoolExecutor]:
+    """Give a thread to each of the tests that go on at once; no test outlives the stack."""
+    with ThreadPoolExecutor(COMPANY_MAX) as threads:
+        yield threads
+
+
+@pytest.fixture(autouse=True)
+def company(request: pytest.FixtureRequest, witness: Witness, pool: ThreadPoolExecutor) -> None:
+    """Begin the test's whole company with the first of it."""
+    name = find_company(request.node)
+    if name and OUTCOME not in request.node.stash:
+        start([item for item in request.session.items if find_company(item) == name], witness, pool)
 
 
 @pytest.fixture(autouse=True)

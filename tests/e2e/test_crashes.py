@@ -119,8 +119,9 @@ def purge(witness: Witness) -> None:
 
 def test_airflow_forgets_every_run_and_all_that_was_remembered(witness: Witness) -> None:
     kept, gone, young = "dev-kept", "dev-gone", "dev-young"
-    heads = {branch: push_new(witness, branch, branch.removeprefix("dev-")) for branch in (kept, gone)}
-    for branch in heads:
+    heads = {branch: push(witness, branch, branch.removeprefix("dev-")) for branch in (kept, gone)}
+    for branch, head in heads.items():
+        witness.await_deploy(branch, head)
         witness.await_run(branch, "create")
     plant(witness, cli="create", hang_s=10)
     heads[young] = push(witness, young, "young")
@@ -154,10 +155,11 @@ def test_a_power_cut_and_an_older_copy_of_airflows_database(witness: Witness) ->
     heads = {early: push(witness, early, "early")}
     await_struck(witness)
     copy_database(database, backup)  # in it, a run is about to create what is there since long when it is restored
-    witness.await_run(early, "create")
-    heads[late] = push_new(witness, late, "later")
+    heads[late] = push(witness, late, "later")
     witness.author.delete(gone)
+    witness.await_deploy(late, heads[late])
     witness.await_deletion(gone)
+    witness.await_run(early, "create")
 
     def restore() -> None:
         for part in database.parent.glob(f"{database.name}-*"):

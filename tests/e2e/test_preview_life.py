@@ -7,6 +7,8 @@ import pytest
 from demo.witness import PREVIEW_DAG, Witness
 
 pytestmark = pytest.mark.e2e
+LIVES = "lives"
+"""The name of the tests that go on at once: none of them moves a branch that another one watches."""
 
 DAG = """from airflow.sdk import dag
 
@@ -29,6 +31,7 @@ def push_new(witness: Witness, branch: str, name: str) -> str:
     return head
 
 
+@pytest.mark.at_once(LIVES)
 def test_a_then_b_then_force_push_a(witness: Witness) -> None:
     branch = "dev-there-and-back"
     a = push_new(witness, branch, "there")
@@ -58,6 +61,7 @@ def test_a_push_after_the_merge_starts_a_new_life(witness: Witness) -> None:
     assert witness.check_files(branch, head)
 
 
+@pytest.mark.at_once(LIVES)
 def test_a_branch_deleted_and_made_again_at_the_same_commit(witness: Witness) -> None:
     branch = "dev-again"
     head = push_new(witness, branch, "again")
@@ -73,12 +77,14 @@ def test_a_branch_deleted_and_made_again_at_the_same_commit(witness: Witness) ->
     assert witness.check_files(branch, head)
 
 
+@pytest.mark.at_once(LIVES)
 def test_a_branch_with_a_slash_and_an_odd_name(witness: Witness) -> None:
     branch = "dev/{{7+7}}$(id);--force&'x'"
     head = push_new(witness, branch, "odd")
     assert witness.check_files(branch, head)
 
 
+@pytest.mark.at_once(LIVES)
 def test_a_forced_delete_stays_until_the_branch_moves(witness: Witness) -> None:
     branch = "dev-unwanted"
     push_new(witness, branch, "unwanted")

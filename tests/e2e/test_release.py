@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
+
 from demo.witness import (
     CONTROL_DAG,
     PRODUCTION_DAG,
@@ -13,7 +15,9 @@ from demo.witness import (
     STAGING_DAG,
     Witness,
 )
+from tests.e2e.test_preview_life import LIVES
 
+pytestmark = pytest.mark.e2e
 DEPLOY_BRANCH = "astro_deploy"
 DAG = "# counts {name}\n"
 
@@ -67,6 +71,7 @@ def read_plan(witness: Witness, words: str) -> str:
     return str(witness.await_true(f"control to say {words!r}", look)[0])
 
 
+@pytest.mark.at_once(LIVES)
 def test_a_pull_request_reaches_staging_and_production(witness: Witness) -> None:
     tip = find_head(witness, DEPLOY_BRANCH)
     open_feature(witness, "sales", {"dags/sales.py": DAG.format(name="sales")})

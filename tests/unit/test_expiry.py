@@ -80,7 +80,9 @@ def test_it_is_not_deleted_before_its_time_either() -> None:
     ],
 )
 def test_what_is_used_kept_or_unclear_stays(changes: dict[str, Any], said: str) -> None:
-    assert judge_one(make_subject(idle=30 * DAY, **changes)) == ("keep", said)
+    subject = make_subject(idle=30 * DAY, **changes)
+    assert judge_one(subject) == ("keep", said)
+    assert judge([subject], {}, LIMITS, run_id="run", now=NOW).verdicts == {}
 
 
 @pytest.mark.parametrize(
@@ -185,6 +187,16 @@ def test_what_an_ended_run_asked_about_is_due_again_and_what_a_living_one_asks_w
     assert reason.endswith("waits for approval in cleanup run earlier")
 
 
+def test_what_an_ended_run_asked_about_passes_no_brake_by_waiting() -> None:
+    subject = make_subject(idle=20 * DAY)
+    verdict = tell(subject, 2 * DAY, standing=Standing.ASKED)
+    expiry = judge([subject], {subject.deployment.id: verdict}, LIMITS, run_id="run", now=NOW)
+    assert expiry.verdicts == {subject.deployment.id: replace(verdict, standing=Standing.DUE, run_id="run")}
+    asked, question = apply_brake(expiry, [], 0)
+    assert asked.verdicts[subject.deployment.id].standing is Standing.ASKED
+    assert len(question.verdicts) == 1
+
+
 def test_the_table_says_who_and_how_long() -> None:
     subject = make_subject("dev-b", 3 * DAY, created_at=NOW - 9 * DAY)
     (found,) = judge([subject], {}, LIMITS, run_id="run", now=NOW).findings
@@ -215,6 +227,12 @@ def test_past_the_brake_this_runs_deletes_are_asked_about_and_nothing_else_is_he
     assert standings == {"dev-0": "asked", "dev-1": "asked", "dev-told": "due", "dev-z": "due"}
     assert [verdict.branch for verdict in question.verdicts] == ["dev-0", "dev-1"]
     assert (question.works, question.is_asked) == ((work,), True)
+
+
+def test_a_delete_that_is_decided_anew_while_the_brake_holds_it_counts_once() -> None:
+    work = replace(make_work("dev-0", Verb.DELETE), deployment_id="id-dev-0")
+    expiry = judge_many(2)
+    assert apply_brake(expiry, [work], 2) == (expiry, Question())
 
 
 def test_a_yes_releases_exactly_what_was_asked_and_still_stands() -> None:

@@ -17,13 +17,13 @@ from include.deploy_ops.errors import DeployOpsError, PermanentError, Superseded
 from include.deploy_ops.history import read_history
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.naming import hash_text, name_run, name_work
+from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.approve import (
     APPROVE_TASK,
     CHANGE_TYPE_TASK,
     DISPATCH_TASK,
     PREPARE_TASK,
     RECHECK_TASK,
-    load_answer,
 )
 from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.checks import check_source, check_target
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.model import Decision
-    from include.deploy_ops.operators.approve import Answer
+    from include.deploy_ops.operators.answer import Answer
     from include.deploy_ops.operators.job import Job
 
 REJECTIONS_MAX = 20

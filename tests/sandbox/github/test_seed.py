@@ -11,7 +11,7 @@ import yaml
 from sandbox.github.git import GitError, require_git
 from sandbox.github.seeding import CHAPTERS, SEED
 from sandbox.identity import RUNTIME_VERSION, WORKSPACE_NAME
-from tests.sandbox.github.conftest import Hub
+from tests.sandbox.github.conftest import REPOSITORY, Hub
 
 
 def test_every_file_is_committed_and_every_chapter_has_some(hub: Hub) -> None:
@@ -22,6 +22,17 @@ def test_every_file_is_committed_and_every_chapter_has_some(hub: Hub) -> None:
     subjects = hub.git("log", "--reverse", "--format=%s|%aI").splitlines()
     assert subjects == [f"{chapter.message.partition(chr(10))[0]}|{chapter.at}" for chapter in CHAPTERS]
     assert all(hub.git("show", "--format=", "--name-only", sha) for sha in hub.git("log", "--format=%H").splitlines())
+
+
+def test_a_reset_leaves_git_a_sound_repository_with_the_same_heads_and_nothing_else(hub: Hub) -> None:
+    first = hub.read_heads()
+    pushed = hub.push_file("dev-more", "dags/more.py", "# more\n")
+    hub.github.reset()
+    assert hub.read_heads() == first
+    bare = ("-C", str(hub.github.git_dir(REPOSITORY)))
+    hub.git(*bare, "fsck", "--strict")
+    assert "could not get object info" in hub.git(*bare, "cat-file", "-t", pushed, is_checked=False)
+    assert hub.git(*bare, "config", "receive.hideRefs") == "refs/pull"
 
 
 def test_the_template_agrees_with_the_image_and_the_workspace() -> None:

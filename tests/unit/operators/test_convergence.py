@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -19,10 +20,9 @@ from tests.unit.operators.fuse import AFTER_CLI, Fuse
 from tests.unit.operators.world import BRANCHES, World
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.unit.operators.stage import Stage
 
+pytestmark = pytest.mark.long
 Move = Callable[[World, str, int], None]
 EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "12"))
 STEPS = 12

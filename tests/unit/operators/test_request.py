@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.model import ChangeType, Decision
 from include.deploy_ops.operators import request
-from include.deploy_ops.operators.approve import COMMENT_LENGTH_MAX, Answer
+from include.deploy_ops.operators.answer import COMMENT_LENGTH_MAX, Answer
 from include.deploy_ops.operators.job import Job, load_job
 from include.deploy_ops.operators.request import write_comment
 from include.deploy_ops.planner import Verb

@@ -22,6 +22,7 @@ from tests.unit.operators.release_world import Move, ReleaseWorld
 if TYPE_CHECKING:
     from tests.unit.operators.stage import Stage
 
+pytestmark = pytest.mark.long
 EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "2"))
 STEPS = 8
 FAULTS: tuple[dict[str, Any], ...] = (

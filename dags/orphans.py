@@ -1,0 +1,64 @@
+"""One DAG for the installation: finds and, after approval, deletes what projects left behind. Wires tasks only.
+
+It does not read the policy here, so it stays while the policy is wrong, and its runs then say that they do nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
+from include.deploy_ops.operators.cleanup_form import make_orphans_params
+from include.deploy_ops.operators.orphans import (
+    ORPHANS,
+    ApproveOrphansOperator,
+    DeleteOrphansOperator,
+    FindOrphansOperator,
+)
+from include.deploy_ops.operators.scope import CLI_POOL
+
+DAG_ID = "orphans"
+WEEKLY_CRON = "0 6 * * 1"
+WAITING_MAX = 20
+"""Runs at once: each may wait for a person for days, and keeps no other from looking."""
+
+GUIDE = """Looks, in the workspaces of the policy's Astro connections, for Deployments with **our control plane's mark**
+whose project has left the policy, and shows them (**find**, Rendered Templates). It always asks before it deletes, and
+then deletes exactly the list that was approved, each looked at again right before. While any part of the policy is
+wrong, it refuses to look. By hand a run is a dry run, unless the form says otherwise."""
+
+
+def make_orphans_dag() -> DAG:
+    """Return the installation's DAG."""
+    with DAG(
+        dag_id=DAG_ID,
+        description="Deletes, after approval, the Deployments of projects that left the policy",
+        # Not at once when the DAG is first unpaused, and so without a start date: people look at a dry run before.
+        schedule=CronTriggerTimetable(WEEKLY_CRON, timezone="UTC", run_immediately=timedelta()),
+        catchup=False,
+        max_active_runs=WAITING_MAX,
+        max_active_tasks=WAITING_MAX,
+        tags=["deploy-ops"],
+        params=make_orphans_params(),
+        doc_md=GUIDE,
+    ) as dag:
+        common: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=15)}
+        # One at a time over all runs: what one run asks about, the next one sees.
+        find = FindOrphansOperator(
+            task_id="find",
+            inlets=[ORPHANS],
+            max_active_tis_per_dag=1,
+            execution_timeout=timedelta(minutes=10),
+            **common,
+        )
+        approve = ApproveOrphansOperator(
+            task_id="approve", params=make_answer_params("Why"), **{**common, "retries": ANSWER_TRIES}
+        )
+        find >> approve >> DeleteOrphansOperator(task_id="delete", pool=CLI_POOL, **common)
+    return dag
+
+
+orphans = make_orphans_dag()
