@@ -66,7 +66,11 @@ def find_end(
 
 
 def describe_exemption(kept: str, labels: Collection[str], keep_label: str) -> str:
-    """Return why a preview never expires, empty if it may: a person keeps it, or a pull request's label does."""
+    """Return why a preview never expires, empty if it may: a person keeps it, or a pull request's label does.
+
+    Labels that differ in case alone are the same one to GitHub.
+    """
     if kept:
         return f"kept {kept}"
-    return f"its pull request has the label '{keep_label}'" if keep_label in labels else ""
+    is_labelled = keep_label.casefold() in {label.casefold() for label in labels}
+    return f"its pull request has the label '{keep_label}'" if is_labelled else ""

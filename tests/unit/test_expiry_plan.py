@@ -101,6 +101,7 @@ def test_each_decision_is_work_of_its_own() -> None:
         {"targets": ["shop-dev-a"]},
         {"pulls": [merged(make_pull(1, BRANCH, sha("a")))]},
         {"pulls": [make_pull(1, BRANCH, sha("a"), labels=("x", "keep-preview"))]},
+        {"pulls": [make_pull(1, BRANCH, sha("a"), labels=("Keep-Preview",))]},
         {"pulls": [make_pull(1, BRANCH, sha("a"), base_ref="feature", labels=("keep-preview",))]},
     ],
 )
