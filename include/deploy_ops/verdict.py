@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from include.deploy_ops.naming import name_subject
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -46,6 +48,11 @@ class Verdict:
     run_id: str
     standing: Standing = Standing.DUE
     person: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What it is about, as `Work.subject`."""
+        return name_subject(self.deployment_id, self.head, self.observed)
 
     def covers(self, deployment_id: str, head: str, observed: str) -> bool:
         """Whether it speaks of this Deployment with this head of its branch on top of this deploy record."""

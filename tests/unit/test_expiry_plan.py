@@ -226,6 +226,16 @@ def test_branches_that_ended_go_before_what_is_idle() -> None:
     assert [work.branch for work in made.braked] == ["dev-a"]
 
 
+def test_a_delete_that_a_person_refused_is_held_whatever_the_policy_becomes() -> None:
+    refused = make_work("dev-gone", Verb.DELETE)
+    made = plan(replace(refused, digest="another"), refused={refused.subject: "mira"})
+    (hold,) = made.holds
+    said = "refused by mira, until something of it moves; delete it by the form"
+    assert (made.actions, made.braked, hold.reason, hold.kind) == ((), (), said, HoldKind.PERSON)
+    for moved in (replace(refused, head=sha("c")), replace(refused, observed="d2")):
+        assert len(plan(moved, refused={refused.subject: "mira"}).actions) == 1
+
+
 def test_hibernations_are_not_braked() -> None:
     made = plan(*[expire(f"dev-{number}", Verb.HIBERNATE) for number in range(9)])
     assert len(made.actions) == 9
