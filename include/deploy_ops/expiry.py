@@ -51,7 +51,7 @@ class Subject:
 
     `committed_at` is of `head`, None where nobody could tell: then nothing is decided. `woken_at`: when somebody woke
     it by hand. `kept`: who keeps it. `labels` are those of the branch's open pull requests. `in_flight` is its run at
-    work.
+    work. `slept_at`: when control last let it hibernate.
     """
 
     deployment: Deployment
@@ -64,6 +64,7 @@ class Subject:
     kept: str = ""
     labels: tuple[str, ...] = ()
     in_flight: str = ""
+    slept_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,8 @@ def judge(
         if known is not None and is_open:
             known = replace(known, standing=Standing.DUE, run_id=run_id)
         decided = None if known is not None and known.verb == DELETE else _decide(subject, limits, run_id, now)
+        if decided is not None and known is not None and decided.verb == known.verb:
+            decided = None  # it stands, and control knows of it
         verdict = decided or known
         if verdict is not None:
             verdicts[subject.deployment.id] = verdict
@@ -168,7 +171,8 @@ def _find_standing(subject: Subject, known: Verdict | None, limits: AgeLimits, n
     )
     if ended or (activity is not None and activity > known.decided_at):
         return None
-    if known.verb == HIBERNATE and is_asleep(subject.deployment):
+    is_done = subject.slept_at is not None and subject.slept_at > known.decided_at
+    if known.verb == HIBERNATE and (is_done or is_asleep(subject.deployment)):
         return None
     return known
 

@@ -161,11 +161,14 @@ def test_a_verdict_that_was_acted_on_is_done_with() -> None:
     assert judge([asleep], {verdict.deployment_id: verdict}, LIMITS, run_id="run", now=NOW).verdicts == {}
 
 
-def test_what_could_not_hibernate_yet_is_decided_anew_and_told_in_the_end() -> None:
+def test_what_could_not_hibernate_yet_stands_and_is_told_in_the_end() -> None:
     subject = make_subject(idle=3 * DAY)
     earlier = judge([subject], {}, LIMITS, run_id="run", now=NOW - HOUR).verdicts
-    (again,) = judge([subject], earlier, LIMITS, run_id="run", now=NOW).verdicts.values()
-    assert (again.verb, again.decided_at) == ("hibernate", NOW)
+    again = judge([subject], earlier, LIMITS, run_id="run", now=NOW)
+    assert (again.verdicts, again.fresh) == (earlier, frozenset())
+    slept = replace(subject, slept_at=NOW - HOUR / 2)  # and was woken before control looked
+    (anew,) = judge([slept], earlier, LIMITS, run_id="run", now=NOW).verdicts.values()
+    assert (anew.verb, anew.decided_at) == ("hibernate", NOW)
     (told,) = judge([subject], earlier, LIMITS, run_id="run", now=NOW + 10 * DAY).verdicts.values()
     assert told.verb == "delete"
 
