@@ -7,7 +7,7 @@ branch moves, something is deployed, or the Deployment is another.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.history import DeployHistory
 
+OVERDUE_MIN = timedelta(hours=1)
+"""How long a delete may be overdue however short its notice is: control needs a few passes."""
+
 
 class Standing(Enum):
     """Whether control may act on a verdict."""
@@ -26,6 +29,10 @@ class Standing(Enum):
     ASKED = "asked"  # no: it is part of a list that waits for a person
     RELEASED = "released"  # yes: a person approved the list in which it stood, and the brake lets it pass
     REFUSED = "refused"  # no: a person said no
+
+
+ACTED_ON = frozenset({Standing.DUE, Standing.RELEASED})
+"""The standings of verdicts that are acted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,14 @@ class Verdict:
     def subject(self) -> str:
         """What it is about, as `Work.subject`."""
         return name_subject(self.deployment_id, self.head, self.observed)
+
+    def is_overdue(self, now: datetime, notice: timedelta) -> bool:
+        """Whether it is a delete that should have been done so long ago that nobody expects it any more.
+
+        So it is after a long freeze, or when a database was restored.
+        """
+        is_acted_on = self.verb == "delete" and self.standing in ACTED_ON
+        return is_acted_on and now - self.due_at > max(notice, OVERDUE_MIN)
 
     def covers(self, deployment_id: str, head: str, observed: str) -> bool:
         """Whether it speaks of this Deployment with this head of its branch on top of this deploy record."""

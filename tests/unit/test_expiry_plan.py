@@ -69,6 +69,7 @@ def follow(
         desired=derive_previews(project, RepositorySnapshot(branches, tuple(pulls))),
         observed=Observed(shown, {f"id-{BRANCH}": history or DeployHistory("d1", head=sha("a"))}),
         remains=Remains({each.deployment_id: each for each in known}, woken or {}, read_labels(pulls)),
+        now=NOW,
     )
     return list(found)
 
@@ -141,6 +142,17 @@ def test_what_a_person_is_asked_about_is_held_and_what_was_refused_is_dropped() 
     (hold,) = follow(make_verdict(standing=Standing.ASKED))
     assert hold == Hold(BRANCH, "delete", "waits for approval in cleanup run run", kind=HoldKind.PERSON)
     assert follow(make_verdict(standing=Standing.REFUSED)) == []
+
+
+@pytest.mark.parametrize("standing", [Standing.DUE, Standing.RELEASED])
+def test_a_delete_that_is_long_overdue_waits_until_it_is_told_anew(standing: Standing) -> None:
+    (hold,) = follow(make_verdict(standing=standing, due_at=NOW - DAY - timedelta(seconds=1)))
+    assert isinstance(hold, Hold)
+    said = "it was due at 2026-10-31 11:59 UTC, too long ago; cleanup decides and tells it anew"
+    assert (hold.reason, hold.kind) == (said, HoldKind.WAITING)
+    (work,) = follow(make_verdict(standing=standing, due_at=NOW - DAY))
+    assert isinstance(work, Work)
+    assert len(follow(make_verdict("hibernate", due_at=NOW - 9 * DAY))) == 1
 
 
 @pytest.mark.parametrize(

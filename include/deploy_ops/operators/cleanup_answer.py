@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -75,7 +75,7 @@ class RememberAnswerOperator(DeployOpsOperator):
 
     def _release(self, context: Context, found: Found, answer: Answer) -> int:
         memory = self.memory(context)
-        verdicts = release(memory.read_verdicts(), Question(found.verdicts), answer.person)
+        verdicts = release(memory.read_verdicts(), Question(found.verdicts), answer.person, datetime.now(UTC))
         memory.write_verdicts(verdicts)
         memory.write_released({**memory.read_released(), **{work.name: answer.person for work in found.works}})
         subjects = {work.subject for work in found.works} | {verdict.subject for verdict in found.verdicts}
