@@ -26,9 +26,9 @@ WAITING_MAX = 20
 """Runs at once: each may wait for a person for days, and keeps no other from looking."""
 
 GUIDE = """Looks, in the workspaces of the policy's Astro connections, for Deployments with **our control plane's mark**
-whose project has left the policy, and shows them (**find**, Rendered Templates). It always asks before it deletes, and
-then deletes exactly the list that was approved, each looked at again right before. While any part of the policy is
-wrong, it refuses to look. By hand a run is a dry run, unless the form says otherwise."""
+whose project has left the policy, or has no previews any more, and shows them (**find**, Rendered Templates). It always
+asks before it deletes, and then deletes exactly the list that was approved, each looked at again right before. While
+any part of the policy is wrong, it refuses to look. By hand a run is a dry run, unless the form says otherwise."""
 
 
 def make_orphans_dag() -> DAG:

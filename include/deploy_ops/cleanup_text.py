@@ -33,9 +33,10 @@ HEADINGS = ("Deployment", "branch", "author", "age", "idle", "verdict", "reason"
 
 @dataclass(frozen=True, slots=True)
 class AskedWork:
-    """A delete of control's that its brake holds, as far as a question shows and releases it; `name` as `Work.name`."""
+    """A delete that control's brake holds, as far as a question shows it; `name` and `subject` as `Work` has them."""
 
     name: str
+    subject: str
     branch: str
     deployment_id: str
     deployment_name: str
@@ -45,7 +46,8 @@ class AskedWork:
 def list_asked_works(works: Iterable[Work]) -> tuple[AskedWork, ...]:
     """Return of each piece of work what a question needs."""
     return tuple(
-        AskedWork(work.name, work.branch, work.deployment_id, work.deployment_name, work.reason) for work in works
+        AskedWork(work.name, work.subject, work.branch, work.deployment_id, work.deployment_name, work.reason)
+        for work in works
     )
 
 

@@ -51,7 +51,7 @@ class Subject:
 
     `committed_at` is of `head`, None where nobody could tell: then nothing is decided. `woken_at`: when somebody woke
     it by hand. `kept`: who keeps it. `labels` are those of the branch's open pull requests. `in_flight` is its run at
-    work.
+    work. `slept_at`: when control last let it hibernate.
     """
 
     deployment: Deployment
@@ -64,6 +64,7 @@ class Subject:
     kept: str = ""
     labels: tuple[str, ...] = ()
     in_flight: str = ""
+    slept_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +141,29 @@ def judge(
     findings: list[Finding] = []
     fresh: set[str] = set()
     for subject in sorted(subjects, key=lambda each: (each.branch, each.deployment.id)):
-        known = _find_standing(subject, standing.get(subject.deployment.id), limits, now)
-        is_open = known is not None and known.standing is Standing.ASKED and known.run_id not in asking
-        if known is not None and is_open:
-            known = replace(known, standing=Standing.DUE, run_id=run_id)
+        before = standing.get(subject.deployment.id)
+        is_open = before is not None and before.standing is Standing.ASKED and before.run_id not in asking
+        if before is not None and is_open:
+            before = replace(before, standing=Standing.DUE, run_id=run_id)
+        known = _find_standing(subject, before, limits, now)
         decided = None if known is not None and known.verb == DELETE else _decide(subject, limits, run_id, now)
+        if decided is not None and known is not None and decided.verb == known.verb:
+            decided = None  # it stands, and control knows of it
         verdict = decided or known
         if verdict is not None:
             verdicts[subject.deployment.id] = verdict
-        if decided is not None or is_open:
+        if decided is not None or (known is not None and is_open):
             fresh.add(subject.deployment.id)
         findings.append(_find(subject, verdict, limits, now))
     return Expiry(verdicts, tuple(findings), frozenset(fresh))
 
 
 def _find_standing(subject: Subject, known: Verdict | None, limits: AgeLimits, now: datetime) -> Verdict | None:
-    """Return the verdict that stands from an earlier run; one that let the preview hibernate is done with."""
-    if known is None or _describe_stay(subject, limits):
+    """Return the verdict that stands from an earlier run; one that let the preview hibernate is done with.
+
+    A delete that is long overdue stands no more: it is decided and told anew.
+    """
+    if known is None or _describe_stay(subject, limits) or known.is_overdue(now, limits.delete_notice):
         return None
     activity = measure_activity(subject, now)
     ended = find_end(
@@ -168,7 +175,8 @@ def _find_standing(subject: Subject, known: Verdict | None, limits: AgeLimits, n
     )
     if ended or (activity is not None and activity > known.decided_at):
         return None
-    if known.verb == HIBERNATE and is_asleep(subject.deployment):
+    is_done = subject.slept_at is not None and subject.slept_at > known.decided_at
+    if known.verb == HIBERNATE and (is_done or is_asleep(subject.deployment)):
         return None
     return known
 
@@ -333,9 +341,16 @@ def apply_brake(expiry: Expiry, braked: Sequence[Work], allowed: int) -> tuple[E
     return replace(expiry, verdicts=verdicts), Question(asked, tuple(works))
 
 
-def release(verdicts: Mapping[str, Verdict], question: Question, person: str) -> dict[str, Verdict]:
-    """Return the verdicts after a yes: exactly those of the question that still stand as asked are released."""
-    return _answer(verdicts, question, Standing.RELEASED, person)
+def release(verdicts: Mapping[str, Verdict], question: Question, person: str, now: datetime) -> dict[str, Verdict]:
+    """Return the verdicts after a yes: exactly those of the question that still stand as asked are released.
+
+    What was due while the question waited is due now, and so not overdue.
+    """
+    answered = _answer(verdicts, question, Standing.RELEASED, person)
+    return {
+        key: verdict if verdict == verdicts[key] else replace(verdict, due_at=max(verdict.due_at, now))
+        for key, verdict in answered.items()
+    }
 
 
 def refuse(verdicts: Mapping[str, Verdict], question: Question, person: str) -> dict[str, Verdict]:

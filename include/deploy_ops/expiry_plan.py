@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.naming import digest_work, slug_branch
-from include.deploy_ops.planner import Hold, Verb, Work, find_previews
+from include.deploy_ops.planner import Hold, HoldKind, Verb, Work, find_previews
 from include.deploy_ops.verdict import Standing, Verdict, describe_exemption, find_end
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 class Remains:
     """What is known of idle previews: cleanup's verdicts by Deployment id, and by branch who woke them and labels.
 
-    `woken` is when somebody woke a preview by hand, `labels` are those of its branch's open pull requests.
+    `woken` is when somebody woke a preview by hand, `labels` are those of its branch's open pull requests, `kept` who
+    keeps it, as the last pass saw it: whether what is due is kept is asked again.
     """
 
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     woken: Mapping[str, datetime] = field(default_factory=dict)
     labels: Mapping[str, Collection[str]] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_labels(pulls: Iterable[PullRequest]) -> dict[str, frozenset[str]]:
@@ -64,6 +66,7 @@ def compare_expiry(
     desired: DesiredPreviews,
     observed: Observed,
     remains: Remains,
+    now: datetime,
 ) -> Iterator[Work | Hold]:
     """Yield what is due of the verdicts that still stand; a branch's end and a twin are `planner.compare`'s affair."""
     if project.previews is None:
@@ -76,17 +79,21 @@ def compare_expiry(
         history = observed.histories.get(own[0].id, DeployHistory())
         woken_at = remains.woken.get(branch)
         ended = find_end(verdict, deployment_id=own[0].id, head=wanted.head, history=history, woken_at=woken_at)
-        exempt = describe_exemption("", remains.labels.get(branch, ()), project.previews.keep_label)
-        if not (ended or exempt) and (found := _act(project, own[0], verdict)) is not None:
+        kept = remains.kept.get(branch, "") if now < verdict.due_at else ""
+        exempt = describe_exemption(kept, remains.labels.get(branch, ()), project.previews.keep_label)
+        if not (ended or exempt) and (found := _act(project, own[0], verdict, now)) is not None:
             yield found
 
 
-def _act(project: Project, deployment: Deployment, verdict: Verdict) -> Work | Hold | None:
+def _act(project: Project, deployment: Deployment, verdict: Verdict, now: datetime) -> Work | Hold | None:
     """Return what follows from a verdict that stands."""
     if verdict.standing is Standing.REFUSED:
         return None
     if verdict.standing is Standing.ASKED:
         return Hold(verdict.branch, verdict.verb, f"waits for approval in cleanup run {verdict.run_id}")
+    if project.previews is not None and verdict.is_overdue(now, project.previews.delete_notice):
+        reason = f"it was due at {verdict.due_at:%Y-%m-%d %H:%M} UTC, too long ago; cleanup decides and tells it anew"
+        return Hold(verdict.branch, verdict.verb, reason, kind=HoldKind.WAITING)
     if verdict.verb == Verb.HIBERNATE.value and (is_asleep(deployment) or not deployment.is_development_mode):
         return None
     return Work(

@@ -76,6 +76,14 @@ def digest_work(facts: Mapping[str, object]) -> str:
     return hash_text(json.dumps(facts, sort_keys=True, separators=(",", ":")), 8)
 
 
+def name_subject(deployment_id: str, head: str, observed: str) -> str:
+    """Return what a delete is about, whatever policy and template say: a no to it holds until something of this moves.
+
+    :param observed: the Deployment's newest deploy record.
+    """
+    return f"{deployment_id} at {head} on {observed}"
+
+
 def name_work(slug: str, verb: str, head: str, digest: str) -> str:
     """Return `<slug>~<verb>~<head12>~<digest8>`: a run id without its attempt."""
     return f"{slug}~{verb}~{head[:12]}~{digest}"

@@ -1,4 +1,4 @@
-"""Deployments that carry our control plane's mark for a project that has left the policy.
+"""Deployments that carry our control plane's mark for a project that has left the policy, or has no previews any more.
 
 Decides for one Deployment at a time, from a policy that must be whole and valid. Deletes nothing.
 """
@@ -77,6 +77,6 @@ def _find_reason(loaded: LoadedPolicy, mark: Mark) -> str:
     named = [project for project in loaded.policy.projects if project.name == mark.project]
     if not named:
         return f"the policy has no project '{mark.project}'"
-    if any(project.repository.lower() == mark.repository.lower() for project in named):
-        return ""
+    if same := [project for project in named if project.repository.lower() == mark.repository.lower()]:
+        return "" if any(project.previews for project in same) else f"project '{mark.project}' has no previews any more"
     return f"project '{mark.project}' is of {named[0].repository} now, not of {mark.repository}"

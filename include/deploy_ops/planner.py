@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.history import DeployHistory
-from include.deploy_ops.naming import digest_work, name_deployment, name_work, parse_mark, slug_branch
+from include.deploy_ops.naming import digest_work, name_deployment, name_subject, name_work, parse_mark, slug_branch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -88,6 +88,11 @@ class Work:
     def name(self) -> str:
         """The run id without its attempt."""
         return name_work(self.slug, self.verb.value, self.head, self.digest)
+
+    @property
+    def subject(self) -> str:
+        """What it is about."""
+        return name_subject(self.deployment_id, self.head, self.observed)
 
     @property
     def environment(self) -> str:

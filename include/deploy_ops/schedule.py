@@ -114,7 +114,8 @@ class Circumstances:
     `in_flight` maps an environment's slug to its queued or running run, `remembered` to what is remembered of it.
     `finished` maps a work's name to its highest finished attempt. `delete_times` are those of deletes dispatched
     before. `blocked` maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at`
-    ranks creates when not all fit (the newest head first). `released` names the work that a person let pass the brake.
+    ranks creates when not all fit (the newest head first). `released` names the work that a person let pass the brake,
+    `refused` maps the subject of a delete (`Work.subject`) to the person who said no to it.
     """
 
     now: datetime
@@ -128,6 +129,7 @@ class Circumstances:
     blocked: Mapping[str, str] = field(default_factory=dict)
     committed_at: Mapping[str, datetime] = field(default_factory=dict)
     released: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,8 @@ def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
     """Return why the work waits, whatever became of it before; None if nothing is in its way."""
     if run := given.in_flight.get(work.slug):
         return f"in flight: {run}", HoldKind.FLIGHT, None
+    if work.verb is Verb.DELETE and (person := given.refused.get(work.subject)):
+        return f"refused by {person}, until something of it moves; delete it by the form", HoldKind.PERSON, None
     if work.due_at is not None and work.due_at > given.now:
         when = f"{work.due_at:%Y-%m-%d %H:%M} UTC"
         return f"{work.reason}; {_DONE[work.verb]} at {when}; push, wake it, or keep it", HoldKind.WAITING, work.due_at

@@ -7,14 +7,19 @@ branch moves, something is deployed, or the Deployment is another.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from include.deploy_ops.naming import name_subject
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from include.deploy_ops.history import DeployHistory
+
+OVERDUE_MIN = timedelta(hours=1)
+"""How long a delete may be overdue however short its notice is: control needs a few passes."""
 
 
 class Standing(Enum):
@@ -24,6 +29,10 @@ class Standing(Enum):
     ASKED = "asked"  # no: it is part of a list that waits for a person
     RELEASED = "released"  # yes: a person approved the list in which it stood, and the brake lets it pass
     REFUSED = "refused"  # no: a person said no
+
+
+ACTED_ON = frozenset({Standing.DUE, Standing.RELEASED})
+"""The standings of verdicts that are acted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,19 @@ class Verdict:
     standing: Standing = Standing.DUE
     person: str = ""
 
+    @property
+    def subject(self) -> str:
+        """What it is about, as `Work.subject`."""
+        return name_subject(self.deployment_id, self.head, self.observed)
+
+    def is_overdue(self, now: datetime, notice: timedelta) -> bool:
+        """Whether it is a delete that should have been done so long ago that nobody expects it any more.
+
+        So it is after a long freeze, or when a database was restored.
+        """
+        is_acted_on = self.verb == "delete" and self.standing in ACTED_ON
+        return is_acted_on and now - self.due_at > max(notice, OVERDUE_MIN)
+
     def covers(self, deployment_id: str, head: str, observed: str) -> bool:
         """Whether it speaks of this Deployment with this head of its branch on top of this deploy record."""
         return (self.deployment_id, self.head, self.observed) == (deployment_id, head, observed)
@@ -66,7 +88,11 @@ def find_end(
 
 
 def describe_exemption(kept: str, labels: Collection[str], keep_label: str) -> str:
-    """Return why a preview never expires, empty if it may: a person keeps it, or a pull request's label does."""
+    """Return why a preview never expires, empty if it may: a person keeps it, or a pull request's label does.
+
+    Labels that differ in case alone are the same one to GitHub.
+    """
     if kept:
         return f"kept {kept}"
-    return f"its pull request has the label '{keep_label}'" if keep_label in labels else ""
+    is_labelled = keep_label.casefold() in {label.casefold() for label in labels}
+    return f"its pull request has the label '{keep_label}'" if is_labelled else ""

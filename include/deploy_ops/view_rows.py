@@ -223,15 +223,19 @@ def _add_deployment(sight: Sight, row: Row, deployment: Deployment | None, befor
         airflow_url=deployment.airflow_url,
         astro_url=deployment.astro_url,
         override=deployment.override,
-        woken_at=_find_wake(sight, deployment, before),
+        woken_at=find_wake(before, deployment, sight.now),
     )
 
 
-def _find_wake(sight: Sight, deployment: Deployment, before: Row | None) -> datetime | None:
-    """Return when somebody woke the Deployment, as far as we saw: its override says so, or ours is lifted."""
-    if before is None or before.deployment_id != deployment.id:
-        return None
-    return sight.now if is_woken(before.override, deployment.override) else before.woken_at
+def find_wake(before: Row | None, deployment: Deployment, now: datetime) -> datetime | None:
+    """Return when somebody woke the Deployment, as far as we saw: its override says so, or ours is lifted.
+
+    `before` is its environment's row of the last pass. Without one, who is awake by an override was woken now.
+    """
+    known = before if before is not None and before.deployment_id == deployment.id else None
+    if is_woken(known.override if known else "", deployment.override):
+        return now
+    return known.woken_at if known else None
 
 
 def _add_endings(sight: Sight, row: Row, before: Row | None) -> Row:

@@ -161,13 +161,41 @@ def test_a_verdict_that_was_acted_on_is_done_with() -> None:
     assert judge([asleep], {verdict.deployment_id: verdict}, LIMITS, run_id="run", now=NOW).verdicts == {}
 
 
-def test_what_could_not_hibernate_yet_is_decided_anew_and_told_in_the_end() -> None:
+def test_what_could_not_hibernate_yet_stands_and_is_told_in_the_end() -> None:
     subject = make_subject(idle=3 * DAY)
     earlier = judge([subject], {}, LIMITS, run_id="run", now=NOW - HOUR).verdicts
-    (again,) = judge([subject], earlier, LIMITS, run_id="run", now=NOW).verdicts.values()
-    assert (again.verb, again.decided_at) == ("hibernate", NOW)
+    again = judge([subject], earlier, LIMITS, run_id="run", now=NOW)
+    assert (again.verdicts, again.fresh) == (earlier, frozenset())
+    slept = replace(subject, slept_at=NOW - HOUR / 2)  # and was woken before control looked
+    (anew,) = judge([slept], earlier, LIMITS, run_id="run", now=NOW).verdicts.values()
+    assert (anew.verb, anew.decided_at) == ("hibernate", NOW)
     (told,) = judge([subject], earlier, LIMITS, run_id="run", now=NOW + 10 * DAY).verdicts.values()
     assert told.verb == "delete"
+
+
+@pytest.mark.parametrize("standing", [Standing.DUE, Standing.RELEASED, Standing.ASKED])
+def test_a_delete_that_is_long_overdue_is_decided_and_told_anew(standing: Standing) -> None:
+    subject = make_subject(idle=20 * DAY)
+    verdict = tell(subject, 3 * DAY, standing=standing, due_at=NOW - DAY - HOUR)
+    known = {subject.deployment.id: verdict}
+    (anew,) = judge([subject], known, LIMITS, run_id="run", now=NOW).verdicts.values()
+    assert (anew.decided_at, anew.due_at, anew.standing) == (NOW, NOW + DAY, Standing.DUE)
+    if standing is Standing.ASKED:  # by a run that is still answered
+        assert judge([subject], known, LIMITS, run_id="run", now=NOW, asking=["earlier"]).verdicts == known
+        return
+    step = foresee(subject, verdict, replace(LIMITS, hibernate_after=None), CRON, NOW)
+    assert step is not None
+    assert step.at == NOW + DAY + HOUR
+
+
+def test_a_refusal_never_grows_old_and_a_short_notice_leaves_control_an_hour() -> None:
+    subject = make_subject(idle=20 * DAY)
+    refused = tell(subject, 9 * DAY, standing=Standing.REFUSED, due_at=NOW - 8 * DAY)
+    late = tell(subject, DAY, due_at=NOW - HOUR)
+    for verdict in (refused, late):
+        limits = replace(LIMITS, delete_notice=HOUR / 60)
+        known = {subject.deployment.id: verdict}
+        assert judge([subject], known, limits, run_id="run", now=NOW).verdicts == known
 
 
 def test_who_refused_a_delete_is_obeyed_until_something_moves() -> None:
@@ -240,9 +268,9 @@ def test_a_yes_releases_exactly_what_was_asked_and_still_stands() -> None:
     now = dict(expiry.verdicts)
     del now["id-dev-0"]  # it moved meanwhile
     now["id-dev-1"] = replace(now["id-dev-1"], decided_at=NOW + HOUR)  # another run decided it anew
-    answered = release(now, question, "mira")
+    answered = release(now, question, "mira", NOW + 3 * DAY)
     assert {key for key, each in answered.items() if each.standing is Standing.RELEASED} == {"id-dev-2"}
-    assert answered["id-dev-2"].person == "mira"
+    assert (answered["id-dev-2"].person, answered["id-dev-2"].due_at) == ("mira", NOW + 3 * DAY)
     assert answered["id-dev-told"] == now["id-dev-told"]
     refused = refuse(now, question, "mira")
     assert refused["id-dev-2"].standing is Standing.REFUSED

@@ -69,6 +69,7 @@ def follow(
         desired=derive_previews(project, RepositorySnapshot(branches, tuple(pulls))),
         observed=Observed(shown, {f"id-{BRANCH}": history or DeployHistory("d1", head=sha("a"))}),
         remains=Remains({each.deployment_id: each for each in known}, woken or {}, read_labels(pulls)),
+        now=NOW,
     )
     return list(found)
 
@@ -101,6 +102,7 @@ def test_each_decision_is_work_of_its_own() -> None:
         {"targets": ["shop-dev-a"]},
         {"pulls": [merged(make_pull(1, BRANCH, sha("a")))]},
         {"pulls": [make_pull(1, BRANCH, sha("a"), labels=("x", "keep-preview"))]},
+        {"pulls": [make_pull(1, BRANCH, sha("a"), labels=("Keep-Preview",))]},
         {"pulls": [make_pull(1, BRANCH, sha("a"), base_ref="feature", labels=("keep-preview",))]},
     ],
 )
@@ -140,6 +142,17 @@ def test_what_a_person_is_asked_about_is_held_and_what_was_refused_is_dropped() 
     (hold,) = follow(make_verdict(standing=Standing.ASKED))
     assert hold == Hold(BRANCH, "delete", "waits for approval in cleanup run run", kind=HoldKind.PERSON)
     assert follow(make_verdict(standing=Standing.REFUSED)) == []
+
+
+@pytest.mark.parametrize("standing", [Standing.DUE, Standing.RELEASED])
+def test_a_delete_that_is_long_overdue_waits_until_it_is_told_anew(standing: Standing) -> None:
+    (hold,) = follow(make_verdict(standing=standing, due_at=NOW - DAY - timedelta(seconds=1)))
+    assert isinstance(hold, Hold)
+    said = "it was due at 2026-10-31 11:59 UTC, too long ago; cleanup decides and tells it anew"
+    assert (hold.reason, hold.kind) == (said, HoldKind.WAITING)
+    (work,) = follow(make_verdict(standing=standing, due_at=NOW - DAY))
+    assert isinstance(work, Work)
+    assert len(follow(make_verdict("hibernate", due_at=NOW - 9 * DAY))) == 1
 
 
 @pytest.mark.parametrize(
@@ -223,6 +236,16 @@ def test_branches_that_ended_go_before_what_is_idle() -> None:
     made = plan(expire("dev-a"), *gone)
     assert [action.work.branch for action in made.actions] == ["dev-z-0", "dev-z-1"]
     assert [work.branch for work in made.braked] == ["dev-a"]
+
+
+def test_a_delete_that_a_person_refused_is_held_whatever_the_policy_becomes() -> None:
+    refused = make_work("dev-gone", Verb.DELETE)
+    made = plan(replace(refused, digest="another"), refused={refused.subject: "mira"})
+    (hold,) = made.holds
+    said = "refused by mira, until something of it moves; delete it by the form"
+    assert (made.actions, made.braked, hold.reason, hold.kind) == ((), (), said, HoldKind.PERSON)
+    for moved in (replace(refused, head=sha("c")), replace(refused, observed="d2")):
+        assert len(plan(moved, refused={refused.subject: "mira"}).actions) == 1
 
 
 def test_hibernations_are_not_braked() -> None:

@@ -200,6 +200,7 @@ class Fleet:
             desired=desired,
             observed=observed,
             remains=Remains(self.verdicts, woken),
+            now=self.now,
         ):
             assert isinstance(work, Work)
             preview = self.previews[work.branch]

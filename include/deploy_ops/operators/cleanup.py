@@ -160,4 +160,7 @@ def _remember(memory: Memory, decision: Decision) -> bool:
     due = {name: person for name, person in released.items() if name in decision.deletes}
     if due != released:  # done, or not wanted any more
         memory.write_released(due)
+    refused = memory.read_refused()
+    if refused.keys() & decision.reopened:
+        memory.write_refused({subject: by for subject, by in refused.items() if subject not in decision.reopened})
     return verdicts != current

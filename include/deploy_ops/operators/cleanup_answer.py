@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -11,9 +11,8 @@ from include.deploy_ops.cleanup_text import render_question
 from include.deploy_ops.expiry import DELETE, Question, refuse, release
 from include.deploy_ops.operators.answer import AskOperator, load_answer
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
-from include.deploy_ops.operators.cleanup import APPROVE_TASK, FIND_TASK, QUESTIONS_KEY, load_found
+from include.deploy_ops.operators.cleanup import APPROVE_TASK, FIND_TASK, load_found
 from include.deploy_ops.operators.notify import APPROVAL, Occasion, notify
-from include.deploy_ops.operators.questions import Questions
 from include.deploy_ops.operators.scope import CLEANUP_DAG
 from include.deploy_ops.verdict import Standing, Verdict
 
@@ -76,9 +75,11 @@ class RememberAnswerOperator(DeployOpsOperator):
 
     def _release(self, context: Context, found: Found, answer: Answer) -> int:
         memory = self.memory(context)
-        verdicts = release(memory.read_verdicts(), Question(found.verdicts), answer.person)
+        verdicts = release(memory.read_verdicts(), Question(found.verdicts), answer.person, datetime.now(UTC))
         memory.write_verdicts(verdicts)
         memory.write_released({**memory.read_released(), **{work.name: answer.person for work in found.works}})
+        subjects = {work.subject for work in found.works} | {verdict.subject for verdict in found.verdicts}
+        memory.write_refused({each: by for each, by in memory.read_refused().items() if each not in subjects})
         return _count(verdicts, found.verdicts, Standing.RELEASED) + len(found.works)
 
     def _refuse(self, context: Context, found: Found, answer: Answer) -> int:
@@ -87,8 +88,7 @@ class RememberAnswerOperator(DeployOpsOperator):
         memory.write_verdicts(verdicts)
         names = {work.name for work in found.works}
         memory.write_released({name: by for name, by in memory.read_released().items() if name not in names})
-        store = context["asset_state_store"][self.scope.fleet]
-        Questions(store, QUESTIONS_KEY, self.runs(context)).note_refusal(context["dag_run"].run_id)
+        memory.write_refused({**memory.read_refused(), **{work.subject: answer.person for work in found.works}})
         return _count(verdicts, found.verdicts, Standing.REFUSED) + len(found.works)
 
 

@@ -37,7 +37,8 @@ class Decision:
     """What a review comes to.
 
     `before` and `verdicts` are all that stood before and stand now, by Deployment id. `deletes` names all deletes that
-    are due by now, `allowed` is how many may be decided without asking.
+    are due by now, `allowed` is how many may be decided without asking. `reopened` are the subjects of refused deletes
+    whose no has ended.
     """
 
     before: Mapping[str, Verdict]
@@ -46,6 +47,7 @@ class Decision:
     question: Question
     deletes: frozenset[str]
     allowed: int
+    reopened: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ class Review:
         seen = comparer.look()
         difference = comparer.compare(seen)
         before = self.observer.memory.read_verdicts()
-        braked = self._find_braked(difference)
+        refused = self.observer.memory.read_refused()
+        reopened = self._find_reopened(refused, seen, difference)
+        braked = self._find_braked(difference, {each: by for each, by in refused.items() if each not in reopened})
         expiry, question = self._ask(self._judge(seen, before), difference, braked)
         others = {key: verdict for key, verdict in before.items() if not self._is_meant(verdict.branch)}
         return Decision(
@@ -81,6 +85,7 @@ class Review:
             question=question,
             deletes=frozenset(work.name for work in difference.works if work.verb is Verb.DELETE),
             allowed=self._count_allowed(difference),
+            reopened=reopened,
         )
 
     def _is_meant(self, branch: str) -> bool:
@@ -113,9 +118,9 @@ class Review:
         )
 
     def _ask(self, expiry: Expiry, difference: Difference, braked: Iterable[Work]) -> tuple[Expiry, Question]:
-        """Part what must be asked; nobody is asked twice about a delete that is asked about, or was refused."""
-        settled = self.questions.find_asking(but=self.run_id).keys() | self.questions.list_refused(but=self.run_id)
-        askable = [work for work in braked if work.name not in settled]
+        """Part what must be asked; nobody is asked twice about a delete that is asked about."""
+        asking = self.questions.find_asking(but=self.run_id)
+        askable = [work for work in braked if work.name not in asking]
         return apply_brake(expiry, askable, self._count_allowed(difference))
 
     def _count_allowed(self, difference: Difference) -> int:
@@ -123,7 +128,14 @@ class Review:
             return self.form.max_deletes
         return count_allowed_deletes(difference.live, self.scope.project.limits)
 
-    def _find_braked(self, difference: Difference) -> tuple[Work, ...]:
+    def _find_reopened(self, refused: Iterable[str], seen: Seen, difference: Difference) -> frozenset[str]:
+        """Return what is refused no more: what this run asked before it was cleared, and what is gone."""
+        ids = {deployment.id for deployment in seen.observed.deployments}
+        names = self.questions.list_names(self.run_id)
+        mine = {work.subject for work in difference.works if work.name in names}
+        return frozenset(each for each in refused if each in mine or each.partition(" ")[0] not in ids)
+
+    def _find_braked(self, difference: Difference, refused: Mapping[str, str]) -> tuple[Work, ...]:
         """Return the deletes that control's brake holds now, by the same plan that control makes."""
         memory = self.observer.memory
         claims = Claims(memory, self.preview_runs)
@@ -136,6 +148,7 @@ class Review:
             remembered={work.slug: memory.read_environment(work.slug) for work in deletes},
             delete_times=memory.read_delete_times(),
             released=frozenset(memory.read_released()),
+            refused=refused,
         )
         only = replace(difference, works=tuple(deletes), holds=())
         plan = schedule(only, given, self.scope.project.limits, self.scope.previews.max_live)

@@ -17,11 +17,12 @@ from include.deploy_ops.errors import (
     RetryableError,
     SupersededError,
 )
+from include.deploy_ops.expiry_plan import is_asleep
 from include.deploy_ops.history import read_history
 from include.deploy_ops.hooks.dag_check import check_dags
 from include.deploy_ops.hooks.project_check import refuse_empty_dags, refuse_project_settings
 from include.deploy_ops.hooks.worktree import checkout
-from include.deploy_ops.model import ChangeType, DeploymentStatus, DeployStatus
+from include.deploy_ops.model import ChangeType, DeployStatus
 from include.deploy_ops.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.checks import check_head, check_mark, check_source, check_target
@@ -105,7 +106,7 @@ class DeployCodeOperator(AstroCliOperator):
 
     def _wake(self, deployment: Deployment) -> bool:
         """Wake a hibernating Deployment for a while; without an end, its own schedule would be off for good."""
-        if deployment.status is not DeploymentStatus.HIBERNATING:
+        if not is_asleep(deployment):  # also one that was told to and has not got there yet
             return False
         self.cli.wake_up(deployment.id, WAKE_FOR)
         self.log.info("woke %s for %s", deployment.name, WAKE_FOR)

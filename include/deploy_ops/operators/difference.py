@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.desired import derive_previews
 from include.deploy_ops.expiry_plan import Remains, compare_expiry, read_labels
 from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch
-from include.deploy_ops.operators.expiry_checks import find_wake
 from include.deploy_ops.operators.observe_targets import TargetObserver
 from include.deploy_ops.planner import Difference, Work, compare
 from include.deploy_ops.promotion_plan import compare_promotion
 from include.deploy_ops.targets import compare_target
+from include.deploy_ops.view import RowKind
+from include.deploy_ops.view_rows import find_wake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,10 +89,11 @@ class Comparer:
         verdicts = self.observer.memory.read_verdicts()
         if seen.desired is None or not verdicts:
             return ()
-        deployments = {each.id: each for each in seen.observed.deployments if each.id in verdicts}
+        rows, now = self.observer.memory.read_rows(), datetime.now(UTC)  # once: there may be hundreds of verdicts
         woken = {
-            verdicts[key].branch: find_wake(self.observer.memory, slug_branch(verdicts[key].branch), each)
-            for key, each in deployments.items()
+            each.branch: find_wake(rows.get(slug_branch(each.branch)), deployment, now)
+            for deployment in seen.observed.deployments
+            if (each := verdicts.get(deployment.id)) is not None
         }
         return compare_expiry(
             self.scope.project,
@@ -99,8 +102,12 @@ class Comparer:
             desired=seen.desired,
             observed=seen.observed,
             remains=Remains(
-                verdicts, {name: at for name, at in woken.items() if at}, read_labels(seen.snapshot.pull_requests)
+                verdicts,
+                {name: at for name, at in woken.items() if at},
+                read_labels(seen.snapshot.pull_requests),
+                {row.branch: row.kept for row in rows.values() if row.kind is RowKind.PREVIEW},
             ),
+            now=now,
         )
 
     def _compare_targets(self, seen: Seen) -> Iterable[Work | Hold]:

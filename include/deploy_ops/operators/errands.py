@@ -66,6 +66,7 @@ class Errands:
             deploy_type=form.deploy_type,
             person=person,
             wake=form.wake,
+            ends_keep=form.action == Verb.RESUME.value,
             is_dry=form.dry_run,
         )
 

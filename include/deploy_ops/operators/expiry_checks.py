@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.errors import SupersededError
-from include.deploy_ops.expiry_plan import is_woken, read_labels
+from include.deploy_ops.expiry_plan import read_labels
 from include.deploy_ops.history import read_history
 from include.deploy_ops.operators.checks import find_branch
-from include.deploy_ops.verdict import Standing, describe_exemption, find_end
+from include.deploy_ops.verdict import ACTED_ON, describe_exemption, find_end
+from include.deploy_ops.view_rows import find_wake
 
 if TYPE_CHECKING:
     from include.deploy_ops.model import Deployment
@@ -18,37 +19,28 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.memory import Memory
     from include.deploy_ops.verdict import Verdict
 
-ACTED_ON = frozenset({Standing.DUE, Standing.RELEASED})
-"""The standings of verdicts that are acted on."""
-
 
 def check_expired(operator: DeployOpsOperator, memory: Memory, job: Job, deployment: Deployment) -> Verdict:
     """Return the verdict by which the preview ends; raise SupersededError unless it still stands and is due.
 
     Read afresh: the verdict, the branch's head, the deploy records, who keeps the preview, its labels, its override.
     """
-    verdict = memory.read_verdicts().get(deployment.id)
+    verdict, now = memory.read_verdicts().get(deployment.id), datetime.now(UTC)
     if verdict is None or verdict.verb != job.verb.value or verdict.standing not in ACTED_ON:
         raise SupersededError(f"cleanup wants {job.branch} to {job.verb.value} no more")
-    if verdict.due_at > datetime.now(UTC):
+    if verdict.due_at > now:
         raise SupersededError(f"{job.branch} was told that it has until {verdict.due_at:%Y-%m-%d %H:%M} UTC")
+    if verdict.is_overdue(now, operator.scope.previews.delete_notice):
+        raise SupersededError(f"{job.branch} was told of {verdict.due_at:%Y-%m-%d %H:%M} UTC, too long ago")
     ended = find_end(
         verdict,
         deployment_id=deployment.id,
         head=find_branch(operator.scope, operator.github, job).head,
         history=read_history(operator.astro.list_deploys(deployment.id)),
-        woken_at=find_wake(memory, job.slug, deployment),
+        woken_at=find_wake(memory.read_row(job.slug), deployment, now),
     )
     labels = read_labels(operator.github.list_pull_requests_from(job.branch)).get(job.branch, ())
     kept = memory.read_environment(job.slug).kept
     if reason := ended or describe_exemption(kept, labels, operator.scope.previews.keep_label):
         raise SupersededError(f"{job.branch} stays: {reason}")
     return verdict
-
-
-def find_wake(memory: Memory, slug: str, deployment: Deployment) -> datetime | None:
-    """Return when somebody woke the preview by hand, as control saw it, or now, if that was after control looked."""
-    row = memory.read_row(slug)
-    if row is None or row.deployment_id != deployment.id:
-        return None
-    return datetime.now(UTC) if is_woken(row.override, deployment.override) else row.woken_at

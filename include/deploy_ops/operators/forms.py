@@ -28,7 +28,7 @@ PROMOTION_ACTIONS = (Verb.PROMOTE.value, Verb.ADOPT.value)
 _ACTION_GUIDE = {
     Verb.DEPLOY.value: "deploy the ref below",
     Verb.DELETE.value: "delete the Deployment until the branch moves",
-    Verb.KEEP.value: "keep it, however idle it is",
+    Verb.KEEP.value: "keep it, however idle it is, until somebody resumes it",
     Verb.ADOPT.value: "mark a Deployment of the preview's name as ours, after approval",
     Verb.RESUME.value: "end a hold: what the source has now is deployed again",
 }

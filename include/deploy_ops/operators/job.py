@@ -33,7 +33,7 @@ class Job:
     where that is another one, and `ref` what a person called it. `target`, `pull` and `base` as in `planner.Work`.
     `observed` is the newest deploy on top of which it was planned or approved; None in a run that a person started
     there and then. `is_override`: something else is deployed than what the source has now. `wake`: a hibernating
-    Deployment is woken.
+    Deployment is woken. `ends_keep`: the preview may expire again.
     `is_dry`: nothing is written. `is_expiry`: it is done because nobody uses the preview, whose branch lives.
     """
 
@@ -54,6 +54,7 @@ class Job:
     observed: str | None = None
     is_override: bool = False
     wake: bool = False
+    ends_keep: bool = False
     is_dry: bool = False
     is_expiry: bool = False
 

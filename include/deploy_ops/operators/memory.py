@@ -167,6 +167,14 @@ class Memory:
         """Replace the names of the deletes that may pass the brake; only cleanup does."""
         self._write("cleanup.released", _NAMES, dict(released))
 
+    def read_refused(self) -> dict[str, str]:
+        """Return what shall not be deleted (`Work.subject`), with the person who said so."""
+        return self._read("cleanup.refused", _NAMES) or {}
+
+    def write_refused(self, refused: Mapping[str, str]) -> None:
+        """Replace what shall not be deleted; only cleanup does."""
+        self._write("cleanup.refused", _NAMES, dict(refused))
+
     def is_first_pass(self) -> bool:
         """Whether no pass of control was ever finished, as far as anybody remembers."""
         return self._store.get("control.first_pass") is None

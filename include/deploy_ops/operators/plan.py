@@ -131,6 +131,7 @@ class PlanOperator(DeployOpsOperator):
             blocked=self._find_blocks(context, works),
             committed_at=self._read_ages(observer, difference),
             released=frozenset(memory.read_released()),
+            refused=memory.read_refused(),
         )
 
     def _read_backlog(self, memory: Memory, difference: Difference) -> dict[str, Remembered]:

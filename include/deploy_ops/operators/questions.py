@@ -26,11 +26,10 @@ QUESTIONS_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One run's question: the names of what it is about. `is_refused`: a person said no."""
+    """One run's question: the names of what it is about."""
 
     names: tuple[str, ...]
     at: datetime
-    is_refused: bool = False
 
 
 _ASKED = TypeAdapter(dict[str, Asked])
@@ -56,15 +55,15 @@ class Questions:
 
     def find_asking(self, but: str) -> dict[str, str]:
         """Return what other runs than `but` wait to be told, by name, each with its run."""
-        waiting = {run_id: asked for run_id, asked in self.read().items() if run_id != but and not asked.is_refused}
+        waiting = {run_id: asked for run_id, asked in self.read().items() if run_id != but}
         return {
             name: run_id for run_id, asked in waiting.items() if self._runs.is_alive(run_id) for name in asked.names
         }
 
-    def list_refused(self, but: str) -> frozenset[str]:
-        """Return the names of which a person said no when another run than `but` asked."""
-        refused = (asked for run_id, asked in self.read().items() if run_id != but and asked.is_refused)
-        return frozenset(name for asked in refused for name in asked.names)
+    def list_names(self, run_id: str) -> frozenset[str]:
+        """Return what the run asked about before it was cleared, by name."""
+        asked = self.read().get(run_id)
+        return frozenset(asked.names if asked else ())
 
     def note(self, run_id: str, names: Iterable[str], at: datetime) -> None:
         """Write what the run asks. Raises PermanentError where it has asked about another list before."""
@@ -75,12 +74,6 @@ class Questions:
                 "this run has asked about another list before, and Airflow would show that one again; trigger a new run"
             )
         self._write({**known, run_id: asked})
-
-    def note_refusal(self, run_id: str) -> None:
-        """Write that a person said no to what the run asked."""
-        known = self.read()
-        if (asked := known.get(run_id)) is not None:
-            self._write({**known, run_id: Asked(asked.names, asked.at, is_refused=True)})
 
     def _write(self, questions: dict[str, Asked]) -> None:
         newest = dict(sorted(questions.items(), key=lambda item: item[1].at)[-QUESTIONS_MAX:])

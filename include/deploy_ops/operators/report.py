@@ -45,7 +45,8 @@ class ReportOperator(DeployOpsOperator):
         elif not (job.is_forced or job.is_expiry) and states.get("delete") == SUCCESS:
             memory.forget_environment(job.slug)  # it is gone with its branch
         else:
-            self._remember(memory, job, has_failed=bool(failed), cause=cause)
+            is_gone = states.get("delete") == SUCCESS
+            self._remember(memory, job, has_failed=bool(failed), cause=cause, is_gone=is_gone)
         Claims(memory, runs).release(job.slug, run_id)
         if not job.is_dry:
             main = [
@@ -61,8 +62,8 @@ class ReportOperator(DeployOpsOperator):
             notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
         return line
 
-    def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any]) -> None:
-        """Write how planned work ended, and drop a removal that a person ended."""
+    def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any], is_gone: bool) -> None:
+        """Write how planned work ended, and drop what a person ended: a removal, or that the preview is kept."""
         known = memory.read_environment(job.slug)
         endings = dict(known.endings)
         if not job.is_forced:
@@ -71,7 +72,8 @@ class ReportOperator(DeployOpsOperator):
                 job.work, datetime.now(UTC), has_failed, is_permanent, str(cause.get("cause", ""))
             )
         removal = _keep_removal(known.removal, job)
-        memory.write_environment(job.slug, replace(known, endings=endings, removal=removal))
+        kept = "" if is_gone or (job.ends_keep and not has_failed) else known.kept
+        memory.write_environment(job.slug, replace(known, endings=endings, removal=removal, kept=kept))
 
 
 def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.expiry import Subject
@@ -9,8 +10,8 @@ from include.deploy_ops.expiry_plan import read_labels
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.naming import slug_branch
 from include.deploy_ops.operators.claims import Claims
-from include.deploy_ops.operators.expiry_checks import find_wake
-from include.deploy_ops.planner import find_previews
+from include.deploy_ops.planner import Verb, find_previews
+from include.deploy_ops.view_rows import find_wake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.observe import Observer
     from include.deploy_ops.operators.runs import Runs
     from include.deploy_ops.operators.scope import Scope
+    from include.deploy_ops.schedule import Remembered
 
 
 def read_subjects(scope: Scope, observer: Observer, seen: Seen, runs: Runs) -> tuple[Subject, ...]:
@@ -33,6 +35,8 @@ def read_subjects(scope: Scope, observer: Observer, seen: Seen, runs: Runs) -> t
     labels = read_labels(seen.snapshot.pull_requests)
     authors = read_authors(observer, seen)
     claims = Claims(memory, runs)
+    rows, now = memory.read_rows(), datetime.now(UTC)
+    remembered = {branch.name: memory.read_environment(slug_branch(branch.name)) for branch, _ in live}
     return tuple(
         Subject(
             deployment=deployment,
@@ -41,13 +45,20 @@ def read_subjects(scope: Scope, observer: Observer, seen: Seen, runs: Runs) -> t
             author=authors.get(branch.name, ""),
             committed_at=times.get(branch.head),
             history=seen.observed.histories.get(deployment.id, DeployHistory()),
-            woken_at=find_wake(memory, slug_branch(branch.name), deployment),
-            kept=memory.read_environment(slug_branch(branch.name)).kept,
+            woken_at=find_wake(rows.get(slug_branch(branch.name)), deployment, now),
+            kept=remembered[branch.name].kept,
             labels=tuple(sorted(labels.get(branch.name, ()))),
             in_flight=claims.find_holder(slug_branch(branch.name)) or "",
+            slept_at=_find_sleep(remembered[branch.name]),
         )
         for branch, deployment in live
     )
+
+
+def _find_sleep(remembered: Remembered) -> datetime | None:
+    """Return when control last let the preview hibernate."""
+    ending = remembered.endings.get(Verb.HIBERNATE.value)
+    return ending.ended_at if ending is not None and not ending.is_failure else None
 
 
 def _list_live(scope: Scope, seen: Seen) -> Iterator[tuple[Branch, Deployment]]:

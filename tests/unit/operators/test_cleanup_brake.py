@@ -220,3 +220,33 @@ def test_deletes_that_controls_brake_holds_are_asked_about(stage: Stage, doomed:
     again = doomed.start(MANUAL, dry_run=False, max_deletes=1)
     again.play()
     assert again.states["approve"] == "skipped", "what was answered is not asked again"
+
+
+def test_a_no_to_what_controls_brake_holds_outlasts_the_brake_until_its_run_is_cleared(
+    stage: Stage, doomed: CleanupStage
+) -> None:
+    for branch in ("dev-a", "dev-b", "dev-c", "dev-d"):
+        stage.make_deployment(branch)  # whose branch is gone
+    (first,) = list_deletes(doomed)
+    held = {"dev-a", "dev-b", "dev-c", "dev-d"} - {first}
+    run = doomed.start(MANUAL, dry_run=False, max_deletes=0)
+    run.ask()
+    run.answer("Reject")
+    run.step("remember")
+    doomed.end(run)
+    assert len(stage.memory.read_refused()) == len(held)
+    recent = stage.memory.read_delete_times()
+    stage.memory.write_delete_times([])  # an hour later
+    assert list_deletes(doomed) & held == set()
+    task = stage.make_plan_task()
+    stage.run_plan(task)
+    assert task.plan.count("refused by ada, until something of it moves; delete it by the form") == len(held)
+    doomed.run()
+    assert len(stage.memory.read_refused()) == len(held), "another run reopens nothing"
+    stage.memory.write_delete_times(recent)
+    stage.airflow.states[run.run_id] = "running"
+    assert run.ask()["subject"] == "Delete 3 previews of shop?"
+    run.answer("Approve")
+    run.step("remember")
+    assert stage.memory.read_refused() == {}
+    assert held <= list_deletes(doomed)

@@ -53,18 +53,14 @@ def open_questions(store: Any, **states: str) -> Questions:
     return Questions(store, "questions", Runs(task_instance, "shop.cleanup"))
 
 
-def test_what_another_living_run_asks_is_known_and_a_refusal_outlives_its_run() -> None:
+def test_what_another_living_run_asks_is_known() -> None:
     store = DictStore()
     questions = open_questions(store, living="running", over="success", mine="running")
     for run_id, name in (("living", "a"), ("over", "b"), ("mine", "c")):
         questions.note(run_id, [name], NOW)
     assert questions.find_asking(but="mine") == {"a": "living"}
-    questions.note_refusal("over")
-    questions.note_refusal("living")
-    questions.note_refusal("unknown")
-    assert questions.find_asking(but="mine") == {}
-    assert questions.list_refused(but="mine") == {"a", "b"}
-    assert questions.list_refused(but="over") == {"a"}
+    assert questions.list_names("mine") == {"c"}
+    assert questions.list_names("unknown") == frozenset()
 
 
 def test_a_run_asks_about_one_list_only_in_any_order() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from dags.preview import make_preview_dag
 from include.deploy_ops.errors import RetryableError
-from include.deploy_ops.model import Variable
+from include.deploy_ops.hooks.astro_cli import AstroCli
+from include.deploy_ops.model import DeploymentStatus, Variable
 from include.deploy_ops.naming import parse_note
 from include.deploy_ops.operators.deploy import find_ignore_syntax
 from include.deploy_ops.planner import Verb
@@ -303,3 +305,23 @@ def test_a_refused_push_is_told_in_the_engines_words(stage: Stage) -> None:
     with pytest.raises(RetryableError, match="The registry refused to let us push"):
         run.step("deploy")
     assert all(each["status"] != "DEPLOYED" for each in stage.list_deploys(run.conf["job"]["deployment_id"]))
+
+
+@pytest.mark.parametrize(
+    ("looks", "is_woken"),
+    [
+        ({"status": DeploymentStatus.HIBERNATING}, True),
+        ({"override": "hibernate"}, True),  # it falls asleep: Astro still calls it healthy
+        ({"override": "wake@2026-12-01T00:00:00Z"}, False),
+        ({}, False),
+    ],
+)
+def test_what_hibernates_or_is_about_to_is_woken(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, looks: dict[str, Any], *, is_woken: bool
+) -> None:
+    woken: list[str] = []
+    monkeypatch.setattr(AstroCli, "wake_up", lambda _self, deployment_id, _for: woken.append(deployment_id))
+    task: Any = make_preview_dag(stage.scope).task_dict["deploy"]
+    deployment = make_deployment(BRANCH, **looks)
+    assert task._wake(deployment) is is_woken
+    assert woken == [deployment.id] * is_woken

@@ -18,7 +18,7 @@ from include.deploy_ops.verdict import Standing
 from tests.unit.examples import make_pull, sha
 from tests.unit.operators.fleet import make_previews, push_branches, record_deploy
 from tests.unit.operators.fuse import AFTER_CLI, Fuse, KilledError
-from tests.unit.operators.idle import DELETE, HIBERNATE, clean_up, compare, let_notice_pass
+from tests.unit.operators.idle import DELETE, HIBERNATE, NOTICE, clean_up, compare, let_notice_pass
 from tests.unit.operators.stage import WRITES
 
 if TYPE_CHECKING:
@@ -201,6 +201,22 @@ def test_a_verdict_that_is_not_due_deletes_nothing(idle: Stage) -> None:
     idle.memory.write_verdicts({})
     clean_up(idle, DELETE)
     with pytest.raises(AirflowSkipException, match="was told that it has until"):
+        run.step("delete")
+
+
+def test_a_verdict_of_a_restored_database_deletes_nothing(idle: Stage) -> None:
+    clean_up(idle, DELETE)
+    let_notice_pass(idle)
+    (run,) = idle.plan()
+    run.step("claim")
+    known = idle.memory.read_verdicts()
+    idle.memory.write_verdicts({key: replace(each, due_at=each.due_at - 2 * NOTICE) for key, each in known.items()})
+    with pytest.raises(AirflowSkipException, match="too long ago"):
+        run.step("delete")
+    idle.memory.write_rows(idle.memory.read_rows(), {})
+    let_notice_pass(idle)
+    wake(idle, BRANCH)
+    with pytest.raises(AirflowSkipException, match="it was woken by hand"):
         run.step("delete")
 
 

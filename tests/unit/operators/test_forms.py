@@ -111,10 +111,12 @@ def test_a_wrong_value_is_named(stage: Stage, form: dict[str, Any], said: str) -
         run.step("claim")
 
 
-def test_keeping_is_remembered(stage: Stage, preview: tuple[str, str, str]) -> None:
+def test_keeping_is_remembered_until_somebody_resumes(stage: Stage, preview: tuple[str, str, str]) -> None:
     force(stage, action="keep", reason="the demo is on Friday")
     assert stage.memory.read_environment(BRANCH).kept == "by mira: the demo is on Friday"
     assert stage.plan() == []
+    force(stage, action="resume", reason="the demo is over")
+    assert stage.memory.read_environment(BRANCH).kept == ""
 
 
 def test_a_hibernating_preview_is_woken_on_request_only(stage: Stage, preview: tuple[str, str, str]) -> None:

@@ -58,6 +58,19 @@ def test_a_yes_deletes_exactly_what_was_listed(orphans: OrphansStage) -> None:
     assert late not in run.read_field("delete", "outcome")
 
 
+def test_what_a_project_without_previews_left_running_is_asked_about(orphans: OrphansStage) -> None:
+    mine = orphans.leave("shop-mine", project="shop", repository="acme/data-platform")
+    orphans.leave("Production", project="shop", repository="acme/data-platform")
+    previews = next(line for line in POLICY.splitlines(keepends=True) if "previews:" in line)
+    orphans.write_policy(POLICY.replace(previews, ""))
+    run = orphans.start(SCHEDULED)
+    assert "project 'shop' has no previews any more" in str(run.ask())
+    run.answer("Approve")
+    run.step("delete")
+    assert f"| `shop-mine` ({mine}) | `deleted` |" in run.read_field("delete", "outcome")
+    assert orphans.list_names() == {"Production"}
+
+
 def test_by_hand_it_is_a_dry_run_that_asks_nobody_and_writes_nothing(orphans: OrphansStage) -> None:
     orphans.leave("gone-a|b`c")
     orphans.stage.forget_requests()

@@ -76,6 +76,15 @@ def test_the_report_runs_after_a_failure_and_the_run_stays_failed(stage: Stage) 
     assert "clgone" in ending.cause
 
 
+@pytest.mark.parametrize("deleted", ["success", "failed"])
+def test_a_preview_that_is_deleted_is_kept_no_more(stage: Stage, deleted: str) -> None:
+    stage.memory.write_environment(BRANCH, Remembered(kept="by mira"))
+    run = stage.start_planned(Verb.DELETE, BRANCH, HEAD, "clsome", is_expiry=True)
+    run.states["delete"] = deleted
+    run.step("report")
+    assert (stage.memory.read_environment(BRANCH).kept == "") is (deleted == "success")
+
+
 @pytest.mark.parametrize(("head", "is_kept"), [(HEAD, True), ("2" * 40, False)])
 def test_a_removal_holds_until_the_head_moves(stage: Stage, head: str, is_kept: bool) -> None:
     removal, judgement = Removal(head, "idle"), Judgement(HEAD, "d1", "p", "only README")
