@@ -46,11 +46,13 @@ class WriteRefusedError(RetryableError):
     """GitHub refuses a write for a reason that it names: a conflict, a rule of the branch, a missing permission.
 
     :param status: GitHub's HTTP status.
+    :param said: GitHub's own words of it.
     """
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, said: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.said = said
 
 
 class BranchMovedError(WriteRefusedError):

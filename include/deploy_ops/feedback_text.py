@@ -186,7 +186,7 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
     if (outcome := find_outcome(row)) is not None:
         yield _tell_deploy(outcome)
     if row.kept:
-        yield f"Kept by {write_words(row.kept)}: it does not expire."
+        yield f"Kept {write_words(row.kept)}. It does not expire."
     elif row.next_step is not None and row.state is not State.REMOVED:
         yield _tell_next_step(facts, row)
 

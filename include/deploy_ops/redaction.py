@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
+import re
 from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SHORTEST_FRAGMENT = 8  # characters; a shorter piece of a secret would blot out ordinary words
+
+_LOGIN = re.compile(r"(https?://|://[^\s/?#:@\"<>]*:)[^\s/?#\"<>]+@", re.IGNORECASE)
+"""What stands before a URL's host; of a scheme that is no web's, the password alone: `ssh://git@` hides nothing."""
 
 _KEPT_LENGTH = 1 << 20  # characters of each stream, its end
 _LONGEST_LINE = 1 << 16  # characters; a longer line is cut
@@ -37,6 +41,11 @@ def replace_forms(text: str, forms: Sequence[str]) -> str:
     for form in forms:
         text = text.replace(form, "***")
     return text
+
+
+def redact_urls(text: str) -> str:
+    """Return `text` with `***` for the credentials in its URLs, whoever's they are."""
+    return _LOGIN.sub(r"\1***@", text)
 
 
 class RedactedStream:

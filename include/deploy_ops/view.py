@@ -121,7 +121,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What one pass says of its whole project. `digests` tell, by shard of rows, that something changed."""
+    """What one pass says of its whole project. `digests` tell, by shard that has rows, that something changed."""
 
     project: str
     repository: str

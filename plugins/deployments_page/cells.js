@@ -123,12 +123,12 @@ function nextFacts({ row }) {
 }
 
 function makeNext({ row }, now) {
-  if (row.kept) return el("div", { class: "lines" }, el("p", {}, "Kept"), el("p", { class: "faint" }, "by ", bdi(row.kept)));
+  if (row.kept) return el("div", { class: "lines" }, el("p", {}, "Kept"), el("p", { class: "faint why", title: row.kept }, bdi(row.kept)));
   const step = row.next_step;
   if (!step) return el("span", { class: "faint" }, "–");
   const what = step.what === "delete" ? "Deleted " : step.what === "hibernate" ? "Sleeps " : `${step.what} `;
   const first = el("p", { class: step.what === "delete" ? "due" : "" }, what, moment(step.at, tellUntil, now));
-  return el("div", { class: "lines" }, first, el("p", { class: "faint why", title: step.reason }, bdi(step.reason)));
+  return el("div", { class: "lines" }, first, el("p", { class: "faint why", title: step.reason }, bdi(step.reason.split("; ")[0])));
 }
 
 function linkFacts({ row, flight, lastOutcome }) {

@@ -43,7 +43,7 @@ function listFacts(environment, now) {
     ["Hibernation", row.override && bdi(row.override)],
     ["Woken by hand", row.woken_at && tellAge(row.woken_at, now)],
     ["Next", row.next_step && bdi(`${row.next_step.what} ${tellUntil(row.next_step.at, now)}: ${row.next_step.reason}`)],
-    ["Kept by", row.kept && bdi(row.kept)],
+    ["Kept", row.kept && bdi(row.kept)],
   ];
 }
 

@@ -3,9 +3,10 @@
 import { KIND, STATES } from "./words.js";
 
 const COMMIT = 40;
+const STARTING_MS = 15_000; // so much later may a run that control dispatched show among Airflow's
 
-// Returns {environments, strays, unseen}: strays are questions of DAGs that work for no environment.
-export function makeEnvironments(snapshot) {
+// Returns {environments, strays, unseen} as of the moment of reading; strays are questions of DAGs that work for no environment.
+export function makeEnvironments(snapshot, now) {
   const flights = findFlights(snapshot.runs || []);
   const approvals = new Map((snapshot.approvals || []).map((detail) => [keyOf(detail.task_instance), detail]));
   const environments = [];
@@ -13,7 +14,7 @@ export function makeEnvironments(snapshot) {
   for (const { name, summary, rows } of snapshot.projects)
     for (const row of rows) {
       if (!snapshot.dags.has(row.dag)) unseen.push(row.dag);
-      else environments.push(makeEnvironment(name, summary, row, flights, approvals, snapshot));
+      else environments.push(makeEnvironment(name, summary, row, flights, approvals, snapshot, now));
     }
   const own = new Set(snapshot.projects.flatMap(({ rows }) => rows.flatMap((row) => [row.dag, row.request_dag])));
   const strays = [...approvals.values()].filter((detail) => !own.has(detail.task_instance.dag_id));
@@ -56,7 +57,7 @@ function findApproval(row, run, approvals, since) {
   return [...approvals.values()].find(isNew) || null;
 }
 
-function makeEnvironment(project, summary, row, flights, approvals, snapshot) {
+function makeEnvironment(project, summary, row, flights, approvals, snapshot, now) {
   const run = findFlight(row, flights);
   const approval = findApproval(row, run, approvals, summary.at);
   const lastOutcome = (row.outcomes || []).at(-1) || null;
@@ -77,7 +78,7 @@ function makeEnvironment(project, summary, row, flights, approvals, snapshot) {
     lastDeploy: (row.outcomes || []).findLast((each) => each.kind && each.kind !== "none") || null,
     repository: summary.repository_url,
   };
-  overlay(made, snapshot.runs !== null);
+  overlay(made, snapshot.runs !== null, now);
   made.group = (STATES[made.state] || { group: "held" }).group;
   made.isLeaving = isLeaving(made);
   made.search = makeSearch(made);
@@ -89,7 +90,7 @@ function isLeaving({ row, state, verb }) {
 }
 
 // The rows are as old as control's last pass; runs and approvals are of this moment.
-function overlay(made, areRunsKnown) {
+function overlay(made, areRunsKnown, now) {
   const { flight, row } = made;
   if (made.approval) {
     made.stateAt = row.state === "approval" ? row.state_at : made.approval.created_at;
@@ -100,10 +101,16 @@ function overlay(made, areRunsKnown) {
     made.state = "deploying";
     made.stateAt = flight.since;
     made.verb = flight.verb || row.verb;
-  } else if ((row.state === "deploying" || row.state === "approval") && areRunsKnown && !made.isAlive) {
+  } else if (areRunsKnown && hasRunEnded(made, now)) {
     made.state = "ended";
     made.why = "its run ended; control's next pass tells how";
   }
+}
+
+// Whether control left it to a run that is no longer there. Astro's own deploy, or somebody's from elsewhere, has none.
+function hasRunEnded({ row, isAlive }, now) {
+  const isOurs = (row.state === "deploying" || row.state === "approval") && row.run_id;
+  return isOurs && !isAlive && now - Date.parse(row.state_at) > STARTING_MS;
 }
 
 function readFlight(run) {

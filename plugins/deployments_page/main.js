@@ -69,7 +69,7 @@ class Page {
     this.lastRead = this.airflow.now();
     this.failure = null;
     const before = this.found.environments;
-    this.found = makeEnvironments(this.snapshot);
+    this.found = makeEnvironments(this.snapshot, this.lastRead);
     this.found.environments = sortEnvironments(this.found.environments, this.query.sort);
     this.show();
     this.announce(before);

@@ -21,7 +21,8 @@ function notice(key, tone, ...parts) {
   return { key, tone, parts };
 }
 
-function judgeProject({ name, summary }, dags, now) {
+function judgeProject({ name, summary, failure }, dags, now) {
+  if (failure) return [tellUnread(name, summary, failure, now)];
   const id = `${name}.control`;
   const control = dags.get(id);
   const link = () => airflowLink(`/dags/${id}`, {}, id);
@@ -32,6 +33,12 @@ function judgeProject({ name, summary }, dags, now) {
   }
   if (!summary) return control ? [notice(`silent ${name}`, "info", bdi(name), " has nothing to show yet: ", link(), " has not finished a pass.")] : [];
   return [...judgeAge(name, summary, link, now), ...judgeMode(name, summary)];
+}
+
+function tellUnread(name, summary, { kind, message }, now) {
+  const words = kind === "forbidden" ? ": you may not read its environments" : `: its environments cannot be read: ${message}`;
+  const age = summary ? `. What you see of it is ${tellDuration((now - Date.parse(summary.at)) / 1000)} old.` : ". They are not shown.";
+  return notice(`unread ${name}`, "warn", bdi(name), words, age);
 }
 
 function judgeAge(name, summary, link, now) {
@@ -52,7 +59,7 @@ function askStray(detail) {
 }
 
 function tellUnseen(unseen) {
-  return notice("unseen", "info", `Left out are the environments of ${count(unseen.length, "DAG")} that you may not see, or that Airflow no longer has: ${unseen.join(", ")}.`);
+  return notice("unseen", "info", `Left out are the environments of ${count(unseen.length, "DAG")} that you may not see, or that Airflow no longer has.`);
 }
 
 // Returns the notice of a reading that failed.

@@ -4,18 +4,19 @@ import { AirflowError } from "./airflow.js";
 
 const PAGE = 100; // the most that Airflow gives in one answer, by default
 const FLEET = /^deploy_ops\.(.+)\.fleet$/;
-const NO_ROWS = "44136fa355b3"; // the digest of a shard without rows: nothing was ever written there
 const ASSETS_EVERY = 60; // polls; a project's asset keeps its id
+const LOCAL = new Set(["forbidden", "refused", "broken"]); // failures that may be of one project's store alone
 
 export class SnapshotReader {
   constructor(airflow) {
     this.airflow = airflow;
     this.fleets = new Map(); // project → asset id
-    this.kept = new Map(); // project → {digests, shards}
+    this.kept = new Map(); // project → {summary, shards}: what was read of it last, digests in the summary
     this.polls = 0;
   }
 
-  // Resolves to {dags, projects, runs, approvals, gaps}; throws what keeps everything from being shown.
+  // Resolves to {dags, projects, runs, approvals, gaps}; throws what keeps everything from being shown. A project that
+  // cannot be read has its `failure`, and what was read of it last.
   async read() {
     const gaps = [];
     const dags = await this.readDags();
@@ -43,20 +44,34 @@ export class SnapshotReader {
   }
 
   async readProject(name) {
-    const id = this.fleets.get(name);
-    const summary = id === undefined ? null : await this.readState(id, "view.summary");
-    if (summary === null) return { name, summary: null, rows: [] };
-    return { name, summary, rows: await this.readRows(name, id, summary.digests || {}) };
+    let failure = null;
+    try {
+      this.kept.set(name, await this.readStore(name));
+    } catch (error) {
+      if (!(error instanceof AirflowError) || !LOCAL.has(error.kind)) throw error;
+      failure = error;
+    }
+    return { name, failure, ...this.recall(name) };
   }
 
-  async readRows(name, id, digests) {
-    const kept = this.kept.get(name) || { digests: {}, shards: new Map() };
-    const changed = Object.keys(digests).filter((shard) => digests[shard] !== kept.digests[shard] && digests[shard] !== NO_ROWS);
-    const read = await Promise.all(changed.map((shard) => this.readState(id, `view.rows.${shard}`)));
-    const shards = new Map([...kept.shards].filter(([shard]) => (digests[shard] ?? NO_ROWS) !== NO_ROWS));
-    changed.forEach((shard, at) => shards.set(shard, Object.values(read[at] || {})));
-    this.kept.set(name, { digests, shards });
-    return [...shards.values()].flat();
+  recall(name) {
+    const { summary, shards } = this.kept.get(name) || { summary: null, shards: new Map() };
+    return { summary, rows: [...shards.values()].flat() };
+  }
+
+  async readStore(name) {
+    const id = this.fleets.get(name);
+    const summary = id === undefined ? null : await this.readState(id, "view.summary");
+    if (summary === null) return { summary, shards: new Map() };
+    return { summary, shards: await this.readShards(id, summary.digests, this.kept.get(name)) };
+  }
+
+  // Shards without rows have no digest.
+  async readShards(id, digests, kept) {
+    const isKept = (shard) => kept && kept.shards.has(shard) && kept.summary.digests[shard] === digests[shard];
+    const read = async (shard) => Object.values((await this.readState(id, `view.rows.${shard}`)) || {});
+    const found = Object.keys(digests).map(async (shard) => [shard, isKept(shard) ? kept.shards.get(shard) : await read(shard)]);
+    return new Map(await Promise.all(found));
   }
 
   async readState(id, key) {

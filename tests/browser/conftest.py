@@ -1,14 +1,16 @@
-"""One browser and one played Airflow for all tests; a fresh window and a fresh state for each."""
+"""One browser, one window and one played Airflow for all tests, each of them cleared for the next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.browser.airflow_double import AirflowDouble, Running
 from tests.browser.chromium import PATIENCE_MS, start_chromium
+
+DESK: ViewportSize = {"width": 1440, "height": 900}
 
 
 @pytest.fixture(scope="package")
@@ -32,15 +34,52 @@ def airflow(running: AirflowDouble) -> AirflowDouble:
     return running
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """Return a window of a desk's width; a script that fails in it, or is refused by its policy, fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+def open_window(browser: Browser) -> Page:
+    """Return a window of a desk's width that nothing is kept of."""
+    context = browser.new_context(viewport=DESK, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE_MS)
-    opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    return context.new_page()
+
+
+def watch(window: Page, wrong: list[str]) -> None:
+    """Write down the scripts that fail in a window, and what its policy refuses."""
+    window.on("pageerror", lambda error: wrong.append(str(error)))
+    window.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+
+
+@pytest.fixture(scope="package")
+def window(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """Return one window for many tests, and what went wrong in it; it keeps the page's files, as browsers do."""
+    opened, wrong = open_window(browser), list[str]()
+    watch(opened, wrong)
+    yield opened, wrong
+    opened.context.close()
+
+
+@pytest.fixture
+def page(window: tuple[Page, list[str]], airflow: AirflowDouble) -> Iterator[Page]:
+    """Return the shared window, as a new one is; a script that fails in it, or is refused by its policy, fails."""
+    opened, wrong = window
+    wrong.clear()
+    opened.set_viewport_size(DESK)
+    opened.emulate_media(reduced_motion="reduce", color_scheme="light")
     yield opened
-    context.close()
+    for each in (opened, opened.context):
+        each.unroute_all()
+    if opened.url.startswith(airflow.url):
+        opened.evaluate("localStorage.clear()")
+    opened.goto("about:blank")  # so that it asks nothing of the next test's Airflow
+    for other in opened.context.pages:
+        if other is not opened:
+            other.close()
+    assert not wrong
+
+
+@pytest.fixture
+def own_page(browser: Browser) -> Iterator[Page]:
+    """Return a window for a test that changes it for good: its clock, or its scripts."""
+    opened, wrong = open_window(browser), list[str]()
+    watch(opened, wrong)
+    yield opened
+    opened.context.close()
     assert not wrong

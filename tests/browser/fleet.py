@@ -120,9 +120,13 @@ def make_few() -> list[Row]:
         why="the branch is new",
     )
     leaving = NextStep(
-        "delete", datetime.now(UTC) + timedelta(hours=20, minutes=3), "idle for 13 d 4 h; told yesterday"
+        "delete", datetime.now(UTC) + timedelta(hours=20, minutes=3), "idle since 2026-11-12 21:28 UTC; told yesterday"
     )
-    sleeping = NextStep("hibernate", datetime.now(UTC) + timedelta(hours=3, minutes=5), "idle for 1 d 21 h")
+    sleeping = NextStep(
+        "hibernate",
+        datetime.now(UTC) + timedelta(hours=3, minutes=5),
+        "if nobody uses it; active at 2026-11-24 04:33 UTC",
+    )
     deploy_branch = replace(
         make_target("deploy branch astro_deploy"),
         slug="deploy.branch",
@@ -150,7 +154,7 @@ def make_few() -> list[Row]:
         replace(make_preview("dev-shipping-eta", State.LIVE, 8), next_step=sleeping),
         replace(make_preview("dev-old", State.ASLEEP, 9), next_step=leaving),
         replace(make_preview("dev-fraud", State.UNHEALTHY, 10), status="UNHEALTHY", why="the scheduler does not beat"),
-        replace(make_preview("dev-kept", State.LIVE, 11), kept="Dana Ortiz"),
+        replace(make_preview("dev-kept", State.LIVE, 11), kept="by Dana Ortiz: a demo on Friday"),
         replace(make_preview("dev-gone", State.REMOVED, 12), why="its pull request #97 was merged", deployment_id=""),
     ]
 

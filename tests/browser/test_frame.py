@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from tests.browser.airflow_double import AirflowDouble
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    """Return a client; making one costs more than what it asks."""
+    with httpx.Client() as made:
+        yield made
 
 
 def open_ui(airflow: AirflowDouble, page: Page, path: str = "") -> FrameLocator:
@@ -109,24 +117,28 @@ def test_nothing_moves_for_those_who_want_it_still(airflow: AirflowDouble, page:
     assert mark.evaluate("mark => getComputedStyle(mark).animationName") == "breathe"
 
 
-def test_files_are_kept_for_ever_under_their_version_and_nothing_outside_is_allowed(airflow: AirflowDouble) -> None:
-    page = httpx.get(airflow.page_url)
+def test_files_are_kept_for_ever_under_their_version_and_nothing_outside_is_allowed(
+    airflow: AirflowDouble, client: httpx.Client
+) -> None:
+    page = client.get(airflow.page_url)
     assert page.headers["Cache-Control"] == "private, no-cache"
-    assert httpx.get(airflow.page_url, headers={"If-None-Match": page.headers["ETag"]}).status_code == 304
+    assert client.get(airflow.page_url, headers={"If-None-Match": page.headers["ETag"]}).status_code == 304
     files = f"{airflow.url}/{PREFIX}"
     for name in read_files():
-        found = httpx.get(f"{files}/{compute_version()}/{name}")
+        found = client.get(f"{files}/{compute_version()}/{name}")
         assert found.status_code == (404 if name == "index.html" else 200)
         assert found.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
         assert "immutable" in found.headers["Cache-Control"] or name == "index.html"
-    assert httpx.get(f"{files}/0123456789abcdef/main.js").headers["Cache-Control"] == "no-store"
-    assert httpx.get(f"{files}/{compute_version()}/..%2fdeployments_page.py").status_code == 404
+    assert client.get(f"{files}/0123456789abcdef/main.js").headers["Cache-Control"] == "no-store"
+    assert client.get(f"{files}/{compute_version()}/..%2fdeployments_page.py").status_code == 404
 
 
-def test_whoever_is_not_logged_in_gets_nothing(airflow: AirflowDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_is_not_logged_in_gets_nothing(
+    airflow: AirflowDouble, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(make_app().dependency_overrides, get_user)
     for path in ("page", "me", f"{compute_version()}/main.js", "nothing/such"):
-        assert httpx.get(f"{airflow.url}/{PREFIX}/{path}").status_code == 401
+        assert client.get(f"{airflow.url}/{PREFIX}/{path}").status_code == 401
 
 
 def test_the_plugin_costs_tasks_no_web_framework() -> None:
@@ -137,7 +149,7 @@ def test_the_plugin_costs_tasks_no_web_framework() -> None:
     assert said.stdout.strip() == "['plugins']"
 
 
-def test_the_entrys_icons_are_among_the_files(airflow: AirflowDouble) -> None:
+def test_the_entrys_icons_are_among_the_files(airflow: AirflowDouble, client: httpx.Client) -> None:
     (entry,) = DeploymentsPage.external_views
     for icon in (entry["icon"], entry["icon_dark_mode"]):
-        assert httpx.get(f"{airflow.url}/{icon}").headers["Content-Type"].startswith("image/svg+xml")
+        assert client.get(f"{airflow.url}/{icon}").headers["Content-Type"].startswith("image/svg+xml")

@@ -86,29 +86,29 @@ def test_focus_scroll_and_an_open_dialog_outlive_a_change(airflow: AirflowDouble
     expect(page.get_by_label("Reason")).to_be_focused()
 
 
-def test_nothing_is_asked_while_nobody_looks(airflow: AirflowDouble, page: Page) -> None:
+def test_nothing_is_asked_while_nobody_looks(airflow: AirflowDouble, own_page: Page) -> None:
     airflow.show(PROJECT, make_few())
-    page.clock.install()
-    page.goto(airflow.page_url)
-    expect(page.locator("tr.row")).to_have_count(15)
+    own_page.clock.install()
+    own_page.goto(airflow.page_url)
+    expect(own_page.locator("tr.row")).to_have_count(15)
     show = "(isHidden) => { Object.defineProperty(document, 'hidden', {value: isHidden, configurable: true});"
-    page.evaluate(f"{show} document.dispatchEvent(new Event('visibilitychange')); }}", True)
+    own_page.evaluate(f"{show} document.dispatchEvent(new Event('visibilitychange')); }}", True)
     asked = len(airflow.asked)
-    page.clock.run_for(60_000)
+    own_page.clock.run_for(60_000)
     assert len(airflow.asked) == asked
     airflow.show(PROJECT, [*make_few(), make_preview("dev-new")])
-    page.evaluate(f"{show} document.dispatchEvent(new Event('visibilitychange')); }}", False)
-    expect(find_row(page, "dev-new")).to_be_visible()
+    own_page.evaluate(f"{show} document.dispatchEvent(new Event('visibilitychange')); }}", False)
+    expect(find_row(own_page, "dev-new")).to_be_visible()
 
 
-def test_ages_go_on_by_themselves(airflow: AirflowDouble, page: Page) -> None:
+def test_ages_go_on_by_themselves(airflow: AirflowDouble, own_page: Page) -> None:
     airflow.show(PROJECT, [make_preview("dev-a")])
-    page.clock.install()
-    page.goto(airflow.page_url)
-    row = find_row(page, "dev-a")
+    own_page.clock.install()
+    own_page.goto(airflow.page_url)
+    row = find_row(own_page, "dev-a")
     expect(row).to_contain_text("for 7 min")
-    page.route("**/api/v2/**", lambda route: route.abort())
-    page.clock.run_for(120_000)
+    own_page.route("**/api/v2/**", lambda route: route.abort())
+    own_page.clock.run_for(120_000)
     expect(row).to_contain_text("for 9 min")
 
 

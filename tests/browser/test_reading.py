@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect
 
+from include.deploy_ops.operators.memory import shard_row
 from include.deploy_ops.view import State
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, ago, make_few, make_preview, make_target
 
@@ -48,7 +49,8 @@ def test_a_row_says_what_runs_where_who_did_it_and_what_comes_next(airflow: Airf
     ):
         expect(shown).to_contain_text(words)
     expect(shown).to_contain_text("Deleted in 20 h")
-    expect(shown).to_contain_text("idle for 13 d 4 h")
+    reason = shown.get_by_title("idle since 2026-11-12 21:28 UTC; told yesterday")
+    expect(reason).to_have_text("idle since 2026-11-12 21:28 UTC")
     expect(shown.get_by_role("link", name="#109")).to_have_attribute(
         "href", "https://github.example/acme/shop/pull/109"
     )
@@ -119,6 +121,25 @@ def test_a_run_that_ended_since_the_last_pass_is_not_shown_as_running(airflow: A
     airflow.show(PROJECT, [replace(row, verb="deploy", run_id="dev-a~deploy~0~1~1", run_dag=PREVIEW_DAG)])
     page.goto(airflow.page_url)
     expect(find_row(page, "dev-a")).to_contain_text("Finishing")
+
+
+def test_a_deploy_without_a_run_of_ours_and_a_run_that_just_began_are_not_said_to_have_ended(
+    airflow: AirflowDouble, page: Page
+) -> None:
+    row = replace(make_preview("dev-a", State.DEPLOYING), why="Astro rolls it out")
+    new = replace(make_preview("dev-b", State.DEPLOYING), why="due", run_id="dev-b~x~1", run_dag=PREVIEW_DAG)
+    airflow.show(PROJECT, [row, replace(new, state_at=ago(seconds=3))])
+    page.goto(airflow.page_url)
+    expect(find_row(page, "dev-a")).to_contain_text("Deploying")
+    expect(find_row(page, "dev-a")).to_contain_text("Astro rolls it out")
+    expect(find_row(page, "dev-b")).to_contain_text("Deploying")
+
+
+def test_whoever_keeps_a_preview_is_named_as_the_decision_has_it(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [replace(make_preview("dev-a"), kept="by ann: a demo")])
+    page.goto(airflow.page_url)
+    expect(page.get_by_title("by ann: a demo")).to_have_text("by ann: a demo")
+    expect(page.locator("tr.row")).not_to_contain_text("by by")
 
 
 def test_a_question_leads_to_where_it_is_answered(airflow: AirflowDouble, page: Page) -> None:
@@ -197,6 +218,7 @@ def test_environments_whose_dag_the_user_may_not_see_are_left_out(airflow: Airfl
     expect(page.locator("tr.row")).to_have_count(14)
     expect(page.get_by_role("status", name="Notices")).to_contain_text("1 DAG that you may not see")
     expect(page.locator("body")).not_to_contain_text("secret")
+    expect(page.locator("body")).not_to_contain_text(f"{PROJECT}.production")
     assert "GET assets/1/state-store/view.summary" not in airflow.asked
 
 
@@ -253,6 +275,36 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_shown(airflow: AirflowDou
     page.goto(airflow.page_url)
     expect(page.locator("tr.row")).to_have_count(15)
     expect(page.get_by_role("status", name="Notices")).to_contain_text("You may not read what waits for approval")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (403, "books: you may not read its environments. What"),
+        (500, "books: its environments cannot be read: the moon. What"),
+    ],
+)
+def test_a_project_that_cannot_be_read_hides_no_other(
+    airflow: AirflowDouble, page: Page, status: int, words: str
+) -> None:
+    airflow.show(PROJECT, [make_preview("dev-a")])
+    airflow.show("books", [make_preview("dev-books")])
+    airflow.faults["assets/1/state-store/view.summary"] = (status, "the moon")
+    page.goto(airflow.page_url)
+    notices = page.get_by_role("status", name="Notices")
+    expect(notices).to_contain_text(words.replace("What", "They are not shown."))
+    expect(page.locator("tr.row")).to_have_count(1)
+    airflow.faults.clear()
+    look_again(page)
+    expect(page.locator("tr.row")).to_have_count(2, timeout=SOON_MS)
+    expect(notices).to_be_empty()
+    airflow.show(PROJECT, [make_preview("dev-a"), make_preview("dev-b")])
+    airflow.show("books", [make_preview("dev-books", State.FAILED)])
+    airflow.faults[f"assets/1/state-store/view.rows.{shard_row('dev-books'):02x}"] = (status, "the moon")
+    look_again(page)
+    expect(notices).to_contain_text(words, timeout=SOON_MS)
+    expect(find_row(page, "dev-b")).to_contain_text("Live")
+    expect(find_row(page, "dev-books")).to_contain_text("Live")
 
 
 def test_names_and_titles_are_never_markup(airflow: AirflowDouble, page: Page) -> None:

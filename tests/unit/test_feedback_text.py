@@ -84,7 +84,7 @@ def test_a_failure_that_comes_again_asks_for_nothing() -> None:
             make_row(state=State.UNHEALTHY, status="UNHEALTHY", status_reason="no pods"),
             "- Astro says UNHEALTHY: no pods",
         ),
-        (make_live(kept="ann"), "- Kept by ann: it does not expire."),
+        (make_live(kept="by ann: a demo"), "- Kept by ann: a demo. It does not expire."),
         (make_live(outcomes=(make_outcome(B, "superseded"),)), "deploy of `b2b2b2b` superseded after 42 s"),
         (make_flight(A, "delete"), "**being deleted**"),
         (make_flight(A, ""), "**being worked on**"),

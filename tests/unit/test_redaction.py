@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.deploy_ops.redaction import RedactedStream, list_forms, redact
+from include.deploy_ops.redaction import RedactedStream, list_forms, redact, redact_urls
 
 SECRET = "s3cr/et+token=="  # noqa: S105 - an example
 
@@ -32,6 +32,22 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
 
 def test_json_and_many_lines_are_redacted() -> None:
     assert redact('{"key": "a\\"b\\nsecond line"}', ['a"b\nsecond line']) == '{"key": "***"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pip --index-url https://ann:p@ss@pypi.example/simple x", "pip --index-url https://***@pypi.example/simple x"),
+        ("clone HTTPS://ghp_token@github.example/a.git", "clone HTTPS://***@github.example/a.git"),
+        ("postgres://app:pw@db:5432/shop failed", "postgres://app:***@db:5432/shop failed"),
+        ("'http://:pw@proxy:3128' refused", "'http://***@proxy:3128' refused"),
+        ("ssh://git@github.example/a and ann@mail.example", "ssh://git@github.example/a and ann@mail.example"),
+        ("http://host:8080/orders@v1, ask ann@mail.example", "http://host:8080/orders@v1, ask ann@mail.example"),
+        ("https://host?mail=ann@mail.example", "https://host?mail=ann@mail.example"),
+    ],
+)
+def test_credentials_in_urls_are_redacted_and_nothing_else(text: str, shown: str) -> None:
+    assert redact_urls(text) == shown
 
 
 @given(st.lists(st.sampled_from([SECRET, "x", "é", "\n", "word "]), max_size=40), st.integers(1, 7))

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 TASK = "deploy"
 
+_NOT_OURS = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+"""GitHub's answers to an edit of a comment that was deleted, or written by an account that we are no more."""
+
 
 class GithubFeedbackHook(DeployOpsGithubHook):
     """The repository hook, and what it takes to tell people on GitHub about environments."""
@@ -80,11 +83,11 @@ class GithubFeedbackHook(DeployOpsGithubHook):
         return self._create(f"/issues/{pull}/comments", {"body": body})
 
     def edit_comment(self, comment_id: int, body: str) -> bool:
-        """Let our comment say `body`; return False where it was deleted. Raises as `create_comment`."""
+        """Let our comment say `body`; return False where it is gone, or no longer ours. Raises as `create_comment`."""
         try:
             self._send("PATCH", f"/issues/comments/{comment_id}", {"body": body})
         except WriteRefusedError as error:
-            if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+            if error.status in _NOT_OURS:
                 return False
             raise
         return True

@@ -60,7 +60,8 @@ class GithubWriter:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise WriteUnknownError(f"{request} answered HTTP {status}; {_LOOK_FIRST}")
         if status >= HTTPStatus.BAD_REQUEST:
-            raise WriteRefusedError(f"{request} was refused, HTTP {status}: {read_refusal(text)}", status)
+            said = read_refusal(text)
+            raise WriteRefusedError(f"{request} was refused, HTTP {status}: {said}", status, said)
         try:
             return Answer(request, status, parse_json(Answer(request, status, None), text))
         except ObservationError as error:

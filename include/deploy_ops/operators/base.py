@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 from include.deploy_ops.errors import DeployOpsError, PermanentError, SupersededError, UnsettledError
 from include.deploy_ops.hooks.astro_api import AstroApiHook
 from include.deploy_ops.operators.job import Job, load_job
+from include.deploy_ops.operators.masking import mask_text
 from include.deploy_ops.operators.memory import Memory
 from include.deploy_ops.operators.runs import Runs
 from include.deploy_ops.planner import Verb
@@ -83,11 +84,11 @@ def tell_failures(method: Method) -> Method:
             return method(self, context, *args, **kwargs)
         except SupersededError as error:
             self.log.info("superseded: %s", error)
-            context["ti"].xcom_push(SUPERSEDED_KEY, str(error)[:CAUSE_LENGTH_MAX])
+            context["ti"].xcom_push(SUPERSEDED_KEY, mask_text(str(error))[:CAUSE_LENGTH_MAX])
             raise AirflowSkipException(f"superseded: {error}") from None
         except DeployOpsError as error:
             is_permanent = isinstance(error, PermanentError)
-            cause = str(error)[:CAUSE_LENGTH_MAX]
+            cause = mask_text(str(error))[:CAUSE_LENGTH_MAX]  # here, where the secrets in use are known
             context["ti"].xcom_push(FAILURE_KEY, {"is_permanent": is_permanent, "cause": cause})
             if is_permanent or isinstance(error, UnsettledError):
                 raise AirflowFailException(str(error)) from None

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.naming import PROMOTION_SLUG
 from include.deploy_ops.operators.base import SUPERSEDED_KEY
+from include.deploy_ops.operators.masking import mask_text
 from include.deploy_ops.view import Ended, Outcome
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ def make_ended(
             seconds=round((now - run.start_date).total_seconds(), 1) if run.start_date else 0.0,
             commit=job.deployed_commit,
             kind=str(decision.get("change_type", "")),
-            why=superseded or str(decision.get("reason", "")) or job.reason,
-            cause=str(cause.get("cause", "")),
+            why=mask_text(superseded or str(decision.get("reason", "")) or job.reason),
+            cause=mask_text(str(cause.get("cause", ""))),
             is_permanent=bool(cause.get("is_permanent")),
             person=job.person,
             push_s=round((now - row.head_at).total_seconds(), 1)

@@ -245,12 +245,13 @@ class Memory:
         return (self._read(f"view.rows.{shard_row(slug):02x}", _ROWS) or {}).get(slug)
 
     def write_rows(self, before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, str]:
-        """Replace the rows; return a digest of each shard."""
+        """Replace the rows; return a digest of each shard that has some."""
         digests: dict[str, str] = {}
         old, new = _part_rows(before), _part_rows(after)
         for shard in range(ROW_SHARDS):
             value = _ROWS.dump_python(new[shard], mode="json", exclude_defaults=True)
-            digests[f"{shard:02x}"] = hash_text(json.dumps(value, sort_keys=True), 12)
+            if value:
+                digests[f"{shard:02x}"] = hash_text(json.dumps(value, sort_keys=True), 12)
             if old[shard] != new[shard]:
                 self._store.set(f"view.rows.{shard:02x}", value)
         return digests

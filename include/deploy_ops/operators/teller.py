@@ -159,7 +159,7 @@ class Teller:
             log.warning("%s: %s", write, error)
             self.telling.failed.append(f"{write}: {error}")
             return False
-        if error.status in _FORBIDDEN and _LOCKED not in str(error).lower():
+        if error.status in _FORBIDDEN and _LOCKED not in error.said.lower():
             self._miss_permission(write.kind, error)
             return True
         log.warning("%s is not told: %s", write, error)
@@ -206,17 +206,17 @@ class Teller:
     def _write_comment(self, write: WriteComment) -> None:
         """Let the comment say it: the one we know, else the one that is found, else a new one."""
         comment_id = write.comment_id
-        if comment_id and not self._edit(comment_id, write.body):
-            comment_id = 0
-        elif not comment_id and (found := self.github.find_comment(write.pull, write.marker)) is not None:
-            is_there = found.body == write.body or self._edit(found.id, write.body)
-            comment_id = found.id if is_there else 0
-        elif not comment_id:
-            comment_id = self._create_comment(write)
-        if not comment_id:  # it was deleted
+        if not comment_id or not self._edit(comment_id, write.body):
             self._remember({write.key: None})
-            comment_id = self._create_comment(write)
+            comment_id = self._edit_found(write) or self._create_comment(write)
         self._remember({write.key: replace(write.told, id=comment_id)})
+
+    def _edit_found(self, write: WriteComment) -> int:
+        """Let our comment say it that GitHub has, whatever we remember; return its id, 0 where it has none."""
+        found = self.github.find_comment(write.pull, write.marker)
+        if found is None:
+            return 0
+        return found.id if found.body == write.body or self._edit(found.id, write.body) else 0
 
     def _edit(self, comment_id: int, body: str) -> bool:
         self._take_turn()

@@ -126,8 +126,10 @@ def test_a_comment_is_created_and_edited(github: GithubDouble, hook: GithubFeedb
     assert [(asked.method, asked.body) for asked in github.asked] == [("POST", {"body": "x"}), ("PATCH", {"body": "y"})]
 
 
-@pytest.mark.parametrize("status", [404, 410])
-def test_a_deleted_comment_is_no_error(status: int, github: GithubDouble, hook: GithubFeedbackHook) -> None:
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_comment_that_is_gone_or_anothers_is_no_error(
+    status: int, github: GithubDouble, hook: GithubFeedbackHook
+) -> None:
     github.answers[COMMENT] = Reply(NOT_FOUND, status)
     assert not hook.edit_comment(31, "y")
 

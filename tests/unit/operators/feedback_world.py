@@ -41,7 +41,10 @@ class Trouble:
 
 @dataclass
 class FakeGithub:
-    """Comments by id as (pull request, text), statuses by commit and context, GitHub Deployments with their states."""
+    """Comments by id as (pull request, text), statuses by commit and context, GitHub Deployments with their states.
+
+    `others` are the comments of another account.
+    """
 
     trouble: Trouble = field(default_factory=Trouble)
     comments: dict[int, tuple[int, str]] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class FakeGithub:
     writes: list[str] = field(default_factory=list)
     sent_at: list[datetime] = field(default_factory=list)
     refuses: dict[str, BaseException] = field(default_factory=dict)
+    others: set[int] = field(default_factory=set)
     now: datetime = NOW
 
     def __post_init__(self) -> None:
@@ -70,7 +74,11 @@ class FakeGithub:
         raise trouble.error
 
     def find_comment(self, pull: int, marker: str) -> FoundComment | None:
-        found = (FoundComment(key, text, US, 0) for key, (number, text) in self.comments.items() if number == pull)
+        found = (
+            FoundComment(key, text, US, 0)
+            for key, (number, text) in self.comments.items()
+            if number == pull and key not in self.others
+        )
         return next((each for each in found if each.body.startswith(marker)), None)
 
     def create_comment(self, pull: int, body: str) -> int:
@@ -82,7 +90,7 @@ class FakeGithub:
 
     def edit_comment(self, comment_id: int, body: str) -> bool:
         def act() -> bool:
-            if comment_id not in self.comments:
+            if comment_id not in self.comments or comment_id in self.others:
                 return False
             self.comments[comment_id] = (self.comments[comment_id][0], body)
             return True

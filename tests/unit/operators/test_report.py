@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from airflow.sdk.log import mask_secret
 
 from include.deploy_ops.operators.claims import MANUAL, PLANNED
 from include.deploy_ops.operators.memory import Claim
@@ -54,6 +55,20 @@ def test_a_failures_cause_and_class_are_remembered(stage: Stage, is_permanent: b
     ending = stage.memory.read_environment(BRANCH).endings["deploy"]
     assert (ending.is_failure, ending.is_permanent, ending.cause) == (True, is_permanent, "the image does not build")
     assert "failed in deploy: the image does not build" in log.read()
+
+
+def test_an_outcome_tells_no_secret_of_airflows_and_no_credentials_of_urls(stage: Stage) -> None:
+    mask_secret("pr1vate-index-word")
+    run = start(stage, deploy="failed")
+    cause = "pip: pr1vate-index-word was refused by https://robot:hunter22@pypi.example/simple"
+    run.xcoms["deploy"] = {"failure": {"is_permanent": True, "cause": cause}}
+    run.conf["job"]["reason"] = "see https://ann:hunter22@wiki.example"
+    run.step("claim")
+    run.step("report")
+    (event,) = [each for each in stage.events.events if each.extra]
+    said = event.extra["ended"]["outcome"]
+    assert said["cause"] == "pip: *** was refused by https://***@pypi.example/simple"
+    assert said["why"] == "see https://***@wiki.example"
 
 
 def test_the_cause_is_found_behind_what_failed_with_it(stage: Stage) -> None:

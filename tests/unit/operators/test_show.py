@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.deploy_ops.feedback import digest_view
 from include.deploy_ops.model import ChangeType
-from include.deploy_ops.operators.memory import ROW_SHARDS, shard_row
+from include.deploy_ops.operators.memory import Memory, shard_row
 from include.deploy_ops.view import Row, State
+from tests.unit.feedback_examples import make_live
+from tests.unit.operators.doubles import DictStore
 
 if TYPE_CHECKING:
     from tests.unit.operators.conftest import Log
@@ -73,17 +76,27 @@ def test_a_failure_is_shown_with_its_cause(stage: Stage) -> None:
 
 def test_the_summary_tells_which_shard_changed(stage: Stage) -> None:
     stage.plan()
-    first = stage.memory.read_summary()
+    first, before = stage.memory.read_summary(), stage.memory.read_rows()
     stage.push(BRANCH)
     stage.plan()
     second = stage.memory.read_summary()
     assert first is not None
     assert second is not None
-    changed = {shard for shard in first.digests if first.digests[shard] != second.digests[shard]}
-    assert changed == {f"{shard_row(BRANCH):02x}"}
-    assert len(second.digests) == ROW_SHARDS
+    shard = f"{shard_row(BRANCH):02x}"
+    changed = {each for each, digest in second.digests.items() if first.digests.get(each) != digest}
+    assert (changed, second.digests.keys()) == ({shard}, {shard} | {f"{shard_row(slug):02x}" for slug in before})
     assert (second.live, second.max_live, second.repository) == (0, 20, "acme/data-platform")
     assert second.repository_url.endswith("/acme/data-platform")
+
+
+def test_a_shard_that_became_empty_is_written_over_and_changes_what_is_to_be_told() -> None:
+    store = DictStore()
+    memory, row = Memory(store), make_live()
+    key = f"{shard_row(row.slug):02x}"
+    full = memory.write_rows({}, {row.slug: row})
+    empty = memory.write_rows({row.slug: row}, {})
+    assert (full.keys(), empty, store.get(f"view.rows.{key}")) == ({key}, {}, {})
+    assert digest_view(full, "p") != digest_view(empty, "p")
 
 
 def test_a_pass_that_sees_nothing_new_writes_no_row(stage: Stage) -> None:

@@ -179,13 +179,33 @@ def test_an_unknown_commit_is_dropped_and_logged(caplog: pytest.LogCaptureFixtur
 
 def test_a_locked_conversation_is_no_missing_permission() -> None:
     world = World()
-    world.github.refuses["comment"] = WriteRefusedError(
-        "HTTP 403: Unable to create comment because issue is locked.", 403
-    )
+    said = "Unable to create comment because issue is locked."
+    world.github.refuses["comment"] = WriteRefusedError(f"HTTP 403: {said}", 403, said)
     telling = world.tell(ROWS)
     assert telling.lacking == {}
     assert len(telling.refused) == 2
     assert world.list_missing(ROWS) == []
+
+
+def test_a_repositorys_name_is_no_locked_conversation() -> None:
+    world = World()
+    said = "Resource not accessible by integration"
+    refusal = WriteRefusedError(f"POST /repos/acme/unlocked/issues/1/comments: HTTP 403: {said}", 403, said)
+    world.github.refuses["comment"] = refusal
+    assert world.tell(ROWS).lacking.keys() == {Kind.COMMENT}
+
+
+def test_a_comment_of_the_account_that_we_were_is_left_and_ours_is_made_or_found() -> None:
+    world = World()
+    world.tell({X: make_live(A)})
+    world.github.others = set(world.github.comments)
+    texts = dict(world.github.comments)
+    for state in (State.HELD, State.WAITING):
+        telling = world.tell({X: make_live(A, state=state)})
+        assert (telling.lacking, telling.refused) == ({}, [])
+        assert [pull for old, (pull, _) in world.github.comments.items() if old not in texts] == [1]
+        world.store.values.clear()
+    assert {old: world.github.comments[old] for old in texts} == texts
 
 
 def test_a_wrong_token_fails_the_run_and_stops_it() -> None:
@@ -201,7 +221,7 @@ def test_a_deleted_comment_is_made_anew_and_a_deleted_deployment_too() -> None:
     world.tell(ROWS)
     world.github.comments.clear()
     world.github.deployments.clear()
-    rows = {**ROWS, X: make_live(A, airflow_url="https://moved.example", kept="ann")}
+    rows = {**ROWS, X: make_live(A, airflow_url="https://moved.example", kept="by ann: a demo")}
     world.tell_until_done(rows)
     assert [pull for pull, _ in world.github.comments.values()] == [1]
     assert world.github.list_newest_states()[("preview/dev-x", A)] == "success"
