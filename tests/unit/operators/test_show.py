@@ -76,7 +76,8 @@ def test_the_summary_tells_which_shard_changed(stage: Stage) -> None:
     assert second is not None
     shard = f"{shard_row(BRANCH):02x}"
     changed = {each for each, digest in second.digests.items() if first.digests.get(each) != digest}
-    assert (changed, second.digests.keys()) == ({shard}, {shard} | {f"{shard_row(slug):02x}" for slug in before})
+    assert changed == {shard}
+    assert set(second.digests) == {shard} | {f"{shard_row(slug):02x}" for slug in before}
     assert (second.live, second.max_live, second.repository) == (0, 20, "acme/data-platform")
     assert second.repository_url.endswith("/acme/data-platform")
 
@@ -87,7 +88,8 @@ def test_a_shard_that_became_empty_is_written_over_and_changes_what_is_to_be_tol
     key = f"{shard_row(row.slug):02x}"
     full = memory.write_rows({}, {row.slug: row})
     empty = memory.write_rows({row.slug: row}, {})
-    assert (full.keys(), empty, store.get(f"view.rows.{key}")) == ({key}, {}, {})
+    assert (list(full), list(empty)) == ([key], [])
+    assert store.get(f"view.rows.{key}") == {}
     assert digest_view(full, "p") != digest_view(empty, "p")
 
 
