@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.log import mask_secret
 
+from include.deploy_ops.errors import DeployOpsError
 from include.deploy_ops.operators.claims import MANUAL, PLANNED
 from include.deploy_ops.operators.memory import Claim
 from include.deploy_ops.planner import Verb
@@ -89,6 +90,16 @@ def test_the_report_runs_after_a_failure_and_the_run_stays_failed(stage: Stage) 
     ending = stage.memory.read_environment(BRANCH).endings["deploy"]
     assert not ending.is_permanent
     assert "clgone" in ending.cause
+
+
+def test_a_task_that_fails_tells_no_secret_that_it_used(stage: Stage) -> None:
+    mask_secret("clmasked")
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, HEAD, "clmasked")
+    with pytest.raises(DeployOpsError, match="clmasked"):
+        run.step("change_type")
+    cause = run.xcoms["change_type"]["failure"]["cause"]
+    assert "***" in cause
+    assert "clmasked" not in cause
 
 
 @pytest.mark.parametrize(("head", "is_kept"), [(HEAD, True), ("2" * 40, False)])
