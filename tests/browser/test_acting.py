@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from include.deploy_ops.operators.forms import (
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
     from tests.browser.airflow_double import AirflowDouble
 
 WHY = "the shop opens abroad"
-REMOVE = {"Type the branch to confirm": "dev-a"}
 PROMOTION = f"{PROJECT}.promotion"
-STAGING = f"{PROJECT}.staging"
 REQUEST = f"{PROJECT}.production.request"
 ANY = {"ref": "", "deploy_type": "infer", "wake": False, "dry_run": False}
 
@@ -36,70 +33,74 @@ ANY = {"ref": "", "deploy_type": "infer", "wake": False, "dry_run": False}
 def open_dialog(airflow: AirflowDouble, page: Page, row: Row, action: str) -> None:
     airflow.show(PROJECT, [row])
     page.goto(airflow.page_url)
-    page.get_by_role("button", name=f"Actions for {row.environment}").click()
+    choose(page, row, action)
+
+
+def make_deploy_branch(name: str) -> Row:
+    row = next(each for each in make_few() if each.kind is RowKind.DEPLOY_BRANCH)
+    return replace(row, slug=f"deploy.{name}", environment=name)
+
+
+def choose(page: Page, row: Row, action: str) -> None:
+    page.get_by_role("button", name=f"Actions for {row.environment}", exact=True).click()
     page.get_by_role("menuitem", name=action).click()
 
 
-def make_asleep() -> Row:
-    return make_preview("dev-a", State.ASLEEP)
+CASES: list[tuple[Row, str, dict[str, str], str, dict[str, Any]]] = [
+    (make_preview("dev-a"), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy", "deploy_type": "dags"}),
+    (make_preview("dev-b", State.HELD), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy", "deploy_type": "infer"}),
+    (
+        make_preview("dev-c", State.ASLEEP),
+        "Redeploy",
+        {},
+        PREVIEW_DAG,
+        {"action": "deploy", "deploy_type": "dags", "wake": True},
+    ),
+    (
+        make_preview("dev-d"),
+        "Force…",
+        {"Ref": "main"},
+        PREVIEW_DAG,
+        {"action": "deploy", **ANY, "ref": "main", "create_if_missing": True},
+    ),
+    (make_preview("dev-e"), "Resume", {}, PREVIEW_DAG, {"action": "resume"}),
+    (make_preview("dev-f"), "Keep", {}, PREVIEW_DAG, {"action": "keep"}),
+    (
+        make_preview("dev-g"),
+        "Delete…",
+        {"Type the branch to confirm": "dev-g"},
+        PREVIEW_DAG,
+        {"action": "delete"},
+    ),
+    (replace(make_preview("dev-h", State.HELD), deployment_id=""), "Adopt…", {}, PREVIEW_DAG, {"action": "adopt"}),
+    (make_target("staging"), "Redeploy", {}, f"{PROJECT}.staging", {"action": "deploy", "deploy_type": "dags"}),
+    (make_target("qa"), "Force…", {"Ref": "v1"}, f"{PROJECT}.qa", {"action": "deploy", **ANY, "ref": "v1"}),
+    (make_target("uat"), "Resume", {}, f"{PROJECT}.uat", {"action": "resume"}),
+    (make_target("production", is_gated=True), "Force…", {}, REQUEST, {"action": "deploy", **ANY}),
+    (make_target("europe", is_gated=True), "Resume", {}, f"{PROJECT}.europe", {"action": "resume"}),
+    (make_deploy_branch("one"), "Promote", {}, PROMOTION, {"action": "promote", "dry_run": False}),
+    (make_deploy_branch("two"), "Adopt…", {}, PROMOTION, {"action": "adopt", "dry_run": False}),
+]
+"""Environments, each with what is asked of it, what is entered, and the run's DAG and conf."""
 
 
-def make_deploy_branch() -> Row:
-    return next(each for each in make_few() if each.kind is RowKind.DEPLOY_BRANCH)
-
-
-@pytest.mark.parametrize(
-    ("row", "action", "entered", "dag", "conf"),
-    [
-        (make_preview("dev-a"), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy", "deploy_type": "dags"}),
-        (
-            make_preview("dev-a", State.HELD),
-            "Redeploy",
-            {},
-            PREVIEW_DAG,
-            {"action": "deploy", "deploy_type": "infer"},
-        ),
-        (make_asleep(), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy", "deploy_type": "dags", "wake": True}),
-        (
-            make_preview("dev-a"),
-            "Force…",
-            {"Ref": "main"},
-            PREVIEW_DAG,
-            {"action": "deploy", **ANY, "ref": "main", "create_if_missing": True},
-        ),
-        (make_preview("dev-a"), "Resume", {}, PREVIEW_DAG, {"action": "resume"}),
-        (make_preview("dev-a"), "Keep", {}, PREVIEW_DAG, {"action": "keep"}),
-        (make_preview("dev-a"), "Delete…", REMOVE, PREVIEW_DAG, {"action": "delete"}),
-        (
-            replace(make_preview("dev-a", State.HELD), deployment_id=""),
-            "Adopt…",
-            {},
-            PREVIEW_DAG,
-            {"action": "adopt"},
-        ),
-        (make_target("staging"), "Redeploy", {}, STAGING, {"action": "deploy", "deploy_type": "dags"}),
-        (make_target("staging"), "Force…", {"Ref": "v1"}, STAGING, {"action": "deploy", **ANY, "ref": "v1"}),
-        (make_target("staging"), "Resume", {}, STAGING, {"action": "resume"}),
-        (make_target("production", is_gated=True), "Force…", {}, REQUEST, {"action": "deploy", **ANY}),
-        (make_target("production", is_gated=True), "Resume", {}, f"{PROJECT}.production", {"action": "resume"}),
-        (make_deploy_branch(), "Promote", {}, PROMOTION, {"action": "promote", "dry_run": False}),
-        (make_deploy_branch(), "Adopt…", {}, PROMOTION, {"action": "adopt", "dry_run": False}),
-    ],
-)
-def test_an_action_starts_the_run_that_the_dags_own_form_would(
-    airflow: AirflowDouble, page: Page, row: Row, action: str, entered: dict[str, str], dag: str, conf: dict[str, Any]
-) -> None:
-    open_dialog(airflow, page, row, action)
+def test_each_action_starts_the_run_that_the_dags_own_form_would(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [row for row, *_ in CASES])
+    page.goto(airflow.page_url)
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text(f"Starts a run of {dag}")
-    for label, text in {**entered, "Reason": WHY}.items():
-        dialog.get_by_label(label).fill(text)
-    dialog.get_by_role("button", name=action.rstrip("…")).click()
-    link = dialog.get_by_role("link", name="manual__1")
-    expect(link).to_have_attribute("href", f"{airflow.prefix}/dags/{dag}/runs/manual__1")
-    branch = {"branch": row.branch} if row.kind is RowKind.PREVIEW else {}
-    assert airflow.posted == [(dag, {"logical_date": None, "conf": {**branch, **conf, "reason": WHY}})]
-    check_form(dag, airflow.posted[0][1]["conf"])
+    for number, (row, action, entered, dag, conf) in enumerate(CASES, 1):
+        choose(page, row, action)
+        expect(dialog).to_contain_text(f"Starts a run of {dag}")
+        for label, text in {**entered, "Reason": WHY}.items():
+            dialog.get_by_label(label).fill(text)
+        dialog.get_by_role("button", name=action.rstrip("…")).click()
+        link = dialog.get_by_role("link", name=f"manual__{number}", exact=True)
+        expect(link).to_have_attribute("href", f"{airflow.prefix}/dags/{dag}/runs/manual__{number}")
+        branch = {"branch": row.branch} if row.kind is RowKind.PREVIEW else {}
+        expected = (dag, {"logical_date": None, "conf": {**branch, **conf, "reason": WHY}})
+        assert (len(airflow.posted), airflow.posted[-1]) == (number, expected)
+        check_form(dag, airflow.posted[-1][1]["conf"])
+        page.keyboard.press("Escape")
 
 
 def check_form(dag: str, conf: dict[str, Any]) -> None:
@@ -147,28 +148,26 @@ def test_nothing_is_sent_without_a_reason_or_the_confirmation(airflow: AirflowDo
     expect(page.get_by_role("button", name="Actions for dev-a")).to_be_focused()
 
 
-@pytest.mark.parametrize(
-    ("status", "detail", "words"),
-    [
-        (403, "Forbidden", "You may look at shop.preview, but not start its runs"),
-        (400, "Invalid input for param ref", "Airflow refused the form: Invalid input for param ref"),
-        (401, "Not authenticated", "Your session has ended."),
-        (404, "no", "Airflow has no DAG shop.preview any more"),
-        (500, "oh", "Airflow failed: oh. Look at the DAG's runs before you repeat this."),
-    ],
-)
-def test_a_refusal_is_told_in_words_and_what_was_entered_stays(
-    airflow: AirflowDouble, page: Page, status: int, detail: str, words: str
-) -> None:
+REFUSALS = [
+    (403, "Forbidden", "You may look at shop.preview, but not start its runs"),
+    (400, "Invalid input for param ref", "Airflow refused the form: Invalid input for param ref"),
+    (401, "Not authenticated", "Your session has ended."),
+    (404, "no", "Airflow has no DAG shop.preview any more"),
+    (500, "oh", "Airflow failed: oh. Look at the DAG's runs before you repeat this."),
+]
+
+
+def test_a_refusal_is_told_in_words_and_what_was_entered_stays(airflow: AirflowDouble, page: Page) -> None:
     open_dialog(airflow, page, make_preview("dev-a"), "Force…")
-    airflow.faults["shop.preview/dagRuns"] = (status, detail)
     page.get_by_label("Reason").fill(WHY)
     page.get_by_label("Ref").fill("main")
-    page.get_by_role("dialog").get_by_role("button", name="Force").click()
-    expect(page.get_by_role("alert")).to_contain_text(words)
-    expect(page.get_by_label("Ref")).to_have_value("main")
-    if status == 403:
-        keep_picture(page, "light-dialog-forbidden")
+    for status, detail, words in REFUSALS:
+        airflow.faults["shop.preview/dagRuns"] = (status, detail)
+        page.get_by_role("dialog").get_by_role("button", name="Force").click()
+        expect(page.get_by_role("alert")).to_contain_text(words)
+        expect(page.get_by_label("Ref")).to_have_value("main")
+        if status == 403:
+            keep_picture(page, "light-dialog-forbidden")
 
 
 def test_a_lost_answer_does_not_invite_to_repeat(airflow: AirflowDouble, page: Page) -> None:

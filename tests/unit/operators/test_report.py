@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.log import mask_secret
 
+from include.deploy_ops.errors import DeployOpsError
 from include.deploy_ops.operators.claims import MANUAL, PLANNED
 from include.deploy_ops.operators.memory import Claim
 from include.deploy_ops.planner import Verb
@@ -98,6 +99,16 @@ def test_a_preview_that_is_deleted_is_kept_no_more(stage: Stage, deleted: str) -
     run.states["delete"] = deleted
     run.step("report")
     assert (stage.memory.read_environment(BRANCH).kept == "") is (deleted == "success")
+
+
+def test_a_task_that_fails_tells_no_secret_that_it_used(stage: Stage) -> None:
+    mask_secret("clmasked")
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, HEAD, "clmasked")
+    with pytest.raises(DeployOpsError, match="clmasked"):
+        run.step("change_type")
+    cause = run.xcoms["change_type"]["failure"]["cause"]
+    assert "***" in cause
+    assert "clmasked" not in cause
 
 
 @pytest.mark.parametrize(("head", "is_kept"), [(HEAD, True), ("2" * 40, False)])

@@ -203,8 +203,9 @@ def test_a_comment_of_the_account_that_we_were_is_left_and_ours_is_made_or_found
     for state in (State.HELD, State.WAITING):
         telling = world.tell({X: make_live(A, state=state)})
         assert (telling.lacking, telling.refused) == ({}, [])
-        assert [pull for old, (pull, _) in world.github.comments.items() if old not in texts] == [1]
-        world.store.values.clear()
+        assert [pull for each, (pull, _) in world.github.comments.items() if each not in texts] == [1]
+        told, (old,) = world.memory.read_told(), texts
+        world.memory.write_told(told, {**told, key_comment(1): replace(told[key_comment(1)], id=old)})
     assert {old: world.github.comments[old] for old in texts} == texts
 
 
