@@ -152,7 +152,7 @@ def label(stage: Stage, branch: str) -> int:
 
 
 def push(stage: Stage, branch: str) -> None:
-    stage.push(branch)
+    stage.push(branch, DAG)  # another content: within a second the same one is the same commit
 
 
 def keep(stage: Stage, branch: str) -> None:
