@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from croniter import croniter
 
-from include.deploy_ops.expiry_plan import is_asleep
-from include.deploy_ops.model import DeploymentStatus
+from include.deploy_ops.expiry_plan import can_hibernate, is_asleep
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.verdict import Standing, Verdict, describe_exemption, find_end
 from include.deploy_ops.view import NextStep
@@ -30,9 +29,6 @@ DELETE = Verb.DELETE.value
 TOLD = "told"
 KEEP = "keep"
 REPORT = "report"  # what `oddities.py` finds
-
-QUIET = frozenset({DeploymentStatus.HEALTHY, DeploymentStatus.UNHEALTHY, DeploymentStatus.UNKNOWN})
-"""The statuses in which a Deployment can be let hibernate: it is neither being made, nor deployed to, nor asleep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,21 +189,10 @@ def _decide(subject: Subject, limits: AgeLimits, run_id: str, now: datetime) -> 
     if limits.delete_after is not None and idle_since + limits.delete_after - limits.delete_notice <= now:
         due_at = max(idle_since + limits.delete_after, now + limits.delete_notice)
         return _make_verdict(subject, DELETE, idle_since, run_id, now, due_at)
-    if limits.hibernate_after is not None and idle_since + limits.hibernate_after <= now and _can_hibernate(subject):
+    is_idle = limits.hibernate_after is not None and idle_since + limits.hibernate_after <= now
+    if is_idle and can_hibernate(subject.deployment):
         return _make_verdict(subject, HIBERNATE, idle_since, run_id, now, now)
     return None
-
-
-def _can_hibernate(subject: Subject) -> bool:
-    """Whether it may: who woke it for a while that is not over wants it awake."""
-    deployment = subject.deployment
-    is_awake_for_now = deployment.override.startswith("wake@")
-    return (
-        deployment.is_development_mode
-        and deployment.status in QUIET
-        and not is_asleep(deployment)
-        and not is_awake_for_now
-    )
 
 
 def _make_verdict(

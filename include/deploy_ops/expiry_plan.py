@@ -5,14 +5,14 @@ A verdict holds for exactly what it was made of; that of a preview that a person
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.naming import digest_work, slug_branch
 from include.deploy_ops.planner import Hold, HoldKind, Verb, Work, find_previews
-from include.deploy_ops.verdict import Standing, Verdict, describe_exemption, find_end
+from include.deploy_ops.verdict import ACTED_ON, Standing, Verdict, describe_exemption, find_end
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from include.deploy_ops.model import Deployment, PullRequest
     from include.deploy_ops.planner import Observed
     from include.deploy_ops.policy import Project
+    from include.deploy_ops.policy_schema import Previews
+
+QUIET = frozenset({DeploymentStatus.HEALTHY, DeploymentStatus.UNHEALTHY, DeploymentStatus.UNKNOWN})
+"""The statuses in which a Deployment can be let hibernate: it is neither being made, nor deployed to, nor asleep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,22 @@ def is_asleep(deployment: Deployment) -> bool:
     return deployment.status is DeploymentStatus.HIBERNATING or deployment.override.startswith("hibernate")
 
 
+def can_hibernate(deployment: Deployment) -> bool:
+    """Whether it may: who woke it for a while that is not over wants it awake."""
+    return (
+        deployment.is_development_mode
+        and deployment.status in QUIET
+        and not is_asleep(deployment)
+        and not deployment.override.startswith("wake@")
+    )
+
+
+def lets_rest(verdict: Verdict, previews: Previews, now: datetime) -> bool:
+    """Whether a preview that shall be deleted, or whose delete was refused, is idle enough to hibernate meanwhile."""
+    is_idle = previews.hibernate_after is not None and verdict.idle_since + previews.hibernate_after <= now
+    return verdict.verb == Verb.DELETE.value and is_idle and not verdict.is_overdue(now, previews.delete_notice)
+
+
 def compare_expiry(
     project: Project,
     *,
@@ -81,7 +101,12 @@ def compare_expiry(
         ended = find_end(verdict, deployment_id=own[0].id, head=wanted.head, history=history, woken_at=woken_at)
         kept = remains.kept.get(branch, "") if now < verdict.due_at else ""
         exempt = describe_exemption(kept, remains.labels.get(branch, ()), project.previews.keep_label)
-        if not (ended or exempt) and (found := _act(project, own[0], verdict, now)) is not None:
+        if ended or exempt:
+            continue
+        is_due = verdict.standing in ACTED_ON and verdict.due_at <= now
+        if can_hibernate(own[0]) and lets_rest(verdict, project.previews, now) and not is_due:
+            yield _make_work(project, own[0], replace(verdict, verb=Verb.HIBERNATE.value, due_at=verdict.decided_at))
+        if (found := _act(project, own[0], verdict, now)) is not None:
             yield found
 
 
@@ -96,6 +121,10 @@ def _act(project: Project, deployment: Deployment, verdict: Verdict, now: dateti
         return Hold(verdict.branch, verdict.verb, reason, kind=HoldKind.WAITING)
     if verdict.verb == Verb.HIBERNATE.value and (is_asleep(deployment) or not deployment.is_development_mode):
         return None
+    return _make_work(project, deployment, verdict)
+
+
+def _make_work(project: Project, deployment: Deployment, verdict: Verdict) -> Work:
     return Work(
         verb=Verb(verdict.verb),
         branch=verdict.branch,

@@ -55,9 +55,10 @@ def follow(
     history: DeployHistory | None = None,
     woken: Mapping[str, Any] | None = None,
     targets: Sequence[str] = (),
+    hibernate_after: timedelta | None = None,
 ) -> list[Work | Hold]:
     """Return what follows; the branch's one preview runs its head, unless it is said otherwise."""
-    project = make_project()
+    project = make_project(previews={"hibernate_after": hibernate_after})
     branches = tuple(
         Branch(*pair) for pair in {"main": sha("a"), **({BRANCH: sha("a")} if heads is None else heads)}.items()
     )
@@ -136,6 +137,37 @@ def test_what_hibernates_or_cannot_is_let_alone_until_its_delete(looks: dict[str
     deployments = [make_deployment(BRANCH, **looks)]
     assert follow(make_verdict("hibernate"), deployments=deployments) == []
     assert len(follow(make_verdict("delete"), deployments=deployments)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "also"),
+    [
+        ({"due_at": NOW + DAY}, ["delete"]),
+        ({"due_at": NOW + DAY, "standing": Standing.RELEASED}, ["delete"]),
+        ({"standing": Standing.ASKED}, ["held"]),
+        ({"standing": Standing.REFUSED}, []),
+    ],
+)
+def test_what_is_told_asked_or_refused_hibernates_meanwhile(changes: dict[str, Any], also: list[str]) -> None:
+    verdict = make_verdict(**changes)
+
+    def name(**looks: Any) -> list[str]:
+        deployments = [make_deployment(BRANCH, **looks)]
+        found = follow(verdict, deployments=deployments, hibernate_after=14 * DAY)
+        return [each.verb.value if isinstance(each, Work) else "held" for each in found]
+
+    assert name() == ["hibernate", *also]
+    for looks in ({"override": "hibernate"}, {"override": "wake@x"}, {"is_development_mode": False}):
+        assert name(**looks) == also
+    assert len(follow(verdict, hibernate_after=15 * DAY)) == len(also)
+    made = plan(*[each for each in follow(verdict, hibernate_after=DAY) if isinstance(each, Work)])
+    assert [action.work.verb for action in made.actions] == [Verb.HIBERNATE]
+
+
+def test_what_is_deleted_now_is_not_sent_to_sleep_before() -> None:
+    (work,) = follow(make_verdict(), hibernate_after=DAY)
+    assert isinstance(work, Work)
+    assert work.verb is Verb.DELETE
 
 
 def test_what_a_person_is_asked_about_is_held_and_what_was_refused_is_dropped() -> None:

@@ -109,8 +109,9 @@ class PlanOperator(DeployOpsOperator):
         named = [
             work for work in difference.works if work.slug not in backlog and (has_room or work.verb is not Verb.CREATE)
         ]
-        known = {work.slug: memory.read_environment(work.slug) for work in named}
-        works = [work for work in named if not _is_held_anyway(work, known[work.slug], now)]
+        near = [work for work in named if work.due_at is None or work.due_at <= now]  # hundreds may have been told
+        known = {work.slug: memory.read_environment(work.slug) for work in near}
+        works = [work for work in near if not _is_held_anyway(work, known[work.slug])]
         finished = {work.name: self._runs_in(context, work.dag).find_last_attempt(work.name) for work in works}
         holders = {work.slug: self._claims(context, work).find_holder(work.slug) for work in works}
         for work in works:
@@ -221,10 +222,8 @@ def _find_living(runs: Runs, work: Work, attempt: int) -> str | None:
     return run_id if attempt and runs.is_alive(run_id) else None
 
 
-def _is_held_anyway(work: Work, known: Remembered, now: datetime) -> bool:
-    """Whether Airflow need not be asked: an old repository has hundreds that were removed, or are told of their end."""
-    if work.due_at is not None and work.due_at > now:
-        return True
+def _is_held_anyway(work: Work, known: Remembered) -> bool:
+    """Whether Airflow need not be asked: an old repository has hundreds that were removed."""
     return work.verb is Verb.CREATE and known.removal is not None and known.removal.head == work.head
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,11 +13,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.errors import RetryableError
 from include.deploy_ops.naming import name_run
+from include.deploy_ops.operators.memory import shard_row
 from include.deploy_ops.operators.observe import merge_pulls
 from include.deploy_ops.planner import Verb
 from include.deploy_ops.schedule import Removal
 from include.deploy_ops.verdict import Standing
 from tests.unit.examples import make_pull, sha
+from tests.unit.operators.doubles import DictStore
 from tests.unit.operators.fleet import make_previews, push_branches, record_deploy
 from tests.unit.operators.fuse import AFTER_CLI, Fuse, KilledError
 from tests.unit.operators.idle import DELETE, HIBERNATE, NOTICE, clean_up, compare, let_notice_pass
@@ -95,6 +99,18 @@ def test_it_is_told_then_deleted_and_stays_away_until_its_branch_moves(idle: Sta
     assert create.conf["job"]["verb"] == "create"
 
 
+def test_it_hibernates_while_it_is_told_and_is_deleted_in_the_end(idle: Stage) -> None:
+    idle.change_project(previews={"hibernate_after": timedelta(microseconds=1)})
+    verdict = clean_up(idle, DELETE)[BRANCH]
+    play_only(idle, "hibernate")
+    assert idle.find_deployment(BRANCH)["status"] == "HIBERNATING"
+    assert f"| hold | `{BRANCH}` | delete |" in read_plan(idle)
+    assert clean_up(idle, DELETE) == {BRANCH: verdict}
+    let_notice_pass(idle)
+    play_only(idle, "delete")
+    assert idle.list_deployments() == []
+
+
 def test_the_label_of_its_pull_request_and_a_person_end_the_notice(idle: Stage) -> None:
     clean_up(idle, DELETE)
     let_notice_pass(idle)
@@ -136,7 +152,7 @@ def label(stage: Stage, branch: str) -> int:
 
 
 def push(stage: Stage, branch: str) -> None:
-    stage.push(branch)
+    stage.push(branch, DAG)  # another content: within a second the same one is the same commit
 
 
 def keep(stage: Stage, branch: str) -> None:
@@ -276,6 +292,29 @@ def test_astros_word_counts_not_the_clis(idle: Stage, monkeypatch: pytest.Monkey
     idle.forget_requests()
     run.step("hibernate")
     assert idle.list_requests("astro", WRITES) == []
+
+
+def test_a_pass_reads_no_memory_of_its_own_for_each_told_preview(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["dev-b", "dev-g", "dev-i"]
+    assert len({shard_row(name) for name in names}) == 1
+    make_previews(stage, push_branches(stage, names))
+    assert stage.plan() == []
+    clean_up(stage, DELETE)
+    get, reads = DictStore.get, Counter[str]()
+
+    def count(self: DictStore, key: str, default: Any = None) -> Any:
+        reads[key] += 1
+        return get(self, key, default)
+
+    monkeypatch.setattr(DictStore, "get", count)
+    assert read_plan(stage).count("push, wake it, or keep it") == len(names)
+    assert {key: number for key, number in reads.items() if key.startswith("view.rows") and number > 2} == {}
+    assert {key for key in reads if key.startswith("environment.dev-")} == set()
+    keep(stage, names[0])
+    before = stage.memory.read_rows()
+    stage.memory.write_rows(before, {**before, names[0]: replace(before[names[0]], kept="by mira")})
+    plan = read_plan(stage)
+    assert [f"`{name}` | delete" in plan for name in names] == [False] + [True] * (len(names) - 1)
 
 
 def test_a_person_releases_exactly_the_named_deletes(stage: Stage) -> None:
