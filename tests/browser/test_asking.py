@@ -136,9 +136,14 @@ TRIES = 6
 """A machine that is busy with something else slows some tries, and a page that is slow all."""
 
 
-def is_quick(limit_ms: float, measure: Callable[[], float]) -> bool:
-    """Whether one of several tries takes no longer."""
-    return any(measure() < limit_ms for _ in range(TRIES))
+def find_best(enough_ms: float, measure: Callable[[], float]) -> float:
+    """Return the best of several tries; one that is good enough is the last."""
+    best = measure()
+    for _ in range(TRIES - 1):
+        if best < enough_ms:
+            break
+        best = min(best, measure())
+    return best
 
 
 def test_500_environments_stay_quick(airflow: AirflowDouble, page: Page) -> None:
@@ -165,8 +170,8 @@ def test_500_environments_stay_quick(airflow: AirflowDouble, page: Page) -> None
             ).json_value()
         )
 
-    assert is_quick(1000, load)
+    assert find_best(1000, load) < 1000
     expect(page.locator("tr.row")).to_have_count(MANY)
     expect(page.locator("tr.row[hidden]")).to_have_count(0, timeout=SOON_MS)
-    assert is_quick(100, lambda: max(page.evaluate(TYPE, text) for text in TEXTS))
-    assert is_quick(100, refresh)
+    assert find_best(100, lambda: max(page.evaluate(TYPE, text) for text in TEXTS)) < 100
+    assert find_best(100, refresh) < 100
