@@ -65,6 +65,10 @@ class ObservationError(RetryableError):
     """GitHub or Astro answered malformed or incomplete; the text names the request. Never an empty observation."""
 
 
+class ReadRefusedError(ObservationError):
+    """GitHub refuses a read: the token lacks a permission."""
+
+
 class CommitMissingError(ObservationError):
     """The repository answers, but holds no such commit: never pushed, garbage-collected, or not there yet.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,6 +77,7 @@ class LoadedPolicy:
 
     `source` names the file. `project_names` has every project's name that stands in it, valid or not: one of them has
     not left the policy. `target_names` likewise has every Deployment that stands in it as a target: none is a preview.
+    `shared_repositories` likewise has the repositories of several projects.
     """
 
     source: str
@@ -83,6 +85,7 @@ class LoadedPolicy:
     problems: tuple[PolicyProblem, ...]
     project_names: frozenset[str]
     target_names: frozenset[str]
+    shared_repositories: frozenset[str] = frozenset()
 
     @property
     def is_complete(self) -> bool:
@@ -129,8 +132,20 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
     valid = tuple(project for index, project in projects.items() if index not in refused)
     policy = Policy(control_plane=top.control_plane, mode=top.mode, projects=valid)
     return LoadedPolicy(
-        source, policy, _tell_problems(found, names), frozenset(names.values()), _list_target_names(top.projects)
+        source,
+        policy,
+        _tell_problems(found, names),
+        frozenset(names.values()),
+        _list_target_names(top.projects),
+        _list_shared_repositories(top.projects),
     )
+
+
+def _list_shared_repositories(raw_projects: Iterable[Any]) -> frozenset[str]:
+    """Return the repositories that stand in several projects, also in those that are wrong otherwise."""
+    repositories = [raw.get("repository") for raw in raw_projects if isinstance(raw, dict)]
+    counts = Counter(each for each in repositories if isinstance(each, str))
+    return frozenset(name for name, count in counts.items() if count > 1)
 
 
 def _list_target_names(raw_projects: Iterable[Any]) -> frozenset[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.policy_schema import Previews, Project, Promotion, Target
 
-RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "orphans"})
+RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "orphans"})
 """A target's DAG is called <project>.<target>; these are other DAGs of the project."""
 
 _OTHERS_MAX = 3

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from sandbox.github.conversation import STYLE, show_checks, show_comments, show_deployments
 from sandbox.github.diffs import find_merge_base, list_changed_files
 from sandbox.github.git import EMPTY_TREE
 from sandbox.github.objects import TreeEntry, find_entry, list_tree, read_blob, read_commit, read_commits
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
     from sandbox.github.pulls import PullRequest
     from sandbox.github.repository import Repository
 
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2328}
+_STYLE = (
+    """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2328}
 a{color:#0969da;text-decoration:none}pre{background:#f6f8fa;padding:.8rem;overflow:auto;font-size:13px}
-li{margin:.2rem 0}.muted{color:#59636e}h1{font-size:1.5rem}h2{font-size:1.1rem}"""
+li{margin:.2rem 0}.muted{color:#59636e}h1{font-size:1.5rem}h2{font-size:1.1rem}
+"""
+    + STYLE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,16 @@ class Pages:
         start = find_merge_base(repository.git, pull.base_sha, pull.head_sha) or pull.base_sha
         commits = read_commits(repository.git, f"{pull.base_sha}..{pull.head_sha}", "--")
         files = list_changed_files(repository.git, start, pull.head_sha)
+        shas = {pull.head_sha, *(commit.sha for commit in commits)}
+        state = _name_state(pull)
+        labels = " ".join(f'<span class="label">{escape(label.name)}</span>' for label in pull.labels)
         body = (
-            f"<p>{_name_state(pull)}: {_link(repository, pull.source.label, 'tree', pull.source.branch)} into "
-            f"{_link(repository, pull.base, 'tree', pull.base)}, by {escape(pull.user)}</p>"
-            f"<p>{' '.join(escape(label.name) for label in pull.labels)}</p><pre>{escape(pull.body or '')}</pre>"
-            f"{_show_comments(repository, pull)}<h2>Commits</h2>{_list(_link_commit(repository, c) for c in commits)}"
+            f'<p><span class="state {state}">{state}</span> {escape(pull.user)} wants to merge '
+            f"{_link(repository, pull.source.label, 'tree', pull.source.branch)} into "
+            f"{_link(repository, pull.base, 'tree', pull.base)} {labels}</p>"
+            f"{show_comments(repository, pull)}{show_deployments(repository, shas)}"
+            f"{show_checks(repository, pull.head_sha)}"
+            f"<h2>Commits</h2>{_list(_link_commit(repository, c) for c in commits)}"
             f"<h2>Files</h2>{_show_files(files)}"
         )
         return _render(repository, f"#{pull.number} {pull.title}", body)
@@ -168,14 +178,6 @@ def _list(items: Iterable[str]) -> str:
 
 def _name_state(pull: PullRequest) -> str:
     return "merged" if pull.merged_at else pull.state
-
-
-def _show_comments(repository: Repository, pull: PullRequest) -> str:
-    shown = [comment for comment in repository.comments.values() if comment.number == pull.number]
-    return "".join(
-        f'<div id="issuecomment-{c.id}"><p class="muted">{escape(c.user)}</p><pre>{escape(c.body)}</pre></div>'
-        for c in shown
-    )
 
 
 def _show_files(files: Sequence[ChangedFile]) -> str:

@@ -30,6 +30,7 @@ projects:
     poll_interval_s: 7
     trunk: trunk
     previews: {branches: ["dev*"], template: preview.yaml, merged_into: [trunk]}
+    feedback: {comments: false, statuses: false, deployments: false}
 """
 KINDS = ("control", "preview", "cleanup")
 PREVIEW_TASKS = {
@@ -65,7 +66,7 @@ def find_error(bag: DagBag, file: str) -> str:
 def test_the_projects_own_policy_parses(parse: Parse) -> None:
     bag = parse(ROOT / "include" / "deploy_ops.yaml")
     assert bag.import_errors == {}
-    kinds = ("control", "preview", "cleanup", "promotion", "staging", "production", "production.request")
+    kinds = ("control", "preview", "cleanup", "feedback", "promotion", "staging", "production", "production.request")
     assert list_ids(bag) == {f"data_platform.{kind}" for kind in kinds}
 
 

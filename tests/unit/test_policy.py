@@ -392,3 +392,12 @@ def test_whatever_is_wrong_is_told_with_a_path_of_the_file(document: dict[str, A
         assert is_place(problem.path, document), problem
     broken = {problem.path.partition("]")[0] for problem in loaded.problems}
     assert len(loaded.policy.projects) == len(document["projects"]) - len(broken)
+
+
+def test_the_repositories_of_several_projects_are_known_also_of_wrong_ones() -> None:
+    projects = [("a", "acme/one", ""), ("b", "acme/one", ", nonsense: 1"), ("c", "acme/two", "")]
+    text = "control_plane: x\nprojects:\n"
+    text += "".join(
+        f"  - {{name: {name}, repository: {where}, root: {name}{more}}}\n" for name, where, more in projects
+    )
+    assert load_policy(text, "policy.yaml").shared_repositories == {"acme/one"}

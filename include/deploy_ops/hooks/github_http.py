@@ -20,7 +20,7 @@ from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectio
 from requests import RequestException
 from requests.utils import parse_header_links
 
-from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
+from include.deploy_ops.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError, ReadRefusedError
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.json_body import read_json
 
@@ -198,7 +198,8 @@ class GithubReader:
             return answer
         is_missing_commit = status == HTTPStatus.UNPROCESSABLE_ENTITY and _NO_COMMIT in body
         if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} and not is_missing_commit:
-            raise ObservationError(_explain_refusal(answer, body))
+            refuse = ReadRefusedError if status == HTTPStatus.FORBIDDEN else ObservationError
+            raise refuse(_explain_refusal(answer, body))
         answer = replace(answer, data=parse_json(answer, body))
         if answer.is_absent:
             return _check_absence(answer)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from include.deploy_ops.feedback_budget import Budget
+from include.deploy_ops.feedback_values import Told
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import PullRequest
 from include.deploy_ops.naming import hash_text
@@ -93,6 +95,8 @@ _TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
 _AUTHORS = TypeAdapter(dict[str, str])
 _ROWS = TypeAdapter(dict[str, Row])
 _SUMMARY = TypeAdapter(Summary)
+_TOLD = TypeAdapter(dict[str, Told])
+_BUDGET = TypeAdapter(Budget)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
@@ -250,6 +254,36 @@ class Memory:
     def write_verdicts(self, verdicts: Mapping[str, Verdict]) -> None:
         """Replace what cleanup decided."""
         self._write("cleanup.verdicts", _VERDICTS, dict(verdicts))
+
+    def read_told(self) -> dict[str, Told]:
+        """Return what GitHub was told."""
+        shards = (self._read(f"feedback.told.{shard:02x}", _TOLD) or {} for shard in range(ROW_SHARDS))
+        return {key: told for shard in shards for key, told in shard.items()}
+
+    def write_told(self, before: Mapping[str, Told], after: Mapping[str, Told]) -> None:
+        """Replace what GitHub was told: after each write one shard differs, and only that is written."""
+        moved = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        for shard in sorted({shard_row(key) for key in moved}):
+            kept = {key: told for key, told in sorted(after.items()) if shard_row(key) == shard}
+            value = _TOLD.dump_python(kept, mode="json", exclude_defaults=True)
+            self._store.set(f"feedback.told.{shard:02x}", value)
+
+    def read_told_view(self) -> str:
+        """Return the digest of the view that GitHub was told as a whole; see `digest_view`."""
+        value = self._store.get("feedback.view")
+        return value if isinstance(value, str) else ""
+
+    def write_told_view(self, digest: str) -> None:
+        """Remember that GitHub was told the whole view."""
+        self._store.set("feedback.view", digest)
+
+    def read_budget(self) -> Budget:
+        """Return what was written to GitHub lately, and how long it wants silence."""
+        return self._read("feedback.budget", _BUDGET) or Budget()
+
+    def write_budget(self, budget: Budget) -> None:
+        """Replace what was written to GitHub lately."""
+        self._write("feedback.budget", _BUDGET, budget)
 
     def _read_shards(self, name: str, adapter: TypeAdapter[dict[str, T]]) -> dict[str, T]:
         shards = (self._read(f"{name}.{shard}", adapter) or {} for shard in SHARDS)

@@ -20,6 +20,7 @@ POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
 """Environment variable that names another policy file than `include/deploy_ops.yaml`."""
 
 CLEANUP_DAG = "cleanup"
+FEEDBACK_DAG = "feedback"
 
 CLI_POOL = "deploy_ops_cli"
 """The Airflow pool that bounds how many Astro CLI calls run at once; `airflow_settings.yaml` defines it."""
@@ -29,13 +30,15 @@ CLI_POOL = "deploy_ops_cli"
 class Scope:
     """One project under one control plane; `is_dry` means `mode: plan`: nothing is written anywhere.
 
-    `targets` names the long-lived Deployments of all projects: none of them is ever a preview.
+    `targets` names the long-lived Deployments of all projects: none of them is ever a preview. `shares_repository`:
+    another project of the policy is about the same repository.
     """
 
     control_plane: str
     is_dry: bool
     project: Project
     targets: frozenset[str]
+    shares_repository: bool = False
 
     @property
     def policy(self) -> str:
@@ -68,6 +71,11 @@ class Scope:
     def promotion_dag(self) -> str:
         """The id of the DAG whose runs write the deploy branch."""
         return self.name_dag(PROMOTION_DAG)
+
+    @property
+    def feedback_dag(self) -> str:
+        """The id of the DAG whose runs tell GitHub."""
+        return self.name_dag(FEEDBACK_DAG)
 
     def target_dag(self, target: str) -> str:
         """Return the id of the DAG whose runs deploy to the target."""
@@ -111,4 +119,7 @@ def read_scopes() -> tuple[Scope, ...]:
     except PolicyError:
         return ()
     policy, targets = loaded.policy, loaded.target_names
-    return tuple(Scope(policy.control_plane, policy.mode == "plan", each, targets) for each in policy.projects)
+    shared, is_dry = loaded.shared_repositories, policy.mode == "plan"
+    return tuple(
+        Scope(policy.control_plane, is_dry, each, targets, each.repository in shared) for each in policy.projects
+    )

@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 
 from tests.contract.github.exchange import Exchange, catch
 from tests.sandbox.github.conftest import hub, judge, running
-from tests.unit.hooks.test_github_connection import private_key
+from tests.unit.hooks.conftest import private_key
 from tests.unit.operators.conftest import author, shared_sandbox, stage
 
 if TYPE_CHECKING:

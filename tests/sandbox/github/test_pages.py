@@ -37,3 +37,47 @@ def test_what_is_not_there_has_no_page(hub: Hub) -> None:
     for path in ("pull/9", "commit/nope", "tree/nope", "tree/main/nope", "raw/main/dags"):
         read(f"{hub.html}/{path}", 404)
     read(f"{hub.url}/github/acme/other", 404)
+
+
+def test_a_pull_request_shows_comments_as_github_does(hub: Hub) -> None:
+    hub.push_file("dev/a", "dags/a.py", "a = 1\n")
+    pull = hub.open_pull("dev/a")
+    body = "<!-- unseen -->\n\n| a |\n|---|\n| `x` |\n\n@ann see #1, [bad](javascript:x) <sub>small</sub> <img src=x>"
+    hub.send("POST", "/issues/1/comments", status=201, json={"body": body})
+    page = read(pull["html_url"])
+    assert "unseen" not in page
+    assert "<td><code>x</code></td>" in page
+    assert '<a class="mention" href="#">@ann</a>' in page
+    assert '<a class="reference"' in page
+    assert "<sub>small</sub>" in page
+    assert "javascript:x)" in page
+    assert "&lt;img src=x&gt;" in page
+
+
+def test_a_pull_request_shows_checks_and_the_newest_deployment_of_each_environment(hub: Hub) -> None:
+    sha = hub.push_file("dev/a", "dags/a.py", "a = 1\n")
+    pull = hub.open_pull("dev/a")
+    assert "checks" not in read(pull["html_url"]).partition("<h1>")[2]
+    status = {"state": "success", "context": "deploy-ops/preview", "description": "live <b>"}
+    hub.send("POST", f"/statuses/{sha}", status=201, json=status | {"target_url": "https://airflow.example/run"})
+    body = {"ref": sha, "environment": "preview/<a>", "auto_merge": False, "required_contexts": []}
+    for state in ("failure", "success"):
+        number = hub.send("POST", "/deployments", status=201, json=body | {"transient_environment": True})["id"]
+        said = {"state": state, "environment_url": "https://x.example", "log_url": "javascript:alert(1)"}
+        hub.send("POST", f"/deployments/{number}/statuses", status=201, json=said)
+    page = read(pull["html_url"])
+    for shown in ("All checks have passed", "live &lt;b&gt;", 'href="https://airflow.example/run">Details', "1 active"):
+        assert shown in page
+    assert 'href="https://x.example">View deployment' in page
+    assert "preview/&lt;a&gt;" in page
+    assert "failed to deploy" not in page
+    assert "javascript:" not in page
+    for state in ("inactive", "in_progress"):
+        hub.send("POST", f"/deployments/{number}/statuses", status=201, json={"state": state})
+        page = read(pull["html_url"])
+        assert "No active deployment" in page
+        assert "View deployment" not in page
+    hub.send("POST", f"/statuses/{sha}", status=201, json={"state": "pending", "context": "ci"})
+    assert "Some checks have not completed yet" in read(pull["html_url"])
+    hub.send("POST", f"/statuses/{sha}", status=201, json={"state": "error", "context": "ci"})
+    assert "Some checks were not successful" in read(pull["html_url"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from include.deploy_ops.hooks.github import DeployOpsGithubHook
 from tests.unit.github_double import (
@@ -21,6 +23,16 @@ if TYPE_CHECKING:
 def github() -> Iterator[GithubDouble]:
     with GithubDouble() as double:
         yield double
+
+
+@pytest.fixture(scope="session")
+def private_key() -> str:
+    """Make a GitHub App's private key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    return pem.decode()
 
 
 @pytest.fixture

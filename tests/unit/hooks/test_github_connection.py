@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from include.deploy_ops.errors import DeployOpsError, ObservationError, RateLimitError
 from include.deploy_ops.hooks import github_connection
@@ -94,15 +92,6 @@ def test_addresses_follow_from_the_api_base_url(
 
 
 TOKENS = "/app/installations/2/access_tokens"
-
-
-@pytest.fixture(scope="module")
-def private_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-    return pem.decode()
 
 
 @pytest.fixture
