@@ -63,7 +63,7 @@ def await_live(witness: Witness, branch: str, number: int, head: str) -> Shown:
 
 def await_removed(witness: Witness, branch: str, number: int) -> str:
     """Return our comment once it says that the preview is gone, and no GitHub Deployment of it is active."""
-    comment = await_comment(witness, number, "removed")
+    comment = await_comment(witness, number, "**removed**")
 
     def look() -> bool:
         states = [each["newest"]["state"] for each in witness.author.list_deployments(name_environment(branch))]

@@ -30,4 +30,6 @@ def show_page(tour: Tour, environments: Collection[str]) -> None:
 
     states, seconds = tour.time(lambda: tour.witness.await_true(f"the page to show {environments}", look)[0])
     told = ", ".join(f"{name} {state}" for name, state in states.items())
-    tour.tell_page("the Deployments page shows every environment", seconds, tour.witness.stack.ports.airflow_url + LINK, told)
+    tour.tell_page(
+        "the Deployments page shows every environment", seconds, tour.witness.stack.ports.airflow_url + LINK, told
+    )

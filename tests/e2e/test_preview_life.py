@@ -57,7 +57,7 @@ def test_a_push_after_the_merge_starts_a_new_life(witness: Witness) -> None:
     witness.author.merge(number)
     witness.await_deletion(branch)
     witness.await_run(branch, "delete")
-    assert f"Preview `{branch}`: **removed**" in await_removed(witness, branch, number)
+    await_removed(witness, branch, number)
     head = witness.author.commit({"dags/after.py": DAG.format(name="after")}, "After")
     witness.author.push(branch)
     witness.await_deploy(branch, head)
@@ -66,7 +66,7 @@ def test_a_push_after_the_merge_starts_a_new_life(witness: Witness) -> None:
 
 
 def check_shown(witness: Witness, branch: str, shown: Shown) -> None:
-    """Assert that what GitHub shows leads to the preview: the status to its run, the GitHub Deployment to its Airflow."""
+    """Assert that what GitHub shows leads on: the status to the run, the GitHub Deployment to the preview's Airflow."""
     deployment = witness.outside.find_deployment(branch)
     assert deployment is not None
     assert deployment["webServerUrl"] in shown.comment
