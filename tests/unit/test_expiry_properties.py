@@ -75,6 +75,7 @@ def judge_all(seen: Sequence[Subject], known: Sequence[Verdict | None], limits: 
     return judge(seen, standing, limits, run_id="run", now=NOW, asking=["earlier"])
 
 
+@settings(max_examples=60)
 @given(KNOWN, LIMITS)
 def test_nobody_is_deleted_without_having_been_told_in_time(
     world: tuple[list[Subject], tuple[Verdict | None, ...]], limits: AgeLimits
@@ -91,6 +92,7 @@ def test_nobody_is_deleted_without_having_been_told_in_time(
     assert all(words[key] != "delete" for key in expiry.fresh)
 
 
+@settings(max_examples=60)
 @given(KNOWN, LIMITS)
 def test_what_is_kept_used_or_at_work_never_expires(
     world: tuple[list[Subject], tuple[Verdict | None, ...]], limits: AgeLimits

@@ -19,7 +19,7 @@ from include.deploy_ops.schedule import Circumstances, count_allowed_deletes, sc
 from include.deploy_ops.verdict import Standing, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from include.deploy_ops.expiry import AgeLimits, Expiry, Question
@@ -95,33 +95,22 @@ class Review:
         )
 
     def _judge(self, seen: Seen, before: Mapping[str, Verdict]) -> Expiry:
-        """Judge; a question that nobody answered, of a run that ended, becomes this run's.
-
-        So does what this run asked before it was cleared, also if the answer was no.
-        """
+        """Judge; what this run asked before it was cleared is open again, also if the answer was no."""
         subjects = read_subjects(self.scope, self.observer, seen, self.preview_runs)
         asking = {each.run_id for each in before.values() if each.standing is Standing.ASKED} - {self.run_id}
-        alive = {run_id for run_id in asking if self.runs.is_alive(run_id)}
-        open_again = {
-            key: replace(verdict, standing=Standing.DUE, run_id=self.run_id, person="")
+        reopened = {
+            key: replace(verdict, standing=Standing.ASKED, person="")
             for key, verdict in before.items()
-            if self._is_open(verdict, alive)
+            if verdict.standing is Standing.REFUSED and verdict.run_id == self.run_id
         }
-        expiry = judge(
+        return judge(
             (subject for subject in subjects if self._is_meant(subject.branch)),
-            {**before, **open_again},
+            {**before, **reopened},
             self._limits(),
             run_id=self.run_id,
             now=self.now,
-            asking=alive,
+            asking={run_id for run_id in asking if self.runs.is_alive(run_id)},
         )
-        asked_anew = {key for key, verdict in expiry.verdicts.items() if open_again.get(key) == verdict}
-        return replace(expiry, fresh=expiry.fresh | asked_anew)
-
-    def _is_open(self, verdict: Verdict, alive: Collection[str]) -> bool:
-        if verdict.run_id == self.run_id:
-            return verdict.standing in {Standing.ASKED, Standing.REFUSED}
-        return verdict.standing is Standing.ASKED and verdict.run_id not in alive
 
     def _ask(self, expiry: Expiry, difference: Difference, braked: Iterable[Work]) -> tuple[Expiry, Question]:
         """Part what must be asked; nobody is asked twice about a delete that is asked about, or was refused."""

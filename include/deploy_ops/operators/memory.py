@@ -277,6 +277,14 @@ class Memory:
         """Remember that GitHub was told the whole view."""
         self._store.set("feedback.view", digest)
 
+    def read_telling(self) -> str:
+        """Return the run of feedback that was dispatched last."""
+        return str(self._store.get("feedback.run") or "")
+
+    def write_telling(self, run_id: str) -> None:
+        """Replace the run of feedback that was dispatched last."""
+        self._store.set("feedback.run", run_id)
+
     def read_budget(self) -> Budget:
         """Return what was written to GitHub lately, and how long it wants silence."""
         return self._read("feedback.budget", _BUDGET) or Budget()

@@ -17,6 +17,7 @@ from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.operators.observe import Observer
 from include.deploy_ops.operators.runs import Runs
 from include.deploy_ops.operators.show import Shower
+from include.deploy_ops.operators.tell import dispatch_telling
 from include.deploy_ops.planner import Difference, Hold, Verb, Work
 from include.deploy_ops.schedule import BRAKE_WINDOW, Action, Circumstances, Ending, Plan, Remembered, Removal, schedule
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
@@ -54,13 +55,14 @@ class PlanOperator(DeployOpsOperator):
         plan = schedule(difference, given, self.scope.project.limits, self._max_live)
         plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
-        rows = Shower(self.scope, self.github, memory).show(context, seen, plan, given, now)
-        gauge_pass(self.scope.project.name, rows.values(), now)
+        shown = Shower(self.scope, self.github, memory).show(context, seen, plan, given, now)
+        gauge_pass(self.scope.project.name, shown.rows.values(), now)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
-        return [self._dispatch(action) for action in plan.actions]
+        telling = dispatch_telling(self.scope, memory, Runs(context["ti"], self.scope.feedback_dag), shown.digests, now)
+        return [*(self._dispatch(action) for action in plan.actions), *telling]
 
     @property
     def _max_live(self) -> int:
@@ -94,7 +96,7 @@ class PlanOperator(DeployOpsOperator):
         has_room = difference.live < self._max_live
         named = [work for work in difference.works if has_room or work.verb is not Verb.CREATE]
         known = {work.slug: memory.read_environment(work.slug) for work in named}
-        works = [work for work in named if not _is_removed(work, known[work.slug])]
+        works = [work for work in named if not _is_held_anyway(work, known[work.slug], now)]
         finished = {work.name: self._runs_in(context, work.dag).find_last_attempt(work.name) for work in works}
         holders = {work.slug: self._claims(context, work).find_holder(work.slug) for work in works}
         for work in works:
@@ -194,8 +196,10 @@ def _find_living(runs: Runs, work: Work, attempt: int) -> str | None:
     return run_id if attempt and runs.is_alive(run_id) else None
 
 
-def _is_removed(work: Work, known: Remembered) -> bool:
-    """Whether it is held anyway, and Airflow need not be asked: an old repository has hundreds of these."""
+def _is_held_anyway(work: Work, known: Remembered, now: datetime) -> bool:
+    """Whether Airflow need not be asked: an old repository has hundreds that were removed, or are told of their end."""
+    if work.due_at is not None and work.due_at > now:
+        return True
     return work.verb is Verb.CREATE and known.removal is not None and known.removal.head == work.head
 
 

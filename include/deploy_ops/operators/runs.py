@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ALIVE = frozenset({"queued", "running"})
 RUNNING = frozenset({"running"})
+QUEUED = frozenset({"queued"})
 WINDOW = 64
 """Attempts asked for in one request."""
 

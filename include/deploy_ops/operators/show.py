@@ -39,6 +39,14 @@ LEARNED_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What a pass left: all rows by slug, and the digests of their shards."""
+
+    rows: Mapping[str, Row]
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Shower:
     """Writes one project's rows."""
 
@@ -46,8 +54,8 @@ class Shower:
     github: GithubPullsHook
     memory: Memory
 
-    def show(self, context: Context, seen: Seen, plan: Plan, given: Circumstances, now: datetime) -> dict[str, Row]:
-        """Write what changed, and return all rows by slug."""
+    def show(self, context: Context, seen: Seen, plan: Plan, given: Circumstances, now: datetime) -> Shown:
+        """Write what changed, and return everything that is shown now."""
         last = self.memory.read_summary()
         before = self.memory.read_rows()
         ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
@@ -74,7 +82,7 @@ class Shower:
         rows = self._foresee(make_rows(sight), seen, verdicts, times, now)
         digests = self.memory.write_rows(before, rows)
         self.memory.write_summary(self._summarize(plan, now, digests, until))
-        return rows
+        return Shown(rows, digests)
 
     def _foresee(
         self,

@@ -10,9 +10,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.feedback import compare_feedback, digest_view
 from include.deploy_ops.feedback_values import Facts, fingerprint_feedback, gather_facts
+from include.deploy_ops.naming import name_run
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.classify import escape_cell
 from include.deploy_ops.operators.job import PLANNED_RUN_TYPE
+from include.deploy_ops.operators.runs import QUEUED
 from include.deploy_ops.operators.teller import Teller, Telling, read_clock
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.hooks.github_feedback import GithubFeedbackHook
     from include.deploy_ops.operators.memory import Memory
+    from include.deploy_ops.operators.runs import Runs
     from include.deploy_ops.operators.scope import Scope
 
 
@@ -58,6 +61,26 @@ def find_untold(scope: Scope, memory: Memory, digests: Mapping[str, str], now: d
         return ""
     digest = _name_view(scope, digests)
     return digest if digest != memory.read_told_view() and memory.read_budget().is_due(now) else ""
+
+
+def dispatch_telling(
+    scope: Scope, memory: Memory, runs: Runs, digests: Mapping[str, str], now: datetime
+) -> list[dict[str, Any]]:
+    """Return the dispatch of a run that tells GitHub; nothing while one is queued, which will tell the newest view.
+
+    :param runs: answers about the feedback DAG's runs.
+    """
+    digest = find_untold(scope, memory, digests, now)
+    if not digest or runs.find_block():
+        return []
+    work = f"tell~{digest}"
+    attempt = runs.find_last_attempt(work)
+    last = memory.read_telling()
+    if (last and runs.is_alive(last, QUEUED)) or (attempt and runs.is_alive(name_run(work, attempt))):
+        return []
+    run_id = name_run(work, attempt + 1)
+    memory.write_telling(run_id)
+    return [{"trigger_dag_id": scope.feedback_dag, "trigger_run_id": run_id, "conf": {}}]
 
 
 def _name_view(scope: Scope, digests: Mapping[str, str]) -> str:

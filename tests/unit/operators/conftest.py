@@ -46,6 +46,7 @@ projects:
     targets:
       production: {{deployment: Production, pull_request: {{from: astro_deploy, into: main}}}}
     limits: {{max_deletes: 2}}
+    feedback: {{comments: false, statuses: false, deployments: false}}
 """
 _make_ssl_context = functools.cache(ssl.create_default_context)  # 40 ms each, and the sandbox speaks no TLS
 

@@ -109,6 +109,7 @@ def told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Told:
     """Give a pull request, and a teller that does not wait a second between writes."""
     monkeypatch.setattr(feedback_budget, "SECONDS_BETWEEN", 0.0)
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/ops/")
+    stage.change_project(feedback=Feedback())
     return Told(stage)
 
 
@@ -294,7 +295,8 @@ def test_anothers_comment_is_never_touched(told: Told) -> None:
 
 def test_what_control_writes_of_a_previews_life_is_told(told: Told) -> None:
     """From the first pass to the deletion after the merge: real rows of real runs."""
-    (create,) = told.stage.plan()
+    create, telling = told.stage.plan()
+    assert telling.dag_id == told.stage.scope.feedback_dag
     told.tell()
     assert told.read_status() == ("pending", "being created: the branch has no Deployment")
     assert told.list_states() == [(told.head, "in_progress")]
@@ -310,7 +312,7 @@ def test_what_control_writes_of_a_previews_life_is_told(told: Told) -> None:
     assert row.airflow_url
     assert f'href="{escape(row.airflow_url)}">View deployment' in told.page
     told.stage.author.merge(told.number)
-    (delete,) = told.stage.plan()
+    delete, *_ = told.stage.plan()
     delete.play()
     told.stage.plan()
     told.tell()
@@ -320,3 +322,26 @@ def test_what_control_writes_of_a_previews_life_is_told(told: Told) -> None:
     assert told.read_status() == ("success", "live")  # what was merged had run
     told.stage.plan()
     assert told.tell() == {"told": 0, "refused": 0, "waiting": 0}
+
+
+def test_a_pass_starts_a_run_that_tells_unless_one_waits_or_tells_the_very_same(told: Told) -> None:
+    stage = told.stage
+    create, first = stage.plan()
+    assert (first.run_id.startswith("tell~"), first.run_id[-2:], first.conf) == (True, "~1", {})
+    stage.airflow.states[first.run_id] = "queued"
+    create.play()
+    assert stage.plan() == []  # the one that is queued will read the newest rows
+    stage.airflow.states[first.run_id] = "running"
+    (second,) = stage.plan()  # another view
+    assert second.run_id.rpartition("~")[0] != first.run_id.rpartition("~")[0]
+    assert stage.plan() == []
+    stage.airflow.states |= {first.run_id: "success", second.run_id: "failed"}
+    (again,) = stage.plan()
+    assert again.run_id == second.run_id[:-1] + "2"
+    stage.airflow.states[again.run_id] = "success"
+    told.tell()
+    assert stage.plan() == []  # all is told
+    stage.author.merge(told.number)
+    stage.airflow.paused.add(stage.scope.feedback_dag)
+    (delete,) = stage.plan()
+    assert delete.dag_id == stage.scope.preview_dag
