@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 MARK = "<!-- deploy-ops feedback "
 CONTEXT = "deploy-ops/preview"
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,6 @@ def show_page(tour: Tour, number: int) -> str:
 
 
 def find_line(comment: str, word: str) -> str:
-    """Return the comment's first line with the word; without the hidden mark."""
+    """Return the comment's first line with the word, of its links the texts alone; the hidden mark is none."""
     lines = [line for line in comment.splitlines() if word in line and not line.startswith(MARK)]
-    return lines[0].strip() if lines else ""
+    return _LINK.sub(r"\1", lines[0]).strip(" |-") if lines else ""
