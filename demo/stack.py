@@ -35,6 +35,8 @@ START_TIMEOUT_S = 180.0
 """Seconds until Airflow must be healthy: three times what a busy 2-core machine took."""
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 POLL_S = 0.5
+USERS = ("admin", "viewer")
+"""Who may log in: each is named as their role and their password are."""
 API_TIMEOUT_S = 90.0
 """Seconds for one answer of Airflow: it took more than 30 while it started beside eight other busy processes."""
 
@@ -89,7 +91,7 @@ class Stack:
         self.home.mkdir(parents=True)
         self.write_policy(self._policy)
         passwords = self.home / "passwords.json"
-        passwords.write_text(json.dumps({"admin": "admin"}), encoding="utf-8")
+        passwords.write_text(json.dumps({name: name for name in USERS}), encoding="utf-8")
         self._launch(
             "sandbox",
             [sys.executable, "-m", "sandbox", "--port", str(self.ports.sandbox), "--data", str(self.home / "sandbox")],
@@ -141,10 +143,11 @@ class Stack:
         return {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__CORE__MAX_TEMPLATED_FIELD_LENGTH": "100000",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{name}" for name in USERS),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self.ports.execution_url,
             "AIRFLOW__API__HOST": HOST,

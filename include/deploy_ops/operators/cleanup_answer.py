@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.cleanup_text import render_question
-from include.deploy_ops.expiry import Question, refuse, release
+from include.deploy_ops.expiry import DELETE, Question, refuse, release
 from include.deploy_ops.operators.answer import AskOperator, load_answer
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.cleanup import APPROVE_TASK, FIND_TASK, QUESTIONS_KEY, load_found
+from include.deploy_ops.operators.notify import APPROVAL, Occasion, notify
 from include.deploy_ops.operators.questions import Questions
+from include.deploy_ops.operators.scope import CLEANUP_DAG
 from include.deploy_ops.verdict import Standing, Verdict
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class ApproveCleanupOperator(DeployOpsOperator, AskOperator):
             "keeps them until something of them moves.\n\n"
             f"{render_question(found.verdicts, found.works, found.findings)}"
         )
+        notify(self.scope, context, Occasion(APPROVAL, CLEANUP_DAG, DELETE, self.subject))
         return super().execute(context)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.deploy_ops.operators import cleanup_answer
+from include.deploy_ops.operators.notify import Occasion
 from tests.unit.operators.cleanup_stage import (
     AT_ONCE,
     MANUAL,
@@ -98,14 +100,20 @@ def test_below_the_brake_nobody_is_asked(doomed: CleanupStage) -> None:
     assert doomed.list_standings() == dict.fromkeys(("dev-a", "dev-b"), DUE)
 
 
-def test_the_forms_limit_is_the_runs_brake(doomed: CleanupStage) -> None:
+def test_the_forms_limit_is_the_runs_brake_and_people_are_told_of_the_question(
+    doomed: CleanupStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Occasion] = []
+    monkeypatch.setattr(cleanup_answer, "notify", lambda _scope, _context, occasion: told.append(occasion))
     doomed.plant("dev-a")
     dry = doomed.run(MANUAL, max_deletes=0)
     assert "1 deletes at once are more than the 0 that need no approval: a person would be asked" in dry.read_field(
         "find", "table"
     )
     run = doomed.start(MANUAL, dry_run=False, max_deletes=0)
-    assert run.ask()["subject"] == "Delete 1 preview of shop?"
+    subject = run.ask()["subject"]
+    assert subject == "Delete 1 preview of shop?"
+    assert told == [Occasion("approval", "cleanup", "delete", subject)]
 
 
 def test_a_no_holds_until_something_of_it_moves(doomed: CleanupStage) -> None:

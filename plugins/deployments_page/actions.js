@@ -1,0 +1,105 @@
+// What may be asked of an environment: which forms there are, their fields, and the run that each one starts. Pure.
+
+const REASON = { name: "reason", kind: "text", label: "Reason", hint: "Stands in the deploy's description, with your name", isRequired: true };
+const DRY = { name: "dry_run", kind: "switch", label: "Dry run", hint: "Plan and render only; write nothing", value: false };
+const REF = {
+  name: "ref",
+  kind: "text",
+  label: "Ref",
+  hint: "A branch, tag or commit; empty: what the source has now. Anything else stays deployed until the branch moves, or, on a target, until somebody resumes it",
+};
+const WAKE = { name: "wake", kind: "switch", label: "Wake", hint: "Wake the Deployment if it hibernates", value: false };
+const CREATE = { name: "create_if_missing", kind: "switch", label: "Create if missing", hint: "Make the Deployment where there is none; otherwise the run fails", value: true };
+const DEPLOY_TYPE = {
+  name: "deploy_type",
+  kind: "choice",
+  label: "Deploy type",
+  options: [
+    ["infer", "Infer: compare with what is deployed"],
+    ["dags", "DAGs only"],
+    ["image-and-dags", "Image and DAGs"],
+  ],
+  value: "infer",
+};
+
+// Each: {id, label, title, words, dag, conf, fields, isDangerous}.
+export function listActions(environment) {
+  const { kind } = environment.row;
+  if (environment.state === "removed") return kind === "preview" ? [force(environment)] : [];
+  if (kind === "preview") return listPreviewActions(environment);
+  if (kind === "target") return [redeploy(environment), force(environment), resume(environment)];
+  return [promote(environment), adoptCommit(environment)];
+}
+
+function listPreviewActions(environment) {
+  const { row, state } = environment;
+  const adopting = row.deployment_id || state !== "held" ? [] : [adopt(environment)];
+  const removing = row.deployment_id ? [keep(environment), remove(environment)] : [];
+  return [redeploy(environment), force(environment), resume(environment), ...adopting, ...removing];
+}
+
+function make(environment, action, more) {
+  const { row } = environment;
+  const isAsked = action === "deploy" && row.request_dag;
+  const conf = row.kind === "preview" ? { branch: row.branch, action } : { action };
+  const asked = isAsked ? " A person has to approve it first." : "";
+  return { isDangerous: false, ...more, dag: isAsked ? row.request_dag : row.dag, conf, words: `${more.words}${asked}` };
+}
+
+function redeploy(environment) {
+  const { row, state } = environment;
+  const isNewest = row.deployed && row.deployed === row.head;
+  const words = isNewest ? "The newest commit runs already: its DAGs are deployed again." : "Deploys the newest commit.";
+  const fields = [{ ...DEPLOY_TYPE, value: isNewest ? "dags" : "infer" }, { ...REASON }];
+  if (state === "asleep") fields.unshift({ ...WAKE, value: true });
+  return make(environment, "deploy", { id: "redeploy", label: "Redeploy", title: "Redeploy", words, fields });
+}
+
+function force(environment) {
+  const { row, state } = environment;
+  const creating = row.kind === "preview" ? [CREATE] : [];
+  const fields = [REF, DEPLOY_TYPE, { ...WAKE, value: state === "asleep" }, ...creating, DRY, REASON];
+  const words = "Deploys any ref, whatever the plan says.";
+  return make(environment, "deploy", { id: "force", label: "Force…", title: "Force a deploy", words, fields });
+}
+
+function resume(environment) {
+  const words = "Ends a hold: what the source has now is deployed again.";
+  return make(environment, "resume", { id: "resume", label: "Resume", title: "Resume", words, fields: [REASON] });
+}
+
+function keep(environment) {
+  const words = "Cleanup neither hibernates nor deletes it, however idle it is.";
+  return make(environment, "keep", { id: "keep", label: "Keep", title: "Keep", words, fields: [REASON] });
+}
+
+function adopt(environment) {
+  const words = "Marks a Deployment of the preview's name as ours. A person has to approve it first.";
+  return make(environment, "adopt", { id: "adopt", label: "Adopt…", title: "Adopt a Deployment", words, fields: [REASON] });
+}
+
+function remove(environment) {
+  const { branch } = environment.row;
+  const confirm = { name: "confirm", kind: "text", label: "Type the branch to confirm", hint: branch, isRequired: true, mustEqual: branch };
+  const words = "Deletes the Deployment with all it holds, and makes no new one until the branch moves.";
+  const more = { id: "delete", label: "Delete…", title: "Delete the Deployment", words, fields: [confirm, REASON], isDangerous: true };
+  return make(environment, "delete", more);
+}
+
+function promote(environment) {
+  const words = "Brings the deploy branch to the open pull requests' DAGs.";
+  const reason = { ...REASON, hint: "Stands in the run's log" };
+  return make(environment, "promote", { id: "promote", label: "Promote", title: "Promote", words, fields: [DRY, reason] });
+}
+
+function adoptCommit(environment) {
+  const words = "Takes over the commit that somebody else pushed to the deploy branch, then promotes on top of it.";
+  const reason = { ...REASON, hint: "Stands in the run's log" };
+  return make(environment, "adopt", { id: "adopt", label: "Adopt…", title: "Adopt the commit", words, fields: [DRY, reason] });
+}
+
+// The run's conf from what was filled in; a confirmation is only for the page.
+export function makeConf(action, entered) {
+  const sent = Object.entries(entered).filter(([name]) => name !== "confirm");
+  return { ...action.conf, ...Object.fromEntries(sent) };
+}

@@ -1,0 +1,154 @@
+// The cells of an environment: who it is, how it is and why, what it runs, what comes next, and where to look.
+
+import { bdi, el, moment } from "./dom.js";
+import { airflowLink, outsideLink, runPath } from "./frame.js";
+import { makeStrip } from "./strip.js";
+import { KIND, shorten, tellAge, tellDuration, tellKind, tellSince, tellState, tellUntil, toneOf } from "./words.js";
+
+// Column by column: its heading, the column it sorts by, what the cell depends on, and what it shows.
+export const COLUMNS = [
+  { name: "who", title: "Environment", sort: "name", facts: whoFacts, make: makeWho },
+  { name: "state", title: "State", sort: "state", facts: stateFacts, make: makeState },
+  { name: "commit", title: "Runs", sort: "commit", facts: commitFacts, make: makeCommit },
+  { name: "deploy", title: "Last deploy", sort: "deploy", facts: ({ lastDeploy }) => lastDeploy, make: makeDeploy },
+  { name: "next", title: "Next", sort: "next", facts: nextFacts, make: makeNext },
+  { name: "runs", title: "Last runs", facts: ({ row, flight }) => [row.outcomes, flight], make: makeStrip },
+  { name: "links", title: "Links", facts: linkFacts, make: makeLinks },
+];
+
+function whoFacts({ name, project, row, repository }) {
+  return [name, project, row.kind, row.branch, row.pull, row.pull_title, row.pulls, row.author, repository];
+}
+
+function makeWho(environment) {
+  const { row, name, project, repository } = environment;
+  const open = el("button", { type: "button", class: "name", "data-details": true, title: "Show everything about it" }, bdi(name));
+  return el("div", { class: "lines" }, open, makePull(row, repository), makeOrigin(row, project));
+}
+
+function makePull(row, repository) {
+  if (!row.pull) return null;
+  const link = outsideLink(`${repository}/pull/${row.pull}`, { class: "pull" }, `#${row.pull}`);
+  const more = (row.pulls || []).length - 1;
+  return el("p", { class: "one" }, link, " ", bdi(row.pull_title || ""), more > 0 ? ` and ${more} more` : "");
+}
+
+function makeOrigin(row, project) {
+  const branch = row.branch !== row.environment ? [" · ", bdi(row.branch)] : [];
+  const author = row.author ? [" · ", bdi(row.author)] : [];
+  return el("p", { class: "faint one" }, `${KIND[row.kind] || row.kind} · `, bdi(project), ...branch, ...author);
+}
+
+function stateFacts({ state, stateAt, why, verb, flight, approval, isPaused, row, lastOutcome }) {
+  const run = flight || [row.run_id, row.run_dag];
+  return [state, stateAt, why, verb, run, approval && approval.task_instance.dag_run_id, isPaused, lastOutcome, row.holds];
+}
+
+function makeState(environment, now) {
+  const { state, stateAt, verb, why } = environment;
+  const badge = el("span", { class: `badge ${toneOf(state)}` }, tellState(state, verb));
+  const age = moment(stateAt, tellSince, now);
+  const words = why || (environment.row.holds || [])[0] || "";
+  return el(
+    "div",
+    { class: "lines" },
+    el("p", {}, badge, " ", el("span", { class: "faint" }, age)),
+    words && el("p", { class: "why", title: words }, bdi(words)),
+    makeStateLink(environment),
+  );
+}
+
+function makeStateLink(environment) {
+  const { approval, flight, state, lastOutcome, row, isPaused } = environment;
+  if (approval) return el("p", {}, approvalLink(approval, {}, "Answer the question"));
+  if (flight) return el("p", {}, airflowLink(runPath(flight.dag, flight.runId), {}, "Watch the run"));
+  if (row.run_id && state === "ended") return el("p", {}, airflowLink(runPath(row.run_dag || row.dag, row.run_id), {}, "Open the run"));
+  const isFailed = state === "failed" || state === "failing";
+  if (isFailed && lastOutcome) return el("p", {}, airflowLink(runPath(lastOutcome.dag, lastOutcome.run_id), {}, "Open the failed run"));
+  if (isPaused) return el("p", {}, airflowLink(`/dags/${row.dag}`, {}, "Its DAG is paused"));
+  return null;
+}
+
+export function approvalLink(detail, attributes, ...children) {
+  const task = detail.task_instance;
+  const mapped = task.map_index >= 0 ? `/mapped/${task.map_index}` : "";
+  const path = `${runPath(task.dag_id, task.dag_run_id)}/tasks/${encodeURIComponent(task.task_id)}${mapped}/required_actions`;
+  return airflowLink(path, attributes, ...children);
+}
+
+function commitFacts({ row, repository }) {
+  return [row.deployed, row.deployed_at, row.head, row.head_at, repository];
+}
+
+function makeCommit({ row, repository }, now) {
+  if (!row.deployed) {
+    const newest = row.head ? el("p", { class: "faint" }, "newest ", commitLink(repository, row.head)) : null;
+    return el("div", { class: "lines" }, el("p", { class: "faint" }, "nothing yet"), newest);
+  }
+  const at = row.deployed_at ? el("span", { class: "faint" }, moment(row.deployed_at, tellAge, now)) : null;
+  return el("div", { class: "lines" }, el("p", {}, commitLink(repository, row.deployed), " ", at), makeNewest(row, repository, now));
+}
+
+function makeNewest(row, repository, now) {
+  if (!row.head || row.head === row.deployed) return el("p", { class: "faint" }, row.head ? "newest commit" : "");
+  const at = row.head_at ? [" ", el("span", { class: "faint" }, moment(row.head_at, tellAge, now))] : [];
+  return el("p", { class: "behind" }, "newest ", commitLink(repository, row.head), ...at);
+}
+
+export function commitLink(repository, commit) {
+  const label = `commit ${shorten(commit)} on GitHub`;
+  return outsideLink(`${repository}/commit/${commit}`, { class: "commit", "aria-label": label, title: commit }, shorten(commit));
+}
+
+function makeDeploy({ lastDeploy }, now) {
+  if (!lastDeploy) return el("span", { class: "faint" }, "none yet");
+  const { kind, seconds, at, person, state } = lastDeploy;
+  const took = seconds ? ` in ${tellDuration(seconds)}` : "";
+  const how = state === "success" ? "" : `${state}, `;
+  return el(
+    "div",
+    { class: "lines" },
+    el("p", {}, tellKind(kind)),
+    el("p", { class: "faint" }, how, moment(at, tellAge, now), took, person ? [" by ", bdi(person)].reduce(join, el("span")) : ""),
+  );
+}
+
+function join(whole, part) {
+  whole.append(part);
+  return whole;
+}
+
+function nextFacts({ row }) {
+  return [row.next_step, row.kept];
+}
+
+function makeNext({ row }, now) {
+  if (row.kept) return el("div", { class: "lines" }, el("p", {}, "Kept"), el("p", { class: "faint" }, "by ", bdi(row.kept)));
+  const step = row.next_step;
+  if (!step) return el("span", { class: "faint" }, "–");
+  const what = step.what === "delete" ? "Deleted " : step.what === "hibernate" ? "Sleeps " : `${step.what} `;
+  const first = el("p", { class: step.what === "delete" ? "due" : "" }, what, moment(step.at, tellUntil, now));
+  return el("div", { class: "lines" }, first, el("p", { class: "faint why", title: step.reason }, bdi(step.reason)));
+}
+
+function linkFacts({ row, flight, lastOutcome }) {
+  return [row.airflow_url, row.astro_url, flight && flight.runId, row.run_id, lastOutcome && lastOutcome.run_id];
+}
+
+function makeLinks(environment) {
+  const { row, name } = environment;
+  const run = newestRun(environment);
+  const links = [
+    row.airflow_url && outsideLink(row.airflow_url, { "aria-label": `Airflow of ${name}` }, "Airflow"),
+    row.astro_url && outsideLink(row.astro_url, { "aria-label": `${name} in Astro` }, "Astro"),
+    run && airflowLink(run, { "aria-label": `Newest run of ${name}` }, "Run"),
+  ].filter(Boolean);
+  const menu = { type: "button", class: "button", "aria-haspopup": "menu", "data-actions": true, "aria-label": `Actions for ${name}` };
+  return el("div", { class: "links" }, ...links, el("button", menu, "Actions"));
+}
+
+export function newestRun({ row, flight, lastOutcome }) {
+  if (flight) return runPath(flight.dag, flight.runId);
+  if (row.run_id) return runPath(row.run_dag || row.dag, row.run_id);
+  return lastOutcome && runPath(lastOutcome.dag, lastOutcome.run_id);
+}

@@ -1,0 +1,70 @@
+// The dialog that shows everything known about an environment, down to the last runs and why they ended so.
+
+import { bdi, el } from "./dom.js";
+import { airflowLink, outsideLink, runPath } from "./frame.js";
+import { commitLink } from "./cells.js";
+import { describe } from "./strip.js";
+import { tellAge, tellSince, tellState, tellUntil, toneOf } from "./words.js";
+
+export function openDetails(dialog, environment, now) {
+  const close = el("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Close");
+  dialog.replaceChildren(
+    el("h2", { id: "dialog-title" }, bdi(environment.name)),
+    makeFacts(environment, now),
+    makeRuns(environment, now),
+    el("footer", { class: "foot" }, close),
+  );
+  dialog.showModal();
+  close.focus();
+}
+
+function makeFacts(environment, now) {
+  const shown = listFacts(environment, now).filter(([, value]) => value);
+  const pairs = shown.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...[value].flat())]);
+  return el("dl", { class: "facts" }, ...pairs);
+}
+
+function listFacts(environment, now) {
+  const { row, state, stateAt, verb, why, project, repository } = environment;
+  const status = [row.status, row.status_reason].filter(Boolean).join(": ");
+  return [
+    ["State", [el("span", { class: `badge ${toneOf(state)}` }, tellState(state, verb)), ` ${tellSince(stateAt, now)}`]],
+    ["Why", why && bdi(why)],
+    ["Held", listLines(row.holds)],
+    ["Project", bdi(project)],
+    ["Branch", bdi(row.branch)],
+    ["Author", row.author && bdi(row.author)],
+    ["Pull request", describePull(row, repository)],
+    ["Conflicts", listLines(row.conflicts)],
+    ["Runs", row.deployed && [commitLink(repository, row.deployed), row.deployed_at ? ` ${tellAge(row.deployed_at, now)}` : ""]],
+    ["Newest", row.head && commitLink(repository, row.head)],
+    ["Deployment", row.deployment_name && [bdi(row.deployment_name), ` (${row.deployment_id || "no id"})`]],
+    ["Astro says", status && bdi(status)],
+    ["Hibernation", row.override && bdi(row.override)],
+    ["Woken by hand", row.woken_at && tellAge(row.woken_at, now)],
+    ["Next", row.next_step && bdi(`${row.next_step.what} ${tellUntil(row.next_step.at, now)}: ${row.next_step.reason}`)],
+    ["Kept by", row.kept && bdi(row.kept)],
+  ];
+}
+
+function describePull(row, repository) {
+  if (!row.pull) return null;
+  const link = (number) => outsideLink(`${repository}/pull/${number}`, {}, `#${number}`);
+  const others = (row.pulls || []).filter((number) => number !== row.pull).flatMap((number) => [", ", link(number)]);
+  return [link(row.pull), " ", bdi(row.pull_title || ""), row.base ? ` into ${row.base}` : "", ...others];
+}
+
+function listLines(lines) {
+  return lines && lines.length ? el("ul", {}, ...lines.map((line) => el("li", {}, bdi(line)))) : null;
+}
+
+function makeRuns({ row }, now) {
+  const newestFirst = [...(row.outcomes || [])].reverse();
+  if (!newestFirst.length) return null;
+  const make = (outcome) => {
+    const dot = el("span", { class: `dot ${outcome.state}`, "aria-hidden": true });
+    const link = airflowLink(runPath(outcome.dag, outcome.run_id), {}, "run");
+    return el("li", {}, dot, bdi(describe(outcome, now)), " ", link);
+  };
+  return el("section", {}, el("h3", {}, "Last runs"), el("ul", { class: "runs" }, ...newestFirst.map(make)));
+}

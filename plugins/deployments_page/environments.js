@@ -1,0 +1,132 @@
+// Makes environments out of a snapshot: each row, with what is in flight right now laid over it. Pure.
+
+import { KIND, STATES } from "./words.js";
+
+const COMMIT = 40;
+
+// Returns {environments, strays, unseen}: strays are questions of DAGs that work for no environment.
+export function makeEnvironments(snapshot) {
+  const flights = findFlights(snapshot.runs || []);
+  const approvals = new Map((snapshot.approvals || []).map((detail) => [keyOf(detail.task_instance), detail]));
+  const environments = [];
+  const unseen = [];
+  for (const { name, summary, rows } of snapshot.projects)
+    for (const row of rows) {
+      if (!snapshot.dags.has(row.dag)) unseen.push(row.dag);
+      else environments.push(makeEnvironment(name, summary, row, flights, approvals, snapshot));
+    }
+  const own = new Set(snapshot.projects.flatMap(({ rows }) => rows.flatMap((row) => [row.dag, row.request_dag])));
+  const strays = [...approvals.values()].filter((detail) => !own.has(detail.task_instance.dag_id));
+  return { environments, strays, unseen: [...new Set(unseen)] };
+}
+
+function keyOf(task) {
+  return `${task.dag_id}\n${task.dag_run_id}`;
+}
+
+// A run's environment: a preview's run tells it by its id or its form; every other DAG works for one environment.
+function findFlights(runs) {
+  const flights = new Map();
+  for (const run of [...runs].reverse()) {
+    const key = /\.preview$/.test(run.dag_id) ? `${run.dag_id}\n${nameFromRun(run)}` : run.dag_id;
+    const alive = flights.get(key);
+    if (!alive || alive.state !== "running" || run.state === "running") flights.set(key, run);
+  }
+  return flights;
+}
+
+function nameFromRun(run) {
+  const branch = (run.conf || {}).branch;
+  if (run.run_type === "manual" && typeof branch === "string" && branch) return `branch ${branch}`;
+  return run.dag_run_id.split("~")[0];
+}
+
+function findFlight(row, flights) {
+  if (row.kind !== "preview") return flights.get(row.dag);
+  return flights.get(`${row.dag}\n${row.slug}`) || flights.get(`${row.dag}\nbranch ${row.branch}`);
+}
+
+// The question of the run that control knows, or of one that began since its last pass. Older ones are void: Airflow
+// keeps them until somebody answers, but nothing follows from it.
+function findApproval(row, run, approvals, since) {
+  const known = approvals.get(keyOf({ dag_id: row.run_dag, dag_run_id: row.run_id }));
+  const found = known || (run && approvals.get(keyOf(run)));
+  if (found || !row.request_dag) return found || null;
+  const isNew = ({ task_instance: task, created_at: at }) => task.dag_id === row.request_dag && Date.parse(at) > Date.parse(since);
+  return [...approvals.values()].find(isNew) || null;
+}
+
+function makeEnvironment(project, summary, row, flights, approvals, snapshot) {
+  const run = findFlight(row, flights);
+  const approval = findApproval(row, run, approvals, summary.at);
+  const lastOutcome = (row.outcomes || []).at(-1) || null;
+  const made = {
+    id: `${project}/${row.slug}`,
+    project,
+    row,
+    name: row.environment,
+    state: row.state,
+    stateAt: row.state_at,
+    why: row.why || "",
+    verb: row.verb || "",
+    flight: run ? readFlight(run) : null,
+    approval,
+    isAlive: Boolean(run) || (snapshot.runs || []).some((each) => each.dag_run_id === row.run_id && each.dag_id === row.run_dag),
+    isPaused: snapshot.dags.get(row.dag).isPaused,
+    lastOutcome,
+    lastDeploy: (row.outcomes || []).findLast((each) => each.kind && each.kind !== "none") || null,
+    repository: summary.repository_url,
+  };
+  overlay(made, snapshot.runs !== null);
+  made.group = (STATES[made.state] || { group: "held" }).group;
+  made.isLeaving = isLeaving(made);
+  made.search = makeSearch(made);
+  return made;
+}
+
+function isLeaving({ row, state, verb }) {
+  return state !== "removed" && ((row.next_step || {}).what === "delete" || verb === "delete");
+}
+
+// The rows are as old as control's last pass; runs and approvals are of this moment.
+function overlay(made, areRunsKnown) {
+  const { flight, row } = made;
+  if (made.approval) {
+    made.stateAt = row.state === "approval" ? row.state_at : made.approval.created_at;
+    made.state = "approval";
+    made.why = made.approval.subject || made.why;
+  } else if (flight) {
+    if (row.state !== "deploying" || row.run_id !== flight.runId) made.why = flight.why;
+    made.state = "deploying";
+    made.stateAt = flight.since;
+    made.verb = flight.verb || row.verb;
+  } else if ((row.state === "deploying" || row.state === "approval") && areRunsKnown && !made.isAlive) {
+    made.state = "ended";
+    made.why = "its run ended; control's next pass tells how";
+  }
+}
+
+function readFlight(run) {
+  const form = run.run_type === "manual" ? run.conf || {} : {};
+  const person = run.run_type === "manual" ? run.triggering_user_name || "" : "";
+  const parts = run.dag_run_id.split("~");
+  return {
+    runId: run.dag_run_id,
+    dag: run.dag_id,
+    state: run.state,
+    since: run.start_date || run.queued_at || run.run_after,
+    verb: String(form.action || (parts.length > 2 ? parts[1] : "") || ""),
+    person,
+    why: [run.state === "queued" ? "queued" : "", person && `by ${person}`, form.reason && `: ${form.reason}`]
+      .filter(Boolean)
+      .join(" ")
+      .replace(" : ", ": "),
+  };
+}
+
+function makeSearch({ project, row, state, why, name }) {
+  const pulls = [row.pull, ...(row.pulls || [])].filter(Boolean).map((number) => `#${number}`);
+  const commits = [row.head, row.deployed].filter((commit) => commit && commit.length === COMMIT);
+  const words = [name, row.branch, row.slug, project, KIND[row.kind], row.author, row.pull_title, row.base, state, why];
+  return [...words, ...pulls, ...commits, row.deployment_name, row.kept].filter(Boolean).join("\n").toLowerCase();
+}

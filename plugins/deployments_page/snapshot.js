@@ -1,0 +1,114 @@
+// Reads what the page shows: projects, their rows, and what is in flight. Rows only where their digest changed.
+
+import { AirflowError } from "./airflow.js";
+
+const PAGE = 100; // the most that Airflow gives in one answer, by default
+const FLEET = /^deploy_ops\.(.+)\.fleet$/;
+const NO_ROWS = "44136fa355b3"; // the digest of a shard without rows: nothing was ever written there
+const ASSETS_EVERY = 60; // polls; a project's asset keeps its id
+
+export class SnapshotReader {
+  constructor(airflow) {
+    this.airflow = airflow;
+    this.fleets = new Map(); // project → asset id
+    this.kept = new Map(); // project → {digests, shards}
+    this.polls = 0;
+  }
+
+  // Resolves to {dags, projects, runs, approvals, gaps}; throws what keeps everything from being shown.
+  async read() {
+    const gaps = [];
+    const dags = await this.readDags();
+    const names = listProjects(dags);
+    await this.readFleets(names, gaps);
+    const projects = await Promise.all(names.map((name) => this.readProject(name)));
+    const [runs, approvals] = await Promise.all([
+      this.attempt(gaps, "what is in flight", () => this.readRuns(dags, projects)),
+      this.attempt(gaps, "what waits for approval", () => this.readApprovals(dags)),
+    ]);
+    return { dags, projects, runs, approvals, gaps };
+  }
+
+  async readDags() {
+    const dags = await this.readAll("/dags?tags=deploy-ops", "dags");
+    return new Map(dags.map((dag) => [dag.dag_id, { isPaused: dag.is_paused }]));
+  }
+
+  async readFleets(names, gaps) {
+    const isDue = this.polls++ % ASSETS_EVERY === 0 || names.some((name) => !this.fleets.has(name));
+    if (!isDue) return;
+    const read = () => this.readAll("/assets?name_pattern=deploy_ops.%25.fleet", "assets");
+    const assets = await this.attempt(gaps, "the assets in which environments are kept", read);
+    for (const { name, id } of assets || []) if (FLEET.test(name)) this.fleets.set(FLEET.exec(name)[1], id);
+  }
+
+  async readProject(name) {
+    const id = this.fleets.get(name);
+    const summary = id === undefined ? null : await this.readState(id, "view.summary");
+    if (summary === null) return { name, summary: null, rows: [] };
+    return { name, summary, rows: await this.readRows(name, id, summary.digests || {}) };
+  }
+
+  async readRows(name, id, digests) {
+    const kept = this.kept.get(name) || { digests: {}, shards: new Map() };
+    const changed = Object.keys(digests).filter((shard) => digests[shard] !== kept.digests[shard] && digests[shard] !== NO_ROWS);
+    const read = await Promise.all(changed.map((shard) => this.readState(id, `view.rows.${shard}`)));
+    const shards = new Map([...kept.shards].filter(([shard]) => (digests[shard] ?? NO_ROWS) !== NO_ROWS));
+    changed.forEach((shard, at) => shards.set(shard, Object.values(read[at] || {})));
+    this.kept.set(name, { digests, shards });
+    return [...shards.values()].flat();
+  }
+
+  async readState(id, key) {
+    try {
+      return (await this.airflow.get(`/assets/${id}/state-store/${key}`)).value;
+    } catch (error) {
+      if (error instanceof AirflowError && error.kind === "missing") return null;
+      throw error;
+    }
+  }
+
+  async readRuns(dags, projects) {
+    const rows = projects.flatMap((project) => project.rows);
+    const asked = new Set(rows.flatMap((row) => [row.dag, row.request_dag]).filter((dag) => dags.has(dag)));
+    if (!asked.size) return [];
+    const body = { dag_ids: [...asked], states: ["running", "queued"], page_limit: PAGE, order_by: "-run_after" };
+    const runs = [];
+    for (;;) {
+      const answer = await this.airflow.post("/dags/~/dagRuns/list", { ...body, page_offset: runs.length });
+      runs.push(...answer.dag_runs);
+      if (!answer.dag_runs.length || runs.length >= answer.total_entries) return runs;
+    }
+  }
+
+  async readApprovals(dags) {
+    const path = "/dags/~/dagRuns/~/hitlDetails?state=awaiting_input&response_received=false";
+    const details = await this.readAll(path, "hitl_details");
+    return details.filter((detail) => dags.has(detail.task_instance.dag_id));
+  }
+
+  async readAll(path, field) {
+    const found = [];
+    for (;;) {
+      const answer = await this.airflow.get(`${path}&limit=${PAGE}&offset=${found.length}`);
+      found.push(...answer[field]);
+      if (!answer[field].length || found.length >= answer.total_entries) return found;
+    }
+  }
+
+  // What this user may not read is said and left out; everything else that goes wrong ends the poll.
+  async attempt(gaps, what, read) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof AirflowError) || error.kind !== "forbidden") throw error;
+      gaps.push(what);
+      return null;
+    }
+  }
+}
+
+function listProjects(dags) {
+  const dotted = [...dags.keys()].filter((id) => id.includes("."));
+  return [...new Set(dotted.map((id) => id.slice(0, id.indexOf("."))))].sort();
+}

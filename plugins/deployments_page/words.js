@@ -1,0 +1,110 @@
+// The words of the page: states, verbs, kinds of deploys, ages and durations. Pure.
+
+// In the order of urgency, by which the column sorts; `group` is what the counts on top gather.
+export const STATES = {
+  failed: { label: "Failed", tone: "bad", group: "failed" },
+  unhealthy: { label: "Unhealthy", tone: "bad", group: "failed" },
+  failing: { label: "Failing", tone: "bad", group: "failed" },
+  approval: { label: "Needs approval", tone: "ask", group: "approval" },
+  held: { label: "Held", tone: "warn", group: "held" },
+  frozen: { label: "Frozen", tone: "warn", group: "held" },
+  deploying: { label: "Deploying", tone: "busy", group: "busy" },
+  ended: { label: "Finishing", tone: "busy", group: "busy" },
+  waiting: { label: "Waiting", tone: "calm", group: "waiting" },
+  live: { label: "Live", tone: "good", group: "live" },
+  asleep: { label: "Asleep", tone: "calm", group: "asleep" },
+  removed: { label: "Removed", tone: "gone", group: "removed" },
+};
+
+export const GROUPS = {
+  live: "Live",
+  busy: "In progress",
+  approval: "Needs approval",
+  failed: "Failed",
+  held: "Held",
+  waiting: "Waiting",
+  asleep: "Asleep",
+  leaving: "To be deleted",
+  removed: "Removed",
+};
+
+export const KINDS = { target: "Targets", "deploy branch": "Deploy branches", preview: "Previews" };
+export const KIND = { target: "target", "deploy branch": "deploy branch", preview: "preview" };
+
+const DOING = {
+  create: "Creating",
+  deploy: "Deploying",
+  delete: "Deleting",
+  update: "Updating",
+  merge: "Merging",
+  promote: "Promoting",
+  hibernate: "Putting to sleep",
+  adopt: "Adopting",
+  resume: "Resuming",
+  keep: "Keeping",
+  request: "Asking",
+};
+
+export function tellState(state, verb) {
+  return (state === "deploying" && DOING[verb]) || (STATES[state] || { label: state }).label;
+}
+
+export function toneOf(state) {
+  return (STATES[state] || { tone: "calm" }).tone;
+}
+
+const DEPLOYS = { dags: "DAGs only", "image-and-dags": "Image and DAGs", none: "Nothing to deploy" };
+
+export function tellKind(kind) {
+  return DEPLOYS[kind] || kind;
+}
+
+export function tellOutcome(outcome) {
+  const what = outcome.kind && outcome.kind !== "none" ? `${outcome.verb}, ${tellKind(outcome.kind)}` : outcome.verb;
+  const how = { success: "succeeded", failed: "failed", superseded: "was superseded" }[outcome.state] || outcome.state;
+  return `${what} ${how}`;
+}
+
+const UNITS = [
+  ["d", 86400],
+  ["h", 3600],
+  ["min", 60],
+];
+
+export function tellDuration(seconds) {
+  if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
+  const at = UNITS.findIndex(([, size]) => seconds >= size);
+  const [unit, size] = UNITS[at];
+  const whole = Math.floor(seconds / size);
+  const next = UNITS[at + 1];
+  if (whole > 9 || !next) return `${whole} ${unit}`;
+  const rest = Math.floor((seconds - whole * size) / next[1]);
+  return rest ? `${whole} ${unit} ${rest} ${next[0]}` : `${whole} ${unit}`;
+}
+
+// Roughly: the moment itself stands where the pointer rests.
+function tellRoughly(seconds) {
+  return tellDuration(seconds).replace(/^(\d+ (?:d|h)) .*/, "$1");
+}
+
+export function tellAge(iso, now) {
+  const seconds = (now - Date.parse(iso)) / 1000;
+  return seconds < 10 ? "just now" : `${tellRoughly(seconds)} ago`;
+}
+
+export function tellSince(iso, now) {
+  return `for ${tellRoughly((now - Date.parse(iso)) / 1000)}`;
+}
+
+export function tellUntil(iso, now) {
+  const seconds = (Date.parse(iso) - now) / 1000;
+  return seconds <= 0 ? "due now" : `in ${tellDuration(seconds)}`;
+}
+
+export function shorten(commit) {
+  return commit.slice(0, 7);
+}
+
+export function count(number, one, many = `${one}s`) {
+  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+}

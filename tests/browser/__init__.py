@@ -1,0 +1,1 @@
+"""The Deployments page in a real browser, its files served as Airflow serves them, Airflow's answers played."""

@@ -1,0 +1,220 @@
+"""An Airflow for the page to talk to: its REST answers are played, the page's own files served by the real plugin.
+
+Its UI is a frame with the sandbox and the theme class that Airflow's has; what the page asks is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs
+
+import uvicorn
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.core_api import security
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from demo.ports import HOST, find_free_ports
+from include.deploy_ops.operators.memory import Memory
+from plugins import deployments_page
+from tests.browser.fleet import make_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    import pytest
+
+    from include.deploy_ops.view import Row
+
+SANDBOX = "allow-scripts allow-same-origin allow-forms allow-downloads"
+UI = """<!doctype html><html class="{theme}"><head><base href="{base}/"><style>html,body{{height:100%;margin:0}}</style>
+</head><body style="font-family:sans-serif"><p id="where"></p><iframe title="Deployments" sandbox="{sandbox}"
+src="{src}" style="border:none;width:100%;height:94%"></iframe><script>
+addEventListener("popstate", () => {{ document.getElementById("where").textContent = location.pathname }})
+</script></body></html>"""
+
+
+class AnswersAll:
+    """An auth manager that lets everybody see the page."""
+
+    def is_authorized_view(self, **_: Any) -> bool:
+        """Whether the user may see Airflow's UI."""
+        return True
+
+
+@dataclass
+class Kept:
+    """A project's state store, by key."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value."""
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Write the value."""
+        self.values[key] = value
+
+    def delete(self, key: str) -> None:
+        """Forget the key."""
+        self.values.pop(key, None)
+
+
+@dataclass
+class AirflowDouble:
+    """The played Airflow. Change its attributes while it runs; `faults` maps the end of a path to the status it gets.
+
+    :param prefix: the URL prefix that it lives behind.
+    """
+
+    prefix: str = ""
+    theme: str = "light"
+    stores: dict[str, Kept] = field(default_factory=dict)
+    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    dags: dict[str, bool] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    approvals: list[dict[str, Any]] = field(default_factory=list)
+    faults: dict[str, tuple[int, str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    port: int = field(default_factory=lambda: find_free_ports(1)[0])
+
+    @property
+    def url(self) -> str:
+        """The base URL, prefix included."""
+        return f"http://{HOST}:{self.port}{self.prefix}"
+
+    @property
+    def page_url(self) -> str:
+        """The page, alone in a window."""
+        return f"{self.url}/deploy-ops/page"
+
+    def reset(self) -> None:
+        """Forget everything, as before the first pass."""
+        for kept in (
+            self.stores,
+            self.rows,
+            self.dags,
+            self.runs,
+            self.approvals,
+            self.faults,
+            self.asked,
+            self.posted,
+        ):
+            kept.clear()
+        self.theme = "light"
+
+    def show(self, project: str, rows: Sequence[Row], at: datetime | None = None, mode: str = "apply") -> None:
+        """Write the rows as a pass of control does, and let the project have its DAGs."""
+        store = self.stores.setdefault(project, Kept())
+        after = {row.slug: row for row in rows}
+        digests = Memory(store).write_rows(self.rows.get(project, {}), after)
+        Memory(store).write_summary(make_summary(project, digests, at, mode))
+        self.rows[project] = after
+        for dag in [f"{project}.control", *(dag for row in rows for dag in (row.dag, row.request_dag) if dag)]:
+            self.dags.setdefault(dag, False)
+
+    def start_run(self, dag: str, run_id: str, state: str = "running", **more: Any) -> None:
+        """Let a run be in flight."""
+        now = datetime.now(UTC).isoformat()
+        run = {"dag_id": dag, "dag_run_id": run_id, "state": state, "run_type": "operator_triggered", "conf": {}}
+        times = {"start_date": now, "queued_at": now, "run_after": now, "triggering_user_name": None}
+        self.runs.append({**run, **times, **more})
+
+    def ask(self, dag: str, run_id: str, subject: str) -> None:
+        """Let a task wait for an answer."""
+        task = {"dag_id": dag, "dag_run_id": run_id, "task_id": "approve", "map_index": -1}
+        now = datetime.now(UTC).isoformat()
+        self.approvals.append({"task_instance": task, "subject": subject, "created_at": now})
+
+    def answer(  # noqa: PLR0911 - a case per request
+        self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]
+    ) -> Response:
+        """Return what Airflow's REST API answers."""
+        self.asked.append(f"{method} {path}")
+        for end, (status, detail) in self.faults.items():
+            if path.endswith(end) or end == "*":
+                return JSONResponse({"detail": detail}, status)
+        parts = path.split("/")
+        match method, parts:
+            case "GET", ["dags"]:
+                dags = [{"dag_id": dag, "is_paused": is_paused} for dag, is_paused in self.dags.items()]
+                return give_page("dags", dags, query)
+            case "GET", ["assets"]:
+                names = enumerate(self.stores)
+                return give_page("assets", [{"id": i, "name": f"deploy_ops.{name}.fleet"} for i, name in names], query)
+            case "GET", ["assets", asset, "state-store", key]:
+                value = list(self.stores.values())[int(asset)].get(key)
+                found = {"key": key, "value": value}
+                return JSONResponse(found) if value is not None else JSONResponse({"detail": "not found"}, 404)
+            case "POST", ["dags", "~", "dagRuns", "list"]:
+                runs = [run for run in self.runs if run["dag_id"] in body["dag_ids"] and run["state"] in body["states"]]
+                return give_page("dag_runs", runs, {"offset": [body["page_offset"]], "limit": [body["page_limit"]]})
+            case "GET", ["dags", "~", "dagRuns", "~", "hitlDetails"]:
+                return give_page("hitl_details", self.approvals, query)
+            case "POST", ["dags", dag, "dagRuns"]:
+                self.posted.append((dag, body))
+                run_id = f"manual__{len(self.posted)}"
+                self.start_run(dag, run_id, "queued", run_type="manual", conf=body["conf"], triggering_user_name="ada")
+                return JSONResponse(self.runs[-1])
+        return JSONResponse({"detail": f"{method} {path} is not played"}, 418)
+
+    def make_app(self) -> FastAPI:
+        """Return the web application: the plugin's, the REST API, and a UI around them."""
+        deployments_page.make_app.cache_clear()
+        plugin = deployments_page.make_app()
+        plugin.dependency_overrides[security.get_user] = lambda: SimpleAuthManagerUser(username="ada", role="viewer")
+        inner = FastAPI()
+        inner.mount("/deploy-ops", deployments_page.serve)
+
+        async def call_api(request: Request, path: str) -> Response:
+            body = await request.json() if request.method == "POST" else {}
+            return self.answer(request.method, path, parse_qs(request.url.query), body)
+
+        def show_ui(request: Request, path: str = "") -> Response:
+            src = f"/{path}?{request.url.query}" if path else f"{self.prefix}/deploy-ops/page"
+            return HTMLResponse(UI.format(theme=self.theme, base=self.prefix, sandbox=SANDBOX, src=src))
+
+        inner.api_route("/api/v2/{path:path}", methods=["GET", "POST"])(call_api)
+
+        def show_other(path: str) -> Response:
+            return PlainTextResponse(f"page {path}")
+
+        inner.get("/plugin/deployments")(show_ui)
+        inner.get("/plugin/deployments/{path:path}")(show_ui)
+        inner.get("/{path:path}")(show_other)
+        outer = FastAPI()
+        outer.mount(self.prefix, inner)
+        return outer
+
+
+def give_page(name: str, found: list[dict[str, Any]], query: dict[str, list[Any]]) -> JSONResponse:
+    """Return one page of a listing, never more than Airflow gives."""
+    offset, limit = int(query.get("offset", [0])[0]), min(100, int(query.get("limit", [50])[0]))
+    return JSONResponse({name: found[offset : offset + limit], "total_entries": len(found)})
+
+
+class Running:
+    """A double that listens, until the context ends."""
+
+    def __init__(self, double: AirflowDouble, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(security, "get_auth_manager", AnswersAll)
+        self.double = double
+        config = uvicorn.Config(double.make_app(), host=HOST, port=double.port, log_level="warning", lifespan="off")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.server.should_exit = True
+        self.thread.join()

@@ -1,0 +1,192 @@
+"""The dialogs: what they ask, the run that they start, and in words what Airflow refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from include.deploy_ops.operators.forms import (
+    PREVIEW_ACTIONS,
+    PROMOTION_ACTIONS,
+    REQUEST_ACTIONS,
+    TARGET_ACTIONS,
+    make_preview_params,
+    make_promotion_params,
+    make_target_params,
+    read_form,
+)
+from include.deploy_ops.view import Row, RowKind, State
+from tests.browser.chromium import keep_picture
+from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_preview, make_target
+
+if TYPE_CHECKING:
+    from tests.browser.airflow_double import AirflowDouble
+
+WHY = "the shop opens abroad"
+REMOVE = {"Type the branch to confirm": "dev-a"}
+PROMOTION = f"{PROJECT}.promotion"
+STAGING = f"{PROJECT}.staging"
+REQUEST = f"{PROJECT}.production.request"
+ANY = {"ref": "", "deploy_type": "infer", "wake": False, "dry_run": False}
+
+
+def open_dialog(airflow: AirflowDouble, page: Page, row: Row, action: str) -> None:
+    airflow.show(PROJECT, [row])
+    page.goto(airflow.page_url)
+    page.get_by_role("button", name=f"Actions for {row.environment}").click()
+    page.get_by_role("menuitem", name=action).click()
+
+
+def make_asleep() -> Row:
+    return make_preview("dev-a", State.ASLEEP)
+
+
+def make_deploy_branch() -> Row:
+    return next(each for each in make_few() if each.kind is RowKind.DEPLOY_BRANCH)
+
+
+@pytest.mark.parametrize(
+    ("row", "action", "entered", "dag", "conf"),
+    [
+        (make_preview("dev-a"), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy", "deploy_type": "dags"}),
+        (
+            make_preview("dev-a", State.HELD),
+            "Redeploy",
+            {},
+            PREVIEW_DAG,
+            {"action": "deploy", "deploy_type": "infer"},
+        ),
+        (make_asleep(), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy", "deploy_type": "dags", "wake": True}),
+        (
+            make_preview("dev-a"),
+            "Force…",
+            {"Ref": "main"},
+            PREVIEW_DAG,
+            {"action": "deploy", **ANY, "ref": "main", "create_if_missing": True},
+        ),
+        (make_preview("dev-a"), "Resume", {}, PREVIEW_DAG, {"action": "resume"}),
+        (make_preview("dev-a"), "Keep", {}, PREVIEW_DAG, {"action": "keep"}),
+        (make_preview("dev-a"), "Delete…", REMOVE, PREVIEW_DAG, {"action": "delete"}),
+        (
+            replace(make_preview("dev-a", State.HELD), deployment_id=""),
+            "Adopt…",
+            {},
+            PREVIEW_DAG,
+            {"action": "adopt"},
+        ),
+        (make_target("staging"), "Redeploy", {}, STAGING, {"action": "deploy", "deploy_type": "dags"}),
+        (make_target("staging"), "Force…", {"Ref": "v1"}, STAGING, {"action": "deploy", **ANY, "ref": "v1"}),
+        (make_target("staging"), "Resume", {}, STAGING, {"action": "resume"}),
+        (make_target("production", is_gated=True), "Force…", {}, REQUEST, {"action": "deploy", **ANY}),
+        (make_target("production", is_gated=True), "Resume", {}, f"{PROJECT}.production", {"action": "resume"}),
+        (make_deploy_branch(), "Promote", {}, PROMOTION, {"action": "promote", "dry_run": False}),
+        (make_deploy_branch(), "Adopt…", {}, PROMOTION, {"action": "adopt", "dry_run": False}),
+    ],
+)
+def test_an_action_starts_the_run_that_the_dags_own_form_would(
+    airflow: AirflowDouble, page: Page, row: Row, action: str, entered: dict[str, str], dag: str, conf: dict[str, Any]
+) -> None:
+    open_dialog(airflow, page, row, action)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"Starts a run of {dag}")
+    for label, text in {**entered, "Reason": WHY}.items():
+        dialog.get_by_label(label).fill(text)
+    dialog.get_by_role("button", name=action.rstrip("…")).click()
+    link = dialog.get_by_role("link", name="manual__1")
+    expect(link).to_have_attribute("href", f"{airflow.prefix}/dags/{dag}/runs/manual__1")
+    branch = {"branch": row.branch} if row.kind is RowKind.PREVIEW else {}
+    assert airflow.posted == [(dag, {"logical_date": None, "conf": {**branch, **conf, "reason": WHY}})]
+    check_form(dag, airflow.posted[0][1]["conf"])
+
+
+def check_form(dag: str, conf: dict[str, Any]) -> None:
+    """Hold a conf to the DAG's own form: its fields, its choices, and what its first task makes of it."""
+    actions: tuple[str, ...]
+    if dag == PROMOTION:
+        params, actions = make_promotion_params(), PROMOTION_ACTIONS
+    elif dag == REQUEST:
+        params, actions = make_target_params(REQUEST_ACTIONS), REQUEST_ACTIONS
+    elif dag == PREVIEW_DAG:
+        params, actions = make_preview_params(), PREVIEW_ACTIONS
+    else:
+        params, actions = make_target_params(), TARGET_ACTIONS
+    for name, value in conf.items():
+        params[name].value = value
+        params[name].resolve()
+    read_form(conf, actions, needs_branch="branch" in params)
+
+
+def test_the_row_shows_the_run_that_was_just_started(airflow: AirflowDouble, page: Page) -> None:
+    open_dialog(airflow, page, make_preview("dev-a"), "Keep")
+    page.get_by_label("Reason").fill(WHY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Airflow started the run")
+    page.keyboard.press("Escape")
+    expect(page.locator("tr.row")).to_contain_text("Keeping")
+    expect(page.locator("tr.row")).to_contain_text(f"queued by ada: {WHY}")
+
+
+def test_nothing_is_sent_without_a_reason_or_the_confirmation(airflow: AirflowDouble, page: Page) -> None:
+    open_dialog(airflow, page, make_preview("dev-a"), "Delete…")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Delete").click()
+    confirm, reason = dialog.get_by_label("Type the branch to confirm"), dialog.get_by_label("Reason")
+    expect(confirm).to_be_focused()
+    confirm.fill("dev-b")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(dialog).to_contain_text("Type exactly dev-a")
+    expect(dialog).to_contain_text("Say why, for those who read the deploy")
+    expect(reason).to_have_attribute("aria-invalid", "true")
+    keep_picture(page, "light-dialog-delete")
+    assert airflow.posted == []
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name="Actions for dev-a")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "words"),
+    [
+        (403, "Forbidden", "You may look at shop.preview, but not start its runs"),
+        (400, "Invalid input for param ref", "Airflow refused the form: Invalid input for param ref"),
+        (401, "Not authenticated", "Your session has ended."),
+        (404, "no", "Airflow has no DAG shop.preview any more"),
+        (500, "oh", "Airflow failed: oh. Look at the DAG's runs before you repeat this."),
+    ],
+)
+def test_a_refusal_is_told_in_words_and_what_was_entered_stays(
+    airflow: AirflowDouble, page: Page, status: int, detail: str, words: str
+) -> None:
+    open_dialog(airflow, page, make_preview("dev-a"), "Force…")
+    airflow.faults["shop.preview/dagRuns"] = (status, detail)
+    page.get_by_label("Reason").fill(WHY)
+    page.get_by_label("Ref").fill("main")
+    page.get_by_role("dialog").get_by_role("button", name="Force").click()
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    expect(page.get_by_label("Ref")).to_have_value("main")
+    if status == 403:
+        keep_picture(page, "light-dialog-forbidden")
+
+
+def test_a_lost_answer_does_not_invite_to_repeat(airflow: AirflowDouble, page: Page) -> None:
+    open_dialog(airflow, page, make_preview("dev-a"), "Keep")
+    page.route("**/dagRuns", lambda route: route.abort())
+    page.get_by_label("Reason").fill(WHY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("whether the run was started is unknown")
+
+
+def test_the_details_tell_everything(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, make_few())
+    page.goto(airflow.page_url)
+    page.get_by_role("button", name="astro_deploy", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("dags/orders.py: staging changed it since; staging's version stays")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="dev-returns", exact=True).click()
+    expect(dialog).to_contain_text("deploy, DAGs only failed in 14 s")
+    expect(dialog.get_by_role("link", name="run")).to_have_count(6)
+    keep_picture(page, "light-details")

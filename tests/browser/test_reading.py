@@ -1,0 +1,278 @@
+"""What the page shows of what it read, and that it says so where it could not read, or where things stand still."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from include.deploy_ops.view import State
+from tests.browser.fleet import PREVIEW_DAG, PROJECT, ago, make_few, make_preview, make_target
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+    from tests.browser.airflow_double import AirflowDouble
+
+SOON_MS = 15_000
+"""Until the page must have read again: it does every 5 s, and more slowly after a failure."""
+
+
+def find_row(page: Page, name: str) -> Locator:
+    button = page.locator("button.name", has_text=re.compile(f"^{re.escape(name)}$"))
+    return page.locator("tr.row", has=button)
+
+
+def look_again(page: Page) -> None:
+    """Come back to the window: the page reads at once what it would read within seconds."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_a_row_says_what_runs_where_who_did_it_and_what_comes_next(airflow: AirflowDouble, page: Page) -> None:
+    row = next(each for each in make_few() if each.branch == "dev-old")
+    airflow.show(PROJECT, [row])
+    page.goto(airflow.page_url)
+    shown = find_row(page, "dev-old")
+    for words in (
+        "#109",
+        row.pull_title,
+        row.author,
+        "Asleep",
+        row.deployed[:7],
+        "newest commit",
+        "DAGs only",
+        "in 14 s",
+    ):
+        expect(shown).to_contain_text(words)
+    expect(shown).to_contain_text("Deleted in 20 h")
+    expect(shown).to_contain_text("idle for 13 d 4 h")
+    expect(shown.get_by_role("link", name="#109")).to_have_attribute(
+        "href", "https://github.example/acme/shop/pull/109"
+    )
+    expect(shown.get_by_role("link", name="Airflow of dev-old")).to_have_attribute("href", row.airflow_url)
+    expect(shown.get_by_role("link", name="dev-old in Astro")).to_have_attribute("href", row.astro_url)
+    run = f"{airflow.prefix}/dags/{PREVIEW_DAG}/runs/{row.outcomes[-1].run_id}"
+    expect(shown.get_by_role("link", name="Newest run of dev-old")).to_have_attribute("href", run)
+    marks = shown.get_by_role("list", name="Last runs of dev-old").get_by_role("link")
+    expect(marks).to_have_count(6)
+    expect(marks.last).to_have_attribute("href", run)
+    expect(marks.last).to_have_attribute("title", "deploy, DAGs only succeeded in 14 s, 1 h ago: dags/ differs")
+
+
+def test_what_is_deployed_behind_shows_both_commits(airflow: AirflowDouble, page: Page) -> None:
+    row = make_preview("dev-behind", State.WAITING)
+    airflow.show(PROJECT, [row])
+    page.goto(airflow.page_url)
+    commits = find_row(page, "dev-behind").get_by_role("link", name="commit")
+    assert [commits.nth(i).inner_text() for i in range(2)] == [row.deployed[:7], row.head[:7]]
+
+
+def test_everything_is_told_at_a_glance(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, make_few())
+    airflow.start_run(PREVIEW_DAG, "dev-orders~create~0a1b2c3d4e5f~01234567~1")
+    airflow.ask(
+        f"{PROJECT}.production.request",
+        "target.production~request~0a1b2c3d4e5f~01234567~1",
+        "Deploy #88 to Production?",
+    )
+    page.goto(airflow.page_url)
+    glance = page.get_by_role("region", name="At a glance")
+    for title, words in (
+        ("Being deployed now", "dev-orders creating for"),
+        ("Failed", "dev-returns for"),
+        ("Failed", "Astro gave no usable answer"),
+        ("Needs you", "productionDeploy #88 to Production?"),
+        ("Deleted next", "dev-old in 20 h"),
+    ):
+        panel = glance.locator("section").filter(has=page.get_by_role("heading", name=title))
+        expect(panel).to_contain_text(words)
+    counts = page.get_by_role("group", name="State").get_by_role("button")
+    expect(counts).to_have_text(
+        [
+            *("15 All", "5 Live", "1 In progress", "1 Needs approval", "3 Failed"),
+            *("2 Held", "1 Waiting", "1 Asleep", "1 To be deleted", "1 Removed"),
+        ]
+    )
+
+
+def test_a_run_that_control_has_not_seen_yet_is_in_progress_and_leads_there(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [make_preview("dev-a"), make_preview("dev-b", number=1), make_target("staging")])
+    form = {"branch": "dev-b", "action": "delete", "reason": "no longer needed"}
+    airflow.start_run(PREVIEW_DAG, "manual__1", run_type="manual", conf=form, triggering_user_name="ada")
+    airflow.start_run(f"{PROJECT}.staging", "manual__2", "queued", run_type="manual", conf={"action": "deploy"})
+    page.goto(airflow.page_url)
+    row = find_row(page, "dev-b")
+    expect(row).to_contain_text("Deleting")
+    expect(row).to_contain_text("by ada: no longer needed")
+    expect(row.get_by_role("link", name="Watch the run")).to_have_attribute(
+        "href", f"{airflow.prefix}/dags/{PREVIEW_DAG}/runs/manual__1"
+    )
+    expect(find_row(page, "dev-a")).to_contain_text("Live")
+    expect(find_row(page, "staging")).to_contain_text("Deploying")
+
+
+def test_a_run_that_ended_since_the_last_pass_is_not_shown_as_running(airflow: AirflowDouble, page: Page) -> None:
+    row = make_preview("dev-a", State.DEPLOYING)
+    airflow.show(PROJECT, [replace(row, verb="deploy", run_id="dev-a~deploy~0~1~1", run_dag=PREVIEW_DAG)])
+    page.goto(airflow.page_url)
+    expect(find_row(page, "dev-a")).to_contain_text("Finishing")
+
+
+def test_a_question_leads_to_where_it_is_answered(airflow: AirflowDouble, page: Page) -> None:
+    dag, run = f"{PROJECT}.production.request", "target.production~request~0a1b~2c~1"
+    airflow.show(PROJECT, [make_target("production", is_gated=True)])
+    airflow.ask(dag, run, "Deploy #88 to Production?")
+    airflow.dags[f"{PROJECT}.cleanup"] = False
+    airflow.ask(f"{PROJECT}.cleanup", "scheduled__1", "Delete 7 previews?")
+    page.goto(airflow.page_url)
+    row = find_row(page, "production")
+    expect(row).to_contain_text("Needs approval")
+    where = f"{airflow.prefix}/dags/{dag}/runs/{run}/tasks/approve/required_actions"
+    expect(row.get_by_role("link", name="Answer the question")).to_have_attribute("href", where)
+    expect(page.get_by_role("status", name="Notices")).to_contain_text("shop.cleanup asks: Delete 7 previews?")
+
+
+def test_a_void_question_is_none(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [make_target("production", is_gated=True)], at=ago(seconds=0))
+    airflow.ask(f"{PROJECT}.production.request", "target.production~request~old~1", "Deploy #77?")
+    airflow.approvals[0]["created_at"] = ago(hours=5).isoformat()
+    page.goto(airflow.page_url)
+    expect(find_row(page, "production")).to_contain_text("Live")
+    expect(page.get_by_role("status", name="Notices")).to_be_empty()
+
+
+def test_a_request_that_was_answered_since_the_last_pass_no_longer_asks(airflow: AirflowDouble, page: Page) -> None:
+    dag, run = f"{PROJECT}.production.request", "target.production~request~0a1b~2c~1"
+    row = replace(make_target("production", is_gated=True), state=State.APPROVAL, run_dag=dag, run_id=run)
+    airflow.show(PROJECT, [row])
+    airflow.start_run(dag, run)
+    page.goto(airflow.page_url)
+    expect(find_row(page, "production")).to_contain_text("Needs approval")
+    airflow.runs.clear()
+    look_again(page)
+    expect(find_row(page, "production")).to_contain_text("Finishing")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_paused", "words"),
+    [
+        (7, False, "shop: its last finished pass was 7 min ago, and one is due every 5 min."),
+        (7, True, "shop.control is paused: nothing is planned, and this is how things were 7 min"),
+        (5, False, ""),
+    ],
+)
+def test_old_data_says_that_it_is_old(
+    airflow: AirflowDouble, page: Page, minutes: float, is_paused: bool, words: str
+) -> None:
+    airflow.show(PROJECT, make_few(), at=ago(minutes=minutes))
+    airflow.dags[f"{PROJECT}.control"] = is_paused
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(15)
+    notices = page.get_by_role("status", name="Notices")
+    expect(notices).to_contain_text(words) if words else expect(notices).to_be_empty()
+
+
+def test_a_project_without_a_pass_is_named_and_the_others_are_shown(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, make_few())
+    airflow.dags["books.control"] = False
+    airflow.dags["tools.control"] = True
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(15)
+    notices = page.get_by_role("status", name="Notices")
+    expect(notices).to_contain_text("books has nothing to show yet: books.control has not finished a pass.")
+    expect(notices).to_contain_text(
+        "tools.control is paused: nothing is shown of the project until it runs. Unpause it."
+    )
+
+
+def test_environments_whose_dag_the_user_may_not_see_are_left_out(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, make_few())
+    airflow.show("secret", [make_preview("dev-secret")])
+    for dag in [f"{PROJECT}.production", *(dag for dag in airflow.dags if dag.startswith("secret."))]:
+        del airflow.dags[dag]
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(14)
+    expect(page.get_by_role("status", name="Notices")).to_contain_text("1 DAG that you may not see")
+    expect(page.locator("body")).not_to_contain_text("secret")
+    assert "GET assets/1/state-store/view.summary" not in airflow.asked
+
+
+def test_an_empty_installation_says_what_to_do(airflow: AirflowDouble, page: Page) -> None:
+    page.goto(airflow.page_url)
+    expect(page.locator("#empty")).to_contain_text("Name a project in include/deploy_ops.yaml")
+    airflow.show(PROJECT, [])
+    look_again(page)
+    expect(page.locator("#empty")).to_contain_text("Push a branch", timeout=SOON_MS)
+
+
+def test_plan_mode_is_told(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, make_few(), mode="plan")
+    page.goto(airflow.page_url)
+    expect(page.get_by_role("status", name="Notices")).to_contain_text("shop is in plan mode")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "Your session has ended."), (403, "You may not see this"), (500, "Airflow failed: the moon")],
+)
+def test_what_airflow_refuses_is_told_and_what_was_read_stays(
+    airflow: AirflowDouble, page: Page, status: int, words: str
+) -> None:
+    airflow.show(PROJECT, make_few())
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(15)
+    airflow.faults["*"] = (status, "the moon")
+    look_again(page)
+    notices = page.get_by_role("status", name="Notices")
+    expect(notices).to_contain_text(words, timeout=SOON_MS)
+    expect(page.locator("tr.row")).to_have_count(15)
+    airflow.faults.clear()
+    look_again(page)
+    expect(notices).to_be_empty(timeout=2 * SOON_MS)
+
+
+def test_an_airflow_that_does_not_answer_is_told_with_the_age_of_what_is_shown(
+    airflow: AirflowDouble, page: Page
+) -> None:
+    airflow.show(PROJECT, make_few())
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(15)
+    page.route("**/api/v2/**", lambda route: route.abort())
+    look_again(page)
+    notices = page.get_by_role("status", name="Notices")
+    expect(notices).to_contain_text("Airflow does not answer. What you see is", timeout=SOON_MS)
+    expect(notices).to_contain_text("Trying again in 10 s")
+
+
+def test_what_may_not_be_read_is_named_and_the_rest_is_shown(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, make_few())
+    airflow.faults["hitlDetails"] = (403, "no")
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(15)
+    expect(page.get_by_role("status", name="Notices")).to_contain_text("You may not read what waits for approval")
+
+
+def test_names_and_titles_are_never_markup(airflow: AirflowDouble, page: Page) -> None:
+    bad = "<img src=x onerror=alert(1)>"
+    row = replace(
+        make_preview("dev-a", number=1),
+        environment=bad,
+        branch=bad,
+        author=bad,
+        pull_title=bad,
+        why=bad,
+        holds=(bad,),
+        airflow_url="javascript:alert(1)",
+        astro_url="data:text/html,x",
+    )
+    airflow.show(PROJECT, [row])
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_contain_text(bad)
+    page.locator("button.name").click()
+    expect(page.get_by_role("dialog")).to_contain_text(bad)
+    expect(page.locator("img")).to_have_count(0)
+    for url in page.locator("a").evaluate_all("links => links.map((link) => link.protocol)"):
+        assert url in {"http:", "https:"}
