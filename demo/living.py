@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from demo.feedback import await_comment, await_live, await_removed, find_line, show_page
@@ -16,11 +18,13 @@ if TYPE_CHECKING:
     from demo.witness import Witness
 
 BRANCH = "dev-idle"
-NOTICE_S = 20
-"""Seconds between telling and deleting in the tour's policy: long enough that the comment is written before."""
+NOTICE_S = 60
+"""Seconds between telling and deleting in the tour's policy: also a busy machine writes the comment before."""
 HIBERNATE = {"dry_run": False, "hibernate_after": "1s"}
 DELETE = {"dry_run": False, "hibernate_after": "1s", "delete_after": "2s"}
 """What is filled in; by the policy a preview hibernates after days, and is deleted after weeks."""
+DELETE_WORDS = "is deleted on"
+"""How a comment announces it."""
 _NOTICE = re.compile(r"(?m)^(\s*delete_notice: )1d\b")
 
 
@@ -32,13 +36,39 @@ def shorten_notice(policy: str) -> str:
     return shortened
 
 
-def live(tour: Tour) -> None:
-    """Play it; raises WitnessError at the first step that does not come true."""
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """A preview whose author was told; `number` is its pull request."""
+
+    number: int
+    due_at: datetime
+
+
+def live(tour: Tour) -> Condemned:
+    """Play it until its author is told; raises WitnessError at the first step that does not come true."""
     number = _begin(tour)
     _look(tour)
     _hibernate(tour)
-    head = _wake(tour, number)
-    _expire(tour, number, head)
+    _wake(tour, number)
+    return _tell_author(tour, number)
+
+
+def bury(tour: Tour, told: Condemned) -> None:
+    """Play the end: it is deleted once it is due, and stays so."""
+    witness = tour.witness
+    witness.await_deletion(BRANCH)
+    run = witness.await_run(BRANCH, "delete")
+    await_removed(witness, BRANCH, told.number)
+    why = await_row(witness, BRANCH, "removed")["why"]
+    tour.tell("delete due → its run began", measure_delay(run, told.due_at), run, f"the branch lives on: {why}")
+
+
+def measure_delay(run: Mapping[str, Any], due_at: datetime) -> float:
+    """Return how many seconds after it was due the run began; one that began before is an error."""
+    delay_s = (datetime.fromisoformat(run["start_date"]) - due_at).total_seconds()
+    if delay_s < 0:
+        raise WitnessError(f"run {run['dag_run_id']} began {-delay_s:.1f} s before it was due at {due_at:%H:%M:%S} UTC")
+    return delay_s
 
 
 def clean_up(witness: Witness, branches: str, form: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -111,8 +141,8 @@ def _hibernate(tour: Tour) -> None:
     tour.tell("cleanup → the idle preview hibernates", time.monotonic() - start, run, read_verdict(table, BRANCH))
 
 
-def _wake(tour: Tour, number: int) -> str:
-    """Push, and return the head once the preview runs it and everybody was told."""
+def _wake(tour: Tour, number: int) -> None:
+    """Push, and return once the preview runs it and everybody was told."""
     witness, start = tour.witness, time.monotonic()
     head = witness.author.commit({"dags/idle.py": "# somebody asks\n"}, "Ask")
     witness.author.push(BRANCH)
@@ -120,22 +150,20 @@ def _wake(tour: Tour, number: int) -> str:
     await_status(witness, BRANCH, "HEALTHY")
     seconds = time.monotonic() - start
     run = witness.await_run(BRANCH, "deploy", head)
-    tour.tell("push → it wakes and runs the push", seconds, run, f"{witness.check_files(BRANCH, head)} files")
-    await_live(witness, BRANCH, number, head)  # so control has seen that it woke: an activity, too
-    return head
+    files = witness.check_files(BRANCH, head)
+    tour.tell("push → it wakes and runs the push", seconds, run, f"{files} deployed files equal {head[:12]}")
+    await_live(witness, BRANCH, number, head)  # so control has seen that it woke, which counts as use
 
 
-def _expire(tour: Tour, number: int, head: str) -> None:
+def _tell_author(tour: Tour, number: int) -> Condemned:
     witness, start = tour.witness, time.monotonic()
-    run, table = clean_up(witness, BRANCH, DELETE)
+    _, table = clean_up(witness, BRANCH, DELETE)
     _require(table, "told")
-    comment = await_comment(witness, number, "is deleted on")
-    told = time.monotonic()
-    said = find_line(comment, "is deleted on")
-    tour.tell_page("cleanup → its author is told", told - start, show_page(tour, number), said)
-    witness.await_deletion(BRANCH)
-    gone = time.monotonic()
-    run = witness.await_run(BRANCH, "delete")
-    tour.tell(f"told, and {NOTICE_S} s later deleted", gone - start, run, f"the branch lives on at {head[:12]}")
-    await_removed(witness, BRANCH, number)
-    tour.say(f"✔ it stays so: {await_row(witness, BRANCH, 'removed')['why']}")
+    said = find_line(await_comment(witness, number, DELETE_WORDS), DELETE_WORDS)
+    tour.tell_page("cleanup → its author is told", time.monotonic() - start, show_page(tour, number), said)
+    return Condemned(number, read_due(await_row(witness, BRANCH, "live", "delete")))
+
+
+def read_due(row: Mapping[str, Any]) -> datetime:
+    """Return when cleanup's next step with the row's environment is due."""
+    return datetime.fromisoformat(row["next_step"]["at"])

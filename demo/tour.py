@@ -68,8 +68,9 @@ def play(witness: Witness, say: Callable[[str], None]) -> None:
     tour.tell_deploy("push of requirements.txt → the CI's image awaited → image deploy", head, "IMAGE_AND_DAG")
     head = _deploy_nothing(tour)
     _delete(tour, number, head)
-    living.live(tour)
+    told = living.live(tour)
     release(tour)
+    living.bury(tour, told)
     show_page(tour, ENVIRONMENTS)
     say("Every step came true:")
     for step, seconds in tour.measured:

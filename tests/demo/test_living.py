@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from demo.feedback import MARK, find_comment, find_line
-from demo.living import NOTICE_S, read_verdict, shorten_notice
+from demo.living import NOTICE_S, measure_delay, read_due, read_verdict, shorten_notice
 from demo.stack import POLICY
 from demo.witness import Witness, WitnessError
 from include.deploy_ops.cleanup_text import render_findings
@@ -64,3 +64,10 @@ def test_a_line_is_shown_without_addresses_and_is_not_the_hidden_mark() -> None:
     comment = f"{MARK}branch=live -->\n\n| `dev-a` | **live** | [`0a1b2c3`](<http://github.test/c>) |\n"
     assert find_line(comment, "live") == "`dev-a` | **live** | `0a1b2c3`"
     assert find_line("nothing", "live") == ""
+
+
+def test_a_delete_is_not_begun_before_it_is_due() -> None:
+    due_at = read_due({"next_step": {"what": "delete", "at": "2026-02-01T05:00:00Z"}})
+    assert measure_delay({"dag_run_id": "a", "start_date": "2026-02-01T05:00:03.500000Z"}, due_at) == 3.5
+    with pytest.raises(WitnessError, match=r"run a began 0.5 s before it was due at 05:00:00 UTC"):
+        measure_delay({"dag_run_id": "a", "start_date": "2026-02-01T04:59:59.500000Z"}, due_at)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import pytest
 
 from demo.feedback import await_comment, await_live, await_removed
-from demo.living import DELETE, HIBERNATE, await_row, await_status, clean_up, read_verdict
+from demo.living import (
+    DELETE,
+    DELETE_WORDS,
+    HIBERNATE,
+    await_row,
+    await_status,
+    clean_up,
+    measure_delay,
+    read_due,
+    read_verdict,
+)
 from demo.witness import PREVIEW_DAG, Witness
 from tests.e2e.test_preview_life import LIVES, push_new
 
 pytestmark = pytest.mark.e2e
 IDLE, KEPT = "dev-idle", "dev-idle-but-kept"
 BOTH = f"{IDLE}\n{KEPT}"
-
-
-def find_id(witness: Witness, branch: str) -> str:
-    deployment = witness.outside.find_deployment(branch)
-    return deployment["id"] if deployment else ""
 
 
 def open_labelled(witness: Witness) -> str:
@@ -61,14 +66,14 @@ def test_an_idle_preview_sleeps_wakes_and_is_told_before_it_goes(witness: Witnes
     _, table = clean_up(witness, BOTH, DELETE)
     assert read_verdict(table, IDLE).startswith("told: idle since ")
     assert read_verdict(table, KEPT).startswith("keep: ")
-    comment = await_comment(witness, number, "is deleted on", "idle since")
+    comment = await_comment(witness, number, DELETE_WORDS, "idle since")
     assert "A push, or the label `keep-preview`, keeps it." in comment
-    assert find_id(witness, IDLE), "deleted before its author was told"
+    due_at = read_due(await_row(witness, IDLE, "live", "delete"))
     witness.await_deletion(IDLE)
-    witness.await_run(IDLE, "delete")
+    assert measure_delay(witness.await_run(IDLE, "delete"), due_at) >= 0
     await_removed(witness, IDLE, number)
     assert "removed (" in await_row(witness, IDLE, "removed")["why"]
     assert witness.author.git("ls-remote", "origin", f"refs/heads/{IDLE}").startswith(head)
-    assert not find_id(witness, IDLE)
+    assert witness.outside.find_deployment(IDLE) is None
     assert list_verbs(witness, KEPT) == {"create"}
     assert witness.check_files(KEPT, kept)
