@@ -124,6 +124,7 @@ class HoldKind(Enum):
     FAILED = "failed"  # until what failed moves
     FAILING = "failing"  # it comes again by itself
     WAITING = "waiting"  # it comes by itself: room, a turn, a time that was told
+    ENDED = "ended"  # nobody wants it at this head any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ values must be to one another is for `policy_rules.py`.
 """
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 NAME_LENGTH_MAX = 40
@@ -31,6 +31,7 @@ _IMAGE = re.compile(
 )
 _DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 _ARGUMENT = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_RANDOM_IN_CRON = re.compile(r"\b[rRhH]\b|[rRhH]\(")
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([smhd])")
 _DURATION_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -141,9 +142,14 @@ def parse_duration(value: object) -> timedelta:
 
 
 def check_cron(text: str) -> str:
-    """Return a schedule as cron's five fields."""
-    if len(text.split()) != CRON_FIELDS or not croniter.is_valid(text):
+    """Return a schedule as cron's five fields, which comes round at times that are the same whenever one asks."""
+    is_plain = len(text.split()) == CRON_FIELDS and not _RANDOM_IN_CRON.search(text) and croniter.is_valid(text)
+    if not is_plain:
         raise ValueError("five fields of cron (minute hour day month weekday), such as '0 5 * * *'")
+    try:
+        croniter(text, datetime(2026, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except CroniterBadDateError:
+        raise ValueError("a time that comes; this one never does") from None
     return text
 
 

@@ -226,7 +226,7 @@ def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
         return f"{work.reason}; {_DONE[work.verb]} at {when}; push, wake it, or keep it", HoldKind.WAITING, work.due_at
     removal = given.remembered.get(work.slug, Remembered()).removal
     if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
-        return f"removed ({removal.reason}) until the branch moves or someone forces it", HoldKind.PERSON, None
+        return f"removed ({removal.reason}) until the branch moves or someone forces it", HoldKind.ENDED, None
     return None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.naming import digest_work, slug_target
-from include.deploy_ops.planner import Hold, Verb, Work
+from include.deploy_ops.planner import Hold, HoldKind, Verb, Work
 from include.deploy_ops.schedule import Remembered
 
 if TYPE_CHECKING:
@@ -80,16 +80,17 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     if reason := _find_override(state):
         return Hold(state.name, Verb.DEPLOY.value, reason)
     if state.source.problem:
-        return Hold(state.name, Verb.DEPLOY.value, state.source.problem, state.source.is_brief)
+        brief = state.source.is_brief
+        kind = HoldKind.WAITING if brief else HoldKind.PERSON
+        return Hold(state.name, Verb.DEPLOY.value, state.source.problem, brief, kind)
     due = _find_due(state, state.source, policy)
-    if due is not None and due[0] is Verb.MERGE and (reason := _find_unsettled(state)):
-        return Hold(state.name, Verb.MERGE.value, reason)
+    if due is not None and due[0] is Verb.MERGE and (reason := describe_unsettled(state.deployments[0], state.history)):
+        return Hold(state.name, Verb.MERGE.value, reason, kind=HoldKind.WAITING)
     return due and _work(state, state.source, project, policy, *due)
 
 
-def _find_unsettled(state: TargetState) -> str:
+def describe_unsettled(deployment: Deployment, history: DeployHistory) -> str:
     """Return what the Deployment lacks of a settled deploy, empty if nothing."""
-    (deployment,), history = state.deployments, state.history
     if deployment.status not in CALM:
         return f"deployed, and not settled: the Deployment is {deployment.status.value}"
     is_asleep = deployment.status is DeploymentStatus.HIBERNATING

@@ -16,8 +16,9 @@ from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch, slug_target
 from include.deploy_ops.planner import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG, Hold, HoldKind, Verb, find_previews
 from include.deploy_ops.schedule import Remembered
-from include.deploy_ops.verdict import Verdict
-from include.deploy_ops.view import OUTCOMES_MAX, Ended, Row, RowKind, State
+from include.deploy_ops.targets import CALM, describe_unsettled
+from include.deploy_ops.verdict import Standing, Verdict
+from include.deploy_ops.view import OUTCOMES_MAX, Ended, Outcome, Row, RowKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,14 +39,16 @@ _REASONS = (
     (HoldKind.FROZEN, State.FROZEN),
     (HoldKind.PERSON, State.HELD),
     (HoldKind.WAITING, State.WAITING),
+    (HoldKind.FLIGHT, State.DEPLOYING),
 )
 _STATUSES = {
     DeploymentStatus.CREATING: (State.WAITING, "Astro is creating the Deployment"),
     DeploymentStatus.DEPLOYING: (State.DEPLOYING, "Astro is rolling it out"),
     DeploymentStatus.HIBERNATING: (State.ASLEEP, "it hibernates; a push wakes it"),
 }
-_CALM = frozenset({State.LIVE, State.ASLEEP})
-_LASTS = frozenset({State.REMOVED})
+_DEPLOYING = frozenset({Verb.CREATE.value, Verb.DEPLOY.value})
+CAUSE_LENGTH_MAX = 160
+"""Characters of cause and reason that are kept of runs before the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +238,13 @@ def _add_endings(sight: Sight, row: Row, before: Row | None) -> Row:
     """Return the row with how its runs ended, and what the promotion told of its pull requests."""
     outcomes = {each.run_id: each for each in before.outcomes} if before else {}
     outcomes |= {each.outcome.run_id: each.outcome for each in sight.ended if each.slug == row.slug}
-    newest = sorted(outcomes.values(), key=lambda each: each.at)[-OUTCOMES_MAX:]
-    return replace(row, outcomes=tuple(newest), conflicts=_find_conflicts(sight, row, before))
+    ordered = sorted(outcomes.values(), key=lambda each: each.at)[-OUTCOMES_MAX:]
+    kept = (*map(_shorten, ordered[:-1]), *ordered[-1:])
+    return replace(row, outcomes=kept, conflicts=_find_conflicts(sight, row, before))
+
+
+def _shorten(outcome: Outcome) -> Outcome:
+    return replace(outcome, cause=outcome.cause[:CAUSE_LENGTH_MAX], why=outcome.why[:CAUSE_LENGTH_MAX])
 
 
 def _find_conflicts(sight: Sight, row: Row, before: Row | None) -> tuple[str, ...]:
@@ -291,38 +299,63 @@ def _judge(sight: Sight, row: Row, holds: Sequence[Hold], deployment: Deployment
     for hold in holds:
         if not _is_notice(sight, row, hold):
             by_kind[hold.kind].append(hold)
-    if deployment is None and row.kind is RowKind.PREVIEW and (removal := _find_removal(by_kind[HoldKind.PERSON])):
+    if deployment is None and (removal := _find_removal(sight, row, by_kind)):
         return State.REMOVED, removal
     for kind, state in _REASONS:
         if by_kind[kind]:
             hold = by_kind[kind][0]
             return state, f"{hold.what}: {hold.reason}"
-    if deployment is not None and deployment.status is not DeploymentStatus.HEALTHY:
-        said = deployment.status_reason or f"Astro calls the Deployment {deployment.status.value}"
-        return _STATUSES.get(deployment.status, (State.UNHEALTHY, said))
-    if deployment is None and row.kind is not RowKind.DEPLOY_BRANCH:
+    if deployment is not None:
+        return _judge_deployment(sight, row, deployment)
+    if row.kind is not RowKind.DEPLOY_BRANCH:
         return State.WAITING, "there is no Deployment"
     return State.LIVE, ""
 
 
-def _find_removal(holds: Iterable[Hold]) -> str:
-    """Return why a preview was removed while its branch lives."""
-    return next((hold.reason for hold in holds if hold.what == Verb.CREATE.value and "removed (" in hold.reason), "")
+def _judge_deployment(sight: Sight, row: Row, deployment: Deployment) -> tuple[State, str]:
+    """Return the state of a Deployment to which nothing is to be done: it need not show what was deployed last."""
+    status = deployment.status
+    if status not in CALM:
+        said = deployment.status_reason or f"Astro calls the Deployment {status.value}"
+        return _STATUSES.get(status, (State.UNHEALTHY, said))
+    history = sight.observed.histories.get(deployment.id, DeployHistory())
+    if unsettled := describe_unsettled(deployment, history):
+        last = next((each for each in reversed(row.outcomes) if each.verb in _DEPLOYING), None)
+        return (State.FAILED if last is not None and last.state == "failed" else State.WAITING), unsettled
+    return _STATUSES.get(status, (State.LIVE, ""))
+
+
+def _find_removal(sight: Sight, row: Row, by_kind: Mapping[HoldKind, Sequence[Hold]]) -> str:
+    """Return why a living branch has no preview; while there is no room, nobody looks for the reason again."""
+    ended = next(iter(by_kind.get(HoldKind.ENDED, ())), None)
+    if ended is not None:
+        return ended.reason
+    before = sight.before.get(row.slug)
+    is_kept = before is not None and before.state is State.REMOVED and before.head == row.head
+    return before.why if before is not None and is_kept and by_kind.get(HoldKind.WAITING) else ""
 
 
 def _is_notice(sight: Sight, row: Row, hold: Hold) -> bool:
     """Whether the hold only says what cleanup will do, which is the row's next step and no state."""
-    return row.deployment_id in sight.verdicts and hold.what in {Verb.DELETE.value, Verb.HIBERNATE.value}
+    verdict = sight.verdicts.get(row.deployment_id)
+    if verdict is None or hold.what not in {Verb.DELETE.value, Verb.HIBERNATE.value}:
+        return False
+    is_asked = verdict.standing is Standing.ASKED and hold.kind is HoldKind.PERSON
+    return is_asked or (verdict.due_at > sight.now and hold.kind is HoldKind.WAITING)
 
 
 def _keep_removed(sight: Sight, known: Iterable[str]) -> Iterable[tuple[str, Row]]:
     """Yield the environments that are gone: shown for a while with what ended them."""
-    present = set(known)
+    present, there = set(known), {each.id for each in sight.observed.deployments}
     for slug, row in sight.before.items():
         if slug in present or row.kind is not RowKind.PREVIEW:
             continue
+        if row.deployment_id in there:
+            reason = "the policy wants no preview of it any more; delete it in Astro, or look at the DAG orphans"
+            yield slug, replace(row, state=State.HELD, why=reason, next_step=None, run_id="", run_dag="", verb="")
+            continue
         gone = _add_endings(sight, row, row)
-        is_new = row.state not in _LASTS
+        is_new = row.state is not State.REMOVED
         if is_new and not row.deployment_id:
             continue  # it never had a Deployment
         at = sight.now if is_new else row.state_at

@@ -67,6 +67,24 @@ def test_a_duration_without_its_unit_is_refused(written: object) -> None:
         values.parse_duration(written)
 
 
+@pytest.mark.parametrize("written", ["0 5 * * *", "*/15 8-18 * * mon-fri", "0 0 1 1 *", "0 0 29 2 *"])
+def test_a_schedule_has_crons_five_fields(written: str) -> None:
+    assert values.check_cron(written) == written
+
+
+@pytest.mark.parametrize(
+    "written", ["", "daily", "0 5 * *", "0 5 * * * *", "@daily", "61 * * * *", "R R * * *", "H 5 * * *"]
+)
+def test_another_schedule_or_one_of_chance_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="five fields of cron"):
+        values.check_cron(written)
+
+
+def test_a_schedule_that_never_comes_is_refused() -> None:
+    with pytest.raises(ValueError, match="this one never does"):
+        values.check_cron("0 0 31 2 *")
+
+
 @pytest.mark.parametrize(
     ("written", "normal"),
     [(".", "."), ("./", "."), ("a", "a"), ("./a//b/", "a/b"), ("a/./b", "a/b"), ("..a", "..a")],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.history import DeployHistory
 from include.deploy_ops.model import DeploymentStatus
-from include.deploy_ops.planner import Hold, Verb, Work
+from include.deploy_ops.planner import Hold, HoldKind, Verb, Work
 from include.deploy_ops.policy_schema import PullRequestSource, Target
 from include.deploy_ops.schedule import Approval, Judgement, Remembered
 from include.deploy_ops.targets import Source, TargetState, compare_target, find_release
@@ -98,7 +98,7 @@ def test_without_an_open_pull_request_nothing_is_due() -> None:
 
 def test_what_cannot_be_merged_is_held_and_looked_at_again_when_it_ends_by_itself() -> None:
     found = compare(state(PRODUCTION, replace(PULL, problem="not computed yet", is_brief=True)))
-    assert found == Hold("target", "deploy", "not computed yet", is_brief=True)
+    assert found == Hold("target", "deploy", "not computed yet", is_brief=True, kind=HoldKind.WAITING)
 
 
 def test_a_release_asks_first() -> None:

@@ -17,9 +17,9 @@ from include.deploy_ops.naming import PROMOTION_SLUG, slug_branch
 from include.deploy_ops.planner import Hold, HoldKind, Observed
 from include.deploy_ops.policy_schema import Promotion
 from include.deploy_ops.schedule import Circumstances, Plan, Remembered, Removal, schedule
-from include.deploy_ops.verdict import Verdict
+from include.deploy_ops.verdict import Standing, Verdict
 from include.deploy_ops.view import OUTCOMES_MAX, Ended, Outcome, Row, State
-from include.deploy_ops.view_rows import REMOVED_FOR, Sight, make_rows
+from include.deploy_ops.view_rows import CAUSE_LENGTH_MAX, REMOVED_FOR, Sight, make_rows
 from tests.unit.examples import PLANE, make_deployment, make_project, make_pull, sha
 from tests.unit.worlds import World, worlds
 
@@ -144,6 +144,35 @@ def test_endings_are_folded_in_once_and_the_oldest_are_forgotten() -> None:
     assert [each.cause for each in late.outcomes].count("told again") == 1
 
 
+def test_only_the_newest_run_keeps_all_its_words() -> None:
+    long = "x" * 500
+    ended = [ending(number, state="failed", cause=long, why=long) for number in range(3)]
+    *earlier, newest = show(look(ended=ended)).outcomes
+    assert (newest.cause, newest.why) == (long, long)
+    assert {(each.cause, each.why) for each in earlier} == {("x" * CAUSE_LENGTH_MAX, "x" * CAUSE_LENGTH_MAX)}
+
+
+@pytest.mark.parametrize(("state", "shown"), [("success", State.WAITING), ("failed", State.FAILED)])
+def test_what_was_deployed_and_does_not_show_is_not_live(state: str, shown: State) -> None:
+    sight = look(ended=[ending(1, state=state)])
+    history = replace(sight.observed.histories["id-dev-a"], dag_version="v2")
+    observed = Observed(sight.observed.deployments, {"id-dev-a": history})
+    row = show(replace(sight, observed=observed))
+    assert (row.state, row.why) == (shown, "deployed, and not settled: v2, it shows v1")
+
+
+def test_what_another_run_just_took_is_at_work() -> None:
+    hold = Hold("dev-a", "deploy", "in flight: manual__1", kind=HoldKind.FLIGHT)
+    assert show(look(plan_with(hold))).state is State.DEPLOYING
+
+
+def test_a_deployment_that_the_policy_wants_no_more_is_not_said_to_be_gone() -> None:
+    rows = make_rows(look())
+    row = make_rows(look(before=rows, project=make_project(targets={}).model_copy(update={"previews": None})))["dev-a"]
+    assert (row.state, row.deployment_id) == (State.HELD, "id-dev-a")
+    assert row.why.startswith("the policy wants no preview of it any more")
+
+
 def test_author_and_pull_requests_come_from_the_open_ones() -> None:
     pulls = (
         make_pull(3, "dev-a", HEAD, author="mira", title="Orders", base_ref="staging"),
@@ -207,15 +236,23 @@ def test_a_branch_that_never_had_a_deployment_leaves_nothing_behind() -> None:
 
 
 def test_a_preview_removed_on_request_says_so_while_its_branch_lives_and_old_backlog_says_nothing() -> None:
-    hold = Hold("dev-a", "create", "removed (by mira: done) until the branch moves or someone forces it")
+    hold = Hold("dev-a", "create", "removed (by mira: done) until the branch moves", kind=HoldKind.ENDED)
     removed = look(plan_with(hold), observed=NO_DEPLOYMENT)
     assert make_rows(removed) == {}
     row = show(replace(removed, before=make_rows(look())))
     assert (row.state, row.why) == (State.REMOVED, hold.reason)
 
 
-def test_the_schedules_own_words_for_a_removal_are_understood() -> None:
-    """The state is read from a reason, so the two files must speak alike."""
+def test_a_removal_is_not_looked_up_while_there_is_no_room_and_is_shown_all_the_same() -> None:
+    ended = Hold("dev-a", "create", "removed (by mira: done)", kind=HoldKind.ENDED)
+    removed = make_rows(look(plan_with(ended), observed=NO_DEPLOYMENT, before=make_rows(look())))
+    full = look(plan_with(Hold("dev-a", "create", "max_live", kind=HoldKind.WAITING)), observed=NO_DEPLOYMENT)
+    assert show(replace(full, before=removed)) == replace(removed["dev-a"], holds=("create dev-a held: max_live",))
+    moved = replace(full, before=removed, wanted={"dev-a": sha("b")}, snapshot=look(head=sha("b")).snapshot)
+    assert show(moved).state is State.WAITING
+
+
+def test_the_schedules_removal_is_one() -> None:
     world = World(heads={"main": sha("0"), "dev-a": HEAD})
     remembered = {"dev-a": Remembered(removal=Removal(HEAD, "by mira: done"))}
     plan = schedule(world.compare(), Circumstances(NOW, "policy", remembered=remembered), world.project.limits, 20)
@@ -223,8 +260,9 @@ def test_the_schedules_own_words_for_a_removal_are_understood() -> None:
     assert row.state is State.REMOVED
 
 
-def test_that_a_preview_will_be_deleted_is_no_state() -> None:
-    verdict = Verdict(
+def make_verdict() -> Verdict:
+    """Return what cleanup decided of the branch's preview: its delete, in a day."""
+    return Verdict(
         verb="delete",
         branch="dev-a",
         deployment_id="id-dev-a",
@@ -237,9 +275,23 @@ def test_that_a_preview_will_be_deleted_is_no_state() -> None:
         reason="idle for 14 days",
         run_id="cleanup",
     )
+
+
+def test_that_a_preview_will_be_deleted_is_no_state() -> None:
+    verdict = make_verdict()
     hold = Hold("dev-a", "delete", "idle, deleted tomorrow", kind=HoldKind.WAITING)
     assert show(look(plan_with(hold), verdicts={"id-dev-a": verdict})).state is State.LIVE
     assert show(look(plan_with(hold))).state is State.WAITING  # another delete: the brake holds it
+    asked = replace(verdict, standing=Standing.ASKED)
+    waits = replace(hold, kind=HoldKind.PERSON)
+    assert show(look(plan_with(waits), verdicts={"id-dev-a": asked})).state is State.LIVE
+
+
+@pytest.mark.parametrize("kind", [HoldKind.FAILED, HoldKind.FAILING, HoldKind.FROZEN])
+def test_that_a_preview_cannot_be_deleted_is_one(kind: HoldKind) -> None:
+    hold = Hold("dev-a", "delete", "Astro is away", kind=kind)
+    row = show(look(plan_with(hold), verdicts={"id-dev-a": make_verdict()}))
+    assert row.state.value == kind.value
 
 
 def test_the_newest_promotions_words_reach_the_deploy_branch_and_the_pull_requests() -> None:

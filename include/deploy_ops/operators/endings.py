@@ -7,7 +7,7 @@ them itself.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 ENDED_KEY = "ended"
 EVENTS_MAX = 1000
 """Events read in one pass; the next one goes on."""
+OVERLAP = timedelta(minutes=1)
+"""How much is read again: longer than a task takes from an event's time to its being written."""
 _ENDED = TypeAdapter(Ended)
 
 
@@ -38,9 +40,13 @@ def hand_over(context: Context, fleet: Asset, ended: Ended) -> None:
 
 
 def read_endings(context: Context, fleet: Asset, since: str) -> tuple[tuple[Ended, ...], str]:
-    """Return the endings at or after a time (ISO 8601; empty: the newest ones), and up to when they were read."""
+    """Return the endings since a time (ISO 8601; empty: the newest ones), and up to when they were read.
+
+    Some come again: one that is written later may bear an earlier time. Whoever reads them tells them by their runs.
+    """
     events = context["inlet_events"][fleet].limit(EVENTS_MAX)
-    events = events.after(since).ascending() if since else events.ascending(ascending=False)
+    begin = (datetime.fromisoformat(since) - OVERLAP).isoformat() if since else ""
+    events = events.after(begin).ascending() if begin else events.ascending(ascending=False)
     found: list[Ended] = []
     for event in events:
         since = max(since, event.timestamp.isoformat())

@@ -92,7 +92,7 @@ _TIME = TypeAdapter(datetime)
 _TIMES = TypeAdapter(tuple[datetime, ...])
 _NAMES = TypeAdapter(dict[str, str])
 _TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
-_AUTHORS = TypeAdapter(dict[str, str])
+_TEXTS = TypeAdapter(dict[str, str])
 _ROWS = TypeAdapter(dict[str, Row])
 _SUMMARY = TypeAdapter(Summary)
 _TOLD = TypeAdapter(dict[str, Told])
@@ -195,6 +195,14 @@ class Memory:
         """Replace the cached template."""
         self._write("control.template", _TEMPLATE, template)
 
+    def read_backlog(self) -> dict[str, str]:
+        """Return the heads of the branches that were old on the first pass, by slug: they count as removed there."""
+        return self._read_shards("control.backlog", _TEXTS)
+
+    def write_backlog(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """Replace the heads of the branches that were old on the first pass."""
+        self._write_shards("control.backlog", _TEXTS, before, after)
+
     def read_commit_times(self) -> dict[str, datetime]:
         """Return when commits were made, as far as it is known."""
         return self._read_shards("control.commits", _TIMES_BY_COMMIT)
@@ -213,11 +221,11 @@ class Memory:
 
     def read_authors(self) -> dict[str, str]:
         """Return who wrote commits, as far as it is known."""
-        return self._read_shards("control.authors", _AUTHORS)
+        return self._read_shards("control.authors", _TEXTS)
 
     def write_authors(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Replace what is known of commits' authors."""
-        self._write_shards("control.authors", _AUTHORS, before, after)
+        self._write_shards("control.authors", _TEXTS, before, after)
 
     def read_rows(self) -> dict[str, Row]:
         """Return the rows that people are shown, by slug."""

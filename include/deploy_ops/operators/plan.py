@@ -11,14 +11,14 @@ from include.deploy_ops.naming import name_run, slug_branch
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.claims import PLANNED, Claims
 from include.deploy_ops.operators.classify import escape_cell
-from include.deploy_ops.operators.difference import Comparer
+from include.deploy_ops.operators.difference import Comparer, Seen
 from include.deploy_ops.operators.job import INFER, conf_of
 from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.operators.observe import Observer
 from include.deploy_ops.operators.runs import Runs
 from include.deploy_ops.operators.show import Shower
 from include.deploy_ops.operators.tell import dispatch_telling
-from include.deploy_ops.planner import Difference, Hold, Verb, Work
+from include.deploy_ops.planner import Difference, Hold, HoldKind, Verb, Work
 from include.deploy_ops.schedule import BRAKE_WINDOW, Action, Circumstances, Ending, Plan, Remembered, Removal, schedule
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 
@@ -55,14 +55,28 @@ class PlanOperator(DeployOpsOperator):
         plan = schedule(difference, given, self.scope.project.limits, self._max_live)
         plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
-        shown = Shower(self.scope, self.github, memory).show(context, seen, plan, given, now)
-        gauge_pass(self.scope.project.name, shown.rows.values(), now)
+        telling = self._show(context, Shower(self.scope, self.github, memory), seen, plan, given)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
-        telling = dispatch_telling(self.scope, memory, Runs(context["ti"], self.scope.feedback_dag), shown.digests, now)
         return [*(self._dispatch(action) for action in plan.actions), *telling]
+
+    def _show(
+        self, context: Context, shower: Shower, seen: Seen, plan: Plan, given: Circumstances
+    ) -> list[dict[str, Any]]:
+        """Leave what people look at, and return the run that tells GitHub of it; whatever fails here stops no deploy.
+
+        What starts in this pass is claimed already. The log says what failed, and the summary's age shows on the page.
+        """
+        runs = Runs(context["ti"], self.scope.feedback_dag)
+        try:
+            shown = shower.show(context, seen, plan, given)
+            gauge_pass(self.scope.project.name, shown.rows.values(), given.now)
+            return dispatch_telling(self.scope, shower.memory, runs, shown.digests, given.now)
+        except Exception:
+            self.log.exception("what people look at could not be written; what this pass decided goes on")
+            return []
 
     @property
     def _max_live(self) -> int:
@@ -82,19 +96,19 @@ class PlanOperator(DeployOpsOperator):
         previews = self.scope.project.previews
         if previews is not None and (delete_after := previews.delete_after):
             times = observer.read_commit_times(branch.head for branch in difference.missing)
-            for branch in difference.missing:
-                if times[branch.head] < now - delete_after:
-                    slug = slug_branch(branch.name)
-                    removal = Removal(branch.head, IDLE)
-                    memory.write_environment(slug, replace(memory.read_environment(slug), removal=removal))
+            old = [branch for branch in difference.missing if times[branch.head] < now - delete_after]
+            memory.write_backlog({}, {slug_branch(branch.name): branch.head for branch in old})
         memory.remember_first_pass(now)
 
     def _read_circumstances(
         self, context: Context, observer: Observer, difference: Difference, now: datetime
     ) -> Circumstances:
         memory = observer.memory
+        backlog = self._read_backlog(memory, difference)
         has_room = difference.live < self._max_live
-        named = [work for work in difference.works if has_room or work.verb is not Verb.CREATE]
+        named = [
+            work for work in difference.works if work.slug not in backlog and (has_room or work.verb is not Verb.CREATE)
+        ]
         known = {work.slug: memory.read_environment(work.slug) for work in named}
         works = [work for work in named if not _is_held_anyway(work, known[work.slug], now)]
         finished = {work.name: self._runs_in(context, work.dag).find_last_attempt(work.name) for work in works}
@@ -109,7 +123,8 @@ class PlanOperator(DeployOpsOperator):
             in_flight=in_flight,
             updates_in_flight=_count_flights(works, in_flight, Verb.UPDATE),
             creates_in_flight=_count_flights(works, in_flight, Verb.CREATE),
-            remembered=known
+            remembered=backlog
+            | known
             | {work.slug: _add_lost_ending(memory, known[work.slug], work, finished[work.name]) for work in works},
             finished=finished,
             delete_times=memory.read_delete_times(),
@@ -117,6 +132,13 @@ class PlanOperator(DeployOpsOperator):
             committed_at=self._read_ages(observer, difference),
             released=frozenset(memory.read_released()),
         )
+
+    def _read_backlog(self, memory: Memory, difference: Difference) -> dict[str, Remembered]:
+        """Return the old branches that still count as removed, of which nothing else need be read."""
+        creates = [work for work in difference.works if work.verb is Verb.CREATE]
+        heads = memory.read_backlog() if creates else {}
+        removal = {work.slug: Removal(work.head, IDLE) for work in creates if heads.get(work.slug) == work.head}
+        return {slug: Remembered(removal=each) for slug, each in removal.items()}
 
     def _runs_in(self, context: Context, dag: str) -> Runs:
         return Runs(context["ti"], self.scope.name_dag(dag))
@@ -150,7 +172,9 @@ class PlanOperator(DeployOpsOperator):
         for action in plan.actions:
             reason = self._find_end(action.work) if action.work.verb is Verb.CREATE else ""
             if reason:
-                holds.append(Hold(action.work.branch, Verb.CREATE.value, f"{reason}, at this head"))
+                holds.append(
+                    Hold(action.work.branch, Verb.CREATE.value, f"{reason}, at this head", kind=HoldKind.ENDED)
+                )
             else:
                 kept.append(action)
         return replace(plan, actions=tuple(kept), holds=tuple(holds))
@@ -170,7 +194,7 @@ class PlanOperator(DeployOpsOperator):
             work = action.work
             is_claimed = work.verb is not Verb.REQUEST
             if is_claimed and (holder := self._claims(context, work).plan(work.slug, action.run_id)):
-                holds.append(Hold(work.environment, work.verb.value, f"in flight: {holder}"))
+                holds.append(Hold(work.environment, work.verb.value, f"in flight: {holder}", kind=HoldKind.FLIGHT))
             else:
                 kept.append(action)
         return replace(plan, actions=tuple(kept), holds=tuple(holds))

@@ -9,11 +9,14 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.errors import DeployOpsError
+from include.deploy_ops.errors import CommitMissingError, DeployOpsError
 from include.deploy_ops.expiry import Subject, foresee, read_limits
 from include.deploy_ops.expiry_plan import read_labels
 from include.deploy_ops.history import DeployHistory
+from include.deploy_ops.model import DeploymentStatus
+from include.deploy_ops.operators.claims import Claims
 from include.deploy_ops.operators.endings import read_endings
+from include.deploy_ops.operators.runs import Runs
 from include.deploy_ops.view import Row, RowKind, Summary
 from include.deploy_ops.view_rows import Sight, make_rows
 
@@ -35,7 +38,7 @@ RESYNC_MINUTES = 5
 """Minutes after which control makes a pass although nothing happened."""
 
 LEARNED_MAX = 10
-"""Commits that a pass asks GitHub for, and only a pass that starts nothing: nobody waits for an author's name."""
+"""Commits that a pass asks GitHub for; one that starts something asks for one: nobody waits for an author's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,9 @@ class Shower:
     github: GithubPullsHook
     memory: Memory
 
-    def show(self, context: Context, seen: Seen, plan: Plan, given: Circumstances, now: datetime) -> Shown:
+    def show(self, context: Context, seen: Seen, plan: Plan, given: Circumstances) -> Shown:
         """Write what changed, and return everything that is shown now."""
+        now = given.now
         last = self.memory.read_summary()
         before = self.memory.read_rows()
         ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
@@ -72,7 +76,7 @@ class Shower:
             wanted={name: branch.head for name, branch in seen.wanted.items()},
             targets=seen.targets,
             plan=plan,
-            in_flight=given.in_flight,
+            in_flight={**self._find_running(context, seen, before), **given.in_flight},
             remembered=remembered,
             before=before,
             ended=ended,
@@ -83,6 +87,19 @@ class Shower:
         digests = self.memory.write_rows(before, rows)
         self.memory.write_summary(self._summarize(plan, now, digests, until))
         return Shown(rows, digests)
+
+    def _find_running(self, context: Context, seen: Seen, before: Mapping[str, Row]) -> dict[str, str]:
+        """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled."""
+        busy = {each.id for each in seen.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
+        found: dict[str, str] = {}
+        for slug, row in before.items():
+            if row.run_id and Runs(context["ti"], row.run_dag).is_alive(row.run_id):
+                found[slug] = row.run_id
+            elif row.deployment_id in busy and (
+                run := Claims(self.memory, Runs(context["ti"], row.dag)).find_holder(slug)
+            ):
+                found[slug] = run
+        return found
 
     def _foresee(
         self,
@@ -142,10 +159,12 @@ class Shower:
         heads = {branch.head for branch in seen.wanted.values()}
         authors = {head: name for head, name in known.items() if head in heads}
         dates = {head: at for head, at in times.items() if head in heads}
-        for head in sorted(heads - (authors.keys() & dates.keys()))[: LEARNED_MAX if is_quiet else 0]:
+        for head in sorted(heads - (authors.keys() & dates.keys()))[: LEARNED_MAX if is_quiet else 1]:
             try:
                 commit = self.github.get_commit(head)
-            except DeployOpsError as error:  # a name is worth no failed pass; the next quiet one asks again
+            except CommitMissingError:
+                continue
+            except DeployOpsError as error:  # a name is worth no failed pass; the next one asks again
                 log.info("who wrote %s is not known yet: %s", head[:12], error)
                 break
             authors[head], dates[head] = commit.author, commit.committed_at

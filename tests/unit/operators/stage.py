@@ -235,10 +235,14 @@ class Stage:
             "params": {},
             **context,
         }
+        began = datetime.now(UTC)
         try:
             found: list[dict[str, Any]] = json.loads(json.dumps(task.execute(full)))
         finally:
             close_hooks(task)
+        summary = self.memory.read_summary()
+        assert summary is not None, "nothing is shown of the pass"
+        assert summary.at >= began, "what this pass shows failed: the log says why"
         return found
 
     def start(

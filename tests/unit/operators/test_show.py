@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.model import ChangeType
 from include.deploy_ops.operators.memory import ROW_SHARDS, shard_row
 from include.deploy_ops.view import Row, State
 
 if TYPE_CHECKING:
+    from tests.unit.operators.conftest import Log
     from tests.unit.operators.stage import Stage
 
 BRANCH = "dev-x"
@@ -101,3 +109,56 @@ def test_endings_are_read_again_after_a_crash_and_counted_once(stage: Stage) -> 
     assert read_row(stage).outcomes == kept.outcomes
     stage.plan()
     assert read_row(stage).outcomes == kept.outcomes
+
+
+def test_a_run_that_waits_until_its_deploy_shows_is_at_work(stage: Stage) -> None:
+    stage.push(BRANCH)
+    settle(stage)
+    head = stage.push_more(BRANCH, {"dags/more.py": "# more\n"})
+    (run,) = stage.plan()
+    for task in ("claim", "change_type", "image", "deploy"):
+        with contextlib.suppress(AirflowSkipException):
+            run.step(task)
+    assert stage.plan() == []  # Astro's record says that the head is deployed: nothing is due
+    row = read_row(stage)
+    assert (row.deployed, row.state, row.run_id) == (head, State.DEPLOYING, run.run_id)
+    run.play()
+    stage.plan()
+    assert read_row(stage).state is State.LIVE
+
+
+def test_a_full_fleet_shows_no_branch_that_was_old_at_the_first_pass(stage: Stage) -> None:
+    stage.change_project(previews={"delete_after": timedelta(microseconds=1), "max_live": 1})
+    stage.push("dev-old")
+    assert stage.plan() == []
+    stage.push(BRANCH)
+    settle(stage)
+    stage.push("dev-waits")
+    assert stage.plan() == []
+    rows = stage.memory.read_rows()
+    assert "dev-old" not in rows
+    assert (rows[BRANCH].state, rows["dev-waits"].state) == (State.LIVE, State.WAITING)
+
+
+def test_what_cannot_be_shown_stops_no_deploy(stage: Stage, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("an odd row")
+
+    monkeypatch.setattr("include.deploy_ops.operators.show.make_rows", fail)
+    stage.push(BRANCH)
+    task = stage.make_plan_task()
+    with pytest.raises(AssertionError, match="nothing is shown of the pass"):
+        stage.run_plan(task)
+    assert "an odd row" in log.read()
+    assert "create dev-x" in log.read()
+
+
+def test_an_ending_that_is_written_late_is_read_all_the_same(stage: Stage) -> None:
+    stage.push(BRANCH)
+    settle(stage)
+    late = replace(stage.events.events[-1], extra=copy.deepcopy(stage.events.events[-1].extra))
+    late.extra["ended"]["outcome"]["run_id"] = "manual__late"
+    late.timestamp -= timedelta(seconds=20)
+    stage.events.events.append(late)
+    stage.plan()
+    assert [each.run_id for each in read_row(stage).outcomes].count("manual__late") == 1
