@@ -8,8 +8,9 @@ import sys
 import threading
 from types import FrameType
 
+from demo.living import shorten_notice
 from demo.ports import PortError, read_ports
-from demo.stack import ROOT, Stack, StackError
+from demo.stack import POLICY, ROOT, Stack, StackError
 from demo.tour import play
 from demo.witness import DAGS, Witness, WitnessError, make_witness
 
@@ -23,14 +24,15 @@ def main() -> int:
     """Return the exit code: 0 when all went well, 1 when a step did not come true, 2 when the stack could not start."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        ports = read_ports()
-        with Stack(ports, ROOT / ".airflow", say) as stack:
+        ports, is_toured = read_ports(), os.environ.get("TOUR") != "0"
+        policy = shorten_notice(POLICY.read_text(encoding="utf-8")) if is_toured else None
+        with Stack(ports, ROOT / ".airflow", say, policy) as stack:
             for dag_id in DAGS:
                 stack.unpause(dag_id)
             say(f"Airflow  {ports.airflow_url}  (admin / admin)\nsandbox  {ports.sandbox_url}")
             witness = make_witness(stack)
             witness.await_watch()
-            if os.environ.get("TOUR") != "0" and not _is_toured(witness) and os.environ.get("ONCE") == "1":
+            if is_toured and not _play(witness) and os.environ.get("ONCE") == "1":
                 return 1
             if os.environ.get("ONCE") != "1":
                 say("It stays up; Ctrl-C ends it.")
@@ -46,7 +48,7 @@ def main() -> int:
     return 0
 
 
-def _is_toured(witness: Witness) -> bool:
+def _play(witness: Witness) -> bool:
     """Play the tour, and tell whether every step came true; the stack stays up to be looked at either way."""
     try:
         play(witness, say)

@@ -7,6 +7,7 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 
@@ -112,6 +113,24 @@ class Author:
     def list_comments(self, number: int) -> list[str]:
         """Return what was written below the pull request, oldest first."""
         return [comment["body"] for comment in self._api("GET", f"issues/{number}/comments").json()]
+
+    def label(self, number: int, name: str) -> None:
+        """Put a label on the pull request."""
+        self._api("POST", f"issues/{number}/labels", {"labels": [name]})
+
+    def show_status(self, commit: str, context: str) -> dict[str, Any] | None:
+        """Return the commit's newest status of that context: `state`, `description`, `target_url`."""
+        found = self._api("GET", f"commits/{commit}/status").json()["statuses"]
+        return next((dict(status) for status in found if status["context"] == context), None)
+
+    def list_deployments(self, environment: str) -> list[dict[str, Any]]:
+        """Return the environment's GitHub Deployments, newest first, each with its newest status as `newest`."""
+        found = self._api("GET", f"deployments?environment={quote(environment, safe='')}").json()
+        return [{**each, "newest": self._show_newest(each["id"])} for each in found]
+
+    def _show_newest(self, deployment_id: int) -> dict[str, Any]:
+        statuses = self._api("GET", f"deployments/{deployment_id}/statuses").json()
+        return dict(statuses[0]) if statuses else {"state": "", "environment_url": ""}
 
     def _api(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
         url = f"{self.sandbox_url}/github/api/v3/repos/{REPOSITORY}/{path}"

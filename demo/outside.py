@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -35,13 +36,14 @@ class Outside:
     def find_deployment(self, branch: str) -> dict[str, Any] | None:
         """Return the Deployment whose mark names the branch."""
         words = f" branch={quote(branch, safe='/:+@,')} "
-        return next((each for each in self._list_deployments() if words in each.get("description", "")), None)
+        return next((each for each in self.list_deployments() if words in each.get("description", "")), None)
 
     def find_named(self, name: str) -> dict[str, Any] | None:
         """Return the Deployment of that name, such as a target's."""
-        return next((each for each in self._list_deployments() if each["name"] == name), None)
+        return next((each for each in self.list_deployments() if each["name"] == name), None)
 
-    def _list_deployments(self) -> list[dict[str, Any]]:
+    def list_deployments(self) -> list[dict[str, Any]]:
+        """Return all Deployments of the organization."""
         return list(self._astro("deployments?limit=1000")["deployments"])
 
     def list_deploys(self, deployment_id: str) -> list[dict[str, Any]]:
@@ -67,6 +69,29 @@ class Outside:
         answer = self.airflow.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         answer.raise_for_status()
         return {task["task_id"]: task for task in answer.json()["task_instances"]}
+
+    def read_field(self, dag_id: str, run_id: str, task_id: str, field_name: str) -> str:
+        """Return a field of the task as the UI's Rendered Templates shows it; empty if there is none."""
+        fields = self.list_tasks(dag_id, run_id)[task_id]["rendered_fields"]
+        return str(fields.get(field_name) or "")
+
+    def read_rows(self, project: str) -> dict[str, dict[str, Any]]:
+        """Return what the Deployments page shows of a project, by environment; nothing before control's first pass."""
+        answer = self.airflow.get("/api/v2/assets", params={"name_pattern": f"deploy_ops.{project}.fleet"})
+        answer.raise_for_status()
+        states = {key: value for each in answer.json()["assets"] for key, value in self._list_states(each["id"])}
+        shards = [states[key] for key in sorted(states) if key.startswith("view.rows.")]
+        return {row["environment"]: row for shard in shards for row in shard.values()}
+
+    def _list_states(self, asset_id: int) -> Iterator[tuple[str, Any]]:
+        """Yield the keys and values of an asset's state store."""
+        seen, total = 0, 1
+        while seen < total:
+            answer = self.airflow.get(f"/api/v2/assets/{asset_id}/state-store", params={"limit": 100, "offset": seen})
+            answer.raise_for_status()
+            page = answer.json()
+            yield from ((state["key"], state["value"]) for state in page["asset_state_store"])
+            seen, total = seen + 100, page["total_entries"]
 
     def read_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """Return a try's log as Airflow's UI shows it: a line per entry, and one per exception behind it."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = Path(__file__).parent.parent
+POLICY = ROOT / "include/deploy_ops.yaml"
 START_TIMEOUT_S = 180.0
 """Seconds until Airflow must be healthy: three times what a busy 2-core machine took."""
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
@@ -66,7 +67,7 @@ class Stack:
         self.home = home
         self._say = say
         self._settings = dict(settings or {})
-        self._policy = policy or (ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8")
+        self._policy = policy or POLICY.read_text(encoding="utf-8")
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self.api = httpx.Client(base_url=ports.airflow_url, timeout=API_TIMEOUT_S)
         self.sandbox = httpx.Client(base_url=ports.sandbox_url, timeout=30)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from demo.release import release
+from demo import feedback, living
+from demo.page import show_page
+from demo.release import DEPLOY_BRANCH, FEATURE, release
 from demo.witness import PREVIEW_DAG, Witness, WitnessError
 
+T = TypeVar("T")
 BRANCH = "dev-orders"
+ENVIRONMENTS = (BRANCH, living.BRANCH, FEATURE, "staging", "production", DEPLOY_BRANCH)
+"""All that the tour has to do with, each on the Deployments page."""
 SLOW_CI_S = 25.0
 """Seconds the CI takes for the tour's image: long enough that the run really waits for it."""
 
@@ -24,9 +29,18 @@ class Tour:
     measured: list[tuple[str, float]] = field(default_factory=list)
 
     def tell(self, step: str, seconds: float, run: dict[str, Any], detail: str) -> None:
-        """Print one finished step."""
+        """Print one finished step, with its run's page."""
+        self.tell_page(step, seconds, self.witness.link(run), detail)
+
+    def tell_page(self, step: str, seconds: float, page: str, detail: str) -> None:
+        """Print one finished step, with the page that shows it."""
         self.measured.append((step, seconds))
-        self.say(f"✔ {step}: {seconds:.1f} s; {detail}\n    {self.witness.link(run)}")
+        self.say(f"✔ {step}: {seconds:.1f} s; {detail}\n    {page}")
+
+    def time(self, play: Callable[[], T]) -> tuple[T, float]:
+        """Return what comes of it, and after how many seconds."""
+        start = time.monotonic()
+        return play(), time.monotonic() - start
 
     def push(self, files: dict[str, str], message: str) -> str:
         """Commit and push, and return the commit."""
@@ -54,7 +68,10 @@ def play(witness: Witness, say: Callable[[str], None]) -> None:
     tour.tell_deploy("push of requirements.txt → the CI's image awaited → image deploy", head, "IMAGE_AND_DAG")
     head = _deploy_nothing(tour)
     _delete(tour, number, head)
+    told = living.live(tour)
     release(tour)
+    living.bury(tour, told)
+    show_page(tour, ENVIRONMENTS)
     say("Every step came true:")
     for step, seconds in tour.measured:
         say(f"  {seconds:6.1f} s  {step}")
@@ -66,12 +83,13 @@ def _create(tour: Tour) -> int:
     head = tour.push({"dags/orders.py": ORDERS_DAG}, "Add the orders DAG")
     _, created = witness.await_deployment(BRANCH)
     tour.measured.append(("push → Deployment created", created))
-    _, more = witness.await_deploy(BRANCH, head)
     number = witness.author.open_pull_request(BRANCH, "main", "Orders")
+    _, more = witness.await_deploy(BRANCH, head)
     run = witness.await_run(BRANCH, "create", head)
     files = witness.check_files(BRANCH, head)
     step = f"push of a new branch → its Deployment runs its code (created after {created:.1f} s)"
     tour.tell(step, created + more, run, f"{files} deployed files equal {head[:12]}")
+    feedback.tell_live(tour, BRANCH, number, head)
     return number
 
 
@@ -93,6 +111,7 @@ def _delete(tour: Tour, number: int, head: str) -> None:
     seconds = tour.witness.await_deletion(BRANCH)
     run = tour.witness.await_run(BRANCH, "delete")
     tour.tell("pull request merged → Deployment deleted", seconds, run, f"pull request #{number}, head {head[:12]}")
+    feedback.tell_removed(tour, BRANCH, number)
 
 
 ORDERS_DAG = '''"""Counts the orders of the last hour."""

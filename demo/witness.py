@@ -14,13 +14,27 @@ from demo.person import Approval, Person
 from demo.settings_file import read_settings
 from demo.stack import ROOT, Stack
 
+PROJECT = "data_platform"
 CONTROL_DAG = "data_platform.control"
 PREVIEW_DAG = "data_platform.preview"
 PROMOTION_DAG = "data_platform.promotion"
 STAGING_DAG = "data_platform.staging"
 PRODUCTION_DAG = "data_platform.production"
 PRODUCTION_REQUEST_DAG = "data_platform.production.request"
-DAGS = (PREVIEW_DAG, PROMOTION_DAG, STAGING_DAG, PRODUCTION_DAG, PRODUCTION_REQUEST_DAG, CONTROL_DAG)
+FEEDBACK_DAG = "data_platform.feedback"
+CLEANUP_DAG = "data_platform.cleanup"
+ORPHANS_DAG = "orphans"
+DAGS = (
+    PREVIEW_DAG,
+    PROMOTION_DAG,
+    STAGING_DAG,
+    PRODUCTION_DAG,
+    PRODUCTION_REQUEST_DAG,
+    FEEDBACK_DAG,
+    CLEANUP_DAG,
+    ORPHANS_DAG,
+    CONTROL_DAG,
+)
 """All of them, control last: what it dispatches starts at once."""
 STEP_TIMEOUT_S = 180.0
 ENDED = frozenset({"success", "failed"})

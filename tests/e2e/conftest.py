@@ -74,6 +74,7 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     policy = yaml.safe_load((ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8"))
     policy["projects"][0]["poll_interval_s"] = 2  # each push of each test waits for a poll
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
+    policy["projects"][0]["previews"]["delete_notice"] = "60s"  # the comment is written meanwhile, many runs at once
     with Stack(Ports(*find_free_ports(5)), home / "airflow", print, yaml.safe_dump(policy), SOON | OPEN) as stack:
         for dag_id in DAGS:
             stack.unpause(dag_id)

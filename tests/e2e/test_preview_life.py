@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from demo.feedback import Shown, await_live, await_removed, find_comment
 from demo.witness import PREVIEW_DAG, Witness
 
 pytestmark = pytest.mark.e2e
@@ -50,15 +51,29 @@ def test_a_then_b_then_force_push_a(witness: Witness) -> None:
 
 def test_a_push_after_the_merge_starts_a_new_life(witness: Witness) -> None:
     branch = "dev-after-merge"
-    push_new(witness, branch, "before")
+    head = push_new(witness, branch, "before")
     number = witness.author.open_pull_request(branch, "staging", "Before")
+    check_shown(witness, branch, await_live(witness, branch, number, head))
     witness.author.merge(number)
     witness.await_deletion(branch)
     witness.await_run(branch, "delete")
+    await_removed(witness, branch, number)
     head = witness.author.commit({"dags/after.py": DAG.format(name="after")}, "After")
     witness.author.push(branch)
     witness.await_deploy(branch, head)
     assert witness.check_files(branch, head)
+    assert "**removed**" in find_comment(witness, number)
+
+
+def check_shown(witness: Witness, branch: str, shown: Shown) -> None:
+    """Assert that what GitHub shows leads on: the status to Airflow, the GitHub Deployment to the preview's Airflow."""
+    deployment = witness.outside.find_deployment(branch)
+    assert deployment is not None
+    assert deployment["webServerUrl"] in shown.comment
+    assert shown.status["description"] == "live"
+    assert f"/dags/{PREVIEW_DAG}" in shown.status["target_url"]
+    assert shown.deployment["newest"]["environment_url"].endswith(deployment["webServerUrl"])
+    assert shown.deployment["transient_environment"]
 
 
 @pytest.mark.at_once(LIVES)

@@ -1,0 +1,73 @@
+"""The tour's policy, what it reads in cleanup's table, and which comment it takes for ours."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from demo.feedback import MARK, find_comment, find_line
+from demo.living import NOTICE_S, measure_delay, read_due, read_verdict, shorten_notice
+from demo.stack import POLICY
+from demo.witness import Witness, WitnessError
+from include.deploy_ops.cleanup_text import render_findings
+from include.deploy_ops.expiry import Finding
+from include.deploy_ops.feedback_values import Facts
+from include.deploy_ops.policy_schema import Feedback
+
+SHIPPED = POLICY.read_text(encoding="utf-8")
+
+
+def test_the_tours_policy_differs_in_the_notice_alone() -> None:
+    shipped, tours = yaml.safe_load(SHIPPED), yaml.safe_load(shorten_notice(SHIPPED))
+    assert shipped["projects"][0]["previews"].pop("delete_notice") == "1d"
+    assert tours["projects"][0]["previews"].pop("delete_notice") == f"{NOTICE_S}s"
+    assert shipped == tours
+
+
+def test_a_policy_without_such_a_notice_is_no_tours_policy() -> None:
+    with pytest.raises(ValueError, match="0 lines with `delete_notice: 1d`"):
+        shorten_notice(SHIPPED.replace("delete_notice: 1d", "delete_notice: 2d"))
+
+
+def make_finding(branch: str, verdict: str, reason: str) -> Finding:
+    day = timedelta(days=1)
+    return Finding(branch, f"d-{branch}", f"data-platform-{branch}", "ada", day, day, verdict, reason)
+
+
+def test_a_verdict_is_found_in_the_products_table() -> None:
+    table = "2 told\n\n" + render_findings(
+        [make_finding("dev-a", "told", "idle | since"), make_finding("dev-a-b", "keep", "active")]
+    )
+    assert read_verdict(table, "dev-a") == "told: idle ¦ since"
+    assert read_verdict(table, "dev-a-b") == "keep: active"
+    assert read_verdict(table, "dev") == ""
+
+
+def make_witness(*comments: str) -> Witness:
+    return cast("Witness", cast("Any", SimpleNamespace(author=SimpleNamespace(list_comments=lambda _number: comments))))
+
+
+def test_our_comment_is_told_from_others_and_is_one() -> None:
+    facts = Facts("p", "acme", Feedback(), "http://airflow.test", "http://github.test/acme/shop")
+    ours = f"{facts.mark_comment(7)}\n\n| Preview `dev-a` | **live** |"
+    assert find_comment(make_witness("looks fine, it is live", ours), 7) == ours
+    assert find_comment(make_witness("looks fine"), 7) == ""
+    with pytest.raises(WitnessError, match="#7 has 2 comments of ours"):
+        find_comment(make_witness(ours, ours), 7)
+
+
+def test_a_line_is_shown_without_addresses_and_is_not_the_hidden_mark() -> None:
+    comment = f"{MARK}branch=live -->\n\n| `dev-a` | **live** | [`0a1b2c3`](<http://github.test/c>) |\n"
+    assert find_line(comment, "live") == "`dev-a` | **live** | `0a1b2c3`"
+    assert find_line("nothing", "live") == ""
+
+
+def test_a_delete_is_not_begun_before_it_is_due() -> None:
+    due_at = read_due({"next_step": {"what": "delete", "at": "2026-02-01T05:00:00Z"}})
+    assert measure_delay({"dag_run_id": "a", "start_date": "2026-02-01T05:00:03.500000Z"}, due_at) == 3.5
+    with pytest.raises(WitnessError, match=r"run a began 0.5 s before it was due at 05:00:00 UTC"):
+        measure_delay({"dag_run_id": "a", "start_date": "2026-02-01T04:59:59.500000Z"}, due_at)
