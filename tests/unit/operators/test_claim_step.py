@@ -85,7 +85,9 @@ def test_the_form_creates_where_there_is_no_deployment(stage: Stage) -> None:
         "observed": None,
         "is_override": False,
         "wake": False,
+        "ends_keep": False,
         "is_dry": False,
+        "is_expiry": False,
     }
     claim = stage.memory.read_claim(BRANCH, MANUAL)
     assert claim is not None
