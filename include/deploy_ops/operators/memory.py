@@ -236,8 +236,10 @@ class Memory:
         self._write_shards("control.authors", _TEXTS, before, after)
 
     def read_rows(self) -> dict[str, Row]:
-        """Return the rows that people are shown, by slug."""
-        shards = (self._read(f"view.rows.{shard:02x}", _ROWS) or {} for shard in range(ROW_SHARDS))
+        """Return the rows that people are shown, by slug. A small fleet has few shards: the summary names them."""
+        summary = self.read_summary()
+        names = sorted(summary.digests) if summary else [f"{shard:02x}" for shard in range(ROW_SHARDS)]
+        shards = (self._read(f"view.rows.{name}", _ROWS) or {} for name in names)
         return {slug: row for shard in shards for slug, row in shard.items()}
 
     def read_row(self, slug: str) -> Row | None:
