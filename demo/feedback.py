@@ -91,7 +91,7 @@ def tell_live(tour: Tour, branch: str, number: int, head: str) -> None:
     tour.tell_page(
         "preview live → comment, commit status, GitHub Deployment",
         seconds,
-        show_page(tour, number),
+        find_page(tour, number),
         f"{said}\n    View deployment: {url}",
     )
 
@@ -100,15 +100,15 @@ def tell_removed(tour: Tour, branch: str, number: int) -> None:
     """Play the step in which a pull request tells that its preview is gone."""
     comment, seconds = tour.time(lambda: await_removed(tour.witness, branch, number))
     said = f"comment: {find_line(comment, 'removed')}"
-    tour.tell_page("deleted → the comment says so, GitHub Deployment inactive", seconds, show_page(tour, number), said)
+    tour.tell_page("deleted → the comment says so, GitHub Deployment inactive", seconds, find_page(tour, number), said)
 
 
-def show_page(tour: Tour, number: int) -> str:
+def find_page(tour: Tour, number: int) -> str:
     """Return the address of the pull request's page."""
     return str(tour.witness.author.show_pull_request(number)["html_url"])
 
 
 def find_line(comment: str, word: str) -> str:
-    """Return the comment's first line with the word, of its links the texts alone; the hidden mark is none."""
+    """Return the comment's first line with the word, without escapes and links' addresses; the hidden mark is none."""
     lines = [line for line in comment.splitlines() if word in line and not line.startswith(MARK)]
-    return _LINK.sub(r"\1", lines[0]).strip(" |-") if lines else ""
+    return _LINK.sub(r"\1", lines[0]).replace("\\", "").strip(" |-") if lines else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from demo.feedback import await_comment, await_live, await_removed, find_line, show_page
+from demo.feedback import await_comment, await_live, await_removed, find_line, find_page
 from demo.witness import CLEANUP_DAG, PROJECT, WitnessError
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _tell_author(tour: Tour, number: int) -> Condemned:
     _, table = clean_up(witness, BRANCH, DELETE)
     _require(table, "told")
     said = find_line(await_comment(witness, number, DELETE_WORDS), DELETE_WORDS)
-    tour.tell_page("cleanup → its author is told", time.monotonic() - start, show_page(tour, number), said)
+    tour.tell_page("cleanup → its author is told", time.monotonic() - start, find_page(tour, number), said)
     return Condemned(number, read_due(await_row(witness, BRANCH, "live", "delete")))
 
 

@@ -63,6 +63,7 @@ def test_our_comment_is_told_from_others_and_is_one() -> None:
 def test_a_line_is_shown_without_addresses_and_is_not_the_hidden_mark() -> None:
     comment = f"{MARK}branch=live -->\n\n| `dev-a` | **live** | [`0a1b2c3`](<http://github.test/c>) |\n"
     assert find_line(comment, "live") == "`dev-a` | **live** | `0a1b2c3`"
+    assert find_line("Preview dev\\-a: **removed**.", "removed") == "Preview dev-a: **removed**."
     assert find_line("nothing", "live") == ""
 
 
