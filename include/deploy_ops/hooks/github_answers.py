@@ -167,7 +167,7 @@ class _Commit(_Json):
     message: str
     tree: _Object
     parents: list[_Object]
-    author: _Writer
+    author: _Writer | None = None  # nothing is decided by it
     committer: _Committer
 
 
@@ -344,7 +344,15 @@ def parse_commit(answer: Answer, sha: str) -> Commit:
     _check_sha(answer, found.sha, sha)
     parents = tuple(parent.sha for parent in found.parents)
     subject = found.message.partition("\n")[0]
-    return Commit(sha, found.tree.sha, parents, found.committer.date, subject, found.message, found.author.name)
+    return Commit(
+        sha,
+        found.tree.sha,
+        parents,
+        found.committer.date,
+        subject,
+        found.message,
+        found.author.name if found.author else "",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,8 +228,13 @@ def test_a_commit_is_read_once(github: GithubDouble, hook: DeployOpsGithubHook) 
     assert commit.tree == make_sha("tree")
     assert commit.parents == (make_sha("first"), make_sha("second"))
     assert commit.committed_at.isoformat() == "2026-02-03T04:05:06+00:00"
-    assert commit.subject == "Add a DAG"
+    assert (commit.subject, commit.author) == ("Add a DAG", "")
     assert len(github.asked) == 1
+
+
+def test_a_commits_author_is_read_where_github_tells(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"author": {"name": "Ada", "email": "a@x"}})
+    assert hook.get_commit(SHA).author == "Ada"
 
 
 def test_a_missing_commit_is_told_from_a_lost_repository(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
