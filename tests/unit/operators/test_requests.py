@@ -139,4 +139,6 @@ def test_a_first_pass_that_the_rate_limit_ends_was_not_in_vain(stage: Stage) -> 
     stage.forget_requests()
     stage.plan()
     asked = [request for request in stage.list_requests("github") if "/git/commits/" in request]
-    assert [request.rpartition("/")[2] for request in asked] == [heads["dev-5"]]
+    first, *others = [request.rpartition("/")[2] for request in asked]
+    assert first == heads["dev-5"]
+    assert len(others) <= 1  # whose author is not known yet
