@@ -17,6 +17,7 @@ from include.deploy_ops.model import DeploymentStatus
 from include.deploy_ops.operators.claims import Claims
 from include.deploy_ops.operators.endings import read_endings
 from include.deploy_ops.operators.runs import Runs
+from include.deploy_ops.planner import Verb
 from include.deploy_ops.view import Row, RowKind, Summary
 from include.deploy_ops.view_rows import Sight, make_rows
 
@@ -89,10 +90,15 @@ class Shower:
         return Shown(rows, digests)
 
     def _find_running(self, context: Context, seen: Seen, before: Mapping[str, Row]) -> dict[str, str]:
-        """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled."""
+        """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled.
+
+        A request that goes on there is void: whatever is answered, nothing follows from it.
+        """
         busy = {each.id for each in seen.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
         found: dict[str, str] = {}
         for slug, row in before.items():
+            if row.verb == Verb.REQUEST.value:
+                continue
             if row.run_id and Runs(context["ti"], row.run_dag).is_alive(row.run_id):
                 found[slug] = row.run_id
             elif row.deployment_id in busy and (

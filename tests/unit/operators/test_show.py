@@ -175,3 +175,21 @@ def test_an_ending_that_is_written_late_is_read_all_the_same(stage: Stage) -> No
     stage.events.events.append(late)
     stage.plan()
     assert [each.run_id for each in read_row(stage).outcomes].count("manual__late") == 1
+
+
+def test_a_request_about_nothing_any_more_is_no_question(stage: Stage) -> None:
+    """Its run goes on until somebody answers, or its time is over."""
+    stage.plan()
+    before = stage.memory.read_rows()
+    asked = replace(
+        before["target.production"],
+        state=State.APPROVAL,
+        verb="request",
+        run_id="target.production~request~1",
+        run_dag="shop.production.request",
+    )
+    stage.airflow.states[asked.run_id] = "running"
+    stage.memory.write_rows(before, {**before, asked.slug: asked})
+    stage.plan()
+    row = stage.memory.read_rows()[asked.slug]
+    assert (row.run_id, row.state is State.APPROVAL) == ("", False)
