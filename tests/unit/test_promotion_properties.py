@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sandbox.github.git import Git
@@ -107,6 +107,8 @@ def test_one_pull_request_without_conflicts_is_what_git_merges(
     assert derived.tree == tree
     dags = "dags" if root == "." else f"{root}/dags"
     merged, conflicted = merge(git, into, head)
+    # Git before 2.50 follows renames whatever it is told: then it finds a conflict in what one side alone has.
+    assume(all(sum(path in state for state in (BASE, into, head)) > 1 for path in conflicted))
     if not derived.conflicts:
         assert not [path for path in conflicted if is_below(path, dags)]
         assert git.git("ls-tree", tree, "--", dags) == git.git("ls-tree", merged, "--", dags)
@@ -114,7 +116,7 @@ def test_one_pull_request_without_conflicts_is_what_git_merges(
 
 
 def merge(git: GitStore, into: State, head: State) -> tuple[str, list[str]]:
-    """Merge as Git does, without following renames; return the tree and the paths in conflict."""
+    """Merge as Git does, without following renames where it can; return the tree and the paths in conflict."""
     base = write_commit(git, BASE)
     ours, theirs = (write_commit(git, state, base) for state in (into, head))
     settings = ("-c", "merge.renames=false", "-c", "merge.directoryRenames=false")
