@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 Move = Callable[[World, str, int], None]
-EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "8"))
 STEPS = 12
 FAULTS: tuple[dict[str, Any], ...] = (
     {"face": "github", "status": 502, "times": 20, "path": "/api/v3/"},

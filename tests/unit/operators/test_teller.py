@@ -86,7 +86,7 @@ def assert_told(world: World, rows: Mapping[str, Row]) -> None:
     assert all(github.statuses[key] in {"success", "failure", "pending", "error"} for key in live)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(WORLDS, TROUBLES)
 def test_github_says_what_the_rows_say_whatever_one_write_did(worlds: list[dict[str, Row]], trouble: Trouble) -> None:
     world = World(FakeGithub(trouble))
@@ -102,7 +102,7 @@ def test_github_says_what_the_rows_say_whatever_one_write_did(worlds: list[dict[
     assert len(world.github.writes) == sent
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(WORLDS)
 def test_lost_memory_makes_no_second_comment_and_no_second_deployment(worlds: list[dict[str, Row]]) -> None:
     world = World()
