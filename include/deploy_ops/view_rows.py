@@ -263,8 +263,8 @@ def _find_conflicts(sight: Sight, row: Row, before: Row | None) -> tuple[str, ..
 
 def _add_state(sight: Sight, row: Row, deployment: Deployment | None) -> Row:
     holds = [hold for hold in sight.plan.holds if hold.environment == row.environment]
-    told = tuple(str(hold) for hold in holds if hold.kind is not HoldKind.FLIGHT)
-    row = replace(row, holds=told)
+    telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(sight, row, hold)]
+    row = replace(row, holds=tuple(map(str, telling)))
     flight = _find_flight(sight, row)
     if flight.run_id:
         is_asked = flight.verb == Verb.REQUEST.value

@@ -281,7 +281,8 @@ def make_verdict() -> Verdict:
 def test_that_a_preview_will_be_deleted_is_no_state() -> None:
     verdict = make_verdict()
     hold = Hold("dev-a", "delete", "idle, deleted tomorrow", kind=HoldKind.WAITING)
-    assert show(look(plan_with(hold), verdicts={"id-dev-a": verdict})).state is State.LIVE
+    row = show(look(plan_with(hold), verdicts={"id-dev-a": verdict}))
+    assert (row.state, row.holds) == (State.LIVE, ())  # it stands as the row's next step
     assert show(look(plan_with(hold))).state is State.WAITING  # another delete: the brake holds it
     asked = replace(verdict, standing=Standing.ASKED)
     waits = replace(hold, kind=HoldKind.PERSON)
