@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from include.deploy_ops.history import DeployHistory, read_history
-from include.deploy_ops.model import ChangeType, DeploymentStatus
+from include.deploy_ops.model import ChangeType
 from include.deploy_ops.naming import slug_target
 from include.deploy_ops.promotion_message import parse_trailers
 from include.deploy_ops.release import FileGroup, Release, SourceState
+from include.deploy_ops.targets import CALM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.scope import Scope
 
 _FILES = TypeAdapter(tuple[FileGroup, ...])
-_CALM = frozenset({DeploymentStatus.HEALTHY, DeploymentStatus.HIBERNATING})
 
 
 def dump_files(groups: tuple[FileGroup, ...]) -> list[Any]:
@@ -96,7 +96,7 @@ class ReleaseReader:
             url=deployment.astro_url,
             head=self._find_shown_head(name, job.head, history),
             status=deployment.status.value,
-            is_healthy=deployment.status in _CALM,
+            is_healthy=deployment.status in CALM,
             overridden_by=history.overridden_by,
         )
 
