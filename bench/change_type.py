@@ -126,8 +126,8 @@ class Bench:
 
     def walk(self, branch: str) -> frozenset[str]:
         """Find the changed paths as the product does: a new hook, two commits, then the folders that differ."""
-        from include.deploy_ops.change_type import ChangeRules, Snapshot, classify_change
-        from include.deploy_ops.hooks.github import DeployOpsGithubHook
+        from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, classify_change
+        from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
         target, base = (git(self.git_dir, "rev-parse", name).strip() for name in (branch, f"{branch}~1"))
         with closing(DeployOpsGithubHook("github_default", REPOSITORY)) as hook:

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from bench.table import print_table
-from include.deploy_ops.hooks.registry import RegistryHook
+from include.deploy_ops.hooks.registry.registry import RegistryHook
 from tests.sandbox.conftest import ASTRO_LOGIN, CI_LOGIN, Sandbox, start_sandbox
 
 MB = 1_000_000

@@ -22,13 +22,13 @@ import pytest
 from bench.image_copy import SIZES, SOURCE, authorize, make_noise, put_blob, show_mb
 from bench.table import print_table
 from demo.author import Author
-from include.deploy_ops.hooks.registry import RegistryHook
-from include.deploy_ops.planner import Verb
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.hooks.registry.registry import RegistryHook
 from sandbox.identity import GITHUB_TOKEN, RUNTIME_LABEL, RUNTIME_VERSION
 from tests.podman import set_up_podman
 from tests.sandbox.conftest import ASTRO_LOGIN, Sandbox, start_sandbox
-from tests.unit.operators.conftest import set_stage
-from tests.unit.operators.stage import Stage
+from tests.worlds.stages.fixtures import set_stage
+from tests.worlds.stages.stage import Stage
 
 COLUMNS = ("image", "source", "seconds", "out of registries", "into Astro's registry", "engine")
 _BASE_TAG = "base"

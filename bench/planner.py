@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from bench.memory import read_resident_mb
 from bench.table import print_table
-from include.deploy_ops.desired import RepositorySnapshot, derive_previews
-from include.deploy_ops.history import DeployHistory
-from include.deploy_ops.model import Branch, Deployment, PullRequest
-from include.deploy_ops.naming import hash_text
-from include.deploy_ops.planner import Observed, TemplateState, compare
-from include.deploy_ops.schedule import Circumstances, Ending, Remembered, schedule
-from tests.unit.examples import FINGERPRINT, PLANE, make_deployment, make_mark, make_project, make_pull, merged
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import Branch, Deployment, PullRequest
+from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.plan.remembered import Ending, Remembered
+from include.deploy_ops.core.plan.schedule import Circumstances, schedule
+from include.deploy_ops.core.preview.comparison import compare
+from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
+from include.deploy_ops.core.preview.observed import Observed, TemplateState
+from tests.worlds.values.examples import FINGERPRINT, PLANE, make_deployment, make_mark, make_project, make_pull, merged
 
 if TYPE_CHECKING:
-    from include.deploy_ops.planner import Difference
-    from include.deploy_ops.policy_schema import Project
+    from include.deploy_ops.core.plan.work import Difference
+    from include.deploy_ops.core.policy.keys import Project
 
 WORLDS = (("usual", 1_000), ("usual", 10_000), ("usual", 20_000), ("upheaval", 10_000))
 """The day and its branches; there are half as many Deployments and as many pull requests."""

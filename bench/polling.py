@@ -21,15 +21,15 @@ from bench.table import print_table
 from demo.author import Author
 from sandbox.identity import GITHUB_TOKEN
 from tests.sandbox.conftest import start_sandbox
-from tests.unit.operators.conftest import set_stage
-from tests.unit.operators.doubles import DictStore, FakeAirflow
-from tests.unit.operators.fleet import make_previews, push_branches, record_deploy
-from tests.unit.operators.spending import ASTRO_MAX, GITHUB_MAX, Spending, count_pages, make_trigger, poll, spend
+from tests.worlds.doubles.airflow import DictStore, FakeAirflow
+from tests.worlds.stages.fixtures import set_stage
+from tests.worlds.stages.fleet import make_previews, push_branches, record_deploy
+from tests.worlds.stages.spending import ASTRO_MAX, GITHUB_MAX, Spending, count_pages, make_trigger, poll, spend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tests.unit.operators.stage import Stage
+    from tests.worlds.stages.stage import Stage
 
 BRANCHES = 1_000
 PREVIEWS = 300

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Iterator
 
-    from include.deploy_ops.operators.scope import Scope
+    from include.deploy_ops.run.scope import Scope
 
 PULLS = (1, 10)
 """How many pull requests are open."""
@@ -43,8 +43,8 @@ projects:
 
 def read_scope() -> Scope:
     """Return the project."""
-    from include.deploy_ops.operators.scope import Scope
-    from include.deploy_ops.policy import load_policy
+    from include.deploy_ops.core.policy.file import load_policy
+    from include.deploy_ops.run.scope import Scope
 
     (project,) = load_policy(POLICY, "policy.yaml").policy.projects
     return Scope("bench", is_dry=False, project=project, targets=frozenset())
@@ -53,9 +53,9 @@ def read_scope() -> Scope:
 def promote(scope: Scope) -> dict[str, Any]:
     """Play the promote task of a run that holds its claim, in a new operator with a new hook."""
     from dags.promotion import make_promotion_dag
-    from include.deploy_ops.operators.job import Job, dump_job
-    from include.deploy_ops.planner import Verb
-    from tests.unit.operators.doubles import FakeAirflow, FakeStores, FakeTaskInstance
+    from include.deploy_ops.core.plan.work import Verb
+    from include.deploy_ops.run.job import Job, dump_job
+    from tests.worlds.doubles.airflow import FakeAirflow, FakeStores, FakeTaskInstance
 
     task: Any = make_promotion_dag(scope).task_dict["promote"]
     job = Job(Verb.PROMOTE, "astro_deploy", "0" * 40, "", "", "to measure", work="bench")

@@ -8,11 +8,11 @@ from typing import Any
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
-from include.deploy_ops.operators.cleanup import FindExpiredOperator, make_alias
-from include.deploy_ops.operators.cleanup_answer import ApproveCleanupOperator, RememberAnswerOperator
-from include.deploy_ops.operators.cleanup_form import make_cleanup_params
-from include.deploy_ops.operators.cleanup_summary import SummarizeCleanupOperator
-from include.deploy_ops.operators.scope import Scope, read_scopes
+from include.deploy_ops.operators.cleanup.answer import ApproveCleanupOperator, RememberAnswerOperator
+from include.deploy_ops.operators.cleanup.find import FindExpiredOperator, make_alias
+from include.deploy_ops.operators.cleanup.form import make_cleanup_params
+from include.deploy_ops.operators.cleanup.summary import SummarizeCleanupOperator
+from include.deploy_ops.run.scope import Scope, read_scopes
 
 WAITING_MAX = 50
 """Runs at once: one that waits for a person keeps neither the next day's nor a dry run from looking."""

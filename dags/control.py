@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
+from include.deploy_ops.operators.control.plan import PlanOperator
+from include.deploy_ops.operators.control.row_writer import RESYNC_MINUTES
 from include.deploy_ops.operators.dispatch import DispatchOperator
 from include.deploy_ops.operators.notify import end_outage, tell_outage
-from include.deploy_ops.operators.plan import PlanOperator
-from include.deploy_ops.operators.scope import Scope, read_scopes
-from include.deploy_ops.operators.show import RESYNC_MINUTES
+from include.deploy_ops.run.scope import Scope, read_scopes
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 
 RESYNC_CRON = f"*/{RESYNC_MINUTES} * * * *"

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from include.deploy_ops.operators.scope import Scope, read_scopes
-from include.deploy_ops.operators.tell import TellOperator
+from include.deploy_ops.operators.feedback.tell import TellOperator
+from include.deploy_ops.run.scope import Scope, read_scopes
 
 GUIDE = """Each run brings GitHub up to date with what control last wrote: the comment on each pull request, the commit
 statuses and the GitHub Deployments. The **tell** task's report shows what it told (Rendered Templates). The control DAG

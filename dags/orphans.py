@@ -11,14 +11,14 @@ from typing import Any
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
-from include.deploy_ops.operators.cleanup_form import make_orphans_params
-from include.deploy_ops.operators.orphans import (
+from include.deploy_ops.operators.cleanup.form import make_orphans_params
+from include.deploy_ops.operators.cleanup.orphans import (
     ORPHANS,
     ApproveOrphansOperator,
     DeleteOrphansOperator,
     FindOrphansOperator,
 )
-from include.deploy_ops.operators.scope import CLI_POOL
+from include.deploy_ops.run.scope import CLI_POOL
 
 DAG_ID = "orphans"
 WEEKLY_CRON = "0 6 * * 1"

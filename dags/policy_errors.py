@@ -5,8 +5,8 @@ Airflow's safe mode reads only files in which it finds "airflow" and "dag": this
 
 from __future__ import annotations
 
-from include.deploy_ops.errors import PolicyError
-from include.deploy_ops.operators.scope import load_policy_file
+from include.deploy_ops.core.errors import PolicyError
+from include.deploy_ops.run.scope import load_policy_file
 
 if problems := load_policy_file().describe_problems():
     raise PolicyError(problems)

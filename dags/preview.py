@@ -7,23 +7,23 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from include.deploy_ops.operators.adopt import AdoptDeploymentOperator, ApproveAdoptionOperator
 from include.deploy_ops.operators.claim import ClaimOperator
-from include.deploy_ops.operators.classify import ClassifyChangeOperator
 from include.deploy_ops.operators.decide import DecideOperator
-from include.deploy_ops.operators.deploy import DeployCodeOperator
-from include.deploy_ops.operators.deployment import (
+from include.deploy_ops.operators.deploy.adopt import AdoptDeploymentOperator, ApproveAdoptionOperator
+from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
+from include.deploy_ops.operators.deploy.deploy import DeployCodeOperator
+from include.deploy_ops.operators.deploy.deployment import (
     CreateDeploymentOperator,
     DeleteDeploymentOperator,
     HibernateDeploymentOperator,
     UpdateDeploymentOperator,
 )
-from include.deploy_ops.operators.forms import make_preview_params
-from include.deploy_ops.operators.image import FindImageOperator
-from include.deploy_ops.operators.render import RenderTemplateOperator
+from include.deploy_ops.operators.deploy.image import FindImageOperator
+from include.deploy_ops.operators.deploy.render import RenderTemplateOperator
+from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
 from include.deploy_ops.operators.report import ReportOperator
-from include.deploy_ops.operators.scope import CLI_POOL, Scope, read_scopes
-from include.deploy_ops.operators.settle import SettleDeployOperator
+from include.deploy_ops.run.forms import make_preview_params
+from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
 
 GUIDE = """Each run works on one branch's Deployment. The control DAG starts them; trigger one by hand to force a deploy
 or a delete. **Clear a failed run to retry it; pause this DAG to freeze all previews of the project.**"""

@@ -7,11 +7,11 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from include.deploy_ops.operators.forms import make_promotion_params
-from include.deploy_ops.operators.promotion import PromoteOperator
-from include.deploy_ops.operators.promotion_claim import ClaimPromotionOperator
+from include.deploy_ops.operators.promotion.claim import ClaimPromotionOperator
+from include.deploy_ops.operators.promotion.promotion import PromoteOperator
 from include.deploy_ops.operators.report import ReportOperator
-from include.deploy_ops.operators.scope import Scope, read_scopes
+from include.deploy_ops.run.forms import make_promotion_params
+from include.deploy_ops.run.scope import Scope, read_scopes
 
 GUIDE = """Each run lays the DAGs of open pull requests over the branch that they go into, and brings the deploy branch
 to that by one commit, or finds nothing to do. The **promote** task's decision shows what was laid and what conflicts

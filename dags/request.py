@@ -8,16 +8,16 @@ from typing import Any
 from airflow.sdk import DAG
 
 from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
-from include.deploy_ops.operators.approve import ApproveReleaseOperator
 from include.deploy_ops.operators.dispatch import DispatchOperator
-from include.deploy_ops.operators.forms import REQUEST_ACTIONS, make_target_params
-from include.deploy_ops.operators.request import (
+from include.deploy_ops.operators.request.approve import ApproveReleaseOperator
+from include.deploy_ops.operators.request.request import (
     ClassifyReleaseOperator,
     PrepareRequestOperator,
     RecheckReleaseOperator,
     ReportRequestOperator,
 )
-from include.deploy_ops.operators.scope import Scope, read_scopes
+from include.deploy_ops.run.forms import REQUEST_ACTIONS, make_target_params
+from include.deploy_ops.run.scope import Scope, read_scopes
 
 WAITING_MAX = 1000
 """Runs at once: each waits for a person for days, and none may keep a newer one from asking."""

@@ -8,15 +8,15 @@ from typing import Any
 from airflow.sdk import DAG
 
 from include.deploy_ops.operators.claim import ClaimOperator
-from include.deploy_ops.operators.classify import ClassifyChangeOperator
 from include.deploy_ops.operators.decide import DecideOperator
-from include.deploy_ops.operators.deploy import DeployCodeOperator
-from include.deploy_ops.operators.forms import make_target_params
-from include.deploy_ops.operators.image import FindImageOperator
-from include.deploy_ops.operators.merge import MergePullRequestOperator
+from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
+from include.deploy_ops.operators.deploy.deploy import DeployCodeOperator
+from include.deploy_ops.operators.deploy.image import FindImageOperator
+from include.deploy_ops.operators.deploy.merge import MergePullRequestOperator
+from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
 from include.deploy_ops.operators.report import ReportOperator
-from include.deploy_ops.operators.scope import CLI_POOL, Scope, read_scopes
-from include.deploy_ops.operators.settle import SettleDeployOperator
+from include.deploy_ops.run.forms import make_target_params
+from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
 
 GUIDE = """Each run works on one Deployment, one run after the other. The control DAG starts them; trigger one by hand
 to force a deploy, or to resume what a forced deploy overrode. **Clear a failed run to retry it; pause this DAG to

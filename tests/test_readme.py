@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from include.deploy_ops.policy_schema import (
+from include.deploy_ops.core.policy.keys import (
     Feedback,
     Limits,
     Notice,
@@ -18,7 +18,7 @@ from include.deploy_ops.policy_schema import (
     PullRequestSource,
     Target,
 )
-from include.deploy_ops.schema import StrictModel
+from include.deploy_ops.core.text.schema import StrictModel
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
 """Deploy Ops: keeps Astro Deployments equal to Git, as Airflow DAG runs.
 
-The layers, lowest first: values and errors; policy, names, change type and template; desired state and planner;
-processes; hooks and the container engine; triggers and operators. Each imports only lower ones.
+Layers, lowest first: `core` decides; `process` runs commands; `hooks`, `checkout`, `engine` and `run` reach the outside
+and Airflow; `observation` and `triggers` read for a decision; `operators` act. Each imports only lower ones.
 """

@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from demo.ports import HOST, find_free_ports
-from include.deploy_ops.operators.memory import Memory
+from include.deploy_ops.run.memory import Memory
 from plugins import deployments_page
 from tests.browser.fleet import make_summary
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from include.deploy_ops.view import Row
+    from include.deploy_ops.core.view.row import Row
 
 SANDBOX = "allow-scripts allow-same-origin allow-forms allow-downloads"
 UI = """<!doctype html><html class="{theme}"><head><base href="{base}/"><style>html,body{{height:100%;margin:0}}</style>

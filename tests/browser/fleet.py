@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from include.deploy_ops.naming import hash_text, slug_branch
-from include.deploy_ops.view import NextStep, Outcome, Row, RowKind, State, Summary
+from include.deploy_ops.core.cleanup.verdict import NextStep
+from include.deploy_ops.core.naming import hash_text, slug_branch
+from include.deploy_ops.core.plan.outcome import Outcome
+from include.deploy_ops.core.view.row import Row, RowKind, State, Summary
 
 PROJECT = "shop"
 PREVIEW_DAG = f"{PROJECT}.preview"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Page, expect
 
-from include.deploy_ops.operators.forms import (
+from include.deploy_ops.core.view.row import Row, RowKind, State
+from include.deploy_ops.run.forms import (
     PREVIEW_ACTIONS,
     PROMOTION_ACTIONS,
     REQUEST_ACTIONS,
@@ -17,7 +18,6 @@ from include.deploy_ops.operators.forms import (
     make_target_params,
     read_form,
 )
-from include.deploy_ops.view import Row, RowKind, State
 from tests.browser.chromium import keep_picture
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_preview, make_target
 

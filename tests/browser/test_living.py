@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Page, expect
 
-from include.deploy_ops.view import State
+from include.deploy_ops.core.view.row import State
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_many, make_preview
 from tests.browser.test_reading import SOON_MS, find_row, look_again
 

@@ -11,7 +11,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import BaseHook, Variable
 
-from include.deploy_ops.operators.scope import POLICY_VARIABLE
+from include.deploy_ops.run.scope import POLICY_VARIABLE
 
 DAGS = Path(__file__).parents[2] / "dags"
 

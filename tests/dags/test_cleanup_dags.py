@@ -12,7 +12,7 @@ from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import TimeRestriction
 
-from include.deploy_ops.operators.scope import CLI_POOL
+from include.deploy_ops.run.scope import CLI_POOL
 from tests.dags.test_dags import POLICY, make_policy
 
 if TYPE_CHECKING:

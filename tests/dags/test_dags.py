@@ -12,7 +12,7 @@ import yaml
 from airflow.sdk import AssetAny, AssetOrTimeSchedule
 from airflow.sdk.exceptions import ParamValidationError
 
-from include.deploy_ops.operators.scope import CLI_POOL
+from include.deploy_ops.run.scope import CLI_POOL
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 
 if TYPE_CHECKING:

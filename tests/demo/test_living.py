@@ -13,10 +13,10 @@ from demo.feedback import MARK, find_comment, find_line
 from demo.living import NOTICE_S, measure_delay, read_due, read_verdict, shorten_notice
 from demo.stack import POLICY
 from demo.witness import Witness, WitnessError
-from include.deploy_ops.cleanup_text import render_findings
-from include.deploy_ops.expiry import Finding
-from include.deploy_ops.feedback_values import Facts
-from include.deploy_ops.policy_schema import Feedback
+from include.deploy_ops.core.cleanup.expiry import IdleFinding
+from include.deploy_ops.core.cleanup.text import render_findings
+from include.deploy_ops.core.feedback.values import Facts
+from include.deploy_ops.core.policy.keys import Feedback
 
 SHIPPED = POLICY.read_text(encoding="utf-8")
 
@@ -33,9 +33,9 @@ def test_a_policy_without_such_a_notice_is_no_tours_policy() -> None:
         shorten_notice(SHIPPED.replace("delete_notice: 1d", "delete_notice: 2d"))
 
 
-def make_finding(branch: str, verdict: str, reason: str) -> Finding:
+def make_finding(branch: str, verdict: str, reason: str) -> IdleFinding:
     day = timedelta(days=1)
-    return Finding(branch, f"d-{branch}", f"data-platform-{branch}", "ada", day, day, verdict, reason)
+    return IdleFinding(branch, f"d-{branch}", f"data-platform-{branch}", "ada", day, day, verdict, reason)
 
 
 def test_a_verdict_is_found_in_the_products_table() -> None:

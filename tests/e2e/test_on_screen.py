@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from demo.witness import CONTROL_DAG, PREVIEW_DAG
-from include.deploy_ops.model import Mark
-from include.deploy_ops.naming import format_mark
+from include.deploy_ops.core.model import Mark
+from include.deploy_ops.core.naming import format_mark
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 from tests.e2e.faults import plant
 from tests.e2e.test_preview_life import DAG, LIVES

@@ -15,14 +15,14 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from include.deploy_ops.errors import DeployOpsError, PermanentError, RetryableError
-from include.deploy_ops.hooks.astro_cli_endings import (
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
+from include.deploy_ops.hooks.astro.cli_endings import (
     DeploymentExistsError,
     DeploymentGoneError,
     find_applied_id,
     find_success,
 )
-from include.deploy_ops.process import CommandResult
+from include.deploy_ops.process.command import CommandResult
 from sandbox.identity import RUNTIME_LABEL
 from tests.sandbox.astro_world import Fault
 from tests.sandbox.cli_stage import Stage, commit, make_engine, run_git

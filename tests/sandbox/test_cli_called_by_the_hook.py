@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.deploy_ops.errors import DeployOpsError
-from include.deploy_ops.hooks.astro_cli import AstroCli
-from include.deploy_ops.model import ChangeType
+from include.deploy_ops.core.errors import DeployOpsError
+from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.hooks.astro.cli import AstroCli
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 from tests.sandbox.astro_world import World, run_world
 from tests.sandbox.cli_case import (

@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from include.deploy_ops.core.errors import ImageRefusedError, RetryableError
 from include.deploy_ops.engine.served_engine import SHOWN_NAMES, ServedEngine
 from include.deploy_ops.engine.socket_server import CommandAnswer
-from include.deploy_ops.errors import ImageRefusedError, RetryableError
-from include.deploy_ops.process import Command, build_environment
+from include.deploy_ops.process.command import Command, build_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
 from include.deploy_ops.engine import shim
 from include.deploy_ops.engine.served_engine import ServedEngine
 from include.deploy_ops.engine.socket_server import CommandAnswer
-from include.deploy_ops.errors import DeployOpsError, PermanentError, RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.errors import RetryableError
-from include.deploy_ops.process import build_environment, run_command
+from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.process.command import build_environment, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from include.deploy_ops.errors import PermanentError
+from include.deploy_ops.core.errors import PermanentError
 
 _PATH = re.compile(r"/v1\.\d+/images/(?P<repository>.+)/push")
 

@@ -17,9 +17,9 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import TYPE_CHECKING, Any, Protocol
 
+from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.engine.push import is_push
 from include.deploy_ops.engine.shim import COMMAND_PATH
-from include.deploy_ops.errors import RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 
 if TYPE_CHECKING:
-    from include.deploy_ops.hooks.github_http import Quota
+    from include.deploy_ops.hooks.github.http import Quota
 
 REQUESTS = "deploy_ops.api.requests"
 QUOTA_LEFT = "deploy_ops.github.quota_left"

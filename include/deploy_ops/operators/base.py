@@ -13,13 +13,13 @@ from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
-from include.deploy_ops.errors import DeployOpsError, PermanentError, SupersededError, UnsettledError
-from include.deploy_ops.hooks.astro_api import AstroApiHook
-from include.deploy_ops.operators.job import Job, load_job
-from include.deploy_ops.operators.masking import mask_text
-from include.deploy_ops.operators.memory import Memory
-from include.deploy_ops.operators.runs import Runs
-from include.deploy_ops.planner import Verb
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SupersededError, UnsettledError
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.hooks.astro.api import AstroApiHook
+from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.endings import SUPERSEDED_KEY, mask_text
+from include.deploy_ops.run.job import Job, load_job
+from include.deploy_ops.run.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
-    from include.deploy_ops.hooks.github_pulls import GithubPullsHook
-    from include.deploy_ops.hooks.registry import RegistryHook
-    from include.deploy_ops.operators.scope import Scope
+    from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+    from include.deploy_ops.hooks.registry.registry import RegistryHook
+    from include.deploy_ops.run.scope import Scope
 
 CLAIM_TASK = "claim"
 IMAGE_TASK = "image"
 FAILURE_KEY = "failure"
-SUPERSEDED_KEY = "superseded"
 CAUSE_LENGTH_MAX = 600
 """Characters of a failure's cause that are remembered for plan and page; the log has all of it."""
 
@@ -131,7 +130,7 @@ class DeployOpsOperator(BaseOperator):
     @functools.cached_property
     def github(self) -> GithubPullsHook:
         """The project's repository."""
-        from include.deploy_ops.hooks.github_pulls import GithubPullsHook
+        from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 
         return GithubPullsHook(self.scope.project.github_conn_id, self.scope.project.repository)
 
@@ -143,7 +142,7 @@ class DeployOpsOperator(BaseOperator):
     @functools.cached_property
     def registry(self) -> RegistryHook:
         """The registries of the project's images."""
-        from include.deploy_ops.hooks.registry import RegistryHook
+        from include.deploy_ops.hooks.registry.registry import RegistryHook
 
         return RegistryHook(self.scope.project.registry_conn_id)
 

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.errors import PermanentError
-from include.deploy_ops.naming import slug_branch, slug_target
+from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.naming import slug_branch, slug_target
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
-from include.deploy_ops.operators.claims import Claims
-from include.deploy_ops.operators.errands import Errands
-from include.deploy_ops.operators.forms import PREVIEW_ACTIONS, TARGET_ACTIONS, read_form
-from include.deploy_ops.operators.job import PLANNED_RUN_TYPE, dump_job, read_planned
-from include.deploy_ops.planner import Verb
+from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.forms import PREVIEW_ACTIONS, TARGET_ACTIONS, read_form
+from include.deploy_ops.run.job import PLANNED_RUN_TYPE, dump_job, read_planned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.operators.forms import Form
-    from include.deploy_ops.operators.job import Job
+    from include.deploy_ops.run.forms import Form
+    from include.deploy_ops.run.job import Job
 
 WAIT = "wait for its end, then clear this run"
 
@@ -66,10 +66,10 @@ class ClaimOperator(DeployOpsOperator):
         if holder := claims.take(slug, run.run_id):
             name = self.target or form.branch
             raise PermanentError(f"{name} is held by run {holder}; {WAIT}")
-        errands = Errands(self.scope, self.github, self.astro)
+        jobs = FormJobs(self.scope, self.github, self.astro)
         if self.target:
-            return errands.make_target_job(self.target, form, person)
-        return errands.make_preview_job(form, person)
+            return jobs.make_target_job(self.target, form, person)
+        return jobs.make_preview_job(form, person)
 
     def _read_form(self, params: Mapping[str, Any]) -> Form:
         if not self.target:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.history import read_history
+from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
-from include.deploy_ops.planner import Verb
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.deploy_ops.operators.job import Job
-    from include.deploy_ops.schedule import Remembered
+    from include.deploy_ops.core.plan.remembered import Remembered
+    from include.deploy_ops.run.job import Job
 
 
 class DecideOperator(DeployOpsOperator):

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.observability import stats
 
-from include.deploy_ops.model import ChangeType, DeploymentStatus
-from include.deploy_ops.planner import Verb
-from include.deploy_ops.view import Outcome, Row, RowKind, State
+from include.deploy_ops.core.model import ChangeType, DeploymentStatus
+from include.deploy_ops.core.plan.outcome import Outcome
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from include.deploy_ops.operators.job import Job
-    from include.deploy_ops.operators.scope import Scope
+    from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.scope import Scope
 
 DEPLOYS = "deploy_ops.deploys"
 DEPLOY_DURATION = "deploy_ops.deploy.duration"

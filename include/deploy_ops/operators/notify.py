@@ -21,18 +21,18 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.log import mask_secret, redact  # type: ignore[attr-defined]  # Airflow has no other public place
 from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]  # likewise
 
-from include.deploy_ops.errors import DeployOpsError, PolicyError
-from include.deploy_ops.naming import hash_text
-from include.deploy_ops.operators.memory import Memory
+from include.deploy_ops.core.errors import DeployOpsError, PolicyError
+from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.run.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.operators.job import Job
-    from include.deploy_ops.operators.scope import Scope
-    from include.deploy_ops.policy_schema import Notice
+    from include.deploy_ops.core.policy.keys import Notice
+    from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.scope import Scope
 
 FAILURE, APPROVAL = "failure", "approval"
 NOTICE_TIMEOUT_S = 20.0

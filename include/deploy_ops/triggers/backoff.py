@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 
-from include.deploy_ops.errors import RateLimitError
+from include.deploy_ops.core.errors import RateLimitError
 
 FIRST_EVENT_S = 7.0
 """Seconds from a trigger's start before it may send an event: Airflow 3.3's supervisor may see the exit of the task

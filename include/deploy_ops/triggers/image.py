@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from include.deploy_ops.errors import ImageRefusedError, PermanentError, RetryableError
+from include.deploy_ops.core.errors import ImageRefusedError, PermanentError, RetryableError
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
 
@@ -86,7 +86,7 @@ class ImageAvailableTrigger(BaseTrigger):
             await asyncio.sleep(min(pause_s, left_s))
 
     def _find(self) -> str | None:
-        from include.deploy_ops.hooks.registry import RegistryHook  # not where DAG files are parsed
+        from include.deploy_ops.hooks.registry.registry import RegistryHook  # not where DAG files are parsed
 
         # A new hook for each look, so that a repaired Airflow connection counts.
         registry = RegistryHook(self.registry_conn_id)

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from pydantic import ValidationError
 
-from include.deploy_ops.errors import RateLimitError
+from include.deploy_ops.core.errors import RateLimitError
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from include.deploy_ops.hooks.github import DeployOpsGithubHook
-    from include.deploy_ops.hooks.github_http import Quota
+    from include.deploy_ops.hooks.github.http import Quota
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
 CURSOR_KEY = "cursor"
 WAKE_AT_KEY = "wake_at"
@@ -184,8 +184,8 @@ class RepositoryTrigger(BaseEventTrigger):
 
 def _make_hook(github_conn_id: str, repository: str) -> DeployOpsGithubHook:
     """Return a hook that tries once: the trigger backs off itself, without holding a thread."""
-    from include.deploy_ops.hooks.github import DeployOpsGithubHook  # not where DAG files are parsed
-    from include.deploy_ops.hooks.github_http import Patience
+    from include.deploy_ops.hooks.github.http import Patience
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook  # not where DAG files are parsed
 
     return DeployOpsGithubHook(github_conn_id, repository, patience=Patience(tries=1, wait_s=0.0))
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from include.deploy_ops.errors import ObservationError
-from include.deploy_ops.hooks.github_answers import is_end_certain, parse_branches, parse_pull_requests
+from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.hooks.github.answers import is_end_certain, parse_branches, parse_pull_requests
 
 if TYPE_CHECKING:
-    from include.deploy_ops.hooks.github import DeployOpsGithubHook
-    from include.deploy_ops.hooks.github_http import Answer
-    from include.deploy_ops.model import PullRequest
+    from include.deploy_ops.core.model import PullRequest
+    from include.deploy_ops.hooks.github.http import GithubAnswer
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
 KEPT_PULL_REQUESTS = 200  # two pages: one that a comment brings back to the first page is still known
 FINGERPRINT_DIGITS = 12
@@ -93,7 +93,7 @@ def _read_branch_page(hook: DeployOpsGithubHook, trunk: str, url: str, known: Br
     return known if known and answer.is_unchanged else _make_branch_page(trunk, url, answer)
 
 
-def _make_branch_page(trunk: str, url: str, answer: Answer) -> BranchPage:
+def _make_branch_page(trunk: str, url: str, answer: GithubAnswer) -> BranchPage:
     branches = parse_branches(answer)
     return BranchPage(
         url=url,

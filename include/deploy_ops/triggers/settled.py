@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from include.deploy_ops.errors import RetryableError
-from include.deploy_ops.hooks.astro_api import AsyncAstroApi
+from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.target.settling import Failed, Overtaken, Settled, Settling, Waiting, judge_settling
+from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
-from include.deploy_ops.model import ChangeType
-from include.deploy_ops.settling import Failed, Overtaken, Settled, Verdict, Waiting, judge_settling
 from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class DeploySettledTrigger(BaseTrigger):
 
     async def _watch(self) -> dict[str, Any]:
         deadline = datetime.fromisoformat(self.deadline)
-        verdict: Verdict = Waiting(None, "Astro was not asked yet")
+        verdict: Settling = Waiting(None, "Astro was not asked yet")
         failures, problem = 0, ""
         async with AsyncAstroApi(self.astro_conn_id) as astro:
             while True:
@@ -109,13 +109,13 @@ class DeploySettledTrigger(BaseTrigger):
                     return self._describe(verdict, problem)
                 await asyncio.sleep(min(pause_s, left_s))
 
-    async def _look(self, astro: AsyncAstroApi) -> Verdict:
+    async def _look(self, astro: AsyncAstroApi) -> Settling:
         async with asyncio.timeout(LOOK_TIMEOUT_S):
             deployment = await astro.get_deployment(self.deployment_id)
             records = await astro.list_deploys(self.deployment_id, limit=RECORDS_READ) if deployment else ()
         return judge_settling(records, deployment, needle=self.needle, kind=ChangeType(self.kind), woke=self.woke)
 
-    def _describe(self, verdict: Verdict, problem: str) -> dict[str, Any]:
+    def _describe(self, verdict: Settling, problem: str) -> dict[str, Any]:
         state, detail = _conclude(verdict, problem)
         record = verdict.deploy
         return {
@@ -128,7 +128,7 @@ class DeploySettledTrigger(BaseTrigger):
         }
 
 
-def _conclude(verdict: Verdict, problem: str) -> tuple[str, str]:
+def _conclude(verdict: Settling, problem: str) -> tuple[str, str]:
     """Return the event's state and detail; a verdict that still waits means that the time is over."""
     match verdict:
         case Settled(deploy):

@@ -11,8 +11,8 @@ from requests.adapters import HTTPAdapter
 
 from tests.contract.github.exchange import Exchange, catch
 from tests.sandbox.github.conftest import hub, judge, running
-from tests.unit.hooks.conftest import private_key
-from tests.unit.operators.conftest import author, shared_sandbox, stage
+from tests.unit.hooks.github.conftest import private_key
+from tests.worlds.stages.fixtures import author, shared_sandbox, stage
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response

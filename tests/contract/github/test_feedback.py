@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.deploy_ops.errors import WriteRefusedError
-from include.deploy_ops.feedback_values import DeploymentState
-from include.deploy_ops.hooks.github_feedback import GithubFeedbackHook
+from include.deploy_ops.core.errors import WriteRefusedError
+from include.deploy_ops.core.feedback.values import GithubDeploymentState
+from include.deploy_ops.hooks.github.feedback import GithubFeedbackHook
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
 from tests.contract.github.exchange import API_PATH
 from tests.contract.github.judge import Judge
 from tests.contract.github.test_requests import assert_described
 from tests.sandbox.github.conftest import REPOSITORY, Hub
-from tests.unit.github_double import connect
+from tests.worlds.doubles.github import connect
 
 BRANCH = "dev/a#b%c+d&e=f"
 ENVIRONMENT = f"preview/{BRANCH}"
@@ -48,8 +48,8 @@ def test_what_feedback_asks_is_described(hub: Hub, hook: GithubFeedbackHook, out
     number = hook.create_deployment(ENVIRONMENT, head, "m", is_transient=True, is_production=False)
     assert hook.find_deployment(ENVIRONMENT, head, "m") == (number, None)
     for state in ("in_progress", "failure", "success", "inactive"):
-        hook.add_deployment_state(number, ENVIRONMENT, DeploymentState(state, "why", "https://x.example", PAGE))
-    told = DeploymentState("inactive", "why", "https://x.example", PAGE)
+        hook.add_deployment_state(number, ENVIRONMENT, GithubDeploymentState(state, "why", "https://x.example", PAGE))
+    told = GithubDeploymentState("inactive", "why", "https://x.example", PAGE)
     assert hook.find_deployment(ENVIRONMENT, head, "m") == (number, told)
     with pytest.raises(WriteRefusedError):
         hook.set_status("0" * 39 + "1", "deploy-ops/preview", "success", "live", PAGE)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.deploy_ops.errors import BranchMovedError, CommitMissingError, WriteRefusedError
-from include.deploy_ops.hooks.github_git import GithubGitHook
-from include.deploy_ops.model import TreeEntry
+from include.deploy_ops.core.errors import BranchMovedError, CommitMissingError, WriteRefusedError
+from include.deploy_ops.core.model import TreeEntry
+from include.deploy_ops.hooks.github.git import GithubGitHook
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
 from tests.contract.github.exchange import API_PATH
 from tests.contract.github.judge import Judge
 from tests.contract.github.test_requests import assert_described
 from tests.sandbox.github.conftest import REPOSITORY, Hub
-from tests.unit.github_double import connect
+from tests.worlds.doubles.github import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.deploy_ops.errors import ObservationError, WriteRefusedError
-from include.deploy_ops.hooks.github_pulls import GithubPullsHook
-from include.deploy_ops.model import MergeState
+from include.deploy_ops.core.errors import ObservationError, WriteRefusedError
+from include.deploy_ops.core.model import MergeState
+from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
 from tests.contract.github.exchange import API_PATH
 from tests.contract.github.judge import Judge
 from tests.contract.github.test_requests import assert_described
 from tests.sandbox.github.conftest import REPOSITORY, Hub
-from tests.unit.github_double import connect
+from tests.worlds.doubles.github import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.errors import CommitMissingError, PermanentError
-from include.deploy_ops.hooks.github import DeployOpsGithubHook
-from include.deploy_ops.hooks.github_refs import is_ancestor, resolve_ref
-from include.deploy_ops.planner import Verb
-from include.deploy_ops.refs import RefKind, ResolvedRef
+from include.deploy_ops.core.change.refs import RefKind, ResolvedRef
+from include.deploy_ops.core.errors import CommitMissingError, PermanentError
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_ref
+from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
 from tests.contract.github.exchange import API_PATH
 from tests.contract.github.judge import Judge
 from tests.sandbox.github.conftest import REPOSITORY, Hub
-from tests.unit.github_double import GithubDouble, Reply, connect, put_branches
+from tests.worlds.doubles.github import GithubDouble, Reply, connect, put_branches
 
 if TYPE_CHECKING:
-    from tests.unit.operators.stage import Stage
+    from tests.worlds.stages.stage import Stage
 
 BRANCH = "dev/a#b%c+d&e=f"  # all that Git permits and an address could take for its own
 PROMISED_S = 20.0

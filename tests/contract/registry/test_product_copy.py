@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
-from include.deploy_ops.engine import CopyingEngine, PushTarget
-from include.deploy_ops.hooks.registry import RegistryHook
+from include.deploy_ops.engine.copying_engine import CopyingEngine
+from include.deploy_ops.engine.push import PushTarget
+from include.deploy_ops.hooks.registry.registry import RegistryHook
 from sandbox.identity import RUNTIME_VERSION
 from tests.contract.registry.layouts import (
     DOCKER,
@@ -27,7 +28,7 @@ from tests.contract.registry.layouts import (
 )
 from tests.contract.registry.skopeo import Skopeo
 from tests.sandbox.conftest import ASTRO_LOGIN, CI_LOGIN, Sandbox
-from tests.unit.hooks.registry_server import RegistryServer, run_registry
+from tests.worlds.doubles.registry_server import RegistryServer, run_registry
 
 SOURCE = "acme/app:v1"
 TARGET = "astro/quiet-star-1234/airflow"

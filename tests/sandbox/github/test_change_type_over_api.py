@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.deploy_ops.change_type import ChangeRules, Snapshot
-from include.deploy_ops.hooks.github import DeployOpsGithubHook
-from include.deploy_ops.model import ChangeType
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot
+from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from sandbox.identity import GITHUB_TOKEN
 from tests.sandbox.github.conftest import REPOSITORY, Hub
-from tests.unit.git_store import FILE, GitStore
-from tests.unit.github_double import connect
-from tests.unit.histories import BASE, KINDS, ODD_NAMES, State, histories
-from tests.unit.verdict_by_git import Comparison
+from tests.worlds.doubles.github import connect
+from tests.worlds.values.git_store import FILE, GitStore
+from tests.worlds.values.histories import BASE, KINDS, ODD_NAMES, State, histories
+from tests.worlds.values.verdict_by_git import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.errors import SupersededError
-from include.deploy_ops.hooks.worktree import checkout
+from include.deploy_ops.checkout.worktree import checkout
+from include.deploy_ops.core.errors import SupersededError
 from sandbox.identity import GITHUB_TOKEN
 from tests.sandbox.github.conftest import REPOSITORY, Hub
 from tests.sandbox.github.test_pulls import merge, read_parents, read_ref, show

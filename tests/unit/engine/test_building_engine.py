@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.deploy_ops.engine import BuildingEngine, InstalledEngine
-from include.deploy_ops.errors import DeployOpsError, ImageRefusedError, RetryableError
-from include.deploy_ops.process import build_environment
+from include.deploy_ops.core.errors import DeployOpsError, ImageRefusedError, RetryableError
+from include.deploy_ops.engine.building_engine import BuildingEngine
+from include.deploy_ops.engine.installed_engine import InstalledEngine
+from include.deploy_ops.process.command import build_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.engine import CopyingEngine, PushTarget
-from include.deploy_ops.engine.push import parse_push
+from include.deploy_ops.core.errors import PermanentError, RetryableError
+from include.deploy_ops.engine.copying_engine import CopyingEngine
+from include.deploy_ops.engine.push import PushTarget, parse_push
 from include.deploy_ops.engine.socket_server import EngineClosedError
-from include.deploy_ops.errors import PermanentError, RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

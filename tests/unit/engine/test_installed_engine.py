@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.deploy_ops.engine import EngineMissingError, find_engine
+from include.deploy_ops.engine.installed_engine import EngineMissingError, find_engine
 
 
 @pytest.fixture(autouse=True)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.deploy_ops.errors import ObservationError, RetryableError
-from include.deploy_ops.hooks.astro_cli import AstroCli
-from include.deploy_ops.operators.claims import MANUAL, PLANNED
-from include.deploy_ops.planner import Verb
+from include.deploy_ops.core.errors import ObservationError, RetryableError
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.hooks.astro.cli import AstroCli
+from include.deploy_ops.run.claims import MANUAL, PLANNED
 from include.deploy_ops.triggers import repository
 from include.deploy_ops.triggers.repository import RepositoryTrigger
-from tests.unit.operators.bad_answers import (
+from tests.worlds.doubles.bad_answers import (
     EXEMPLARY,
     NOT_FOUND,
     UNBELIEVABLE,
@@ -29,15 +29,15 @@ from tests.unit.operators.bad_answers import (
     Malformation,
     Request,
 )
-from tests.unit.operators.bad_world import ask, plant
+from tests.worlds.stages.bad_world import ask, plant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow.triggers.base import TriggerEvent
 
-    from tests.unit.operators.conftest import Log
-    from tests.unit.operators.stage import Run, Stage
+    from tests.worlds.stages.fixtures import Log
+    from tests.worlds.stages.stage import Run, Stage
 
 BRANCH = "dev-x"
 HTML = {"status": 200, "body": "<html>maintenance</html>", "content_type": "text/html"}

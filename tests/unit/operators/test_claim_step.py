@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.deploy_ops.naming import name_deployment
-from include.deploy_ops.operators.claims import MANUAL, PLANNED
-from include.deploy_ops.operators.job import PLANNED_RUN_TYPE
-from include.deploy_ops.operators.memory import Claim
-from include.deploy_ops.planner import Verb
+from include.deploy_ops.core.naming import name_deployment
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.run.claims import MANUAL, PLANNED
+from include.deploy_ops.run.job import PLANNED_RUN_TYPE
+from include.deploy_ops.run.memory import Claim
 
 if TYPE_CHECKING:
-    from tests.unit.operators.stage import Stage
+    from tests.worlds.stages.stage import Stage
 
 BRANCH = "dev-x"
 

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.unit.operators.flights import Trouble
-from tests.unit.operators.fuse import AFTER_CLI, Fuse
-from tests.unit.operators.world import BRANCHES, World
+from tests.worlds.doubles.fuse import AFTER_CLI, Fuse
+from tests.worlds.stages.flights import Trouble
+from tests.worlds.stages.world import BRANCHES, World
 
 if TYPE_CHECKING:
-    from tests.unit.operators.stage import Stage
+    from tests.worlds.stages.stage import Stage
 
 pytestmark = pytest.mark.long
 Move = Callable[[World, str, int], None]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.deploy_ops.planner import Verb
-from tests.unit.operators.stage import WRITES
+from include.deploy_ops.core.plan.work import Verb
+from tests.worlds.stages.stage import WRITES
 
 if TYPE_CHECKING:
-    from tests.unit.operators.stage import Run, Stage
+    from tests.worlds.stages.stage import Run, Stage
 
 BRANCH = "dev-x"
 NOTHING_WRITES = ("astro", "github", "registry")

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from airflow.sdk.observability import stats
 
+from include.deploy_ops.core.plan.outcome import Outcome
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.hooks import metrics as hook_metrics
 from include.deploy_ops.operators.metrics import count_run, gauge_pass
-from include.deploy_ops.planner import Verb
 from include.deploy_ops.triggers.repository import RepositoryTrigger
-from include.deploy_ops.view import Outcome, Row, RowKind, State
-from tests.unit.operators.conftest import Log
-from tests.unit.operators.stage import WRITES, Stage
-from tests.unit.stats_double import StatsDouble, keep_stats
+from tests.worlds.doubles.stats import StatsDouble, keep_stats
+from tests.worlds.stages.fixtures import Log
+from tests.worlds.stages.stage import WRITES, Stage
 
 BRANCH = "dev-x"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -102,7 +103,7 @@ def test_a_deploy_is_counted_by_type_and_ending(
 
 
 def make_job(verb: Verb, **changes: Any) -> Any:
-    from include.deploy_ops.operators.job import Job
+    from include.deploy_ops.run.job import Job
 
     return replace(Job(verb, BRANCH, "1" * 40, "shop-dev-x", "cl1", "because", work="w"), **changes)
 

@@ -18,19 +18,19 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.sdk.execution_time.context import ConnectionAccessor
 
 from dags.control import make_control_dag
-from include.deploy_ops.errors import RetryableError
+from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.policy.keys import Notice
 from include.deploy_ops.operators import notify as subject
 from include.deploy_ops.operators.notify import APPROVAL, FAILURE, Occasion, end_outage, notify, tell_outage
-from include.deploy_ops.planner import Verb
-from include.deploy_ops.policy_schema import Notice
-from tests.unit.operators import notifiers
-from tests.unit.operators.conftest import Log
-from tests.unit.operators.doubles import DictStore, FakeAirflow, FakeStores, FakeTaskInstance
-from tests.unit.operators.request_stage import open_gate
-from tests.unit.operators.stage import Run, Stage
+from tests.worlds.doubles import notifiers
+from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeStores, FakeTaskInstance
+from tests.worlds.stages.fixtures import Log
+from tests.worlds.stages.request import open_gate
+from tests.worlds.stages.stage import Run, Stage
 
 BRANCH, HEAD = "dev-x", "1" * 40
-HERE = "tests.unit.operators.notifiers"
+HERE = "tests.worlds.doubles.notifiers"
 SECRET = "hunter2-of-the-connection"  # noqa: S105 - planted
 TEMPLATE = "dev-{{conn.planted.password}}"
 """A name that Git allows for a branch."""

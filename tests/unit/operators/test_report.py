@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.log import mask_secret
 
-from include.deploy_ops.errors import DeployOpsError
-from include.deploy_ops.operators.claims import MANUAL, PLANNED
-from include.deploy_ops.operators.memory import Claim
-from include.deploy_ops.planner import Verb
-from include.deploy_ops.schedule import Judgement, Remembered, Removal
+from include.deploy_ops.core.errors import DeployOpsError
+from include.deploy_ops.core.plan.remembered import Judgement, Remembered, Removal
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.run.claims import MANUAL, PLANNED
+from include.deploy_ops.run.memory import Claim
 
 if TYPE_CHECKING:
-    from tests.unit.operators.conftest import Log
-    from tests.unit.operators.stage import Run, Stage
+    from tests.worlds.stages.fixtures import Log
+    from tests.worlds.stages.stage import Run, Stage
 
 BRANCH, HEAD = "dev-x", "1" * 40
 

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.unit.operators.flights import Trouble
-from tests.unit.operators.fuse import AFTER_CLI, Fuse
-from tests.unit.operators.release_world import Move, ReleaseWorld
+from tests.worlds.doubles.fuse import AFTER_CLI, Fuse
+from tests.worlds.stages.flights import Trouble
+from tests.worlds.stages.release_world import Move, ReleaseWorld
 
 if TYPE_CHECKING:
-    from tests.unit.operators.stage import Stage
+    from tests.worlds.stages.stage import Stage
 
 pytestmark = pytest.mark.long
 EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "2"))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from include.deploy_ops.errors import ObservationError, RateLimitError
-from include.deploy_ops.hooks.github_http import Quota
+from include.deploy_ops.core.errors import ObservationError, RateLimitError
+from include.deploy_ops.hooks.github.http import Quota
 from include.deploy_ops.triggers import repository
 from include.deploy_ops.triggers.repository import RepositoryTrigger, choose_backoff_s, choose_interval_s
-from tests.unit.github_double import (
+from tests.worlds.doubles.github import (
     BRANCHES,
     PULLS,
     REPO,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.triggers.base import TriggerEvent
 
-from include.deploy_ops.errors import RateLimitError, RetryableError
-from include.deploy_ops.hooks import astro_http
+from include.deploy_ops.core.errors import RateLimitError, RetryableError
+from include.deploy_ops.hooks.astro import http as astro_http
 from include.deploy_ops.triggers import settled
 from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, LONGEST_BACKOFF_S, choose_backoff_s
 from include.deploy_ops.triggers.settled import DeploySettledTrigger
-from tests.unit.astro_double import AstroDouble, Reply, make_deploy, make_deployment, not_found, serve_list
+from tests.worlds.doubles.astro import AstroDouble, Reply, make_deploy, make_deployment, not_found, serve_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

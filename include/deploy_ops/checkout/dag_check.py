@@ -1,0 +1,193 @@
+"""Checks the Python files of `dags/` that a deploy changes, without running them: Astro itself parses nothing of them.
+
+What is certainly broken is refused, with file, line and column; whatever is in doubt is a warning, because a deploy
+that works must not be held up. Three judges, each for what it knows best:
+
+- This worker's own Python compiles each file (`dag_probe.py`, in a process of its own). It alone knows all of Python's
+  rules (Ruff's parser takes `return` outside a function, an unknown coding line or a null byte for fine), and it alone
+  reads encodings other than UTF-8. What it accepts is accepted.
+- A file that it refuses may be newer than this worker: the Deployment's Runtime may have a later Python. Ruff reads it
+  as the newest Python and as ours; it is let through, with a warning, if Ruff finds nothing wrong for the newest, and
+  blames the version for ours. Whether the Runtime is that new, nobody tells us.
+- A file that exhausts the compiler (nesting, memory, size) is let through with a warning: another Python has other
+  limits.
+
+`astro deploy` uploads all of `dags/`, so every changed file counts, but a broken one that `.airflowignore` excludes is
+a warning: Airflow never parses it by itself, and it may be a template that was never meant to be Python. If a DAG
+imports it, that DAG shows the error. What does not differ from the deployed commit is not looked at: an old error must
+not hold up the repair of another file. Ruff's Airflow rules are warnings, always.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from include.deploy_ops.checkout import dag_probe
+from include.deploy_ops.checkout.ruff import NEWEST_PYTHON, SYNTAX, CodeFinding, RuffFailedError, ask_ruff
+from include.deploy_ops.core.errors import PermanentError, RetryableError
+from include.deploy_ops.process.command import run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+TIME_LIMIT_S = 60.0
+"""Seconds for the compiling, and again for each question to Ruff."""
+
+_AIRFLOW_RULES = "AIR"
+# What the compiler refuses and the grammar does not; Ruff tells it by these rules alone.
+_COMPILER_RULES = "F404,F406,F407,F621,F622,F701,F702,F704,F706,F707,PLE0115,PLE0117,PLE0118,PLE1142"
+_OURS = sys.version_info[:2]
+_DEATHS_MAX = 5  # of the compiling process, each by another file
+_JUDGED_MAX = 20  # broken files for which Ruff is asked, one by one: it gives up a whole batch for one file
+_REFUSALS_SHOWN, _WARNINGS_SHOWN = 5, 30
+
+_LOG = logging.getLogger(__name__)
+
+
+def check_dags(
+    project: Path, changed: Collection[str] | None, *, ignore_syntax: str = "glob", refuses: bool = True
+) -> None:
+    """Raise PermanentError if a changed Python file below `dags/` is broken; log what is only worth a warning.
+
+    :param project: the project's folder in a worktree; nothing is written to it, links out of it are not followed.
+    :param changed: paths relative to the project that differ from what is deployed; None means all below `dags/`.
+    :param ignore_syntax: `glob` or `regexp`, how the Deployment's Airflow reads `.airflowignore`.
+    :param refuses: False makes a warning of what is broken, too.
+    :raises RetryableError: a file is broken for this worker's Python, and Ruff, which could tell whether the file is
+        merely newer, is missing or did not answer.
+    """
+    check = _Check(project, ignore_syntax)
+    check.run(sorted(_list_files(project, changed)))
+    warnings = check.warnings if refuses else [*map(str, check.broken), *check.warnings]
+    for line in _shorten(warnings, _WARNINGS_SHOWN):
+        _LOG.warning("%s", line)
+    if refuses and check.broken:
+        told = "\n".join(_shorten(map(str, check.broken), _REFUSALS_SHOWN))
+        raise PermanentError(f"{told}\ncorrect it on the branch; nothing was deployed, what ran before runs on")
+
+
+def _list_files(project: Path, changed: Collection[str] | None) -> Iterator[str]:
+    """Yield the Python files by their own names, a link's too if it stays in the project; what is gone is no file."""
+    top = project.resolve()
+    if changed is None:
+        changed = [path.relative_to(project).as_posix() for path in (project / "dags").rglob("*.py")]
+    for name in changed:
+        path = project / name
+        try:
+            is_ours = name.endswith(".py") and path.is_file() and path.resolve().is_relative_to(top)
+        except (OSError, RuntimeError):  # a circle of links, or a name that no file can have
+            continue
+        if is_ours:
+            yield name
+
+
+def _shorten(lines: Iterable[str], shown: int) -> list[str]:
+    told = list(lines)
+    return [*told[:shown], f"and {len(told) - shown} more"] if len(told) > shown else told
+
+
+@dataclass(slots=True)
+class _Check:
+    """One check: what it found so far."""
+
+    project: Path
+    ignore_syntax: str
+    broken: list[CodeFinding] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _judged: int = 0
+
+    def run(self, names: Sequence[str]) -> None:
+        compiled = self._compile(names)
+        fine = [name for name in compiled if "error" not in compiled[name] or self._excuse(name, compiled[name])]
+        if fine and not self.broken:
+            self._warn_of_airflow(fine)
+
+    def _compile(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the probe's answers by name; after a file that ends it, go on with the next one."""
+        answers: dict[str, Any] = {}
+        left, deadline = list(names), time.monotonic() + TIME_LIMIT_S
+        for _ in range(_DEATHS_MAX):
+            if not left:
+                break
+            found, ending = self._probe(left, deadline - time.monotonic())
+            answers |= dict(zip(left, found, strict=False))
+            for name in left[len(found) :][:1]:
+                self._warn(name, f"not checked, the compiler gave up on it: {ending}")
+            left = left[len(found) + 1 :]
+        if left:
+            self.warnings.append(f"{len(left)} more changed files were not checked")
+        for name, answer in answers.items():
+            self._tell(name, answer)
+        return answers
+
+    def _probe(self, names: Sequence[str], timeout_s: float) -> tuple[list[Any], str]:
+        """Return one answer for each file up to the end or the one that ended the probe, and how it ended."""
+        lines: list[str] = []
+        argv = [sys.executable, "-I", "-S", dag_probe.__file__, str(self.project), self.ignore_syntax]
+        given = b"\0".join(map(os.fsencode, names))
+        try:
+            result = run_command(argv, cwd=self.project, env={}, timeout_s=timeout_s, stdin=given, on_line=lines.append)
+            ending = f"exit code {result.exit_code} {result.stderr.strip()[-200:]}"
+        except RetryableError:
+            ending = f"it took longer than {TIME_LIMIT_S:.0f} s"
+        return [json.loads(line) for line in lines if line.endswith("}")], ending
+
+    def _tell(self, name: str, answer: dict[str, Any]) -> None:
+        if "unknown" in answer:
+            self._warn(name, f"not checked: {answer['unknown']}")
+        self.warnings += [str(_read_finding(name, each)) for each in answer["warnings"]]
+
+    def _warn(self, name: str, text: str) -> None:
+        self.warnings.append(str(CodeFinding(name, 1, 1, text)))
+
+    def _excuse(self, name: str, answer: dict[str, Any]) -> bool:
+        """Whether a file that does not compile may be right for a newer Python; file it as broken, or as a warning."""
+        found = _read_finding(name, answer["error"])
+        if answer["ignored_by"]:
+            self.warnings.append(f"{found}; let through: .airflowignore excludes it by '{answer['ignored_by']}'")
+            return False
+        newest = self._judge_as_newest(name, found)
+        if newest is not None:
+            self.broken.append(newest)
+            return False
+        ours = f"Python {_OURS[0]}.{_OURS[1]}"
+        self.warnings.append(f"{found}; let through: newer than this worker's {ours}, the Runtime's must read it")
+        return True
+
+    def _judge_as_newest(self, name: str, found: CodeFinding) -> CodeFinding | None:
+        """Return what is wrong with the file for every Python; None if it is merely newer than ours."""
+        self._judged += 1
+        if self._judged > _JUDGED_MAX:
+            return found
+        try:
+            newest, ours = (
+                ask_ruff(self.project, [name], _COMPILER_RULES, python=python, timeout_s=TIME_LIMIT_S)
+                for python in (NEWEST_PYTHON, _OURS)
+            )
+        except RuffFailedError:
+            return found
+        except RetryableError as error:
+            raise RetryableError(f"{found}; whether it is broken or merely newer, Ruff has to tell: {error}") from error
+        if not newest:
+            return None if any(each.rule == SYNTAX for each in ours) else found
+        # Where ours is blamed further up, the newer syntax stopped this Python before the real error.
+        return newest[0] if ours and ours[0] < newest[0] else found
+
+    def _warn_of_airflow(self, names: Sequence[str]) -> None:
+        try:
+            found = ask_ruff(self.project, names, _AIRFLOW_RULES, heeds_noqa=True, timeout_s=TIME_LIMIT_S)
+        except (RuffFailedError, RetryableError) as error:
+            self.warnings.append(f"Ruff's Airflow rules were not checked: {error}")
+            return
+        self.warnings += [str(each) for each in found if each.rule != SYNTAX]
+
+
+def _read_finding(name: str, said: dict[str, Any]) -> CodeFinding:
+    return CodeFinding(name, said["line"], said["column"], said["text"])

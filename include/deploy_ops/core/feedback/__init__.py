@@ -1,0 +1,4 @@
+"""What GitHub is told of each environment: comments, commit statuses, GitHub Deployments, within its limits.
+
+Made of rows (`core/view`) alone. Sends nothing: `operators/feedback` does.
+"""

@@ -1,0 +1,157 @@
+"""What GitHub has not been told yet: rows against what was told → the writes that are missing. Pure.
+
+Level-triggered: the same rows and the same memory give the same writes, and none once all is told.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.feedback.environments import list_deployment_writes
+from include.deploy_ops.core.feedback.statuses import list_status_writes
+from include.deploy_ops.core.feedback.text import name_environment, render_comment, render_ending
+from include.deploy_ops.core.feedback.values import (
+    DIGEST_LENGTH,
+    REFUSED,
+    Facts,
+    FeedbackRecord,
+    Kind,
+    Write,
+    WriteComment,
+    key_comment,
+    key_lack,
+)
+from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.view.row import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from include.deploy_ops.core.view.row import Row
+
+LACK_REMEMBERED = timedelta(days=1)
+"""How long a missing permission is left alone before it is tried, and told, again."""
+
+OPEN, CLOSED, REMOVED = "open", "closed", "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackPlan:
+    """What is missing, most recent news first, and the keys of what need not be remembered any more."""
+
+    writes: tuple[Write, ...]
+    forgotten: tuple[str, ...]
+
+
+def digest_view(digests: Mapping[str, str], policy: str) -> str:
+    """Return 12 hexadecimal digits that name what is to be told: all rows, and the policy's word on them.
+
+    A run that leaves nothing untold remembers it, so whoever wonders whether all is told compares two texts.
+
+    :param digests: of the shards of rows, as a pass' summary has them.
+    """
+    return hash_text(json.dumps([sorted(digests.items()), policy]), DIGEST_LENGTH)
+
+
+def compare_feedback(
+    rows: Mapping[str, Row], told: Mapping[str, FeedbackRecord], facts: Facts, now: datetime
+) -> FeedbackPlan:
+    """Return what GitHub has not been told.
+
+    :param rows: by slug, as control wrote them.
+    """
+    kinds = {kind for kind in Kind if facts.wants(kind) and not is_lacking(told, kind, facts, now)}
+    writes: list[tuple[datetime | None, Write]] = []
+    forgotten: list[str] = []
+    for kind, compare in _COMPARERS.items():
+        found, lost = compare(rows, told, facts)
+        writes += found if kind in kinds else []
+        forgotten += lost
+    # A key that a write is about is not forgotten, whatever another row said of it.
+    named = {write.key for _, write in writes}
+    ordered = sorted(writes, key=_rank)
+    return FeedbackPlan(tuple(write for _, write in ordered), tuple(key for key in forgotten if key not in named))
+
+
+def _rank(each: tuple[datetime | None, Write]) -> tuple[float, int]:
+    """Newest news first: whoever just pushed is looking. What is no news to anybody comes last."""
+    at, write = each
+    return -at.timestamp() if at else 0.0, list(Kind).index(write.kind)
+
+
+def is_lacking(told: Mapping[str, FeedbackRecord], kind: Kind, facts: Facts, now: datetime) -> bool:
+    """Whether GitHub refused this kind lately for want of a permission, and neither policy nor token changed since."""
+    lack = told.get(key_lack(kind))
+    if lack is None or lack.at is None or now - lack.at >= LACK_REMEMBERED or lack.policy != facts.policy:
+        return False
+    return not facts.access or lack.digest == facts.access
+
+
+def _compare_comments(
+    rows: Mapping[str, Row], told: Mapping[str, FeedbackRecord], facts: Facts
+) -> tuple[list[tuple[datetime | None, Write]], list[str]]:
+    writes: list[tuple[datetime | None, Write]] = []
+    concerned = group_by_pull(rows.values())
+    for pull, concerns in concerned.items():
+        body = render_comment(facts, pull, concerns)
+        if (write := _say(pull, body, concerns, OPEN, told, facts)) is not None:
+            writes.append((max(row.state_at for row in concerns), write))
+    forgotten = []
+    for key, known in told.items():
+        kind, _, number = key.partition("/")
+        if kind != "comment" or int(number) in concerned:
+            continue
+        write, is_over = _end_comment(int(number), known, rows, facts)
+        writes += [(None, write)] if write else []
+        forgotten += [key] if is_over else []
+    return writes, forgotten
+
+
+def group_by_pull(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    """Return the environments that each open pull request concerns."""
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        for pull in sorted({row.pull, *row.pulls} - {0}):
+            found.setdefault(pull, []).append(row)
+    return found
+
+
+def _say(
+    pull: int, body: str, concerns: Sequence[Row], state: str, told: Mapping[str, FeedbackRecord], facts: Facts
+) -> WriteComment | None:
+    key, digest = key_comment(pull), hash_text(body, DIGEST_LENGTH)
+    known = told.get(key, FeedbackRecord())
+    if known.digest == digest:
+        return None
+    about = tuple(row.slug for row in concerns)
+    names = tuple(name_environment(row) for row in concerns)
+    after = FeedbackRecord(id=known.id, digest=digest, state=state, about=about, names=names)
+    return WriteComment(key, pull, known.id, facts.mark_comment(pull), body, after)
+
+
+def _end_comment(
+    pull: int, known: FeedbackRecord, rows: Mapping[str, Row], facts: Facts
+) -> tuple[WriteComment | None, bool]:
+    """Return what our comment on a pull request that is open no more shall say at last, and whether it is over."""
+    present = [rows[slug] for slug in known.about if slug in rows]
+    if known.state == REFUSED or (known.state == REMOVED and not present):
+        return None, True
+    if known.state == REMOVED or any(row.state is State.DEPLOYING and row.verb == "delete" for row in present):
+        return None, False
+    is_removed = all(row.state is State.REMOVED for row in present)
+    if not is_removed and known.state == CLOSED:
+        return None, False
+    body = render_ending(facts, pull, known.names, is_removed=is_removed)
+    state = REMOVED if is_removed else CLOSED
+    after = replace(known, digest=hash_text(body, DIGEST_LENGTH), state=state)
+    return WriteComment(key_comment(pull), pull, known.id, facts.mark_comment(pull), body, after), False
+
+
+_COMPARERS = {
+    Kind.STATUS: list_status_writes,
+    Kind.DEPLOYMENT: list_deployment_writes,
+    Kind.COMMENT: _compare_comments,
+}

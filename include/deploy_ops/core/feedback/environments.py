@@ -1,0 +1,169 @@
+"""GitHub Deployments: which commits of an environment have one, and the newest status of each. Pure.
+
+At most two are of interest: the commit that runs, and the one that is being deployed or failed. The rest is history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.feedback.text import DEPLOYS, find_outcome, write_line
+from include.deploy_ops.core.feedback.values import (
+    COMMIT,
+    REFUSED,
+    AddGithubDeploymentStatus,
+    CreateGithubDeployment,
+    Facts,
+    FeedbackRecord,
+    GithubDeploymentState,
+    Write,
+    key_deployment,
+)
+from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.view.row import RowKind, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from include.deploy_ops.core.plan.outcome import Outcome
+    from include.deploy_ops.core.view.row import Row
+
+ENVIRONMENT_LENGTH_MAX = 255
+IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = "in_progress", "success", "failure", "inactive"
+_RUN_ID_PARTS = 5
+"""<slug>~<verb>~<head12>~<digest8>~<attempt>"""
+
+_FINAL = frozenset({INACTIVE, REFUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was told of one commit of the environment."""
+
+    key: str
+    told: FeedbackRecord
+
+
+def list_deployment_writes(
+    rows: Mapping[str, Row], told: Mapping[str, FeedbackRecord], facts: Facts
+) -> tuple[list[tuple[datetime | None, Write]], list[str]]:
+    """Return the GitHub Deployments and statuses that are missing, and the keys of those that are history."""
+    known = _group_by_environment(told)
+    writes: list[tuple[datetime | None, Write]] = []
+    forgotten: list[str] = []
+    for slug in {**rows, **known}:
+        row = rows.get(slug)
+        if row is not None and row.kind is RowKind.DEPLOY_BRANCH:
+            continue
+        found, lost = _compare(row, slug, known.get(slug, {}), facts)
+        writes += [(row.state_at if row else None, write) for write in found]
+        forgotten += lost
+    return writes, forgotten
+
+
+def _group_by_environment(told: Mapping[str, FeedbackRecord]) -> dict[str, dict[str, _Known]]:
+    found: dict[str, dict[str, _Known]] = {}
+    for key, each in told.items():
+        kind, _, rest = key.partition("/")
+        slug, _, sha = rest.partition("/")
+        if kind == "deployment":
+            found.setdefault(slug, {})[sha] = _Known(key, each)
+    return found
+
+
+def _compare(row: Row | None, slug: str, known: Mapping[str, _Known], facts: Facts) -> tuple[list[Write], list[str]]:
+    wanted = want_states(row, {sha: each.told for sha, each in known.items()}, facts) if row else {}
+    writes = [write for sha, state in wanted.items() if row and (write := _tell(row, sha, state, known, facts))]
+    is_gone = row is None or row.state is State.REMOVED
+    forgotten = []
+    for sha, each in known.items():
+        if sha in wanted:
+            continue
+        ended = _FINAL if is_gone else _FINAL | {FAILURE}
+        if each.told.state in ended or not each.told.id:
+            forgotten.append(each.key)
+        else:
+            writes.append(_retire(slug, each, is_gone=is_gone))
+    return writes, forgotten
+
+
+def name_github_environment(row: Row, facts: Facts) -> str:
+    """Return the environment's name on GitHub, unique within the repository and no longer than GitHub takes."""
+    name = f"preview/{row.branch}" if row.kind is RowKind.PREVIEW else row.environment
+    name = name if facts.is_alone else f"{facts.project}/{name}"
+    plain = "".join(each if ord(each) <= 0xFFFF else "?" for each in name)  # noqa: PLR2004 - GitHub's fields refuse more
+    if plain == name and len(name) <= ENVIRONMENT_LENGTH_MAX:
+        return name
+    return f"{plain[: ENVIRONMENT_LENGTH_MAX - 9]}~{hash_text(name, 8)}"
+
+
+def want_states(row: Row, known: Mapping[str, FeedbackRecord], facts: Facts) -> dict[str, GithubDeploymentState]:
+    """Return which commits shall have a GitHub Deployment, with its newest status."""
+    if row.state is State.REMOVED:
+        return {}
+    wanted: dict[str, GithubDeploymentState] = {}
+    flight, running, failed = _find_flight(row, known), row.deployed, find_outcome(row)
+    if running:
+        wanted[running] = GithubDeploymentState(SUCCESS, "", row.airflow_url, _link_success(row, running, facts))
+    if flight:
+        wanted[flight] = GithubDeploymentState(IN_PROGRESS, "", "", facts.link_run(row.run_dag or row.dag, row.run_id))
+    elif failed is not None and failed.state == "failed" and (sha := _find_failed(row, failed, known)) != running:
+        cause = write_line(failed.cause)
+        wanted[sha] = GithubDeploymentState(FAILURE, cause, "", facts.link_run(failed.dag, failed.run_id))
+    return {sha: state for sha, state in wanted.items() if COMMIT.fullmatch(sha)}
+
+
+def _find_flight(row: Row, known: Mapping[str, FeedbackRecord]) -> str:
+    """Return the commit that is being deployed, empty if none is, or nobody knows which: run ids name 12 digits."""
+    if row.state is not State.DEPLOYING or row.verb not in DEPLOYS:
+        return ""
+    start = _read_head(row.run_id)
+    return next((sha for sha in (row.head, *known) if start and sha.startswith(start)), "")
+
+
+def _read_head(run_id: str) -> str:
+    """Return the first digits of the head that a planned run is about; empty for a person's run."""
+    parts = run_id.split("~")
+    return parts[2] if len(parts) == _RUN_ID_PARTS else ""
+
+
+def _find_failed(row: Row, failed: Outcome, known: Mapping[str, FeedbackRecord]) -> str:
+    """Return the commit that a failed run was about, empty if it is of no interest any more.
+
+    A release's run names the test merge, and the pull request's head by its id.
+    """
+    start = _read_head(failed.run_id)
+    return next((sha for sha in (row.head, *known) if sha == failed.commit or (start and sha.startswith(start))), "")
+
+
+def _link_success(row: Row, sha: str, facts: Facts) -> str:
+    """Return the run that deployed the commit, as far as the row remembers it; else its DAG.
+
+    Of a release a run deploys the test merge, and its pull request's head counts as deployed.
+    """
+    deployed = [each for each in reversed(row.outcomes) if each.verb in DEPLOYS and each.state == "success"]
+    outcome = next((each for each in deployed if each.commit == sha), deployed[0] if deployed else None)
+    return facts.link_run(outcome.dag, outcome.run_id) if outcome else facts.link_run(row.dag)
+
+
+def _tell(row: Row, sha: str, state: GithubDeploymentState, known: Mapping[str, _Known], facts: Facts) -> Write | None:
+    before = known[sha].told if sha in known else FeedbackRecord()
+    if before.state == REFUSED or before.digest == state.digest:
+        return None
+    key, environment = key_deployment(row.slug, sha), name_github_environment(row, facts)
+    after = FeedbackRecord(before.id, state.digest, state.state, names=(environment,))
+    if before.id:
+        return AddGithubDeploymentStatus(key, before.id, environment, state, after)
+    is_preview = row.kind is RowKind.PREVIEW
+    is_production = not is_preview and row.environment in facts.releases | facts.gated
+    mark = facts.mark_deployment(row.slug)
+    return CreateGithubDeployment(key, sha, environment, mark, is_preview, is_production, state, after)
+
+
+def _retire(slug: str, each: _Known, *, is_gone: bool) -> AddGithubDeploymentStatus:
+    state = GithubDeploymentState(INACTIVE, "removed" if is_gone else "superseded")
+    environment = each.told.names[0] if each.told.names else slug
+    after = replace(each.told, digest=state.digest, state=INACTIVE)
+    return AddGithubDeploymentStatus(each.key, each.told.id, environment, state, after)

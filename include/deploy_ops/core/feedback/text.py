@@ -1,0 +1,254 @@
+"""The texts on GitHub: the comment on a pull request, and the lines of commit statuses. Pure; decides nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.text.markdown import cut, flatten, write_block, write_code, write_link, write_words
+from include.deploy_ops.core.view.row import RowKind, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from include.deploy_ops.core.feedback.values import Facts
+    from include.deploy_ops.core.plan.outcome import Outcome
+    from include.deploy_ops.core.view.row import Row
+
+COMMENT_LENGTH_MAX = 65_000
+"""GitHub takes 65,536 characters."""
+
+LINE_LENGTH_MAX = 140
+"""What GitHub takes as the description of a commit status or of a GitHub Deployment's status."""
+
+WHY_LENGTH_MAX = 400
+CAUSE_LINES_MAX = 12
+CAUSE_LENGTH_MAX = 1500
+CONFLICTS_MAX = 20
+ENVIRONMENTS_MAX = 20
+
+NOTHING = "\N{EN DASH}"
+
+DEPLOYS = frozenset({"create", "deploy"})
+"""The verbs whose runs deploy."""
+
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_SHOWN_DIGITS = 7
+_KINDS = {"dags": "DAG-only deploy", "image-and-dags": "image deploy", "none": "nothing to deploy"}
+_VERBS = {
+    "create": "being created",
+    "deploy": "being deployed",
+    "delete": "being deleted",
+    "update": "its configuration is being updated",
+    "hibernate": "being hibernated",
+    "merge": "its pull request is being merged",
+    "adopt": "being adopted",
+}
+_STATES = {
+    State.REMOVED: "removed",
+    State.APPROVAL: "waits for approval",
+    State.FAILED: "failed",
+    State.FAILING: "failed, is tried again",
+    State.FROZEN: "frozen",
+    State.HELD: "held",
+    State.WAITING: "waiting",
+    State.UNHEALTHY: "unhealthy",
+    State.ASLEEP: "asleep",
+    State.LIVE: "live",
+}
+_KIND_ORDER = {RowKind.PREVIEW: 0, RowKind.TARGET: 1, RowKind.DEPLOY_BRANCH: 2}
+
+
+def name_environment(row: Row) -> str:
+    """Return what people call the environment, such as `preview of dev-x`."""
+    return f"{row.kind.value} {row.branch if row.kind is RowKind.PREVIEW else row.environment}"
+
+
+def name_state(row: Row) -> str:
+    """Return the state in a few words."""
+    if row.state is State.DEPLOYING:
+        return _VERBS.get(row.verb, "being worked on")
+    return _STATES[row.state]
+
+
+def write_line(text: str) -> str:
+    """Return the text as a status' description: one line, short, without characters that GitHub's field refuses."""
+    return cut(_ASTRAL.sub("?", flatten(text)), LINE_LENGTH_MAX)
+
+
+def find_outcome(row: Row) -> Outcome | None:
+    """Return how the newest run that deploys ended."""
+    return next((each for each in reversed(row.outcomes) if each.verb in DEPLOYS), None)
+
+
+def write_time(at: datetime) -> str:
+    """Return the time as people read it."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def write_seconds(seconds: float) -> str:
+    """Return a duration as people read it."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def render_comment(facts: Facts, pull: int, rows: Sequence[Row]) -> str:
+    """Return the comment on a pull request that concerns these environments."""
+    ordered = sorted(rows, key=lambda row: (_KIND_ORDER[row.kind], row.environment, row.slug))
+    shown = ordered[:ENVIRONMENTS_MAX]
+    parts = [_render_table(facts, shown), *_list_details(facts, shown)]
+    if len(shown) < len(ordered):
+        parts.append(f"{len(ordered) - len(shown)} environments more stand in Airflow.")
+    parts += _render_conflicts(shown)
+    return _frame(facts, pull, parts)
+
+
+def render_ending(facts: Facts, pull: int, names: Iterable[str], *, is_removed: bool) -> str:
+    """Return the comment on a pull request that is not followed any more."""
+    ending = "**removed**" if is_removed else "not followed here any more: the pull request is closed"
+    parts = [f"{_capitalize(write_words(name))}: {ending}." for name in names] or ["Nothing is deployed for it."]
+    return _frame(facts, pull, parts)
+
+
+def _frame(facts: Facts, pull: int, parts: Sequence[str]) -> str:
+    """Return the whole comment; of a text too long for GitHub, the beginning."""
+    control = write_link("Airflow", facts.link_run(f"{facts.project}.control"))
+    foot = f"<sub>Kept up to date by Deploy Ops, project {write_code(facts.project)}, from {control}.</sub>"
+    room = COMMENT_LENGTH_MAX - len(foot) - len(facts.mark_comment(pull))
+    kept: list[str] = []
+    for part in parts:
+        room -= len(part) + 2
+        if room < 0:
+            break
+        kept.append(part)
+    return "\n\n".join([facts.mark_comment(pull), *kept, foot])
+
+
+def _render_table(facts: Facts, rows: Sequence[Row]) -> str:
+    lines = ["| Environment | State | Deployed | Newest | |", "|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(_list_cells(facts, row))} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _list_cells(facts: Facts, row: Row) -> tuple[str, ...]:
+    links = [
+        write_link("Open Airflow", row.airflow_url) if row.airflow_url and row.state is not State.REMOVED else "",
+        _write_run_link(facts, row),
+        write_link("Astro", row.astro_url) if row.astro_url else "",
+    ]
+    branch = row.branch if row.kind is RowKind.PREVIEW else row.environment
+    is_removed = row.state is State.REMOVED
+    return (
+        f"{row.kind.value.capitalize()} {write_code(branch)}",
+        f"**{name_state(row)}**",
+        NOTHING if is_removed else _show_commit(facts, row.deployed),
+        _show_commit(facts, row.head),
+        " · ".join(link for link in links if link.startswith("[")),
+    )
+
+
+def _write_run_link(facts: Facts, row: Row) -> str:
+    if row.run_id:
+        return write_link("Run", facts.link_run(row.run_dag or row.dag, row.run_id))
+    if outcome := find_outcome(row):
+        return write_link("Run", facts.link_run(outcome.dag, outcome.run_id))
+    return write_link("DAG", facts.link_run(row.dag))
+
+
+def _show_commit(facts: Facts, sha: str) -> str:
+    return write_link(write_code(sha[:_SHOWN_DIGITS]), facts.link_commit(sha)) if sha else NOTHING
+
+
+def _list_details(facts: Facts, rows: Sequence[Row]) -> list[str]:
+    """Return what stands below the table: of each environment a list, and its error where there is one."""
+    parts = []
+    for row in rows:
+        lines = [f"- {line}" for line in _list_lines(facts, row)]
+        if len(rows) > 1 and lines:
+            lines.insert(0, f"**{_capitalize(write_words(name_environment(row)))}**\n")
+        parts += ["\n".join(lines)] if lines else []
+        parts += _list_failure(facts, row)
+    return parts
+
+
+def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
+    why = cut(flatten(row.why), WHY_LENGTH_MAX)
+    if why and not _has_failed(row):
+        yield f"{_capitalize(name_state(row))}: {write_words(why)}"
+    if row.state is State.APPROVAL and (page := facts.link_run(row.run_dag or row.request_dag, row.run_id)):
+        yield f"{write_link('Approve or reject it in Airflow', page)}."
+    if row.state is State.UNHEALTHY and row.status_reason:
+        yield f"Astro says {write_words(row.status)}: {write_words(cut(flatten(row.status_reason), WHY_LENGTH_MAX))}"
+    for hold in row.holds:
+        said = hold.partition(" held: ")[2]
+        if said and not row.why.endswith(said):
+            yield f"Held: {write_words(cut(flatten(hold), WHY_LENGTH_MAX))}"
+    if (outcome := find_outcome(row)) is not None:
+        yield _tell_deploy(outcome)
+    if row.kept:
+        yield f"Kept {write_words(row.kept)}. It does not expire."
+    elif row.next_step is not None and row.state is not State.REMOVED:
+        yield _tell_next_step(facts, row)
+
+
+def _tell_deploy(outcome: Outcome) -> str:
+    """Return how the newest run that deploys ended: deploy type, commit, how long, who, when and why."""
+    kind = _KINDS.get(outcome.kind, "deploy")
+    commit = f" of {write_code(outcome.commit[:_SHOWN_DIGITS])}" if outcome.commit else ""
+    ended = {"success": "in", "failed": "failed after"}.get(outcome.state, f"{outcome.state} after")
+    took = f" {ended} {write_seconds(outcome.seconds)}"
+    by = f", by {write_words(outcome.person)}" if outcome.person else ""
+    why = f": {write_words(cut(flatten(outcome.why), WHY_LENGTH_MAX))}" if outcome.why else ""
+    return f"Last run: {kind}{commit}{took}{by}, {write_time(outcome.at)}{why}"
+
+
+def _tell_next_step(facts: Facts, row: Row) -> str:
+    step = row.next_step
+    if step is None:
+        return ""
+    what = {"hibernate": "hibernates", "delete": "is deleted"}.get(step.what, step.what)
+    said = f"Cleanup: it {write_words(what)} on {write_time(step.at)}: {write_words(step.reason)}."
+    if step.what == "delete" and facts.keep_label:
+        said += f" A push, or the label {write_code(facts.keep_label)}, keeps it."
+    return said
+
+
+def _has_failed(row: Row) -> bool:
+    return row.state in {State.FAILED, State.FAILING}
+
+
+def _list_failure(facts: Facts, row: Row) -> list[str]:
+    if not _has_failed(row):
+        return []
+    outcome = next((each for each in reversed(row.outcomes) if each.state == "failed"), None)
+    cause = (outcome.cause if outcome else "") or row.why or "see the run's log"
+    what = outcome.verb if outcome and outcome.verb in _VERBS else "run"
+    commit = f" at {write_code(outcome.commit[:_SHOWN_DIGITS])}" if outcome and outcome.commit else ""
+    head = f"The {what} of {write_words(name_environment(row))}{commit} failed:"
+    block = write_block(cause, CAUSE_LINES_MAX, CAUSE_LENGTH_MAX)
+    return [head, block, _tell_retry(facts, row, outcome)]
+
+
+def _tell_retry(facts: Facts, row: Row, outcome: Outcome | None) -> str:
+    if row.state is State.FAILING:
+        return "It is tried again by itself, after a growing delay; a push tries at once."
+    dag = outcome.dag if outcome else row.dag
+    run = write_link("the failed run", facts.link_run(dag, outcome.run_id if outcome else ""))
+    form = write_link("the form", facts.link_run(row.dag))
+    return f"To retry: push a mended commit, clear {run} in Airflow, or deploy by {form} of {write_code(row.dag)}."
+
+
+def _render_conflicts(rows: Sequence[Row]) -> list[str]:
+    found = list(dict.fromkeys(conflict for row in rows for conflict in row.conflicts))
+    if not found:
+        return []
+    lines = ["Promotion did not take all of this pull request:", ""]
+    lines += [f"- {write_words(cut(flatten(each), WHY_LENGTH_MAX))}" for each in found[:CONFLICTS_MAX]]
+    if len(found) > CONFLICTS_MAX:
+        lines.append(f"- … {len(found) - CONFLICTS_MAX} more")
+    return ["\n".join(lines)]
+
+
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,256 @@
+"""What feedback tells GitHub, as values: the project's facts, what was told before, and what is to be written. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.policy.keys import Feedback
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.policy.keys import Project
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+DIGEST_LENGTH = 12
+
+
+class Kind(Enum):
+    """A kind of feedback; each has its own key in the policy and its own permission on GitHub."""
+
+    STATUS = "statuses"
+    DEPLOYMENT = "deployments"
+    COMMENT = "comments"
+
+    @property
+    def permission(self) -> str:
+        """What the token needs, in the words of GitHub's settings."""
+        return {
+            Kind.STATUS: "Commit statuses: write",
+            Kind.DEPLOYMENT: "Deployments: write",
+            Kind.COMMENT: "Pull requests: write (or Issues: write)",
+        }[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What feedback knows of its project besides the rows.
+
+    `airflow_url` and `web_url` are the addresses of this Airflow and of the repository's page, without a slash at the
+    end. `is_alone`: no other project of the policy is about the repository. `releases` names the targets that deploy
+    what an open pull request would give, `gated` those that ask first. `policy` is the policy's fingerprint, `access`
+    that of the token, empty where nobody looked at it.
+    """
+
+    project: str
+    control_plane: str
+    feedback: Feedback
+    airflow_url: str
+    web_url: str
+    is_alone: bool = True
+    keep_label: str = ""
+    releases: frozenset[str] = frozenset()
+    gated: frozenset[str] = frozenset()
+    policy: str = ""
+    access: str = ""
+
+    def wants(self, kind: Kind) -> bool:
+        """Whether the policy wants this kind of feedback."""
+        return bool(getattr(self.feedback, kind.value))
+
+    def name_context(self, name: str) -> str:
+        """Return the commit status' context of all previews, or of a target."""
+        return f"deploy-ops/{name}" if self.is_alone else f"deploy-ops/{self.project}/{name}"
+
+    def mark_comment(self, pull: int) -> str:
+        """Return the hidden line that our comment on the pull request begins with."""
+        fields = {"control_plane": self.control_plane, "project": self.project, "pull": str(pull)}
+        body = " ".join(f"{key}={quote(value, safe='')}" for key, value in fields.items())
+        return f"<!-- deploy-ops feedback {body} -->"
+
+    def mark_deployment(self, slug: str) -> str:
+        """Return what the payload of our GitHub Deployments of an environment says."""
+        return f"{self.control_plane}/{self.project}/{slug}"
+
+    def link_run(self, dag: str, run_id: str = "") -> str:
+        """Return the page of a run, or of its DAG, in this Airflow; empty where there is none."""
+        if not self.airflow_url or not dag:
+            return ""
+        page = f"{self.airflow_url}/dags/{quote(dag, safe='')}"
+        return f"{page}/runs/{quote(run_id, safe='~')}" if run_id else page
+
+    def link_commit(self, sha: str) -> str:
+        """Return the commit's page on GitHub."""
+        return f"{self.web_url}/commit/{sha}"
+
+
+def fingerprint_feedback(project: Project, *, is_alone: bool) -> str:
+    """Return 12 hexadecimal digits over what the policy says of feedback: what is told, where, under which names."""
+    names = {"feedback", "repository", "github_conn_id"}
+    return hash_text(
+        json.dumps([project.model_dump(mode="json", include=names), is_alone], sort_keys=True), DIGEST_LENGTH
+    )
+
+
+def gather_facts(
+    project: Project,
+    control_plane: str,
+    *,
+    is_alone: bool,
+    airflow_url: str,
+    web_url: str,
+    access: str = "",
+) -> Facts:
+    """Return what feedback needs to know of a project of the policy."""
+    targets = project.targets.items()
+    return Facts(
+        project=project.name,
+        control_plane=control_plane,
+        feedback=project.feedback,
+        airflow_url=airflow_url.rstrip("/"),
+        web_url=web_url.rstrip("/"),
+        is_alone=is_alone,
+        keep_label=project.previews.keep_label if project.previews else "",
+        releases=frozenset(
+            name for name, each in targets if each.pull_request is not None and each.on == "pull_request"
+        ),
+        gated=frozenset(name for name, each in targets if each.approval == "required"),
+        policy=fingerprint_feedback(project, is_alone=is_alone),
+        access=access,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """One thing that GitHub was told. Which one, its key says: see `key_comment` and its kind.
+
+    `id` is GitHub's, of a comment or of a GitHub Deployment; `digest` of what was told last; `state` its state in
+    GitHub's word, or ours for a comment (open, closed, removed), or REFUSED. `about` are slugs, `names` those
+    environments in words. `at`: when it was refused.
+    """
+
+    id: int = 0
+    digest: str = ""
+    state: str = ""
+    about: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    policy: str = ""
+    at: datetime | None = None
+
+
+REFUSED = "refused"
+"""GitHub will not take just this, whoever asks; it is not told again until it says something else."""
+
+
+def key_comment(pull: int) -> str:
+    """Return the key of the comment on a pull request."""
+    return f"comment/{pull}"
+
+
+def key_status(sha: str, context: str) -> str:
+    """Return the key of a commit status."""
+    return f"status/{sha}/{context}"
+
+
+def key_deployment(slug: str, sha: str) -> str:
+    """Return the key of an environment's GitHub Deployment of a commit."""
+    return f"deployment/{slug}/{sha}"
+
+
+def key_lack(kind: Kind) -> str:
+    """Return the key of a permission that is missing."""
+    return f"lack/{kind.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteComment:
+    """Our comment on a pull request shall say `body`; `comment_id` is 0 where none is known."""
+
+    key: str
+    pull: int
+    comment_id: int
+    marker: str
+    body: str
+    told: FeedbackRecord
+
+    kind: ClassVar[Kind] = Kind.COMMENT
+
+    def __str__(self) -> str:
+        return f"comment on #{self.pull}: {', '.join(self.told.names) or 'nothing any more'}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """A commit shall have this status."""
+
+    key: str
+    sha: str
+    context: str
+    state: str
+    description: str
+    target_url: str
+    told: FeedbackRecord
+
+    kind: ClassVar[Kind] = Kind.STATUS
+
+    def __str__(self) -> str:
+        return f"status {self.context} of {self.sha[:12]}: {self.state}, {self.description}"
+
+
+@dataclass(frozen=True, slots=True)
+class GithubDeploymentState:
+    """The newest status that a GitHub Deployment shall have."""
+
+    state: str
+    description: str = ""
+    environment_url: str = ""
+    log_url: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What tells that something else is to be said; a success' run is no news."""
+        said = [self.state, self.environment_url if self.state == "success" else self.log_url]
+        return hash_text(json.dumps(said), DIGEST_LENGTH)
+
+
+@dataclass(frozen=True, slots=True)
+class AddGithubDeploymentStatus:
+    """A GitHub Deployment shall have this status."""
+
+    key: str
+    deployment_id: int
+    environment: str
+    status: GithubDeploymentState
+    told: FeedbackRecord
+
+    kind: ClassVar[Kind] = Kind.DEPLOYMENT
+
+    def __str__(self) -> str:
+        return f"GitHub Deployment {self.deployment_id} of {self.environment}: {self.status.state}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateGithubDeployment:
+    """There shall be a GitHub Deployment of the commit, and it shall have this status; one may exist already."""
+
+    key: str
+    sha: str
+    environment: str
+    mark: str
+    is_transient: bool
+    is_production: bool
+    status: GithubDeploymentState
+    told: FeedbackRecord
+
+    kind: ClassVar[Kind] = Kind.DEPLOYMENT
+
+    def __str__(self) -> str:
+        return f"GitHub Deployment of {self.sha[:12]} to {self.environment}: {self.status.state}"
+
+
+Write = WriteComment | SetStatus | CreateGithubDeployment | AddGithubDeploymentStatus

@@ -1,0 +1,120 @@
+"""Astro's deploy records → which commit a Deployment runs, and who deployed it last.
+
+Reads only records that Astro calls DEPLOYED: a failed or unfinished deploy changed nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.model import ChangeType, Deploy, DeployKind, DeployStatus
+from include.deploy_ops.core.naming import parse_note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from include.deploy_ops.core.naming import DeployNote
+
+
+FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})
+"""What a record's status is in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployHistory:
+    """What a Deployment's records say.
+
+    `image_commit` and `dags_commit` are the commits that its image and its DAGs come from, None when no record tells.
+    `head` is the source's head at our newest successful deploy. `image_tag` and `dag_version` are what the Deployment
+    has to show then, empty where no record tells.
+    `overridden_by` says which later record is a stranger's, a rollback or a person's override, and is empty when a
+    plain one of ours is the newest. `commit`, `kind` and `deployed_at` are of the newest record that changed something;
+    `active_at` is when the newest record of any status was made, `unfinished` names those that are neither deployed nor
+    failed, with their times.
+    """
+
+    newest_id: str = ""
+    image_commit: str | None = None
+    dags_commit: str | None = None
+    head: str | None = None
+    overridden_by: str = ""
+    image_tag: str = ""
+    dag_version: str = ""
+    commit: str = ""
+    kind: str = ""
+    deployed_at: datetime | None = None
+    active_at: datetime | None = None
+    unfinished: tuple[tuple[str, datetime], ...] = ()
+
+
+def read_commit(deploy: Deploy) -> str | None:
+    """Return the commit that a record deployed: from our description, else from Astro's Git metadata."""
+    note = parse_note(deploy.description)
+    return note.commit if note else deploy.git_commit
+
+
+def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
+    """Replay a Deployment's records, in any order, oldest first.
+
+    A rollback restores what was deployed right after the record that it names; if that record is unknown, so is the
+    commit of image and DAGs.
+    """
+    history = DeployHistory()
+    states: dict[str, tuple[str | None, str | None]] = {}
+    records = sorted(deploys, key=lambda record: (record.created_at, record.id))
+    for deploy in records:
+        if deploy.status is not DeployStatus.DEPLOYED or deploy.kind is DeployKind.BUNDLE:
+            continue
+        history = _apply(history, deploy, states)
+        states[deploy.id] = (history.image_commit, history.dags_commit)
+    return replace(
+        history,
+        active_at=records[-1].created_at if records else None,
+        unfinished=tuple((each.id, each.created_at) for each in records if each.status not in FINAL),
+    )
+
+
+def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str | None, str | None]]) -> DeployHistory:
+    note = parse_note(deploy.description)
+    is_ours = note is not None and deploy.rollback_from_id is None
+    if deploy.rollback_from_id is not None:
+        image, dags = states.get(deploy.rollback_from_id, (None, None))
+    else:
+        commit = read_commit(deploy)
+        image = commit if deploy.kind.has_image else history.image_commit
+        dags = commit if deploy.kind.has_dags else history.dags_commit
+    return DeployHistory(
+        newest_id=deploy.id,
+        image_commit=image,
+        dags_commit=dags,
+        head=note.head if note and is_ours else history.head,
+        image_tag=_carry(deploy, deploy.image_tag, history.image_tag, is_carried=deploy.kind.has_image),
+        dag_version=_carry(deploy, deploy.dag_tarball_version, history.dag_version, is_carried=deploy.kind.has_dags),
+        overridden_by=_describe_override(deploy, note) if note and is_ours else _describe_stranger(deploy),
+        commit=(dags if deploy.kind.has_dags else image) or "",
+        kind=(ChangeType.IMAGE if deploy.kind.has_image else ChangeType.DAGS).value,
+        deployed_at=deploy.created_at,
+    )
+
+
+def _carry(deploy: Deploy, now: str, before: str, *, is_carried: bool) -> str:
+    """Return what is to be seen after the deploy; after a rollback nobody knows."""
+    if deploy.rollback_from_id is not None:
+        return ""
+    return now if is_carried else before
+
+
+def _describe_override(deploy: Deploy, note: DeployNote) -> str:
+    """Return what a person forced instead of what the source has; empty for a plain deploy."""
+    if not note.is_override:
+        return ""
+    who = f" by {note.person}" if note.person else ""
+    return f"{note.what}, forced{who} (deploy {deploy.id})"
+
+
+def _describe_stranger(deploy: Deploy) -> str:
+    if deploy.rollback_from_id is not None:
+        return f"a rollback to {deploy.rollback_from_id} (deploy {deploy.id})"
+    return f"somebody else's deploy {deploy.id}" + (f" ({deploy.description})" if deploy.description else "")

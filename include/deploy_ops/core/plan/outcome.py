@@ -1,0 +1,41 @@
+"""How one run of an environment ended, as its report tells control and as rows remember it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+OUTCOMES_MAX = 12
+"""Runs that a row remembers, newest last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one run of an environment ended. `state` is success, failed or superseded; `seconds` from its start on.
+
+    `kind` is the deploy type, "none" where nothing was to be deployed, empty where the run does not deploy; `why` its
+    reason. `dag` is the full DAG id. `push_s`: seconds from the push that was deployed until it ran; 0 if unknown.
+    """
+
+    run_id: str
+    dag: str
+    verb: str
+    state: str
+    at: datetime
+    seconds: float = 0.0
+    commit: str = ""
+    kind: str = ""
+    why: str = ""
+    cause: str = ""
+    is_permanent: bool = False
+    person: str = ""
+    push_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run's ending, as its report hands it to control; `conflicts` are a promotion's, by pull request."""
+
+    slug: str
+    outcome: Outcome
+    conflicts: dict[int, tuple[str, ...]] | None = None

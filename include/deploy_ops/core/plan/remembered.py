@@ -1,0 +1,80 @@
+"""What is remembered of one environment between passes. Values only; `run/memory.py` keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the latest planned run of one verb ended; `work` is its id without the attempt."""
+
+    work: str
+    ended_at: datetime
+    is_failure: bool = False
+    is_permanent: bool = False
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A preview that was removed at this head for a reason other than its branch's end; it stays so until it moves."""
+
+    head: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A commit that was judged to need no deploy on top of this deploy record under this policy."""
+
+    commit: str
+    observed: str
+    policy: str
+    reason: str
+
+    def covers(self, commit: str, observed: str, policy: str) -> bool:
+        """Whether it speaks of this commit on top of this deploy record under this policy."""
+        return (self.commit, self.observed, self.policy) == (commit, observed, policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes to one release: to this head onto this base, on top of this deploy record of the target's.
+
+    `merges` tells whether the question said that the pull request is merged afterwards.
+    """
+
+    head: str
+    base: str
+    observed: str
+    person: str
+    at: datetime
+    merges: bool = False
+
+    def covers(self, head: str, base: str, observed: str) -> bool:
+        """Whether it is about this release; it is void as soon as one of the three moved."""
+        return (self.head, self.base, self.observed) == (head, base, observed)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything.
+
+    `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy;
+    and each rejection by its work's name, so that the answer to an older question does not hide that to a newer one.
+    Of a target: `approval`, and `resumed`, the deploy record whose override a person ended. Of the deploy branch:
+    `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
+    (`promotion.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why.
+    """
+
+    endings: Mapping[str, Ending] = field(default_factory=dict)
+    removal: Removal | None = None
+    judgement: Judgement | None = None
+    approval: Approval | None = None
+    resumed: str = ""
+    adopted: str = ""
+    promoted: str = ""
+    kept: str = ""

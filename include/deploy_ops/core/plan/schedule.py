@@ -1,0 +1,273 @@
+"""The difference + what was tried and remembered → the plan of one pass: what starts now, and why the rest waits.
+
+Pure: `now` is an argument. Holds the brake on deletes, the growing delay after failures, and the caps of a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from include.deploy_ops.core.policy.file import Limits
+
+DELAY_MINUTES_MAX = 60
+"""Minutes between attempts once they stopped growing (1, 2, 4 … 60)."""
+
+FRACTION_FROM_LIVE = 4
+"""Live previews from which `max_delete_fraction` counts: a quarter of three would forbid every delete."""
+
+BRAKE_WINDOW = timedelta(hours=1)
+"""The time over which deletes are counted against the brake."""
+
+BRIEFLY = timedelta(seconds=10)
+"""When to look again for what ends by itself, such as GitHub's computing of a test merge."""
+
+Parted = tuple[list[Work], list[Hold]]
+Wait = tuple[str, HoldKind, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What one pass knows beside the difference.
+
+    `in_flight` maps an environment's slug to its queued or running run, `remembered` to what is remembered of it.
+    `finished` maps a work's name to its highest finished attempt. `delete_times` are those of deletes dispatched
+    before. `blocked` maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at`
+    ranks creates when not all fit (the newest head first). `released` names the work that a person let pass the brake,
+    `refused` maps the subject of a delete (`Work.subject`) to the person who said no to it.
+    """
+
+    now: datetime
+    policy: str
+    in_flight: Mapping[str, str] = field(default_factory=dict)
+    updates_in_flight: int = 0
+    creates_in_flight: int = 0
+    remembered: Mapping[str, Remembered] = field(default_factory=dict)
+    finished: Mapping[str, int] = field(default_factory=dict)
+    delete_times: tuple[datetime, ...] = ()
+    blocked: Mapping[str, str] = field(default_factory=dict)
+    committed_at: Mapping[str, datetime] = field(default_factory=dict)
+    released: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def schedule(difference: Difference, given: Circumstances, limits: Limits, max_live: int) -> Plan:
+    """Return the plan: every piece of work either starts or is held, never both and never neither."""
+    holds = list(difference.holds)
+    due: list[Work] = []
+    wakes = [given.now + BRIEFLY for hold in holds if hold.is_brief][:1]
+    for work in difference.works:
+        if _is_settled(work, given):
+            continue
+        reason, kind, wake = _find_wait(work, given)
+        if reason:
+            holds.append(Hold(work.environment, work.verb.value, reason, kind=kind))
+            wakes.extend([wake] if wake else [])
+        else:
+            due.append(work)
+    due.sort(key=lambda work: (work.rank, given.finished.get(work.name, 0)))  # what fails keeps nobody waiting
+    due, held = _keep_first(due)
+    due, braked, release = _brake(due, difference, given, limits)
+    held += [hold for _, hold in braked]
+    wakes.extend([release] if release else [])
+    for cap in (_cap_creates(max_live, difference.live, given), _cap_updates(limits, given), _cap_pass(limits)):
+        due, more = cap(due)
+        held.extend(more)
+    held += [
+        Hold(work.environment, work.verb.value, given.blocked[work.dag], kind=HoldKind.FROZEN)
+        for work in due
+        if work.dag in given.blocked
+    ]
+    due = [work for work in due if work.dag not in given.blocked]
+    actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
+    return Plan(
+        actions,
+        tuple(_sort_holds([*holds, *held])),
+        difference.live,
+        min(wakes, default=None),
+        tuple(work for work, _ in braked),
+    )
+
+
+def _is_settled(work: Work, given: Circumstances) -> bool:
+    """Whether there is nothing to do after all.
+
+    A head that was judged to need no deploy counts as deployed. A kept preview does not expire, and one verdict lets a
+    preview hibernate once: who woke it since wants it awake.
+    """
+    remembered = given.remembered.get(work.slug, Remembered())
+    if work.is_expiry:
+        ending = remembered.endings.get(work.verb.value)
+        is_done = ending is not None and ending.work == work.name and not ending.is_failure
+        return bool(remembered.kept) or (work.verb is Verb.HIBERNATE and is_done)
+    judgement = remembered.judgement
+    return (
+        work.verb is Verb.DEPLOY
+        and judgement is not None
+        and judgement.covers(work.deployed_commit, work.observed, given.policy)
+    )
+
+
+def _find_wait(work: Work, given: Circumstances) -> Wait:
+    """Return why the work waits ("" if it does not), of which kind that is, and when it becomes due by itself."""
+    return _find_obstacle(work, given) or _find_delay(work, given)
+
+
+def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
+    """Return why the work waits, whatever became of it before; None if nothing is in its way."""
+    if run := given.in_flight.get(work.slug):
+        return f"in flight: {run}", HoldKind.FLIGHT, None
+    if work.verb is Verb.DELETE and (person := given.refused.get(work.subject)):
+        return f"refused by {person}, until something of it moves; delete it by the form", HoldKind.PERSON, None
+    if work.due_at is not None and work.due_at > given.now:
+        when = f"{work.due_at:%Y-%m-%d %H:%M} UTC"
+        return f"{work.reason}; {_DONE[work.verb]} at {when}; push, wake it, or keep it", HoldKind.WAITING, work.due_at
+    removal = given.remembered.get(work.slug, Remembered()).removal
+    if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
+        return f"removed ({removal.reason}) until the branch moves or someone forces it", HoldKind.ENDED, None
+    return None
+
+
+def _find_delay(work: Work, given: Circumstances) -> Wait:
+    """Return how long the work waits after an attempt."""
+    remembered = given.remembered.get(work.slug, Remembered())
+    ending = remembered.endings.get(work.name) or remembered.endings.get(work.verb.value)
+    if ending is None or ending.work != work.name:
+        return "", HoldKind.WAITING, None
+    if ending.is_failure and ending.is_permanent:
+        return f"failed: {ending.cause}; push a fix, clear the failed run, or force it", HoldKind.FAILED, None
+    attempts = max(given.finished.get(work.name, 0), 1)  # a purged run finished all the same
+    due_at = ending.ended_at + timedelta(minutes=count_delay_minutes(attempts))
+    if due_at <= given.now:
+        return "", HoldKind.WAITING, None
+    state = f"failing, {ending.cause}" if ending.is_failure else "done before, and due again"
+    kind = HoldKind.FAILING if ending.is_failure else HoldKind.WAITING
+    return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", kind, due_at
+
+
+_DONE = {Verb.DELETE: "deleted", Verb.HIBERNATE: "let hibernate"}
+
+
+def count_delay_minutes(attempts: int) -> int:
+    """Return the minutes to wait after so many finished attempts: 1, 2, 4 … 60, then hourly."""
+    return min(1 << min(attempts - 1, 6), DELAY_MINUTES_MAX)
+
+
+def _keep_first(due: Iterable[Work]) -> Parted:
+    """Keep one piece of work per environment: an update waits for the deploy before it."""
+    first: dict[str, Work] = {}
+    late = [work for work in due if first.setdefault(work.slug, work) is not work]
+    return list(first.values()), [
+        Hold(
+            work.environment,
+            work.verb.value,
+            f"one at a time: it comes after the {first[work.slug].verb.value}",
+            kind=HoldKind.WAITING,
+        )
+        for work in late
+    ]
+
+
+def _brake(
+    due: list[Work], difference: Difference, given: Circumstances, limits: Limits
+) -> tuple[list[Work], list[tuple[Work, Hold]], datetime | None]:
+    """Hold the deletes that exceed what an hour may delete, and say when the next may go; everything else proceeds.
+
+    What a person released passes, and counts as done.
+    """
+    every = [work for work in due if work.verb is Verb.DELETE]
+    deletes = [work for work in every if not (work.is_released or work.name in given.released)]
+    passed = len(every) - len(deletes)
+    recent = sorted(time for time in given.delete_times if given.now - time < BRAKE_WINDOW) + [given.now] * passed
+    live = difference.live - _count_dying(difference, given) - passed
+    allowed = max(count_allowed_deletes(live + len(recent), limits) - len(recent), 0)
+    if len(deletes) <= allowed:
+        return due, [], None
+    release = _find_release([*recent, *[given.now] * allowed], live - allowed, limits)
+    way_out = f"the next may go at {release:%H:%M:%S} UTC" if release else "raise them, or delete it in Astro"
+    reason = (
+        f"the brake: {len(recent)} deletes in the last hour and {len(deletes)} due exceed "
+        f"max_deletes {limits.max_deletes} or max_delete_fraction {limits.max_delete_fraction} of "
+        f"{live + len(recent)} live; {way_out}"
+    )
+    late = deletes[allowed:]
+    kept, holds = _split(due, late, reason)
+    return kept, list(zip(late, holds, strict=True)), release
+
+
+def _count_dying(difference: Difference, given: Circumstances) -> int:
+    """Return how many live previews have their delete in flight: the brake counts it as a recent one already."""
+    return sum(
+        work.verb is Verb.DELETE and given.in_flight.get(work.slug, "").startswith(f"{work.slug}~{work.verb.value}~")
+        for work in difference.works
+    )
+
+
+def _find_release(times: list[datetime], live: int, limits: Limits) -> datetime | None:
+    """Return when so many of these deletes are over an hour old that the next may go; None if that is never enough."""
+    for number, time in enumerate(times, 1):
+        left = len(times) - number
+        if count_allowed_deletes(live + left, limits) > left:
+            return time + BRAKE_WINDOW
+    return None
+
+
+def count_allowed_deletes(live: int, limits: Limits) -> int:
+    """Return how many deletes an hour may see, with this many live previews at its start: one at least, or none ever.
+
+    A fraction so small that its share is less than one slows deletes down; only 0 forbids them.
+    """
+    if live < FRACTION_FROM_LIVE:
+        return limits.max_deletes
+    share = int(live * limits.max_delete_fraction)
+    return min(limits.max_deletes, max(share, 1) if limits.max_delete_fraction else 0)
+
+
+def _cap_creates(max_live: int, live: int, given: Circumstances) -> Callable[[list[Work]], Parted]:
+    def cap(due: list[Work]) -> Parted:
+        creates = [work for work in due if work.verb is Verb.CREATE]
+        oldest = datetime.min.replace(tzinfo=given.now.tzinfo)
+        creates.sort(key=lambda work: given.committed_at.get(work.head, oldest), reverse=True)
+        late = creates[max(max_live - live - given.creates_in_flight, 0) :]
+        reason = f"max_live {max_live} previews are live; it gets its Deployment when there is room"
+        return _split(due, late, reason)
+
+    return cap
+
+
+def _cap_updates(limits: Limits, given: Circumstances) -> Callable[[list[Work]], Parted]:
+    def cap(due: list[Work]) -> Parted:
+        updates = [work for work in due if work.verb is Verb.UPDATE]
+        late = updates[max(limits.max_updates_per_pass - given.updates_in_flight, 0) :]
+        return _split(due, late, f"max_updates_per_pass {limits.max_updates_per_pass}; the next passes go on")
+
+    return cap
+
+
+def _cap_pass(limits: Limits) -> Callable[[list[Work]], Parted]:
+    def cap(due: list[Work]) -> Parted:
+        late = due[limits.max_actions_per_pass :]
+        return _split(due, late, f"max_actions_per_pass {limits.max_actions_per_pass}; the next pass goes on")
+
+    return cap
+
+
+def _split(due: list[Work], late: list[Work], reason: str) -> Parted:
+    names = {work.name for work in late}
+    return (
+        [work for work in due if work.name not in names],
+        [Hold(work.environment, work.verb.value, reason, kind=HoldKind.WAITING) for work in late],
+    )
+
+
+def _sort_holds(holds: Iterable[Hold]) -> list[Hold]:
+    return sorted(holds, key=lambda hold: (hold.environment, hold.what, hold.reason))

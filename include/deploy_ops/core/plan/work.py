@@ -1,0 +1,183 @@
+"""The words of a plan: verbs, work, holds, the difference between what is and should be, and the plan. Pure values.
+
+Knows no comparison and no timing: what is due is found by the subjects, when it starts by `schedule`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.naming import name_subject, name_work
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from include.deploy_ops.core.model import Branch
+
+
+PREVIEW_DAG = "preview"
+PROMOTION_DAG = "promotion"
+REQUEST_DAG = "request"
+
+
+class Verb(Enum):
+    """What a run does to its environment, most urgent first; the last three are only done for a person."""
+
+    DELETE = "delete"
+    CREATE = "create"
+    DEPLOY = "deploy"
+    MERGE = "merge"
+    REQUEST = "request"
+    PROMOTE = "promote"
+    UPDATE = "update"
+    HIBERNATE = "hibernate"
+    ADOPT = "adopt"
+    RESUME = "resume"
+    KEEP = "keep"
+
+    @property
+    def rank(self) -> int:
+        """Order in a pass: deletes free room, updates are never urgent."""
+        return list(Verb).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One piece of work that would bring one environment closer to Git.
+
+    `name` is the run id without its attempt. `deployment_id` is empty for a create; `observed` is the id of the newest
+    successful deploy record, empty when there is none. Of a target: `target` is its name in the policy, `commit` what
+    is deployed where that is not `head` itself, `pull` and `base` the pull request and its base's head. `due_at`: it
+    waits until then, since people were told so; only what nobody uses has one. `is_released`: a person approved it.
+    """
+
+    verb: Verb
+    branch: str
+    head: str
+    slug: str
+    deployment_name: str
+    deployment_id: str
+    observed: str
+    digest: str
+    reason: str
+    target: str = ""
+    commit: str = ""
+    pull: int = 0
+    base: str = ""
+    due_at: datetime | None = None
+    is_released: bool = False
+
+    @property
+    def is_expiry(self) -> bool:
+        """Whether it is done because nobody uses the preview, whose branch lives."""
+        return self.due_at is not None
+
+    @property
+    def rank(self) -> int:
+        """Order in a pass: what a branch asks for comes before the end of what nobody uses."""
+        return Verb.HIBERNATE.rank if self.is_expiry else self.verb.rank
+
+    @property
+    def name(self) -> str:
+        """The run id without its attempt."""
+        return name_work(self.slug, self.verb.value, self.head, self.digest)
+
+    @property
+    def subject(self) -> str:
+        """What it is about."""
+        return name_subject(self.deployment_id, self.head, self.observed)
+
+    @property
+    def environment(self) -> str:
+        """What people call the environment: the target's name, or the branch's."""
+        return self.target or self.branch
+
+    @property
+    def deployed_commit(self) -> str:
+        """The commit whose files are deployed."""
+        return self.commit or self.head
+
+    @property
+    def home_dag(self) -> str:
+        """The project's DAG whose runs claim the environment, by its id without the project."""
+        if self.verb is Verb.PROMOTE:
+            return PROMOTION_DAG
+        return self.target or PREVIEW_DAG
+
+    @property
+    def dag(self) -> str:
+        """The project's DAG that does it. A request has its own, and claims nothing: a person may take days."""
+        return f"{self.home_dag}.{REQUEST_DAG}" if self.verb is Verb.REQUEST else self.home_dag
+
+    def __str__(self) -> str:
+        return f"{self.verb.value} {self.environment} at {self.head[:12]}: {self.reason}"
+
+
+class HoldKind(Enum):
+    """Why something is held, for those who sort and colour; the reason says it in words."""
+
+    PERSON = "person"  # until a person mends or decides something
+    FLIGHT = "flight"  # a run of the environment is at work
+    FROZEN = "frozen"  # its DAG is paused, or nothing may be written
+    FAILED = "failed"  # until what failed moves
+    FAILING = "failing"  # it comes again by itself
+    WAITING = "waiting"  # it comes by itself: room, a turn, a time that was told
+    ENDED = "ended"  # nobody wants it at this head any more
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that would be done, or would be looked at, and is not; with the reason and what ends it.
+
+    `environment` is a branch's or a target's name. `is_brief` means that it ends by itself within seconds, of which
+    nobody tells us.
+    """
+
+    environment: str
+    what: str
+    reason: str
+    is_brief: bool = False
+    kind: HoldKind = HoldKind.PERSON
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.environment} held: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What is due, and what is held, in a fixed order.
+
+    `live` counts this project's previews in any status; `missing` lists the wanted branches that have none.
+    """
+
+    works: tuple[Work, ...]
+    holds: tuple[Hold, ...]
+    live: int
+    missing: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A piece of work that starts now, as this run."""
+
+    work: Work
+    run_id: str
+
+    def __str__(self) -> str:
+        return str(self.work)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass does and does not do, in order; `wake_at` is when a held piece of work becomes due by itself.
+
+    `braked` are the deletes among what is held that the brake holds.
+    """
+
+    actions: tuple[Action, ...]
+    holds: tuple[Hold, ...]
+    live: int
+    wake_at: datetime | None = None
+    braked: tuple[Work, ...] = ()

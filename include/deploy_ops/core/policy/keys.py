@@ -1,0 +1,215 @@
+"""The policy's keys, their types and defaults. Reading the file and the rules between keys stand elsewhere."""
+
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict
+
+from include.deploy_ops.core.model import PullRequest
+from include.deploy_ops.core.policy import values
+from include.deploy_ops.core.text.schema import StrictModel
+
+
+class Previews(StrictModel):
+    """Which branches get a Deployment of their own, and what it looks like.
+
+    `branches`, `exclude`: patterns for whole branch names; `*` also matches `/`; case matters; `exclude` wins.
+    `template`: a Deployment file on trunk, by its path from the repository's top.
+    `merged_into`: the branches into which a merge ends a preview.
+    `overrides`: what replaces parts of the template, below its `deployment` key; mappings merge, lists replace.
+    `max_live`: how many previews may exist. `hibernate_after`, `delete_after`: how long without activity; None: never.
+    `delete_notice`: how long before that it is told. `keep_label`: pull requests with it keep their preview.
+    `cleanup_cron`: when cleanup runs, in UTC.
+    """
+
+    branches: Annotated[values.Patterns, Field(min_length=1)]
+    exclude: values.Patterns = ()
+    template: values.File
+    merged_into: Annotated[values.BranchNames, Field(min_length=1)]
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    max_live: values.Count = 20
+    hibernate_after: values.Duration | None = None
+    delete_after: values.Duration | None = None
+    delete_notice: values.Duration = timedelta(days=1)
+    keep_label: values.Text = "keep-preview"
+    cleanup_cron: values.Cron = "0 5 * * *"
+
+    def is_match(self, branch: str) -> bool:
+        """Whether the patterns want a preview of the branch."""
+        return is_matched(branch, self.branches) and not is_matched(branch, self.exclude)
+
+
+class Promotion(StrictModel):
+    """How open pull requests feed the deploy branch.
+
+    `sources` (`from` in the file): patterns for the head branches. `into`: the base branch. `copy_mode` (`copy` in the
+    file): what of a pull request's `dags/` is laid over it.
+    """
+
+    sources: Annotated[values.Patterns, Field(alias="from", min_length=1)]
+    into: values.BranchName
+    deploy_branch: values.BranchName
+    copy_mode: Annotated[Literal["changes", "all"], Field(alias="copy")] = "changes"
+
+
+class PullRequestSource(StrictModel):
+    """The pull request whose merge a target runs; `source` and `into` are `from` and `into` in the file."""
+
+    source: Annotated[values.BranchName, Field(alias="from")]
+    into: values.BranchName
+
+
+class Target(StrictModel):
+    """A long-lived Deployment, named as in Astro, that follows a branch or a pull request.
+
+    `on`: deploy what the open pull request would give, or `into` after the merge. `approval_timeout`: how long a
+    request waits; without an answer it is rejected. `forced`: whether a forced run of a gated target asks too. `merge`:
+    merge the pull request once its code runs.
+    """
+
+    deployment: values.Text
+    branch: values.BranchName | None = None
+    pull_request: PullRequestSource | None = None
+    on: Literal["pull_request", "push"] = "pull_request"
+    deploy_type: Literal["infer", "dags", "image-and-dags"] = "infer"
+    approval: Literal["required", "none"] = "none"
+    approval_timeout: values.Duration = timedelta(days=3)
+    forced: Literal["ask", "skip"] = "ask"
+    merge: bool = False
+
+    @property
+    def asks_when_forced(self) -> bool:
+        """Whether a person's deploy needs approval, too."""
+        return self.approval == "required" and self.forced == "ask"
+
+    @property
+    def followed_branch(self) -> str | None:
+        """The branch whose tip is deployed; None where it is what an open pull request would give."""
+        if self.pull_request is not None:
+            return self.pull_request.into if self.on == "push" else None
+        return self.branch
+
+    @property
+    def branches(self) -> frozenset[str]:
+        """The branches that it names."""
+        pull = self.pull_request
+        return frozenset(name for name in (self.branch, pull and pull.source, pull and pull.into) if name)
+
+
+class Limits(StrictModel):
+    """What a pass may do at once, and how much an hour may delete; the fraction counts from 4 live up."""
+
+    max_actions_per_pass: values.Count = 50
+    max_updates_per_pass: values.Count = 5
+    max_deletes: values.Count = 5
+    max_delete_fraction: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.25
+
+
+class Feedback(StrictModel):
+    """What GitHub is told of each environment: one comment per pull request, commit statuses, GitHub Deployments."""
+
+    comments: bool = True
+    statuses: bool = True
+    deployments: bool = True
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is told."""
+        return self.comments or self.statuses or self.deployments
+
+
+class Notice(StrictModel):
+    """Who is told by Airflow of failures and questions: a notifier's class, its arguments, and on what.
+
+    Which arguments are templates is the notifier's affair. No secrets: those belong into an Airflow connection, whose
+    id is an argument.
+    """
+
+    notifier: values.ClassPath
+    arguments: dict[values.Argument, Any] = Field(default_factory=dict)
+    on: Annotated[tuple[Literal["failure", "approval"], ...], Strict(strict=False), Field(min_length=1)] = (
+        "failure",
+        "approval",
+    )
+
+
+class Project(StrictModel):
+    """One Astro project in one repository. The `*_conn_id` are Airflow connections; times are in seconds.
+
+    `registry_conn_id`: how images named in `image` are pulled; None: anonymously. `trunk`: template and settings are
+    read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
+    whose change means an image deploy. `image`: where an image comes from, the first that can serve.
+    """
+
+    name: values.Name
+    repository: values.Repository
+    github_conn_id: values.Text = "github_default"
+    astro_conn_id: values.Text = "astro_default"
+    registry_conn_id: values.Text | None = None
+    root: values.Folder = "."
+    trunk: values.BranchName = "main"
+    poll_interval_s: values.Seconds = 10
+    ignore: values.IgnorePatterns = ()
+    also_watch: values.Folders = ()
+    image: values.ImageSources = (values.BUILD,)
+    image_timeout_s: values.Seconds = 1800
+    settle_timeout_s: values.Seconds = 1800
+    cli_timeout_s: values.Seconds = 1800
+    previews: Previews | None = None
+    promotion: Promotion | None = None
+    targets: dict[values.Name, Target] = Field(default_factory=dict)
+    limits: Limits = Limits()
+    feedback: Feedback = Feedback()
+    notify: Annotated[tuple[Notice, ...], Strict(strict=False)] = ()
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether there is anything for control to keep equal to Git."""
+        return self.previews is not None or self.promotion is not None or bool(self.targets)
+
+    def wants_preview(self, branch: str) -> bool:
+        """Whether the branch gets a Deployment of its own while it lives."""
+        return self.previews is not None and self.previews.is_match(branch)
+
+    def can_end_preview(self, pull: PullRequest) -> bool:
+        """Whether a merge of the pull request would end a preview, and its being open keeps one alive."""
+        return (
+            self.previews is not None
+            and pull.base_ref in self.previews.merged_into
+            and self.previews.is_match(pull.head_ref)
+        )
+
+    def feeds(self, pull: PullRequest) -> bool:
+        """Whether the pull request, while it is open, feeds the deploy branch or is a target's release."""
+        releases = [target.pull_request for target in self.targets.values() if target.pull_request is not None]
+        if any((pull.head_ref, pull.base_ref) == (release.source, release.into) for release in releases):
+            return True
+        promotion = self.promotion
+        return (
+            promotion is not None and pull.base_ref == promotion.into and is_matched(pull.head_ref, promotion.sources)
+        )
+
+    @property
+    def named_branches(self) -> frozenset[str]:
+        """The branches that have a part of their own in the project, and so never get a preview."""
+        named = {self.trunk}
+        named.update(*(target.branches for target in self.targets.values()))
+        if self.previews is not None:
+            named.update(self.previews.merged_into)
+        if self.promotion is not None:
+            named.update({self.promotion.into, self.promotion.deploy_branch})
+        return frozenset(named)
+
+
+class Policy(StrictModel):
+    """The whole file. `mode` plan: no run of any kind writes to Astro, Git, GitHub or a registry."""
+
+    control_plane: values.ControlPlane
+    mode: Literal["apply", "plan"] = "apply"
+    projects: tuple[Project, ...]
+
+
+def is_matched(branch: str, patterns: tuple[str, ...]) -> bool:
+    """Whether any of the patterns matches the whole name."""
+    return any(fnmatchcase(branch, pattern) for pattern in patterns)

@@ -1,0 +1,161 @@
+"""What keys of a policy must be to one another: within one project, and between projects.
+
+Each value alone was checked before; here nothing is read and nothing is repaired.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.policy.keys import is_matched
+from include.deploy_ops.core.template.rules import find_override_problems
+from include.deploy_ops.core.text.schema import Location, Problem, format_location
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Mapping
+
+    from include.deploy_ops.core.policy.keys import Previews, Project, Promotion, Target
+
+RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "orphans"})
+"""A target's DAG is called <project>.<target>; these are other DAGs of the project."""
+
+_OTHERS_MAX = 3
+
+
+def find_project_problems(project: Project) -> tuple[Problem, ...]:
+    """Return what is wrong between the keys of one project; locations begin below the project."""
+    found = [*_check_image(project.image), *_check_also_watch(project)]
+    if project.previews is not None:
+        found += [each.move_below("previews") for each in _check_previews(project.previews, project)]
+    if project.promotion is not None:
+        found += [each.move_below("promotion") for each in _check_promotion(project.promotion, project)]
+    for name, target in project.targets.items():
+        found += [each.move_below("targets", name) for each in _check_target(name, target)]
+    found += _check_releases(project)
+    return tuple(found)
+
+
+def _check_image(sources: tuple[str, ...]) -> Iterator[Problem]:
+    for index, source in enumerate(sources):
+        if source in sources[:index]:
+            yield Problem(("image", index), f"'{source}' stands in the list before; remove one")
+
+
+def _check_also_watch(project: Project) -> Iterator[Problem]:
+    for index, path in enumerate(project.also_watch):
+        if is_below(path, project.root):
+            where = f"lies inside the root '{project.root}', which is watched anyway; remove it"
+            yield Problem(("also_watch", index), f"'{path}' {where}")
+        elif is_below(project.root, path):
+            yield Problem(
+                ("also_watch", index), f"'{path}' holds the root '{project.root}' itself; name folders beside the root"
+            )
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether the path is the folder or lies in it, by whole segments; everything lies in "."."""
+    return folder == "." or f"{path}/".startswith(f"{folder}/")
+
+
+def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
+    for index, pattern in enumerate(previews.branches):
+        for branch in sorted(project.named_branches):
+            if is_matched(branch, (pattern,)) and not is_matched(branch, previews.exclude):
+                message = (
+                    f"'{pattern}' matches '{branch}', which the project names elsewhere; add it to previews.exclude"
+                )
+                yield Problem(("branches", index), message)
+    dags = "dags" if project.root == "." else f"{project.root}/dags"
+    if is_below(previews.template, dags):
+        message = f"'{previews.template}' lies in {dags}/, which is deployed as code; move it, such as to deployments/"
+        yield Problem(("template",), message)
+    if previews.hibernate_after and previews.delete_after and previews.hibernate_after >= previews.delete_after:
+        message = f"{previews.hibernate_after} is not before delete_after, {previews.delete_after}; make it shorter"
+        yield Problem(("hibernate_after",), message)
+    if previews.delete_after and previews.delete_notice >= previews.delete_after:
+        message = f"{previews.delete_notice} is not shorter than delete_after, {previews.delete_after}; make it shorter"
+        yield Problem(("delete_notice",), message)
+    yield from (each.move_below("overrides") for each in find_override_problems(previews.overrides))
+
+
+def _check_promotion(promotion: Promotion, project: Project) -> Iterator[Problem]:
+    named = {promotion.into, promotion.deploy_branch, project.trunk}
+    for index, pattern in enumerate(promotion.sources):
+        for branch in sorted(named):
+            if is_matched(branch, (pattern,)):
+                yield Problem(
+                    ("from", index), f"'{pattern}' matches '{branch}'; expected patterns of people's branches"
+                )
+    if promotion.deploy_branch in {promotion.into, project.trunk}:
+        message = (
+            f"'{promotion.deploy_branch}' is written by us alone, so it cannot be 'into' or the trunk; name another"
+        )
+        yield Problem(("deploy_branch",), message)
+
+
+def _check_target(name: str, target: Target) -> Iterator[Problem]:
+    if name in RESERVED_NAMES:
+        yield Problem((), f"the name '{name}' belongs to another DAG of the project; choose another name")
+    if (target.branch is None) == (target.pull_request is None):
+        found = "neither" if target.branch is None else "both"
+        yield Problem((), f"found {found}, expected either 'branch' or 'pull_request'")
+    if target.pull_request is not None and target.pull_request.source == target.pull_request.into:
+        yield Problem(("pull_request", "into"), f"'{target.pull_request.into}' is 'from' too; name the base branch")
+    if target.pull_request is None and target.on != "pull_request":
+        yield Problem(
+            ("on",), "it chooses what of a pull request is deployed, but there is no 'pull_request'; remove it"
+        )
+    if target.merge and (target.pull_request is None or target.on == "push"):
+        yield Problem(("merge",), "only a target that deploys an open pull request can merge it; remove it")
+    if target.merge and target.deploy_type == "dags":
+        yield Problem(
+            ("deploy_type",), "'dags' would merge what never ran as an image; choose another, or remove 'merge'"
+        )
+
+
+def _check_releases(project: Project) -> Iterator[Problem]:
+    """Who merges a pull request closes it for all who follow it."""
+    following = defaultdict(list)
+    for name, target in project.targets.items():
+        following[target.pull_request].append(name)
+    for release, names in following.items():
+        for name in names if release is not None and len(names) > 1 else ():
+            if project.targets[name].merge:
+                others = ", ".join(other for other in names if other != name)
+                message = f"the merge would end the release for {others}, too; let nobody merge it, or follow 'into'"
+                yield Problem(("targets", name, "merge"), message)
+
+
+def find_clashes(names: Mapping[int, str], projects: Mapping[int, Project]) -> tuple[tuple[int, Problem], ...]:
+    """Return what no two projects may share, for every project that shares it, as (position, problem).
+
+    `names` holds every name that stands in the file, also of projects that are wrong otherwise.
+    """
+    shared: dict[tuple[str, Hashable], list[tuple[int, Location]]] = defaultdict(list)
+    for index, name in names.items():
+        shared["project may have this name", name].append((index, ("name",)))
+    for index, project in projects.items():
+        for what, value, location in _list_claims(project):
+            shared[what, value].append((index, location))
+    return tuple(found for (what, _), places in shared.items() for found in _tell_clash(what, places))
+
+
+def _list_claims(project: Project) -> Iterator[tuple[str, Hashable, Location]]:
+    repository = project.repository.lower()  # GitHub's names are the same in any case
+    yield "project may have this root of this repository", (repository, project.root), ("root",)
+    if project.promotion is not None:
+        claim = (repository, project.promotion.deploy_branch)
+        yield "project of a repository may have this deploy branch", claim, ("promotion", "deploy_branch")
+    for name, target in project.targets.items():
+        claim = (project.astro_conn_id, target.deployment)
+        yield "target may have this Deployment", claim, ("targets", name, "deployment")
+
+
+def _tell_clash(what: str, places: list[tuple[int, Location]]) -> Iterator[tuple[int, Problem]]:
+    for place in places if len(places) > 1 else ():
+        others = itertools.islice((other for other in places if other != place), _OTHERS_MAX)
+        paths = ", ".join(format_location(("projects", index, *location)) for index, location in others)
+        more = f" and {len(places) - 1 - _OTHERS_MAX} more places" if len(places) - 1 > _OTHERS_MAX else ""
+        yield place[0], Problem(place[1], f"only one {what}; found it at {paths}{more} too")

@@ -1,0 +1,193 @@
+"""The scalar values that a policy is made of: names, branches, patterns, paths, image sources, durations.
+
+Each check takes the value as written and returns it in its one form, or raises ValueError with what is expected. What
+values must be to one another is for `policy_rules.py`.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from croniter import CroniterBadDateError, croniter
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
+
+from include.deploy_ops.core.model import NO_COMMIT
+
+NAME_LENGTH_MAX = 40
+CRON_FIELDS = 5
+BUILD = "build"
+REUSE = "reuse"
+COMMIT_FIELD = "{sha}"
+
+_CONTROL_PLANE = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+_FORBIDDEN_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line ends among them; no name has one, and C ends at NUL
+_WILDCARD = re.compile(r"[*?\[\]]")
+_IMAGE = re.compile(
+    r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:))(?::[0-9]+)?"  # a registry, not just a word
+    r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+"
+    r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+)
+_DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+_ARGUMENT = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_RANDOM_IN_CRON = re.compile(r"\b[rRhH]\b|[rRhH]\(")
+_DURATION = re.compile(r"([1-9][0-9]{0,4})([smhd])")
+_DURATION_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def check_control_plane(text: str) -> str:
+    """Return the control plane's name, which stands in every mark."""
+    if not _CONTROL_PLANE.fullmatch(text) or len(text) > NAME_LENGTH_MAX:
+        raise ValueError(f"a name of a-z, 0-9, '.', '_' and '-', at most {NAME_LENGTH_MAX} long, such as acme-prod")
+    return text
+
+
+def check_name(text: str) -> str:
+    """Return the name of a project or target, which stands in DAG ids and Deployment names."""
+    if not _NAME.fullmatch(text) or len(text) > NAME_LENGTH_MAX:
+        raise ValueError(f"a name of a-z, 0-9 and '_' that begins with a letter, at most {NAME_LENGTH_MAX} long")
+    return text
+
+
+def check_text(text: str) -> str:
+    """Return a text that is not blank and has no blanks around it."""
+    if not text or text != text.strip() or _CONTROL.search(text):
+        raise ValueError("a text of one line that is not empty, without blanks around it")
+    return text
+
+
+def check_repository(text: str) -> str:
+    """Return GitHub's name of a repository, as owner/name."""
+    if not _REPOSITORY.fullmatch(text) or text.endswith((".git", "/.", "/..")):
+        raise ValueError("a repository as owner/name, such as acme/data-platform")
+    return text
+
+
+def check_branch(text: str) -> str:
+    """Return a branch's name without refs/heads/; legal by `git check-ref-format --branch`."""
+    if text.startswith("refs/"):
+        raise ValueError(f"a branch without refs/heads/, such as {text.removeprefix('refs/heads/') or 'main'}")
+    if not is_branch(text):
+        raise ValueError("the whole name of a branch that Git allows, without wildcards")
+    return text
+
+
+def is_branch(text: str) -> bool:
+    """Whether Git allows a branch of that name (git-check-ref-format(1))."""
+    return not (
+        text in {"", "@", "HEAD"}
+        or text.startswith(("-", "/", "."))
+        or text.endswith(("/", "."))
+        or _FORBIDDEN_IN_BRANCH.search(text)
+        or _WILDCARD.search(text)
+    )
+
+
+def check_pattern(text: str) -> str:
+    """Return a pattern for the whole name of a branch: `*` stands for anything, also with slashes; case matters.
+
+    `?` stands for one character, `[ab]` for one of those. What Git forbids in a branch would never match.
+    """
+    if not text or text.startswith("refs/") or _FORBIDDEN_IN_BRANCH.search(text):
+        raise ValueError("a pattern for whole branch names without refs/heads/, such as dev*; * also matches /")
+    return text
+
+
+def check_folder(text: str) -> str:
+    """Return a folder or file of the repository in its normal form; "." is the repository itself."""
+    path = PurePosixPath(text)
+    is_inside = not path.is_absolute() and ".." not in path.parts
+    if not text or not is_inside or "\\" in text or text != text.strip() or _CONTROL.search(text):
+        raise ValueError("a path inside the repository, from its top, with / and without .., such as services/etl")
+    return str(path)
+
+
+def check_file(text: str) -> str:
+    """Return a file's path inside the repository in its normal form."""
+    if text.endswith("/") or (path := check_folder(text)) == ".":
+        raise ValueError("a file's path inside the repository, from its top, such as deployments/preview.yaml")
+    return path
+
+
+def check_ignore_pattern(text: str) -> str:
+    """Return one gitignore rule (gitignore(5)) relative to the project's root, which does not speak of dags/."""
+    rule = text.removeprefix("!").lstrip("/").removeprefix("**/")
+    if not rule.strip() or text.startswith("#") or _CONTROL.search(text):
+        raise ValueError("one gitignore rule, such as docs/ or *.md")
+    if rule.split("/")[0].rstrip() == "dags":
+        raise ValueError("a rule for files outside dags/: every change inside dags/ is deployed. Remove it")
+    return text
+
+
+def check_image_source(text: str) -> str:
+    """Return where an image comes from: `reuse`, `build`, or a full image name with {sha} in its tag."""
+    if text in {BUILD, REUSE}:
+        return text
+    if text.count(COMMIT_FIELD) != 1 or not _IMAGE.fullmatch(text.replace(COMMIT_FIELD, NO_COMMIT)):
+        raise ValueError("reuse, build, or an image with its registry and {sha} in the tag: ghcr.io/acme/etl:{sha}")
+    if COMMIT_FIELD not in text.rpartition(":")[2]:
+        raise ValueError("{sha} in the tag, behind the last colon: ghcr.io/acme/etl:{sha}")
+    return text
+
+
+def parse_duration(value: object) -> timedelta:
+    """Return the duration that a number and a unit say: 90s, 30m, 36h, 2d."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("a duration: a whole number and its unit s, m, h or d, such as 36h or 2d")
+    return timedelta(**{_DURATION_UNITS[match[2]]: int(match[1])})
+
+
+def check_cron(text: str) -> str:
+    """Return a schedule as cron's five fields, which comes round at times that are the same whenever one asks."""
+    is_plain = len(text.split()) == CRON_FIELDS and not _RANDOM_IN_CRON.search(text) and croniter.is_valid(text)
+    if not is_plain:
+        raise ValueError("five fields of cron (minute hour day month weekday), such as '0 5 * * *'")
+    try:
+        croniter(text, datetime(2026, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except CroniterBadDateError:
+        raise ValueError("a time that comes; this one never does") from None
+    return text
+
+
+def check_class_path(text: str) -> str:
+    """Return the dotted path of a class; whether it can be imported is seen where it is used."""
+    if not _DOTTED_PATH.fullmatch(text):
+        raise ValueError("the dotted path of a class, such as airflow.providers.smtp.notifications.smtp.SmtpNotifier")
+    return text
+
+
+def check_argument(text: str) -> str:
+    """Return the name of a keyword argument."""
+    if not _ARGUMENT.fullmatch(text):
+        raise ValueError("the name of a keyword argument: letters, digits and '_', such as smtp_conn_id")
+    return text
+
+
+ControlPlane = Annotated[str, AfterValidator(check_control_plane)]
+Name = Annotated[str, AfterValidator(check_name)]
+Text = Annotated[str, AfterValidator(check_text)]
+Repository = Annotated[str, AfterValidator(check_repository)]
+BranchName = Annotated[str, AfterValidator(check_branch)]
+Folder = Annotated[str, AfterValidator(check_folder)]
+File = Annotated[str, AfterValidator(check_file)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+ClassPath = Annotated[str, AfterValidator(check_class_path)]
+Argument = Annotated[str, AfterValidator(check_argument)]
+Cron = Annotated[str, AfterValidator(check_cron)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, added, as a DAG's limit of 32 bits
+
+# A list in the file is a tuple in the model: only that conversion is let through.
+BranchNames = Annotated[tuple[BranchName, ...], Strict(strict=False)]
+Patterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], Strict(strict=False)]
+Folders = Annotated[tuple[Folder, ...], Strict(strict=False)]
+IgnorePatterns = Annotated[tuple[Annotated[str, AfterValidator(check_ignore_pattern)], ...], Strict(strict=False)]
+ImageSources = Annotated[
+    tuple[Annotated[str, AfterValidator(check_image_source)], ...], Strict(strict=False), Field(min_length=1)
+]

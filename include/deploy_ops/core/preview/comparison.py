@@ -1,0 +1,174 @@
+"""Desired previews vs what Astro has → the difference: pieces of work and holds.
+
+Pure: no clock, no network, no memory. What was tried before, and what a pass may do at once, is `schedule.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import NO_COMMIT
+from include.deploy_ops.core.naming import (
+    digest_work,
+    name_deployment,
+    slug_branch,
+)
+from include.deploy_ops.core.plan.work import Difference, Hold, Verb, Work
+from include.deploy_ops.core.preview.observed import Observed, TemplateState
+from include.deploy_ops.core.preview.ownership import describe_taken, find_previews
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from include.deploy_ops.core.model import Deployment, Mark
+    from include.deploy_ops.core.policy.file import Project
+    from include.deploy_ops.core.preview.desired import DesiredPreviews
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    project: Project
+    control_plane: str
+    policy: str
+    desired: DesiredPreviews
+    observed: Observed
+    template: TemplateState
+
+
+def compare(
+    project: Project,
+    *,
+    control_plane: str,
+    policy: str,
+    targets: Collection[str],
+    desired: DesiredPreviews,
+    observed: Observed,
+    template: TemplateState,
+) -> Difference:
+    """Return the difference between what should be and what is, as work and holds.
+
+    `policy` is the fingerprint of the project's policy, `targets` names the long-lived Deployments of every project.
+    The order of observations does not matter.
+    """
+    view = _Pass(project, control_plane, policy, desired, observed, template)
+    previews = find_previews(observed.deployments, control_plane, project)
+    taken = {each.name: each for each in sorted(observed.deployments, key=lambda each: each.id)}
+    found: list[Work | Hold] = []
+    for branch in sorted(desired.wanted.keys() | previews.keys()):
+        own = previews.get(branch, [])
+        if len(own) > 1:
+            found.append(_hold_twins(branch, own))
+        elif own and own[0][0].name in targets:
+            found.append(_hold_target(branch, own[0][0].name))
+        elif branch not in desired.wanted:
+            found.append(_end_preview(view, branch, *own[0]))
+        elif own:
+            found.extend(_keep_preview(view, branch, *own[0]))
+        elif (name := name_deployment(project.name, branch)) in targets:
+            found.append(_hold_target(branch, name))
+        else:
+            found.append(_begin_preview(view, branch, taken))
+    works = sorted((each for each in found if isinstance(each, Work)), key=lambda work: (work.verb.rank, work.branch))
+    holds = tuple(each for each in found if isinstance(each, Hold))
+    missing = tuple(branch for name, branch in sorted(desired.wanted.items()) if name not in previews)
+    return Difference(tuple(works), holds, sum(map(len, previews.values())), missing)
+
+
+def _hold_target(branch: str, name: str) -> Hold:
+    return Hold(branch, "anything", f"'{name}' is a target of the policy; targets are never previews")
+
+
+def _hold_twins(branch: str, own: Sequence[tuple[Deployment, Mark]]) -> Hold:
+    names = " and ".join(f"'{deployment.name}' ({deployment.id})" for deployment, _ in own)
+    return Hold(branch, "anything", f"{names} carry the same mark; delete the one that is not wanted, in Astro")
+
+
+def _end_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -> Work | Hold:
+    if branch in view.desired.ended:
+        reason = view.desired.ended[branch]
+    elif branch in view.desired.existing:
+        return Hold(
+            branch, "anything", "the branch matches the policy no longer; its preview stays until the branch goes"
+        )
+    else:
+        reason = "the branch is gone"
+    head = _head_of(view, deployment)
+    return _work(view, Verb.DELETE, branch, head, deployment, mark, reason)
+
+
+def _head_of(view: _Pass, deployment: Deployment) -> str:
+    history = view.observed.histories.get(deployment.id, DeployHistory())
+    return history.head or NO_COMMIT
+
+
+def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) -> Work | Hold:
+    name = name_deployment(view.project.name, branch)
+    if name in taken:
+        return Hold(branch, Verb.CREATE.value, describe_taken(taken[name], view.control_plane, view.project))
+    if view.template.problem:
+        return Hold(branch, Verb.CREATE.value, view.template.problem)
+    head = view.desired.wanted[branch].head
+    return _work(view, Verb.CREATE, branch, head, None, None, "the branch has no Deployment")
+
+
+def _keep_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -> list[Work | Hold]:
+    found: list[Work | Hold] = []
+    head = view.desired.wanted[branch].head
+    history = view.observed.histories.get(deployment.id, DeployHistory())
+    if history.head != head:
+        reason = f"{history.head[:12]} is deployed" if history.head else "nothing of ours is deployed"
+        found.append(_work(view, Verb.DEPLOY, branch, head, deployment, mark, reason))
+    elif history.overridden_by:
+        found.append(Hold(branch, Verb.DEPLOY.value, f"overridden by {history.overridden_by}, until the branch moves"))
+    found.extend(_keep_configuration(view, branch, head, deployment, mark))
+    return found
+
+
+def _keep_configuration(
+    view: _Pass, branch: str, head: str, deployment: Deployment, mark: Mark
+) -> Iterable[Work | Hold]:
+    template = view.template
+    if template.problem:
+        yield Hold(branch, Verb.UPDATE.value, template.problem)
+        return
+    missing = template.missing.get(deployment.id, ())
+    if mark.template == template.fingerprint and not missing:
+        return
+    if fixed := template.fixed.get(deployment.id, ()):
+        yield Hold(branch, Verb.UPDATE.value, f"recreate it, Astro cannot change these: {'; '.join(fixed)}")
+        return
+    reason = f"it lacks {', '.join(missing)}" if missing else "the template changed"
+    yield _work(view, Verb.UPDATE, branch, head, deployment, mark, reason)
+
+
+def _work(
+    view: _Pass, verb: Verb, branch: str, head: str, deployment: Deployment | None, mark: Mark | None, reason: str
+) -> Work:
+    deployment_id = deployment.id if deployment else ""
+    observed = view.observed.histories.get(deployment_id, DeployHistory()).newest_id
+    digest = digest_work(
+        {
+            "project": view.project.name,
+            "branch": branch,
+            "verb": verb.value,
+            "head": head,
+            "deployment": deployment_id,
+            "deploy": observed,
+            "mark": mark.template if mark else "",
+            "template": view.template.fingerprint,
+            "policy": view.policy,
+        }
+    )
+    return Work(
+        verb=verb,
+        branch=branch,
+        head=head,
+        slug=slug_branch(branch),
+        deployment_name=deployment.name if deployment else name_deployment(view.project.name, branch),
+        deployment_id=deployment_id,
+        observed=observed,
+        digest=digest,
+        reason=reason,
+    )

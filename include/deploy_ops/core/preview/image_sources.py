@@ -1,0 +1,106 @@
+"""Which Deployment's image could serve a commit, in which order, and what speaks against one; and how it is told.
+
+Pure: what Astro and the registry say is given, and whether two commits need another image is `change_type`'s to decide.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.preview.ownership import find_previews
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from include.deploy_ops.core.model import Deploy, Deployment
+    from include.deploy_ops.core.policy.file import Project
+
+CANDIDATES_MAX = 5
+"""Deployments whose records are read for one image: targets and the newest previews are the likeliest to serve."""
+
+_RUNTIME = re.compile(r"(\d+)\.(\d+)-(\d+)|(\d+)\.(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What an image has to serve: the Deployment, empty while there is none, with its runtime and way of DAGs."""
+
+    deployment_id: str
+    runtime_version: str
+    has_dag_deploys: bool
+
+
+def rank_candidates(
+    deployments: Sequence[Deployment], control_plane: str, project: Project, deployment_id: str
+) -> list[Deployment]:
+    """Return the project's Deployments that run an image, the likeliest to serve first.
+
+    Targets in the policy's order, then the one to be deployed to, then the other previews, the last changed first.
+    """
+    deployments = [each for each in deployments if each.image_repository and each.image_tag]
+    by_name = {each.name: each for each in deployments}
+    targets = [by_name[each.deployment] for each in project.targets.values() if each.deployment in by_name]
+    previews = [each for pairs in find_previews(deployments, control_plane, project).values() for each, _ in pairs]
+    previews.sort(key=lambda each: (each.id == deployment_id, each.updated_at, each.id), reverse=True)
+    return list({each.id: each for each in (*targets, *previews)}.values())
+
+
+def find_obstacle(candidate: Deployment, need: Need) -> str:
+    """Return what rules the candidate out at first sight, empty if nothing does."""
+    if candidate.is_dag_deploy_enabled != need.has_dag_deploys:
+        # Where DAG deploys are on, the image holds no DAGs.
+        return f"its DAGs {'come beside' if candidate.is_dag_deploy_enabled else 'are in'} the image, not here"
+    return describe_runtime(candidate.runtime_version, need)
+
+
+def describe_runtime(version: str | None, need: Need) -> str:
+    """Return why an image of this runtime may not be deployed, empty if it may; Astro takes no older one."""
+    if not version:
+        return "its image has no runtime label"
+    if need.runtime_version and _rank_runtime(version) < _rank_runtime(need.runtime_version):
+        return f"its runtime {version} is older than {need.runtime_version}"
+    return ""
+
+
+def read_image_commit(candidate: Deployment, deploys: Iterable[Deploy]) -> tuple[str, str]:
+    """Return the commit of the image that the candidate runs, or "" and why nobody can tell."""
+    records = {record.id: record for record in deploys}
+    history = read_history(records.values())
+    if history.image_commit is None:
+        return "", "no deploy record says which commit its image is of"
+    if (shown := records[history.newest_id].image_tag) != candidate.image_tag:
+        return "", f"Astro shows the image {candidate.image_tag}, its newest deploy record {shown}"
+    return history.image_commit, ""
+
+
+def render_source(found: Mapping[str, Any]) -> str:
+    """Return the decision record of an image as a Markdown page: the source taken, and why not those before it."""
+    taken = [f"**{found['source']}** for `{found['commit']}`"]
+    taken += [
+        f"{name}: `{found[key]}`"
+        for key, name in (
+            ("deployment", "image of the Deployment"),
+            ("engine", "built by"),
+            ("image", "image"),
+            ("digest", "digest"),
+            ("runtime_version", "Astro Runtime"),
+        )
+        if found.get(key)
+    ]
+    notes = [f"- {' '.join(note.split())}" for note in found["notes"]]
+    return "\n".join([*("  \n".join(taken),), *(["", "Not taken:", "", *notes] if notes else [])])
+
+
+def _rank_runtime(version: str) -> tuple[int, ...]:
+    """Order runtime versions: 3.1-14, of Airflow 3, comes after 13.1.0, and one that does not parse before all.
+
+    The CLI takes a label that it cannot read for a downgrade.
+    """
+    match = _RUNTIME.fullmatch(version)
+    if match is None:
+        return ()
+    numbers = [int(number) for number in match.groups() if number is not None]
+    return (int(match[1] is not None), *numbers)

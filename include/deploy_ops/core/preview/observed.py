@@ -1,0 +1,35 @@
+"""What one pass sees of a workspace and of the template, as comparisons need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.history import DeployHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from include.deploy_ops.core.model import Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateState:
+    """What the planner needs of the rendered template.
+
+    `missing` and `fixed` give, per Deployment id, what it lacks of the template and what the CLI cannot update.
+    `problem` holds every create and update when the template cannot be read.
+    """
+
+    fingerprint: str
+    missing: Mapping[str, tuple[str, ...]]
+    fixed: Mapping[str, tuple[str, ...]]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One pass's view of Astro: every Deployment of the workspace, and the history of ours."""
+
+    deployments: tuple[Deployment, ...]
+    histories: Mapping[str, DeployHistory]

@@ -1,0 +1,44 @@
+"""Whose Deployment is it? By the mark alone; what bears another mark or none is never touched."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.naming import parse_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from include.deploy_ops.core.model import Deployment, Mark
+    from include.deploy_ops.core.policy.file import Project
+
+
+def is_own(mark: Mark | None, control_plane: str, project: Project) -> bool:
+    """Whether the mark is this control plane's for this project. Anything else is never touched."""
+    return mark is not None and (mark.control_plane, mark.project, mark.repository) == (
+        control_plane,
+        project.name,
+        project.repository,
+    )
+
+
+def find_previews(
+    deployments: Iterable[Deployment], control_plane: str, project: Project
+) -> dict[str, list[tuple[Deployment, Mark]]]:
+    """Return our previews of the project by branch; more than one for a branch is a fault that the planner holds."""
+    found: dict[str, list[tuple[Deployment, Mark]]] = defaultdict(list)
+    for deployment in sorted(deployments, key=lambda each: each.id):
+        mark = parse_mark(deployment.description)
+        if mark is not None and is_own(mark, control_plane, project):
+            found[mark.branch].append((deployment, mark))
+    return dict(found)
+
+
+def describe_taken(deployment: Deployment, control_plane: str, project: Project) -> str:
+    """Return why a new preview cannot have its name: somebody's Deployment bears it, or another branch's preview."""
+    mark = parse_mark(deployment.description)
+    bears = f"'{deployment.name}' ({deployment.id})"
+    if mark is not None and is_own(mark, control_plane, project):
+        return f"{bears} is the preview of '{mark.branch}'; rename it in Astro"
+    return f"a Deployment named {bears} exists without our mark; rename or delete it in Astro, or adopt it by the form"

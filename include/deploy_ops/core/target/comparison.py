@@ -1,0 +1,170 @@
+"""A target's source vs what it runs → what is due there: a request, a deploy, a merge, or a hold with its reason.
+
+Pure. Decides about long-lived Deployments only, which are found by name, and never created, updated or deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.naming import digest_work, slug_target
+from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
+from include.deploy_ops.core.target.settling import describe_unsettled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from include.deploy_ops.core.model import Deployment, PullRequest
+    from include.deploy_ops.core.policy.file import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a target should run, as it stands now.
+
+    `ref` and `head` are the branch and its tip; `commit` is what to deploy where that is another one: of a pull
+    request, its test merge onto `base`. `problem` says why nothing can be deployed of it; `is_brief` as in `Hold`.
+    """
+
+    ref: str
+    head: str
+    commit: str = ""
+    pull: int = 0
+    base: str = ""
+    problem: str = ""
+    is_brief: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """One target as a pass sees it.
+
+    `source` is None while there is nothing to follow: no open pull request. `deployments` are those that bear its name.
+    `deployed_base` is the base onto which the deployed test merge was made, empty where that cannot be told.
+    """
+
+    name: str
+    target: Target
+    source: Source | None
+    deployments: tuple[Deployment, ...]
+    history: DeployHistory
+    deployed_base: str
+    remembered: Remembered
+
+
+def find_release(target: Target, pulls: Iterable[PullRequest]) -> PullRequest | None:
+    """Return the open pull request that a target follows; GitHub has one at most between two branches."""
+    if target.pull_request is None:
+        return None
+    wanted = (target.pull_request.source, target.pull_request.into)
+    own = [each for each in pulls if each.is_open and not each.is_from_fork]
+    return max((each for each in own if (each.head_ref, each.base_ref) == wanted), default=None)
+
+
+def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold | None:
+    """Return what is due at the target; None when it runs what it should.
+
+    :param project: the project's name.
+    :param policy: the fingerprint of the project's policy.
+    """
+    if state.source is None:
+        return None
+    if len(state.deployments) != 1:
+        return Hold(state.name, Verb.DEPLOY.value, _describe_absence(state))
+    if reason := _find_override(state):
+        return Hold(state.name, Verb.DEPLOY.value, reason)
+    if state.source.problem:
+        brief = state.source.is_brief
+        kind = HoldKind.WAITING if brief else HoldKind.PERSON
+        return Hold(state.name, Verb.DEPLOY.value, state.source.problem, brief, kind)
+    due = _find_due(state, state.source, policy)
+    if due is not None and due[0] is Verb.MERGE and (reason := describe_unsettled(state.deployments[0], state.history)):
+        return Hold(state.name, Verb.MERGE.value, reason, kind=HoldKind.WAITING)
+    return due and _work(state, state.source, project, policy, *due)
+
+
+def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:
+    """Return what is due, and why."""
+    if _is_current(state, source, policy):
+        if not state.target.merge:
+            return None
+        if _is_merge_approved(state, source):
+            return Verb.MERGE, "its code runs"
+        return Verb.REQUEST, "its code runs, and nobody approved the merge"
+    deployed = state.history.head
+    reason = f"{deployed[:12]} is deployed" if deployed else "nothing of ours is deployed"
+    return Verb.DEPLOY if _is_approved(state, source) else Verb.REQUEST, reason
+
+
+def _is_merge_approved(state: TargetState, source: Source) -> bool:
+    """Whether merging needs no yes, or got one for this head and base: what was forced got none."""
+    approval = state.remembered.approval
+    if state.target.approval == "none" or approval is None:
+        return state.target.approval == "none"
+    return approval.merges and (approval.head, approval.base) == (source.head, source.base)
+
+
+def _describe_absence(state: TargetState) -> str:
+    name = state.target.deployment
+    if not state.deployments:
+        return f"there is no Deployment named '{name}' in the workspace; create it, or correct the policy"
+    ids = " and ".join(sorted(each.id for each in state.deployments))
+    return f"{ids} are both named '{name}'; rename the one that is not meant, in Astro"
+
+
+def _find_override(state: TargetState) -> str:
+    """Return why the target stays as it is: somebody deployed something else since our last deploy, on purpose."""
+    history = state.history
+    if not history.overridden_by or history.head is None or state.remembered.resumed == history.newest_id:
+        return ""
+    return f"overridden by {history.overridden_by}, until a person resumes it (its form, action 'resume')"
+
+
+def _is_current(state: TargetState, source: Source, policy: str) -> bool:
+    """Whether the target runs the source already, or nothing in it needs a deploy."""
+    history, judgement = state.history, state.remembered.judgement
+    if judgement is not None and judgement.covers(source.commit or source.head, history.newest_id, policy):
+        return True
+    return (history.head, state.deployed_base) == (source.head, source.base) and not history.overridden_by
+
+
+def _is_approved(state: TargetState, source: Source) -> bool:
+    if state.target.approval == "none":
+        return True
+    approval = state.remembered.approval
+    return approval is not None and approval.covers(source.head, source.base, state.history.newest_id)
+
+
+def _work(state: TargetState, source: Source, project: str, policy: str, verb: Verb, reason: str) -> Work:
+    (deployment,) = state.deployments
+    observed = state.history.newest_id
+    facts = {
+        "project": project,
+        "target": state.name,
+        "verb": verb.value,
+        "head": source.head,
+        "base": source.base,
+        "deployment": deployment.id,
+        "deploy": observed,
+        "resumed": state.remembered.resumed,
+        "rules": state.target.model_dump(mode="json"),
+        "policy": policy,
+    }
+    return Work(
+        verb=verb,
+        branch=source.ref,
+        head=source.head,
+        slug=slug_target(state.name),
+        deployment_name=deployment.name,
+        deployment_id=deployment.id,
+        observed=observed,
+        digest=digest_work(facts),
+        reason=reason,
+        target=state.name,
+        commit=source.commit,
+        pull=source.pull,
+        base=source.base,
+    )

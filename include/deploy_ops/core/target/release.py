@@ -1,0 +1,211 @@
+"""What a person has to know to approve a deploy → the Markdown that Airflow shows beside the two buttons.
+
+Pure. Whatever other people wrote (titles, subjects, names, paths) stands in code spans, where Markdown and HTML mean
+nothing, and is cut; so the page's length has a bound and no branch can change what the page says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from include.deploy_ops.core.model import ChangeType, PathVerdict
+from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX, TEXT_LENGTH_MAX, link, quote_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from include.deploy_ops.core.model import PullCommit, PullRequest
+
+BODY_LENGTH_MAX = 40_000
+"""Characters of the page that are never exceeded; the limits below see to it."""
+
+COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN = 30, 25, 20
+"""Of these at most are listed; files are counted per kind. The pull request's own page has all."""
+
+
+_SHORT = 12
+
+
+class Pages(Protocol):
+    """Gives the address of a pull request's, commit's or branch's page."""
+
+    def __call__(self, kind: Literal["pull", "commit", "tree"], name: str | int, /) -> str:
+        """Return the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The target that follows the branch from which the pull request comes: staging.
+
+    `head` is the branch's head that was deployed there last, None if nothing of ours was.
+    """
+
+    target: str
+    deployment: str
+    url: str
+    head: str | None
+    status: str
+    is_healthy: bool
+    overridden_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileGroup:
+    """The changed files that ask for one kind of deploy: how many, and the first of them, cut to what is shown."""
+
+    kind: ChangeType
+    count: int
+    shown: tuple[PathVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A deploy that waits for approval.
+
+    `base` is empty and `pull` None where a person asks for another commit. `running` is the commit that the Deployment
+    runs, None when unknown; `carried` are the numbers of pull requests that the source branch holds though they are
+    still open. `source` is None where no target follows it.
+    """
+
+    target: str
+    deployment: str
+    branch: str
+    head: str
+    base: str
+    commit: str
+    change_type: ChangeType
+    reason: str
+    running: str | None
+    deadline: datetime
+    asked_at: datetime
+    pull: PullRequest | None = None
+    commits: tuple[PullCommit, ...] = ()
+    files: tuple[FileGroup, ...] = ()
+    source: SourceState | None = None
+    carried: tuple[int, ...] = ()
+    is_merging: bool = False
+    is_override: bool = False
+    person: str = ""
+    person_reason: str = ""
+
+
+def summarize_subject(release: Release) -> str:
+    """Return the request's headline, as plain text: no word in it is written by others than the policy's authors."""
+    what = f"pull request #{release.pull.number}" if release.pull else "forced"
+    return f"Deploy {release.commit[:_SHORT]} to {release.target}? ({what})"
+
+
+def summarize(release: Release, page_of: Pages) -> str:
+    """Return the request's page: what is asked, what runs now, staging, what else comes along, commits, files."""
+    sections = [
+        _describe_request(release, page_of),
+        _describe_facts(release, page_of),
+        _list_carried(release, page_of),
+        _list_commits(release, page_of),
+        *map(_list_files, release.files),
+    ]
+    return "\n\n".join(filter(None, sections))
+
+
+def _describe_request(release: Release, page_of: Pages) -> str:
+    deployment = quote_text(release.deployment)
+    if release.pull is None:
+        asks = quote_text(release.person) if release.person else "A person"
+        why = f": {_quote_reason(release)}"
+        other = " **in place of what its source holds**" if release.is_override else ""
+        what = f"{_link_commit(release.commit, page_of)} of {quote_text(release.branch)}"
+        return f"{asks} wants {what} on {deployment}{other}{why}"
+    pull = release.pull
+    number = link(f"#{pull.number}", page_of("pull", pull.number))
+    by = f" by {quote_text(pull.author)}" if pull.author else ""
+    into = f"{quote_text(pull.head_ref)} into {quote_text(pull.base_ref)}"
+    then = " and then merges exactly this head" if release.is_merging else ""
+    asks = f" {quote_text(release.person)} asks for it by hand: {_quote_reason(release)}." if release.person else ""
+    return (
+        f"**{number}** {quote_text(pull.title)}{by}, {into}. Approving deploys their merge to {deployment}{then}; "
+        f"it is void when head, base or what runs there moves.{asks}"
+    )
+
+
+def _quote_reason(release: Release) -> str:
+    return quote_text(release.person_reason, REASON_LENGTH_MAX)
+
+
+def _describe_facts(release: Release, page_of: Pages) -> str:
+    rows = {"deploy": f"**{release.change_type.value}**: {quote_text(release.reason, REASON_LENGTH_MAX)}"}
+    rows["commit"] = _link_commit(release.commit, page_of)
+    if release.base:
+        head, base = _link_commit(release.head, page_of), _link_commit(release.base, page_of)
+        rows["commit"] += f", the merge of head {head} into base {base}"
+    rows["runs now"] = _link_commit(release.running, page_of) if release.running else "nothing that we know of"
+    if release.source is not None:
+        name = link(quote_text(release.source.deployment), release.source.url)
+        rows[quote_text(release.source.target)] = f"{name} {describe_source(release.source, release.head)}"
+    until = f"{release.deadline:%Y-%m-%d %H:%M} UTC, without an answer until then it is rejected"
+    rows["asked"] = f"{release.asked_at:%Y-%m-%d %H:%M} UTC; open until {until}"
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def describe_source(source: SourceState, head: str) -> str:
+    """Return whether staging shows what is about to be released, and how it does there."""
+    health = "healthy" if source.is_healthy else f"**not healthy** ({quote_text(source.status)})"
+    if source.overridden_by:
+        return f"**is overridden** by {quote_text(source.overridden_by, REASON_LENGTH_MAX)}; {health}"
+    if source.head is None:
+        return f"**shows nothing of ours yet**; {health}"
+    if source.head != head:
+        return f"**shows another head**, `{source.head[:_SHORT]}`; {health}"
+    return f"shows this head; {health}"
+
+
+def _list_carried(release: Release, page_of: Pages) -> str:
+    if not release.carried:
+        return ""
+    shown = [link(f"#{number}", page_of("pull", number)) for number in release.carried[:PULLS_SHOWN]]
+    return f"**Comes along though still open:** {', '.join(shown)}{_count_more(len(release.carried), PULLS_SHOWN)}"
+
+
+def _list_commits(release: Release, page_of: Pages) -> str:
+    if not release.commits:
+        return ""
+    newest = release.commits[: -COMMITS_SHOWN - 1 : -1]
+    count = len(release.commits)
+    lines = [f"**{_count(count, 'commit')}**, newest first", "", "| commit | subject | author |", "|---|---|---|"]
+    lines += [
+        f"| {_link_commit(each.sha, page_of)} | {quote_text(each.subject)} | {quote_text(each.author)} |"
+        for each in newest
+    ]
+    return "\n".join(lines) + _count_more(count, len(newest), "\n\n")
+
+
+def group_files(paths: Iterable[PathVerdict]) -> tuple[FileGroup, ...]:
+    """Return the files by what they ask for, the dearest first; small enough to be handed from task to task."""
+    found = tuple(paths)
+    groups = ((kind, [path for path in found if path.verdict is kind]) for kind in reversed(ChangeType))
+    return tuple(FileGroup(kind, len(own), tuple(map(_cut, own[:FILES_SHOWN]))) for kind, own in groups if own)
+
+
+def _cut(path: PathVerdict) -> PathVerdict:
+    # One character more than is shown, so that the page can tell that something is missing.
+    return replace(path, path=path.path[: TEXT_LENGTH_MAX + 1], rule=path.rule[: TEXT_LENGTH_MAX + 1])
+
+
+def _list_files(group: FileGroup) -> str:
+    asks = "nothing" if group.kind is ChangeType.NONE else group.kind.value
+    lines = [f"**{_count(group.count, 'file')} asking for {asks}**", "", "| file | why |", "|---|---|"]
+    lines += [f"| {quote_text(path.path)} | {quote_text(path.rule)} |" for path in group.shown]
+    return "\n".join(lines) + _count_more(group.count, len(group.shown), "\n\n")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _count_more(count: int, shown: int, gap: str = " ") -> str:
+    return f"{gap}… and {count - shown} more" if count > shown else ""
+
+
+def _link_commit(commit: str, page_of: Pages) -> str:
+    return link(f"`{commit[:_SHORT]}`", page_of("commit", commit))

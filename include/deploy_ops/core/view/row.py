@@ -1,0 +1,105 @@
+"""What people are shown: one row per environment, made of a pass's observation, its plan, and how runs ended.
+
+Control writes the rows; the Deployments page and the feedback on GitHub read them and nothing else. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from include.deploy_ops.core.cleanup.verdict import NextStep
+from include.deploy_ops.core.plan.outcome import Outcome
+
+
+class RowKind(Enum):
+    """What kind of environment a row is about."""
+
+    PREVIEW = "preview"
+    TARGET = "target"
+    DEPLOY_BRANCH = "deploy branch"
+
+
+class State(Enum):
+    """How an environment is, in one word; the first that is true, in this order."""
+
+    REMOVED = "removed"  # it had a Deployment that is gone; shown for a while
+    APPROVAL = "approval"  # a person is asked
+    DEPLOYING = "deploying"  # a run is at work, or queued; `verb` says at what
+    FAILED = "failed"  # it failed for good until what failed moves
+    FAILING = "failing"  # it failed and comes again by itself
+    FROZEN = "frozen"  # something is due, and its DAG is paused, or nothing may be written
+    HELD = "held"  # something is due, and a person has to mend or decide something
+    WAITING = "waiting"  # something is due and comes by itself: room, a turn, a test merge
+    UNHEALTHY = "unhealthy"  # Astro says so
+    ASLEEP = "asleep"  # it hibernates, and runs the newest commit when it wakes
+    LIVE = "live"  # it runs the newest commit
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One environment.
+
+    `dag` is the full id of the DAG whose runs work on it and whose form forces them, `request_dag` of that which asks;
+    `run_id`, `run_dag` and `verb` are of the run in flight. `head` is the newest commit of what it follows, since
+    `head_at` as far as we know; `deployed` the commit that runs. Commits are 40 digits, empty where there is none.
+    `pull` is the newest open pull request, `base` its base branch; `pulls` all open ones of the branch. `why` says the
+    state in words, `holds` everything that is held. `kept` says who keeps it from expiring. `conflicts` are the
+    promotion's words about the pull request. `woken_at`: when somebody woke it by hand.
+    """
+
+    slug: str
+    kind: RowKind
+    environment: str
+    branch: str
+    dag: str
+    state: State
+    state_at: datetime
+    why: str = ""
+    request_dag: str = ""
+    holds: tuple[str, ...] = ()
+    head: str = ""
+    head_at: datetime | None = None
+    author: str = ""
+    pull: int = 0
+    pull_title: str = ""
+    base: str = ""
+    pulls: tuple[int, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    deployed: str = ""
+    deployed_at: datetime | None = None
+    deploy_kind: str = ""
+    deployment_id: str = ""
+    deployment_name: str = ""
+    status: str = ""
+    status_reason: str = ""
+    created_at: datetime | None = None
+    airflow_url: str = ""
+    astro_url: str = ""
+    run_id: str = ""
+    run_dag: str = ""
+    verb: str = ""
+    next_step: NextStep | None = None
+    kept: str = ""
+    override: str = ""
+    woken_at: datetime | None = None
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one pass says of its whole project. `digests` tell, by shard that has rows, that something changed."""
+
+    project: str
+    repository: str
+    repository_url: str
+    at: datetime
+    mode: str
+    live: int
+    max_live: int
+    actions: int
+    holds: int
+    resync_s: float
+    digests: dict[str, str]
+    events_until: str = ""

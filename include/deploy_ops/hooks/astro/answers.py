@@ -1,0 +1,251 @@
+"""Turn the JSON of Astro's v1 API into our values, or say what is wrong with it.
+
+Asks Astro nothing. Field names are those of the published v1 client (astro-cli, astro-client-v1/api.gen.go): a field
+that the schema requires and we decide by must be there; values of enumerations that we do not know are tolerated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError
+from include.deploy_ops.core.model import Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus, Variable
+
+if TYPE_CHECKING:
+    from include.deploy_ops.hooks.astro.connection import AstroConnection
+    from include.deploy_ops.hooks.astro.http import Ask
+
+M = TypeVar("M", bound=BaseModel)
+E = TypeVar("E", bound=Enum)
+_Id = Annotated[str, StringConstraints(min_length=1)]
+_Instant = Annotated[AwareDatetime, Strict(strict=False)]  # JSON has no times, only texts
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list: its items, still as JSON, and how many the whole list has."""
+
+    items: tuple[Any, ...]
+    total: int
+
+
+class _Json(BaseModel):
+    """Strict: a number in quotes is as wrong as a missing field. Fields that we do not name are Astro's affair."""
+
+    model_config = ConfigDict(strict=True, frozen=True, alias_generator=to_camel)
+
+
+class _Listed(_Json):
+    total_count: int = Field(ge=0)
+
+
+class _Workspace(_Json):
+    id: _Id
+    name: _Id
+
+
+class _Variable(_Json):
+    key: str
+    is_secret: bool
+    value: str | None = None
+
+
+class _Override(_Json):
+    is_hibernating: bool | None = None
+    is_active: bool | None = None
+    override_until: str | None = None
+
+
+class _Hibernation(_Json):
+    override: _Override | None = None
+
+
+class _Scaling(_Json):
+    hibernation_spec: _Hibernation | None = None
+
+
+class _Deployment(_Json):
+    id: _Id
+    name: str
+    status: str
+    workspace_id: _Id
+    namespace: str
+    type: str
+    image_repository: str
+    image_tag: str
+    is_dag_deploy_enabled: bool
+    web_server_url: str
+    created_at: _Instant
+    updated_at: str
+    description: str | None = None
+    astro_runtime_version: str | None = None
+    runtime_version: str | None = None  # deprecated, and the only one of the two that the CLI reads
+    dag_tarball_version: str | None = None
+    desired_dag_tarball_version: str | None = None
+    is_development_mode: bool | None = None
+    executor: str | None = None
+    cloud_provider: str | None = None
+    region: str | None = None
+    ui_url: str | None = None
+    environment_variables: tuple[_Variable, ...] | None = Field(default=None, strict=False)
+    contact_emails: tuple[str, ...] | None = Field(default=None, strict=False)
+    status_reason: str | None = None
+    scaling_spec: _Scaling | None = None
+
+
+class _Git(_Json):
+    commit_sha: str | None = None
+
+
+class _Deploy(_Json):
+    id: _Id
+    deployment_id: _Id
+    status: str
+    type: str
+    created_at: _Instant
+    image_tag: str
+    description: str | None = None
+    git: _Git | None = None
+    dag_tarball_version: str | None = None
+    rollback_from_id: str | None = None
+
+
+def parse_page(request: Ask, answer: Any, key: str) -> Page:
+    """Return one page of a list whose items lie under `key`; raises ObservationError."""
+    if answer is None:
+        raise ObservationError(f"{request}: Astro says that this does not exist; check organization_id")
+    total = _parse(request, _Listed, answer).total_count
+    items = answer.get(key)
+    if not isinstance(items, list):
+        raise doubt(request, f"Astro's answer has no list '{key}'")
+    return Page(tuple(items), total)
+
+
+def parse_id(request: Ask, item: Any) -> str:
+    """Return an item's id, by which repeated items are told; raises ObservationError."""
+    identity = item.get("id") if isinstance(item, dict) else None
+    if not isinstance(identity, str) or not identity:
+        raise doubt(request, "an item of Astro's answer has no id")
+    return identity
+
+
+def parse_deployment(request: Ask, answer: Any, connection: AstroConnection) -> Deployment:
+    """Return a Deployment; an unknown status becomes UNKNOWN. Raises ObservationError."""
+    found = _parse(request, _Deployment, answer)
+    return Deployment(
+        id=found.id,
+        name=found.name,
+        status=_read_enum(DeploymentStatus, found.status, DeploymentStatus.UNKNOWN),
+        description=found.description or "",
+        workspace_id=found.workspace_id,
+        runtime_version=found.astro_runtime_version or found.runtime_version or "",
+        image_repository=found.image_repository,
+        image_tag=found.image_tag,
+        dag_tarball_version=found.dag_tarball_version or "",
+        desired_dag_tarball_version=found.desired_dag_tarball_version or "",
+        is_dag_deploy_enabled=found.is_dag_deploy_enabled,
+        is_development_mode=bool(found.is_development_mode),
+        deployment_type=found.type,
+        executor=found.executor or "",
+        cloud_provider=found.cloud_provider or "",
+        region=found.region or "",
+        namespace=found.namespace,
+        airflow_url=_complete_url(found.web_server_url, connection),
+        astro_url=_complete_url(found.ui_url or _guess_page(found, connection), connection),
+        variables=tuple(_read_variable(each) for each in found.environment_variables or ()),
+        contact_emails=found.contact_emails or (),
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        status_reason=found.status_reason or "",
+        override=_read_override(found),
+    )
+
+
+def _read_override(found: _Deployment) -> str:
+    """Return the hibernation override while it is active, in a word, and until when."""
+    spec = found.scaling_spec and found.scaling_spec.hibernation_spec
+    override = spec and spec.override
+    if not override or not override.is_active:
+        return ""
+    word = "hibernate" if override.is_hibernating else "wake"
+    return f"{word}@{override.override_until}" if override.override_until else word
+
+
+def parse_deploy(request: Ask, answer: Any, deployment_id: str) -> Deploy:
+    """Return a deploy record of this Deployment; an unknown status becomes UNKNOWN. Raises ObservationError.
+
+    A type that we do not know may have changed anything, so it becomes one that changed image and DAGs to a commit that
+    nobody knows.
+    """
+    found = _parse(request, _Deploy, answer)
+    if found.deployment_id != deployment_id:
+        raise doubt(request, f"deploy {found.id} is of another Deployment, {found.deployment_id}")
+    is_known = found.type in DeployKind.__members__
+    return Deploy(
+        id=found.id,
+        deployment_id=found.deployment_id,
+        status=_read_enum(DeployStatus, found.status, DeployStatus.UNKNOWN),
+        kind=_read_enum(DeployKind, found.type, DeployKind.IMAGE_AND_DAG),
+        created_at=found.created_at,
+        description=found.description or "",
+        git_commit=(found.git.commit_sha or None) if found.git and is_known else None,
+        image_tag=found.image_tag,
+        dag_tarball_version=found.dag_tarball_version or "",
+        rollback_from_id=found.rollback_from_id or None,
+    )
+
+
+def parse_workspace_name(request: Ask, answer: Any) -> str:
+    """Return a workspace's name; raises ObservationError."""
+    return _parse(request, _Workspace, answer).name
+
+
+def parse_options(request: Ask, answer: Any) -> dict[str, Any]:
+    """Return the deployment options as Astro words them; raises ObservationError unless they name runtime releases."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("runtimeReleases"), list):
+        raise doubt(request, "Astro's answer has no list 'runtimeReleases'")
+    return answer
+
+
+def _parse(request: Ask, model: type[M], answer: Any) -> M:
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        # The values stay out of the text: an environment variable's may be private.
+        said = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'answer'}: {each['msg']}"
+            for each in error.errors(include_url=False, include_input=False)
+        )
+        identity = answer.get("id") if isinstance(answer, dict) else None
+        where = f" of {identity}" if isinstance(identity, str) else ""
+        raise doubt(request, f"Astro's answer{where} is malformed: {said}") from None
+
+
+def doubt(request: Ask, what: str) -> ObservationError:
+    """Return the error that an answer which cannot be believed is."""
+    return ObservationError(f"{request}: {what}; {NOTHING_FOLLOWS}")
+
+
+def _read_enum(values: type[E], text: str, unknown: E) -> E:
+    return values[text] if text in values.__members__ else unknown
+
+
+def _read_variable(variable: _Variable) -> Variable:
+    return Variable(variable.key, variable.is_secret, None if variable.is_secret else variable.value)
+
+
+def _complete_url(url: str, connection: AstroConnection) -> str:
+    """Return the address with a scheme: Astro gives its web servers' without one."""
+    if not url or "://" in url:
+        return url
+    return f"{'http' if connection.is_plain_http else 'https'}://{url}"
+
+
+def _guess_page(found: _Deployment, connection: AstroConnection) -> str:
+    base = connection.core_url or f"https://cloud.{connection.domain}"
+    return f"{base}/{found.workspace_id}/deployments/{found.id}"

@@ -1,0 +1,273 @@
+"""What we read of one Astro workspace, in our own values: Deployments, their deploy records, what Astro offers.
+
+Changes nothing in Astro and decides nothing. How a request is sent and checked is `astro_http`'s job, what an answer
+means is `astro_answers`'.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from airflow.sdk import BaseHook
+
+from include.deploy_ops.core.errors import ObservationError, PermanentError
+from include.deploy_ops.hooks.astro.answers import (
+    Page,
+    doubt,
+    parse_deploy,
+    parse_deployment,
+    parse_id,
+    parse_options,
+    parse_page,
+    parse_workspace_name,
+)
+from include.deploy_ops.hooks.astro.connection import AstroConnection, aread_astro_connection, read_astro_connection
+from include.deploy_ops.hooks.astro.http import Ask, Conversation, Pace, ahold, ask, hold, make_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from include.deploy_ops.core.model import Deploy, Deployment
+
+PAGE_SIZE = 1000
+"""The largest page that Astro documents (OpenAPI description of the platform API)."""
+
+T = TypeVar("T")
+
+
+class AstroApiHook(BaseHook):
+    """Reads one Astro workspace through an Airflow connection, which is looked up at the first read.
+
+    Every method raises `ObservationError` when Astro gives no answer, refuses or answers malformed, and
+    `RateLimitError` when it asks for a longer pause than a minute; a failure is never an empty result.
+
+    :param astro_conn_id: the Airflow connection's id; `astro_connection` says what it holds.
+    :param sleep: called with the seconds to wait before a request is repeated.
+    """
+
+    def __init__(self, astro_conn_id: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__()
+        self.astro_conn_id = astro_conn_id
+        self._sleep = sleep
+        self._pace = Pace()
+        self._opened: tuple[AstroConnection, httpx.Client] | None = None
+
+    def get_conn(self) -> httpx.Client:
+        """Return the HTTP client, made at the first call; it carries the token."""
+        return self._open()[1]
+
+    def close(self) -> None:
+        """Close the connections; a later read opens new ones and reads the Airflow connection again."""
+        if self._opened is not None:
+            self._opened[1].close()
+        self._opened = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def list_deployments(self) -> tuple[Deployment, ...]:
+        """Return every Deployment of the workspace, as Astro orders them."""
+        return self._hold(ask_deployments(self._open()[0]))
+
+    def get_deployment(self, deployment_id: str) -> Deployment | None:
+        """Return a Deployment; None only if Astro itself answers that there is none of this id."""
+        return self._hold(ask_deployment(self._open()[0], deployment_id))
+
+    def list_deploys(self, deployment_id: str, limit: int | None = None) -> tuple[Deploy, ...]:
+        """Return a Deployment's records, the newest first: all of them, or `limit` (1 to 1000)."""
+        return self._hold(ask_deploys(self._open()[0], deployment_id, limit))
+
+    def get_deploy(self, deployment_id: str, deploy_id: str) -> Deploy | None:
+        """Return one record; None only if Astro itself answers that there is none of this id."""
+        return self._hold(ask_deploy(self._open()[0], deployment_id, deploy_id))
+
+    def find_workspace_name(self) -> str:
+        """Return the name of the connection's workspace, by which a Deployment file names it."""
+        return self._hold(ask_workspace_name(self._open()[0]))
+
+    def get_deployment_options(self, deployment_type: str, cloud_provider: str) -> dict[str, Any]:
+        """Return what Astro offers such Deployments: runtime releases, executors, machines, limits (DeploymentOptions).
+
+        :param deployment_type: STANDARD, DEDICATED or HYBRID.
+        :param cloud_provider: AWS, AZURE or GCP; empty to leave it open.
+        """
+        return self._hold(ask_options(self._open()[0], deployment_type, cloud_provider))
+
+    def _open(self) -> tuple[AstroConnection, httpx.Client]:
+        if self._opened is None:
+            connection = read_astro_connection(self.astro_conn_id)
+            self._opened = (connection, httpx.Client(**make_settings(connection)))
+        return self._opened
+
+    def _hold(self, conversation: Conversation[T]) -> T:
+        try:
+            return hold(conversation, self.get_conn(), self._pace, self._sleep)
+        except ObservationError as error:
+            raise _name_connection(error, self.astro_conn_id) from error
+
+
+class AsyncAstroApi:
+    """The part of `AstroApiHook` that triggers await: an async context manager with the same reads and errors.
+
+    :param astro_conn_id: the Airflow connection's id.
+    """
+
+    def __init__(self, astro_conn_id: str) -> None:
+        self.astro_conn_id = astro_conn_id
+        self._pace = Pace()
+        self._opened: tuple[AstroConnection, httpx.AsyncClient] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; a later read opens new ones and reads the Airflow connection again."""
+        if self._opened is not None:
+            await self._opened[1].aclose()
+        self._opened = None
+
+    async def get_deployment(self, deployment_id: str) -> Deployment | None:
+        """Return a Deployment; None only if Astro itself answers that there is none of this id."""
+        connection, client = await self._open()
+        return await self._hold(ask_deployment(connection, deployment_id), client)
+
+    async def list_deploys(self, deployment_id: str, limit: int | None = None) -> tuple[Deploy, ...]:
+        """Return a Deployment's records, the newest first: all of them, or `limit` (1 to 1000)."""
+        connection, client = await self._open()
+        return await self._hold(ask_deploys(connection, deployment_id, limit), client)
+
+    async def _open(self) -> tuple[AstroConnection, httpx.AsyncClient]:
+        if self._opened is None:
+            connection = await aread_astro_connection(self.astro_conn_id)
+            self._opened = (connection, httpx.AsyncClient(**make_settings(connection)))
+        return self._opened
+
+    async def _hold(self, conversation: Conversation[T], client: httpx.AsyncClient) -> T:
+        try:
+            return await ahold(conversation, client, self._pace)
+        except ObservationError as error:
+            raise _name_connection(error, self.astro_conn_id) from error
+
+
+def ask_deployments(connection: AstroConnection) -> Conversation[tuple[Deployment, ...]]:
+    """Ask for every Deployment of the workspace."""
+    request = Ask(_path(connection, "deployments"), {"workspaceIds": connection.workspace_id})
+    items = yield from _ask_all(request, "deployments")
+    deployments = tuple(parse_deployment(request, item, connection) for item in items)
+    for each in deployments:
+        if each.workspace_id != connection.workspace_id:
+            raise doubt(request, f"Astro lists {each.name!r} of another workspace, {each.workspace_id}")
+    return deployments
+
+
+def ask_deployment(connection: AstroConnection, deployment_id: str) -> Conversation[Deployment | None]:
+    """Ask for one Deployment."""
+    request = Ask(_path(connection, "deployments", deployment_id))
+    answer = yield from ask(request)
+    if answer is None:
+        return None
+    deployment = parse_deployment(request, answer, connection)
+    if deployment.id != deployment_id:
+        raise doubt(request, f"Astro answered with another Deployment, {deployment.id}")
+    return deployment
+
+
+def ask_deploys(connection: AstroConnection, deployment_id: str, limit: int | None) -> Conversation[tuple[Deploy, ...]]:
+    """Ask for a Deployment's records; `limit` saves reading all of them where Astro answers the newest first.
+
+    Astro documents no order of this list and no way to ask for one, so the order is checked, not trusted.
+    """
+    request = Ask(_path(connection, "deployments", deployment_id, "deploys"))
+    if limit is not None:
+        newest = yield from _ask_page(request, "deploys", 0, limit)
+        records = tuple(parse_deploy(request, item, deployment_id) for item in newest.items)
+        if len(records) == newest.total or (len(records) == limit and _is_newest_first(records)):
+            return _sort_deploys(records)
+    items = yield from _ask_all(request, "deploys")
+    return _sort_deploys(tuple(parse_deploy(request, item, deployment_id) for item in items))[:limit]
+
+
+def ask_deploy(connection: AstroConnection, deployment_id: str, deploy_id: str) -> Conversation[Deploy | None]:
+    """Ask for one record."""
+    request = Ask(_path(connection, "deployments", deployment_id, "deploys", deploy_id))
+    answer = yield from ask(request)
+    return None if answer is None else parse_deploy(request, answer, deployment_id)
+
+
+def ask_workspace_name(connection: AstroConnection) -> Conversation[str]:
+    """Ask for the workspace's name."""
+    request = Ask(_path(connection, "workspaces"))
+    items = yield from _ask_all(request, "workspaces")
+    for item in items:
+        if parse_id(request, item) == connection.workspace_id:
+            return parse_workspace_name(request, item)
+    raise ObservationError(f"{request}: the token sees no workspace {connection.workspace_id}; check workspace_id")
+
+
+def ask_options(connection: AstroConnection, deployment_type: str, cloud_provider: str) -> Conversation[dict[str, Any]]:
+    """Ask for the options of a kind of Deployment."""
+    query = {"cloudProvider": cloud_provider, "deploymentType": deployment_type}
+    request = Ask(_path(connection, "deployment-options"), {key: value for key, value in query.items() if value})
+    answer = yield from ask(request)
+    return parse_options(request, answer)
+
+
+def _ask_all(request: Ask, key: str) -> Conversation[list[Any]]:
+    """Ask page by page until the list is whole; a list that moves or repeats itself meanwhile is an error."""
+    items: dict[str, Any] = {}
+    total: int | None = None
+    while True:
+        page = yield from _ask_page(request, key, len(items), PAGE_SIZE)
+        if total not in (None, page.total):
+            raise doubt(request, f"the list changed while it was read, from {total} to {page.total} items")
+        total = page.total
+        new = {parse_id(request, item): item for item in page.items}
+        if items.keys() & new.keys():
+            raise doubt(request, f"Astro listed items twice from offset {len(items)} on")
+        items |= new
+        if not new and len(items) < total:
+            raise doubt(request, f"Astro counts {total} items and listed {len(items)}")
+        if len(items) == total:
+            return list(items.values())
+
+
+def _ask_page(request: Ask, key: str, offset: int, limit: int) -> Conversation[Page]:
+    """Ask for one page; one that repeats an item, or has more items than there are, is an error."""
+    asked = Ask(request.path, {**request.query, "limit": limit, "offset": offset})
+    answer = yield from ask(asked)
+    page = parse_page(asked, answer, key)
+    if len({parse_id(asked, item) for item in page.items}) != len(page.items):
+        raise doubt(asked, f"Astro listed items twice from offset {offset} on")
+    if offset + len(page.items) > page.total:
+        raise doubt(asked, f"Astro counts {page.total} items and listed {offset + len(page.items)}")
+    return page
+
+
+def _is_newest_first(records: tuple[Deploy, ...]) -> bool:
+    times = [record.created_at for record in records]
+    return times[0] > times[-1] and all(newer >= older for newer, older in itertools.pairwise(times))
+
+
+def _sort_deploys(records: tuple[Deploy, ...]) -> tuple[Deploy, ...]:
+    return tuple(sorted(records, key=lambda record: (record.created_at, record.id), reverse=True))
+
+
+def _path(connection: AstroConnection, *words: str) -> str:
+    """Return a path below the organization; an empty word would ask for a list instead of one thing."""
+    if not all(words):
+        raise PermanentError(f"an empty id cannot be asked for: {'/'.join(words)}")
+    return "/".join(("/organizations", connection.organization_id, *(quote(word, safe="") for word in words)))
+
+
+def _name_connection(error: ObservationError, conn_id: str) -> ObservationError:
+    return ObservationError(f"{error} (connection {conn_id!r})")

@@ -1,0 +1,268 @@
+"""Change an Astro workspace through the Astro CLI: create, update, deploy, delete, hibernate, wake.
+
+Reads nothing of Astro and waits for nothing there: a call that returns means that the CLI says it had its effect. What
+its words mean is `astro_cli_endings`' job, how a process is run and ended `process`'.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from include.deploy_ops.core.errors import PermanentError, RetryableError
+from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.hooks.astro.cli_endings import find_applied_id, find_success, hide_signatures
+from include.deploy_ops.hooks.astro.connection import AstroConnection, read_astro_connection
+from include.deploy_ops.process.command import Command
+from include.deploy_ops.process.scratch import hold_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
+
+    from include.deploy_ops.process.command import CommandResult
+
+TIMEOUT_S = 1800.0
+"""Seconds for one call: the CLI has no limit of its own, and an image is built or copied within."""
+
+_DEPLOYMENT_FILE = "deployment.yaml"
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class CliOutcome:
+    """A call that had its effect, as the CLI says: the last line in which it says so, and how long it took."""
+
+    last_line: str
+    seconds: float
+
+
+class AstroCli:
+    """Runs the Astro CLI with one Airflow connection, each call in a private home of its own that is removed after it.
+
+    Every method raises `PermanentError` for an ending that stays the same, `RetryableError` for any other, each with
+    what the CLI said last; `ObservationError` (retryable) when the connection is incomplete.
+
+    :param astro_conn_id: the Airflow connection's id; `astro_connection` says what it holds.
+    :param timeout_s: seconds until a call is ended.
+    :param on_line: called with each redacted line that the CLI prints, as it comes.
+    """
+
+    def __init__(
+        self,
+        astro_conn_id: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self.astro_conn_id = astro_conn_id
+        self._timeout_s = timeout_s
+        self._on_line = on_line
+        self._command: Command | None = None
+        self._is_ended = False
+
+    @functools.cached_property
+    def _connection(self) -> AstroConnection:
+        return read_astro_connection(self.astro_conn_id)
+
+    def end(self) -> None:
+        """End the running call with all its children, and let none start any more; for a task that is killed."""
+        self._is_ended = True
+        if self._command is not None:
+            self._command.end()
+
+    def version(self) -> str:
+        """Return the CLI's version, such as "1.45.0"."""
+        marker = "Astro CLI Version: "
+        return find_success(self._name("version"), self._run(["version"]), marker).removeprefix(marker)
+
+    def create(self, deployment_file: str) -> str:
+        """Create a Deployment from a Deployment file's text, and return its id.
+
+        :raises DeploymentExistsError: one of that name exists; also after a try that broke off half-way.
+        """
+        return self._apply(["deployment", "create"], deployment_file)
+
+    def update(self, deployment_id: str, deployment_file: str) -> None:
+        """Bring a Deployment to a Deployment file's text, which must name it: the CLI finds it by that name.
+
+        :raises DeploymentGoneError: there is none of that name.
+        :raises PermanentError: the file named another Deployment than `deployment_id`.
+        """
+        updated = self._apply(["deployment", "update", _check_id(deployment_id)], deployment_file)
+        if updated != deployment_id:
+            raise PermanentError(
+                f"{self._name('deployment update')} changed {updated} instead of {deployment_id}: the Deployment "
+                "file's name is that of another one; look at both in Astro, and rename one"
+            )
+
+    def deploy(
+        self,
+        deployment_id: str,
+        *,
+        cwd: Path,
+        kind: ChangeType,
+        description: str,
+        image_name: str | None = None,
+        engine_environment: Mapping[str, str] | None = None,
+        engine_binary: str = "podman",
+    ) -> CliOutcome:
+        """Deploy the Astro project in `cwd`, where the CLI also leaves its tarballs; its DAG folder must not be empty.
+
+        :param kind: DAGS sends the DAG folder, IMAGE an image and the DAG folder.
+        :param description: by which Astro's record of this call is found.
+        :param image_name: an image to send instead of building one.
+        :param engine_environment: makes the CLI use the `engine_binary` that comes first in its PATH.
+        :param engine_binary: podman or docker.
+        """
+        argv = ["deploy", _check_id(deployment_id), "-f", f"--workspace-id={self._connection.workspace_id}"]
+        argv += [f"--description={description}", *_choose_flags(kind, image_name)]
+        result = self._run(argv, cwd=cwd, engine_environment=engine_environment, engine_binary=engine_binary)
+        return self._conclude("deploy", result, _DEPLOY_MARKERS[kind])
+
+    def delete(self, deployment_id: str) -> CliOutcome:
+        """Delete a Deployment.
+
+        :raises DeploymentGoneError: it is not in the workspace, so there is nothing to delete.
+        """
+        return self._act("delete", deployment_id, [], "Successfully deleted deployment")
+
+    def hibernate(self, deployment_id: str) -> CliOutcome:
+        """Let a development Deployment hibernate until something wakes it; does not wait until it does."""
+        return self._act("hibernate", deployment_id, [], "Successfully overrode to hibernate")
+
+    def wake_up(self, deployment_id: str, for_: timedelta | None = None) -> CliOutcome:
+        """Wake a hibernating Deployment, `for_` a time or until further notice; does not wait until it is awake."""
+        flags = [] if for_ is None else [f"--for={for_.total_seconds():.0f}s"]
+        return self._act("wake-up", deployment_id, flags, "Successfully overrode to wake up")
+
+    def _act(self, verb: str, deployment_id: str, flags: Sequence[str], marker: str) -> CliOutcome:
+        argv = ["deployment", verb, _check_id(deployment_id), "-f"]
+        result = self._run([*argv, f"--workspace-id={self._connection.workspace_id}", *flags])
+        return self._conclude(f"deployment {verb}", result, marker)
+
+    def _apply(self, argv: Sequence[str], deployment_file: str) -> str:
+        # No other flag may stand beside this one, not even the workspace: it comes from the config.
+        result = self._run([*argv, "--deployment-file", _DEPLOYMENT_FILE], deployment_file=deployment_file)
+        return find_applied_id(self._name(" ".join(argv[:2])), result)
+
+    def _conclude(self, call: str, result: CommandResult, marker: str) -> CliOutcome:
+        return CliOutcome(find_success(self._name(call), result, marker), result.seconds)
+
+    def _name(self, call: str) -> str:
+        return f"`astro {call}` (connection {self.astro_conn_id!r})"
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        deployment_file: str | None = None,
+        engine_environment: Mapping[str, str] | None = None,
+        engine_binary: str = "",
+    ) -> CommandResult:
+        with hold_folder("astro-cli") as folder:
+            home, work = folder / "home", folder / "work"
+            _write_config(home, self._connection, engine_binary=engine_binary if engine_environment else "")
+            work.mkdir()
+            if deployment_file is not None:
+                work.joinpath(_DEPLOYMENT_FILE).write_text(deployment_file, encoding="utf-8")
+            command = Command(
+                [self._connection.executable, *argv],
+                cwd=cwd or work,
+                env={**(engine_environment or {}), **_make_environment(home, self._connection)},
+                timeout_s=self._timeout_s,
+                redact=[self._connection.token],
+                on_line=self._tell if deployment_file is None else _leave_out_usage(self._tell),
+            )
+            return self._hold(command)
+
+    def _hold(self, command: Command) -> CommandResult:
+        self._command = command
+        if self._is_ended:  # asked between two calls, or before the command was known
+            command.end()
+        try:
+            return command.run()
+        except RetryableError as error:  # its text quotes the output
+            raise RetryableError(hide_signatures(str(error))) from None
+        finally:
+            self._command = None
+
+    def _tell(self, line: str) -> None:
+        if self._on_line is not None and line.strip():
+            self._on_line(hide_signatures(line))
+
+
+def _leave_out_usage(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Pass lines on until the CLI explains its flags, in 40 lines, as `create` ends each of its errors."""
+    has_usage = False
+
+    def take(line: str) -> None:
+        nonlocal has_usage
+        has_usage = has_usage or line == "Usage:"
+        if not has_usage:
+            tell(line)
+
+    return take
+
+
+_DEPLOY_MARKERS = {
+    ChangeType.DAGS: "Successfully uploaded DAGs with version",
+    ChangeType.IMAGE: "Successfully pushed image to Astronomer registry",
+}
+
+
+def _choose_flags(kind: ChangeType, image_name: str | None) -> list[str]:
+    if kind is ChangeType.DAGS and image_name is None:
+        return ["--dags"]
+    if kind is ChangeType.IMAGE:
+        return [] if image_name is None else [f"--image-name={image_name}"]
+    raise ValueError(f"nothing can be deployed as {kind.value} with image {image_name!r}")
+
+
+def _check_id(deployment_id: str) -> str:
+    # With an empty id the CLI takes the only Deployment there is, also to delete it.
+    if not _ID.fullmatch(deployment_id):
+        raise PermanentError(f"{deployment_id!r} is no Deployment's id; the Astro CLI was not called")
+    return deployment_id
+
+
+def _make_environment(home: Path, connection: AstroConnection) -> dict[str, str]:
+    return {
+        "ASTRO_HOME": str(home),
+        "ASTRO_API_TOKEN": connection.token,
+        "ASTRO_TELEMETRY_DISABLED": "1",
+        "CLICOLOR": "0",
+    }
+
+
+def _write_config(home: Path, connection: AstroConnection, *, engine_binary: str) -> None:
+    """Write the CLI's settings as JSON, which is YAML; it adds the token itself, so the file is for us alone."""
+    context = {
+        "domain": connection.domain,
+        "organization": connection.organization_id,
+        "organization_product": "HOSTED",
+        "workspace": connection.workspace_id,
+    }
+    settings = {
+        "context": connection.domain,
+        "contexts": {connection.domain.replace(".", "_"): context},
+        "telemetry": {"enabled": "false"},
+        "upgrade_message": "false",
+        **({"local": _make_local_settings(connection.core_url, connection.registry)} if connection.core_url else {}),
+        # Otherwise a docker anywhere in PATH comes before our podman at its front.
+        **({"container": {"binary": engine_binary}} if engine_binary else {}),
+    }
+    path = home / ".astro" / "config.yaml"
+    path.parent.mkdir(parents=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def _make_local_settings(core_url: str, registry: str) -> dict[str, str]:
+    return {"core": core_url, "platform": "cloud", "registry": registry or urlsplit(core_url).netloc}

@@ -1,0 +1,204 @@
+"""What the ending of an Astro CLI call means: had it its effect, may it come again, or does it hold.
+
+Runs nothing and looks at nothing but exit code and output, so "it had its effect" means that the CLI says so; Astro's
+own records are the proof. The texts are those of Astro CLI 1.45.0 (cmd/cloud, cloud/deploy, cloud/deployment); one
+that another version words otherwise is an unknown ending, which comes again.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
+
+if TYPE_CHECKING:
+    from include.deploy_ops.process.command import CommandResult
+
+_QUOTED_LINES = 15
+_SIGNED_QUERY = re.compile(r"\?[^\s\"'<>]*\b(?:sig|[\w-]*signature)=[^\s\"'<>]*", re.IGNORECASE)
+
+
+class DeploymentExistsError(RetryableError):
+    """Create found a Deployment of that name, perhaps half created by an earlier try: look again who owns it."""
+
+
+class DeploymentGoneError(RetryableError):
+    """The CLI looked at the whole workspace, and the Deployment is not in it (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """A known ending: a text at the beginning of a line of `stream`, and what it means."""
+
+    stream: Literal["stdout", "stderr"]
+    start: str
+    error: type[DeployOpsError]
+    meaning: str
+
+    def has_text(self, result: CommandResult) -> bool:
+        """Whether the call ended so."""
+        prefix = "Error: " if self.stream == "stderr" else ""
+        return bool(re.search(rf"^{prefix}{self.start}", getattr(result, self.stream), re.MULTILINE))
+
+
+def _refuse(start: str, meaning: str) -> _Ending:
+    return _Ending("stderr", start, PermanentError, meaning)
+
+
+def _refuse_image(start: str, meaning: str) -> _Ending:
+    return _Ending("stdout", start, PermanentError, meaning)
+
+
+def _postpone(start: str, meaning: str) -> _Ending:
+    return _Ending("stderr", start, RetryableError, meaning)
+
+
+_NOT_FOUND = (
+    r"the Deployment specified was not found in this workspace\. "
+    r"Your account or API Key may not have access to the deployment specified"
+)
+_FILE_IS_WRONG = "the CLI refuses the rendered Deployment file; correct the template on trunk"
+_ACCESS_IS_WRONG = "put a valid API token with access to the workspace into the Airflow connection"
+_OTHER_CLI = "this version of the Astro CLI takes other flags; install the version that the README names"
+
+# Exit 0 without any effect comes in the same table: none of these ever stands beside a success marker.
+_ENDINGS = (
+    # which Deployment
+    _Ending("stderr", rf"{_NOT_FOUND}$", DeploymentGoneError, "the Deployment is not in the workspace"),
+    _postpone(rf"{_NOT_FOUND}: ", "the CLI could not list the workspace's Deployments"),
+    _Ending("stdout", r"no Deployments found in workspace ", DeploymentGoneError, "the workspace has no Deployment"),
+    _Ending("stderr", r"deployment: .* already exists: ", DeploymentExistsError, "a Deployment of that name exists"),
+    _Ending("stderr", r"deployment: .* does not exist: ", DeploymentGoneError, "no Deployment of that name exists"),
+    _Ending(
+        "stdout",
+        r"Invalid workspace id ",
+        RetryableError,
+        "nothing was deployed, since the Deployment belongs to another workspace than the Airflow connection names",
+    ),
+    # the Deployment file
+    _refuse(r"missing required field: ", _FILE_IS_WRONG),
+    _refuse(r"executor .* is not valid", _FILE_IS_WRONG),
+    _refuse(r"invalid email: ", _FILE_IS_WRONG),
+    _refuse(r"worker queue option is invalid: ", _FILE_IS_WRONG),
+    _refuse(r"default queue is missing under ", _FILE_IS_WRONG),
+    _refuse(r"don't use 'worker_queues' ", _FILE_IS_WRONG),
+    _refuse(r"cluster_name: .* does not exist in organization", _FILE_IS_WRONG),
+    _refuse(r"error unmarshaling JSON: ", _FILE_IS_WRONG),
+    _refuse(r"error converting YAML to JSON: ", _FILE_IS_WRONG),
+    _refuse(r".* has no content$", _FILE_IS_WRONG),
+    _refuse(r"changing an existing deployment's cluster is not permitted", "delete and recreate the Deployment"),
+    _postpone(r"you currently have two deployments with the name ", "rename or delete one of the two"),
+    _Ending("stdout", r"Something went wrong\. Deployment ", RetryableError, "Astro's answer to the update had no id"),
+    # the code
+    _refuse(r"this is not an Astro project directory", "the project's root has no .astro/config.yaml; check `root`"),
+    _refuse(r"bundle validation failed: ", "the DAG folder is missing, a link, or holds a link that leads outside"),
+    _refuse(r"your local DAGs did not parse", "mend the DAGs"),
+    _refuse(r"at least 1 pytest in your tests directory failed", "mend the DAGs or their tests"),
+    _refuse(r"DAG-only deploys are not enabled ", "set dag_deploy_enabled in the template, or deploy an image"),
+    _refuse_image(r"Warning: No DAGs found\. ", "nothing was deployed, since the DAG folder holds no Python file"),
+    _Ending(
+        "stdout",
+        r"Project directory has uncommitted changes",
+        RetryableError,
+        "nothing was deployed, since something changed the worktree meanwhile",
+    ),
+    # the image
+    _Ending(
+        "stdout",
+        r".*(?:Cannot connect to (?:the Docker daemon|Podman)|\bdial tcp[ :]|: TLS handshake timeout"
+        r"|\btoomanyrequests\b)",
+        RetryableError,
+        "the build could not reach the container engine, or a registry",
+    ),
+    _refuse(r"an error was encountered while building the image", "the image does not build; see its log"),
+    _refuse(r"reading dockerfile: ", "the project's root has no readable Dockerfile; add one, or check `root`"),
+    _postpone(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),
+    # Stands before the next: without an answer of its engine the CLI takes the label for missing.
+    _Ending(
+        "stdout",
+        r"unable get runtime version from image",
+        RetryableError,
+        "the container engine did not tell the image's runtime version",
+    ),
+    _refuse_image(r"WARNING! The image .* (?:does not appear to be|is not) based on ", "use an Astro Runtime image"),
+    _refuse_image(r"Cannot deploy a downgraded Astro Runtime version", "Astro takes no older runtime than deployed"),
+    _refuse_image(r"Cannot deploy an unsupported Astro Runtime version", "use a runtime that Astro supports"),
+    _refuse_image(r"Can only upgrade deployment from Airflow 2 to Airflow 3 ", "upgrade the runtime step by step"),
+    _postpone(r"failed to push image due to authentication error", "the registry refused the push"),
+    # hibernation, questions
+    _refuse(r"the Deployment specified is not a development Deployment", "only those can hibernate"),
+    _Ending(
+        "stdout", r"(?:.*\(y/n\) ?)?Canceling ", RetryableError, "nothing was done: the CLI asked and got no answer"
+    ),
+    # token, network, version
+    _postpone(r"API Token is (?:invalid or malformed|expired)", _ACCESS_IS_WRONG),
+    _postpone(r"(?:failed to find a valid [Ww]orkspace: )?failed to get current Workspace: ", _ACCESS_IS_WRONG),
+    _postpone(r"HTTP DO Failed: Get \"https://updates\.astronomer\.io", "this worker must reach updates.astronomer.io"),
+    _postpone(r"--deployment-file cannot be used with other arguments", _OTHER_CLI),
+    _postpone(r"unknown (?:shorthand )?flag: ", _OTHER_CLI),
+    _postpone(r"unknown command ", _OTHER_CLI),
+)
+
+
+def find_success(call: str, result: CommandResult, marker: str) -> str:
+    """Return the line of stdout that begins with `marker`, by which the CLI says that the call had its effect.
+
+    :param call: names the call in an error's text.
+    :raises DeployOpsError: as `explain_ending` says, when the call failed or did not say so.
+    """
+    if result.exit_code == 0:
+        for line in result.stdout.splitlines():
+            if line.startswith(marker):
+                return line.strip()
+    raise explain_ending(call, result)
+
+
+def find_applied_id(call: str, result: CommandResult) -> str:
+    """Return the Deployment's id from the document that create and update print when they have had their effect.
+
+    :raises DeployOpsError: as `explain_ending` says, when the call failed or printed no such document.
+    """
+    deployment_id = _read_document_id(result.stdout) if result.exit_code == 0 else None
+    if deployment_id is None:
+        raise explain_ending(call, result)
+    return deployment_id
+
+
+def explain_ending(call: str, result: CommandResult) -> DeployOpsError:
+    """Return the error for a call without effect: permanent only by a known text, otherwise one that comes again."""
+    said = quote_output(result)
+    for ending in _ENDINGS:
+        if ending.has_text(result):
+            return ending.error(f"{call}: {ending.meaning}. It said:\n{said}")
+    how = f"failed with exit code {result.exit_code}" if result.exit_code else "ended without saying that it succeeded"
+    return RetryableError(f"{call} {how}. It said last:\n{said}")
+
+
+def quote_output(result: CommandResult) -> str:
+    """Return the last lines of what the CLI said, its error first of all: usage text that follows one is left out."""
+    printed = [line for line in result.stdout.splitlines() if line.strip()][-_QUOTED_LINES:]
+    lines = [line for line in result.stderr.partition("\nUsage:")[0].splitlines() if line.strip()]
+    start = next((i for i, line in enumerate(lines) if line.startswith(("Error: ", "panic: "))), 0)
+    return hide_signatures("\n".join([*lines[start : start + _QUOTED_LINES], *printed]))
+
+
+def hide_signatures(text: str) -> str:
+    """Return `text` without the queries of signed URLs: a dropped upload's error shows its whole address."""
+    return _SIGNED_QUERY.sub("?***", text)
+
+
+def _read_document_id(stdout: str) -> str | None:
+    start = re.search(r"^(?:deployment:|\{)", stdout, re.MULTILINE)
+    if start is None:
+        return None
+    try:
+        document: Any = yaml.safe_load(stdout[start.start() :])
+    except yaml.YAMLError:
+        return None
+    for key in ("deployment", "metadata", "deployment_id"):
+        document = document.get(key) if isinstance(document, dict) else None
+    return document if isinstance(document, str) and document else None

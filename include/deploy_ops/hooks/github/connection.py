@@ -1,0 +1,147 @@
+"""The way to one GitHub repository: the provider's connection opened lazily, its token, the repository's addresses.
+
+Reads nothing of the repository; `github` does.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.github.hooks.github import GithubHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+from github import BadAttributeException, Github, GithubException
+from jwt.exceptions import PyJWTError
+from requests import RequestException
+
+from include.deploy_ops.core.errors import ObservationError, RateLimitError
+from include.deploy_ops.hooks.github.http import REQUEST_TIMEOUT_S, UnavailableError, read_pause_s
+
+API_VERSION = "2022-11-28"
+USER_AGENT = "deploy-ops"
+
+# What PyGithub raises on a key that cannot sign, and on an answer to POST access_tokens that is not what it should be.
+_APP_ERRORS = (PyJWTError, BadAttributeException, AssertionError, AttributeError, TypeError, ValueError)
+_OUR_SETTINGS = {
+    "retry": None,
+    "timeout": REQUEST_TIMEOUT_S,
+    "user_agent": USER_AGENT,
+    "api_version": API_VERSION,
+    "seconds_between_requests": None,  # a walk through trees asks one after the other, far below 15 a second
+    "seconds_between_writes": None,  # GitHub asks for pauses between many writes; a run of ours sends a handful
+}
+
+
+class GithubConnectionHook(GithubHook):
+    """Opens the GitHub provider's connection at first use, and without PyGithub's own retries.
+
+    A wrong connection or token is an `ObservationError`: what was planned is still right once a person repaired it.
+
+    :param github_conn_id: the Airflow connection's id. Its password is a token, or its `extra` names a GitHub App
+        (`app_id`, `installation_id`, and `private_key` or `key_path`); its host is GitHub Enterprise's API base URL.
+    :param repository: owner/name.
+    """
+
+    def __init__(self, github_conn_id: str, repository: str) -> None:
+        super(GithubHook, self).__init__()  # not GithubHook's own: it connects at once
+        self.github_conn_id = github_conn_id
+        self.repository = repository
+        self.client: Github | None = None
+        self._masked_token = ""
+
+    def get_conn(self) -> Github:
+        """Return PyGithub's client with the provider's authentication, without retries or pauses of its own.
+
+        :raises ObservationError: the connection is missing or incomplete.
+        """
+        if self.client is None:
+            # PyGithub writes whole answers to its debug log, the one that carries an installation token too.
+            logging.getLogger("github.Requester").setLevel(logging.INFO)
+            self.client = Github(**(self._make_provided_settings() | _OUR_SETTINGS))
+        return self.client
+
+    def close(self) -> None:
+        """Close the connection; a later use opens a new one and reads the Airflow connection again."""
+        if self.client is not None:
+            self.client.close()
+        self.client = None
+
+    def token(self) -> str:
+        """Return the access token for API and git, masked in Airflow's logs; a GitHub App's is renewed when due.
+
+        :raises UnavailableError: GitHub did not answer the app's request for a token.
+        :raises ObservationError: GitHub refused the app, or the token cannot be sent in a header.
+        """
+        auth = self.get_conn().requester.auth
+        try:
+            token = auth.token if auth else ""
+        except RequestException as error:
+            raise UnavailableError(f"{self._where()}: no installation token: {type(error).__name__}") from error
+        except GithubException as error:
+            raise self._explain_app_refusal(error) from error
+        except _APP_ERRORS as error:
+            raise ObservationError(
+                f"{self._where()}: no installation token, {type(error).__name__}: "
+                "the GitHub App's private key is no RSA key in PEM form, or GitHub's answer is malformed"
+            ) from error
+        return self._check_token(token)
+
+    def _check_token(self, token: object) -> str:
+        if not isinstance(token, str) or not token:
+            raise ObservationError(f"{self._where()}: GitHub's answer to the app's request holds no token")
+        if token != self._masked_token:  # masking asks the supervisor, so not before each request
+            mask_secret(token)
+            self._masked_token = token
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise ObservationError(f"{self._where()}: the token holds characters that no token has; enter it again")
+        return token
+
+    def clone_url(self) -> str:
+        """Return the repository's HTTP(S) address for git, without a token."""
+        return f"{self._find_web_url()}.git"
+
+    @property
+    def repository_url(self) -> str:
+        """The repository's page."""
+        return self._find_web_url()
+
+    def web_url(self, kind: Literal["pull", "commit", "tree"], name: str | int) -> str:
+        """Return the page of a pull request's number, a commit's id or a branch's name."""
+        return f"{self._find_web_url()}/{kind}/{quote(str(name))}"
+
+    def _find_web_url(self) -> str:
+        # The API of github.com and of *.ghe.com has a host of its own; GitHub Enterprise Server's is a folder.
+        parts = urlsplit(self.get_conn().requester.base_url)
+        path = parts.path.rstrip("/")
+        host = parts.netloc if path else parts.netloc.removeprefix("api.")
+        return f"{parts.scheme}://{host}{path.removesuffix('/api/v3')}/{quote(self.repository)}"
+
+    def _make_provided_settings(self) -> dict[str, Any]:
+        try:
+            client = super().get_conn()
+        except AirflowNotFoundException as error:
+            raise ObservationError(f"{self._where()}: no such Airflow connection; create it") from error
+        except (AttributeError, AssertionError) as error:  # PyGithub takes the base URL apart unchecked
+            raise ObservationError(f"{self._where()}: the host must be like https://ghe.example/api/v3") from error
+        except (ValueError, OSError) as error:
+            raise ObservationError(f"{self._where()}: the Airflow connection cannot be used: {error}") from error
+        finally:
+            self.client = None  # the provider's client retries; it must never be the one that asks
+        if "@" in urlsplit(client.requester.base_url).netloc:
+            raise ObservationError(f"{self._where()}: remove user and password from the connection's host")
+        return client.requester.kwargs
+
+    def _explain_app_refusal(self, error: GithubException) -> ObservationError | RateLimitError:
+        pause_s = read_pause_s(error.status, error.headers or {}, str(error.data))
+        what = f"{self._where()}: asked for an installation token, GitHub answered HTTP {error.status}"
+        if pause_s is not None:
+            return RateLimitError(f"{what} and wants a pause of {pause_s:.0f} s", pause_s)
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return UnavailableError(what)
+        return ObservationError(f"{what}: check app_id, installation_id and private key in the connection's extra")
+
+    def _where(self) -> str:
+        return f"{self.repository} through connection {self.github_conn_id!r}"

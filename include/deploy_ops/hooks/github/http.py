@@ -1,0 +1,346 @@
+"""Ask GitHub's REST API one question at a time: conditional, patient, and suspicious of the answer.
+
+Does not know what an answer means; the models in `github_answers` do. Writes nothing to GitHub: it only sends GET.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass
+from requests import RequestException
+from requests.utils import parse_header_links
+
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError, ReadRefusedError
+from include.deploy_ops.hooks import metrics
+from include.deploy_ops.hooks.json_body import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+
+    from github.Requester import Requester, RequestsResponse
+
+REQUEST_TIMEOUT_S = 15  # GitHub itself gives up after 10 s, and its front needs a moment more
+SCARCE_QUOTA = 0.05  # of the limit: below it, whoever can wait should
+SECONDARY_LIMIT_WAIT_S = 60.0  # what GitHub asks for when it names no time (REST best practices)
+FIRST_RETRY_S = 0.5
+
+# GET commits/{ref} says it so, where every other address says 404.
+_NO_COMMIT = "No commit found for SHA"
+_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+
+log = logging.getLogger(__name__)
+
+
+class UnavailableError(ObservationError):
+    """GitHub did not answer or answered 5xx: the one failure besides a rate limit that is asked again in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one read tries: at most `tries` requests and `wait_s` seconds of waiting between them, in all."""
+
+    tries: int = 3
+    wait_s: float = 60.0
+
+
+PATIENT = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """GitHub's rate limit as its newest answer stated it, in requests."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+
+    @property
+    def is_nearly_used(self) -> bool:
+        """Whether less than a twentieth is left."""
+        return self.remaining < self.limit * SCARCE_QUOTA
+
+
+@dataclass(frozen=True, slots=True)
+class GithubAnswer:
+    """What GitHub said: 200 with `data`, 304 without, or 404 (of a commit, 422) with GitHub's own error as `data`.
+
+    `request` names the question in error texts. `next_url` is the following page's, None on the last one and on a 304.
+    """
+
+    request: str
+    status: int
+    data: Any
+    etag: str | None = None
+    next_url: str | None = None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether what the ETag stood for is still so."""
+        return self.status == HTTPStatus.NOT_MODIFIED
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether GitHub itself says that there is no such thing, or none that this token may see."""
+        return self.status in _ABSENT
+
+
+class GithubReader:
+    """Sends GET requests through PyGithub's requester, which adds the token, and checks what comes back.
+
+    :param requester: PyGithub's, made with `retry=None`: its own retries sleep until the rate limit resets.
+    :param token: returns the current token; called before each request, so that a renewed one is masked first.
+    :param patience: how long a read tries before it raises.
+    :param cache: answers of `read_cached`, by URL.
+    :param sleep: called with the seconds to wait before a request is repeated.
+    :param conn_id: the Airflow connection that the token is of, for the metrics.
+    """
+
+    def __init__(
+        self,
+        requester: Requester,
+        token: Callable[[], str],
+        *,
+        patience: Patience = PATIENT,
+        cache: MutableMapping[str, GithubAnswer] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        conn_id: str = "",
+    ) -> None:
+        self._conn_id = conn_id
+        self._requester = requester
+        self._token = token
+        self._patience = patience
+        self._cache: MutableMapping[str, GithubAnswer] = {} if cache is None else cache
+        self._sleep = sleep
+        self._base_url = requester.base_url.rstrip("/")
+        self._connection = open_connection(self._base_url)
+        self.quota: Quota | None = None
+
+    def close(self) -> None:
+        """Close the connection; the next read would open a new one."""
+        self._connection.close()
+
+    def read(self, path: str, *, etag: str | None = None) -> GithubAnswer:
+        """Ask, and ask again after a 5xx, a timeout, a dropped connection or a short rate limit.
+
+        :param path: below the API's base URL, quoted, with its query; or the whole URL of a next page.
+        :param etag: makes the request conditional: then the answer may be unchanged.
+        :raises RateLimitError: GitHub wants a longer pause than `Patience` grants.
+        :raises ObservationError: no answer, or one that cannot be trusted.
+        """
+        url = path if path.startswith(("http://", "https://")) else f"{self._base_url}{path}"
+        patience_s = self._patience.wait_s
+        for attempt in range(1, self._patience.tries):
+            try:
+                return self._read_once(url, etag)
+            except (UnavailableError, RateLimitError) as error:
+                pause_s = _choose_pause_s(error, attempt)
+                if pause_s > patience_s:
+                    raise
+                patience_s -= pause_s
+                log.warning("%s; asking again in %.1f s", error, pause_s)
+                self._sleep(pause_s)
+        return self._read_once(url, etag)
+
+    def read_cached(self, path: str, *, is_complete: Callable[[GithubAnswer], bool] = lambda _: True) -> GithubAnswer:
+        """Read conditionally against the cache, so that what did not change costs no quota; raises as `read` does.
+
+        :param is_complete: whether an equal answer would mean an equal whole; others are not kept.
+        """
+        known = self._cache.get(path)
+        answer = self.read(path, etag=known.etag if known else None)
+        if known is not None and answer.is_unchanged:
+            return known
+        self._cache.pop(path, None)
+        if answer.etag is not None and not answer.is_absent and is_complete(answer):
+            self._cache[path] = answer
+        return answer
+
+    def _read_once(self, url: str, etag: str | None) -> GithubAnswer:
+        request = f"GET {url}"
+        headers = {} if etag is None else {"If-None-Match": etag}
+        self._token()
+        status, answer_headers, body = self._send(request, url, headers)
+        if (quota := read_quota(request, answer_headers)) is not None:
+            self.quota = quota
+            metrics.gauge_quota(quota, self._conn_id)
+        return self._judge(GithubAnswer(request, status, None), answer_headers, body, is_conditional=etag is not None)
+
+    def _send(self, request: str, url: str, headers: dict[str, str]) -> tuple[int, dict[str, str], str]:
+        metrics.count_request(metrics.GITHUB)
+        try:
+            return self._requester.requestJson("GET", url, headers=headers, cnx=self._connection)
+        except RequestException as error:
+            said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
+            raise UnavailableError(f"{said}; {NOTHING_FOLLOWS}") from error
+        except DetourError as error:
+            raise ObservationError(f"{request} {error}") from error
+        except ValueError as error:  # PyGithub reads the rate-limit headers as numbers
+            raise _doubt_quota(request, error) from error
+
+    def _judge(
+        self, answer: GithubAnswer, headers: Mapping[str, str], body: str, *, is_conditional: bool
+    ) -> GithubAnswer:
+        status = answer.status
+        if (pause_s := read_pause_s(status, headers, body)) is not None:
+            said = f"{answer.request}: GitHub asks to wait {pause_s:.0f} s (HTTP {status})"
+            raise RateLimitError(f"{said}; {NOTHING_FOLLOWS}", pause_s)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise UnavailableError(f"{answer.request} answered HTTP {status}; {NOTHING_FOLLOWS}")
+        if status == HTTPStatus.NOT_MODIFIED and is_conditional:
+            return answer
+        is_missing_commit = status == HTTPStatus.UNPROCESSABLE_ENTITY and _NO_COMMIT in body
+        if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} and not is_missing_commit:
+            refuse = ReadRefusedError if status == HTTPStatus.FORBIDDEN else ObservationError
+            raise refuse(_explain_refusal(answer, body))
+        answer = replace(answer, data=parse_json(answer, body))
+        if answer.is_absent:
+            return _check_absence(answer)
+        return replace(answer, etag=headers.get("etag"), next_url=self._find_next_url(answer, headers))
+
+    def _find_next_url(self, answer: GithubAnswer, headers: Mapping[str, str]) -> str | None:
+        links = parse_header_links(headers.get("link", ""))
+        url = next((link["url"] for link in links if link.get("rel") == "next"), None)
+        if url is not None and _name_host(url) != _name_host(self._base_url):
+            raise ObservationError(
+                f"{answer.request} names a next page on another host, {_name_host(url) or 'none'}: "
+                "correct the connection's host, so that it is the API's own base URL"
+            )
+        return url
+
+
+class _Http(HTTPRequestsConnectionClass):
+    """PyGithub's connection, but an answer that PyGithub would follow or wait for is handed on as it is."""
+
+    def getresponse(self) -> RequestsResponse:
+        return _keep_plain(super().getresponse())
+
+
+class _Https(HTTPSRequestsConnectionClass):
+    """The same over TLS."""
+
+    def getresponse(self) -> RequestsResponse:
+        return _keep_plain(super().getresponse())
+
+
+def _keep_plain(response: RequestsResponse) -> RequestsResponse:
+    # PyGithub follows a 301 without its query, so that a listing would come back short, and repeats a 202 for ever.
+    is_redirect = response.status // 100 == 3 and response.status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004
+    if is_redirect or response.status == HTTPStatus.ACCEPTED:
+        raise DetourError(response.status, response.headers.get("location"))
+    response.response.encoding = "utf-8"  # JSON's only encoding; requests would guess where the header is silent
+    return response
+
+
+class DetourError(Exception):
+    """GitHub answered with a redirect or a promise instead of what was asked; becomes an ObservationError."""
+
+    def __init__(self, status: int, location: str | None) -> None:
+        super().__init__(
+            f"answered HTTP {status} and pointed to {location}: "
+            "if the repository was renamed or moved, write its new name into the policy"
+        )
+
+
+def _name_host(url: str) -> str:
+    """Return host and port, empty for what is no URL."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
+
+
+def read_quota(request: str, headers: Mapping[str, str]) -> Quota | None:
+    """Return the rate limit that the answer states, None if it states none (GitHub Enterprise may have none).
+
+    :raises ObservationError: a header is no number.
+    """
+    names = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+    if any(name not in headers for name in names):
+        return None
+    try:
+        limit, remaining, resets_at_s = (int(headers[name]) for name in names)
+        return Quota(limit, remaining, datetime.fromtimestamp(resets_at_s, UTC))
+    except (ValueError, OverflowError, OSError) as error:
+        raise _doubt_quota(request, error) from error
+
+
+def _doubt_quota(request: str, error: Exception) -> ObservationError:
+    return ObservationError(f"{request}: GitHub's rate-limit headers make no sense: {error}; {NOTHING_FOLLOWS}")
+
+
+def read_pause_s(status: int, headers: Mapping[str, str], body: str) -> float | None:
+    """Return the seconds that GitHub asks us to wait, None if it does not (REST: rate limits).
+
+    A refusal for want of permission is a 403 too; it names no time and does not speak of a rate limit.
+    """
+    if status not in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return None
+    if "retry-after" in headers:
+        return _parse_retry_after_s(headers["retry-after"])
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return None
+    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
+        return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
+    if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in body.lower():
+        return SECONDARY_LIMIT_WAIT_S
+    return None
+
+
+def _parse_retry_after_s(value: str) -> float:
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return SECONDARY_LIMIT_WAIT_S
+
+
+def _choose_pause_s(error: UnavailableError | RateLimitError, attempt: int) -> float:
+    if isinstance(error, RateLimitError):
+        return error.retry_after_s
+    return math.ldexp(FIRST_RETRY_S, attempt - 1) * random.uniform(1, 2)  # noqa: S311 - spreads callers, no secret
+
+
+def parse_json(answer: GithubAnswer, body: str) -> Any:
+    """Return the answer's JSON. :raises ObservationError: it is none."""
+    try:
+        return read_json(body)
+    except ValueError as error:
+        raise ObservationError(
+            f"{answer.request} answered HTTP {answer.status} with {len(body)} characters that are not JSON ({error}): "
+            f"a proxy's page, a body cut short, or a connection whose host is not the API's base URL; {NOTHING_FOLLOWS}"
+        ) from error
+
+
+def _check_absence(answer: GithubAnswer) -> GithubAnswer:
+    # Only GitHub's own 404 counts as "not there": a proxy's or a web server's says nothing about the repository.
+    if isinstance(answer.data, dict) and isinstance(answer.data.get("message"), str):
+        return answer
+    raise ObservationError(
+        f"{answer.request} answered HTTP 404 without GitHub's error body; check the connection's host"
+    )
+
+
+def _explain_refusal(answer: GithubAnswer, body: str) -> str:
+    advice = {
+        HTTPStatus.UNAUTHORIZED.value: "the connection's token is wrong, expired or revoked",
+        HTTPStatus.FORBIDDEN.value: "the connection's token lacks the permission to read contents or pull requests",
+    }.get(answer.status, f"nothing that can be used, {NOTHING_FOLLOWS}")
+    return f"{answer.request} answered HTTP {answer.status}: {advice} ({body.strip()[:200]!r})"
+
+
+def open_connection(base_url: str) -> HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass:
+    """Return a connection to the API's host; it opens with its first request."""
+    parts = urlsplit(base_url)
+    connect = _Https if parts.scheme == "https" else _Http
+    return connect(parts.netloc.rpartition("@")[2].partition(":")[0], parts.port, timeout=REQUEST_TIMEOUT_S)

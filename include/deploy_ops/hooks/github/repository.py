@@ -1,0 +1,313 @@
+"""What we read of one GitHub repository, in our own values: branches, pull requests, commits, trees and files.
+
+Changes nothing on GitHub and decides nothing. How a request is sent and checked is `github_http`'s job, what an answer
+means is `github_answers`'.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, CommitMissingError, ObservationError, PermanentError
+from include.deploy_ops.hooks.github.answers import (
+    PAGE_SIZE,
+    Commit,
+    is_end_certain,
+    parse_blob,
+    parse_branch,
+    parse_branches,
+    parse_commit,
+    parse_pull_requests,
+    parse_tree,
+)
+from include.deploy_ops.hooks.github.connection import GithubConnectionHook
+from include.deploy_ops.hooks.github.http import PATIENT, GithubAnswer, GithubReader, Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+
+    from include.deploy_ops.core.model import Branch, PullRequest, TreeEntry
+    from include.deploy_ops.hooks.github.http import Quota
+
+KEPT_COMMITS = 1024
+KEPT_TREES = 4096  # a large repository's folders, some ten entries each
+BRANCHES_QUERY = f"/git/matching-refs/heads/?per_page={PAGE_SIZE}"
+PULLS_QUERY = f"/pulls?state=all&sort=updated&direction=desc&per_page={PAGE_SIZE}"
+
+_SHA = re.compile(r"[0-9a-f]{40}")
+_FILE_MODES = {"100644", "100755", "100664"}  # the last one only in very old commits
+_LOST = "the repository is gone or renamed, or the token lost access to it"
+
+
+class DeployOpsGithubHook(GithubConnectionHook):
+    """Reads one repository through an Airflow connection of the GitHub provider.
+
+    :param github_conn_id: the Airflow connection's id.
+    :param repository: owner/name.
+    :param patience: how long one read tries before it raises.
+    :param cache: answers of listings by URL, for conditional requests; by default kept as long as the hook.
+    :param sleep: called with the seconds to wait before a request is repeated.
+    """
+
+    def __init__(
+        self,
+        github_conn_id: str,
+        repository: str,
+        *,
+        patience: Patience = PATIENT,
+        cache: MutableMapping[str, GithubAnswer] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(github_conn_id, repository)
+        self._patience = patience
+        self._cache: MutableMapping[str, GithubAnswer] = {} if cache is None else cache
+        self._sleep = sleep
+        self._reader: GithubReader | None = None
+        self._commits = lru_cache(KEPT_COMMITS)(self._read_commit)
+        self._trees = lru_cache(KEPT_TREES)(self._read_tree)
+
+    def close(self) -> None:
+        """Close the connections; a later read opens new ones and reads the Airflow connection again."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+        super().close()
+
+    @property
+    def quota(self) -> Quota | None:
+        """GitHub's rate limit as of the newest answer; None before the first, or where none is stated."""
+        return self._reader.quota if self._reader else None
+
+    def read(self, url: str, *, etag: str | None = None) -> GithubAnswer:
+        """Read a listing's page conditionally, for a caller that keeps ETags itself.
+
+        :param url: `branches_url`, `pull_requests_url`, or an answer's `next_url`.
+        :raises RateLimitError: GitHub wants a longer pause than `patience` grants.
+        :raises ObservationError: no answer, one that cannot be trusted, or no such repository.
+        """
+        return self._require(self._open_reader().read(url, etag=etag))
+
+    def ask(self, path: str, *, is_required: bool = False) -> GithubAnswer:
+        """Read what `path` names below the repository, unconditionally; the answer may be that it is absent.
+
+        :raises ObservationError: as `read`; where it `is_required`, also when it is absent.
+        """
+        answer = self._open_reader().read(self._path(path))
+        return self._require(answer) if is_required else answer
+
+    @property
+    def branches_url(self) -> str:
+        """The first page of all branches, below the API's base URL."""
+        return self._path(BRANCHES_QUERY)
+
+    @property
+    def pull_requests_url(self) -> str:
+        """The first page of all pull requests, newest change first, below the API's base URL."""
+        return self._path(PULLS_QUERY)
+
+    def list_branches(self, trunk: str) -> tuple[Branch, ...]:
+        """List all branches, sorted by name.
+
+        :raises ObservationError: the listing is malformed, repeats itself, moved while it was read, or lacks `trunk`.
+        """
+        found: dict[str, Branch] = {}
+        for answer in self._read_pages(self.branches_url):
+            for branch in parse_branches(answer):
+                if branch.name in found:
+                    said = f"{answer.request} repeats a branch of an earlier page, {branch.name!r}: the listing moved"
+                    raise ObservationError(f"{said}; {NOTHING_FOLLOWS}")
+                found[branch.name] = branch
+        if trunk not in found:
+            raise ObservationError(
+                f"GET {self.branches_url}: the listing of {len(found)} branches lacks trunk {trunk!r}; "
+                f"check the policy's `trunk`; {NOTHING_FOLLOWS}"
+            )
+        return tuple(sorted(found.values()))
+
+    def find_branch(self, name: str) -> Branch | None:
+        """Read one branch, unconditionally. None is no proof of deletion; that of `find_branch_beside` is.
+
+        :raises ObservationError: anything else than the branch or GitHub's own 404.
+        """
+        answer = self._read_ref(name)
+        return None if answer.is_absent else parse_branch(answer, name)
+
+    def get_branch(self, name: str) -> Branch:
+        """Read a branch that has to be there, such as trunk.
+
+        :raises ObservationError: also when it is not.
+        """
+        answer = self._read_ref(name)
+        if answer.is_absent:
+            raise ObservationError(f"{answer.request} answered HTTP 404: the policy names no such branch, or {_LOST}")
+        return parse_branch(answer, name)
+
+    def find_branch_beside(self, name: str, trunk: str) -> Branch | None:
+        """Read one branch; None only if it is gone while trunk, read after it with the same token, is there.
+
+        :raises ObservationError: also when trunk is not there, since then nothing is known about the branch.
+        """
+        answer = self._read_ref(name)
+        if not answer.is_absent:
+            return parse_branch(answer, name)
+        if self.find_branch(trunk) is None:
+            raise ObservationError(f"{answer.request} answered HTTP 404, and so does trunk {trunk!r}: {_LOST}")
+        return None
+
+    def list_pull_requests(self, since: str | None = None) -> tuple[PullRequest, ...]:
+        """List all pull requests, or those updated at `since` (as GitHub writes times) or later, by number.
+
+        :raises ObservationError: the listing is malformed or repeats itself.
+        """
+        found: dict[int, PullRequest] = {}
+        bound = since or ""
+        while True:
+            pages = self._read_pull_requests(bound)
+            fresh = [pull for page in pages for pull in page if found.get(pull.number) != pull]
+            found |= {pull.number: pull for pull in fresh}
+            if len(pages) == 1 or not fresh:
+                return tuple(found[number] for number in sorted(found))
+            # What is updated while we page jumps to the top, past us: look there again, until one page says it all.
+            bound = max((pull.updated_at for pull in pages[0]), default=bound)
+
+    def list_pull_requests_from(self, branch: str) -> tuple[PullRequest, ...]:
+        """List the pull requests whose head is called `branch`, open or not, by number; read unconditionally.
+
+        :raises ObservationError: the listing is malformed or repeats itself.
+        """
+        owner = self.repository.partition("/")[0]
+        head = quote(f"{owner}:{branch}", safe="")
+        path = self._path(f"/pulls?state=all&per_page={PAGE_SIZE}&head={head}")
+        pulls = {
+            pull.number: pull
+            for answer in self._follow_pages(path, lambda url: self._open_reader().read(url))
+            for pull in parse_pull_requests(answer)
+            if pull.head_ref == branch  # GitHub lists all pull requests when it does not understand `head`
+        }
+        return tuple(pulls[number] for number in sorted(pulls))
+
+    def get_commit(self, sha: str) -> Commit:
+        """Read a commit; kept for the life of the hook.
+
+        :raises CommitMissingError: the repository is there, the commit is not, or `sha` is no commit id.
+        :raises ObservationError: anything else than the commit.
+        """
+        return self._commits(sha)
+
+    def read_tree(self, sha: str) -> tuple[TreeEntry, ...]:
+        """Read one level of the tree with id `sha`, sorted by name; kept for the life of the hook.
+
+        :raises ObservationError: anything else than the whole tree.
+        """
+        return self._trees(sha)
+
+    def read_file(self, path: str, ref: str) -> str | None:
+        """Read a text file of any size that GitHub stores (100 MB); None if there is none at `path`.
+
+        :param path: from the repository's root.
+        :param ref: a commit's id or a branch's name.
+        :raises PermanentError: it is a folder, a link, a submodule or behind one, or not UTF-8.
+        :raises CommitMissingError: there is no such commit.
+        :raises ObservationError: GitHub's answers cannot be used, or there is no such branch.
+        """
+        entry = self._find_file(path, ref)
+        if entry is None:
+            return None
+        answer = self.ask(f"/git/blobs/{entry.sha}", is_required=True)
+        try:
+            return parse_blob(answer, entry.sha).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise PermanentError(f"{self.repository}: {path} at {ref} is not UTF-8 text: {error.reason}") from error
+
+    def _find_file(self, path: str, ref: str) -> TreeEntry | None:
+        *folders, name = _split_path(path)
+        tree = self._find_commit(ref).tree
+        for folder in folders:
+            entry = self._find_entry(tree, folder)
+            if entry is None or entry.mode in _FILE_MODES:
+                return None
+            if not entry.is_tree:
+                raise PermanentError(f"{self.repository}: {path} at {ref} lies behind a link or submodule, {folder!r}")
+            tree = entry.sha
+        entry = self._find_entry(tree, name)
+        if entry is not None and entry.mode not in _FILE_MODES:
+            raise PermanentError(f"{self.repository}: {path} at {ref} is a folder, link or submodule, not a file")
+        return entry
+
+    def _find_entry(self, tree: str, name: str) -> TreeEntry | None:
+        return next((entry for entry in self.read_tree(tree) if entry.name == name), None)
+
+    def _find_commit(self, ref: str) -> Commit:
+        return self.get_commit(ref if _SHA.fullmatch(ref) else self.get_branch(ref).head)
+
+    def _read_ref(self, name: str) -> GithubAnswer:
+        return self.ask(f"/git/ref/heads/{quote(name)}")
+
+    def _read_commit(self, sha: str) -> Commit:
+        if not _SHA.fullmatch(sha):
+            raise CommitMissingError(f"{self.repository}: {sha!r} is no commit id (40 hexadecimal digits)")
+        answer = self.ask(f"/git/commits/{sha}")
+        if answer.is_absent:
+            self.ask("", is_required=True)
+            raise CommitMissingError(f"{answer.request} answered HTTP 404: never pushed, gone since, or not there yet")
+        return parse_commit(answer, sha)
+
+    def _read_tree(self, sha: str) -> tuple[TreeEntry, ...]:
+        return parse_tree(self.ask(f"/git/trees/{sha}", is_required=True), sha)
+
+    def _read_pull_requests(self, bound: str) -> list[tuple[PullRequest, ...]]:
+        pages = []
+        for answer in self._read_pages(self.pull_requests_url):
+            page = parse_pull_requests(answer)
+            pages.append(tuple(pull for pull in page if pull.updated_at >= bound))
+            if len(pages[-1]) < len(page):
+                break
+        return pages
+
+    def _read_pages(self, url: str) -> Iterator[GithubAnswer]:
+        reader = self._open_reader()
+        return self._follow_pages(url, lambda page: reader.read_cached(page, is_complete=is_end_certain))
+
+    def _follow_pages(self, first_url: str, read: Callable[[str], GithubAnswer]) -> Iterator[GithubAnswer]:
+        url: str | None = first_url
+        seen: list[object] = []
+        while url is not None:
+            answer = self._require(read(url))
+            if answer.data in seen:
+                raise ObservationError(f"{answer.request} repeats an earlier page of the listing; {NOTHING_FOLLOWS}")
+            seen.append(answer.data)
+            yield answer
+            url = answer.next_url
+
+    def _require(self, answer: GithubAnswer) -> GithubAnswer:
+        if answer.is_absent:
+            raise ObservationError(f"{answer.request} answered HTTP 404: {_LOST}")
+        return answer
+
+    def _open_reader(self) -> GithubReader:
+        if self._reader is None:
+            requester = self.get_conn().requester
+            self._reader = GithubReader(
+                requester,
+                self.token,
+                patience=self._patience,
+                cache=self._cache,
+                sleep=self._sleep,
+                conn_id=self.github_conn_id,
+            )
+        return self._reader
+
+    def _path(self, rest: str) -> str:
+        return f"/repos/{quote(self.repository)}{rest}"
+
+
+def _split_path(path: str) -> tuple[str, ...]:
+    parts = PurePosixPath(path).parts
+    if not parts or parts[0] == "/" or ".." in parts:
+        raise PermanentError(f"{path!r} is no path of a file below the repository's root")
+    return parts

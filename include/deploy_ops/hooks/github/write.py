@@ -1,0 +1,101 @@
+"""Send GitHub one write, once, and say how it ended: done, refused, or nobody knows.
+
+Never repeats a write. Does not know what a write means, nor what its answer says; `github_pulls` does.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from requests import RequestException
+
+from include.deploy_ops.core.errors import ObservationError, RateLimitError, WriteRefusedError, WriteUnknownError
+from include.deploy_ops.hooks import metrics
+from include.deploy_ops.hooks.github.http import (
+    DetourError,
+    GithubAnswer,
+    open_connection,
+    parse_json,
+    read_pause_s,
+)
+from include.deploy_ops.hooks.json_body import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from github.Requester import Requester
+
+SAID_LENGTH_MAX = 300
+"""Characters of GitHub's own words in an error."""
+
+_LOOK_FIRST = "whether GitHub did it is not known; look before it is tried again"
+
+
+class GithubWriter:
+    """Sends POST, PUT, PATCH and DELETE through PyGithub's requester, which adds the token.
+
+    :param requester: PyGithub's, made with `retry=None`: its own retries would repeat a POST.
+    :param token: returns the current token; called before each request, so that a renewed one is masked first.
+    """
+
+    def __init__(self, requester: Requester, token: Callable[[], str]) -> None:
+        self._requester = requester
+        self._token = token
+        self._base_url = requester.base_url.rstrip("/")
+
+    def send(self, method: str, path: str, body: Mapping[str, Any]) -> GithubAnswer:
+        """Send the write on a connection of its own: one kept open may be closed by GitHub just as we send.
+
+        :param path: below the API's base URL, quoted.
+        :raises RateLimitError: GitHub asks to wait, and has done nothing.
+        :raises WriteRefusedError: GitHub has done nothing, and says why.
+        :raises WriteUnknownError: no whole answer, a 5xx or one that cannot be read: it may have been done.
+        """
+        request = f"{method} {self._base_url}{path}"
+        self._token()
+        status, headers, text = self._send_once(request, method, path, dict(body))
+        if (pause_s := read_pause_s(status, headers, text)) is not None:
+            raise RateLimitError(f"{request}: GitHub asks to wait {pause_s:.0f} s (HTTP {status})", pause_s)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise WriteUnknownError(f"{request} answered HTTP {status}; {_LOOK_FIRST}")
+        if status >= HTTPStatus.BAD_REQUEST:
+            said = read_refusal(text)
+            raise WriteRefusedError(f"{request} was refused, HTTP {status}: {said}", status, said)
+        try:
+            return GithubAnswer(request, status, parse_json(GithubAnswer(request, status, None), text))
+        except ObservationError as error:
+            raise WriteUnknownError(f"{error}; {_LOOK_FIRST}") from error
+
+    def _send_once(self, request: str, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
+        connection = open_connection(self._base_url)
+        metrics.count_request(metrics.GITHUB)
+        try:
+            return self._requester.requestJson(method, f"{self._base_url}{path}", input=body, cnx=connection)
+        except (RequestException, DetourError) as error:
+            said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
+            raise WriteUnknownError(f"{said}; {_LOOK_FIRST}") from error
+        except ValueError as error:  # PyGithub reads the rate-limit headers as numbers
+            raise WriteUnknownError(f"{request}: GitHub's rate-limit headers make no sense; {_LOOK_FIRST}") from error
+        finally:
+            connection.close()
+
+
+def read_refusal(text: str) -> str:
+    """Return GitHub's own words of a refusal: its message and those of its errors; else the body's beginning."""
+    try:
+        body = read_json(text)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("message"), str):
+        return f"{text.strip()[:SAID_LENGTH_MAX]!r}"
+    errors = body.get("errors")
+    details = [_read_detail(each) for each in errors] if isinstance(errors, list) else []
+    return "; ".join([body["message"], *filter(None, details)])[:SAID_LENGTH_MAX]
+
+
+def _read_detail(error: Any) -> str:
+    if not isinstance(error, dict):
+        return str(error)
+    said = error.get("message") or " ".join(str(error[key]) for key in ("field", "code") if error.get(key))
+    return str(said)

@@ -1,0 +1,294 @@
+"""Find an image in a registry, and copy it to another without an engine, a disk or much memory.
+
+It builds nothing and does not wait for an image: callers ask again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, RetryableError
+from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.hooks.registry.repository import (
+    ImageReference,
+    ImageRepository,
+    Manifest,
+    parse_image,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["AstroRegistryHook", "CopyReport", "FoundImage", "ImageReference", "RegistryHook", "parse_image"]
+
+RUNTIME_LABEL = "io.astronomer.docker.runtime.version"
+_IMAGE_TYPES = frozenset(
+    {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
+)
+_INDEX_TYPES = frozenset(
+    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
+)
+_PLATFORM = ("linux", "amd64")  # what Astro runs
+_TIMEOUT_S = 60.0
+_PROGRESS_INTERVAL_S = 1.0
+_LARGEST_CONFIG_BYTES = 8 << 20  # it is read into memory, layers are not
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image for linux/amd64, also where the name stands for several platforms.
+
+    `digest` is that of its own manifest, `size_bytes` what its config and layers take in the registry,
+    `runtime_version` the label that Astro's Runtime images carry, None without it.
+    """
+
+    digest: str
+    runtime_version: str | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What a copy moved: bytes that went through us, bytes that the registry mounted, blobs that were there already."""
+
+    digest: str
+    bytes_copied: int
+    bytes_mounted: int
+    blobs_present: int
+    seconds: float
+
+
+class RegistryHook(BaseHook):
+    """Image registries, by the distribution protocol; plain HTTP to this machine, HTTPS to all others.
+
+    Every method raises ImageRefusedError when the registry refuses us or has nothing that we can use, RateLimitError
+    for 429, RetryableError for 5xx, time limits and broken connections, ObservationError for an answer that cannot be,
+    and PermanentError for a text that is no image's name.
+
+    :param registry_conn_id: the Airflow connection whose login and password are used to pull; None pulls anonymously.
+    :param timeout_s: seconds for each request to connect, and between two pieces of an answer.
+    """
+
+    def __init__(self, registry_conn_id: str | None, timeout_s: float = _TIMEOUT_S) -> None:
+        super().__init__()
+        self.registry_conn_id = registry_conn_id
+        self._timeout_s = timeout_s
+        self._login: tuple[str | None, str | None] | None = None
+
+    def find_image(self, reference: str) -> FoundImage | None:
+        """Look an image up; None only if the registry itself says that it knows no such manifest."""
+        with self._open_source(reference) as repository:
+            manifest = _read_image_manifest(repository)
+            return None if manifest is None else _describe_image(repository, manifest)
+
+    def copy_image(
+        self,
+        source: str,
+        target: str,
+        username: str | None,
+        password: str | None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> CopyReport:
+        """Copy an image for linux/amd64, digest and all, blob by blob; what the target holds is not moved again.
+
+        :param username: with `password`, the login to the target's registry; None pushes anonymously.
+        :param on_progress: called with a line per blob, and once a second while a blob moves; what it raises ends the
+            copy and passes through. A copy that broke can simply be repeated: its whole blobs are there already.
+        """
+        destination = ImageRepository(parse_image(target), username, password, self._timeout_s)
+        with self._open_source(source) as origin, destination:
+            manifest = _read_image_manifest(origin)
+            if manifest is None:
+                raise RetryableError(f"The image {origin.image} is no longer in its registry. Look for it again.")
+            return _Copy(origin, destination, on_progress or _ignore_line).run(manifest)
+
+    def _open_source(self, reference: str) -> ImageRepository:
+        username, password = self._read_login()
+        return ImageRepository(parse_image(reference), username, password, self._timeout_s)
+
+    def _read_login(self) -> tuple[str | None, str | None]:
+        if self.registry_conn_id is None:
+            return None, None
+        if self._login is None:
+            try:
+                connection = self.get_connection(self.registry_conn_id)
+            except AirflowNotFoundException as error:
+                raise ImageRefusedError(
+                    f"There is no Airflow connection {self.registry_conn_id!r} for the image registry. Create it with "
+                    f"login and password, or name none in the policy to pull anonymously."
+                ) from error
+            self._login = (connection.login or None, connection.password or None)
+        return self._login
+
+
+class AstroRegistryHook(RegistryHook):
+    """The registry that holds the images of Astro's Deployments, opened as the Astro CLI opens it to push.
+
+    It is not known whether Astro lets every such token pull, too: be ready for ImageRefusedError.
+
+    :param astro_conn_id: the Airflow connection that holds the API token; `astro_connection` says what else.
+    """
+
+    def __init__(self, astro_conn_id: str, timeout_s: float = _TIMEOUT_S) -> None:
+        super().__init__(None, timeout_s)
+        self.astro_conn_id = astro_conn_id
+
+    def _read_login(self) -> tuple[str | None, str | None]:
+        if self._login is None:
+            self._login = ("cli", f"Bearer {read_astro_connection(self.astro_conn_id).token}")
+        return self._login
+
+
+class _Copy:
+    """One copy under way: moves the blobs and counts how each came."""
+
+    def __init__(
+        self, origin: ImageRepository, destination: ImageRepository, on_progress: Callable[[str], None]
+    ) -> None:
+        self._origin = origin
+        self._destination = destination
+        self._tell = on_progress
+        self._bytes: Counter[str] = Counter()
+        self._blobs: Counter[str] = Counter()
+        # A mount is worth asking for once: a registry that would rather not says so to every blob.
+        self._can_mount = origin.image.host == destination.image.host
+
+    def run(self, manifest: Manifest) -> CopyReport:
+        started = time.monotonic()
+        blobs = {blob["digest"]: int(blob["size"]) for blob in _list_blobs(manifest)}
+        for digest, size_bytes in blobs.items():
+            way = self._copy_blob(digest, size_bytes)
+            self._blobs[way] += 1
+            self._bytes[way] += size_bytes
+            self._tell(f"{digest[7:19]}: {way} ({size_bytes / _MIB:.1f} MiB)")
+        self._destination.write_manifest(self._destination.image.tag, manifest)
+        self._check(manifest)
+        return CopyReport(
+            digest=manifest.digest,
+            bytes_copied=self._bytes["copied"],
+            bytes_mounted=self._bytes["mounted"],
+            blobs_present=self._blobs["present"],
+            seconds=time.monotonic() - started,
+        )
+
+    def _copy_blob(self, digest: str, size_bytes: int) -> str:
+        if self._destination.has_blob(digest):
+            return "present"
+        if self._can_mount:
+            self._can_mount = self._destination.mount_blob(digest, self._origin.image.repository)
+            if self._can_mount:
+                return "mounted"
+        self._destination.push_blob(digest, _Blob(self._origin, digest, size_bytes, self._tell))
+        return "copied"
+
+    def _check(self, manifest: Manifest) -> None:
+        """Read the manifest back, where the registry lets us: it has said already that it took these bytes."""
+        try:
+            stored = self._destination.read_manifest(self._destination.image.tag)
+        except ImageRefusedError as error:
+            self._tell(f"not read back: {error}")
+            return
+        if stored is None or stored.digest != manifest.digest:
+            found = "nothing" if stored is None else stored.digest
+            raise RetryableError(f"{self._destination.image} holds {found} after copying {manifest.digest} there.")
+
+
+class _Blob:
+    """A blob on its way, with a length, so that it is sent without chunked encoding, which not all registries take.
+
+    Each iteration pulls it anew, so a push that has to be sent again is whole again.
+    """
+
+    def __init__(
+        self, origin: ImageRepository, digest: str, size_bytes: int, on_progress: Callable[[str], None]
+    ) -> None:
+        self._origin = origin
+        self._digest = digest
+        self._size_bytes = size_bytes
+        self._tell = on_progress
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        moved, told = 0, time.monotonic()
+        for piece in self._origin.stream_blob(self._digest):
+            yield piece
+            moved += len(piece)
+            if time.monotonic() - told >= _PROGRESS_INTERVAL_S:
+                told = time.monotonic()
+                self._tell(f"{self._digest[7:19]}: {moved / _MIB:.1f} of {self._size_bytes / _MIB:.1f} MiB")
+
+
+def _read_image_manifest(repository: ImageRepository) -> Manifest | None:
+    """Return the manifest that the name stands for on linux/amd64; None if there is no such name."""
+    manifest = repository.read_manifest(repository.image.tag)
+    if manifest is None:
+        return None
+    if manifest.media_type in _INDEX_TYPES:
+        manifest = _read_platform_manifest(repository, manifest)
+    if manifest.media_type not in _IMAGE_TYPES:
+        raise ImageRefusedError(
+            f"{repository.image} is of type {manifest.media_type!r}; build it as an OCI or Docker schema 2 image."
+        )
+    return manifest
+
+
+def _read_platform_manifest(repository: ImageRepository, index: Manifest) -> Manifest:
+    entries = [entry for entry in _list_entries(index, "manifests") if _is_wanted(entry.get("platform") or {})]
+    if not entries:
+        raise ImageRefusedError(f"{repository.image} has no image for {'/'.join(_PLATFORM)}; build it for that too.")
+    digest = str(entries[0].get("digest"))
+    manifest = repository.read_manifest(digest)
+    if manifest is None:
+        raise ObservationError(f"{repository.image} lists the manifest {digest}, which its registry does not know.")
+    return manifest
+
+
+def _is_wanted(platform: dict[str, Any]) -> bool:
+    return (platform.get("os"), platform.get("architecture")) == _PLATFORM and not platform.get("variant")
+
+
+def _describe_image(repository: ImageRepository, manifest: Manifest) -> FoundImage:
+    blobs = _list_blobs(manifest)
+    config = blobs[0]
+    if config["size"] > _LARGEST_CONFIG_BYTES:
+        raise ImageRefusedError(f"{repository.image} has a config of {config['size']} bytes; that is no usual image.")
+    labels = (repository.read_json_blob(config["digest"]).get("config") or {}).get("Labels") or {}
+    return FoundImage(manifest.digest, labels.get(RUNTIME_LABEL), sum(blob["size"] for blob in blobs))
+
+
+def _list_blobs(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return the descriptors of the config, which comes first, and of the layers.
+
+    :raises ObservationError: one of them lacks its digest or size.
+    """
+    blobs = [manifest.fields.get("config"), *_list_entries(manifest, "layers")]
+    for blob in blobs:
+        if not isinstance(blob, dict) or not isinstance(blob.get("size"), int) or not _is_digest(blob.get("digest")):
+            raise ObservationError(
+                f"The manifest {manifest.digest} has {blob!r} where a digest and a size are expected."
+            )
+    return [blob for blob in blobs if isinstance(blob, dict)]
+
+
+def _list_entries(manifest: Manifest, key: str) -> list[dict[str, Any]]:
+    entries = manifest.fields.get(key)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ObservationError(f"The manifest {manifest.digest} has {entries!r} where a list of {key} is expected.")
+    return entries
+
+
+def _is_digest(text: object) -> bool:
+    return isinstance(text, str) and text.startswith("sha256:")
+
+
+def _ignore_line(line: str) -> None:
+    del line

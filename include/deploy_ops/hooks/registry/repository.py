@@ -1,0 +1,317 @@
+"""Speak to one repository of an image registry: manifests and blobs, with the registry's own login protocol.
+
+It copies nothing and knows no connection: both are the hook's. python-dxf makes the requests.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.parse import urlsplit
+
+import requests
+from dxf import DXF
+from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
+from requests.utils import parse_dict_header
+
+from include.deploy_ops.core.errors import (
+    ImageRefusedError,
+    ObservationError,
+    PermanentError,
+    RateLimitError,
+    RetryableError,
+)
+from include.deploy_ops.hooks import metrics
+from include.deploy_ops.process.command import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from dxf import DXFBase
+
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
+_DOCKER_HUB = "registry-1.docker.io"  # what `docker.io`, and a name without a host, stand for
+_UNKNOWN_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})  # NOT_FOUND is Harbor's
+_MOUNT_REFUSALS = frozenset({400, 403, 404, 405})
+_CHUNK_BYTES = 1 << 18
+_DEFAULT_RETRY_AFTER_S = 60.0
+_TOLD_LENGTH = 300  # characters of a registry's answer that an error repeats
+
+# Like the references of https://github.com/distribution/reference, with a host that may hold a port.
+_REFERENCE = re.compile(
+    r"(?:(?P<host>localhost(?::\d+)?|[A-Za-z0-9.-]+(?::\d+|\.[A-Za-z0-9-]+(?::\d+)?))/)?"
+    r"(?P<repository>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})|@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """An image's full name. `tag` is a tag, or a digest that begins with `sha256:`."""
+
+    host: str
+    repository: str
+    tag: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.repository}{'@' if self.tag.startswith('sha256:') else ':'}{self.tag}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the registry is on this machine, where plain HTTP is spoken."""
+        return self.host.partition(":")[0] in _LOOPBACK_HOSTS
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest byte for byte, with the media type to store it under and the digest that follows from the bytes."""
+
+    content: bytes
+    media_type: str
+    digest: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The manifest's JSON object."""
+        return _parse_object(self.content, f"the manifest {self.digest}")
+
+
+def parse_image(reference: str) -> ImageReference:
+    """Read `host[:port]/repository[:tag]` or `…@sha256:…`; without a tag it is `latest`, without a host Docker Hub.
+
+    :raises PermanentError: the text is no image name.
+    """
+    found = _REFERENCE.fullmatch(reference)
+    if found is None:
+        raise PermanentError(
+            f"{reference!r} is no image name; expected host/repository:tag, in lower case before the tag."
+        )
+    host = found["host"] or "docker.io"
+    return ImageReference(
+        _DOCKER_HUB if host == "docker.io" else host, found["repository"], found["tag"] or found["digest"] or "latest"
+    )
+
+
+class ImageRepository:
+    """A repository, opened as a context manager so that its connections are kept and closed.
+
+    Every method raises ImageRefusedError for a refused login, right or request, RateLimitError for 429, RetryableError
+    for 5xx, time limits and broken connections.
+
+    :param image: host and repository; the tag only shows in errors.
+    :param timeout_s: seconds for connecting, and between two pieces of an answer.
+    """
+
+    def __init__(self, image: ImageReference, username: str | None, password: str | None, timeout_s: float) -> None:
+        self.image = image
+        self._username = username
+        self._password = password
+        self._timeout_s = timeout_s
+        self._dxf = _Dxf(
+            image.host, image.repository, auth=self._authorize, insecure=image.is_loopback, timeout=timeout_s
+        )
+
+    def __enter__(self) -> Self:
+        self._dxf.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._dxf.__exit__(*exception)  # type: ignore[no-untyped-call]
+
+    def read_manifest(self, reference: str) -> Manifest | None:
+        """Return what a tag or digest names; None only if the registry says in its protocol that it knows none.
+
+        :raises ObservationError: the answer is not what its digest promises.
+        """
+        with self._explain(f"pull {reference} from"):
+            try:
+                _, response = self._dxf.get_manifest_and_response(reference)
+            except requests.HTTPError as error:
+                if _is_unknown(error.response):
+                    return None
+                raise
+        digest = _compute_digest(response.content)
+        promised = reference if reference.startswith("sha256:") else response.headers.get("Docker-Content-Digest")
+        if promised not in {None, digest}:
+            raise ObservationError(f"GET {response.url} answered with {digest}, promised was {promised}.")
+        # A header may carry parameters, such as a charset, which are no part of the type.
+        served_as = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        media_type = _parse_object(response.content, response.url).get("mediaType")
+        return Manifest(response.content, media_type or served_as, digest)
+
+    def write_manifest(self, tag: str, manifest: Manifest) -> None:
+        """Store a manifest, byte for byte, under a tag."""
+        with self._explain(f"push {tag} to"):
+            self._dxf.put_manifest(tag, manifest)
+
+    def read_json_blob(self, digest: str) -> dict[str, Any]:
+        """Return a small blob that holds a JSON object.
+
+        :raises ObservationError: it holds something else.
+        """
+        return _parse_object(b"".join(self.stream_blob(digest)), f"the blob {digest} of {self.image}")
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the repository holds the blob."""
+        with self._explain("look into"):
+            try:
+                self._dxf.blob_size(digest)
+            except requests.HTTPError as error:
+                if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
+                    return False
+                raise
+        return True
+
+    def stream_blob(self, digest: str) -> Iterator[bytes]:
+        """Yield a blob in pieces; its digest is checked at the end, and a wrong one raises RetryableError."""
+        with self._explain("pull from"):
+            pieces = self._dxf.pull_blob(digest, chunk_size=_CHUNK_BYTES)
+            yield from cast("Iterable[bytes]", pieces)  # DXF's own type also covers a pull with size
+
+    def push_blob(self, digest: str, pieces: Iterable[bytes]) -> None:
+        """Store a blob. `pieces` may be iterated a second time, if the registry asks for a login in between."""
+        with self._explain("push to"):
+            self._dxf.push_blob(data=pieces, digest=digest, check_exists=False)
+
+    def mount_blob(self, digest: str, repository: str) -> bool:
+        """Show another repository's blob of the same registry here; False if the registry would rather not."""
+        with self._explain("push to"):
+            try:
+                self._dxf.mount_blob(repository, digest)
+            except (DXFMountFailed, DXFUnauthorizedError):
+                return False
+            except requests.HTTPError as error:
+                if error.response is not None and error.response.status_code in _MOUNT_REFUSALS:
+                    return False
+                raise
+        return True
+
+    def _authorize(self, dxf: DXFBase, response: requests.Response) -> None:
+        """Answer a 401: https://distribution.github.io/distribution/spec/auth/token/, or Basic.
+
+        dxf can do it too, but not for a registry that speaks plain HTTP on this machine.
+        """
+        scheme, _, rest = response.headers.get("WWW-Authenticate", "").partition(" ")
+        if response.history or not isinstance(dxf, _Dxf):
+            return  # the challenge is that of a storage host, to which our login says nothing
+        if scheme.lower() == "bearer":
+            dxf.token = self._fetch_token(parse_dict_header(rest))
+            metrics.count_request(metrics.REGISTRY)  # dxf asks once more
+        elif scheme.lower() == "basic" and self._username is not None:
+            dxf.set_authorization(f"Basic {self._encode_login()}")
+            metrics.count_request(metrics.REGISTRY)
+
+    def _fetch_token(self, challenge: dict[str, Any]) -> str:
+        realm = str(challenge.get("realm"))
+        self._check_realm(realm)
+        query = [("scope", scope) for scope in str(challenge.get("scope") or "").split()]
+        if service := challenge.get("service"):
+            query.append(("service", str(service)))
+        headers = {} if self._username is None else {"Authorization": f"Basic {self._encode_login()}"}
+        metrics.count_request(metrics.REGISTRY)
+        answer = requests.get(realm, params=query, headers=headers, timeout=self._timeout_s)
+        answer.raise_for_status()
+        fields = _parse_object(answer.content, realm)
+        token = fields.get("token") or fields.get("access_token")
+        if not isinstance(token, str):
+            raise ObservationError(f"GET {realm} answered without a token.")
+        return token
+
+    def _check_realm(self, realm: str) -> None:
+        parts = urlsplit(realm)
+        is_local = self.image.is_loopback and parts.hostname in _LOOPBACK_HOSTS
+        if parts.scheme != "https" and not is_local:
+            raise ImageRefusedError(
+                f"The registry {self.image.host} sends its login to {realm!r}, which is not encrypted. "
+                f"Use a registry whose token service speaks HTTPS."
+            )
+
+    def _encode_login(self) -> str:
+        return base64.b64encode(f"{self._username}:{self._password or ''}".encode()).decode()
+
+    @contextmanager
+    def _explain(self, doing: str) -> Iterator[None]:
+        place = f"{doing} {self.image.host}/{self.image.repository}"
+        try:
+            yield
+        except DXFUnauthorizedError as error:
+            raise self._refuse(place, "HTTP 401") from error
+        except requests.HTTPError as error:
+            raise self._describe(place, error.response) from error
+        except (requests.RequestException, DXFError) as error:
+            raise RetryableError(f"Could not {place}: {self._redact(f'{type(error).__name__}: {error}')}") from error
+
+    def _describe(self, place: str, response: requests.Response | None) -> Exception:
+        if response is None:
+            return RetryableError(f"Could not {place}: no answer.")
+        status, said = response.status_code, f"HTTP {response.status_code}: {self._redact(response.text)}"
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return self._refuse(place, said)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return RateLimitError(f"Could not {place}: {said}", _read_retry_after_s(response))
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+            return RetryableError(f"Could not {place}: {said}")
+        return ImageRefusedError(f"Could not {place}: {said}")
+
+    def _refuse(self, place: str, said: str) -> ImageRefusedError:
+        who = "anonymously" if self._username is None else f"as {self._username!r}"
+        return ImageRefusedError(
+            f"The registry refused to let us {place} {who} ({said}). Give a login that may, in the "
+            f"connection that the policy names for the registry, or check the name: some registries say this also of a "
+            f"repository that does not exist."
+        )
+
+    def _redact(self, text: str) -> str:
+        password = self._password or ""
+        return redact(text, [password, password.removeprefix("Bearer ")])[:_TOLD_LENGTH]
+
+
+class _Dxf(DXF):
+    """What DXF lacks: OCI manifests without a mediaType, Basic logins of our own, and a count of its requests."""
+
+    def _base_request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        metrics.count_request(metrics.REGISTRY)
+        send: Callable[..., requests.Response] = super()._base_request
+        return send(method, path, **kwargs)
+
+    def put_manifest(self, alias: str, manifest: Manifest) -> None:
+        request: Callable[..., requests.Response] = self._request
+        request("put", f"manifests/{alias}", data=manifest.content, headers={"Content-Type": manifest.media_type})
+
+    def set_authorization(self, value: str) -> None:
+        self._headers = {"Authorization": value}
+
+
+def _is_unknown(response: requests.Response | None) -> bool:
+    """Whether a 404 is the registry's own, and not that of a proxy or of a server that is no registry."""
+    if response is None or response.status_code != HTTPStatus.NOT_FOUND:
+        return False
+    try:
+        return any(error["code"] in _UNKNOWN_CODES for error in response.json()["errors"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _parse_object(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+    except ValueError as error:
+        raise ObservationError(f"Expected a JSON object from {where}, which is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ObservationError(f"Expected a JSON object from {where}, found {type(parsed).__name__}.")
+    return parsed
+
+
+def _compute_digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _read_retry_after_s(response: requests.Response) -> float:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else _DEFAULT_RETRY_AFTER_S

@@ -1,0 +1,182 @@
+"""What is read again immediately before a write: is the head still it, the mark still ours, the reason still true."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
+from include.deploy_ops.core.cleanup.verdict import ACTED_ON, describe_exemption, find_end
+from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
+from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.model import Branch
+from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.plan.work import Verb, Work
+from include.deploy_ops.core.preview.desired import RepositorySnapshot, describe_merge, find_merge
+from include.deploy_ops.core.preview.hibernation import find_wake
+from include.deploy_ops.core.preview.observed import Observed
+from include.deploy_ops.core.preview.ownership import is_own
+from include.deploy_ops.core.target.comparison import compare_target
+from include.deploy_ops.observation.targets import TargetObserver
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.cleanup.verdict import Verdict
+    from include.deploy_ops.core.model import Deployment, PullRequest
+    from include.deploy_ops.hooks.astro.api import AstroApiHook
+    from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+    from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.memory import Memory
+    from include.deploy_ops.run.scope import Scope
+
+
+def find_branch(scope: Scope, github: DeployOpsGithubHook, job: Job) -> Branch:
+    """Return the job's branch; raise SupersededError when it is gone, and nothing else is."""
+    branch = github.find_branch_beside(job.branch, scope.project.trunk)
+    if branch is None:
+        raise SupersededError(f"branch {job.branch} is gone")
+    return branch
+
+
+def check_head(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
+    """Raise SupersededError unless the branch's tip is still the job's head, or a person forced the job."""
+    if not job.is_forced:
+        _check_tip(scope, github, job)
+
+
+def _check_tip(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
+    branch = find_branch(scope, github, job)
+    if branch.head != job.head:
+        raise SupersededError(f"{job.branch} moved from {job.head[:12]} to {branch.head[:12]}; the next pass takes it")
+
+
+def check_source(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
+    """Raise SupersededError unless a target's source is still what the job was planned or approved for.
+
+    Of a pull request the base counts as well: what was tested, and perhaps approved, is head onto base. What a person
+    forces there and then, or instead of what the source has, goes on.
+    """
+    if job.is_override or (job.is_forced and not job.is_approved):
+        return
+    if not job.pull:
+        _check_tip(scope, github, job)
+        return
+    heads = [pull.head_sha for pull in github.list_pull_requests_from(job.branch) if _is_release(pull, job)]
+    if heads != [job.head]:
+        raise SupersededError(f"pull request #{job.pull} is closed or moved from {job.head[:12]}; the next pass looks")
+    release = scope.target(job.target).pull_request
+    base = github.get_branch(release.into).head if release else ""
+    if base != job.base:
+        raise SupersededError(f"#{job.pull}'s base moved from {job.base[:12]} to {base[:12]}; the next pass looks")
+
+
+def _is_release(pull: PullRequest, job: Job) -> bool:
+    return pull.number == job.pull and pull.is_open and not pull.is_from_fork
+
+
+def check_target(scope: Scope, astro: AstroApiHook, job: Job) -> Deployment:
+    """Return the target's Deployment, if it still bears the name by which the policy knows it."""
+    deployment = astro.get_deployment(job.deployment_id)
+    name = scope.target(job.target).deployment
+    if deployment is None or deployment.name != name:
+        found = "is gone" if deployment is None else f"is called '{deployment.name}' now"
+        raise RetryableError(  # put right in Astro, of which nobody tells us
+            f"Deployment {job.deployment_id} of target {job.target} {found}; the policy wants '{name}'"
+        )
+    return deployment
+
+
+def check_alive(scope: Scope, github: DeployOpsGithubHook, job: Job) -> PullRequest | None:
+    """Return the branch's newest pull request, an open one first.
+
+    Raises SupersededError when a merged one has ended the branch's preview; a forced job goes on.
+    """
+    pulls = [pull for pull in github.list_pull_requests_from(job.branch) if not pull.is_from_fork]
+    if not job.is_forced:
+        merge = find_merge(scope.project, find_branch(scope, github, job), tuple(pulls))
+        if merge is not None:
+            raise SupersededError(describe_merge(merge))
+    return max(pulls, key=lambda pull: (pull.is_open, pull.number), default=None)
+
+
+def check_mark(scope: Scope, astro: AstroApiHook, job: Job, deployment_id: str) -> Deployment:
+    """Return the Deployment, if it still carries our mark for the job's branch and is no target.
+
+    Raises SupersededError when it is gone, another error when it is not ours (any more).
+    """
+    deployment = astro.get_deployment(deployment_id)
+    if deployment is None:
+        raise SupersededError(f"Deployment {deployment_id} of {job.branch} is gone")
+    mark = parse_mark(deployment.description)
+    if mark is None or not is_own(mark, scope.control_plane, scope.project) or mark.branch != job.branch:
+        raise RetryableError(  # put right in Astro, of which nobody tells us
+            f"Deployment '{deployment.name}' ({deployment.id}) lacks our mark for {job.branch}; it is never touched"
+        )
+    if deployment.name in scope.targets:
+        raise PermanentError(f"Deployment '{deployment.name}' is a target of the policy; it is never a preview")
+    return deployment
+
+
+def check_ended(scope: Scope, github: DeployOpsGithubHook, job: Job) -> str:
+    """Return why the branch's preview ends, read afresh; raise SupersededError when it lives (again)."""
+    if job.is_forced:
+        return job.reason
+    branch = github.find_branch_beside(job.branch, scope.project.trunk)
+    if branch is None:
+        return "the branch is gone"
+    merge = find_merge(scope.project, branch, github.list_pull_requests_from(job.branch))
+    if merge is None:
+        raise SupersededError(
+            f"{job.branch} lives: it is at {branch.head[:12]}, and no merged pull request ended that head"
+        )
+    return describe_merge(merge)
+
+
+def check_due(scope: Scope, github: GithubPullsHook, astro: AstroApiHook, memory: Memory, job: Job) -> None:
+    """Raise SupersededError unless the planner's own rule still asks for what the job is to do at its target.
+
+    Over what is read now: also policy and approval may have changed since it was planned.
+    """
+    target = scope.target(job.target)
+    deployment = check_target(scope, astro, job)
+    observed = Observed((deployment,), {deployment.id: read_history(astro.list_deploys(deployment.id))})
+    followed = target.followed_branch
+    branches = (github.get_branch(followed),) if followed else ()
+    pulls = () if followed else github.list_pull_requests_from(job.branch)
+    snapshot = RepositorySnapshot(tuple(Branch(each.name, each.head) for each in branches), pulls)
+    state = TargetObserver(scope.project, github, memory).read_state(job.target, target, snapshot, observed)
+    due = compare_target(state, scope.project.name, scope.policy)
+    wanted = (job.verb, job.pull, job.head, job.base)
+    if not isinstance(due, Work) or (due.verb, due.pull, due.head, due.base) != wanted:
+        raise SupersededError(f"to {job.verb.value} {job.head[:12]} is not due any more: {due or 'nothing is'}")
+
+
+def check_expired(
+    scope: Scope, github: GithubPullsHook, astro: AstroApiHook, memory: Memory, job: Job, deployment: Deployment
+) -> Verdict:
+    """Return the verdict by which the preview ends; raise SupersededError unless it still stands and is due.
+
+    Read afresh: the verdict, the branch's head, the deploy records, who keeps the preview, its labels, its override.
+    """
+    verdict, now = memory.read_verdicts().get(deployment.id), datetime.now(UTC)
+    previews = scope.previews
+    rests = verdict is not None and job.verb is Verb.HIBERNATE and lets_rest(verdict, previews, now)
+    is_meant = verdict is not None and verdict.verb == job.verb.value and verdict.standing in ACTED_ON
+    if verdict is None or not (rests or is_meant):
+        raise SupersededError(f"cleanup wants {job.branch} to {job.verb.value} no more")
+    if verdict.due_at > now and not rests:
+        raise SupersededError(f"{job.branch} was told that it has until {verdict.due_at:%Y-%m-%d %H:%M} UTC")
+    if verdict.is_overdue(now, previews.delete_notice):
+        raise SupersededError(f"{job.branch} was told of {verdict.due_at:%Y-%m-%d %H:%M} UTC, too long ago")
+    ended = find_end(
+        verdict,
+        deployment_id=deployment.id,
+        head=find_branch(scope, github, job).head,
+        history=read_history(astro.list_deploys(deployment.id)),
+        woken_at=find_wake(memory.read_row(job.slug), deployment, now),
+    )
+    labels = read_labels(github.list_pull_requests_from(job.branch)).get(job.branch, ())
+    kept = memory.read_environment(job.slug).kept
+    if reason := ended or describe_exemption(kept, labels, previews.keep_label):
+        raise SupersededError(f"{job.branch} stays: {reason}")
+    return verdict

@@ -1,0 +1,143 @@
+"""What one pass must know beside the difference, asked of Airflow and memory: claims, attempts, pauses, ages.
+
+Reads only. Of hundreds of due pieces of work it asks only about those that may start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.plan.remembered import Ending, Remembered, Removal
+from include.deploy_ops.core.plan.schedule import Circumstances
+from include.deploy_ops.core.plan.work import Verb, Work
+from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.claims import PLANNED, Claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+
+    from include.deploy_ops.core.plan.work import Difference
+    from include.deploy_ops.observation.observe import Observer
+    from include.deploy_ops.run.memory import Memory
+    from include.deploy_ops.run.scope import Scope
+
+IDLE_AT_FIRST = "idle before the control plane's first pass"
+
+
+@dataclass(frozen=True, slots=True)
+class CircumstancesReader:
+    """Reads the circumstances of one pass of a project.
+
+    :param task_instance: the task that asks; Airflow answers about runs through it.
+    """
+
+    scope: Scope
+    task_instance: RuntimeTaskInstanceProtocol
+    observer: Observer
+    memory: Memory
+
+    def read(self, difference: Difference, now: datetime) -> Circumstances:
+        """Return what `schedule` needs of this difference."""
+        backlog = self._read_backlog(difference)
+        near = list(self._list_near(difference, backlog, now))
+        known = {work.slug: self.memory.read_environment(work.slug) for work in near}
+        works = [work for work in near if not _is_held_anyway(work, known[work.slug])]
+        finished = {work.name: self._runs_in(work.dag).find_last_attempt(work.name) for work in works}
+        in_flight = self._find_flights(works, finished)
+        recovered = {
+            work.slug: _add_lost_ending(self.memory, known[work.slug], work, finished[work.name]) for work in works
+        }
+        return Circumstances(
+            now=now,
+            policy=self.scope.policy,
+            in_flight=in_flight,
+            updates_in_flight=_count_flights(works, in_flight, Verb.UPDATE),
+            creates_in_flight=_count_flights(works, in_flight, Verb.CREATE),
+            remembered=backlog | known | recovered,
+            finished=finished,
+            delete_times=self.memory.read_delete_times(),
+            blocked=self._find_blocks(works),
+            committed_at=self._read_ages(difference),
+            released=frozenset(self.memory.read_released()),
+            refused=self.memory.read_refused(),
+        )
+
+    def _list_near(self, difference: Difference, backlog: Mapping[str, Remembered], now: datetime) -> Iterable[Work]:
+        """Yield what may start in this pass: hundreds may wait for room, or for a time that people were told."""
+        has_room = difference.live < self.scope.max_live
+        for work in difference.works:
+            is_roomless = work.verb is Verb.CREATE and not has_room
+            is_early = work.due_at is not None and work.due_at > now
+            if work.slug not in backlog and not is_roomless and not is_early:
+                yield work
+
+    def _read_backlog(self, difference: Difference) -> dict[str, Remembered]:
+        """Return the old branches that still count as removed, of which nothing else need be read."""
+        creates = [work for work in difference.works if work.verb is Verb.CREATE]
+        heads = self.memory.read_backlog() if creates else {}
+        removal = {
+            work.slug: Removal(work.head, IDLE_AT_FIRST) for work in creates if heads.get(work.slug) == work.head
+        }
+        return {slug: Remembered(removal=each) for slug, each in removal.items()}
+
+    def _find_flights(self, works: Iterable[Work], finished: Mapping[str, int]) -> dict[str, str]:
+        """Return the run that is at work on each environment, by its claim, or by its name: claims may be lost."""
+        found: dict[str, str] = {}
+        for work in works:
+            if run := Claims(self.memory, self._runs_in(work.home_dag)).find_holder(work.slug):
+                found[work.slug] = run
+        for work in works:
+            if run := _find_living(self._runs_in(work.dag), work, finished[work.name]):
+                found[work.slug] = run
+        return found
+
+    def _runs_in(self, dag: str) -> Runs:
+        return Runs(self.task_instance, self.scope.name_dag(dag))
+
+    def _find_blocks(self, works: Iterable[Work]) -> dict[str, str]:
+        """Return why the DAGs of this work may start nothing; a frozen target is not asked about either."""
+        homes = {work.dag: work.home_dag for work in works}
+        if self.scope.is_dry:
+            return dict.fromkeys(homes, "mode: plan, nothing is written")
+        found: dict[str, str] = {}
+        for dag, home in homes.items():
+            blocks = [self._runs_in(each).find_block() for each in sorted({dag, home})]
+            if told := next(filter(None, blocks), ""):
+                found[dag] = told
+        return found
+
+    def _read_ages(self, difference: Difference) -> dict[str, datetime]:
+        """Return when heads were committed, only where not every create fits and the newest goes first."""
+        creates = [work for work in difference.works if work.verb is Verb.CREATE]
+        if not 0 < self.scope.max_live - difference.live < len(creates):
+            return {}
+        return self.observer.read_commit_times(work.head for work in creates)
+
+
+def _find_living(runs: Runs, work: Work, attempt: int) -> str | None:
+    """Return the work's latest run if it is at work, whatever the claims say: they may have been lost."""
+    run_id = name_run(work.name, attempt)
+    return run_id if attempt and runs.is_alive(run_id) else None
+
+
+def _is_held_anyway(work: Work, known: Remembered) -> bool:
+    """Whether Airflow need not be asked: an old repository has hundreds that were removed."""
+    return work.verb is Verb.CREATE and known.removal is not None and known.removal.head == work.head
+
+
+def _add_lost_ending(memory: Memory, known: Remembered, work: Work, finished: int) -> Remembered:
+    """Return what is remembered; a run that ended without its report counts as failed when it was dispatched."""
+    claim = memory.read_claim(work.slug, PLANNED) if finished else None
+    if claim is None or claim.run_id != name_run(work.name, finished):
+        return known
+    ending = Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report")
+    return replace(known, endings={**known.endings, work.verb.value: ending})
+
+
+def _count_flights(works: Iterable[Work], in_flight: Mapping[str, str], verb: Verb) -> int:
+    return sum(1 for work in works if work.verb is verb and work.slug in in_flight)

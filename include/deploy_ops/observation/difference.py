@@ -1,0 +1,125 @@
+"""One pass's difference: what was read of GitHub and Astro, compared for previews, targets and the deploy branch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.cleanup.comparison import ExpiryFacts, compare_expiry, read_labels
+from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch
+from include.deploy_ops.core.plan.work import Difference, Work
+from include.deploy_ops.core.preview.comparison import compare
+from include.deploy_ops.core.preview.desired import derive_previews
+from include.deploy_ops.core.preview.hibernation import find_wake
+from include.deploy_ops.core.promotion.comparison import compare_promotion
+from include.deploy_ops.core.target.comparison import compare_target
+from include.deploy_ops.core.view.row import RowKind
+from include.deploy_ops.observation.targets import TargetObserver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from include.deploy_ops.core.model import Branch
+    from include.deploy_ops.core.plan.work import Hold
+    from include.deploy_ops.core.preview.desired import DesiredPreviews, RepositorySnapshot
+    from include.deploy_ops.core.preview.observed import Observed
+    from include.deploy_ops.core.target.comparison import TargetState
+    from include.deploy_ops.observation.observe import Observer
+    from include.deploy_ops.run.scope import Scope
+
+NO_PREVIEWS = Difference((), (), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one pass read; `desired` is None without previews in the policy."""
+
+    snapshot: RepositorySnapshot
+    observed: Observed
+    desired: DesiredPreviews | None
+    targets: tuple[TargetState, ...]
+
+    @property
+    def wanted(self) -> Mapping[str, Branch]:
+        """The branches that should have a preview, by name."""
+        return self.desired.wanted if self.desired else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparer:
+    """Compares what one pass observes."""
+
+    scope: Scope
+    observer: Observer
+
+    def look(self) -> Observation:
+        """Read repository and Astro, in this order."""
+        snapshot = self.observer.read_repository()
+        observed = self.observer.read_astro()
+        project = self.scope.project
+        reader = TargetObserver(project, self.observer.github, self.observer.memory)
+        desired = derive_previews(project, snapshot) if project.previews else None
+        return Observation(snapshot, observed, desired, reader.read_states(snapshot, observed))
+
+    def compare(self, seen: Observation) -> Difference:
+        """Return what is due and what is held."""
+        previews = self._compare_previews(seen)
+        found = [
+            *self._compare_expiry(seen),
+            *self._compare_targets(seen),
+            *self._compare_promotion(seen.snapshot),
+        ]
+        works = tuple(each for each in found if isinstance(each, Work))
+        holds = tuple(each for each in found if not isinstance(each, Work))
+        return replace(previews, works=(*previews.works, *works), holds=(*previews.holds, *holds))
+
+    def _compare_previews(self, seen: Observation) -> Difference:
+        if seen.desired is None:
+            return NO_PREVIEWS
+        return compare(
+            self.scope.project,
+            control_plane=self.scope.control_plane,
+            policy=self.scope.policy,
+            targets=self.scope.targets,
+            desired=seen.desired,
+            observed=seen.observed,
+            template=self.observer.read_template(seen.snapshot, seen.observed.deployments),
+        )
+
+    def _compare_expiry(self, seen: Observation) -> Iterable[Work | Hold]:
+        verdicts = self.observer.memory.read_verdicts()
+        if seen.desired is None or not verdicts:
+            return ()
+        rows, now = self.observer.memory.read_rows(), datetime.now(UTC)  # once: there may be hundreds of verdicts
+        woken = {
+            each.branch: find_wake(rows.get(slug_branch(each.branch)), deployment, now)
+            for deployment in seen.observed.deployments
+            if (each := verdicts.get(deployment.id)) is not None
+        }
+        return compare_expiry(
+            self.scope.project,
+            control_plane=self.scope.control_plane,
+            targets=self.scope.targets,
+            desired=seen.desired,
+            observed=seen.observed,
+            remains=ExpiryFacts(
+                verdicts,
+                {name: at for name, at in woken.items() if at},
+                read_labels(seen.snapshot.pull_requests),
+                {row.branch: row.kept for row in rows.values() if row.kind is RowKind.PREVIEW},
+            ),
+            now=now,
+        )
+
+    def _compare_targets(self, seen: Observation) -> Iterable[Work | Hold]:
+        for state in seen.targets:
+            if (found := compare_target(state, self.scope.project.name, self.scope.policy)) is not None:
+                yield found
+
+    def _compare_promotion(self, snapshot: RepositorySnapshot) -> Iterable[Work | Hold]:
+        if self.scope.project.promotion is None:
+            return
+        promoted = self.observer.memory.read_environment(PROMOTION_SLUG).promoted
+        if (found := compare_promotion(self.scope.project, snapshot, promoted)) is not None:
+            yield found

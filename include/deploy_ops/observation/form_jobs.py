@@ -1,0 +1,197 @@
+"""A person's form → the run's job: what is to be done to which Deployment, checked against GitHub and Astro."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.history import read_commit
+from include.deploy_ops.core.model import NO_COMMIT
+from include.deploy_ops.core.naming import name_deployment, parse_mark
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.preview.desired import describe_merge, find_merge
+from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.core.target.comparison import Source
+from include.deploy_ops.observation.targets import make_tip, read_source
+from include.deploy_ops.run.job import Job
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.model import Branch, Deployment
+    from include.deploy_ops.core.policy.file import Target
+    from include.deploy_ops.hooks.astro.api import AstroApiHook
+    from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+    from include.deploy_ops.run.forms import Form
+    from include.deploy_ops.run.scope import Scope
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What of a form becomes the deployed commit; empty where that is the source's head."""
+
+    commit: str
+    ref: str
+    reason: str
+    is_override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FormJobs:
+    """Makes jobs of forms for one project."""
+
+    scope: Scope
+    github: GithubPullsHook
+    astro: AstroApiHook
+
+    def make_preview_job(self, form: Form, person: str) -> Job:
+        """Return what is to be done to a branch's preview."""
+        is_adoption = form.action == Verb.ADOPT.value
+        deployment = self._find_adoptable(form) if is_adoption else self._find_preview(form)
+        branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
+        verb = self._choose_verb(form, deployment, branch)
+        head = branch.head if branch else NO_COMMIT
+        chosen = self._choose(form, Source(form.branch, head), deployment)
+        return Job(
+            verb=verb,
+            branch=form.branch,
+            head=head,
+            commit=chosen.commit,
+            ref=chosen.ref,
+            is_override=chosen.is_override,
+            deployment_name=deployment.name if deployment else self._name_preview(form),
+            deployment_id=deployment.id if deployment else "",
+            reason=chosen.reason,
+            deploy_type=form.deploy_type,
+            person=person,
+            wake=form.wake,
+            ends_keep=form.action == Verb.RESUME.value,
+            is_dry=form.dry_run,
+        )
+
+    def _name_preview(self, form: Form) -> str:
+        return name_deployment(self.scope.project.name, form.branch)
+
+    def _find_preview(self, form: Form) -> Deployment | None:
+        project = self.scope.project
+        is_end = form.action in {
+            Verb.DELETE.value,
+            Verb.KEEP.value,
+        }  # also where the policy matches the branch no longer
+        if not project.wants_preview(form.branch) and not is_end:
+            raise PermanentError(
+                f"branch: '{form.branch}' matches no pattern of previews.branches "
+                f"({', '.join(self.scope.previews.branches)})"
+            )
+        own = find_previews(self.astro.list_deployments(), self.scope.control_plane, project).get(form.branch, [])
+        if len(own) > 1:
+            raise PermanentError(
+                f"two Deployments carry the mark of '{form.branch}'; delete the wrong one in Astro first"
+            )
+        return own[0][0] if own else None
+
+    def _find_adoptable(self, form: Form) -> Deployment:
+        """Return the Deployment that stands in the way of the branch's preview; nobody's mark may be on it."""
+        if (own := self._find_preview(form)) is not None:
+            raise PermanentError(f"'{form.branch}' has a Deployment already, '{own.name}'; there is nothing to adopt")
+        name = self._name_preview(form)
+        found = [each for each in self.astro.list_deployments() if each.name == name]
+        if len(found) != 1:
+            raise PermanentError(f"the workspace has {len(found) or 'no'} Deployments named '{name}', expected one")
+        if name in self.scope.targets or parse_mark(found[0].description) is not None:
+            raise PermanentError(f"'{name}' ({found[0].id}) is a target, or bears another's mark; it is never adopted")
+        return found[0]
+
+    def _choose_verb(self, form: Form, deployment: Deployment | None, branch: Branch | None) -> Verb:
+        """Return what the run does; refuse what cannot be done, or what the next pass would undo."""
+        action = Verb(form.action)
+        if action in {Verb.DELETE, Verb.KEEP}:
+            if deployment is None:
+                raise PermanentError(f"'{form.branch}' has no Deployment; there is nothing to {action.value}")
+            return action
+        if branch is None:
+            raise PermanentError(f"branch: there is no branch '{form.branch}' in {self.scope.project.repository}")
+        self._refuse_merged(branch)
+        if action is Verb.ADOPT:
+            return action
+        if deployment is None and not form.create_if_missing:
+            raise PermanentError(
+                f"create_if_missing: '{form.branch}' has no Deployment, and the form forbids to make one"
+            )
+        return Verb.DEPLOY if deployment else Verb.CREATE
+
+    def _refuse_merged(self, branch: Branch) -> None:
+        """Refuse a preview that the next pass would delete: its pull request was merged at this head."""
+        pulls = self.github.list_pull_requests_from(branch.name)
+        if merge := find_merge(self.scope.project, branch, pulls):
+            raise PermanentError(f"branch: {describe_merge(merge)} at this head; push to '{branch.name}' to begin anew")
+
+    def make_target_job(self, name: str, form: Form, person: str) -> Job:
+        """Return what is to be done to a target."""
+        target = self.scope.target(name)
+        deployment = self._find_target(target)
+        source = self._find_source(target, form)
+        chosen = self._choose(form, source, deployment)
+        return Job(
+            verb=Verb(form.action),
+            branch=source.ref,
+            head=source.head,
+            commit=chosen.commit,
+            ref=chosen.ref,
+            pull=source.pull,
+            base=source.base,
+            is_override=chosen.is_override,
+            deployment_name=deployment.name,
+            deployment_id=deployment.id,
+            reason=chosen.reason,
+            deploy_type=form.deploy_type,
+            person=person,
+            target=name,
+            wake=form.wake,
+            is_dry=form.dry_run,
+        )
+
+    def _find_source(self, target: Target, form: Form) -> Source:
+        """Return what the target follows; without an open pull request, the tip of what it would be merged into."""
+        source, release = read_source(self.github, target), target.pull_request
+        needs_source = form.action == Verb.DEPLOY.value and not form.ref
+        if needs_source and source is not None and source.problem:
+            raise PermanentError(f"ref: {source.problem}; or name the ref that is meant")
+        if source is not None:
+            return source
+        if needs_source or release is None:
+            said = f"from {release.source} into {release.into}" if release else "that it follows"
+            raise PermanentError(f"ref: there is no open pull request {said}; name the ref that is meant")
+        return make_tip(release.into, self.github.get_branch(release.into).head)
+
+    def _choose(self, form: Form, source: Source, deployment: Deployment | None) -> _Choice:
+        """Return what is deployed: what the source has now, or the ref of the form."""
+        if not form.ref or form.action != Verb.DEPLOY.value:
+            return _Choice(source.commit, "", form.reason)
+        from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_ref
+
+        trunk = self.scope.project.trunk
+        heads = (*self._list_deployed(deployment, form.ref), source.ref, trunk)
+        found = resolve_ref(self.github, form.ref, trunk=trunk, heads=heads)
+        if found.told:
+            log.info("ref: %s", found.told)
+        is_override = found.commit != (source.commit if source.pull else source.head)
+        is_rollback = is_override and is_ancestor(self.github, found.commit, source.head)
+        reason = f"rollback: {form.reason}" if is_rollback else form.reason
+        return _Choice(found.commit, found.name, reason, is_override=is_override)
+
+    def _list_deployed(self, deployment: Deployment | None, ref: str) -> list[str]:
+        """Return the commit of that id which ran there before: a test merge lies in no branch's history."""
+        commits = map(read_commit, self.astro.list_deploys(deployment.id)) if deployment else ()
+        return sorted({commit for commit in commits if commit and commit.startswith(ref.lower())})
+
+    def _find_target(self, target: Target) -> Deployment:
+        named = [each for each in self.astro.list_deployments() if each.name == target.deployment]
+        if len(named) != 1:
+            raise PermanentError(
+                f"the workspace has {len(named) or 'no'} Deployments named '{target.deployment}', expected one; "
+                "mend it in Astro or in the policy"
+            )
+        return named[0]

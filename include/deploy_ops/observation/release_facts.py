@@ -1,0 +1,120 @@
+"""Reads what an approver has to know: the pull request and its commits, what runs, staging, what else comes along.
+
+Reads only; how it is told is `release.py`'s job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from include.deploy_ops.core.history import DeployHistory, read_history
+from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.naming import slug_target
+from include.deploy_ops.core.promotion.message import parse_trailers
+from include.deploy_ops.core.target.release import FileGroup, Release, SourceState
+from include.deploy_ops.core.target.settling import is_calm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from include.deploy_ops.core.model import PullCommit
+    from include.deploy_ops.hooks.astro.api import AstroApiHook
+    from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+    from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.memory import Memory
+    from include.deploy_ops.run.scope import Scope
+
+_FILES = TypeAdapter(tuple[FileGroup, ...])
+
+
+def dump_files(groups: tuple[FileGroup, ...]) -> list[Any]:
+    """Return file groups as JSON for XCom."""
+    return list(_FILES.dump_python(groups, mode="json"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReader:
+    """Reads one release of one project."""
+
+    scope: Scope
+    github: GithubPullsHook
+    astro: AstroApiHook
+    memory: Memory
+
+    def read(self, job: Job, change: Mapping[str, Any], now: datetime) -> Release:
+        """Return the release that the job asks for.
+
+        :param change: what the change type step returned.
+        """
+        is_release = bool(job.pull) and not job.is_override
+        commits = self.github.list_commits_of(job.pull) if is_release else ()
+        target = self.scope.target(job.target)
+        return Release(
+            target=job.target,
+            deployment=job.deployment_name,
+            branch=job.ref or job.branch,
+            head=job.head,
+            base=job.base if is_release else "",
+            commit=job.deployed_commit,
+            change_type=ChangeType(change["change_type"]),
+            reason=change["reason"],
+            running=change["running"],
+            asked_at=now,
+            deadline=now + target.approval_timeout,
+            pull=self.github.get_pull_request(job.pull) if is_release else None,
+            commits=commits,
+            files=_FILES.validate_python(change["files"]),
+            source=self._read_source(job),
+            carried=self._find_carried(job, commits) if is_release else (),
+            is_merging=target.merge and is_release and not job.is_forced,
+            is_override=job.is_override,
+            person=job.person,
+            person_reason=job.reason if job.is_forced else "",
+        )
+
+    def _read_source(self, job: Job) -> SourceState | None:
+        """Return the state of the target that follows the branch; None if the policy has none, or Astro has not."""
+        following = [
+            (name, target.deployment)
+            for name, target in self.scope.project.targets.items()
+            if name != job.target and target.followed_branch == job.branch
+        ]
+        if not following:
+            return None
+        name, wanted = following[0]
+        deployment = next((each for each in self.astro.list_deployments() if each.name == wanted), None)
+        if deployment is None:
+            return None
+        history = read_history(self.astro.list_deploys(deployment.id))
+        return SourceState(
+            target=name,
+            deployment=deployment.name,
+            url=deployment.astro_url,
+            head=self._find_shown_head(name, job.head, history),
+            status=deployment.status.value,
+            is_healthy=is_calm(deployment.status),
+            overridden_by=history.overridden_by,
+        )
+
+    def _find_shown_head(self, target: str, head: str, history: DeployHistory) -> str | None:
+        """Return the head that the target shows: a head that needed no deploy counts as deployed."""
+        judgement = self.memory.read_environment(slug_target(target)).judgement
+        if judgement is not None and judgement.covers(head, history.newest_id, self.scope.policy):
+            return head
+        return history.head
+
+    def _find_carried(self, job: Job, commits: Iterable[PullCommit]) -> tuple[int, ...]:
+        """Return the pull requests in the branch's newest promotion that are still open.
+
+        Below people's commits the promotion is looked for among those that GitHub lists; the tip is never too many.
+        """
+        newest_first = [self.github.get_commit(job.head).message, *reversed([each.message for each in commits])]
+        promoted = next(filter(None, map(parse_trailers, newest_first)), None)
+        if promoted is None or promoted.project != self.scope.project.name:
+            return ()
+        numbers = sorted({number for number, _ in promoted.pulls})
+        return tuple(number for number in numbers if self.github.get_pull_request(number).is_open)

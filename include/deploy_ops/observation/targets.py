@@ -1,0 +1,103 @@
+"""One pass's view of the project's targets: each one's source on GitHub, its Deployment, and what is remembered of it.
+
+Reads only. Of pull requests that a target follows, GitHub is asked for the test merge; of everything else, nothing more
+than the pass has read already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.errors import CommitMissingError
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import NO_COMMIT, MergeState
+from include.deploy_ops.core.naming import slug_target
+from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.target.comparison import Source, TargetState, find_release
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.model import PullRequest
+    from include.deploy_ops.core.policy.file import Project, Target
+    from include.deploy_ops.core.preview.desired import RepositorySnapshot
+    from include.deploy_ops.core.preview.observed import Observed
+    from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+    from include.deploy_ops.run.memory import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class TargetObserver:
+    """Reads the sources of one project's targets."""
+
+    project: Project
+    github: GithubPullsHook
+    memory: Memory
+
+    def read_states(self, snapshot: RepositorySnapshot, observed: Observed) -> tuple[TargetState, ...]:
+        """Return every target's state, in the policy's order."""
+        return tuple(self.read_state(name, target, snapshot, observed) for name, target in self.project.targets.items())
+
+    def read_state(self, name: str, target: Target, snapshot: RepositorySnapshot, observed: Observed) -> TargetState:
+        """Return one target's state."""
+        deployments = tuple(each for each in observed.deployments if each.name == target.deployment)
+        history = observed.histories.get(deployments[0].id, DeployHistory()) if deployments else DeployHistory()
+        source = self._find_source(target, snapshot)
+        return TargetState(
+            name=name,
+            target=target,
+            source=source,
+            deployments=deployments,
+            history=history,
+            deployed_base=self._find_deployed_base(source, history),
+            remembered=self.memory.read_environment(slug_target(name)) if source else Remembered(),
+        )
+
+    def _find_source(self, target: Target, snapshot: RepositorySnapshot) -> Source | None:
+        if target.followed_branch is not None:
+            heads = {branch.name: branch.head for branch in snapshot.branches}
+            return make_tip(target.followed_branch, heads.get(target.followed_branch))
+        pull = find_release(target, snapshot.pull_requests)
+        return read_release(self.github, pull) if pull else None
+
+    def _find_deployed_base(self, source: Source | None, history: DeployHistory) -> str:
+        """Return the base of the test merge that runs; GitHub is asked only when the head is the deployed one."""
+        if source is None or not source.pull or history.head != source.head or history.dags_commit is None:
+            return ""
+        try:
+            parents = self.github.get_commit(history.dags_commit).parents
+        except CommitMissingError:  # GitHub keeps no test merge for ever: then it is deployed anew
+            return ""
+        return parents[0] if parents[1:] == (source.head,) else ""
+
+
+def read_source(github: GithubPullsHook, target: Target) -> Source | None:
+    """Return what the target should run now; None while there is no open pull request."""
+    if target.followed_branch is not None:
+        return make_tip(target.followed_branch, github.get_branch(target.followed_branch).head)
+    release = target.pull_request
+    pulls = github.list_pull_requests_from(release.source) if release else ()
+    pull = find_release(target, pulls)
+    return read_release(github, pull) if pull else None
+
+
+def make_tip(branch: str, head: str | None) -> Source:
+    """Return a branch as a source; without a head there is no such branch."""
+    if head is None:
+        return Source(branch, NO_COMMIT, problem=f"there is no branch '{branch}'; push it, or correct the policy")
+    return Source(branch, head)
+
+
+def read_release(github: GithubPullsHook, pull: PullRequest) -> Source | None:
+    """Return an open pull request as a source: its test merge onto its base; None if it is open no more."""
+    merge = github.read_merge(pull.number)
+    if merge.state in {MergeState.CLOSED, MergeState.MERGED}:
+        return None
+    return Source(
+        ref=pull.head_ref,
+        head=merge.pull.head_sha,
+        commit=merge.commit,
+        pull=pull.number,
+        base=merge.base,
+        problem=merge.reason and f"pull request #{pull.number}: {merge.reason}",
+        is_brief=merge.state is MergeState.PENDING,
+    )

@@ -1,0 +1,165 @@
+"""The find step of cleanup: reviews every preview, remembers what was decided, and says what must be asked.
+
+Deletes and hibernates nothing: control acts on what is remembered. What a person must agree to is remembered as asked,
+so that nothing is done about it, and holds up nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import AssetAlias
+from pydantic import TypeAdapter
+
+from include.deploy_ops.core.cleanup.expiry import IdleFinding
+from include.deploy_ops.core.cleanup.text import (
+    ROWS_MAX,
+    AskedWork,
+    count_verdicts,
+    list_asked_works,
+    render_findings,
+    sort_findings,
+)
+from include.deploy_ops.core.cleanup.verdict import Verdict
+from include.deploy_ops.observation.observe import Observer
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.cleanup.form import read_cleanup_form
+from include.deploy_ops.operators.cleanup.review import Review, merge_verdicts
+from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.memory import DryStore, Memory
+from include.deploy_ops.run.questions import Questions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.cleanup.expiry import Question
+    from include.deploy_ops.operators.cleanup.review import ReviewResult
+    from include.deploy_ops.run.memory import Store
+    from include.deploy_ops.run.scope import Scope
+
+FIND_TASK, APPROVE_TASK, REMEMBER_TASK = "find", "approve", "remember"
+QUESTIONS_KEY = "cleanup.questions"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the steps after it are told: what is asked, and the first findings, what is about to happen before all.
+
+    `count` is how many findings there are in all, `allowed` how many deletes nobody is asked about.
+    """
+
+    is_dry: bool
+    count: int
+    allowed: int
+    verdicts: tuple[Verdict, ...] = ()
+    works: tuple[AskedWork, ...] = ()
+    findings: tuple[IdleFinding, ...] = ()
+
+
+_FOUND = TypeAdapter(Found)
+
+
+def load_found(value: Any) -> Found:
+    """Return what the find step returned."""
+    return _FOUND.validate_python(value)
+
+
+def make_alias(scope: Scope) -> AssetAlias:
+    """Return the alias by which the find step wakes control, in those runs only that changed something."""
+    return AssetAlias(f"deploy_ops.{scope.project.name}.cleanup")
+
+
+class FindExpiredOperator(DeployOpsOperator):
+    """Decides what expires, writes it to memory, and shows every preview with its verdict as a table."""
+
+    template_fields: Sequence[str] = ("table",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"table": "md"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.table = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Review, remember, and return what the other steps need."""
+        run, now = context["dag_run"], datetime.now(UTC)
+        form = read_cleanup_form(context["params"], self.scope.project, run.run_type)
+        is_dry = form.is_dry or self.scope.is_dry
+        store: Store = context["asset_state_store"][self.scope.fleet]
+        store = DryStore(store) if is_dry else store
+        memory, runs = Memory(store), self.runs(context)
+        questions = Questions(store, QUESTIONS_KEY, runs)
+        decision = Review(
+            scope=self.scope,
+            observer=Observer(self.scope, self.github, self.astro, memory),
+            form=form,
+            questions=questions,
+            runs=runs,
+            preview_runs=Runs(context["ti"], self.scope.preview_dag),
+            run_id=run.run_id,
+            now=now,
+        ).decide()
+        self._tell(decision, is_dry=is_dry, reason=form.reason)
+        question = decision.question
+        if question.is_asked:
+            questions.note(run.run_id, name_question(question), now)
+        if _remember(memory, decision) and not is_dry:
+            context["outlet_events"][make_alias(self.scope)].add(self.scope.fleet)
+        found = _make_found(decision, is_dry=is_dry)
+        is_waiting = question.is_asked and not is_dry
+        return dict(
+            self.finish(
+                _FOUND.dump_python(found, mode="json"), idle=() if is_waiting else (APPROVE_TASK, REMEMBER_TASK)
+            )
+        )
+
+    def _tell(self, decision: ReviewResult, *, is_dry: bool, reason: str) -> None:
+        """Show the table, and log it line by line."""
+        headline = f"{'Dry run: nothing is written. ' if is_dry else ''}{count_verdicts(decision.findings)}"
+        asked = len(decision.question.verdicts) + len(decision.question.works)
+        if asked:
+            headline += (
+                f"; {asked} deletes at once are more than the {decision.allowed} that need no approval: "
+                f"a person {'would be' if is_dry else 'is'} asked"
+            )
+        self.table = f"{headline}\n\n{render_findings(decision.findings)}"
+        self.log.info("%s%s", headline, f"; asked for: {reason}" if reason else "")
+        for each in sort_findings(decision.findings):
+            self.log.info("%s %s (%s): %s", each.verdict, each.branch, each.deployment_name, each.reason)
+
+
+def _make_found(decision: ReviewResult, *, is_dry: bool) -> Found:
+    return Found(
+        is_dry=is_dry,
+        count=len(decision.findings),
+        allowed=decision.allowed,
+        verdicts=decision.question.verdicts,
+        works=list_asked_works(decision.question.works),
+        findings=sort_findings(decision.findings)[:ROWS_MAX],
+    )
+
+
+def name_question(question: Question) -> tuple[str, ...]:
+    """Return what the question is about, by name: so it is known that it was asked."""
+    verdicts = [f"{verdict.deployment_id} at {verdict.head}" for verdict in question.verdicts]
+    return (*verdicts, *(work.name for work in question.works))
+
+
+def _remember(memory: Memory, decision: ReviewResult) -> bool:
+    """Write what was decided, besides what other runs wrote meanwhile; return whether anything changed."""
+    current = memory.read_verdicts()
+    verdicts = merge_verdicts(decision.before, decision.verdicts, current)
+    if verdicts != current:
+        memory.write_verdicts(verdicts)
+    released = memory.read_released()
+    due = {name: person for name, person in released.items() if name in decision.deletes}
+    if due != released:  # done, or not wanted any more
+        memory.write_released(due)
+    refused = memory.read_refused()
+    if refused.keys() & decision.reopened:
+        memory.write_refused({subject: by for subject, by in refused.items() if subject not in decision.reopened})
+    return verdicts != current

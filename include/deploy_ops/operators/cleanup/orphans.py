@@ -1,0 +1,229 @@
+"""The steps of orphans: find what a project that left the policy has left behind, ask about it, delete what was agreed.
+
+Works for the whole installation, so it reads the policy when it runs, and again before each delete: nothing may be
+concluded from a file of which a part is wrong.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import Asset, BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+from pydantic import TypeAdapter
+
+from include.deploy_ops.core.cleanup.orphans import (
+    Orphan,
+    find_orphans,
+    judge_deployment,
+    list_connections,
+    require_whole,
+)
+from include.deploy_ops.core.errors import DeployOpsError, PolicyError, RetryableError
+from include.deploy_ops.core.text.markdown import describe_span, quote_reason, quote_text, render_table
+from include.deploy_ops.hooks.astro.api import AstroApiHook
+from include.deploy_ops.hooks.astro.cli import AstroCli
+from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
+from include.deploy_ops.operators.answer import AskOperator, load_answer
+from include.deploy_ops.operators.base import tell_failures
+from include.deploy_ops.operators.cleanup.form import read_orphans_form
+from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.questions import Questions
+from include.deploy_ops.run.scope import load_policy_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.policy.file import LoadedPolicy
+
+FIND_TASK, APPROVE_TASK = "find", "approve"
+ANSWER_TIMEOUT = timedelta(days=3)
+"""How long a list may wait for its yes; the next week's run asks again."""
+
+QUESTIONS_KEY = "questions"
+ORPHANS = Asset("deploy_ops.orphans")
+"""Nothing waits for it; its state store keeps what was asked."""
+
+_ORPHANS = TypeAdapter(tuple[Orphan, ...])
+
+
+class FindOrphansOperator(BaseOperator):
+    """Returns the orphans that are asked about, as JSON: none in a dry run. All that were found are shown."""
+
+    template_fields: Sequence[str] = ("table",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"table": "md"}
+    overwrite_rtif_after_execution = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.table = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Look into every workspace of the policy."""
+        form = read_orphans_form(context["params"], context["dag_run"].run_type)
+        loaded = load_policy_file()
+        require_whole(loaded)
+        found = [each for each in _look(loaded) if form.project in {"", each.mark.project}]
+        run_id, now = context["dag_run"].run_id, datetime.now(UTC)
+        questions = Questions(context["asset_state_store"][ORPHANS], QUESTIONS_KEY, Runs(context["ti"], self.dag_id))
+        asking = questions.find_asking(but=run_id)
+        is_dry = form.is_dry or loaded.policy.mode == "plan"
+        asked = [] if is_dry else [each for each in found if each.deployment_id not in asking]
+        if asked:
+            questions.note(run_id, [each.deployment_id for each in asked], now)
+        notes = {each.deployment_id: _describe_fate(each, is_dry=is_dry, asking=asking) for each in found}
+        workspaces = ", ".join(map(quote_text, list_connections(loaded))) or "no Astro connection"
+        self.table = f"{_say_count(found)} in the workspaces of {workspaces}\n\n{render_orphans(found, now, notes)}"
+        for each in found:
+            self.log.info("%s (%s): %s; %s", each.name, each.deployment_id, each.reason, notes[each.deployment_id])
+        return list(_ORPHANS.dump_python(tuple(asked), mode="json"))
+
+
+def _render_endings(endings: Sequence[tuple[Orphan, str]]) -> str:
+    rows = [[f"{quote_text(each.name)} ({each.deployment_id})", quote_reason(said)] for each, said in endings]
+    return render_table(("Deployment", "what became of it"), rows)
+
+
+def _look(loaded: LoadedPolicy) -> list[Orphan]:
+    """Return the orphans of all workspaces, each once: two connections may lead to the same one."""
+    found: dict[str, Orphan] = {}
+    for conn_id in list_connections(loaded):
+        with AstroApiHook(conn_id) as astro:
+            for each in find_orphans(loaded, conn_id, astro.list_deployments()):
+                found.setdefault(each.deployment_id, each)
+    return list(found.values())
+
+
+def _describe_fate(orphan: Orphan, *, is_dry: bool, asking: dict[str, str]) -> str:
+    if is_dry:
+        return "dry run: nobody is asked"
+    if run_id := asking.get(orphan.deployment_id):
+        return f"asked about already, by run {run_id}"
+    return "deleted after approval"
+
+
+def _say_count(found: Sequence[Orphan]) -> str:
+    return f"{len(found)} orphan{'' if len(found) == 1 else 's'}"
+
+
+def render_orphans(found: Sequence[Orphan], now: datetime, notes: dict[str, str]) -> str:
+    """Return the table: Deployment, project, repository, branch, age, status, reason, and the note of each."""
+    if not found:
+        return "Nothing of ours belongs to a project that has left the policy."
+    rows = [
+        [
+            f"{quote_text(each.name)} ({each.deployment_id})",
+            quote_text(each.mark.project),
+            quote_text(each.mark.repository),
+            quote_text(each.mark.branch),
+            describe_span(now - each.created_at if each.created_at else None),
+            each.status,
+            quote_reason(each.reason),
+            quote_reason(notes.get(each.deployment_id, "")),
+        ]
+        for each in found
+    ]
+    return render_table(("Deployment", "project", "repository", "branch", "age", "status", "reason", "what now"), rows)
+
+
+def load_orphans(context: Context) -> tuple[Orphan, ...]:
+    """Return what the run asks about; skip the task when that is nothing."""
+    found = _ORPHANS.validate_python(context["ti"].xcom_pull(task_ids=FIND_TASK) or ())
+    if not found:
+        raise AirflowSkipException("nothing to ask about; the find task's table says what was found")
+    return found
+
+
+class ApproveOrphansOperator(AskOperator):
+    """Asks whether the listed Deployments may be deleted; returns the answer, also a no."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            subject="Delete Deployments of projects that left the policy?",
+            response_timeout=ANSWER_TIMEOUT,
+            **kwargs,
+        )
+
+    @tell_failures
+    def execute(self, context: Context) -> Any:
+        """Name the list, and park the task."""
+        found = load_orphans(context)
+        count = f"{len(found)} Deployment{'' if len(found) == 1 else 's'}"
+        self.subject = f"Delete {count} of projects that left the policy?"
+        notes = {each.deployment_id: f"through connection {each.conn_id}" for each in found}
+        self.body = (
+            "Approving deletes exactly these, each looked at again right before. They cannot be brought back.\n\n"
+            f"{render_orphans(found, datetime.now(UTC), notes)}"
+        )
+        return super().execute(context)
+
+
+class DeleteOrphansOperator(BaseOperator):
+    """Deletes what was agreed on; what changed since is left alone, and one failure does not keep the others."""
+
+    template_fields: Sequence[str] = ("outcome",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"outcome": "md"}
+    overwrite_rtif_after_execution = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.outcome = ""
+        self._cli: AstroCli | None = None
+        self._is_ended = False
+
+    @tell_failures
+    def execute(self, context: Context) -> None:
+        """Delete one after the other, then fail if one of them failed; a policy gone wrong ends it at once."""
+        answer = load_answer(context["ti"].xcom_pull(task_ids=APPROVE_TASK))
+        if not answer.is_approved:
+            raise AirflowSkipException(f"nothing is deleted: {answer.describe_rejection()}")
+        endings: list[tuple[Orphan, str]] = []
+        failed: list[str] = []
+        for each in load_orphans(context):
+            try:
+                endings.append((each, self._delete(each)))
+            except PolicyError:
+                raise
+            except DeployOpsError as error:
+                endings.append((each, f"failed: {error}"))
+                failed.append(f"{each.name} ({each.deployment_id}): {error}")
+            self.outcome = _render_endings(endings)
+            self.log.info("%s (%s): %s", each.name, each.deployment_id, endings[-1][1])
+            if self._is_ended:
+                break
+        if failed:
+            raise RetryableError(f"{len(failed)} of {len(endings)} could not be deleted: {'; '.join(failed)}")
+
+    def on_kill(self) -> None:
+        """End the running CLI call, and begin none any more."""
+        self._is_ended = True
+        if self._cli is not None:
+            self._cli.end()
+
+    def _delete(self, orphan: Orphan) -> str:
+        """Look again at the policy and at Astro, delete, see that it is gone; return what became of it."""
+        loaded = load_policy_file()
+        with AstroApiHook(orphan.conn_id) as astro:
+            deployment = astro.get_deployment(orphan.deployment_id)
+            if deployment is None:
+                return "was gone already"
+            now = judge_deployment(loaded, orphan.conn_id, deployment)
+            if now is None or (now.mark, now.name) != (orphan.mark, orphan.name):
+                return "left alone: its mark or name changed, or the policy has its project or target again"
+            if loaded.policy.mode == "plan":
+                return "left alone: mode: plan, nothing is written"
+            return self._delete_by_cli(astro, orphan)
+
+    def _delete_by_cli(self, astro: AstroApiHook, orphan: Orphan) -> str:
+        self._cli = AstroCli(orphan.conn_id, on_line=self.log.info)
+        try:
+            self._cli.delete(orphan.deployment_id)
+        except DeploymentGoneError:
+            return "was gone already"
+        if astro.get_deployment(orphan.deployment_id) is not None:
+            raise RetryableError("the CLI deleted it, but Astro still shows it; clear the task to look again")
+        return "deleted"

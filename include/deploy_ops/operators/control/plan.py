@@ -1,0 +1,147 @@
+"""The plan step of control: observe, compare, schedule; claim for what starts, and return only that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from include.deploy_ops.core.naming import slug_branch
+from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
+from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
+from include.deploy_ops.core.preview.desired import describe_merge, find_merge
+from include.deploy_ops.core.view.pages import render_plan
+from include.deploy_ops.observation.circumstances import CircumstancesReader
+from include.deploy_ops.observation.difference import Comparer, Observation
+from include.deploy_ops.observation.observe import Observer
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.control.row_writer import RowWriter
+from include.deploy_ops.operators.feedback.tell import dispatch_feedback
+from include.deploy_ops.operators.metrics import gauge_pass
+from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.job import INFER, conf_of
+from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.run.memory import Memory
+
+
+class PlanOperator(DeployOpsOperator):
+    """Returns the keyword arguments of one dispatch per action; the whole plan is the rendered field `plan`."""
+
+    template_fields: Sequence[str] = ("plan",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "md"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Plan one pass."""
+        memory, now = self.memory(context), datetime.now(UTC)
+        observer = Observer(self.scope, self.github, self.astro, memory)
+        comparer = Comparer(self.scope, observer)
+        seen = comparer.look()
+        difference = comparer.compare(seen)
+        self._remember_backlog(observer, difference, now)
+        given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
+        plan = schedule(difference, given, self.scope.project.limits, self.scope.max_live)
+        plan = self._claim(context, self._check_creates(plan))
+        self._remember(context, memory, plan, given)
+        telling = self._show(context, RowWriter(self.scope, self.github, memory), seen, plan, given)
+        self.plan = render_plan(plan, now)
+        for line in [*map(str, plan.actions), *map(str, plan.holds)]:
+            self.log.info("%s", line)
+        self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
+        return [*(self._dispatch(action) for action in plan.actions), *telling]
+
+    def _show(
+        self, context: Context, writer: RowWriter, seen: Observation, plan: Plan, given: Circumstances
+    ) -> list[dict[str, Any]]:
+        """Leave what people look at, and return the run that tells GitHub of it; whatever fails here stops no deploy.
+
+        What starts in this pass is claimed already. The log says what failed, and the summary's age shows on the page.
+        """
+        runs = Runs(context["ti"], self.scope.feedback_dag)
+        try:
+            written = writer.write(context, seen, plan, given)
+            gauge_pass(self.scope.project.name, written.rows.values(), given.now)
+            return dispatch_feedback(self.scope, writer.memory, runs, written.digests, given.now)
+        except Exception:
+            self.log.exception("what people look at could not be written; what this pass decided goes on")
+            return []
+
+    def _dispatch(self, action: Action) -> dict[str, Any]:
+        target = action.work.target
+        deploy_type = self.scope.target(target).deploy_type if target else INFER
+        dag_id = self.scope.name_dag(action.work.dag)
+        return {"trigger_dag_id": dag_id, "trigger_run_id": action.run_id, "conf": conf_of(action, deploy_type)}
+
+    def _remember_backlog(self, observer: Observer, difference: Difference, now: datetime) -> None:
+        """On the first pass ever, count old branches without a Deployment as removed for idleness."""
+        memory = observer.memory
+        if not memory.is_first_pass():
+            return
+        previews = self.scope.project.previews
+        if previews is not None and (delete_after := previews.delete_after):
+            times = observer.read_commit_times(branch.head for branch in difference.missing)
+            old = [branch for branch in difference.missing if times[branch.head] < now - delete_after]
+            memory.write_backlog({}, {slug_branch(branch.name): branch.head for branch in old})
+        memory.remember_first_pass(now)
+
+    def _claims(self, context: Context, work: Work) -> Claims:
+        return Claims(self.memory(context), Runs(context["ti"], self.scope.name_dag(work.home_dag)))
+
+    def _check_creates(self, plan: Plan) -> Plan:
+        """Ask for a new preview's pull requests by name: an old merge may lie beyond what the passes have read."""
+        kept: list[Action] = []
+        holds = list(plan.holds)
+        for action in plan.actions:
+            reason = self._find_end(action.work) if action.work.verb is Verb.CREATE else ""
+            if reason:
+                holds.append(
+                    Hold(action.work.branch, Verb.CREATE.value, f"{reason}, at this head", kind=HoldKind.ENDED)
+                )
+            else:
+                kept.append(action)
+        return replace(plan, actions=tuple(kept), holds=tuple(holds))
+
+    def _find_end(self, work: Work) -> str:
+        branch = self.github.find_branch_beside(work.branch, self.scope.project.trunk)
+        if branch is None:
+            return "the branch is gone"
+        merge = find_merge(self.scope.project, branch, self.github.list_pull_requests_from(work.branch))
+        return describe_merge(merge) if merge else ""
+
+    def _claim(self, context: Context, plan: Plan) -> Plan:
+        """Claim what the actions work on; a request claims nothing, and so is never in the way."""
+        kept: list[Action] = []
+        holds = list(plan.holds)
+        for action in plan.actions:
+            work = action.work
+            is_claimed = work.verb is not Verb.REQUEST
+            if is_claimed and (holder := self._claims(context, work).plan(work.slug, action.run_id)):
+                holds.append(Hold(work.environment, work.verb.value, f"in flight: {holder}", kind=HoldKind.FLIGHT))
+            else:
+                kept.append(action)
+        return replace(plan, actions=tuple(kept), holds=tuple(holds))
+
+    def _remember(self, context: Context, memory: Memory, plan: Plan, given: Circumstances) -> None:
+        recent = [time for time in given.delete_times if given.now - time < BRAKE_WINDOW]
+        deletes = [given.now for action in plan.actions if action.work.verb is Verb.DELETE]
+        if deletes or len(recent) != len(given.delete_times):
+            memory.write_delete_times([*recent, *deletes])
+        store = context["asset_state_store"][self.scope.repository]
+        if plan.wake_at is not None:
+            store.set(WAKE_AT_KEY, plan.wake_at.isoformat())
+        events: Any = context.get("triggering_asset_events") or {}
+        for event in events.get(self.scope.repository, ()):
+            cursor = (event.extra or {}).get("payload", event.extra or {}).get(CURSOR_KEY)
+            if cursor:
+                store.set(CURSOR_KEY, cursor)

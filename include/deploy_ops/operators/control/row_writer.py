@@ -1,0 +1,180 @@
+"""What a pass leaves for people to look at: one row per environment, and a summary of the project.
+
+The only writer of both. The Deployments page and the feedback on GitHub read them, and ask nobody else of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.cleanup.comparison import read_labels
+from include.deploy_ops.core.cleanup.expiry import Subject, foresee, read_limits
+from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import DeploymentStatus
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.view.row import Row, RowKind, Summary
+from include.deploy_ops.core.view.rows import PassRecord, make_rows
+from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.endings import read_endings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.cleanup.verdict import Verdict
+    from include.deploy_ops.core.plan.schedule import Circumstances
+    from include.deploy_ops.core.plan.work import Plan
+    from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+    from include.deploy_ops.observation.difference import Observation
+    from include.deploy_ops.run.memory import Memory
+    from include.deploy_ops.run.scope import Scope
+
+log = logging.getLogger(__name__)
+RESYNC_MINUTES = 5
+"""Minutes after which control makes a pass although nothing happened."""
+
+LEARNED_MAX = 10
+"""Commits that a pass asks GitHub for; one that starts something asks for one: nobody waits for an author's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRows:
+    """What a pass left: all rows by slug, and the digests of their shards."""
+
+    rows: Mapping[str, Row]
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RowWriter:
+    """Writes one project's rows."""
+
+    scope: Scope
+    github: GithubPullsHook
+    memory: Memory
+
+    def write(self, context: Context, seen: Observation, plan: Plan, given: Circumstances) -> WrittenRows:
+        """Write what changed, and return everything that is shown now."""
+        now = given.now
+        last = self.memory.read_summary()
+        before = self.memory.read_rows()
+        ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
+        slugs = {each.slug for each in ended} - given.remembered.keys()
+        remembered = {**given.remembered, **{slug: self.memory.read_environment(slug) for slug in slugs}}
+        authors, times = self._learn_commits(seen, is_quiet=not plan.actions)
+        verdicts = self.memory.read_verdicts()
+        sight = PassRecord(
+            project=self.scope.project,
+            control_plane=self.scope.control_plane,
+            now=now,
+            snapshot=seen.snapshot,
+            observed=seen.observed,
+            wanted={name: branch.head for name, branch in seen.wanted.items()},
+            targets=seen.targets,
+            plan=plan,
+            in_flight={**self._find_running(context, seen, before), **given.in_flight},
+            remembered=remembered,
+            before=before,
+            ended=ended,
+            verdicts=verdicts,
+            authors=authors,
+        )
+        rows = self._foresee(make_rows(sight), seen, verdicts, times, now)
+        digests = self.memory.write_rows(before, rows)
+        self.memory.write_summary(self._summarize(plan, now, digests, until))
+        return WrittenRows(rows, digests)
+
+    def _find_running(self, context: Context, seen: Observation, before: Mapping[str, Row]) -> dict[str, str]:
+        """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled.
+
+        A request that goes on there is void: whatever is answered, nothing follows from it.
+        """
+        busy = {each.id for each in seen.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
+        found: dict[str, str] = {}
+        for slug, row in before.items():
+            if row.verb == Verb.REQUEST.value:
+                continue
+            if row.run_id and Runs(context["ti"], row.run_dag).is_alive(row.run_id):
+                found[slug] = row.run_id
+            elif row.deployment_id in busy and (
+                run := Claims(self.memory, Runs(context["ti"], row.dag)).find_holder(slug)
+            ):
+                found[slug] = run
+        return found
+
+    def _foresee(
+        self,
+        rows: Mapping[str, Row],
+        seen: Observation,
+        verdicts: Mapping[str, Verdict],
+        times: Mapping[str, datetime],
+        now: datetime,
+    ) -> dict[str, Row]:
+        """Return the rows with what cleanup does next, if nobody uses the preview."""
+        previews = self.scope.project.previews
+        if previews is None:
+            return dict(rows)
+        deployments = {each.id: each for each in seen.observed.deployments}
+        labels = read_labels(seen.snapshot.pull_requests)
+        limits = read_limits(previews)
+        shown = dict(rows)
+        for slug, row in rows.items():
+            if row.kind is not RowKind.PREVIEW or row.deployment_id not in deployments or row.branch not in seen.wanted:
+                continue
+            subject = Subject(
+                deployment=deployments[row.deployment_id],
+                branch=row.branch,
+                head=row.head,
+                author=row.author,
+                committed_at=times.get(row.head),
+                history=seen.observed.histories.get(row.deployment_id, DeployHistory()),
+                woken_at=row.woken_at,
+                kept=row.kept,
+                labels=tuple(labels.get(row.branch, ())),
+                in_flight=row.run_id,
+            )
+            step = foresee(subject, verdicts.get(row.deployment_id), limits, previews.cleanup_cron, now)
+            shown[slug] = replace(row, next_step=step)
+        return shown
+
+    def _summarize(self, plan: Plan, now: datetime, digests: dict[str, str], until: str) -> Summary:
+        project = self.scope.project
+        return Summary(
+            project=project.name,
+            repository=project.repository,
+            repository_url=self.github.repository_url,
+            at=now,
+            mode="plan" if self.scope.is_dry else "apply",
+            live=plan.live,
+            max_live=project.previews.max_live if project.previews else 0,
+            actions=len(plan.actions),
+            holds=len(plan.holds),
+            resync_s=RESYNC_MINUTES * 60.0,
+            digests=digests,
+            events_until=until,
+        )
+
+    def _learn_commits(self, seen: Observation, *, is_quiet: bool) -> tuple[dict[str, str], dict[str, datetime]]:
+        """Return who wrote the previews' heads, and when, as far as it is known; a quiet pass learns a few more."""
+        known, times = self.memory.read_authors(), self.memory.read_commit_times()
+        heads = {branch.head for branch in seen.wanted.values()}
+        authors = {head: name for head, name in known.items() if head in heads}
+        dates = {head: at for head, at in times.items() if head in heads}
+        for head in sorted(heads - (authors.keys() & dates.keys()))[: LEARNED_MAX if is_quiet else 1]:
+            try:
+                commit = self.github.get_commit(head)
+            except CommitMissingError:
+                continue
+            except DeployOpsError as error:  # a name is worth no failed pass; the next one asks again
+                log.info("who wrote %s is not known yet: %s", head[:12], error)
+                break
+            authors[head], dates[head] = commit.author, commit.committed_at
+        self.memory.write_authors(known, authors)
+        self.memory.write_commit_times(times, dates)
+        return authors, dates

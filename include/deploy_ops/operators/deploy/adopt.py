@@ -1,0 +1,85 @@
+"""Adopt a Deployment that bears a preview's name without our mark: after approval, it gets template and mark."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+from include.deploy_ops.core.errors import RetryableError, SupersededError
+from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
+from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
+from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.run.job import Job
+
+ANSWER_TIMEOUT = timedelta(hours=8)
+"""How long an adoption may wait for its yes: it holds the branch's environment meanwhile."""
+
+
+class ApproveAdoptionOperator(DeployOpsOperator, ApprovalOperator):
+    """Asks whether the Deployment may become ours; a no, or no answer in time, ends the run."""
+
+    verbs = (Verb.ADOPT,)
+    template_fields: Sequence[str] = ()  # the page holds what others wrote: never a template
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            subject="Adopt the Deployment?",
+            body="",
+            defaults=self.REJECT,
+            response_timeout=ANSWER_TIMEOUT,
+            **kwargs,
+        )
+
+    @tell_failures
+    def execute(self, context: Context) -> Any:
+        """Say what becomes of it, and park the task."""
+        job = self.read_job(context)
+        self.refuse_dry(f"ask whether {job.deployment_name} may be adopted")
+        self.subject = f"Adopt {job.deployment_name} as the preview of {job.branch}?"
+        self.body = (
+            f"Deployment `{job.deployment_id}` gets the preview template's configuration and our mark. From then on "
+            f"it follows the branch: it is deployed to, and deleted when the branch ends. "
+            f"{job.person or 'A person'} asks: {job.reason}"
+        )
+        notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
+        return super().execute(context)
+
+
+class AdoptDeploymentOperator(AstroCliOperator):
+    """Gives a Deployment our template and mark, if it is still without one."""
+
+    verbs = (Verb.ADOPT,)
+
+    @tell_failures
+    def execute(self, context: Context) -> str:
+        """Return the Deployment's id."""
+        job = self.read_job(context)
+        text = self.need(context, "render_template")
+        deployment = self._check(job)
+        self.show(deployment)
+        if fingerprint_basis(deployment) != context["ti"].xcom_pull(task_ids="render_template", key=BASIS_KEY):
+            raise SupersededError(f"{deployment.name} changed since it was rendered; clear 'render_template'")
+        self.refuse_dry(f"adopt {deployment.name}")
+        self.cli.update(deployment.id, text)
+        self.log.info("adopted %s for %s: %s", deployment.name, job.branch, job.reason)
+        return deployment.id
+
+    def _check(self, job: Job) -> Deployment:
+        deployment = self.astro.get_deployment(job.deployment_id)
+        if deployment is None:
+            raise SupersededError(f"Deployment {job.deployment_id} is gone")
+        if parse_mark(deployment.description) is not None or deployment.name in self.scope.targets:
+            raise RetryableError(f"'{deployment.name}' ({deployment.id}) bears a mark by now, or is a target")
+        return deployment

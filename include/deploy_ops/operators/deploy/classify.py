@@ -1,0 +1,119 @@
+"""The change type step: compares the commit with what is deployed, and shows the decision record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from include.deploy_ops.core.change.change_type import Snapshot, classify_change, rules_of
+from include.deploy_ops.core.errors import CommitMissingError, PermanentError, RetryableError
+from include.deploy_ops.core.history import DeployHistory, read_history
+from include.deploy_ops.core.model import ChangeDecision, ChangeType
+from include.deploy_ops.core.plan.remembered import Judgement
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.view.pages import render_decision
+from include.deploy_ops.operators.base import IMAGE_TASK, AirflowLink, AstroLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.run.job import INFER, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+
+IDLE_TASKS = {
+    ChangeType.NONE: (IMAGE_TASK, "deploy", "settle"),
+    ChangeType.DAGS: (IMAGE_TASK,),
+    ChangeType.IMAGE: (),
+}
+"""The tasks that have nothing to do after each decision."""
+
+
+class ClassifyChangeOperator(DeployOpsOperator):
+    """Decides which deploy the commit needs; "none" is remembered for planned work, and skips the rest.
+
+    Returns `{"change_type", "commit", "image_base", "dags_base", "reason", "observed", "is_partial"}`; `observed` is
+    the id of the newest successful deploy that it was measured against, `is_partial` tells that a person forced less
+    than is needed. The full record is the rendered field `decision`.
+    """
+
+    verbs = (Verb.CREATE, Verb.DEPLOY)
+
+    template_fields: Sequence[str] = ("decision",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.decision = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the decision, without its paths."""
+        job = self.read_job(context)
+        history, has_dag_deploys = self._observe(job)
+        decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
+        self.decision = render_decision(decision)
+        change_type = decision.change_type
+        what = f"{change_type.value} for {job.environment} at {job.deployed_commit[:12]}"
+        self.log.info("%s: %s", what, decision.reason)
+        if job.deploy_type != INFER:
+            change_type = ChangeType(job.deploy_type)
+            who = (job.person or "a person") if job.is_forced else "the policy"
+            self.log.info("set to %s by %s", change_type.value, who)
+        if change_type is ChangeType.NONE and job.is_override and not job.is_dry:
+            raise PermanentError(
+                f"{job.environment} runs the files of {job.deployed_commit[:12]} already, so nothing is deployed, and "
+                "nothing would hold them: choose a deploy type to deploy them again, or pause the DAG"
+            )
+        if change_type is ChangeType.NONE and not job.is_forced:
+            self._remember_nothing_to_do(context, job, history, decision)
+        found = {
+            "change_type": change_type.value,
+            "commit": decision.commit,
+            "image_base": decision.image_base,
+            "dags_base": decision.dags_base,
+            "reason": decision.reason,
+            "observed": history.newest_id,
+            "is_partial": job.is_forced and change_type.rank < decision.change_type.rank,
+        }
+        return dict(self.finish(found, idle=IDLE_TASKS[change_type]))
+
+    def _observe(self, job: Job) -> tuple[DeployHistory, bool]:
+        if not job.deployment_id:
+            return DeployHistory(), True
+        deployment = self.astro.get_deployment(job.deployment_id)
+        if deployment is None:
+            raise RetryableError(
+                f"Deployment {job.deployment_id} of {job.environment} is gone; the next pass looks again"
+            )
+        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+        return read_history(self.astro.list_deploys(deployment.id)), deployment.is_dag_deploy_enabled
+
+    def _decide(self, job: Job, history: DeployHistory, *, has_dag_deploys: bool) -> ChangeDecision:
+        image, why_image = self._find_snapshot(history.image_commit)
+        dags, why_dags = self._find_snapshot(history.dags_commit)
+        return classify_change(
+            target=Snapshot(job.deployed_commit, self.github.get_commit(job.deployed_commit).tree),
+            image_base=image,
+            dags_base=dags,
+            rules=rules_of(self.scope.project),
+            read_tree=self.github.read_tree,
+            is_dag_deploy_enabled=has_dag_deploys,
+            missing_base=why_image or why_dags,
+        )
+
+    def _find_snapshot(self, commit: str | None) -> tuple[Snapshot | None, str]:
+        if commit is None:
+            return None, "no successful deploy with a known commit"
+        try:
+            return Snapshot(commit, self.github.get_commit(commit).tree), ""
+        except CommitMissingError:
+            return None, f"commit {commit[:12]} of the last deploy is not in the repository any more"
+
+    def _remember_nothing_to_do(
+        self, context: Context, job: Job, history: DeployHistory, decision: ChangeDecision
+    ) -> None:
+        memory = self.memory(context)
+        known = memory.read_environment(job.slug)
+        judgement = Judgement(job.deployed_commit, history.newest_id, self.scope.policy, decision.reason)
+        memory.write_environment(job.slug, replace(known, judgement=judgement))

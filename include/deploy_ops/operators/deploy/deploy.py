@@ -1,0 +1,259 @@
+"""The deploy step: a clean worktree of one commit, and `astro deploy` in it; images are copied or built on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.deploy_ops.checkout.dag_check import check_dags
+from include.deploy_ops.checkout.project_check import refuse_empty_dags, refuse_project_settings
+from include.deploy_ops.checkout.worktree import checkout
+from include.deploy_ops.core.change.change_type import Snapshot, list_changed_dags, rules_of
+from include.deploy_ops.core.errors import (
+    CommitMissingError,
+    DeployOpsError,
+    PermanentError,
+    RetryableError,
+    SupersededError,
+)
+from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.model import ChangeType, DeployStatus
+from include.deploy_ops.core.naming import DeployNote, format_note, parse_note
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.policy.values import BUILD, REUSE
+from include.deploy_ops.core.preview.hibernation import is_asleep
+from include.deploy_ops.core.template.rules import is_airflow_3_runtime
+from include.deploy_ops.observation.checks import check_due, check_head, check_mark, check_source, check_target
+from include.deploy_ops.observation.images import open_astro_registry
+from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
+from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
+from include.deploy_ops.process.scratch import hold_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.engine.push import PushTarget
+    from include.deploy_ops.engine.served_engine import ServedEngine
+    from include.deploy_ops.run.job import Job
+
+
+WAKE_FOR = timedelta(hours=8)
+"""How long a Deployment stays awake that a person had woken: a working day."""
+
+
+class DeployCodeOperator(AstroCliOperator):
+    """Deploys the job's commit and returns what the settle step waits for.
+
+    Returns `{"deployment_id", "needle", "kind", "started_at", "said", "woke"}`; `needle` is the part of the deploy's
+    description by which this call's record is found, `said` the CLI's last line, `woke` whether it was woken first.
+    """
+
+    verbs = (Verb.CREATE, Verb.DEPLOY)
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check head and mark once more, then deploy."""
+        job = self.read_job(context)
+        decision = self.need(context, "change_type")
+        kind = ChangeType(decision["change_type"])
+        if kind is ChangeType.NONE:
+            raise AirflowSkipException(f"nothing to deploy: {decision['reason']}")
+        deployment = self._check(context, job)
+        self.show(deployment)
+        self.refuse_dry(f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
+        note = self._write_note(context, job, is_partial=bool(decision.get("is_partial")))
+        ask = {
+            "deployment_id": deployment.id,
+            "kind": kind.value,
+            "started_at": datetime.now(UTC).isoformat(),
+        }
+        if done := self._find_done(deployment, job, note):
+            self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])
+            return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
+        image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
+        self._check_decision(job, deployment, decision, image)
+        if job.target and not job.is_forced:
+            check_due(self.scope, self.github, self.astro, self.memory(context), job)
+        woke = job.wake and self._wake(deployment)
+        said = self._deploy(job, deployment, decision, note, image)
+        self.log.info(
+            "deployed %s of %s to %s (%s): %s",
+            job.deployed_commit[:12],
+            job.branch,
+            deployment.name,
+            kind.value,
+            job.reason,
+        )
+        return {**ask, "needle": note.needle, "said": said, "woke": woke}
+
+    def _check(self, context: Context, job: Job) -> Deployment:
+        """Read source and Deployment again, and return the latter."""
+        if job.target:
+            check_source(self.scope, self.github, job)
+            return check_target(self.scope, self.astro, job)
+        check_head(self.scope, self.github, job)
+        self.check_alive(job)
+        return check_mark(self.scope, self.astro, job, job.deployment_id or self.need(context, "create"))
+
+    def _wake(self, deployment: Deployment) -> bool:
+        """Wake a hibernating Deployment for a while; without an end, its own schedule would be off for good."""
+        if not is_asleep(deployment):  # also one that was told to and has not got there yet
+            return False
+        self.cli.wake_up(deployment.id, WAKE_FOR)
+        self.log.info("woke %s for %s", deployment.name, WAKE_FOR)
+        return True
+
+    def _check_decision(
+        self, job: Job, deployment: Deployment, decision: Mapping[str, Any], image: Mapping[str, Any] | None
+    ) -> None:
+        """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
+        observed = read_history(self.astro.list_deploys(deployment.id)).newest_id
+        if job.observed is not None and observed != job.observed:
+            said = (
+                f"it was {'approved' if job.is_forced else 'planned'} on top of deploy {job.observed or 'none'} of "
+                f"{deployment.name}, now the newest is {observed or 'none'}"
+            )
+            raise PermanentError(f"{said}; ask anew") if job.is_forced else SupersededError(said)
+        commits = {decision["commit"], image["commit"] if image else job.deployed_commit}
+        if commits != {job.deployed_commit} or observed != decision["observed"]:
+            raise SupersededError(
+                f"decided for {decision['commit'][:12]} on top of deploy {decision['observed'] or 'none'}, "
+                f"now it is {job.deployed_commit[:12]} on top of {observed or 'none'}; "
+                "the next pass decides anew, or clear 'change_type'"
+            )
+
+    def _write_note(self, context: Context, job: Job, *, is_partial: bool) -> DeployNote:
+        return DeployNote(
+            ref=job.ref or job.branch,
+            commit=job.deployed_commit,
+            head=job.head,
+            run_id=context["dag_run"].run_id,
+            attempt=context["ti"].try_number,
+            is_forced=job.is_forced,
+            person=job.person,
+            reason=job.reason,
+            is_override=job.is_override or is_partial,
+        )
+
+    def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
+        """Return the note of this run's earlier try, if Astro's newest record says that it deployed this commit."""
+        newest = next(iter(self.astro.list_deploys(deployment.id)), None)
+        done = parse_note(newest.description) if newest and newest.status is DeployStatus.DEPLOYED else None
+        if done is None or (done.run_id, done.commit) != (note.run_id, job.deployed_commit):
+            return None
+        return done
+
+    def _deploy(
+        self,
+        job: Job,
+        deployment: Deployment,
+        decision: Mapping[str, Any],
+        note: DeployNote,
+        image: Mapping[str, Any] | None,
+    ) -> str:
+        project, kind = self.scope.project, ChangeType(decision["change_type"])
+        with checkout(
+            clone_url=self.github.clone_url(),
+            token=self.github.token(),
+            commit=job.deployed_commit,
+            branch=job.branch,
+            root=project.root,
+            timeout_s=project.cli_timeout_s,
+        ) as worktree:
+            refuse_project_settings(worktree.project)
+            refuse_empty_dags(worktree.project)
+            self._check_dags(worktree.project, job, deployment, decision)
+            with self._offer_engine(image) as (image_name, engine):
+                shown = engine.environment(os.environ.get("PATH", os.defpath)) if engine else None
+                try:
+                    outcome = self.cli.deploy(
+                        deployment.id,
+                        cwd=worktree.project,
+                        kind=kind,
+                        description=format_note(note),
+                        image_name=image_name,
+                        engine_environment=shown,
+                        engine_binary=engine.binary if engine else "",
+                    )
+                except DeployOpsError as error:
+                    if engine is not None and engine.failure is not None:
+                        raise engine.failure from error  # the CLI swallows what its engine said
+                    raise
+                return outcome.last_line
+
+    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: Mapping[str, Any]) -> None:
+        """Refuse broken DAGs; a first image deploy only warns of them, for it replaces nothing that is good."""
+        base = decision.get("dags_base")
+        check_dags(
+            project,
+            self._list_changed(base, job.deployed_commit) if base else None,
+            ignore_syntax=find_ignore_syntax(deployment),
+            refuses=not job.is_override and (bool(base) or decision["change_type"] == ChangeType.DAGS.value),
+        )
+
+    def _list_changed(self, base: str, commit: str) -> frozenset[str] | None:
+        github = self.github
+        try:
+            before, after = (Snapshot(each, github.get_commit(each).tree) for each in (base, commit))
+        except CommitMissingError:
+            return None
+        return list_changed_dags(before, after, rules_of(self.scope.project), github.read_tree)
+
+    @contextlib.contextmanager
+    def _offer_engine(self, image: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ServedEngine | None]]:
+        """Yield the image's name, None for one that is built, and the engine for the CLI, None where it needs none."""
+        if image is None:
+            yield None, None
+            return
+        with hold_folder("engine") as directory:
+            if image["source"] == BUILD:
+                with self._make_building_engine(directory) as engine:
+                    yield None, engine
+            else:
+                with self._make_copying_engine(directory, image) as engine:
+                    yield image["image"], engine
+
+    def _make_building_engine(self, directory: Path) -> ServedEngine:
+        from include.deploy_ops.engine.building_engine import BuildingEngine
+        from include.deploy_ops.engine.installed_engine import find_engine
+
+        engine = find_engine()  # again: this may be another worker than the one that looked
+        self.log.info("building by %s", engine)
+        return BuildingEngine(directory, engine, self.scope.project.cli_timeout_s, on_push_failed=self.cli.end)
+
+    def _make_copying_engine(self, directory: Path, image: Mapping[str, Any]) -> ServedEngine:
+        from include.deploy_ops.engine.copying_engine import CopyingEngine
+
+        registry = open_astro_registry(self.scope) if image["source"] == REUSE else self.registry
+        registry.find_image(image["image"])  # reads the connection here: the copy runs in a thread of the engine's
+
+        def copy(target: PushTarget) -> str:
+            report = registry.copy_image(
+                image["image"],
+                f"{target.repository}:{target.tag}",
+                target.username,
+                target.password,
+                on_progress=target.report,
+            )
+            if report.digest != image["digest"]:  # raised here, the push fails and nothing is deployed
+                raise RetryableError(f"{image['image']} moved since it was found; the next attempt takes what is there")
+            self.log.info("copied %s: %s", image["image"], report)
+            return report.digest
+
+        return CopyingEngine(directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end)
+
+
+def find_ignore_syntax(deployment: Deployment) -> str:
+    """Return how the Deployment's Airflow reads `.airflowignore`: its setting, or its version's default."""
+    name = "AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX"
+    set_there = next((each.value for each in deployment.variables if each.key == name), None)
+    default = "glob" if is_airflow_3_runtime(deployment.runtime_version) else "regexp"
+    return set_there if set_there in {"glob", "regexp"} else default

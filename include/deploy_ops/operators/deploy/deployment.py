@@ -1,0 +1,170 @@
+"""Create, update, hibernate, delete a Deployment through the Astro CLI; each looks at Astro again before it writes."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.errors import RetryableError, SupersededError
+from include.deploy_ops.core.plan.remembered import Removal
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.preview.hibernation import is_asleep
+from include.deploy_ops.core.preview.ownership import describe_taken, find_previews
+from include.deploy_ops.hooks.astro.cli import AstroCli
+from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
+from include.deploy_ops.observation.checks import check_alive, check_ended, check_expired, check_mark
+from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, PullRequestLink, tell_failures
+from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.run.job import Job
+
+
+class AstroCliOperator(DeployOpsOperator):
+    """Base of the operators that run the Astro CLI; ending the task ends the CLI and its children."""
+
+    @functools.cached_property
+    def cli(self) -> AstroCli:
+        """The CLI with the project's Astro connection, logging line by line."""
+        return AstroCli(
+            self.scope.project.astro_conn_id,
+            timeout_s=self.scope.project.cli_timeout_s,
+            on_line=self.log.info,
+        )
+
+    def on_kill(self) -> None:
+        """End the running CLI call."""
+        self.cli.end()
+
+    def check_alive(self, job: Job) -> None:
+        """Go on only while the branch's preview lives, and link the task to its pull request."""
+        pull = check_alive(self.scope, self.github, job)
+        if pull is not None:
+            self.links[PullRequestLink.name] = self.github.web_url("pull", pull.number)
+
+    def show(self, deployment: Deployment) -> None:
+        """Link the task to the Deployment."""
+        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+
+
+class CreateDeploymentOperator(AstroCliOperator):
+    """Creates the preview's Deployment and returns its id; one that is already there with our mark is taken."""
+
+    verbs = (Verb.CREATE,)
+
+    @tell_failures
+    def execute(self, context: Context) -> str:
+        """Return the Deployment's id."""
+        job = self.read_job(context)
+        text = self.need(context, "render_template")
+        self.check_alive(job)
+        existing = self._find(job)
+        if existing is None:
+            self.refuse_dry(f"create {job.deployment_name}")
+            deployment_id = self.cli.create(text)
+            existing = self.astro.get_deployment(deployment_id)
+        if existing is None:
+            raise RetryableError(
+                f"the CLI created {job.deployment_name}, but Astro does not show it; the next pass looks again"
+            )
+        self.show(existing)
+        self.log.info("%s is there as %s for %s", existing.name, existing.id, job.branch)
+        return existing.id
+
+    def _find(self, job: Job) -> Deployment | None:
+        deployments = self.astro.list_deployments()
+        own = find_previews(deployments, self.scope.control_plane, self.scope.project).get(job.branch)
+        if own:
+            return own[0][0]
+        if taken := next((each for each in deployments if each.name == job.deployment_name), None):
+            raise RetryableError(describe_taken(taken, self.scope.control_plane, self.scope.project))
+        return None
+
+
+class UpdateDeploymentOperator(AstroCliOperator):
+    """Brings a Deployment's configuration to the rendered template."""
+
+    verbs = (Verb.UPDATE,)
+
+    @tell_failures
+    def execute(self, context: Context) -> str:
+        """Return the Deployment's id."""
+        job = self.read_job(context)
+        text = self.need(context, "render_template")
+        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        self.show(deployment)
+        if fingerprint_basis(deployment) != context["ti"].xcom_pull(task_ids="render_template", key=BASIS_KEY):
+            raise SupersededError(
+                f"name, variables or alert addresses of {deployment.name} changed since it was rendered"
+            )
+        self.refuse_dry(f"update {deployment.name}")
+        self.cli.update(deployment.id, text)
+        self.log.info("updated %s: %s", deployment.name, job.reason)
+        return deployment.id
+
+
+class HibernateDeploymentOperator(AstroCliOperator):
+    """Lets a preview hibernate that nobody uses, until a push or a person wakes it."""
+
+    verbs = (Verb.HIBERNATE,)
+
+    @tell_failures
+    def execute(self, context: Context) -> None:
+        """Let it hibernate, and see that Astro knows."""
+        job = self.read_job(context)
+        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        self.show(deployment)
+        reason = check_expired(self.scope, self.github, self.astro, self.memory(context), job, deployment).reason
+        if is_asleep(deployment):
+            self.log.info("%s hibernates already", deployment.name)
+            return
+        if not deployment.is_development_mode:
+            raise SupersededError(f"{deployment.name} is in development mode no more; only there it can hibernate")
+        self.refuse_dry(f"let {deployment.name} hibernate: {reason}")
+        self.cli.hibernate(deployment.id)
+        seen = self.astro.get_deployment(deployment.id)
+        if seen is None or not is_asleep(seen):
+            raise RetryableError(
+                f"the CLI let {deployment.name} hibernate, but Astro shows no override; the next attempt looks again"
+            )
+        self.log.info("%s (%s) hibernates: %s", deployment.name, deployment.id, reason)
+
+
+class DeleteDeploymentOperator(AstroCliOperator):
+    """Deletes a preview after checking mark and reason once more."""
+
+    verbs = (Verb.DELETE,)
+
+    @tell_failures
+    def execute(self, context: Context) -> None:
+        """Delete, and see that it is gone."""
+        job = self.read_job(context)
+        reason = "" if job.is_expiry else check_ended(self.scope, self.github, job)
+        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        self.show(deployment)
+        if job.is_expiry:
+            reason = check_expired(self.scope, self.github, self.astro, self.memory(context), job, deployment).reason
+        self.refuse_dry(f"delete {deployment.name}: {reason}")
+        if job.is_forced or job.is_expiry:
+            self._remember_removal(context, job, reason)
+        try:
+            self.cli.delete(deployment.id)
+        except DeploymentGoneError:
+            self.log.info("%s was gone already", deployment.name)
+        if self.astro.get_deployment(deployment.id) is not None:
+            raise RetryableError(
+                f"the CLI deleted {deployment.name}, but Astro still shows it; the next pass looks again"
+            )
+        self.log.info("deleted %s (%s): %s", deployment.name, deployment.id, reason)
+
+    def _remember_removal(self, context: Context, job: Job, reason: str) -> None:
+        """Write it before the delete: a preview that comes back is a lesser harm than one nobody asked to keep away."""
+        memory = self.memory(context)
+        known = memory.read_environment(job.slug)
+        who = f"by {job.person}" if job.person else "on request"
+        removal = Removal(job.head, reason if job.is_expiry else f"{who}: {reason}")
+        memory.write_environment(job.slug, replace(known, removal=removal))

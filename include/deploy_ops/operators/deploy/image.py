@@ -1,0 +1,181 @@
+"""The image step: finds, before anything is created, where an image deploy's image comes from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.deploy_ops.core.change.change_type import Snapshot, needs_image, rules_of
+from include.deploy_ops.core.errors import ImageRefusedError, RetryableError, SupersededError
+from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.policy import values as policy_values
+from include.deploy_ops.core.preview.image_sources import Need, render_source
+from include.deploy_ops.core.text.document import read_document
+from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.triggers.image import ImageAvailableTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.run.job import Job
+
+ANCESTORS_MAX = 10
+"""How many commits back a CI image is looked for: enough for a push of several commits, bounded in requests."""
+
+
+class FindImageOperator(DeployOpsOperator):
+    """Takes the first source of the project's `image` list that can serve, awaiting the CI without a worker slot.
+
+    Returns `source`, the `commit` it serves, `notes` (why not the sources before it), and what the source is: `image`,
+    `digest`, `runtime_version` of one to copy, with the `deployment` whose it is for "reuse"; the `engine` for "build".
+    The same is the rendered field `decision`. Skipped when the run deploys no image.
+    """
+
+    verbs = (Verb.CREATE, Verb.DEPLOY)
+
+    template_fields: Sequence[str] = ("decision",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.decision = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the source, or park until the CI's image is there."""
+        job = self.read_job(context)
+        decision = self.need(context, "change_type")
+        if decision["change_type"] != ChangeType.IMAGE.value:
+            raise AirflowSkipException(f"no image needed: {decision['change_type']}")
+        return self._find(context, job, start=0, notes=[])
+
+    @tell_failures
+    def resume(self, context: Context, event: Mapping[str, Any], *, source: str, notes: list[str]) -> dict[str, Any]:
+        """Go on when the awaited image is there, or with the next source when it is not to be had."""
+        job = self.read_job(context)
+        if event["state"] == "found":
+            found = self._look([event["image"]])
+            if found is None:
+                raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
+            return self._take(job, source, found, notes)
+        why = event.get("detail") or f"no image within {self.scope.project.image_timeout_s} s; did the CI's build fail?"
+        sources = self.scope.project.image
+        start = sources.index(source) + 1 if source in sources else 0  # the policy may have moved meanwhile
+        return self._find(context, job, start=start, notes=[*notes, f"{source}: {why}"])
+
+    def _find(self, context: Context, job: Job, *, start: int, notes: list[str]) -> dict[str, Any]:
+        for source in self.scope.project.image[start:]:
+            match source:
+                case policy_values.REUSE:
+                    found, why = self._reuse(context, job)
+                case policy_values.BUILD:
+                    found, why = self._prepare_build()
+                case pattern:
+                    found, why = self._look_for_ci(context, job, pattern, notes)
+            if why:
+                notes.append(f"{source}: {why}")
+            if found is not None:
+                return self._take(job, source, found, notes)
+        raise RetryableError(
+            f"no image for {job.deployed_commit[:12]}: {'; '.join(notes)}. Let the repository's CI push one, "
+            f"add a source to the project's `image` list, or run where a container engine is"
+        )
+
+    def _take(self, job: Job, source: str, found: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+        if source != policy_values.BUILD and not found["runtime_version"]:
+            raise RetryableError(
+                f"{found['image']} has no label io.astronomer.docker.runtime.version; build it FROM Astro Runtime"
+            )
+        taken = {"source": source, "commit": job.deployed_commit, "notes": notes, **found}
+        self.decision = render_source(taken)
+        self.log.info("image from %s: %s", source, self.decision)
+        return taken
+
+    def _reuse(self, context: Context, job: Job) -> tuple[dict[str, Any] | None, str]:
+        if job.is_forced and job.deploy_type == ChangeType.IMAGE.value:
+            return None, "a person forced an image deploy, so as not to run the image that is deployed"
+        need = self._find_need(context, job)
+        return ImageReuse(
+            self.scope, self.github, self.astro, open_astro_registry(self.scope), job.deployed_commit, need
+        ).find()
+
+    def _prepare_build(self) -> tuple[dict[str, Any] | None, str]:
+        from include.deploy_ops.engine.installed_engine import EngineMissingError, find_engine
+
+        try:
+            return {"engine": str(find_engine())}, ""
+        except EngineMissingError as error:
+            return None, str(error)
+
+    def _look_for_ci(
+        self, context: Context, job: Job, pattern: str, notes: list[str]
+    ) -> tuple[dict[str, Any] | None, str]:
+        need = self._find_need(context, job)
+        commits = self._list_commits(job.deployed_commit, has_dag_deploys=need.has_dag_deploys)
+        references = [pattern.replace("{sha}", commit) for commit in commits]
+        try:
+            found = self._look(references)
+        except ImageRefusedError as error:
+            return None, str(error).rstrip(".")
+        if found is None:
+            self._await(references, pattern, notes)
+        return found, ""
+
+    def _look(self, references: list[str]) -> dict[str, Any] | None:
+        for reference in references:
+            if image := self.registry.find_image(reference):
+                return {"image": reference, "runtime_version": image.runtime_version, "digest": image.digest}
+        return None
+
+    def _await(self, references: list[str], source: str, notes: list[str]) -> NoReturn:
+        timeout_s = self.scope.project.image_timeout_s
+        self.refuse_dry(f"await {references[0]}")
+        self.log.info("awaiting %s for up to %s s", references[0], timeout_s)
+        self.defer(
+            trigger=ImageAvailableTrigger(
+                registry_conn_id=self.scope.project.registry_conn_id,
+                candidates=references,
+                deadline=datetime.fromtimestamp(datetime.now(UTC).timestamp() + timeout_s, UTC).isoformat(),
+            ),
+            method_name="resume",
+            kwargs={"source": source, "notes": notes},
+        )
+        raise AssertionError("defer raises")
+
+    def _find_need(self, context: Context, job: Job) -> Need:
+        """Return what the image has to serve; where it carries the DAGs, only one with the same DAGs does."""
+        if not job.deployment_id:  # it is made as rendered, and the CLI's default is DAGs beside the image
+            configuration = read_document(self.need(context, "render_template"))["deployment"]["configuration"]
+            runtime, has_dag_deploys = configuration.get("runtime_version"), configuration.get("dag_deploy_enabled")
+            return Need("", str(runtime or ""), has_dag_deploys is not False)
+        deployment = self.astro.get_deployment(job.deployment_id)
+        if deployment is None:
+            raise SupersededError(f"Deployment {job.deployment_id} of {job.environment} is gone")
+        return Need(deployment.id, deployment.runtime_version, deployment.is_dag_deploy_enabled)
+
+    def _list_commits(self, head: str, *, has_dag_deploys: bool) -> Iterator[str]:
+        """Yield the commit, then those before it whose image serves it too: CI builds a push's last commit only."""
+        target = self.github.get_commit(head)
+        yield head
+        queue, seen = list(target.parents), {head}
+        while queue and len(seen) <= ANCESTORS_MAX:
+            sha = queue.pop(0)
+            if sha in seen:
+                continue
+            seen.add(sha)
+            commit = self.github.get_commit(sha)
+            if not needs_image(
+                Snapshot(sha, commit.tree),
+                Snapshot(head, target.tree),
+                rules_of(self.scope.project),
+                self.github.read_tree,
+                is_dag_deploy_enabled=has_dag_deploys,
+            ):
+                yield sha
+                queue.extend(commit.parents)

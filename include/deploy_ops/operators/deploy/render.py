@@ -1,0 +1,109 @@
+"""The render step: template on trunk + branch → the Deployment file for the CLI, checked against Astro's options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError, TemplateError
+from include.deploy_ops.core.model import Mark
+from include.deploy_ops.core.naming import format_mark, hash_text
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.template.options import check_against_options
+from include.deploy_ops.core.template.rules import name_deployment_type
+from include.deploy_ops.core.template.template import (
+    dump_deployment,
+    find_fixed_differences,
+    fingerprint_template,
+    render_deployment,
+)
+from include.deploy_ops.observation.template import read_template
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.template.template import Template
+    from include.deploy_ops.run.job import Job
+
+
+BASIS_KEY = "basis"
+
+
+def fingerprint_basis(deployment: Deployment | None) -> str:
+    """Return what of a Deployment went into the file: an update replaces all of it, and finds its target by name."""
+    if deployment is None:
+        return ""
+    variables = [(each.key, each.is_secret, each.value) for each in deployment.variables]
+    return hash_text(repr((deployment.name, variables, deployment.contact_emails)), 16)
+
+
+class RenderTemplateOperator(DeployOpsOperator):
+    """Renders the Deployment file and returns its text, which holds no secret: a template may not."""
+
+    verbs = (Verb.CREATE, Verb.UPDATE, Verb.ADOPT)
+
+    template_fields: Sequence[str] = ("document",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"document": "yaml"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.document = ""
+
+    @tell_failures
+    def execute(self, context: Context) -> str:
+        """Return the Deployment file's text."""
+        job = self.read_job(context)
+        project = self.scope.project
+        trunk = self.github.get_branch(project.trunk)
+        template = self._read_template(job, trunk.head)
+        cloud_provider = str(template.configuration.get("cloud_provider", ""))
+        options = self.astro.get_deployment_options(name_deployment_type(template.configuration), cloud_provider)
+        check_against_options(template, options, is_update=job.verb is not Verb.CREATE)
+        observed = self._observe(job)
+        if job.verb is Verb.ADOPT and observed and (fixed := find_fixed_differences(template, observed)):
+            raise PermanentError(f"'{observed.name}' cannot become a preview, Astro cannot change {'; '.join(fixed)}")
+        context["ti"].xcom_push(BASIS_KEY, fingerprint_basis(observed))
+        self.document = dump_deployment(self._make_document(template, job, observed))
+        self.log.info(
+            "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk.head[:12]
+        )
+        return self.document
+
+    def _read_template(self, job: Job, trunk_head: str) -> Template:
+        """Return trunk's template; in a planned run, one that broke since the pass is a failure that comes again.
+
+        A permanent one would be remembered against the template that was planned, and outlast the mend.
+        """
+        try:
+            return read_template(self.scope, self.github, trunk_head)
+        except TemplateError as error:
+            if job.is_forced:
+                raise
+            raise RetryableError(f"the template broke since this was planned: {error}") from error
+
+    def _make_document(self, template: Template, job: Job, observed: Deployment | None) -> dict[str, Any]:
+        mark = Mark(
+            control_plane=self.scope.control_plane,
+            project=self.scope.project.name,
+            repository=self.scope.project.repository,
+            branch=job.branch,
+            template=fingerprint_template(template),
+        )
+        return render_deployment(
+            template,
+            name=job.deployment_name,
+            description=format_mark(mark, template.description),
+            workspace_name=self.astro.find_workspace_name(),
+            observed=observed,
+        )
+
+    def _observe(self, job: Job) -> Deployment | None:
+        if job.verb is Verb.CREATE:
+            return None
+        deployment = self.astro.get_deployment(job.deployment_id)
+        if deployment is None:
+            raise SupersededError(f"Deployment {job.deployment_id} is gone")
+        return deployment

@@ -1,0 +1,265 @@
+"""Carry out the writes that feedback misses, one after the other, and remember each as soon as it is done.
+
+What is missing, `feedback` decides. Here: GitHub's limits, permissions that are missing, and what becomes of a refusal.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, assert_never
+
+from include.deploy_ops.core.errors import (
+    DeployOpsError,
+    ObservationError,
+    RateLimitError,
+    ReadRefusedError,
+    RetryableError,
+    WriteRefusedError,
+)
+from include.deploy_ops.core.feedback.budget import Budget
+from include.deploy_ops.core.feedback.comparison import compare_feedback
+from include.deploy_ops.core.feedback.values import (
+    REFUSED,
+    AddGithubDeploymentStatus,
+    CreateGithubDeployment,
+    FeedbackRecord,
+    Kind,
+    SetStatus,
+    Write,
+    WriteComment,
+    key_lack,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from include.deploy_ops.core.feedback.values import Facts
+    from include.deploy_ops.core.view.row import Row
+    from include.deploy_ops.hooks.github.feedback import GithubFeedbackHook
+    from include.deploy_ops.run.memory import Memory
+
+log = logging.getLogger(__name__)
+
+FAILURES_MAX = 3
+"""Writes that may go wrong one after the other before a run stops: then it is GitHub, and not the write."""
+
+_FORBIDDEN = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+_TOKEN_WRONG = HTTPStatus.UNAUTHORIZED
+_LOCKED = "locked"
+
+
+class _SpentError(DeployOpsError):
+    """Nothing more may be written now."""
+
+
+def read_clock() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class FeedbackResult:
+    """What a run told, what it could not, and what waits for the next."""
+
+    told: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    lacking: dict[Kind, str] = field(default_factory=dict)
+    waiting: int = 0
+    pause: str = ""
+
+
+@dataclass
+class FeedbackWriter:
+    """Tells one repository what its rows say.
+
+    :param clock: returns the time.
+    :param pause: called with the seconds to wait before the next write.
+    """
+
+    github: GithubFeedbackHook
+    memory: Memory
+    facts: Facts
+    clock: Callable[[], datetime] = read_clock
+    pause: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        self._told: dict[str, FeedbackRecord] = {}
+        self._budget = Budget()
+        self.result = FeedbackResult()
+
+    def write(self, rows: Mapping[str, Row], *, is_fresh: bool = False) -> FeedbackResult:
+        """Write what is missing, as far as GitHub's limits allow.
+
+        :param is_fresh: a person asks: kinds of feedback that GitHub refused lately are tried again.
+        :raises RetryableError: something went wrong that may go right later; what was told is remembered.
+        """
+        self._told, self._budget = self.memory.read_feedback(), self.memory.read_budget()
+        self.result = result = FeedbackResult()
+        if is_fresh:
+            self._remember({key_lack(kind): None for kind in Kind})
+        plan = compare_feedback(rows, self._told, self.facts, self.clock())
+        done = self._tell_each(plan.writes)
+        left = [write for write in plan.writes[done:] if write.kind not in result.lacking]
+        result.waiting = len(left)
+        self._remember(dict.fromkeys(plan.forgotten))
+        self._conclude(has_failed=bool(result.failed))
+        if result.failed:
+            raise RetryableError(f"{len(result.failed)} of {len(plan.writes)} were not told: {result.failed[0]}")
+        return result
+
+    def _conclude(self, *, has_failed: bool) -> None:
+        budget = self._budget.end_run(self.clock(), has_failed=has_failed)
+        if budget != self._budget:
+            self._budget = budget
+            self.memory.write_budget(budget)
+
+    def _tell_each(self, writes: tuple[Write, ...]) -> int:
+        """Carry the writes out in their order; return how many were dealt with."""
+        failures = 0
+        for number, write in enumerate(writes):
+            try:
+                is_fine = self._tell_one(write)
+            except _SpentError as spent:
+                self.result.pause = str(spent)
+                return number
+            failures = 0 if is_fine else failures + 1
+            if failures == FAILURES_MAX:
+                return number + 1
+        return len(writes)
+
+    def _tell_one(self, write: Write) -> bool:
+        """Carry one write out; return False where it failed in a way that may pass."""
+        if write.kind in self.result.lacking:
+            return True
+        try:
+            self._carry_out(write)
+        except RateLimitError as error:
+            now = self.clock()
+            self._budget = self._budget.pause(now, error.retry_after_s)
+            self.memory.write_budget(self._budget)
+            raise _SpentError(f"GitHub asks to wait {error.retry_after_s:.0f} s") from error
+        except ReadRefusedError as error:
+            self._miss_permission(write.kind, error)
+        except WriteRefusedError as error:
+            return self._take_refusal(write, error)
+        except (RetryableError, ObservationError) as error:
+            log.warning("%s: %s", write, error)
+            self.result.failed.append(f"{write}: {error}")
+            return False
+        return True
+
+    def _take_refusal(self, write: Write, error: WriteRefusedError) -> bool:
+        """Deal with a no: of the token, of a permission, or to this one write, which is not repeated as it is."""
+        if error.status == _TOKEN_WRONG:
+            log.warning("%s: %s", write, error)
+            self.result.failed.append(f"{write}: {error}")
+            return False
+        if error.status in _FORBIDDEN and _LOCKED not in error.said.lower():
+            self._miss_permission(write.kind, error)
+            return True
+        log.warning("%s is not told: %s", write, error)
+        self.result.refused.append(f"{write}: {error}")
+        known = self._told.get(write.key, write.told)
+        self._remember({write.key: replace(write.told, id=known.id, state=REFUSED)})
+        return True
+
+    def _miss_permission(self, kind: Kind, error: Exception) -> None:
+        """Name a missing permission once, and leave its kind of feedback out until something changes."""
+        needed = f"feedback.{kind.value} is left out, the token needs the permission '{kind.permission}'"
+        log.warning("%s: %s", needed, error)
+        self.result.lacking[kind] = needed
+        lack = FeedbackRecord(digest=self.facts.access, state=REFUSED, policy=self.facts.policy, at=self.clock())
+        self._remember({key_lack(kind): lack})
+
+    def _carry_out(self, write: Write) -> None:
+        match write:
+            case WriteComment():
+                self._write_comment(write)
+            case SetStatus():
+                self._take_turn()
+                self.github.set_status(write.sha, write.context, write.state, write.description, write.target_url)
+                self._remember({write.key: write.told})
+            case CreateGithubDeployment():
+                self._create_deployment(write)
+            case AddGithubDeploymentStatus():
+                self._add_state(write)
+            case _:
+                assert_never(write)
+        self.result.told.append(str(write))
+
+    def _add_state(self, write: AddGithubDeploymentStatus) -> None:
+        self._take_turn()
+        try:
+            self.github.add_deployment_state(write.deployment_id, write.environment, write.status)
+        except WriteRefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            self._remember({write.key: None})  # somebody deleted it: the next run makes another, if one is wanted
+        else:
+            self._remember({write.key: write.told})
+
+    def _write_comment(self, write: WriteComment) -> None:
+        """Let the comment say it: the one we know, else the one that is found, else a new one."""
+        comment_id = write.comment_id
+        if not comment_id or not self._edit(comment_id, write.body):
+            self._remember({write.key: None})
+            comment_id = self._edit_found(write) or self._create_comment(write)
+        self._remember({write.key: replace(write.told, id=comment_id)})
+
+    def _edit_found(self, write: WriteComment) -> int:
+        """Let our comment say it that GitHub has, whatever we remember; return its id, 0 where it has none."""
+        found = self.github.find_comment(write.pull, write.marker)
+        if found is None:
+            return 0
+        return found.id if found.body == write.body or self._edit(found.id, write.body) else 0
+
+    def _edit(self, comment_id: int, body: str) -> bool:
+        self._take_turn()
+        return self.github.edit_comment(comment_id, body)
+
+    def _create_comment(self, write: WriteComment) -> int:
+        self._take_turn()
+        return self.github.create_comment(write.pull, write.body)
+
+    def _create_deployment(self, write: CreateGithubDeployment) -> None:
+        """Create it unless it is there already, and give it its status unless it has it."""
+        found = self.github.find_deployment(write.environment, write.sha, write.mark)
+        if found is not None:
+            deployment_id, state = found
+        else:
+            self._take_turn()
+            state = None
+            deployment_id = self.github.create_deployment(
+                write.environment,
+                write.sha,
+                write.mark,
+                is_transient=write.is_transient,
+                is_production=write.is_production,
+            )
+        # Without its status yet: whatever happens next, it is not created again.
+        self._remember({write.key: replace(write.told, id=deployment_id, digest="", state="")})
+        if state is None or state.digest != write.status.digest:
+            self._take_turn()
+            self.github.add_deployment_state(deployment_id, write.environment, write.status)
+        self._remember({write.key: replace(write.told, id=deployment_id)})
+
+    def _take_turn(self) -> None:
+        """Wait until a write may be sent, and count it. Raises `_SpentError` where none may be sent now."""
+        now = self.clock()
+        if not self._budget.count_left(now):
+            raise _SpentError("as much was written as GitHub's limits leave us for now")
+        if (pause_s := self._budget.count_wait_s(now)) > 0:
+            self.pause(pause_s)
+        self._budget = self._budget.spend(self.clock())
+        self.memory.write_budget(self._budget)
+
+    def _remember(self, changes: Mapping[str, FeedbackRecord | None]) -> None:
+        after = {key: told for key, told in {**self._told, **changes}.items() if told is not None}
+        if after != self._told:
+            self.memory.write_feedback(self._told, after)
+            self._told = after

@@ -1,0 +1,275 @@
+"""The steps around an approval: what is asked for, what it would deploy, is that still so, and what became of it.
+
+The run claims nothing and deploys nothing. An approved planned request is remembered, and control plans the deploy; an
+approved person's request dispatches the target's run. A rejection is remembered as a permanent ending, and is told to
+the pull request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SupersededError
+from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.naming import hash_text, name_run, name_work
+from include.deploy_ops.core.plan.remembered import Approval, Ending
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.target.release import group_files
+from include.deploy_ops.core.view.pages import render_decision
+from include.deploy_ops.observation.checks import check_source, check_target
+from include.deploy_ops.observation.form_jobs import FormJobs
+from include.deploy_ops.observation.release_facts import dump_files
+from include.deploy_ops.operators.answer import load_answer
+from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
+from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
+from include.deploy_ops.operators.report import find_cause, list_failed
+from include.deploy_ops.operators.request.approve import (
+    APPROVE_TASK,
+    CHANGE_TYPE_TASK,
+    DISPATCH_TASK,
+    PREPARE_TASK,
+    RECHECK_TASK,
+)
+from include.deploy_ops.run.endings import hand_over, make_ended
+from include.deploy_ops.run.forms import REQUEST_ACTIONS, read_form
+from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, dump_job, load_job, read_planned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.model import ChangeDecision
+    from include.deploy_ops.operators.answer import Answer
+    from include.deploy_ops.run.job import Job
+
+REJECTIONS_MAX = 20
+"""Rejections that are remembered of a target: of releases that may still come back."""
+
+
+class PrepareRequestOperator(DeployOpsOperator):
+    """Returns the job to ask for, as JSON: control's, or what a person's form says.
+
+    :param target: the target of the DAG.
+    """
+
+    def __init__(self, *, target: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target = target
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the job for the tasks that follow."""
+        run = context["dag_run"]
+        if run.run_type == PLANNED_RUN_TYPE:
+            job = read_planned(run.conf or {})
+        else:
+            person = getattr(run, "triggering_user_name", None) or ""
+            form = read_form(context["params"], REQUEST_ACTIONS)
+            job = FormJobs(self.scope, self.github, self.astro).make_target_job(self.target, form, person)
+        self.log.info("asking for %s at %s: %s", job.target, job.deployed_commit[:12], job.reason)
+        return dump_job(job)
+
+
+class ClassifyReleaseOperator(ClassifyChangeOperator):
+    """Decides what the release needs, as the target's own run will; nobody is asked about nothing, or what is void.
+
+    Returns what its parent does, and `running`, the commit that the target runs, and `files`, the changed ones by kind.
+    """
+
+    job_task: ClassVar[str] = PREPARE_TASK
+    verbs = (Verb.REQUEST, Verb.DEPLOY)
+
+    @tell_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the decision, with the files that an approver is shown."""
+        job = self.read_job(context)
+        check_source(self.scope, self.github, job)  # a cleared request that is void would ask in vain
+        history, has_dag_deploys = self._observe(job)
+        decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
+        self.decision = render_decision(decision)
+        change_type = decision.change_type if job.deploy_type == INFER else ChangeType(job.deploy_type)
+        self.log.info("%s for %s: %s", change_type.value, job.target, decision.reason)
+        is_asked = change_type is not ChangeType.NONE or (self.scope.target(job.target).merge and not job.is_forced)
+        if not is_asked and not job.is_forced:
+            self._remember_nothing_to_do(context, job, history, decision)
+        found = {
+            "change_type": change_type.value,
+            "commit": decision.commit,
+            "reason": _explain(job, decision),
+            "observed": history.newest_id,
+            "running": history.dags_commit,
+            "files": dump_files(group_files(decision.paths)),
+        }
+        return dict(self.finish(found, idle=() if is_asked else (APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK)))
+
+
+def _explain(job: Job, decision: ChangeDecision) -> str:
+    """Return why it is that deploy; a type that was set is told apart from what the files ask for."""
+    if job.deploy_type == INFER:
+        return decision.reason
+    who = (job.person or "a person") if job.is_forced else "the policy"
+    return f"set by {who}; by itself it is {decision.change_type.value}, {decision.reason}"
+
+
+class RecheckReleaseOperator(DeployOpsOperator):
+    """Reads head, base and the target's newest deploy once more; if one moved, the approval is void.
+
+    A planned request's approval is remembered for control. Returns the keyword arguments of the dispatches that follow:
+    none, or the target's run for a person's request.
+    """
+
+    job_task: ClassVar[str] = PREPARE_TASK
+    verbs = (Verb.REQUEST, Verb.DEPLOY)
+
+    @tell_failures
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Check, and act on the approval."""
+        job = self.read_job(context)
+        answer = load_answer(self.need(context, APPROVE_TASK))
+        if not answer.is_approved:
+            raise AirflowSkipException(answer.describe_rejection())
+        observed = str(self.need(context, CHANGE_TYPE_TASK)["observed"])
+        self._check(replace(job, observed=observed))
+        self.refuse_dry(f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
+        if job.is_forced:
+            return [self._dispatch(context, replace(job, observed=observed), answer)]
+        memory = self.memory(context)
+        known = memory.read_environment(job.slug)
+        merges = self.scope.target(job.target).merge
+        approval = Approval(job.head, job.base, observed, answer.person, answer.at, merges=merges)
+        memory.write_environment(job.slug, replace(known, approval=approval))
+        self.log.info("approved by %s; control plans the deploy", answer.person)
+        return []
+
+    def _check(self, job: Job) -> None:
+        """Raise if source or target moved since the question: control asks anew, a person has to."""
+        try:
+            check_source(self.scope, self.github, job)
+            self._check_newest(job)
+        except SupersededError as error:
+            if not job.is_forced:
+                raise
+            raise PermanentError(f"{error}; look at what is there now, and trigger a new request") from None
+
+    def _check_newest(self, job: Job) -> None:
+        deployment = check_target(self.scope, self.astro, job)
+        newest = read_history(self.astro.list_deploys(deployment.id)).newest_id
+        if newest != job.observed:
+            raise SupersededError(
+                f"the approval is void: it was given on top of deploy {job.observed or 'none'} of {deployment.name}, "
+                f"now the newest is {newest or 'none'}"
+            )
+
+    def _dispatch(self, context: Context, job: Job, answer: Answer) -> dict[str, Any]:
+        """Return the target's run; its name is the same for each try, and another one for each answer."""
+        digest = hash_text(f"{context['dag_run'].run_id} {answer.at.isoformat()}", 8)
+        approved = replace(job, reason=f"{job.reason} (approved by {answer.person})")
+        return {
+            "trigger_dag_id": self.scope.target_dag(job.target),
+            "trigger_run_id": name_run(name_work(job.slug, job.verb.value, job.deployed_commit, digest), 1),
+            "conf": {"job": dump_job(approved)},
+        }
+
+
+class ReportRequestOperator(DeployOpsOperator):
+    """Teardown: remembers how a planned request ended, tells the pull request of a rejection, and wakes control."""
+
+    job_task: ClassVar[str] = PREPARE_TASK
+
+    def execute(self, context: Context) -> str:
+        """Return how the request ended, in a line."""
+        ti = context["ti"]
+        job = load_job(ti.xcom_pull(task_ids=PREPARE_TASK))
+        run_id = context["dag_run"].run_id
+        states = self.runs(context).read_states(run_id)
+        failed = list_failed(states)
+        value = None if failed else ti.xcom_pull(task_ids=APPROVE_TASK)
+        answer = None if value is None else load_answer(value)
+        cause = find_cause(context, failed)
+        has_news = is_news(context, self.memory(context), job, cause)
+        if answer is not None and not answer.is_approved and self._is_void(job):
+            self.log.info("nobody asks this any more: nothing is remembered or told")
+            return f"request for {job.target} at {job.head[:12]}: void"
+        if answer is not None and not answer.is_approved:
+            cause = {"is_permanent": True, "cause": answer.describe_rejection()[:CAUSE_LENGTH_MAX]}
+            self._tell(job, answer, run_id)
+        if not job.is_forced and not job.is_dry:
+            self._remember(context, job, cause)
+        if not job.is_dry:
+            said = f"approved by {answer.person}" if answer is not None and answer.is_approved else job.reason
+            asked = replace(job, verb=Verb.REQUEST, reason=said)
+            ended = make_ended(context, self.memory(context), asked, states, cause, [RECHECK_TASK])
+            hand_over(context, self.scope.fleet, ended)
+        line = f"request for {job.target} at {job.head[:12]}: {cause['cause'] if cause else 'done'}"
+        self.log.info("%s", line)
+        if has_news:
+            notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
+        return line
+
+    def _is_void(self, job: Job) -> bool:
+        """Whether head or base moved since it was asked: then a no, or a timeout, is about nothing any more."""
+        try:
+            check_source(self.scope, self.github, job)
+        except SupersededError as error:
+            self.log.info("%s", error)
+            return True
+        except DeployOpsError as error:
+            self.log.warning("whether it still matters cannot be seen: %s", error)
+        return False
+
+    def _remember(self, context: Context, job: Job, cause: Mapping[str, Any]) -> None:
+        memory = self.memory(context)
+        known = memory.read_environment(job.slug)
+        ending = Ending(
+            job.work,
+            datetime.now(UTC),
+            is_failure=bool(cause),
+            is_permanent=bool(cause.get("is_permanent")),
+            cause=str(cause.get("cause", "")),
+        )
+        endings = {key: each for key, each in known.endings.items() if key != job.work} | {job.verb.value: ending}
+        if ending.is_permanent:
+            endings = _drop_oldest(endings) | {job.work: ending}
+        memory.write_environment(job.slug, replace(known, endings=endings))
+
+    def _tell(self, job: Job, answer: Answer, run_id: str) -> None:
+        """Comment on the pull request; that it could not be done changes nothing about the rejection."""
+        if not job.pull or job.is_override:
+            return
+        if self.scope.is_dry:
+            self.log.info("mode: plan; would comment on pull request #%d", job.pull)
+            return
+        marker = f"<!-- deploy-ops request {hash_text(f'{self.dag_id} {run_id} {answer.at.isoformat()}', 16)} -->"
+        try:
+            url = self.github.comment_once(job.pull, write_comment(job, answer, self.dag_id, run_id, marker), marker)
+        except DeployOpsError as error:
+            self.log.warning("the rejection did not reach pull request #%d: %s", job.pull, error)
+        else:
+            self.log.info("the rejection stands on pull request #%d: %s", job.pull, url)
+
+
+def _drop_oldest(endings: Mapping[str, Ending]) -> dict[str, Ending]:
+    """Return the endings without the oldest rejections, of releases that are long gone."""
+    rejections = sorted((key for key in endings if "~" in key), key=lambda key: endings[key].ended_at)
+    return {key: each for key, each in endings.items() if key not in rejections[:-REJECTIONS_MAX]}
+
+
+def write_comment(job: Job, answer: Answer, dag_id: str, run_id: str, marker: str) -> str:
+    """Return the pull request's comment: what was rejected, by whom, and their words as a quotation."""
+    who = f"by **{escape_words(answer.person)}**" if answer.person else "since nobody answered in time"
+    lines = [f"Not approved for **{job.target}** {who}: {job.head} onto {job.base}.", ""]
+    lines += [f"> {escape_words(line)}" for line in answer.comment.splitlines()]
+    lines += ["", f"<sub>Run `{run_id}` of `{dag_id}`. A new head asks again; so does clearing the run.</sub>", marker]
+    return "\n".join(lines)
+
+
+def escape_words(text: str) -> str:
+    """Return somebody's words without the power of HTML: GitHub would hide what stands in a comment or a tag."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")

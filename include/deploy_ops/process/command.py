@@ -1,0 +1,345 @@
+"""Run one command: allow-listed environment, time limit, redaction, and an end that takes its whole group along.
+
+It does not know what the command is for: callers give the arguments and judge the exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from include.deploy_ops.core.errors import PermanentError, RetryableError
+from include.deploy_ops.process.redaction import RedactedStream, list_forms, redact, replace_forms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+__all__ = ["Command", "CommandResult", "build_environment", "redact", "run_command"]
+
+_INHERITED_NAMES = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+        *("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG", "DOCKER_CONTEXT"),
+        *("CONTAINER_HOST", "CONTAINER_SSHKEY", "CONTAINER_CONNECTION", "REGISTRY_AUTH_FILE"),
+    }
+)
+_INHERITED_PREFIXES = ("LC_", "CONTAINERS_")
+
+_READ_BYTES = 1 << 16
+_TICK_S = 0.2  # between looks at the exit code while the pipes are silent, and at `end()`
+_GRACE_S = 5.0  # between TERM and KILL
+_LEFTOVER_GRACE_S = 0.5  # the same for what a command that ended by itself left behind
+_DRAIN_S = 1.0  # for reading what a command left in its pipes, when something else holds them open
+
+# Runs between fork and the command: asks Linux to kill the command when we die, SIGKILL included, then becomes the
+# command. A preexec_fn would do the same but may deadlock, since Airflow's processes have threads. The kernel sends the
+# signal when the *thread* that forked ends; that is the one that waits in `Command.run`. The second look at the
+# parent closes the window in which we died before asking. Python ignores SIGPIPE and SIGXFSZ, the command must not.
+_DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    os._exit(125)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+try:
+    os.execv(sys.argv[2], sys.argv[3:])
+except OSError as error:
+    sys.stderr.write(f"{sys.argv[2]} cannot be executed: {error}\\n")
+    os._exit(126)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended.
+
+    `stdout` and `stderr` are redacted text, the last 2^20 characters of each stream at most; undecodable bytes show as
+    U+FFFD. `exit_code` is negative when a signal ended the command, as `subprocess` has it.
+    """
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str = field(repr=False)
+    stderr: str = field(repr=False)
+    seconds: float
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of stdout and then of stderr, at most `lines` of each, for an error's text."""
+        return "\n".join(
+            line for text in (self.stdout, self.stderr) for line in text.splitlines()[-lines:] if line.strip()
+        )
+
+
+def build_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return what a command may see of our environment, with `extra` laid over it.
+
+    Everything that is not on the allow-list stays behind, so no secret of Airflow's reaches a command by chance.
+    """
+    inherited = {name: value for name, value in os.environ.items() if _is_inherited(name)}
+    return {**inherited, **extra}
+
+
+def run_command(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout_s: float,
+    redact: Sequence[str] = (),
+    stdin: bytes | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> CommandResult:
+    """Run a command to its end; see `Command` for the parameters and the errors."""
+    command = Command(argv, cwd=cwd, env=env, timeout_s=timeout_s, redact=redact, stdin=stdin, on_line=on_line)
+    return command.run()
+
+
+class Command:
+    """One command, to be run once, which another thread or a signal handler can end.
+
+    :param argv: the command and its arguments, each as the command shall see it; no shell is involved.
+    :param cwd: the folder to run in.
+    :param env: laid over what `build_environment` lets through.
+    :param timeout_s: seconds until the command's process group is ended.
+    :param redact: secrets that must show in no line, result or error.
+    :param stdin: what the command reads; without it, it reads from /dev/null.
+    :param on_line: called in the running thread with each redacted line of stdout and stderr as it comes; what it
+        raises ends the command and passes through.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        timeout_s: float,
+        redact: Sequence[str] = (),
+        stdin: bytes | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self._argv = tuple(argv)
+        self._cwd = cwd
+        self._env = build_environment(env)
+        self._timeout_s = timeout_s
+        self._forms = list_forms(redact)
+        self._unsent = memoryview(stdin or b"")
+        self._has_stdin = stdin is not None
+        self._on_line = on_line or _ignore_line
+        self._stdout = RedactedStream(self._forms)
+        self._stderr = RedactedStream(self._forms)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ending = False
+        self._name = replace_forms(shlex.join(self._argv[:3]), self._forms)
+
+    def run(self) -> CommandResult:
+        """Run the command and everything it starts to the end.
+
+        :raises PermanentError: `cwd` does not exist.
+        :raises RetryableError: this worker has no such executable, the time limit passed, or `end` was called; with
+            the last lines of the output.
+        """
+        started = time.monotonic()
+        try:
+            process = self._start()
+            is_late = not self._follow(process, started + self._timeout_s)
+        finally:
+            self._clear()
+        result = self._build_result(process, time.monotonic() - started)
+        if self._is_ending:
+            raise RetryableError(f"`{self._name}` was stopped on request. It said last:\n{result.tail()}")
+        if is_late:
+            text = f"`{self._name}` did not end within {self._timeout_s:g} s and was stopped. It said last:"
+            raise RetryableError(f"{text}\n{result.tail()}")
+        return result
+
+    def end(self) -> None:
+        """Ask the running group to end, and return at once; `run` then sees to it, by KILL if need be, and raises.
+
+        Takes no lock, so it may be called from a signal handler that interrupts `run`. Before `run`, it prevents it.
+        """
+        self._is_ending = True
+        process = self._process
+        if process is not None and process.returncode is None:
+            _signal_group(process.pid, signal.SIGTERM)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._is_ending:
+            raise RetryableError(f"`{self._name}` was stopped on request before it started.")
+        executable = self._find_executable()
+        self._process = subprocess.Popen(  # noqa: S603 - the caller's argv, no shell
+            _wrap(executable, self._argv),
+            cwd=self._cwd,
+            env=self._env,
+            stdin=subprocess.PIPE if self._has_stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
+        return self._process
+
+    def _find_executable(self) -> str:
+        if not self._cwd.is_dir():
+            raise PermanentError(f"`{self._name}` cannot run in {self._cwd}: there is no such folder.")
+        search = self._env.get("PATH", os.defpath)
+        name = self._argv[0]
+        found = shutil.which(os.path.join(self._cwd, name) if os.sep in name else name, path=search)  # noqa: PTH118
+        if found is None:
+            raise RetryableError(
+                f"The executable `{name}` was not found. Install it, or put its folder in PATH, which is: {search}"
+            )
+        return os.path.abspath(found)  # noqa: PTH100 - a link must be run by its own name
+
+    def _follow(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
+        """Wait for the command while moving its bytes; return False if it has to be ended instead."""
+        with selectors.DefaultSelector() as selector:
+            self._register(selector, process)
+            while _has_streams(selector) and process.poll() is None and not self._is_over(deadline):
+                self._move_ready(selector, min(_TICK_S, deadline - time.monotonic()))
+            while process.poll() is None and not self._is_over(deadline):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, min(_TICK_S, deadline - time.monotonic())))
+            if process.returncode is not None:
+                self._drain(selector)
+        for stream in (self._stdout, self._stderr):
+            self._tell(stream.finish())
+        return process.returncode is not None
+
+    def _is_over(self, deadline: float) -> bool:
+        return self._is_ending or time.monotonic() >= deadline
+
+    def _drain(self, selector: selectors.BaseSelector) -> None:
+        """Read what is in the pipes already; something that the command left behind may hold them open for ever."""
+        give_up = time.monotonic() + _DRAIN_S
+        while _has_streams(selector) and time.monotonic() < give_up and self._move_ready(selector, 0.0):
+            pass
+
+    def _move_ready(self, selector: selectors.BaseSelector, timeout_s: float) -> bool:
+        ready = selector.select(max(0.0, timeout_s))
+        for key, _ in ready:
+            self._move(selector, key)
+        return bool(ready)
+
+    def _register(self, selector: selectors.BaseSelector, process: subprocess.Popen[bytes]) -> None:
+        for pipe, stream in ((process.stdout, self._stdout), (process.stderr, self._stderr)):
+            selector.register(_unblock(pipe), selectors.EVENT_READ, stream)
+        if self._has_stdin:
+            selector.register(_unblock(process.stdin), selectors.EVENT_WRITE)
+
+    def _move(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+        if not isinstance(key.data, RedactedStream):
+            self._feed(selector, key)
+        elif data := os.read(key.fd, _READ_BYTES):
+            self._tell(key.data.take(data))
+        else:
+            selector.unregister(key.fileobj)
+
+    def _feed(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+        # A command need not read all that it is offered, as `head` does not: that is no error.
+        with contextlib.suppress(BrokenPipeError):
+            if self._unsent:
+                self._unsent = self._unsent[os.write(key.fd, self._unsent) :]
+                return
+        selector.unregister(key.fileobj)
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _tell(self, lines: Iterator[str]) -> None:
+        for line in lines:
+            self._on_line(line)
+
+    def _clear(self) -> None:
+        if self._process is not None:
+            _end_group(self._process)
+            _close_pipes(self._process)
+
+    def _build_result(self, process: subprocess.Popen[bytes], seconds: float) -> CommandResult:
+        argv = tuple(replace_forms(word, self._forms) for word in self._argv)
+        return CommandResult(argv, process.returncode, self._stdout.text, self._stderr.text, seconds)
+
+
+def _has_streams(selector: selectors.BaseSelector) -> bool:
+    return any(isinstance(key.data, RedactedStream) for key in selector.get_map().values())
+
+
+def _is_inherited(name: str) -> bool:
+    return name in _INHERITED_NAMES or name.startswith(_INHERITED_PREFIXES)
+
+
+def _ignore_line(line: str) -> None:
+    del line
+
+
+def _wrap(executable: str, argv: Sequence[str]) -> list[str]:
+    if sys.platform != "linux":  # elsewhere a SIGKILL of ours leaves the command to its own end
+        return [executable, *argv[1:]]
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), executable, *argv]
+
+
+def _unblock(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise AssertionError("every stream was asked for as a pipe")
+    os.set_blocking(pipe.fileno(), False)
+    return pipe
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End whatever is left of the command's process group: TERM, and KILL for what outlives the grace."""
+    grace_s = _GRACE_S if process.poll() is None else _LEFTOVER_GRACE_S
+    is_alive = _signal_group(process.pid, signal.SIGTERM)
+    give_up = time.monotonic() + grace_s
+    try:
+        while is_alive and time.monotonic() < give_up:
+            process.poll()  # reaps the leader, which would count as alive otherwise
+            time.sleep(0.01)  # nothing can be awaited here: the others are not our children
+            is_alive = _has_living(process.pid)
+    finally:  # also when a second Ctrl-C cuts the grace short
+        if is_alive:
+            _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _has_living(group: int) -> bool:
+    """Whether the group holds more than zombies: orphans that nobody reaps yet are dead, though signals reach them."""
+    if not _signal_group(group, 0):
+        return False
+    states = [state for state, its_group in map(_read_state, Path("/proc").glob("[0-9]*/stat")) if its_group == group]
+    return not states or any(state != "Z" for state in states)  # without /proc, the signal's word stands
+
+
+def _read_state(stat: Path) -> tuple[str, int]:
+    """Return a process's state letter and group from its /proc/<pid>/stat (proc(5)); of one that is gone, none."""
+    try:
+        state, _, group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X", 0
+    return state, int(group)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True

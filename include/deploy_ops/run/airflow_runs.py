@@ -1,0 +1,69 @@
+"""What Airflow says of runs: is one alive, how many attempts are finished, is a DAG paused."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+from include.deploy_ops.core.naming import name_run
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+
+ALIVE = frozenset({"queued", "running"})
+RUNNING = frozenset({"running"})
+QUEUED = frozenset({"queued"})
+WINDOW = 64
+"""Attempts asked for in one request."""
+
+
+class Runs:
+    """Questions about the runs of one DAG."""
+
+    def __init__(self, task_instance: RuntimeTaskInstanceProtocol, dag_id: str) -> None:
+        self._task_instance = task_instance
+        self._dag_id = dag_id
+
+    def is_alive(self, run_id: str, states: Collection[str] = ALIVE) -> bool:
+        """Whether the run is queued or running (or in the given states); a run that Airflow does not know is not."""
+        try:
+            state = self._task_instance.get_dagrun_state(self._dag_id, run_id)
+        except AirflowRuntimeError as error:
+            if is_not_found(error):
+                return False
+            raise
+        return state in states
+
+    def find_last_attempt(self, work: str) -> int:
+        """Return the highest attempt of the work that Airflow knows, 0 if there is none."""
+        last = start = 0
+        while last == start:
+            known = self._task_instance.get_task_states(
+                self._dag_id, run_ids=[name_run(work, start + offset) for offset in range(1, WINDOW + 1)]
+            )
+            start += WINDOW
+            last = max((int(run_id.rpartition("~")[2]) for run_id in known), default=last)
+        return last
+
+    def read_states(self, run_id: str) -> dict[str, str]:
+        """Return the states of the run's tasks by task id."""
+        return dict(self._task_instance.get_task_states(self._dag_id, run_ids=[run_id]).get(run_id, {}))
+
+    def find_block(self) -> str:
+        """Return why the DAG starts nothing now: a person froze it, or Airflow has not parsed it yet; else nothing."""
+        try:
+            dag = self._task_instance.get_dag(self._dag_id)
+        except AirflowRuntimeError as error:
+            if is_not_found(error):
+                return f"DAG {self._dag_id} is not there yet; look at its import errors if it does not come"
+            raise
+        return f"paused: DAG {self._dag_id} is paused" if dag.is_paused else ""
+
+
+def is_not_found(error: AirflowRuntimeError) -> bool:
+    """Whether Airflow's API answered that there is no such thing."""
+    return (error.error.detail or {}).get("status_code") == HTTPStatus.NOT_FOUND

@@ -1,0 +1,93 @@
+"""Two registers per environment, so that never two runs work on one: control's `planned`, and people's `manual`.
+
+The state store has no compare-and-set. Each side writes its own register, then reads the other's, and steps back if
+that one's run is alive; of two that write at once, at least one sees the other. A claim lives only while Airflow says
+that its run is queued or running, so a crash leaves none behind.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.run.airflow_runs import ALIVE, RUNNING
+from include.deploy_ops.run.memory import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from include.deploy_ops.run.airflow_runs import Runs
+    from include.deploy_ops.run.memory import Memory
+
+PLANNED = "planned"
+MANUAL = "manual"
+READ_BACK_S = 2.0
+"""Seconds after which a person's run reads its own claim back: longer than another writer needs for write and read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The registers of one project's environments.
+
+    `is_one_at_a_time`: the DAG has one active run, so a planned run that is only queued comes after a person's that
+    works now, and is in no way; it looks again at what it was planned on.
+    """
+
+    memory: Memory
+    runs: Runs
+    is_one_at_a_time: bool = False
+    sleep: Callable[[float], None] = time.sleep
+
+    def find_holder(self, slug: str, *, besides: str = "") -> str | None:
+        """Return the living run that holds the environment in either register, other than `besides`."""
+        return self._find(slug, PLANNED, besides) or self._find(slug, MANUAL, besides)
+
+    def plan(self, slug: str, run_id: str) -> str | None:
+        """Claim for a run that control is about to dispatch; return the person's run that is in the way, if any."""
+        self.memory.write_claim(slug, PLANNED, Claim(run_id, datetime.now(UTC)))
+        holder = self._find(slug, MANUAL, run_id)
+        if holder is not None:
+            self.memory.drop_claim(slug, PLANNED)
+        return holder
+
+    def confirm(self, slug: str, run_id: str) -> str | None:
+        """Claim from inside a run that control dispatched; return the run that is in the way, if any.
+
+        A run whose planned claim is gone (it was cleared later) claims as a person's run.
+        """
+        claim = self.memory.read_claim(slug, PLANNED)
+        if claim is None or claim.run_id != run_id:
+            return self.take(slug, run_id)
+        return self._find(slug, MANUAL, run_id)
+
+    def take(self, slug: str, run_id: str) -> str | None:
+        """Claim for a run that a person started; return the run that is in the way, if any."""
+        if holder := self._find_planned(slug, run_id) or self._find(slug, MANUAL, run_id):
+            return holder
+        self.memory.write_claim(slug, MANUAL, Claim(run_id, datetime.now(UTC)))
+        self.sleep(READ_BACK_S)
+        claim = self.memory.read_claim(slug, MANUAL)
+        if claim is None or claim.run_id != run_id:
+            return claim.run_id if claim else "a run that ended just now"
+        if holder := self._find_planned(slug, run_id):
+            self.memory.drop_claim(slug, MANUAL)
+        return holder
+
+    def release(self, slug: str, run_id: str) -> None:
+        """Give up the run's claim; another run's is left alone."""
+        for register in (PLANNED, MANUAL):
+            claim = self.memory.read_claim(slug, register)
+            if claim is not None and claim.run_id == run_id:
+                self.memory.drop_claim(slug, register)
+
+    def _find_planned(self, slug: str, besides: str) -> str | None:
+        """Return the planned run that a person's run has to wait for."""
+        return self._find(slug, PLANNED, besides, RUNNING if self.is_one_at_a_time else ALIVE)
+
+    def _find(self, slug: str, register: str, besides: str, states: Collection[str] = ALIVE) -> str | None:
+        claim = self.memory.read_claim(slug, register)
+        if claim is None or claim.run_id == besides or not self.runs.is_alive(claim.run_id, states):
+            return None
+        return claim.run_id

@@ -1,0 +1,113 @@
+"""How runs ended, handed from their report steps to control as the fleet asset's events.
+
+Airflow keeps every event with its extra; what a run that they trigger is told of them is incomplete, so control reads
+them itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.log import redact  # type: ignore[attr-defined]  # Airflow has no other public place
+from pydantic import TypeAdapter, ValidationError
+
+from include.deploy_ops.core.naming import PROMOTION_SLUG
+from include.deploy_ops.core.plan.outcome import Ended, Outcome
+from include.deploy_ops.process.redaction import redact_urls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow.sdk import Asset, Context
+
+    from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.memory import Memory
+
+log = logging.getLogger(__name__)
+ENDED_KEY = "ended"
+SUPERSEDED_KEY = "superseded"
+EVENTS_MAX = 1000
+"""Events read in one pass; the next one goes on."""
+OVERLAP = timedelta(minutes=1)
+"""How much is read again: longer than a task takes from an event's time to its being written."""
+_ENDED = TypeAdapter(Ended)
+
+
+def hand_over(context: Context, fleet: Asset, ended: Ended) -> None:
+    """Let the event that this task emits say how its run ended."""
+    said = _ENDED.dump_python(ended, mode="json", exclude_defaults=True)
+    context["outlet_events"][fleet].extra = {ENDED_KEY: said}
+
+
+def read_endings(context: Context, fleet: Asset, since: str) -> tuple[tuple[Ended, ...], str]:
+    """Return the endings since a time (ISO 8601; empty: the newest ones), and up to when they were read.
+
+    Some come again: one that is written later may bear an earlier time. Whoever reads them tells them by their runs.
+    """
+    events = context["inlet_events"][fleet].limit(EVENTS_MAX)
+    begin = (datetime.fromisoformat(since) - OVERLAP).isoformat() if since else ""
+    events = events.after(begin).ascending() if begin else events.ascending(ascending=False)
+    found: list[Ended] = []
+    for event in events:
+        since = max(since, event.timestamp.isoformat())
+        value = (event.extra or {}).get(ENDED_KEY)
+        if value is None:
+            continue
+        try:
+            found.append(_ENDED.validate_python(value))
+        except ValidationError:
+            log.warning("an event of run %s cannot be read and counts as none", event.source_run_id)
+    return tuple(sorted(found, key=lambda ended: ended.outcome.at)), since
+
+
+def make_ended(
+    context: Context, memory: Memory, job: Job, states: Mapping[str, str], cause: Mapping[str, Any], main: Iterable[str]
+) -> Ended:
+    """Return how the run ended. `states` are its tasks', `cause` why it failed; `main` the tasks of its errand."""
+    run, now = context["dag_run"], datetime.now(UTC)
+    skipped = [task for task in main if states.get(task) == "skipped"]
+    superseded = next(filter(None, (_pull(context, task, SUPERSEDED_KEY) for task in skipped)), "")
+    decision = _pull(context, "change_type") or {} if states.get("change_type") == "success" else {}
+    row = memory.read_row(job.slug)
+    is_pushed = row is not None and row.head_at is not None and row.head == job.head and not job.is_forced
+    is_deployed = states.get("settle") == "success"
+    return Ended(
+        job.slug,
+        Outcome(
+            run_id=run.run_id,
+            dag=context["dag"].dag_id,
+            verb=job.verb.value,
+            state="failed" if cause else "superseded" if superseded else "success",
+            at=now,
+            seconds=round((now - run.start_date).total_seconds(), 1) if run.start_date else 0.0,
+            commit=job.deployed_commit,
+            kind=str(decision.get("change_type", "")),
+            why=mask_text(superseded or str(decision.get("reason", "")) or job.reason),
+            cause=mask_text(str(cause.get("cause", ""))),
+            is_permanent=bool(cause.get("is_permanent")),
+            person=job.person,
+            push_s=round((now - row.head_at).total_seconds(), 1)
+            if is_pushed and is_deployed and row and row.head_at
+            else 0,
+        ),
+        _read_conflicts(context) if job.slug == PROMOTION_SLUG and states.get("promote") == "success" else None,
+    )
+
+
+def _pull(context: Context, task: str, key: str = "return_value") -> Any:
+    return context["ti"].xcom_pull(task_ids=task, key=key)
+
+
+def _read_conflicts(context: Context) -> dict[int, tuple[str, ...]]:
+    told = (_pull(context, "promote") or {}).get("told") or {}
+    return {int(pull): tuple(texts) for pull, texts in told.items()}
+
+
+def mask_text(text: str) -> str:
+    """Return a tool's text as people may read it anywhere: without the secrets that this process has seen.
+
+    Airflow masks its logs alone.
+    """
+    return redact_urls(str(redact(text)))

@@ -1,0 +1,130 @@
+"""Which project of which installation a task works for, and the names that follow from it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Asset
+
+from include.deploy_ops.core.errors import PolicyError
+from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
+from include.deploy_ops.core.policy.file import fingerprint_policy, read_policy
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.policy.file import LoadedPolicy, Previews, Project, Target
+
+POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
+"""Environment variable that names another policy file than `include/deploy_ops.yaml`."""
+
+CLEANUP_DAG = "cleanup"
+FEEDBACK_DAG = "feedback"
+
+CLI_POOL = "deploy_ops_cli"
+"""The Airflow pool that bounds how many Astro CLI calls run at once; `airflow_settings.yaml` defines it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One project under one control plane; `is_dry` means `mode: plan`: nothing is written anywhere.
+
+    `targets` names the long-lived Deployments of all projects: none of them is ever a preview. `shares_repository`:
+    another project of the policy is about the same repository.
+    """
+
+    control_plane: str
+    is_dry: bool
+    project: Project
+    targets: frozenset[str]
+    shares_repository: bool = False
+
+    @property
+    def policy(self) -> str:
+        """Fingerprint of what the policy says about this project's work."""
+        return fingerprint_policy(self.project)
+
+    @property
+    def previews(self) -> Previews:
+        """The project's preview rules; only tasks of a preview DAG ask, and it exists only where there are some."""
+        if self.project.previews is None:
+            raise ValueError(f"project {self.project.name} has no previews")
+        return self.project.previews
+
+    @property
+    def max_live(self) -> int:
+        """How many previews may live at once; none where the policy wants none."""
+        return self.project.previews.max_live if self.project.previews else 0
+
+    @property
+    def control_dag(self) -> str:
+        """The id of the DAG that plans and dispatches."""
+        return f"{self.project.name}.control"
+
+    @property
+    def preview_dag(self) -> str:
+        """The id of the DAG whose runs work on previews."""
+        return self.name_dag(PREVIEW_DAG)
+
+    @property
+    def cleanup_dag(self) -> str:
+        """The id of the DAG that decides which previews expire."""
+        return self.name_dag(CLEANUP_DAG)
+
+    @property
+    def promotion_dag(self) -> str:
+        """The id of the DAG whose runs write the deploy branch."""
+        return self.name_dag(PROMOTION_DAG)
+
+    @property
+    def feedback_dag(self) -> str:
+        """The id of the DAG whose runs tell GitHub."""
+        return self.name_dag(FEEDBACK_DAG)
+
+    def target_dag(self, target: str) -> str:
+        """Return the id of the DAG whose runs deploy to the target."""
+        return self.name_dag(target)
+
+    def request_dag(self, target: str) -> str:
+        """Return the id of the DAG whose runs ask a person before the target is deployed to."""
+        return self.name_dag(f"{target}.{REQUEST_DAG}")
+
+    def name_dag(self, dag: str) -> str:
+        """Return the full id of one of the project's DAGs, such as `Work.dag` names it."""
+        return f"{self.project.name}.{dag}"
+
+    def target(self, name: str) -> Target:
+        """Return the policy's target of that name; raises PolicyError when it has none any more."""
+        if name not in self.project.targets:
+            raise PolicyError(f"project {self.project.name} has no target '{name}' any more; look at the policy")
+        return self.project.targets[name]
+
+    @property
+    def repository(self) -> Asset:
+        """The asset that changes when the repository does; its state store keeps the trigger's cursor."""
+        return Asset(f"deploy_ops.{self.project.name}.repository")
+
+    @property
+    def fleet(self) -> Asset:
+        """The asset that changes when a run ends; its state store keeps claims and memory."""
+        return Asset(f"deploy_ops.{self.project.name}.fleet")
+
+
+def load_policy_file() -> LoadedPolicy:
+    """Read the policy file; raises PolicyError when no project of it can be used."""
+    default = Path(__file__).parents[2] / "deploy_ops.yaml"
+    return read_policy(Path(os.environ.get(POLICY_VARIABLE, default)))
+
+
+def read_scopes() -> tuple[Scope, ...]:
+    """Return a scope for each valid project; what is wrong with the others is told by `dags/policy_errors.py` alone."""
+    try:
+        loaded = load_policy_file()
+    except PolicyError:
+        return ()
+    policy, targets = loaded.policy, loaded.target_names
+    shared, is_dry = loaded.shared_repositories, policy.mode == "plan"
+    return tuple(
+        Scope(policy.control_plane, is_dry, each, targets, each.repository in shared) for each in policy.projects
+    )

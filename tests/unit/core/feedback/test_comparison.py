@@ -1,0 +1,160 @@
+"""Which writes are missing: comments, and what ends them; order, permissions, and what may be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from include.deploy_ops.core.feedback.comparison import LACK_REMEMBERED, FeedbackPlan, compare_feedback, digest_view
+from include.deploy_ops.core.feedback.values import (
+    REFUSED,
+    FeedbackRecord,
+    Kind,
+    Write,
+    WriteComment,
+    key_comment,
+    key_lack,
+)
+from include.deploy_ops.core.policy.keys import Feedback
+from include.deploy_ops.core.view.row import Row, RowKind, State
+from tests.worlds.values.feedback_examples import NOW, A, B, make_facts, make_flight, make_live, make_row, make_target
+
+FACTS = make_facts()
+COMMENTS_ONLY = make_facts(feedback=Feedback(statuses=False, deployments=False))
+
+
+def compare(told: Mapping[str, FeedbackRecord], *rows: Row, **changes: Any) -> FeedbackPlan:
+    return compare_feedback({row.slug: row for row in rows}, told, replace(COMMENTS_ONLY, **changes), NOW)
+
+
+def do(told: Mapping[str, FeedbackRecord], writes: Iterable[Write]) -> dict[str, FeedbackRecord]:
+    """Return what was told after the writes, each with an id."""
+    return {**told, **{write.key: replace(write.told, id=write.told.id or 7) for write in writes}}
+
+
+def get_comment(plan: FeedbackPlan) -> WriteComment:
+    (write,) = plan.writes
+    assert isinstance(write, WriteComment)
+    return write
+
+
+def test_the_same_rows_are_told_once() -> None:
+    rows = {row.slug: row for row in (make_live(), make_target(state=State.HELD, why="no"))}
+    plan = compare_feedback(rows, {}, FACTS, NOW)
+    assert [write.kind for write in plan.writes].count(Kind.COMMENT) == 2
+    told = do({}, plan.writes)
+    assert compare_feedback(rows, told, FACTS, NOW) == FeedbackPlan((), ())
+
+
+def test_each_open_pull_request_of_the_branch_has_one_comment() -> None:
+    plan = compare({}, make_live(pulls=(1, 4)), make_target())
+    assert sorted(write.pull for write in plan.writes if isinstance(write, WriteComment)) == [1, 2, 4]
+
+
+def test_a_pull_request_of_two_environments_has_one_comment_with_both() -> None:
+    write = get_comment(compare({}, make_live(), make_target(pull=1, pulls=(1,))))
+    assert write.told.names == ("preview dev-x", "target production")
+
+
+def test_a_comment_is_edited_in_place() -> None:
+    told = do({}, compare({}, make_row()).writes)
+    assert get_comment(compare(told, make_live())).comment_id == 7
+
+
+def test_a_branch_without_a_pull_request_has_no_comment() -> None:
+    assert compare({}, make_live(pull=0, pulls=())).writes == ()
+
+
+def test_a_closed_pull_request_is_told_once_and_left_alone_while_its_branch_lives() -> None:
+    told = do({}, compare({}, make_live()).writes)
+    closed = make_live(pull=0, pulls=())
+    write = get_comment(compare(told, closed))
+    assert "the pull request is closed" in write.body
+    told = do(told, [write])
+    assert compare(told, closed) == FeedbackPlan((), ())
+    assert compare(told, replace(closed, head=B, deployed=B)) == FeedbackPlan((), ())
+
+
+def test_the_comment_on_a_merged_pull_request_ends_with_its_preview() -> None:
+    told = do({}, compare({}, make_live()).writes)
+    assert compare(told, make_flight(A, "delete", pull=0, pulls=())).writes == ()
+    gone = make_live(state=State.REMOVED, pull=0, pulls=())
+    write = get_comment(compare(told, gone))
+    assert "**removed**" in write.body
+    told = do(told, [write])
+    assert compare(told, gone) == FeedbackPlan((), ())
+    assert compare(told) == FeedbackPlan((), (key_comment(1),))
+
+
+def test_a_row_that_vanished_is_told_and_then_forgotten() -> None:
+    told = do({}, compare({}, make_live()).writes)
+    write = get_comment(compare(told))
+    assert "Preview dev\\-x: **removed**." in write.body
+    assert compare(do(told, [write])) == FeedbackPlan((), (key_comment(1),))
+
+
+def test_a_pull_request_that_is_opened_again_is_followed_again() -> None:
+    told = do({}, compare({}, make_live()).writes)
+    told = do(told, compare(told, make_live(pull=0, pulls=())).writes)
+    assert "**live**" in get_comment(compare(told, make_live())).body
+
+
+def test_what_github_refuses_is_not_repeated_as_it_is() -> None:
+    write = get_comment(compare({}, make_row()))
+    told = {write.key: replace(write.told, state=REFUSED)}
+    assert compare(told, make_row()).writes == ()
+    assert compare(told, make_live()).writes
+    assert compare(told).forgotten == (write.key,)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_policy_leaves_kinds_out(kind: Kind) -> None:
+    rows = {"dev-x": make_live()}
+    kinds = {write.kind for write in compare_feedback(rows, {}, FACTS, NOW).writes}
+    assert kinds == set(Kind)
+    off = make_facts(feedback=Feedback(**{kind.value: False}))
+    assert {write.kind for write in compare_feedback(rows, {}, off, NOW).writes} == kinds - {kind}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_left_out"),
+    [
+        ({}, True),
+        ({"access": "token 1"}, True),
+        ({"access": "token 2"}, False),
+        ({"policy": "p2"}, False),
+    ],
+)
+def test_a_missing_permission_leaves_its_kind_out_until_something_changes(
+    changes: dict[str, str], is_left_out: bool
+) -> None:
+    told = {key_lack(Kind.COMMENT): FeedbackRecord(digest="token 1", state=REFUSED, policy="p1", at=NOW)}
+    assert (compare(told, make_live(), **changes).writes == ()) is is_left_out
+    late = {key_lack(Kind.COMMENT): replace(told[key_lack(Kind.COMMENT)], at=NOW - LACK_REMEMBERED)}
+    assert compare(late, make_live()).writes
+
+
+def test_the_newest_news_comes_first() -> None:
+    rows = [
+        make_live(slug=f"d{number}", pull=number, pulls=(number,), state_at=NOW + timedelta(minutes=number))
+        for number in (1, 3, 2)
+    ]
+    assert [write.key for write in compare({}, *rows).writes] == ["comment/3", "comment/2", "comment/1"]
+    plan = compare_feedback({"dev-x": make_live()}, {}, FACTS, NOW)
+    assert [write.kind for write in plan.writes] == [Kind.STATUS, Kind.DEPLOYMENT, Kind.COMMENT]
+
+
+def test_the_deploy_branch_has_neither_status_nor_deployment() -> None:
+    row = make_row("astro_deploy", kind=RowKind.DEPLOY_BRANCH, deployed=A, pull=0, pulls=())
+    assert compare_feedback({row.slug: row}, {}, FACTS, NOW) == FeedbackPlan((), ())
+
+
+def test_a_view_has_a_name_of_its_own() -> None:
+    names = {digest_view({"00": "a"}, "p"), digest_view({"00": "b"}, "p"), digest_view({"00": "a"}, "q")}
+    assert {len(name) for name in names} == {12}
+    assert len(names) == 3
+    assert digest_view({"00": "a", "01": "b"}, "p") == digest_view({"01": "b", "00": "a"}, "p")

@@ -1,0 +1,185 @@
+"""The plan of a pass: nothing is started twice, failures come again later and later, and the brake brakes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.deploy_ops.core.plan.remembered import Ending, Judgement, Remembered, Removal
+from include.deploy_ops.core.plan.schedule import Circumstances, count_allowed_deletes, count_delay_minutes, schedule
+from include.deploy_ops.core.plan.work import Difference, Plan, Verb, Work
+from include.deploy_ops.core.policy.keys import Limits
+from tests.worlds.values.examples import make_project, sha
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+LIMITS = make_project().limits
+
+
+def work(branch: str = "dev-x", verb: Verb = Verb.DEPLOY, head: str = sha("b")) -> Work:
+    return Work(verb, branch, head, branch, f"shop-{branch}", "id", "d1", "01234567", "because")
+
+
+def plan(*works: Work, live: int = 1, max_live: int = 20, limits: Limits = LIMITS, **given: Any) -> Plan:
+    return schedule(Difference(works, (), live), Circumstances(now=NOW, policy="p", **given), limits, max_live)
+
+
+def limits(**changes: Any) -> Limits:
+    return LIMITS.model_copy(update=changes)
+
+
+def remember(**parts: Any) -> dict[str, Any]:
+    return {"remembered": {"dev-x": Remembered(**parts)}}
+
+
+def started(plan: Plan) -> list[str]:
+    return [action.run_id for action in plan.actions]
+
+
+def test_due_work_starts_as_its_first_attempt() -> None:
+    assert started(plan(work())) == ["dev-x~deploy~bbbbbbbbbbbb~01234567~1"]
+
+
+def test_the_attempt_follows_the_finished_ones() -> None:
+    assert started(plan(work(), finished={work().name: 4})) == ["dev-x~deploy~bbbbbbbbbbbb~01234567~5"]
+
+
+def test_work_in_flight_is_held() -> None:
+    made = plan(work(), in_flight={"dev-x": "some-run"})
+    assert (made.actions, str(made.holds[0])) == ((), "deploy dev-x held: in flight: some-run")
+
+
+def test_a_judged_head_counts_as_deployed() -> None:
+    judged = Judgement(sha("b"), "d1", "p", "only docs")
+    assert plan(work(), **remember(judgement=judged)) == Plan((), (), 1)
+
+
+@pytest.mark.parametrize("judged", [(sha("a"), "d1", "p"), (sha("b"), "d2", "p"), (sha("b"), "d1", "other")])
+def test_a_judgement_of_something_else_counts_for_nothing(judged: tuple[str, str, str]) -> None:
+    assert started(plan(work(), **remember(judgement=Judgement(*judged, "only docs"))))
+
+
+def test_a_removed_preview_stays_away_until_its_head_moves() -> None:
+    create = work(verb=Verb.CREATE)
+    held = plan(create, **remember(removal=Removal(create.head, "by ann: too dear")))
+    assert "removed (by ann: too dear)" in str(held.holds[0])
+    assert started(plan(create, **remember(removal=Removal(sha("a"), "by ann"))))
+
+
+def failed(minutes_ago: float, *, is_permanent: bool = False, name: str = "") -> dict[str, Any]:
+    ended = NOW - timedelta(minutes=minutes_ago)
+    return remember(endings={"deploy": Ending(name or work().name, ended, True, is_permanent, "boom")})
+
+
+def test_a_permanent_failure_holds() -> None:
+    made = plan(work(), **failed(10_000, is_permanent=True))
+    assert "failed: boom" in str(made.holds[0])
+    assert made.wake_at is None
+
+
+def test_a_permanent_failure_of_other_work_holds_nothing() -> None:
+    assert started(plan(work(), **failed(0, is_permanent=True, name="dev-x~deploy~aaaaaaaaaaaa~01234567")))
+
+
+@pytest.mark.parametrize(
+    ("attempts", "minutes"), [(1, 1), (2, 2), (3, 4), (4, 8), (6, 32), (7, 60), (8, 60), (500, 60)]
+)
+def test_a_failure_comes_again_after_a_growing_delay(attempts: int, minutes: int) -> None:
+    assert count_delay_minutes(attempts) == minutes
+    finished = {work().name: attempts}
+    early = plan(work(), finished=finished, **failed(minutes - 0.1))
+    assert early.actions == ()
+    assert early.wake_at is not None
+    assert 0 < (early.wake_at - NOW).total_seconds() <= 6.1
+    assert f"failing, boom; attempt {attempts + 1} at" in str(early.holds[0])
+    assert started(plan(work(), finished=finished, **failed(minutes)))
+
+
+def test_a_failure_whose_run_was_purged_comes_again_all_the_same() -> None:
+    assert plan(work(), **failed(0.5)).actions == ()
+    assert started(plan(work(), **failed(1))) == ["dev-x~deploy~bbbbbbbbbbbb~01234567~1"]
+
+
+def test_a_failing_update_does_not_hide_a_failing_deploy() -> None:
+    update = work(verb=Verb.UPDATE)
+    endings = {each.verb.value: Ending(each.name, NOW, True, True, "boom") for each in (work(), update)}
+    made = plan(work(), update, **remember(endings=endings))
+    assert made.actions == ()
+    assert [hold.what for hold in made.holds] == ["deploy", "update"]
+
+
+def test_blocked_work_is_told() -> None:
+    made = plan(work(), blocked={"preview": "mode: plan, nothing is written"})
+    assert (made.actions, made.holds[0].reason) == ((), "mode: plan, nothing is written")
+
+
+def deletes(count: int) -> list[Work]:
+    return [work(f"dev-{number:02}", Verb.DELETE) for number in range(count)]
+
+
+@pytest.mark.parametrize(("live", "allowed"), [(1, 5), (3, 5), (4, 1), (7, 1), (8, 2), (20, 5), (100, 5)])
+def test_the_brake_allows(live: int, allowed: int) -> None:
+    assert count_allowed_deletes(live, LIMITS) == allowed
+
+
+def test_past_the_brake_deletes_are_held_and_the_rest_proceeds() -> None:
+    made = plan(*deletes(7), work(), live=100)
+    assert sum("~delete~" in run for run in started(made)) == 5
+    assert "dev-x~deploy~bbbbbbbbbbbb~01234567~1" in started(made)
+    assert sum("the brake" in hold.reason for hold in made.holds) == 2
+
+
+def test_the_brake_counts_the_last_hour_only() -> None:
+    recent = tuple(NOW - timedelta(minutes=59) for _ in range(4))
+    assert len(started(plan(*deletes(3), live=96, delete_times=recent))) == 1
+    old = tuple(NOW - timedelta(minutes=61) for _ in range(4))
+    assert len(started(plan(*deletes(3), live=96, delete_times=old))) == 3
+
+
+def test_max_live_holds_new_ones_the_newest_head_goes_first() -> None:
+    creates = [work(f"dev-{digit}", Verb.CREATE, sha(digit)) for digit in "abc"]
+    ages = {sha("a"): NOW, sha("b"): NOW + timedelta(1), sha("c"): NOW - timedelta(1)}
+    made = plan(*creates, live=19, max_live=20, committed_at=ages)
+    assert [action.work.branch for action in made.actions] == ["dev-b"]
+    assert all("max_live 20" in hold.reason for hold in made.holds)
+
+
+def test_creates_in_flight_count_as_live() -> None:
+    assert plan(work(verb=Verb.CREATE), live=19, max_live=20, creates_in_flight=1).actions == ()
+
+
+def test_updates_are_few_at_a_time() -> None:
+    updates = [work(f"dev-{number}", Verb.UPDATE) for number in range(9)]
+    assert len(started(plan(*updates, updates_in_flight=2))) == 3
+
+
+def test_an_update_waits_for_the_deploy_of_its_environment() -> None:
+    made = plan(work(), work(verb=Verb.UPDATE))
+    assert [action.work.verb for action in made.actions] == [Verb.DEPLOY]
+
+
+def test_a_pass_starts_no_more_than_its_limit_deletes_first() -> None:
+    many = [*deletes(3), *(work(f"dev-{number:03}") for number in range(60))]
+    made = plan(*many, live=100)
+    assert len(made.actions) == LIMITS.max_actions_per_pass
+    assert [action.work.verb for action in made.actions[:3]] == [Verb.DELETE] * 3
+
+
+WORKS = st.lists(
+    st.builds(work, st.sampled_from([f"dev-{number}" for number in range(12)]), st.sampled_from(Verb)),
+    unique_by=lambda each: each.branch,
+)
+
+
+@given(WORKS, st.integers(0, 30), st.integers(0, 5), st.integers(1, 8))
+def test_all_work_is_started_or_held_never_both(works: list[Work], live: int, recent: int, cap: int) -> None:
+    times = tuple(NOW for _ in range(recent))
+    made = plan(*works, live=live, limits=limits(max_actions_per_pass=cap), delete_times=times)
+    names = sorted([action.work.branch for action in made.actions] + [hold.environment for hold in made.holds])
+    assert names == sorted(each.branch for each in works)
+    assert len(set(started(made))) == len(made.actions) <= cap
+    dying = sum(action.work.verb is Verb.DELETE for action in made.actions)
+    assert dying + recent <= max(count_allowed_deletes(live + recent, LIMITS), recent)

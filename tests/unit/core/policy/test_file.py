@@ -1,0 +1,403 @@
+"""The policy file: what it means, and that whatever is wrong is told with its path and takes no other project down."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.deploy_ops.core.errors import PolicyError
+from include.deploy_ops.core.policy.file import LoadedPolicy, Project, fingerprint_policy, load_policy, read_policy
+
+PROJECT: dict[str, Any] = {
+    "name": "data_platform",
+    "repository": "acme/data-platform",
+    "root": "services/etl",
+    "ignore": ["*.md", "docs/"],
+    "also_watch": ["shared"],
+    "image": ["ghcr.io/acme/data-platform:{sha}", "build"],
+    "previews": {
+        "branches": ["dev*"],
+        "exclude": ["develop"],
+        "template": "deployments/preview.yaml",
+        "merged_into": ["staging", "main"],
+        "overrides": {"configuration": {"is_development_mode": True}},
+        "hibernate_after": "2d",
+        "delete_after": "14d",
+    },
+    "promotion": {"from": ["dev*"], "into": "staging", "deploy_branch": "astro_deploy", "copy": "all"},
+    "targets": {
+        "staging": {"deployment": "Staging", "branch": "astro_deploy"},
+        "production": {
+            "deployment": "Production",
+            "pull_request": {"from": "astro_deploy", "into": "main"},
+            "approval": "required",
+            "approval_timeout": "36h",
+            "forced": "skip",
+            "merge": True,
+        },
+    },
+    "limits": {"max_deletes": 3, "max_delete_fraction": 1},
+}
+OTHER: dict[str, Any] = {"name": "other", "repository": "acme/other"}
+
+
+def load(*projects: object, **top: object) -> LoadedPolicy:
+    document = {"control_plane": "acme-prod", "projects": list(projects), **top}
+    return load_policy(yaml.safe_dump(document, sort_keys=False), "policy.yaml")
+
+
+def change(path: str, value: object, project: dict[str, Any] = PROJECT) -> dict[str, Any]:
+    """Return the project with one key set, at a dotted path."""
+    changed = copy.deepcopy(project)
+    *above, last = path.split(".")
+    place = changed
+    for key in above:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return changed
+
+
+def read_project(project: dict[str, Any]) -> Project:
+    loaded = load(project)
+    assert loaded.problems == ()
+    return loaded.policy.projects[0]
+
+
+def test_a_whole_policy_is_read_as_written() -> None:
+    loaded = load(PROJECT, OTHER, mode="plan")
+    assert loaded.is_complete
+    assert (loaded.policy.mode, loaded.policy.control_plane) == ("plan", "acme-prod")
+    assert loaded.project_names == {"data_platform", "other"}
+    project = loaded.policy.projects[0]
+    assert project.previews is not None
+    assert project.previews.delete_after == timedelta(days=14)
+    assert project.promotion is not None
+    assert (project.promotion.sources, project.promotion.copy_mode) == (("dev*",), "all")
+    assert project.targets["production"].pull_request is not None
+    assert project.targets["production"].pull_request.source == "astro_deploy"
+    assert project.targets["staging"].branch == "astro_deploy"
+    assert project.targets["production"].approval_timeout == timedelta(hours=36)
+    assert project.targets["staging"].approval_timeout == timedelta(days=3)
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    project = read_project(OTHER)
+    assert (project.root, project.trunk, project.image) == (".", "main", ("build",))
+    assert (project.poll_interval_s, project.registry_conn_id, project.previews) == (10, None, None)
+    assert (project.limits.max_deletes, project.limits.max_delete_fraction) == (5, 0.25)
+    assert load().policy.mode == "apply"
+
+
+@pytest.mark.parametrize(
+    ("branch", "is_wanted"),
+    [
+        ("dev", True),
+        ("dev-x", True),
+        ("dev/a/b", True),
+        ("develop", False),
+        ("Dev-x", False),
+        ("my-dev", False),
+        ("main", False),
+    ],
+)
+def test_patterns_match_the_whole_name_and_exclude_wins(branch: str, is_wanted: bool) -> None:
+    assert read_project(PROJECT).wants_preview(branch) is is_wanted
+    assert not read_project(OTHER).wants_preview(branch)
+
+
+WRONG = [
+    ("previews.brnches", ["x"], "previews.brnches", "unknown key; did you mean 'branches'?"),
+    ("zzz", 1, "zzz", "unknown key; known here: also_watch, astro_conn_id"),
+    ("previews.branches", "dev*", "previews.branches", "found 'dev*', expected a list"),
+    ("previews.branches", [], "previews.branches", "at least one entry"),
+    ("previews.branches", [1], "previews.branches[0]", "found 1, expected text; put it in quotes"),
+    ("previews.branches", ["dev*", "ma*"], "previews.branches[1]", "'ma*' matches 'main'"),
+    ("previews.branches", ["astro?deploy"], "previews.branches[0]", "'astro?deploy' matches 'astro_deploy'"),
+    ("previews.exclude", None, "previews.exclude", "found nothing, expected a list"),
+    ("previews.merged_into", ["dev-main"], "previews.branches[0]", "'dev*' matches 'dev-main'"),
+    ("previews.merged_into", [], "previews.merged_into", "at least one entry"),
+    (
+        "previews.merged_into",
+        ["refs/heads/main"],
+        "previews.merged_into[0]",
+        "a branch without refs/heads/, such as main",
+    ),
+    ("previews.template", "/etc/passwd", "previews.template", "a path inside the repository"),
+    ("previews.template", "../preview.yaml", "previews.template", "a path inside the repository"),
+    ("previews.template", "services/etl/dags/p.yaml", "previews.template", "lies in services/etl/dags/"),
+    ("previews.hibernate_after", 2, "previews.hibernate_after", "found 2, expected a duration"),
+    ("previews.hibernate_after", "14d", "previews.hibernate_after", "is not before delete_after"),
+    ("previews.delete_notice", "14d", "previews.delete_notice", "is not shorter than delete_after"),
+    ("previews.max_live", 0, "previews.max_live", "found 0, expected a number above 0"),
+    ("previews.max_live", True, "previews.max_live", "found true, expected a whole number"),
+    ("previews.overrides", {"configuraton": {}}, "previews.overrides.configuraton", "did you mean 'configuration'?"),
+    (
+        "previews.overrides.configuration.name",
+        "x",
+        "previews.overrides.configuration.name",
+        "every preview gets its own",
+    ),
+    ("previews.overrides.configuration.executor", "celery", "previews.overrides.configuration.executor", "'CELERY'"),
+    ("promotion.from", ["astro*"], "promotion.from[0]", "'astro*' matches 'astro_deploy'"),
+    ("promotion.deploy_branch", "staging", "promotion.deploy_branch", "written by us alone"),
+    ("promotion.copy", "some", "promotion.copy", "expected one of 'changes' or 'all'"),
+    ("promotion.into", "a..b", "promotion.into", "a branch that Git allows"),
+    ("targets.staging.branch", "dev-1", "previews.branches[0]", "'dev*' matches 'dev-1'"),
+    ("targets.staging.pull_request", {"from": "a", "into": "b"}, "targets.staging", "found both"),
+    ("targets.staging.merge", True, "targets.staging.merge", "only a target that deploys an open pull request"),
+    ("targets.staging.on", "push", "targets.staging.on", "there is no 'pull_request'"),
+    ("targets.production.on", "push", "targets.production.merge", "only a target that deploys an open pull request"),
+    ("targets.production.approval", True, "targets.production.approval", "found true, expected one of 'required'"),
+    ("targets.production.pull_request.from", "main", "targets.production.pull_request.into", "is 'from' too"),
+    ("targets.control", {"deployment": "X", "branch": "x"}, "targets.control", "another DAG of the project"),
+    ("targets.Odd-name", {"deployment": "X", "branch": "x"}, "targets.Odd-name", "found 'Odd-name', expected a name"),
+    ("targets.empty", {"deployment": "X"}, "targets.empty", "found neither"),
+    ("targets.twin", {"deployment": "Staging", "branch": "x"}, "targets.twin.deployment", "only one target may have"),
+    ("name", "Data-Platform", "name", "found 'Data-Platform', expected a name of a-z"),
+    ("name", "x" * 41, "name", "at most 40 long"),
+    ("repository", "https://github.com/a/b", "repository", "a repository as owner/name"),
+    ("repository", "acme/x.git", "repository", "a repository as owner/name"),
+    ("root", "../x", "root", "a path inside the repository"),
+    ("also_watch", ["services/etl/include"], "also_watch[0]", "lies inside the root 'services/etl'"),
+    ("also_watch", ["services"], "also_watch[0]", "holds the root"),
+    ("ignore", ["dags/*.md"], "ignore[0]", "every change inside dags/ is deployed"),
+    ("image", ["build", "build"], "image[1]", "'build' stands in the list before"),
+    ("image", [], "image", "at least one entry"),
+    ("image", ["ghcr.io/acme/x:latest"], "image[0]", "{sha} in the tag"),
+    ("limits.max_delete_fraction", 1.5, "limits.max_delete_fraction", "found 1.5"),
+    ("limits.max_deletes", -1, "limits.max_deletes", "a number above 0"),
+    ("notify", [{"notifier": "SmtpNotifier"}], "notify[0].notifier", "the dotted path of a class"),
+    ("notify", [{"notifier": "a.B", "arguments": {"to-whom": 1}}], "notify[0].arguments.to-whom", "keyword argument"),
+    ("notify", [{"notifier": "a.B", "on": ["sucess"]}], "notify[0].on[0]", "expected one of 'failure' or 'approval'"),
+    ("notify", [{"notifier": "a.B", "on": []}], "notify[0].on", "at least one entry"),
+    ("notify", [{"notifier": "a.B", "to": "x"}], "notify[0].to", "unknown key"),
+    ("poll_interval_s", 0, "poll_interval_s", "a number above 0"),
+    ("poll_interval_s", "10s", "poll_interval_s", "found '10s', expected a number"),
+    ("trunk", "HEAD", "trunk", "a branch that Git allows"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "path", "says"), WRONG, ids=[f"{key}={value}" for key, value, _, _ in WRONG])
+def test_a_wrong_project_is_told_and_the_other_keeps_running(key: str, value: object, path: str, says: str) -> None:
+    loaded = load(OTHER, change(key, value))
+    told = [problem for problem in loaded.problems if problem.path == f"projects[1].{path}"]
+    assert any(says in problem.message for problem in told), [str(problem) for problem in loaded.problems]
+    assert [project.name for project in loaded.policy.projects] == ["other"]
+    assert not loaded.is_complete
+
+
+def test_a_root_at_the_top_leaves_nothing_to_watch_besides() -> None:
+    loaded = load(change("also_watch", ["x"], OTHER))
+    assert [problem.path for problem in loaded.problems] == ["projects[0].also_watch[0]"]
+
+
+def test_a_missing_key_is_named_and_the_invalid_project_has_not_left_the_policy() -> None:
+    loaded = load({"name": "half"}, OTHER)
+    assert [str(problem) for problem in loaded.problems] == [
+        "projects[0].repository: project 'half': it is missing; add it"
+    ]
+    assert loaded.project_names == {"half", "other"}
+
+
+def test_two_projects_with_one_name_are_both_told_also_if_one_is_wrong_otherwise() -> None:
+    loaded = load(PROJECT, {"name": "data_platform", "repository": "no"}, OTHER)
+    clashes = [problem for problem in loaded.problems if "only one project may have this name" in problem.message]
+    assert [problem.path for problem in clashes] == ["projects[0].name", "projects[1].name"]
+    assert "projects[1].name" in clashes[0].message
+    assert [project.name for project in loaded.policy.projects] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("second", "path"),
+    [
+        ({"name": "b", "repository": "Acme/Data-Platform", "root": "services/etl/"}, "root"),
+        (
+            {
+                "name": "b",
+                "repository": "acme/data-platform",
+                "promotion": {"from": ["x*"], "into": "staging", "deploy_branch": "astro_deploy"},
+            },
+            "promotion.deploy_branch",
+        ),
+        (
+            {"name": "b", "repository": "acme/b", "targets": {"live": {"deployment": "Production", "branch": "x"}}},
+            "targets.live.deployment",
+        ),
+    ],
+)
+def test_what_two_projects_may_not_share_is_told_of_both(second: dict[str, Any], path: str) -> None:
+    loaded = load(PROJECT, OTHER, second)
+    assert f"projects[2].{path}" in {problem.path for problem in loaded.problems}
+    assert {problem.path.partition(".")[0] for problem in loaded.problems} == {"projects[0]", "projects[2]"}
+    assert [project.name for project in loaded.policy.projects] == ["other"]
+
+
+def test_projects_of_one_repository_with_roots_of_their_own_live_together() -> None:
+    assert load(change("root", "a", OTHER), change("name", "b", OTHER)).is_complete
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "found nothing, expected a mapping"),
+        ("- 1", "found a list, expected a mapping"),
+        ("control_plane: a\nprojects: []\ncontrol_plane: b", "line 3, column 1: key 'control_plane' is given twice"),
+        ("projects: []", "control_plane: it is missing"),
+        ("control_plane: a", "projects: it is missing"),
+        ("control_plane: a\nprojects:", "projects: found nothing, expected a list"),
+        ("control_plane: A b\nprojects: []", "control_plane: found 'A b', expected a name"),
+        ("control_plane: a\nmode: dry\nprojects: []", "mode: found 'dry', expected one of 'apply' or 'plan'"),
+        ("control_plane: a\nmod: plan\nprojects: []", "mod: unknown key; did you mean 'mode'?"),
+        ("control_plane: a\nprojects: [{name: a, name: b}]", "line 2, column 22: key 'name' is given twice"),
+        ("a: [", "policy.yaml: line 1"),
+    ],
+)
+def test_a_file_of_which_nothing_can_be_said_is_an_error(text: str, says: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        load_policy(text, "policy.yaml")
+    assert str(caught.value).startswith("policy.yaml: ")
+    assert says in str(caught.value)
+
+
+def test_a_secret_in_the_overrides_is_refused_and_never_shown() -> None:
+    for variable in (
+        {"key": "PASSWORD", "is_secret": True, "value": "hunter2"},
+        {"key": "PASSWORD", "is_secret": "yes", "value": "hunter2", "valeu": "hunter2"},
+        "PASSWORD=hunter2",
+    ):
+        loaded = load(change("previews.overrides", {"environment_variables": [variable]}))
+        assert loaded.problems
+        assert "hunter2" not in "".join(map(str, loaded.problems))
+
+
+def test_the_policy_of_the_repository_is_valid() -> None:
+    assert read_policy(Path(__file__).parents[2] / "include" / "deploy_ops.yaml").is_complete
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=r"none\.yaml: the policy cannot be read: No such file"):
+        read_policy(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"control_plane: \xe9")
+    with pytest.raises(PolicyError, match="byte 15 is not"):
+        read_policy(tmp_path / "latin.yaml")
+
+
+CHANGES = {
+    "root": "x",
+    "ignore": ["x"],
+    "also_watch": ["y"],
+    "image": ["build"],
+    "trunk": "trunk",
+    "repository": "a/b",
+    "registry_conn_id": "x",
+    "previews.template": "x.yaml",
+    "previews.overrides": {},
+}
+NO_CHANGES = {
+    "poll_interval_s": 1,
+    "settle_timeout_s": 1,
+    "limits.max_deletes": 9,
+    "previews.branches": ["x*"],
+    "previews.max_live": 1,
+    "previews.delete_after": "15d",
+    "targets.staging.deployment": "S",
+}
+
+
+@pytest.mark.parametrize("key", [*CHANGES, *NO_CHANGES])
+def test_the_fingerprint_changes_with_what_a_deploy_does_and_only_with_it(key: str) -> None:
+    before = fingerprint_policy(read_project(PROJECT))
+    after = fingerprint_policy(read_project(change(key, {**CHANGES, **NO_CHANGES}[key])))
+    assert re.fullmatch(r"[0-9a-f]{12}", before)
+    assert (before != after) is (key in CHANGES)
+
+
+TOKENS = re.compile(
+    r"\.?(?P<key>[A-Za-z0-9_-]+)|\[(?P<index>\d+)\]|\[(?P<odd>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\]"
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 10**6),
+    st.floats(0, 2),
+    st.text(max_size=6),
+    st.sampled_from(["main", "dev*", "*", "astro_deploy", "staging", "build", "data_platform", "2d", ".", "services"]),
+)
+JUNK = st.one_of(
+    SCALARS,
+    st.lists(SCALARS, max_size=2),
+    st.dictionaries(st.sampled_from(["from", "name", "a.b", "x"]), SCALARS, max_size=2),
+)
+
+
+def list_places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, below in entries for place in list_places(below, (*path, key)))]
+
+
+@st.composite
+def mutated_policies(draw: st.DrawFn) -> dict[str, Any]:
+    document: dict[str, Any] = copy.deepcopy({"control_plane": "a", "mode": "apply", "projects": [PROJECT, OTHER]})
+    for _ in range(draw(st.integers(1, 3))):
+        *above, last = draw(st.sampled_from(list_places(document)[1:]))
+        place: Any = document
+        for key in above:
+            place = place[key]
+        match draw(st.sampled_from(["replace", "remove", "add", "rename"])):
+            case "remove":
+                del place[last]
+            case "add" if isinstance(place[last], dict):
+                place[last][draw(st.text(max_size=5))] = draw(JUNK)
+            case "rename" if isinstance(place, dict):
+                place[f"{last}x"] = place.pop(last)
+            case _:
+                place[last] = draw(JUNK)
+    return document
+
+
+def is_place(path: str, document: Any) -> bool:
+    """Whether the path leads to a value in the document, or to a key that a mapping there lacks."""
+    tokens = list(TOKENS.finditer(path))
+    assert "".join(token.group() for token in tokens) == path
+    for position, token in enumerate(tokens):
+        key = (
+            int(token["index"]) if token["index"] else ast.literal_eval(token["odd"]) if token["odd"] else token["key"]
+        )
+        if isinstance(document, dict) and key not in document:
+            return position == len(tokens) - 1
+        document = document[key]
+    return True
+
+
+@given(mutated_policies())
+@settings(max_examples=150)
+def test_whatever_is_wrong_is_told_with_a_path_of_the_file(document: dict[str, Any]) -> None:
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_style=None)
+    try:
+        loaded = load_policy(text, "policy.yaml")
+    except PolicyError as error:
+        for line in str(error).split("\n"):
+            assert is_place(line.split(": ")[1], document), line
+        return
+    for problem in loaded.problems:
+        assert is_place(problem.path, document), problem
+    broken = {problem.path.partition("]")[0] for problem in loaded.problems}
+    assert len(loaded.policy.projects) == len(document["projects"]) - len(broken)
+
+
+def test_the_repositories_of_several_projects_are_known_also_of_wrong_ones() -> None:
+    projects = [("a", "acme/one", ""), ("b", "acme/one", ", nonsense: 1"), ("c", "acme/two", "")]
+    text = "control_plane: x\nprojects:\n"
+    text += "".join(
+        f"  - {{name: {name}, repository: {where}, root: {name}{more}}}\n" for name, where, more in projects
+    )
+    assert load_policy(text, "policy.yaml").shared_repositories == {"acme/one"}

@@ -1,0 +1,222 @@
+"""The difference: each situation of one preview, and what must never be touched."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import Branch, Deployment, PullRequest
+from include.deploy_ops.core.naming import name_deployment
+from include.deploy_ops.core.plan.work import Difference
+from include.deploy_ops.core.policy.keys import Project
+from include.deploy_ops.core.preview.comparison import compare
+from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
+from include.deploy_ops.core.preview.observed import Observed, TemplateState
+from tests.worlds.values.examples import (
+    FINGERPRINT,
+    PLANE,
+    make_deployment,
+    make_mark,
+    make_project,
+    make_pull,
+    merged,
+    sha,
+)
+
+A, B = sha("a"), sha("b")
+IN_SYNC = DeployHistory("d1", A, A, A)
+
+
+def diff(
+    heads: dict[str, str],
+    deployments: tuple[Deployment, ...] = (),
+    histories: dict[str, DeployHistory] | None = None,
+    pulls: tuple[PullRequest, ...] = (),
+    template: TemplateState | None = None,
+    project: Project | None = None,
+    targets: frozenset[str] = frozenset({"Production"}),
+) -> Difference:
+    project = project or make_project()
+    branches = (Branch("main", A), *(Branch(name, head) for name, head in heads.items()))
+    known = {each.id: IN_SYNC for each in deployments} if histories is None else histories
+    return compare(
+        project,
+        control_plane=PLANE,
+        policy="policy",
+        targets=targets,
+        desired=derive_previews(project, RepositorySnapshot(branches, pulls)),
+        observed=Observed(deployments, known),
+        template=template or TemplateState(FINGERPRINT, {}, {}),
+    )
+
+
+def works(difference: Difference) -> list[tuple[str, str]]:
+    return [(work.verb.value, work.branch) for work in difference.works]
+
+
+def holds(difference: Difference) -> list[str]:
+    return [str(hold) for hold in difference.holds]
+
+
+def test_equal_worlds_need_nothing() -> None:
+    difference = diff({"dev-x": A}, (make_deployment("dev-x"),))
+    assert (difference.works, difference.holds, difference.live) == ((), (), 1)
+
+
+def test_a_new_branch_is_created() -> None:
+    (work,) = diff({"dev-x": A}).works
+    assert (work.verb.value, work.deployment_name, work.deployment_id) == ("create", "shop-dev-x", "")
+
+
+def test_a_push_is_deployed() -> None:
+    assert works(diff({"dev-x": B}, (make_deployment("dev-x"),))) == [("deploy", "dev-x")]
+
+
+def test_a_deployment_without_a_deploy_is_deployed() -> None:
+    assert works(diff({"dev-x": A}, (make_deployment("dev-x"),), histories={})) == [("deploy", "dev-x")]
+
+
+def test_a_gone_branch_is_deleted() -> None:
+    (work,) = diff({}, (make_deployment("dev-x"),)).works
+    assert (work.verb.value, work.reason, work.deployment_id) == ("delete", "the branch is gone", "id-dev-x")
+
+
+def test_a_merged_branch_is_deleted() -> None:
+    difference = diff({"dev-x": A}, (make_deployment("dev-x"),), pulls=(merged(make_pull(3, "dev-x", A)),))
+    assert works(difference) == [("delete", "dev-x")]
+
+
+def test_a_merged_branch_without_a_deployment_stays_without() -> None:
+    assert works(diff({"dev-x": A}, pulls=(merged(make_pull(3, "dev-x", A)),))) == []
+
+
+def test_a_branch_that_the_policy_left_keeps_its_preview() -> None:
+    project = make_project(previews={"branches": ("feature*",)})
+    difference = diff({"dev-x": A}, (make_deployment("dev-x"),), project=project)
+    assert works(difference) == []
+    assert "matches the policy no longer" in holds(difference)[0]
+
+
+@pytest.mark.parametrize("change", [{"control_plane": "other"}, {"project": "other"}, {"repository": "acme/other"}])
+def test_a_foreign_mark_is_never_deleted_nor_adopted(change: dict[str, str]) -> None:
+    foreign = make_deployment("dev-x", make_mark("dev-x", **change))
+    assert (works(diff({}, (foreign,))), diff({}, (foreign,)).live) == ([], 0)
+    (hold,) = holds(diff({"dev-x": B}, (foreign,)))
+    assert "exists without our mark" in hold
+
+
+def test_an_unmarked_deployment_of_the_name_is_refused() -> None:
+    unmarked = make_deployment("dev-x", description="by hand")
+    difference = diff({"dev-x": A}, (unmarked,))
+    assert works(difference) == []
+    assert "'shop-dev-x' (id-dev-x) exists without our mark" in holds(difference)[0]
+
+
+def test_a_target_is_never_touched_even_with_our_mark() -> None:
+    target = make_deployment("dev-x", name="Production")
+    for heads in ({}, {"dev-x": B}):
+        difference = diff(heads, (target,))
+        assert works(difference) == []
+        assert "is a target" in holds(difference)[0]
+
+
+def test_a_target_of_another_project_is_none_either() -> None:
+    renamed = make_deployment("dev-x", name="Their production")
+    difference = diff({}, (renamed,), targets=frozenset({"Their production"}))
+    assert works(difference) == []
+    assert "is a target" in holds(difference)[0]
+
+
+def test_twins_are_held_never_deleted() -> None:
+    twin = make_deployment("dev-x", id="other", name="renamed")
+    for heads in ({}, {"dev-x": B}):
+        difference = diff(heads, (make_deployment("dev-x"), twin))
+        assert works(difference) == []
+        assert "carry the same mark" in holds(difference)[0]
+
+
+def test_a_name_that_another_branchs_preview_bears_is_told_as_such() -> None:
+    renamed = make_deployment("dev-y", name=name_deployment("shop", "dev-x"))
+    (hold,) = holds(diff({"dev-x": A, "dev-y": A}, (renamed,)))
+    assert hold.endswith("'shop-dev-x' (id-dev-y) is the preview of 'dev-y'; rename it in Astro")
+
+
+def test_a_renamed_deployment_is_still_the_branchs() -> None:
+    renamed = make_deployment("dev-x", name="Ann's playground")
+    (work,) = diff({"dev-x": B}, (renamed,)).works
+    assert (work.verb.value, work.deployment_name) == ("deploy", "Ann's playground")
+
+
+def test_a_new_template_updates() -> None:
+    difference = diff({"dev-x": A}, (make_deployment("dev-x"),), template=TemplateState("new", {}, {}))
+    assert works(difference) == [("update", "dev-x")]
+
+
+def test_a_half_created_deployment_is_completed() -> None:
+    template = TemplateState(FINGERPRINT, {"id-dev-x": ("variable STAGE",)}, {})
+    (work,) = diff({"dev-x": A}, (make_deployment("dev-x"),), template=template).works
+    assert (work.verb.value, work.reason) == ("update", "it lacks variable STAGE")
+
+
+def test_what_the_cli_cannot_update_is_held() -> None:
+    template = TemplateState("new", {}, {"id-dev-x": ("region: a in Astro, b in the template",)})
+    difference = diff({"dev-x": A}, (make_deployment("dev-x"),), template=template)
+    assert works(difference) == []
+    assert "recreate it" in holds(difference)[0]
+
+
+def test_a_broken_template_holds_creates_and_updates_but_no_deploys_or_deletes() -> None:
+    template = TemplateState("", {}, {}, "template broken")
+    deployments = (make_deployment("dev-moved"), make_deployment("dev-gone"))
+    difference = diff({"dev-new": A, "dev-moved": B}, deployments, template=template)
+    assert works(difference) == [("delete", "dev-gone"), ("deploy", "dev-moved")]
+    assert {hold.what for hold in difference.holds} == {"create", "update"}
+
+
+def test_an_override_holds_until_the_head_moves() -> None:
+    overridden = {"id-dev-x": DeployHistory("d2", B, B, A, "a rollback")}
+    difference = diff({"dev-x": A}, (make_deployment("dev-x"),), overridden)
+    assert works(difference) == []
+    assert "overridden by a rollback" in holds(difference)[0]
+    assert works(diff({"dev-x": B}, (make_deployment("dev-x"),), overridden)) == [("deploy", "dev-x")]
+
+
+def test_the_name_of_work_follows_what_it_is_about() -> None:
+    deployment = make_deployment("dev-x")
+    (one,) = diff({"dev-x": B}, (deployment,)).works
+    (same,) = diff({"dev-x": B}, (deployment,)).works
+    (later,) = diff({"dev-x": B}, (deployment,), {"id-dev-x": DeployHistory("d2", A, A, A)}).works
+    assert one.name == same.name
+    assert one.name != later.name
+    assert one.name.startswith("dev-x~deploy~bbbbbbbbbbbb~")
+
+
+BRANCHES = st.dictionaries(st.sampled_from(["dev-a", "dev/a", "dev-b", "dev-c"]), st.sampled_from([A, B]))
+OWNED = st.lists(st.sampled_from(["dev-a", "dev/a", "dev-b", "dev-d"]), unique=True)
+
+
+@given(BRANCHES, OWNED, st.randoms(use_true_random=False))
+def test_the_order_of_observations_does_not_matter(heads: dict[str, str], owned: list[str], random: Random) -> None:
+    deployments = [make_deployment(branch) for branch in owned]
+    expected = diff(heads, tuple(deployments))
+    random.shuffle(deployments)
+    assert diff(dict(random.sample(list(heads.items()), len(heads))), tuple(deployments)) == expected
+
+
+@given(BRANCHES, OWNED)
+def test_applying_the_difference_leaves_none(heads: dict[str, str], owned: list[str]) -> None:
+    deployments = {branch: make_deployment(branch) for branch in owned}
+    histories = {f"id-{branch}": IN_SYNC for branch in owned}
+    for work in diff(heads, tuple(deployments.values()), histories).works:
+        if work.verb.value == "delete":
+            del deployments[work.branch]
+        else:
+            deployments[work.branch] = make_deployment(work.branch)
+            histories[f"id-{work.branch}"] = DeployHistory("new", work.head, work.head, work.head)
+    after = diff(heads, tuple(deployments.values()), histories)
+    assert (after.works, after.holds) == ((), ())
+    assert {each.name for each in deployments.values()} == {name_deployment("shop", branch) for branch in heads}

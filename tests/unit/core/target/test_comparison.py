@@ -1,0 +1,222 @@
+"""What is due at a target: deployed when its source moved, held when somebody overrode it, merged when it runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import DeploymentStatus
+from include.deploy_ops.core.plan.remembered import Approval, Judgement, Remembered
+from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
+from include.deploy_ops.core.policy.keys import PullRequestSource, Target
+from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target, find_release
+from tests.worlds.values.examples import make_deployment, make_pull, sha
+
+STAGING = Target(deployment="Staging", branch="astro_deploy")
+RELEASE = PullRequestSource(**{"from": "astro_deploy", "into": "main"})
+PRODUCTION = Target(deployment="Production", pull_request=RELEASE, approval="required", merge=True)
+HEAD, BASE, MERGE, OLD = sha("b"), sha("a"), sha("c"), sha("0")
+TIP = Source("astro_deploy", HEAD)
+PULL = Source("astro_deploy", HEAD, MERGE, 7, BASE)
+NOTHING = DeployHistory()
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def deployed(head: str | None = HEAD, **changes: Any) -> DeployHistory:
+    return DeployHistory("d1", MERGE, MERGE, head, **changes)
+
+
+def state(
+    target: Target = STAGING,
+    source: Source | None = TIP,
+    history: DeployHistory = NOTHING,
+    *,
+    deployed_base: str = "",
+    deployments: int = 1,
+    **remembered: Any,
+) -> TargetState:
+    found = tuple(make_deployment("x", id=f"id{number}", name=target.deployment) for number in range(deployments))
+    return TargetState("target", target, source, found, history, deployed_base, Remembered(**remembered))
+
+
+def compare(given: TargetState) -> Work | Hold | None:
+    return compare_target(given, "shop", "p")
+
+
+def work(given: TargetState) -> Work:
+    found = compare(given)
+    assert isinstance(found, Work)
+    return found
+
+
+def hold(given: TargetState) -> str:
+    found = compare(given)
+    assert isinstance(found, Hold)
+    return str(found)
+
+
+def test_a_new_head_is_deployed() -> None:
+    found = work(state(history=deployed(OLD)))
+    assert (found.verb, found.head, found.deployed_commit, found.dag) == (Verb.DEPLOY, HEAD, HEAD, "target")
+    assert found.reason == "000000000000 is deployed"
+
+
+def test_what_runs_the_head_is_left_alone() -> None:
+    assert compare(state(history=deployed())) is None
+
+
+def test_a_target_that_never_had_a_deploy_of_ours_is_deployed_to_whoever_deployed_before() -> None:
+    assert work(state(history=DeployHistory("d1", overridden_by="somebody else's deploy d1"))).verb is Verb.DEPLOY
+
+
+@pytest.mark.parametrize("head", [HEAD, OLD])
+def test_what_was_overridden_stays_so_whatever_the_source_does(head: str) -> None:
+    given = state(history=deployed(head, overridden_by="v1, forced by mira (deploy d1)"))
+    assert "overridden by v1, forced by mira (deploy d1), until a person resumes it" in hold(given)
+    assert work(replace(given, remembered=Remembered(resumed="d1"))).verb is Verb.DEPLOY
+
+
+def test_resuming_one_override_does_not_end_the_next() -> None:
+    given = state(history=replace(deployed(overridden_by="v2"), newest_id="d2"), resumed="d1")
+    assert "overridden by v2" in hold(given)
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "there is no Deployment named 'Staging'"), (2, "are both named")])
+def test_the_deployment_must_be_exactly_one(count: int, said: str) -> None:
+    assert said in hold(state(deployments=count))
+
+
+def test_without_an_open_pull_request_nothing_is_due() -> None:
+    assert compare(state(PRODUCTION, None, deployments=0)) is None
+
+
+def test_what_cannot_be_merged_is_held_and_looked_at_again_when_it_ends_by_itself() -> None:
+    found = compare(state(PRODUCTION, replace(PULL, problem="not computed yet", is_brief=True)))
+    assert found == Hold("target", "deploy", "not computed yet", is_brief=True, kind=HoldKind.WAITING)
+
+
+def test_a_release_asks_first() -> None:
+    found = work(state(PRODUCTION, PULL, deployed(OLD)))
+    assert (found.verb, found.dag, found.home_dag) == (Verb.REQUEST, "target.request", "target")
+    assert (found.commit, found.pull, found.base) == (MERGE, 7, BASE)
+
+
+def approved(**changes: Any) -> Approval:
+    return replace(Approval(HEAD, BASE, "d1", "mira", NOW), **changes)
+
+
+def test_an_approved_release_is_deployed() -> None:
+    found = work(state(PRODUCTION, PULL, deployed(OLD), approval=approved()))
+    assert (found.verb, found.deployed_commit) == (Verb.DEPLOY, MERGE)
+
+
+@pytest.mark.parametrize("moved", [{"head": OLD}, {"base": OLD}, {"observed": "d0"}])
+def test_an_approval_of_something_else_is_void(moved: dict[str, str]) -> None:
+    assert work(state(PRODUCTION, PULL, deployed(OLD), approval=approved(**moved))).verb is Verb.REQUEST
+
+
+def test_without_a_gate_a_release_is_deployed_at_once() -> None:
+    ungated = PRODUCTION.model_copy(update={"approval": "none"})
+    assert work(state(ungated, PULL, deployed(OLD))).verb is Verb.DEPLOY
+
+
+def test_a_release_that_runs_is_merged() -> None:
+    given = state(PRODUCTION, PULL, deployed(), deployed_base=BASE, approval=approved(merges=True))
+    assert work(given).verb is Verb.MERGE
+    assert compare(replace(given, target=PRODUCTION.model_copy(update={"merge": False}))) is None
+
+
+@pytest.mark.parametrize(
+    "given", [None, {"merges": False}, {"merges": True, "base": OLD}, {"merges": True, "head": OLD}]
+)
+def test_what_nobody_approved_to_merge_is_asked_about(given: dict[str, Any] | None) -> None:
+    known = None if given is None else approved(**given)
+    found = work(state(PRODUCTION, PULL, deployed(), deployed_base=BASE, approval=known))
+    assert (found.verb, found.reason) == (Verb.REQUEST, "its code runs, and nobody approved the merge")
+
+
+def test_what_has_not_settled_is_not_merged() -> None:
+    given = state(PRODUCTION, PULL, deployed(), deployed_base=BASE, approval=approved(merges=True))
+    (healthy,) = given.deployments
+    sick = replace(healthy, status=DeploymentStatus.UNHEALTHY)
+    assert "not settled: the Deployment is UNHEALTHY" in hold(replace(given, deployments=(sick,)))
+    assert "image is deploy-1 and not yet deploy-2" in hold(replace(given, history=deployed(image_tag="deploy-2")))
+    assert "is to have DAGs v1 and not yet v2" in hold(replace(given, history=deployed(dag_version="v2")))
+    asleep = replace(healthy, status=DeploymentStatus.HIBERNATING, desired_dag_tarball_version="v2")
+    assert work(replace(given, deployments=(asleep,), history=deployed(dag_version="v2"))).verb is Verb.MERGE
+
+
+def test_a_moved_base_is_another_release() -> None:
+    assert work(state(PRODUCTION, PULL, deployed(), deployed_base=OLD)).verb is Verb.REQUEST
+
+
+def test_a_release_in_which_nothing_needs_a_deploy_is_merged() -> None:
+    judged = Judgement(MERGE, "d1", "p", "only docs")
+    yes = approved(merges=True)
+    assert work(state(PRODUCTION, PULL, deployed(OLD), judgement=judged, approval=yes)).verb is Verb.MERGE
+
+
+def test_a_request_is_asked_again_only_about_something_else() -> None:
+    given = state(PRODUCTION, PULL, deployed(OLD))
+    again = replace(given, source=replace(PULL, commit=sha("d")))  # GitHub computed the same merge anew
+    assert work(given).name == work(again).name
+    for other in (
+        replace(given, source=replace(PULL, base=OLD)),
+        replace(given, history=replace(deployed(OLD), newest_id="d2")),
+        replace(given, source=replace(PULL, head=OLD)),
+    ):
+        assert work(other).name != work(given).name
+
+
+def test_only_an_open_pull_request_between_the_two_branches_is_a_release() -> None:
+    wanted = make_pull(7, "astro_deploy", HEAD)
+    others = [
+        replace(wanted, number=8, is_open=False, is_merged=True),
+        replace(wanted, number=9, base_ref="staging"),
+        replace(wanted, number=10, head_ref="dev-x"),
+        replace(wanted, number=11, head_repo_id=99),
+    ]
+    assert find_release(PRODUCTION, [*others, wanted]) == wanted
+    assert find_release(PRODUCTION, others) is None
+    assert find_release(STAGING, [wanted]) is None
+
+
+STATES = st.builds(
+    state,
+    target=st.sampled_from([STAGING, PRODUCTION, PRODUCTION.model_copy(update={"approval": "none"})]),
+    source=st.sampled_from([None, TIP, PULL, replace(PULL, problem="conflict")]),
+    history=st.builds(
+        deployed, st.sampled_from([None, HEAD, OLD]), overridden_by=st.sampled_from(["", "", "somebody else's deploy"])
+    ),
+    deployed_base=st.sampled_from(["", BASE, OLD]),
+    deployments=st.sampled_from([1, 1, 1, 0, 2]),
+    approval=st.sampled_from([None, approved(), approved(base=OLD)]),
+    resumed=st.sampled_from(["", "d1", "d0"]),
+)
+
+
+@given(STATES)
+def test_a_target_is_only_ever_asked_about_deployed_to_or_merged(given: TargetState) -> None:
+    found = compare(given)
+    if isinstance(found, Work):
+        assert found.verb in {Verb.REQUEST, Verb.DEPLOY, Verb.MERGE}
+        assert found.deployment_name == given.target.deployment
+        is_asked = given.target.approval == "required"
+        is_yes = given.remembered.approval == approved() and found.base == BASE
+        assert found.verb is not Verb.DEPLOY or not is_asked or (is_yes and found.head == HEAD)
+
+
+@given(STATES)
+def test_after_what_is_due_was_done_nothing_more_is_due_but_the_merge(given: TargetState) -> None:
+    found = compare(given)
+    if isinstance(found, Work) and found.verb is Verb.DEPLOY:
+        history = replace(deployed(found.head), newest_id="d9")
+        after = compare(replace(given, history=history, deployed_base=found.base))
+        what = after.what if isinstance(after, Hold) else after and after.verb.value
+        assert what is None or (what in {"merge", "request"} and given.target.merge)

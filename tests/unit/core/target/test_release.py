@@ -1,0 +1,231 @@
+"""What an approver reads: everything that matters, in a page that no text of others can change or swell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from include.deploy_ops.core.model import ChangeType, PathVerdict, PullCommit, PullRequest
+from include.deploy_ops.core.target.release import (
+    BODY_LENGTH_MAX,
+    COMMITS_SHOWN,
+    FILES_SHOWN,
+    PULLS_SHOWN,
+    Release,
+    SourceState,
+    describe_source,
+    group_files,
+    summarize,
+    summarize_subject,
+)
+from include.deploy_ops.core.text.markdown import quote_text
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+HEAD, BASE, MERGE, OLD = "a" * 40, "b" * 40, "c" * 40, "d" * 40
+SITE = "https://github.example/acme/shop"
+ASKED = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+STAGING = SourceState("staging", "Staging", "https://cloud.example/staging", HEAD, "HEALTHY", is_healthy=True)
+PULL = PullRequest(
+    number=12,
+    head_ref="astro_deploy",
+    head_sha=HEAD,
+    head_repo_id=7,
+    base_ref="main",
+    base_repo_id=7,
+    is_open=True,
+    is_merged=False,
+    updated_at="2026-03-01T09:00:00Z",
+    title="Weekly release",
+    author="ada",
+    url=f"{SITE}/pull/12",
+)
+PATHS = (
+    PathVerdict("dags/a.py", ChangeType.DAGS, "inside dags/"),
+    PathVerdict("requirements.txt", ChangeType.IMAGE, "outside dags/"),
+    PathVerdict("README.md", ChangeType.NONE, "ignored by *.md"),
+)
+RELEASE = Release(
+    target="production",
+    deployment="Production",
+    branch="astro_deploy",
+    head=HEAD,
+    base=BASE,
+    commit=MERGE,
+    change_type=ChangeType.IMAGE,
+    reason="requirements.txt is outside dags/",
+    running=OLD,
+    deadline=datetime(2026, 3, 4, 9, 30, tzinfo=UTC),
+    asked_at=ASKED,
+    pull=PULL,
+    commits=(
+        PullCommit("1" * 40, "Add a DAG\n\nWhy", "ada", f"{SITE}/commit/1"),
+        PullCommit("2" * 40, "Use pendulum 3", "", ""),
+    ),
+    files=group_files(PATHS),
+    source=STAGING,
+    carried=(3, 5),
+    is_merging=True,
+)
+
+
+def page_of(kind: str, name: str | int, /) -> str:
+    return f"{SITE}/{kind}/{name}"
+
+
+def parse(text: str) -> list[Token]:
+    """Parse as the most permissive of Markdown's dialects do: with tables and raw HTML."""
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+    return [each for token in tokens for each in (token, *(token.children or ()))]
+
+
+def list_cells(text: str) -> list[int]:
+    """Count the cells of each row of each table."""
+    counts: list[int] = []
+    for token in parse(text):
+        if token.type == "tr_open":
+            counts.append(0)
+        elif token.type in {"td_open", "th_open"}:
+            counts[-1] += 1
+    return counts
+
+
+def list_links(text: str) -> set[str]:
+    return {str(token.attrs["href"]) for token in parse(text) if token.type == "link_open"}
+
+
+def test_the_page_says_what_is_asked_and_what_it_means() -> None:
+    text = summarize(RELEASE, page_of)
+    assert f"**[#12]({SITE}/pull/12)** `Weekly release` by `ada`, `astro_deploy` into `main`" in text
+    assert "deploys their merge to `Production` and then merges exactly this head" in text
+    assert "**image-and-dags**: `requirements.txt is outside dags/`" in text
+    assert f"the merge of head [`{HEAD[:12]}`]({SITE}/commit/{HEAD}) into base [`{BASE[:12]}`]" in text
+    assert f"| runs now | [`{OLD[:12]}`]({SITE}/commit/{OLD}) |" in text
+    assert "| `staging` | [`Staging`](https://cloud.example/staging) shows this head; healthy |" in text
+    assert "asked | 2026-03-01 09:30 UTC; open until 2026-03-04 09:30 UTC" in text
+    assert f"still open:** [#3]({SITE}/pull/3), [#5]({SITE}/pull/5)" in text
+    assert text.index("Use pendulum 3") < text.index("Add a DAG")
+    assert "Why" not in text
+    assert summarize_subject(RELEASE) == f"Deploy {MERGE[:12]} to production? (pull request #12)"
+
+
+def test_files_stand_by_kind_the_dearest_first() -> None:
+    text = summarize(RELEASE, page_of)
+    places = [
+        text.index(each)
+        for each in ("1 file asking for image-and-dags", "1 file asking for dags", "asking for nothing")
+    ]
+    assert places == sorted(places)
+    assert "| `requirements.txt` | `outside dags/` |" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "shows this head; healthy"),
+        ({"head": OLD}, f"**shows another head**, `{OLD[:12]}`; healthy"),
+        ({"head": None}, "**shows nothing of ours yet**; healthy"),
+        ({"status": "UNHEALTHY", "is_healthy": False}, "shows this head; **not healthy** (`UNHEALTHY`)"),
+        ({"overridden_by": "a rollback"}, "**is overridden** by `a rollback`; healthy"),
+    ],
+)
+def test_staging_is_told_as_it_is(changes: dict[str, Any], said: str) -> None:
+    assert describe_source(replace(STAGING, **changes), HEAD) == said
+
+
+def test_a_forced_deploy_says_who_wants_what_and_why() -> None:
+    release = replace(
+        RELEASE, pull=None, base="", commits=(), carried=(), person="mira", person_reason="fire", is_override=True
+    )
+    text = summarize(release, page_of)
+    assert text.startswith(f"`mira` wants [`{MERGE[:12]}`]({SITE}/commit/{MERGE}) of `astro_deploy` on `Production`")
+    assert "**in place of what its source holds**: `fire`" in text
+    assert "the merge of" not in text
+    assert summarize_subject(release) == f"Deploy {MERGE[:12]} to production? (forced)"
+
+
+def test_long_lists_are_cut_and_counted() -> None:
+    commits = tuple(PullCommit(f"{number:040x}", f"Change {number}", "ada", "") for number in range(100))
+    paths = tuple(PathVerdict(f"dags/{number}.py", ChangeType.DAGS, "inside dags/") for number in range(100))
+    text = summarize(replace(RELEASE, commits=commits, files=group_files(paths), carried=tuple(range(1, 101))), page_of)
+    assert "**100 commits**" in text
+    assert "`Change 99`" in text
+    assert "`Change 0`" not in text
+    for shown in (COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN):
+        assert f"… and {100 - shown} more" in text
+
+
+ATTACKS = (
+    "</td><script>alert(1)</script>",
+    "a|b\\|c",
+    "`x` ``y``",
+    "[click](javascript:alert(1))",
+    "![](https://evil.example/x.png)",
+    "www.evil.example https://evil.example",
+    "line\n\n# heading\r\n| new | row |",
+    "\u202egnp.exe",
+    "\\",
+    "",
+    "x" * 5000,
+    "**bold** ~~gone~~ &lt; {{ conn.x.password }}",
+)
+TEXTS = st.sampled_from(ATTACKS) | st.text(max_size=300) | st.text("|\\`<>[]()!#*_\n -", max_size=60)
+
+
+@settings(max_examples=40)
+@given(TEXTS, TEXTS, TEXTS, TEXTS)
+def test_no_text_of_others_changes_the_page(title: str, author: str, subject: str, path: str) -> None:
+    plain = summarize(RELEASE, page_of)
+    release = replace(
+        RELEASE,
+        pull=replace(PULL, title=title, author=author or "x", head_ref=title, base_ref=author),
+        commits=tuple(replace(each, message=subject, author=author) for each in RELEASE.commits),
+        files=group_files(replace(each, path=path, rule=title) for each in PATHS),
+        source=replace(STAGING, deployment=title, url=f"https://cloud.example/{path}", target=author),
+        deployment=author,
+        reason=subject,
+    )
+    text = summarize(release, page_of)
+    types = [
+        token.type for token in parse(text) if token.type not in {"text", "code_inline", "link_open", "link_close"}
+    ]
+    assert types == [
+        token.type for token in parse(plain) if token.type not in {"text", "code_inline", "link_open", "link_close"}
+    ]
+    assert list_cells(text) == list_cells(plain)
+    assert {each for each in list_links(text) if not each.startswith("https://cloud.example/")} == {
+        each for each in list_links(plain) if not each.startswith("https://cloud.example/")
+    }
+    assert "<script" not in re.sub(r"`[^`\n]*`", "", text)
+
+
+@pytest.mark.parametrize("letter", ["W", "|", "`", "\U0001f680"])
+def test_the_page_has_a_bound(letter: str) -> None:
+    count, long = 300, letter * 5000
+    release = replace(
+        RELEASE,
+        pull=replace(PULL, title=long, author=long, head_ref=long, base_ref=long),
+        commits=(PullCommit(HEAD, long, long, long),) * count,
+        files=group_files(PathVerdict(long, kind, long) for kind in ChangeType for _ in range(count)),
+        carried=tuple(range(count)),
+        source=replace(STAGING, deployment=long, url=long, target=long, overridden_by=long, is_healthy=False),
+        reason=long,
+    )
+    assert len(summarize(release, page_of)) <= BODY_LENGTH_MAX
+    assert len(summarize(replace(release, pull=None, person=long, person_reason=long), page_of)) <= BODY_LENGTH_MAX
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [("a`b|c\nd", "`a'b¦c d`"), ("", "-"), ("  ", "-"), ("x" * 200, f"`{'x' * 119}…`"), ("a\u202eb", "`a b`")],
+)
+def test_texts_are_quoted_on_one_line(text: str, quoted: str) -> None:
+    assert quote_text(text) == quoted

@@ -1,0 +1,134 @@
+"""Deploy records → what is deployed: rollbacks, strangers, failures and unknown commits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from include.deploy_ops.core.history import DeployHistory, read_history
+from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
+from include.deploy_ops.core.naming import DeployNote, format_note
+
+A, B, C = ("a" * 40, "b" * 40, "c" * 40)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def ours(
+    number: int, kind: DeployKind, commit: str, status: DeployStatus = DeployStatus.DEPLOYED, **more: str
+) -> Deploy:
+    note = DeployNote("dev-x", commit, more.get("head", commit), f"run{number}", 1, is_forced=False)
+    return record(number, kind, format_note(note), status)
+
+
+def record(
+    number: int,
+    kind: DeployKind,
+    description: str = "",
+    status: DeployStatus = DeployStatus.DEPLOYED,
+    git_commit: str | None = None,
+    rollback_from_id: str | None = None,
+) -> Deploy:
+    at = START + timedelta(minutes=number)
+    return Deploy(f"d{number}", "dep", status, kind, at, description, git_commit, rollback_from_id=rollback_from_id)
+
+
+def test_nothing_was_deployed() -> None:
+    assert read_history([]) == DeployHistory()
+
+
+def test_image_and_dags_come_from_different_deploys() -> None:
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), ours(2, DeployKind.DAG_ONLY, B)])
+    assert (history.image_commit, history.dags_commit, history.head) == (A, B, B)
+    assert (history.newest_id, history.overridden_by) == ("d2", "")
+
+
+def test_a_failed_image_deploy_counts_for_nothing() -> None:
+    history = read_history(
+        [ours(1, DeployKind.IMAGE_AND_DAG, A), ours(2, DeployKind.IMAGE_AND_DAG, B, DeployStatus.FAILED)]
+    )
+    assert (history.image_commit, history.head, history.newest_id) == (A, A, "d1")
+
+
+def test_an_unfinished_deploy_changes_nothing_and_is_told_with_its_time() -> None:
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A, DeployStatus.INITIALIZED)])
+    at = START + timedelta(minutes=1)
+    assert history == DeployHistory(active_at=at, unfinished=(("d1", at),))
+
+
+def test_the_newest_record_of_any_ending_is_activity() -> None:
+    records = [ours(1, DeployKind.DAG_ONLY, A), ours(2, DeployKind.IMAGE_AND_DAG, B, DeployStatus.FAILED)]
+    history = read_history(records)
+    assert (history.commit, history.kind, history.deployed_at) == (A, "dags", START + timedelta(minutes=1))
+    assert (history.active_at, history.unfinished) == (START + timedelta(minutes=2), ())
+
+
+def test_a_rollback_stands_for_what_it_rolled_back_to() -> None:
+    records = [
+        ours(1, DeployKind.IMAGE_AND_DAG, A),
+        ours(2, DeployKind.DAG_ONLY, B),
+        ours(3, DeployKind.IMAGE_AND_DAG, C),
+        record(4, DeployKind.IMAGE_AND_DAG, rollback_from_id="d2"),
+    ]
+    history = read_history(records)
+    assert (history.image_commit, history.dags_commit) == (A, B)
+    assert history.head == C
+    assert "rollback to d2" in history.overridden_by
+
+
+def test_a_rollback_that_carries_our_description_is_still_a_rollback() -> None:
+    copied = ours(1, DeployKind.IMAGE_AND_DAG, A).description
+    records = [
+        ours(1, DeployKind.IMAGE_AND_DAG, A),
+        ours(2, DeployKind.IMAGE_AND_DAG, B),
+        record(3, DeployKind.IMAGE_AND_DAG, copied, rollback_from_id="d1"),
+    ]
+    history = read_history(records)
+    assert (history.head, history.dags_commit) == (B, A)
+    assert history.overridden_by
+
+
+def test_a_rollback_to_an_unknown_record_leaves_the_commit_unknown() -> None:
+    history = read_history(
+        [ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.IMAGE_AND_DAG, rollback_from_id="gone")]
+    )
+    assert (history.image_commit, history.dags_commit) == (None, None)
+
+
+def test_a_strangers_deploy_without_a_commit_makes_it_unknown() -> None:
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.DAG_ONLY, "by hand")])
+    assert (history.image_commit, history.dags_commit) == (A, None)
+    assert "by hand" in history.overridden_by
+
+
+def test_a_strangers_deploy_with_git_metadata_is_known() -> None:
+    history = read_history([record(1, DeployKind.IMAGE_AND_DAG, "from CI", git_commit=B)])
+    assert (history.image_commit, history.dags_commit, history.head) == (B, B, None)
+
+
+def test_ours_after_a_stranger_ends_the_override() -> None:
+    history = read_history([record(1, DeployKind.DAG_ONLY, "by hand"), ours(2, DeployKind.IMAGE_AND_DAG, A)])
+    assert history.overridden_by == ""
+
+
+def test_a_dbt_bundle_is_no_deploy_of_the_project() -> None:
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.BUNDLE, "dbt")])
+    assert (history.newest_id, history.overridden_by) == ("d1", "")
+
+
+def test_a_forced_rollback_keeps_the_head_of_its_time() -> None:
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, B), ours(2, DeployKind.IMAGE_AND_DAG, A, head=B)])
+    assert (history.dags_commit, history.head) == (A, B)
+
+
+def test_the_order_of_records_does_not_matter() -> None:
+    records = [
+        ours(1, DeployKind.IMAGE_AND_DAG, A),
+        ours(2, DeployKind.DAG_ONLY, B),
+        record(3, DeployKind.IMAGE_AND_DAG, rollback_from_id="d1"),
+        ours(4, DeployKind.DAG_ONLY, C),
+    ]
+    expected = read_history(records)
+    for seed in range(10):
+        shuffled = records[:]
+        Random(seed).shuffle(shuffled)  # noqa: S311 - no secret depends on it
+        assert read_history(shuffled) == expected

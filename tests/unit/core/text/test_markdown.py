@@ -1,0 +1,109 @@
+"""Whatever others write, it stands on GitHub as text: no markup, link, mention or reference comes of it."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from include.deploy_ops.core.text.markdown import (
+    MUTE,
+    clean,
+    cut,
+    flatten,
+    write_block,
+    write_code,
+    write_link,
+    write_words,
+)
+from sandbox.github.markdown import render_markdown
+
+HOME = "https://github.example/acme/shop"
+PARTS = st.sampled_from(
+    [
+        *("`", "``", "```", "~~~", "@ann", "@acme/team", "#12", "GH-7", "<!--", "-->", "<b>", "</details>", "|", "\n"),
+        *("\r", "\n\n", "[a](https://x.example)", "![i](x)", "**", "__", "\\", "&amp;", "https://x.example/#1"),
+        *("www.x.example", "1. ", "- ", "# ", "> ", "    ", "\t", "a", " ", "\u202e", "\u2028", "\x00", "é", "😀"),
+        *("$x$", "a@b.example"),
+    ]
+)
+TEXTS = st.lists(PARTS | st.text(max_size=6), max_size=24).map("".join)
+PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+ACTIVE = re.compile(r"(?i)@\w|#\w|\bgh-\d|\bhttps?:|\bwww\.|\bmailto:|\bxmpp:|\bftp:")
+
+
+def read_text(html: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", html))
+
+
+@given(TEXTS)
+@example("@ann fixes #12, see GH-7 and https://x.example")
+@example("1. first")
+def test_words_are_one_paragraph_of_plain_text(text: str) -> None:
+    source = f"- Held: {write_words(text)}\n\nafter"
+    tokens = PARSER.parse(source)
+    inline = [token for token in tokens if token.type == "inline"]
+    assert len(inline) == 2
+    assert {child.type for child in inline[0].children or []} <= {"text", "text_special"}
+    shown = "".join(child.content for child in inline[0].children or [])
+    assert shown.replace(MUTE, "").strip() == f"Held: {flatten(text)}".strip()
+    assert not ACTIVE.search(shown)
+    html = render_markdown(source, HOME)
+    assert "<a " not in html
+
+
+@given(TEXTS)
+def test_words_keep_to_their_cell(text: str) -> None:
+    html = render_markdown(f"| a | b |\n|---|---|\n| {write_words(text)} | {write_code(text)} |\n\nafter", HOME)
+    assert html.count("<td>") == 2
+    assert "<a " not in html
+    assert html.rstrip().endswith("<p>after</p>")
+    words, code = re.findall(r"<td>(.*?)</td>", html, re.DOTALL)
+    assert read_text(words).replace(MUTE, "").strip() == flatten(text)
+    assert read_text(code).strip() == flatten(text).strip()
+
+
+@given(TEXTS, st.integers(1, 5), st.integers(10, 80))
+@example("```\n@ann\n# title", 5, 80)
+@example("~~~\n````text\n`````", 5, 80)
+def test_nothing_gets_out_of_a_block(text: str, lines: int, length: int) -> None:
+    tokens = PARSER.parse(f"before\n\n{write_block(text, lines, length)}\n\nafter")
+    assert [token.type for token in tokens if token.nesting >= 0 and token.type != "inline"] == [
+        "paragraph_open",
+        "fence",
+        "paragraph_open",
+    ]
+    (fence,) = [token for token in tokens if token.type == "fence"]
+    assert fence.info == "text"
+    shown = fence.content.removesuffix("\n").partition("\n… ")[0]
+    assert len(shown) <= length
+    assert len(shown.split("\n")) <= lines
+
+
+def test_a_block_shows_the_first_lines_that_say_something() -> None:
+    assert write_block("\n\n  one  \n\n\ttwo\r\nthree\n", 2, 100) == "```text\n  one\n    two\n… 1 lines more\n```"
+    assert write_block("", 2, 100) == "```text\n \n```"
+    assert write_block("a ```` b", 2, 100).startswith("`````text\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "markdown"),
+    [
+        ("https://x.example/a(b)<c> d|e", "[L](<https://x.example/a%28b%29%3Cc%3E%20d%7Ce>)"),
+        ("javascript:alert(1)", "L"),
+        ("", "L"),
+        ("http://[", "L"),
+    ],
+)
+def test_only_web_addresses_become_links(url: str, markdown: str) -> None:
+    assert write_link("L", url) == markdown
+
+
+def test_what_shows_nothing_is_left_out() -> None:
+    assert clean("a\u202eb\x00c\u200bd\r\ne\tf\ud800") == "abcd\ne\tf"
+    assert flatten(" a \n\n b\t") == "a b"
+    assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "ab…")

@@ -1,0 +1,242 @@
+"""A target that follows a branch: deployed as cheaply as can be, held when overridden, frozen when paused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.deploy_ops.core.policy.keys import PullRequestSource, Target
+from tests.worlds.stages.stage import Stage
+
+if TYPE_CHECKING:
+    from tests.worlds.stages.stage import Run
+
+SOURCE = "astro_deploy"
+DAG = {"dags/a.py": "# a\n"}
+
+
+@pytest.fixture
+def staging(stage: Stage) -> str:
+    """Let the project have a staging target, and return its Deployment's id."""
+    stage.change_project(targets={"staging": Target(deployment="Staging", branch=SOURCE)})
+    return stage.make_deployment("staging", name="Staging", description="made by hand", isDevelopmentMode=False)
+
+
+def play(stage: Stage) -> dict[str, str]:
+    """Make one pass, which must start one run of the target's DAG, and play it; return the states."""
+    (run,) = stage.plan()
+    assert run.dag_id == "shop.staging"
+    return run.play()
+
+
+def advance(stage: Stage, files: dict[str, str]) -> str:
+    """Commit to the deploy branch and push it."""
+    return stage.push_more(SOURCE, files)
+
+
+@pytest.fixture
+def running(stage: Stage, staging: str) -> str:
+    """Let staging run the deploy branch's tip."""
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    assert "failed" not in play(stage).values()
+    return staging
+
+
+def newest(stage: Stage, deployment_id: str) -> dict[str, str]:
+    return dict(stage.list_deploys(deployment_id)[0])
+
+
+def test_the_first_deploy_carries_the_image(stage: Stage, running: str) -> None:
+    assert newest(stage, running)["type"] == "IMAGE_AND_DAG"
+    assert "dags/a.py" in stage.list_files(running)
+    assert stage.plan() == []
+
+
+def test_only_dags_moved(stage: Stage, running: str) -> None:
+    head = advance(stage, {"dags/b.py": "# b\n"})
+    play(stage)
+    assert newest(stage, running)["type"] == "DAG_ONLY"
+    assert f"head={head}" in newest(stage, running)["description"]
+
+
+def test_something_else_moved(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n", "requirements.txt": "six\n"})
+    play(stage)
+    assert newest(stage, running)["type"] == "IMAGE_AND_DAG"
+
+
+def test_nothing_that_matters_moved(stage: Stage, running: str) -> None:
+    advance(stage, {"README.md": "more\n"})
+    (run,) = stage.plan()
+    states = run.play()
+    assert (states["change_type"], states["deploy"]) == ("success", "skipped")
+    assert "README.md" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
+    assert len(stage.list_deploys(running)) == 1
+    assert stage.plan() == []
+
+
+def test_a_paused_target_deploys_nothing_and_then_the_newest_head_only(stage: Stage, running: str) -> None:
+    stage.airflow.paused.add("shop.staging")
+    advance(stage, {"dags/b.py": "# b\n"})
+    newest_head = advance(stage, {"dags/c.py": "# c\n"})
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "paused: DAG shop.staging is paused" in task.plan
+    stage.airflow.paused.clear()
+    play(stage)
+    assert len(stage.list_deploys(running)) == 2
+    assert f"head={newest_head}" in newest(stage, running)["description"]
+
+
+def force(stage: Stage, **params: str) -> Run:
+    run = stage.start_target_form("staging", **params)
+    run.play()
+    return run
+
+
+def test_a_forced_deploy_says_who_and_why(stage: Stage, running: str) -> None:
+    run = force(stage, reason="the pods look odd", deploy_type="image-and-dags")
+    assert "failed" not in run.states.values()
+    said = newest(stage, running)["description"]
+    assert "forced by mira: the pods look odd" in said
+    assert newest(stage, running)["type"] == "IMAGE_AND_DAG"
+    assert stage.plan() == []
+
+
+def test_a_dry_run_writes_nothing(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n"})
+    stage.forget_requests()
+    run = stage.start_target_form("staging", dry_run=True)
+    states = run.play()
+    assert (states["change_type"], states["deploy"], states["settle"]) == ("success", "skipped", "skipped")
+    assert stage.list_requests("astro", ["POST", "DELETE"]) == []
+
+
+def test_two_persons_at_one_target(stage: Stage, running: str) -> None:
+    first, second = (stage.start_target_form("staging") for _ in range(2))
+    first.step("claim")
+    with pytest.raises(AirflowFailException, match=f"staging is held by run {first.run_id}"):
+        second.step("claim")
+
+
+def test_somebody_elses_deploy_holds_until_a_person_resumes(stage: Stage, running: str) -> None:
+    path = f"deployments/{running}/deploys"
+    record = stage.ask_astro("POST", path, {"type": "DAG_ONLY", "description": "by hand"})
+    stage.ask_astro("POST", f"{path}/{record['id']}/finalize", {})
+    head = advance(stage, {"dags/b.py": "# b\n"})
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "overridden by somebody else's deploy" in task.plan
+    assert "until a person resumes it" in task.plan
+    run = force(stage, action="resume", reason="mended")
+    assert run.states["decide"] == "success"
+    play(stage)
+    assert f"head={head}" in newest(stage, running)["description"]
+    assert stage.plan() == []
+
+
+def test_a_missing_deployment_is_told(stage: Stage) -> None:
+    stage.change_project(targets={"staging": Target(deployment="Staging", branch=SOURCE)})
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "there is no Deployment named 'Staging' in the workspace; create it, or correct the policy" in task.plan
+
+
+def test_a_missing_branch_is_told(stage: Stage, staging: str) -> None:
+    stage.change_project(targets={"staging": Target(deployment="Staging", branch="nowhere")})
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "there is no branch 'nowhere'" in task.plan
+
+
+def test_a_moved_branch_supersedes_the_run(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n"})
+    (run,) = stage.plan()
+    head = advance(stage, {"dags/c.py": "# c\n"})
+    assert run.play()["deploy"] == "skipped"
+    play(stage)
+    assert f"head={head}" in newest(stage, running)["description"]
+
+
+def test_a_queued_run_does_not_undo_the_rollback_that_came_before_it(stage: Stage, running: str) -> None:
+    old = stage.author.git("rev-parse", "HEAD")
+    advance(stage, {"dags/b.py": "# b\n"})
+    play(stage)
+    advance(stage, {"dags/c.py": "# c\n"})
+    (queued,) = stage.plan()
+    stage.airflow.states[queued.run_id] = "queued"
+    force(stage, ref=old, reason="b is wrong")
+    assert "dags/b.py" not in stage.list_files(running)
+    stage.airflow.states[queued.run_id] = "running"
+    states = queued.play()
+    assert "failed" not in states.values()
+    assert states["deploy"] == "skipped"
+    assert "dags/b.py" not in stage.list_files(running)
+
+
+def test_what_the_policy_asks_for_since_a_run_was_planned_counts(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n"})
+    (run,) = stage.plan()
+    gated = Target(deployment="Staging", branch=SOURCE, approval="required")
+    stage.change_project(targets={"staging": gated})
+    assert run.play()["deploy"] == "skipped"
+    (asked,) = stage.run_plan(stage.make_plan_task())
+    assert asked["trigger_dag_id"] == "shop.staging.request"
+
+
+def test_less_than_is_needed_stays_only_until_somebody_resumes(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n", "requirements.txt": "six\n"})
+    force(stage, deploy_type="dags", reason="the CI is down")
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert "overridden by" in task.plan
+
+
+def test_a_release_that_was_open_before_the_policy_named_it_is_seen(stage: Stage) -> None:
+    stage.change_project(targets={})
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    stage.author.open_pull_request(SOURCE, "main", "Release")
+    assert stage.plan() == []
+    release = PullRequestSource.model_validate({"from": SOURCE, "into": "main"})
+    stage.change_project(targets={"production": Target(deployment="Production", pull_request=release)})
+    stage.make_deployment("production", name="Production", description="")
+    (run,) = stage.plan()
+    assert run.dag_id == "shop.production"
+
+
+def test_a_dag_that_airflow_has_not_parsed_yet_stops_only_itself(
+    stage: Stage, staging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.push("dev-x")
+    known = stage.airflow.get_dag
+
+    def get_dag(dag_id: str) -> object:
+        if dag_id == "shop.staging":
+            stage.airflow.get_dagrun_state(dag_id, "no such run")  # answers 404
+        return known(dag_id)
+
+    monkeypatch.setattr(stage.airflow, "get_dag", get_dag)
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    task = stage.make_plan_task()
+    assert [each["trigger_dag_id"] for each in stage.run_plan(task)] == ["shop.preview"]
+    assert "DAG shop.staging is not there yet" in task.plan
+
+
+def test_a_target_on_push_gets_the_base_after_the_merge(stage: Stage) -> None:
+    release = PullRequestSource.model_validate({"from": SOURCE, "into": "main"})
+    target = Target(deployment="Production", pull_request=release, on="push")
+    stage.change_project(targets={"production": target})
+    production = stage.make_deployment("production", name="Production", description="")
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    number = stage.author.open_pull_request(SOURCE, "main", "Release")
+    (first,) = stage.plan()
+    first.play()
+    assert "dags/a.py" not in stage.list_files(production)
+    head = stage.author.merge(number, "merge")
+    stage.await_ci()
+    (second,) = stage.plan()
+    assert second.conf["job"]["head"] == head
+    assert "failed" not in second.play().values()
+    assert "dags/a.py" in stage.list_files(production)

@@ -1,0 +1,123 @@
+"""The change type step: against what is deployed, with a record of why, and a memory of what needs no deploy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.plan.remembered import Judgement
+from include.deploy_ops.core.plan.work import Verb
+
+if TYPE_CHECKING:
+    from tests.worlds.stages.fixtures import Log
+    from tests.worlds.stages.stage import Run, Stage
+
+BRANCH = "dev-x"
+
+
+@pytest.fixture
+def preview(stage: Stage) -> str:
+    """Return the id of a preview of the branch as it was pushed first."""
+    return stage.create_preview(BRANCH, stage.push(BRANCH))
+
+
+def start(stage: Stage, head: str, deployment_id: str) -> Run:
+    return stage.start_planned(Verb.DEPLOY, BRANCH, head, deployment_id)
+
+
+def test_a_readme_deploys_nothing_and_is_remembered(stage: Stage, preview: str) -> None:
+    head = stage.push_more(BRANCH, {"README.md": "more\n"})
+    (run,) = stage.plan()
+    run.step("claim")
+    assert run.step("change_type")["change_type"] == "none"
+    assert "| `README.md` | none |" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
+    newest = stage.list_deploys(preview)[0]["id"]
+    judgement = stage.memory.read_environment(BRANCH).judgement
+    assert judgement is not None
+    assert judgement == Judgement(head, newest, stage.scope.policy, judgement.reason)
+    assert run.play()["report"] == "success"
+    worked = {"claim", "change_type", "report"}
+    assert {task: state for task, state in run.states.items() if state != "skipped"} == dict.fromkeys(worked, "success")
+    assert len(stage.list_deploys(preview)) == 1
+    assert stage.plan() == []
+
+
+def test_a_forced_run_without_a_change_remembers_nothing(stage: Stage, preview: str) -> None:
+    run = stage.start_form(branch=BRANCH)
+    assert run.play()["deploy"] == "skipped"
+    assert run.xcoms["change_type"]["return_value"]["change_type"] == "none"
+    assert stage.memory.read_environment(BRANCH).judgement is None
+
+
+def test_a_person_forces_what_is_deployed_already(stage: Stage, preview: str) -> None:
+    run = stage.start_form(branch=BRANCH, deploy_type="image-and-dags")
+    run.step("claim")
+    assert run.step("change_type")["change_type"] == "image-and-dags"
+
+
+def test_a_person_forces_less_than_what_is_needed(stage: Stage, log: Log) -> None:
+    stage.push(BRANCH)
+    stage.make_deployment(BRANCH)
+    run = stage.start_form(branch=BRANCH, deploy_type="dags")
+    run.step("claim")
+    assert run.step("change_type")["change_type"] == "dags"
+    assert "set to dags by mira" in log.read()
+
+
+@pytest.mark.parametrize(("path", "kind"), [("dags/orders/more.py", "dags"), ("requirements.txt", "image-and-dags")])
+def test_what_changed_decides(stage: Stage, preview: str, path: str, kind: str) -> None:
+    first = stage.list_deploys(preview)[0]["description"].partition(" commit=")[2][:40]
+    head = stage.push_more(BRANCH, {path: "# more\n"})
+    run = start(stage, head, preview)
+    decision = run.step("change_type")
+    assert decision.pop("reason")
+    assert decision == {
+        "change_type": kind,
+        "commit": head,
+        "image_base": first,
+        "dags_base": first,
+        "observed": stage.list_deploys(preview)[0]["id"],
+        "is_partial": False,
+    }
+    assert f"| `{path}` | {kind} |" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
+
+
+def test_a_deployment_without_records_needs_an_image(stage: Stage) -> None:
+    head = stage.push(BRANCH)
+    decision = start(stage, head, stage.make_deployment(BRANCH)).step("change_type")
+    assert decision["change_type"] == "image-and-dags"
+    assert decision["image_base"] is None
+    assert "no successful deploy with a known commit" in decision["reason"]
+
+
+def test_a_base_that_is_gone_needs_an_image(stage: Stage, preview: str) -> None:
+    record = stage.list_deploys(preview)[0]
+    commit = record["description"].partition(" commit=")[2][:40]
+    lost = record["description"].replace(commit, "f" * 40)
+    stage.ask_astro("POST", f"deployments/{preview}/deploys/{record['id']}", {"description": lost})
+    decision = start(stage, stage.push_more(BRANCH, {"README.md": "more\n"}), preview).step("change_type")
+    assert decision["change_type"] == "image-and-dags"
+    assert "commit ffffffffffff of the last deploy is not in the repository any more" in decision["reason"]
+
+
+def test_without_dag_deploys_a_dag_needs_an_image(stage: Stage, preview: str) -> None:
+    stage.edit_deployment(preview, isDagDeployEnabled=False)
+    head = stage.push_more(BRANCH, {"dags/more.py": "# more\n"})
+    assert start(stage, head, preview).step("change_type")["change_type"] == "image-and-dags"
+
+
+def test_a_deployment_that_is_gone_fails_the_run(stage: Stage) -> None:
+    run = start(stage, stage.push(BRANCH), "clgone")
+    with pytest.raises(RetryableError, match="Deployment clgone of dev-x is gone; the next pass looks again"):
+        run.step("change_type")
+
+
+def test_an_update_needs_no_change_type(stage: Stage) -> None:
+    run = stage.start_planned(Verb.UPDATE, BRANCH, stage.push(BRANCH), "clsome")
+    stage.forget_requests()
+    with pytest.raises(AirflowSkipException, match="not needed: this run is to update"):
+        run.step("change_type")
+    assert stage.list_requests("astro") == []

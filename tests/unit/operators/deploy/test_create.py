@@ -1,0 +1,117 @@
+"""The create step: makes the Deployment once, takes ours where it is there, and never touches another's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.base import AirflowLink, AstroLink, CommitLink, PullRequestLink
+from tests.worlds.stages.stage import WRITES
+
+if TYPE_CHECKING:
+    from tests.worlds.stages.stage import Run, Stage
+
+BRANCH = "dev-x"
+VARIABLES_CALL = {"face": "astro", "method": "POST", "path": "/deployments/[^/]+$"}
+
+
+def start(stage: Stage) -> Run:
+    """Return a planned create, rendered."""
+    run = stage.start_planned(Verb.CREATE, BRANCH, stage.push(BRANCH))
+    run.step("render_template")
+    return run
+
+
+def test_a_fresh_deployment_has_name_mark_and_variables(stage: Stage) -> None:
+    run = start(stage)
+    deployment_id = run.step("create")
+    found = stage.find_deployment(BRANCH)
+    assert found["id"] == deployment_id
+    mark = parse_mark(found["description"])
+    assert mark is not None
+    assert (mark.control_plane, mark.project, mark.branch) == ("acme-test", "shop", BRANCH)
+    assert [(each["key"], each["value"]) for each in found["environmentVariables"]] == [("STAGE", "preview")]
+
+
+def test_the_task_links_to_what_it_is_about(stage: Stage) -> None:
+    head = stage.push(BRANCH)
+    number = stage.author.open_pull_request(BRANCH, "staging", "Look")
+    run = stage.start_planned(Verb.CREATE, BRANCH, head)
+    run.step("render_template")
+    deployment_id = run.step("create")
+    links = run.tasks["create"].links  # type: ignore[attr-defined]
+    web = f"{stage.sandbox.url}/github/acme/data-platform"
+    assert (links[PullRequestLink.name], links[CommitLink.name]) == (f"{web}/pull/{number}", f"{web}/commit/{head}")
+    assert deployment_id in links[AstroLink.name]
+    assert links[AirflowLink.name].startswith("http")
+
+
+def test_a_deployment_with_our_mark_is_taken_whatever_its_name(stage: Stage) -> None:
+    run = start(stage)
+    deployment_id = stage.make_deployment(BRANCH, name="renamed by hand")
+    stage.forget_requests()
+    assert run.step("create") == deployment_id
+    assert stage.list_requests("astro", WRITES) == []
+
+
+@pytest.mark.parametrize("description", ["a person's", "{}"])
+def test_a_taken_name_is_refused_and_left_as_it_is(stage: Stage, description: str) -> None:
+    run = start(stage)
+    stage.make_deployment(BRANCH, description=description.format(stage.write_mark(BRANCH, control_plane="other")))
+    before = stage.find_deployment(BRANCH)
+    stage.forget_requests()
+    with pytest.raises(RetryableError, match=rf"named 'shop-dev-x' \({before['id']}\) exists without our mark"):
+        run.step("create")
+    assert stage.list_requests("astro", WRITES) == []
+    assert stage.find_deployment(BRANCH) == before
+
+
+def test_a_half_created_deployment_is_repaired_by_the_next_passes(stage: Stage) -> None:
+    head = stage.push(BRANCH)
+    (create,) = stage.plan()
+    stage.sandbox.plant(**VARIABLES_CALL, status=500, body={"message": "planted", "statusCode": 500})
+    assert create.play()["create"] == "failed"
+    assert create.states["report"] == "success"
+    assert not create.read_failure("create")["is_permanent"]
+    half = stage.find_deployment(BRANCH)
+    assert half.get("environmentVariables", []) == []
+    (deploy,) = stage.plan()
+    assert "failed" not in deploy.play().values(), deploy.xcoms
+    assert deploy.conf["job"]["verb"] == "deploy"
+    assert stage.list_files(half["id"]) == stage.author.hash_files(head)
+    (update,) = stage.plan()
+    assert update.conf["job"]["verb"] == "update"
+    assert update.conf["job"]["reason"].startswith("it lacks variable STAGE")
+    assert "failed" not in update.play().values(), update.xcoms
+    assert [each["key"] for each in stage.find_deployment(BRANCH)["environmentVariables"]] == ["STAGE"]
+    assert stage.plan() == []
+    assert len(stage.list_deployments()) == 1
+
+
+def test_a_create_without_effect_is_no_success(stage: Stage) -> None:
+    run = start(stage)
+    stage.sandbox.plant(cli="create", exit_0_without_deploying=True)
+    with pytest.raises(RetryableError, match=r"astro deployment create.* ended without saying that it succeeded"):
+        run.step("create")
+    assert run.step("create") == stage.find_deployment(BRANCH)["id"]
+
+
+def test_a_branch_that_is_gone_gets_no_deployment(stage: Stage) -> None:
+    run = start(stage)
+    stage.author.delete(BRANCH)
+    with pytest.raises(AirflowSkipException, match="superseded: branch dev-x is gone"):
+        run.step("create")
+    assert stage.list_deployments() == []
+
+
+def test_a_branch_that_was_merged_meanwhile_gets_no_deployment(stage: Stage) -> None:
+    run = start(stage)
+    number = stage.merge(BRANCH)
+    with pytest.raises(AirflowSkipException, match=f"superseded: pull request #{number} was merged into staging"):
+        run.step("create")
+    assert stage.list_deployments() == []

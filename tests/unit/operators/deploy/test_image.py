@@ -1,0 +1,231 @@
+"""The image step: the first source that can serve, awaited without a worker slot, found before anything is created."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+
+from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.triggers.image import ImageAvailableTrigger
+from sandbox.identity import REGISTRY_PASSWORD, REGISTRY_USER, RUNTIME_VERSION
+from tests.worlds.stages.stage import await_event
+
+if TYPE_CHECKING:
+    from tests.worlds.stages.stage import Run, Stage
+
+BRANCH = "dev-x"
+REQUIREMENTS = {"requirements.txt": "# more\n"}
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the only folder in the worker's PATH, empty."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    return tmp_path
+
+
+def install_podman(path: Path) -> None:
+    path.joinpath("podman").write_text("#!/bin/sh\necho 4.3.1\n")
+    path.joinpath("podman").chmod(0o755)
+
+
+def set_sandbox(stage: Stage, **settings: Any) -> None:
+    assert stage.sandbox.client.post("/sandbox/settings", json=settings).is_success
+
+
+def name_image(stage: Stage, commit: str) -> str:
+    return f"{stage.sandbox.host}/acme/data-platform:{commit}"
+
+
+def start(stage: Stage, head: str) -> Run:
+    run = stage.start_planned(Verb.CREATE, BRANCH, head)
+    run.step("change_type")
+    run.step("render_template")
+    return run
+
+
+def fail(run: Run) -> str:
+    """Return what the step says when it finds no image; the world may have one later."""
+    with pytest.raises(RetryableError) as caught:
+        run.execute("image")
+    assert not run.read_failure("image")["is_permanent"]
+    return str(caught.value)
+
+
+def time_out(run: Run, stage: Stage, notes: list[str] | None = None) -> Any:
+    """Resume the step as after a wait in vain for the first source."""
+    event = {"state": "timeout", "detail": "the registry has none of them"}
+    return run.resume("image", "resume", event=event, source=stage.scope.project.image[0], notes=notes or [])
+
+
+def test_the_commits_own_image_is_taken(stage: Stage) -> None:
+    head = stage.push(BRANCH, REQUIREMENTS)
+    found = start(stage, head).step("image")
+    assert found.pop("digest").startswith("sha256:")
+    assert found == {
+        "source": stage.scope.project.image[0],
+        "commit": head,
+        "image": name_image(stage, head),
+        "runtime_version": RUNTIME_VERSION,
+        "notes": [],
+    }
+
+
+def test_an_ancestors_image_serves_what_changed_only_dags(stage: Stage) -> None:
+    set_sandbox(stage, ci_fails=True)
+    base = stage.author.git("rev-parse", "origin/main")
+    stage.push(BRANCH)
+    head = stage.push_more(BRANCH, {"README.md": "more\n"})
+    assert start(stage, head).step("image")["image"] == name_image(stage, base)
+
+
+def test_an_ancestor_beyond_an_image_change_does_not_serve(stage: Stage) -> None:
+    set_sandbox(stage, ci_fails=True)
+    first = stage.push(BRANCH, REQUIREMENTS)
+    head = stage.push_more(BRANCH, {"dags/more.py": "# more\n"})
+    with pytest.raises(TaskDeferred) as deferred:
+        start(stage, head).execute("image")
+    assert deferred.value.trigger.serialize()[1]["candidates"] == [name_image(stage, head), name_image(stage, first)]
+
+
+def test_where_the_image_carries_the_dags_an_ancestors_is_another_code(stage: Stage) -> None:
+    set_sandbox(stage, ci_fails=True)
+    stage.change_project(previews={"overrides": {"configuration": {"dag_deploy_enabled": False}}})
+    head = stage.push(BRANCH)
+    with pytest.raises(TaskDeferred) as deferred:
+        start(stage, head).execute("image")
+    assert deferred.value.trigger.serialize()[1]["candidates"] == [name_image(stage, head)]
+
+
+def test_a_deployment_without_dag_deploys_takes_no_ancestors_image(stage: Stage) -> None:
+    set_sandbox(stage, ci_fails=True)
+    deployment_id = stage.make_deployment(BRANCH, isDagDeployEnabled=False)
+    head = stage.push(BRANCH)
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, head, deployment_id)
+    run.step("change_type")
+    with pytest.raises(TaskDeferred) as deferred:
+        run.execute("image")
+    assert deferred.value.trigger.serialize()[1]["candidates"] == [name_image(stage, head)]
+
+
+def test_an_image_that_ci_still_builds_is_awaited(stage: Stage) -> None:
+    set_sandbox(stage, ci_fails=True)
+    stage.change_project(image_timeout_s=600)
+    head = stage.push(BRANCH, REQUIREMENTS)
+    with pytest.raises(TaskDeferred) as caught:
+        start(stage, head).execute("image")
+    trigger = caught.value.trigger
+    assert isinstance(trigger, ImageAvailableTrigger)
+    assert trigger.candidates == [name_image(stage, head)]
+    assert trigger.registry_conn_id is None
+    left = datetime.fromisoformat(trigger.deadline) - datetime.now(UTC)
+    assert timedelta(seconds=560) < left <= timedelta(seconds=600)
+    assert (caught.value.method_name, caught.value.kwargs) == (
+        "resume",
+        {"source": stage.scope.project.image[0], "notes": []},
+    )
+
+
+def test_the_awaited_image_is_taken_when_it_comes(stage: Stage) -> None:
+    set_sandbox(stage, ci_delay_s=600)
+    stage.author.start_branch(BRANCH)
+    head = stage.author.commit(REQUIREMENTS, "Need more")
+    stage.author.push(BRANCH)
+    run = start(stage, head)
+    with pytest.raises(TaskDeferred) as deferred:
+        run.execute("image")
+    set_sandbox(stage, ci_delay_s=0)
+    stage.author.git("push", "--quiet", "origin", f"{head}:refs/heads/other")  # CI builds it for this one at once
+    event = await_event(deferred.value)
+    assert event == {"state": "found", "image": name_image(stage, head)}
+    found = run.resume("image", "resume", event=event, **(deferred.value.kwargs or {}))
+    assert (found["image"], found["runtime_version"]) == (name_image(stage, head), RUNTIME_VERSION)
+
+
+def test_an_awaited_image_that_vanished_again_is_tried_again(stage: Stage) -> None:
+    run = start(stage, stage.push(BRANCH, REQUIREMENTS))
+    gone = name_image(stage, "0" * 40)
+    with pytest.raises(RetryableError, match="was there and vanished; look at the registry's retention"):
+        run.resume("image", "resume", event={"state": "found", "image": gone}, source="gone", notes=[])
+
+
+def test_after_a_wait_in_vain_the_next_source_serves(stage: Stage, path: Path) -> None:
+    install_podman(path)
+    stage.change_project(image=(stage.scope.project.image[0], "build"))
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
+    pattern = stage.scope.project.image[0]
+    notes = [f"{pattern}: the registry has none of them"]
+    assert time_out(run, stage) == {"source": "build", "engine": "podman 4.3.1", "commit": "1" * 40, "notes": notes}
+
+
+def test_a_source_that_left_the_policy_meanwhile_starts_the_list_anew(stage: Stage) -> None:
+    head = stage.push(BRANCH, REQUIREMENTS)
+    event = {"state": "timeout", "detail": "gone"}
+    found = start(stage, head).resume("image", "resume", event=event, source="old.example/x:{sha}", notes=[])
+    assert found["image"] == name_image(stage, head)
+
+
+def test_after_a_wait_in_vain_the_next_registry_is_asked(stage: Stage) -> None:
+    pattern = stage.scope.project.image[0]
+    stage.change_project(image=(f"{stage.sandbox.host}/acme/elsewhere:{{sha}}", pattern))
+    head = stage.push(BRANCH, REQUIREMENTS)
+    run = start(stage, head)
+    found = time_out(run, stage, ["an earlier note"])
+    assert (found["source"], found["image"]) == (pattern, name_image(stage, head))
+    assert found["notes"][0] == "an earlier note"
+    assert found["notes"][1].endswith("elsewhere:{sha}: the registry has none of them")
+
+
+def test_without_any_source_the_run_says_what_to_do(stage: Stage, path: Path) -> None:
+    stage.change_project(image=(stage.scope.project.image[0], "build"))
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
+    with pytest.raises(RetryableError) as caught:
+        time_out(run, stage)
+    said = str(caught.value)
+    assert said.startswith("no image for 111111111111: ")
+    assert "the registry has none of them" in said
+    assert "build: no docker or podman on this worker's PATH" in said
+    assert "Let the repository's CI push one, add a source to the project's `image` list" in said
+
+
+def test_build_alone_needs_an_engine(stage: Stage, path: Path) -> None:
+    stage.change_project(image=("build",))
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, stage.make_deployment(BRANCH))
+    run.xcoms["change_type"] = {"return_value": {"change_type": "image-and-dags"}}
+    assert "no docker or podman" in fail(run)
+    install_podman(path)
+    assert run.step("image") == {"source": "build", "engine": "podman 4.3.1", "commit": "1" * 40, "notes": []}
+
+
+def test_a_refused_pull_fails_before_anything_is_created(stage: Stage) -> None:
+    set_sandbox(stage, registry_auth="private")
+    run = start(stage, stage.push(BRANCH, REQUIREMENTS))
+    said = fail(run)
+    assert f"{stage.scope.project.image[0]}: The registry refused to let us pull" in said
+    assert ".." not in said
+    assert set(run.play().items()) >= {("create", "upstream_failed"), ("deploy", "upstream_failed")}
+    assert stage.list_deployments() == []
+
+
+def test_the_registrys_connection_opens_a_private_registry(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_sandbox(stage, registry_auth="private")
+    login = {"conn_type": "docker", "login": REGISTRY_USER, "password": REGISTRY_PASSWORD}
+    monkeypatch.setenv("AIRFLOW_CONN_CI_REGISTRY", json.dumps(login))
+    stage.change_project(registry_conn_id="ci_registry")
+    head = stage.push(BRANCH, REQUIREMENTS)
+    deployment_id = stage.create_preview(BRANCH, head)
+    assert stage.list_files(deployment_id) == stage.author.hash_files(head)
+
+
+def test_a_dag_deploy_needs_no_image(stage: Stage) -> None:
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
+    run.xcoms["change_type"] = {"return_value": {"change_type": "dags"}}
+    with pytest.raises(AirflowSkipException, match="no image needed: dags"):
+        run.step("image")

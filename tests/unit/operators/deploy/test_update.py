@@ -1,0 +1,69 @@
+"""The update step: brings the template's changes, and keeps what people set by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.plan.work import Verb
+from tests.worlds.stages.stage import WRITES
+
+if TYPE_CHECKING:
+    from tests.worlds.stages.stage import Run, Stage
+
+BRANCH = "dev-x"
+BY_HAND = [
+    {"key": "STAGE", "value": "mine", "isSecret": False},
+    {"key": "BY_HAND", "value": "kept", "isSecret": False},
+    {"key": "PASSWORD", "value": "hidden", "isSecret": True},
+]
+
+
+def start(stage: Stage, deployment_id: str, **changes: str) -> Run:
+    return stage.start_planned(Verb.UPDATE, BRANCH, stage.push(BRANCH), deployment_id, **changes)
+
+
+def test_variables_set_by_hand_and_secrets_survive(stage: Stage) -> None:
+    deployment_id = stage.make_deployment(BRANCH, contactEmails=["mira@acme.example"])
+    stage.edit_deployment(deployment_id, environmentVariables=BY_HAND)
+    before = {each["key"]: each for each in stage.find_deployment(BRANCH)["environmentVariables"]}
+    assert "failed" not in start(stage, deployment_id).play().values()
+    found = stage.find_deployment(BRANCH)
+    after = {each["key"]: each for each in found["environmentVariables"]}
+    assert after.keys() == before.keys()
+    assert after["STAGE"]["value"] == "preview"
+    assert after["BY_HAND"] == before["BY_HAND"]
+    assert after["PASSWORD"] == before["PASSWORD"]  # with its time of change: Astro keeps a secret that came unchanged
+    assert sorted(found["contactEmails"]) == ["data-platform@acme.example", "mira@acme.example"]
+
+
+def test_a_change_of_the_template_reaches_a_preview_that_was_renamed(stage: Stage) -> None:
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH))
+    stage.edit_deployment(deployment_id, name="mira's")
+    stage.change_project(previews={"overrides": {"configuration": {"scheduler_size": "MEDIUM"}}})
+    (run,) = stage.plan()
+    assert (run.conf["job"]["verb"], run.conf["job"]["reason"]) == ("update", "the template changed")
+    assert "failed" not in run.play().values(), run.xcoms
+    found = stage.ask_astro("GET", f"deployments/{deployment_id}")
+    assert (found["name"], found["schedulerSize"]) == ("mira's", "MEDIUM")
+    assert stage.plan() == []
+
+
+def test_without_our_mark_nothing_is_updated(stage: Stage) -> None:
+    deployment_id = stage.make_deployment(BRANCH, description="taken over by hand")
+    run = start(stage, deployment_id)
+    run.step("render_template")
+    stage.forget_requests()
+    with pytest.raises(RetryableError, match="lacks our mark"):
+        run.step("update")
+    assert stage.list_requests("astro", WRITES) == []
+
+
+def test_an_update_without_effect_is_no_success(stage: Stage) -> None:
+    run = start(stage, stage.make_deployment(BRANCH))
+    run.step("render_template")
+    stage.sandbox.plant(cli="update", exit_0_without_deploying=True)
+    with pytest.raises(RetryableError, match="ended without saying that it succeeded"):
+        run.step("update")

@@ -1,0 +1,84 @@
+"""What is remembered reads back as it was written; what cannot be read counts as forgotten, and is told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.plan.remembered import Ending, Judgement, Remembered, Removal
+from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
+from tests.worlds.doubles.airflow import DictStore
+from tests.worlds.values.examples import make_pull, merged, sha
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+REMEMBERED = Remembered(
+    {"deploy": Ending("dev-x~deploy~a~b", NOW, True, False, "boom"), "update": Ending("dev-x~update~a~b", NOW)},
+    Removal(sha("a"), "by ann"),
+    Judgement(sha("a"), "d1", "p", "only docs"),
+)
+
+
+def test_an_environment_reads_back() -> None:
+    memory = Memory(DictStore())
+    memory.write_environment("dev-x", REMEMBERED)
+    assert memory.read_environment("dev-x") == REMEMBERED
+    assert memory.read_environment("dev-y") == Remembered()
+    memory.forget_environment("dev-x")
+    assert memory.read_environment("dev-x") == Remembered()
+
+
+def test_a_claim_reads_back_from_its_own_register() -> None:
+    memory = Memory(DictStore())
+    memory.write_claim("dev-x", "planned", Claim("run", NOW))
+    assert memory.read_claim("dev-x", "planned") == Claim("run", NOW)
+    assert memory.read_claim("dev-x", "manual") is None
+
+
+def test_pull_requests_and_times_read_back() -> None:
+    memory = Memory(DictStore())
+    cache = PullCache(
+        "2026-01-01T00:00:00Z", (make_pull(1, "dev-x", sha("a")), merged(make_pull(2, "dev-y", sha("b"))))
+    )
+    memory.write_pulls(cache)
+    memory.write_delete_times([NOW])
+    assert (memory.read_pulls(), memory.read_delete_times()) == (cache, (NOW,))
+
+
+def test_the_template_and_the_times_of_commits_read_back() -> None:
+    memory = Memory(DictStore())
+    assert (memory.read_template(), memory.read_commit_times()) == (None, {})
+    template, times = CachedTemplate(sha("a"), "preview.yaml", "deployment: {}"), {sha("a"): NOW, sha("b"): NOW}
+    memory.write_template(template)
+    memory.write_commit_times({}, times)
+    assert (memory.read_template(), memory.read_commit_times()) == (template, times)
+    memory.write_commit_times(times, {sha("b"): NOW})
+    assert memory.read_commit_times() == {sha("b"): NOW}
+
+
+def test_histories_are_spread_and_only_changed_shards_are_written() -> None:
+    store = DictStore()
+    memory = Memory(store)
+    before = {f"id{number}": CachedHistory("f", DeployHistory(f"d{number}")) for number in range(60)}
+    memory.write_histories({}, before)
+    assert memory.read_histories() == before
+    shards = {key: repr(value) for key, value in store.values.items()}
+    assert len(shards) > 8
+    memory.write_histories(before, {**before, "id7": CachedHistory("g", DeployHistory("new"))})
+    assert sum(shards[key] != repr(value) for key, value in store.values.items()) == 1
+
+
+@pytest.mark.parametrize("value", ["nonsense", {"run_id": 7}, []])
+def test_what_cannot_be_read_is_forgotten_and_told(value: object, caplog: pytest.LogCaptureFixture) -> None:
+    store = DictStore()
+    store.set("environment.dev-x.planned", value)
+    assert Memory(store).read_claim("dev-x", "planned") is None
+    assert "counts as forgotten" in caplog.text
+
+
+def test_the_first_pass_is_remembered() -> None:
+    memory = Memory(DictStore())
+    assert memory.is_first_pass()
+    memory.remember_first_pass(NOW)
+    assert not memory.is_first_pass()

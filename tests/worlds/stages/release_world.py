@@ -1,0 +1,460 @@
+"""A stage with promotion, staging and gated production, moved together with the trusted model of releases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from airflow.sdk.exceptions import TaskAwaitingInput
+
+from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_target
+from include.deploy_ops.core.policy.keys import Promotion
+from include.deploy_ops.run.claims import PLANNED
+from tests.worlds.stages.flights import Flights, Interference, expect_refusal
+from tests.worlds.stages.promotion import FORM
+from tests.worlds.stages.promotion import POLICY as PROMOTION
+from tests.worlds.stages.request import PRODUCTION, STAGING, answer_request
+from tests.worlds.stages.trusted_release import Git, Model, Record, Release, Yes, read_record
+from tests.worlds.stages.world import drop_ignored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.worlds.doubles.fuse import Fuse
+    from tests.worlds.stages.stage import Run, Stage
+
+Move = Callable[["ReleaseWorld", int], None]
+BRANCHES = ("dev-a", "dev/b")
+INTO, DEPLOY_BRANCH, TRUNK = "staging", "astro_deploy", "main"
+TARGETS = ("staging", "production")
+SLUGS = (*map(slug_target, TARGETS), PROMOTION_SLUG)
+FILES = ("dags/f{n}.py", "dags/f{n}.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md", "dags/shared.py")
+QUIET = timedelta(hours=2)
+PASSES_UNTIL_QUIET = 14
+
+
+@dataclass(frozen=True)
+class Question:
+    """A run that waits for a person, and what production ran when it asked."""
+
+    run: Run
+    yes: Yes
+    is_forced: bool
+
+
+class ReleaseWorld(Flights):
+    """The stage and the model moved together, what is in flight between them, and who is asked."""
+
+    def __init__(self, stage: Stage, fuse: Fuse, asked: Mapping[str, Any]) -> None:
+        super().__init__(stage, fuse)
+        stage.renew()
+        project = stage.scope.project.model_copy(
+            update={
+                "previews": None,
+                "promotion": Promotion.model_validate(PROMOTION),
+                "targets": {"staging": STAGING, "production": PRODUCTION},
+                "image_timeout_s": 1,
+            }
+        )
+        stage.scope = replace(stage.scope, project=project)
+        self.asked = asked
+        self.model = Model()
+        self.git = Git(stage.author)
+        self.ids = {
+            name: stage.make_deployment(name, name=target.deployment, description="", isDevelopmentMode=False)
+            for name, target in project.targets.items()
+        }
+        self.questions: list[Question] = []
+        self.own_merges: list[int] = []
+        self.files = 0
+        self.refused: dict[str, Release] = {}
+        self.has_raced = False
+
+    def begin(self, pick: int) -> None:
+        """Let a pull request be promoted and shown on staging, and another one ask for production."""
+        self.push(pick)
+        self.open(pick)
+        self.live_on()
+        self.open_release(pick)
+        self.live_on()
+
+    # What people do in the repository
+
+    def push(self, pick: int) -> None:
+        """Push a dev branch, new or not."""
+        branch = BRANCHES[pick % len(BRANCHES)]
+        self._commit(branch, pick // len(BRANCHES), new_from=f"origin/{INTO}")
+
+    def push_into(self, pick: int) -> None:
+        """Push to staging without a pull request."""
+        self._commit(INTO, pick)
+
+    def push_trunk(self, pick: int) -> None:
+        """Push a hotfix to main: DAGs or what deploys nothing, for which a merge needs no image of its own."""
+        self._commit(TRUNK, (0, 3, 4, 5)[pick % 4])
+
+    def stray(self, pick: int) -> None:
+        """Let a stranger commit to the deploy branch."""
+        self.model.strays.add(self._commit(DEPLOY_BRANCH, pick))
+
+    def _commit(self, branch: str, pick: int, new_from: str = "") -> str:
+        self.files += 1
+        path = FILES[pick % len(FILES)].format(n=self.files)
+        self.git.fetch()
+        self.stage.author.git(
+            "checkout", "--quiet", "-B", "desk", f"origin/{branch}" if self.git.find(branch) else new_from
+        )
+        head = self.stage.author.commit({path: f"# {self.files}\n"}, f"Change {path}")
+        self.stage.author.push(branch)
+        self.stage.await_ci()
+        return head
+
+    def open(self, pick: int) -> None:
+        """Open a dev branch's pull request, where GitHub sees something to merge and no open one."""
+        self._open(BRANCHES[pick % len(BRANCHES)], INTO)
+
+    def open_release(self, _pick: int) -> None:
+        """Open the pull request into main."""
+        self._open(DEPLOY_BRANCH, TRUNK)
+
+    def _open(self, branch: str, base: str) -> None:
+        try:
+            self.stage.author.open_pull_request(branch, base, f"Merge {branch}")
+        except httpx.HTTPStatusError as error:
+            expect_refusal(error, 422)
+
+    def merge(self, pick: int) -> None:
+        """Merge a dev branch's pull request in one of three ways, unless it conflicts."""
+        self._merge(INTO, pick)
+
+    def merge_release(self, pick: int) -> None:
+        """Merge the pull request into main before it is deployed, as nobody should."""
+        self._merge(TRUNK, pick)
+
+    def _merge(self, base: str, pick: int) -> None:
+        if not (pulls := self.list_pulls(base)):
+            return
+        number = pulls[pick % len(pulls)]["number"]
+        try:
+            self.stage.author.merge(number, ("merge", "squash", "rebase")[pick % 3])
+        except httpx.HTTPStatusError as error:
+            expect_refusal(error, 405)
+        self.stage.await_ci()
+
+    def close(self, pick: int) -> None:
+        """Close a pull request, and perhaps open it again."""
+        pulls = [*self.list_pulls(INTO), *self.list_pulls(TRUNK)]
+        for state in ("closed", "open")[: 1 + pick % 2]:
+            if pulls:
+                self.stage.author._api("PATCH", f"pulls/{pulls[pick % len(pulls)]['number']}", {"state": state})
+
+    def list_pulls(self, base: str) -> list[dict[str, Any]]:
+        """Return the open pull requests into the branch, by number."""
+        found = self.stage.author._api("GET", f"pulls?state=open&per_page=100&base={base}").json()
+        return sorted(found, key=lambda pull: int(pull["number"]))
+
+    # What people do elsewhere
+
+    def deploy_by_hand(self, pick: int) -> None:
+        """Let somebody deploy to a target, or roll it back, beside us."""
+        path = f"deployments/{self.ids[TARGETS[pick % 2]]}/deploys"
+        records = self.list_records(TARGETS[pick % 2])
+        if pick % 4 > 1 and records:
+            self.stage.ask_astro("POST", f"{path}/{records[0].id}/rollback", {"description": "back"})
+        else:
+            made = self.stage.ask_astro("POST", path, {"type": "DAG_ONLY", "description": "by hand"})
+            self.stage.ask_astro("POST", f"{path}/{made['id']}/finalize", {})
+
+    def force(self, pick: int) -> None:
+        """Force a deploy by form: the source, a branch or a commit of the deploy branch, of one kind or another."""
+        self.git.fetch()
+        ours = self.stage.author.git("rev-list", "-6", f"origin/{DEPLOY_BRANCH}").split()
+        refs = ["", TRUNK, *ours, *filter(self.git.find, BRANCHES)]
+        kind = "image-and-dags" if pick % 5 == 0 else "infer"
+        self._start_form(TARGETS[pick % 2], action="deploy", ref=refs[pick // 2 % len(refs)], deploy_type=kind)
+
+    def resume(self, pick: int) -> None:
+        """End a target's hold by form."""
+        self._start_form(TARGETS[pick % 2], action="resume")
+
+    def _start_form(self, target: str, action: str, **params: str) -> None:
+        scope = self.stage.scope
+        is_request = target == "production" and action == "deploy"
+        filled = {"action": action, "deploy_type": "infer", "reason": "to see it", **params}
+        dag_id = scope.request_dag(target) if is_request else scope.target_dag(target)
+        self._start_by_hand(dag_id, filled)
+
+    def adopt(self, _pick: int) -> None:
+        """Take over the deploy branch by form."""
+        self._start_by_hand(self.stage.scope.promotion_dag, FORM | {"action": "adopt"})
+
+    def promote(self, _pick: int) -> None:
+        """Ask for a promotion by form."""
+        self._start_by_hand(self.stage.scope.promotion_dag, dict(FORM))
+
+    def _start_by_hand(self, dag_id: str, params: dict[str, Any]) -> None:
+        run_id = f"manual__{next(self.stage.numbers)}"
+        self.flying.append(self.stage.start({}, run_id, "manual", dag_id=dag_id, **params))
+
+    def answer(self, pick: int) -> None:
+        """Answer one of the questions: mostly yes; or no; or let its time run out."""
+        if not self.questions:
+            return
+        question = self.questions.pop(pick % len(self.questions))
+        is_yes, yes = pick % 4 < 2, question.yes
+        if is_yes:
+            self.model.approved.append(yes)
+        elif not question.is_forced:
+            self.refused[question.run.run_id] = yes.release
+        answer_request(question.run, "Approve" if is_yes else "Reject", timedout=pick % 4 == 3)
+        self.flying.append(question.run)
+
+    def pause(self, pick: int) -> None:
+        """Freeze a DAG, or let it go on."""
+        scope = self.stage.scope
+        names = (*map(scope.target_dag, TARGETS), scope.promotion_dag, scope.request_dag("production"))
+        self.stage.airflow.paused ^= {names[pick % len(names)]}
+
+    def break_ci(self, pick: int) -> None:
+        """Let CI fail for a while."""
+        self._set_ci(fails=bool(pick % 2))
+
+    def _set_ci(self, *, fails: bool) -> None:
+        assert self.stage.sandbox.client.post("/sandbox/settings", json={"ci_fails": fails}).is_success
+
+    def forget(self, _pick: int) -> None:
+        """Lose the state store."""
+        self.stage.stores.clear()
+        self.model.forget()
+
+    # What the control plane does
+
+    def list_ready(self) -> list[Run]:
+        """Return the runs that may go on: of a DAG with one active run the oldest, and none of a frozen DAG's."""
+        scope = self.stage.scope
+        first: dict[str, Run] = {}
+        for run in self.flying:
+            is_alone = run.dag_id != scope.request_dag("production")
+            first.setdefault(run.dag_id if is_alone else run.run_id, run)
+        return [run for run in first.values() if run.dag_id not in self.stage.airflow.paused]
+
+    def run_task(self, run: Run, name: str) -> None:
+        """Run a task; a question parks its run, and a dispatch starts the run that it is told to."""
+        if name == "dispatch":
+            self._dispatch(run)
+            return
+        try:
+            super().run_task(run, name)
+        except TaskAwaitingInput:
+            run.states[name] = "awaiting_input"
+            self._ask(run)
+
+    def interfere(self, move: Move, pick: int, stop: int, at: int) -> None:
+        """Let one of the runs in flight go on, and somebody act in the midst of one of its tasks."""
+        if (run := self.advance_to(stop)) is None:
+            return
+        name = self.find_next(run)
+
+        def act() -> None:
+            self.has_raced |= name in {
+                "deploy",
+                "merge",
+            }  # between our last look and the write, for which nothing helps
+            move(self, pick)
+
+        self.advance(run, Interference(at, act))
+
+    def _dispatch(self, run: Run) -> None:
+        told = run.xcoms.get("recheck", {}).get("return_value") if run.states["recheck"] == "success" else None
+        run.states["dispatch"] = "success" if told else "skipped"
+        for each in told or []:
+            if each["trigger_run_id"] not in self.stage.airflow.states:
+                self.flying.append(self.stage.start_dispatched(each))
+
+    def _ask(self, run: Run) -> None:
+        job = self.read_errand(run)
+        for shown in filter(None, (job["head"], job["base"])) if job["pull"] and not job["is_override"] else ():
+            assert shown[:12] in self.asked["body"]
+        assert (job["commit"] or job["head"])[:12] in self.asked["subject"]
+        records = self.list_records("production")
+        newest = records[-1].id if records else ""
+        yes = Yes(job["head"], job["base"], job["commit"] or job["head"], newest)
+        assert not job["work"] or yes.release not in self.model.rejected, "asked again for what was rejected"
+        self.flying.remove(run)
+        self.questions.append(Question(run, yes, is_forced=not job["work"]))
+
+    def end(self, run: Run, state: str) -> None:
+        """End the run."""
+        super().end(run, state)
+        self.questions = [each for each in self.questions if each.run is not run]
+
+    def check_errand(self, job: Mapping[str, Any]) -> None:
+        """Nothing is planned that is frozen, or overridden."""
+        scope, target = self.stage.scope, job["target"]
+        home = scope.target_dag(target) if target else scope.promotion_dag
+        assert home not in self.stage.airflow.paused, f"planned to {job['verb']} {target}, which is frozen"
+        if target and target not in self.model.doubtful:
+            assert not self.model.is_overridden(self.list_records(target)), f"planned to {job['verb']} {target}"
+
+    def check_changes(self, run: Run, name: str) -> None:
+        """Take note of what a person decided by form, and look at what a merge made."""
+        state, params = run.states[name], run.params
+        is_forced = not self.read_errand(run).get("work")
+        assert (name, state, is_forced) != ("claim", "skipped", True), "dropped without a word"
+        if name == "report" and run.run_id in self.refused:
+            release = self.refused[run.run_id]
+            (self.model.rejected if state == "success" else self.model.perhaps_rejected).add(release)
+        if name == "decide" and params.get("action") == "resume":
+            self._note_resume(run, state)
+        if name == "promote" and params.get("action") == "adopt":
+            self._note_adoption(run, state)
+        if name == "merge" and state == "success":
+            self._check_merge(run)
+
+    def _note_resume(self, run: Run, state: str) -> None:
+        target = run.dag_id.rpartition(".")[2]
+        if state == "failed":
+            self.model.doubtful.add(target)
+        elif state == "success":
+            self.model.resumed.add(self.list_records(target)[-1].id if self.list_records(target) else "")
+            if target == "production":
+                self.model.rejected.clear()
+
+    def _note_adoption(self, run: Run, state: str) -> None:
+        tip = self.read_errand(run).get("commit", "")
+        if state == "success":
+            self.model.adopted.add(tip)
+        elif state == "failed":
+            self.model.doubtful.add(DEPLOY_BRANCH)
+
+    def _check_merge(self, run: Run) -> None:
+        """See that what we merged is what production runs, and that somebody approved it."""
+        job = self.read_errand(run)
+        merged = self.stage.author.show_pull_request(job["pull"])["merge_commit_sha"]
+        if job["pull"] in self.own_merges or self.has_raced:
+            return
+        self.own_merges.append(job["pull"])
+        base, head = self.git.list_parents(merged)
+        assert any((yes.head, yes.base) == (head, base) for yes in self.model.approved), "merged without approval"
+        self.check_content("production", merged)
+
+    # What is seen
+
+    def list_records(self, target: str) -> list[Record]:
+        """Return the target's deploys that succeeded, oldest first."""
+        shown = self.stage.list_deploys(self.ids[target])
+        return [read_record(each) for each in reversed(shown) if each["status"] == "DEPLOYED"]
+
+    def check_content(self, target: str, commit: str) -> None:
+        """Compare what the target runs with a commit, but for what the policy ignores."""
+        found = drop_ignored(self.stage.list_files(self.ids[target]))
+        assert found == drop_ignored(self.git.hash_files(commit)), f"{target} does not run {commit}"
+
+    # The end
+
+    def settle(self) -> None:
+        """Let everything come to rest: no more trouble, nothing frozen, each question is answered with yes."""
+        self.stage.airflow.paused.clear()
+        self._set_ci(fails=False)
+        for _ in range(PASSES_UNTIL_QUIET):
+            self.build_again()
+            self.finish_runs()
+            while self.questions:
+                self.answer(0)
+                self.finish_runs()
+            self.pass_time(0)
+            self.plan(None, 99)
+            if not self.flying:
+                return
+        raise AssertionError(f"no rest after {PASSES_UNTIL_QUIET} passes: {[run.run_id for run in self.flying]}")
+
+    def build_again(self) -> None:
+        """Let CI build what it failed to: the heads that are there now."""
+        builds = self.stage.sandbox.client.get("/sandbox/ci").json()["builds"]
+        built = {build["sha"] for build in builds if build["state"] == "done"}
+        self.git.fetch()
+        for head in {self.git.find(branch) for branch in (INTO, DEPLOY_BRANCH, TRUNK)} - built:
+            self.stage.author.git("push", "--quiet", "--force", "origin", f"{head}:refs/heads/again")
+            self.stage.await_ci()
+
+    def pass_time(self, _pick: int) -> None:
+        """Make all that is remembered older."""
+        memory = self.stage.memory
+        for slug in SLUGS:
+            known = memory.read_environment(slug)
+            endings = {
+                verb: replace(ending, ended_at=ending.ended_at - QUIET) for verb, ending in known.endings.items()
+            }
+            if endings:
+                memory.write_environment(slug, replace(known, endings=endings))
+            if claim := memory.read_claim(slug, PLANNED):
+                memory.write_claim(slug, PLANNED, replace(claim, at=claim.at - QUIET))
+
+    def read_holds(self) -> dict[str, str]:
+        """Return what a pass holds, by environment; it must start nothing."""
+        task = self.stage.make_plan_task()
+        assert self.stage.run_plan(task) == []
+        lines = [line.split(" | ") for line in task.plan.splitlines() if line.startswith("| hold |")]
+        return {name.strip("`"): reason for _, name, _, reason in lines}
+
+    def check_rest(self) -> None:
+        """Every target equals its source, or is held for a reason that the model knows of."""
+        self.git.fetch()
+        holds = self.read_holds()
+        self.check_deploy_branch(holds.pop(DEPLOY_BRANCH, ""))
+        self.check_staging(holds.pop("staging", ""))
+        self.check_production(holds.pop("production", ""))
+        assert not holds
+        for target in TARGETS:
+            records = self.list_records(target)
+            self.model.check_records(self.git, records, is_gated=target == "production", has_raced=self.has_raced)
+            if records and records[-1].how:
+                self.check_content(target, records[-1].commit)
+
+    def check_deploy_branch(self, held: str) -> None:
+        """See that it is what it is derived to be, unless a stranger's commit is its tip, and lost nobody's commit."""
+        tip, into = self.git.find(DEPLOY_BRANCH), self.git.find(INTO)
+        self.git.check_no_empty_promotions(tip)
+        assert all(self.git.is_in(stray, tip) for stray in self.model.strays), "somebody's commit was lost"
+        is_stray = tip in self.model.strays - self.model.adopted and not self.git.is_in(tip, into)
+        self.check_hold(DEPLOY_BRANCH, held, "neither a commit of" if is_stray else "")
+        if not held:
+            heads = [pull["head"]["sha"] for pull in self.list_pulls(INTO)]
+            assert self.git.list_entries(tip) == self.git.derive(into, heads)
+
+    def check_staging(self, held: str) -> None:
+        """See that it runs the deploy branch, unless somebody overrode that."""
+        self.check_hold("staging", held, "overridden by" if self.is_overridden("staging") else "")
+        if not held:
+            self.check_content("staging", self.git.find(DEPLOY_BRANCH))
+
+    def check_production(self, held: str) -> None:
+        """No release is left open, unless it conflicts, was rejected, or somebody overrode what runs there."""
+        pulls = self.list_pulls(TRUNK)
+        head, base = self.git.find(DEPLOY_BRANCH), self.git.find(TRUNK)
+        records = self.list_records("production")
+        newest = records[-1].id if records else ""
+        expected = ""
+        if pulls and self.is_overridden("production"):
+            expected = "overridden by"
+        elif pulls and self.git.conflicts(base, head):
+            expected = "conflicts with"
+        elif pulls and (head, base, newest) in self.model.rejected:
+            expected = "rejected"
+        elif pulls and (head, base, newest) in self.model.perhaps_rejected and "rejected" in held:
+            return
+        self.check_hold("production", held, expected)
+        assert bool(pulls) == bool(held), "a release is left open"
+
+    def is_overridden(self, target: str) -> bool:
+        """Whether the target's newest deploy is somebody's own."""
+        return self.model.is_overridden(self.list_records(target))
+
+    def check_hold(self, name: str, held: str, expected: str) -> None:
+        """See that it is held when it must be, for that reason and no other; a doubtful hold may be there or not."""
+        if name not in self.model.doubtful:
+            assert bool(held) == bool(expected), f"{name}: held: {held or 'not'}; expected: {expected or 'not'}"
+        assert expected in held or (name in self.model.doubtful and not held), f"{name}: {held}, not {expected}"

@@ -1,0 +1,298 @@
+"""A stage and the trusted model, moved together: people push, runs go on task by task, trouble strikes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from fnmatch import fnmatch
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from include.deploy_ops.core.naming import name_deployment, parse_note, slug_branch
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.run.claims import PLANNED
+from tests.worlds.stages.flights import Flights, expect_refusal
+from tests.worlds.stages.trusted_model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.worlds.doubles.fuse import Fuse
+    from tests.worlds.stages.stage import Run, Stage
+
+BRANCHES = ("dev-a", "dev/a")
+TEMPLATE = "deployments/preview.yaml"
+FILES = ("dags/f{n}.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md")
+QUIET = timedelta(hours=2)
+PASSES_UNTIL_QUIET = 10
+
+
+class World(Flights):
+    """The stage and the model moved together, and what is in flight between them."""
+
+    def __init__(self, stage: Stage, fuse: Fuse) -> None:
+        super().__init__(stage, fuse)
+        stage.renew()
+        self.model = Model()
+        self.files = 0
+        self.template = stage.author.git("show", f"origin/main:{TEMPLATE}") + "\n"
+        self.heads: list[str] = []
+        self.seen = self.list_previews()
+
+    # What people do in the repository
+
+    def push(self, branch: str, pick: int) -> None:
+        """Push a new branch, or one more commit."""
+        self.files += 1
+        path = FILES[pick % len(FILES)].format(n=self.files)
+        self._move_to(branch, self.model.heads.get(branch, "origin/main"), {path: f"# {self.files}\n"})
+
+    def jump(self, branch: str, pick: int) -> None:
+        """Let a branch jump to where any of them was: back, sideways, or into being again."""
+        if self.heads:
+            self._move_to(branch, self.heads[pick % len(self.heads)], {})
+
+    def _move_to(self, branch: str, base: str, files: dict[str, str]) -> None:
+        author = self.stage.author
+        author.git("fetch", "--quiet", "--prune")
+        author.git("checkout", "--quiet", "-B", "desk", base)
+        head = author.commit(files, f"Change {', '.join(files)}") if files else author.git("rev-parse", "HEAD")
+        author.push(branch, force=True)
+        self.stage.await_ci()
+        self.model.move(branch, head)
+        self.heads.append(head)
+
+    def delete(self, branch: str, _pick: int) -> None:
+        """Delete a branch."""
+        if branch in self.model.heads:
+            self.stage.author.delete(branch)
+            self.model.delete(branch)
+
+    def open(self, branch: str, pick: int) -> None:
+        """Open a pull request, where GitHub sees something to merge and no open one."""
+        if branch not in self.model.heads:
+            return
+        try:
+            number = self.stage.author.open_pull_request(branch, ("main", "staging")[pick % 2], f"Merge {branch}")
+        except httpx.HTTPStatusError as error:
+            expect_refusal(error, 422)
+        else:
+            self.model.pulls[number] = branch
+
+    def merge(self, branch: str, pick: int) -> None:
+        """Merge one of the branch's pull requests, a new one if need be, in one of three ways, unless it conflicts."""
+        for base in range(1 + (pick % 4 == 0)):
+            self.open(branch, base)
+        number = self._find_pull(branch)
+        if not number:
+            return
+        try:
+            self.stage.author.merge(number, ("merge", "squash", "rebase")[pick % 3])
+        except httpx.HTTPStatusError as error:
+            expect_refusal(error, 405)
+        else:
+            self.stage.await_ci()
+            self.model.merge(number)
+
+    def close(self, branch: str, pick: int) -> None:
+        """Close the branch's pull request, and perhaps open it again."""
+        if not (number := self._find_pull(branch)):
+            return
+        for state in ("closed", "open")[: 1 + pick % 2]:
+            self.stage.author._api("PATCH", f"pulls/{number}", {"state": state})
+        if pick % 2 == 0:
+            del self.model.pulls[number]
+
+    def _find_pull(self, branch: str) -> int:
+        return next((number for number, source in sorted(self.model.pulls.items()) if source == branch), 0)
+
+    def edit_template(self, _branch: str, pick: int) -> None:
+        """Change the template on trunk in something that an update brings to Deployments that are there."""
+        stage_name = ("preview", "review", "trial")[pick % 3]
+        self.template = self.template.replace(f'value: "{read_stage(self.template)}"', f'value: "{stage_name}"')
+        self.write_template(lambda _: self.template)
+
+    def break_template(self, _branch: str, _pick: int) -> None:
+        """Misspell a key of the template."""
+        self.write_template(lambda text: text.replace("scheduler_size", "schedular_size"))
+
+    # What people do to the control plane
+
+    def force(self, branch: str, pick: int) -> None:
+        """Fill in the form."""
+        if branch not in self.model.heads:
+            return
+        action = ("deploy", "delete")[pick % 2]
+        if action == "delete":
+            self.model.doubtful.add((branch, self.model.heads[branch]))
+        else:
+            self.model.removed.discard((branch, self.model.heads[branch]))
+        self.flying.append(self.stage.start_form(branch=branch, action=action))
+
+    def clear(self, _branch: str, pick: int) -> None:
+        """Clear a failed run, long ago as that may be: its failed tasks, what follows, and their setup."""
+        failed = [run for run in self.ended if "failed" in run.states.values()]
+        if not failed:
+            return
+        run = failed[pick % len(failed)]
+        kept = {name for name, state in run.states.items() if state == "success" and name not in {"claim", "report"}}
+        for name in run.states.keys() - kept:
+            del run.states[name]
+        self.stage.airflow.states[run.run_id] = "running"
+        self.ended.remove(run)
+        self.flying.append(run)
+
+    def freeze(self, _branch: str, _pick: int) -> None:
+        """Pause the preview DAG for a pass, which starts nothing."""
+        before = list(self.flying)
+        self.stage.airflow.paused.add(self.stage.scope.preview_dag)
+        self.plan(None, 99)
+        assert self.flying == before, "started although the DAG is paused"
+        self.stage.airflow.paused.clear()
+
+    def exclude(self, branch: str, pick: int) -> None:
+        """Let the policy exclude a branch, or none any more."""
+        self.model.excluded = {branch} if pick % 2 else set()
+        self.stage.change_project(previews={"exclude": ("develop", *self.model.excluded)})
+
+    def override(self, _branch: str, pick: int) -> None:
+        """Change the policy's overrides."""
+        configuration = {"scheduler_size": ("SMALL", "MEDIUM")[pick % 2]}
+        self.stage.change_project(previews={"overrides": {"configuration": configuration}})
+
+    def stay_dry(self, _branch: str, _pick: int) -> None:
+        """Set `mode: plan` for a pass, which starts nothing, and for the runs in flight, which write nothing."""
+        before = list(self.flying)
+        self.stage.scope = replace(self.stage.scope, is_dry=True)
+        self.plan(None, 99)
+        assert self.flying == before, "started in `mode: plan`"
+        self.finish_runs()
+        self.stage.scope = replace(self.stage.scope, is_dry=False)
+
+    def forget(self, _branch: str, _pick: int) -> None:
+        """Lose the state store."""
+        self.stage.stores.clear()
+        self.model.forget()
+
+    def write_template(self, change: Callable[[str], str]) -> None:
+        """Commit another template to trunk."""
+        author = self.stage.author
+        author.git("fetch", "--quiet", "--prune")
+        author.git("checkout", "--quiet", "-B", "desk", "origin/main")
+        file = author.folder / TEMPLATE
+        file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
+        if author.git("status", "--porcelain"):
+            author.commit({}, "Change the template")
+            author.push("main")
+            self.stage.await_ci()
+
+    # What the control plane does
+
+    def check_errand(self, job: Mapping[str, Any]) -> None:
+        """Nothing is planned but what the model wants as well."""
+        branch = job["branch"]
+        if job["verb"] == Verb.DELETE.value:
+            assert self.model.is_over(branch), f"planned to delete {branch}, which lives"
+        else:
+            assert branch not in self.model.excluded
+            assert self.model.lives(branch), f"planned to {job['verb']} {branch}, which does not live"
+            assert job["head"] == self.model.heads[branch]
+        if job["verb"] == Verb.CREATE.value:
+            assert self.model.is_wanted(branch), f"planned to create {branch}, which somebody removed"
+
+    # What is seen in Astro
+
+    def list_previews(self) -> dict[str, str]:
+        """Return the Deployments' names by id."""
+        return {each["id"]: each["name"] for each in self.stage.list_deployments()}
+
+    def name_of(self, branch: str) -> str:
+        """Return the name of the branch's preview."""
+        return name_deployment(self.stage.scope.project.name, branch)
+
+    def check_changes(self, run: Run, _name: str) -> None:
+        """Whatever a task created or deleted, the model agrees at this moment."""
+        job = self.read_errand(run)
+        after = self.list_previews()
+        assert after == self.seen or not self.stage.scope.is_dry, "written in `mode: plan`"
+        for name in [self.seen[each] for each in self.seen.keys() - after.keys()]:
+            assert name == self.name_of(job["branch"])
+            if run.run_type == "manual":
+                self.model.remove(job["branch"], job["head"])
+            else:
+                assert not self.model.lives(job["branch"]), f"deleted {name}, whose branch lives"
+        for name in [after[each] for each in after.keys() - self.seen.keys()]:
+            assert name == self.name_of(job["branch"])
+            assert name not in self.seen.values(), f"created {name} twice"
+            assert self.model.lives(job["branch"]) or run.run_type == "manual", f"created {name}, which does not live"
+        self.seen = after
+
+    # The end
+
+    def settle(self) -> None:
+        """Let everything come to rest: no more trouble, the template is mended, and time passes."""
+        self.model.excluded.clear()
+        self.stage.change_project(previews={"exclude": ("develop",)})
+        self.write_template(lambda _: self.template or _)
+        for _ in range(PASSES_UNTIL_QUIET):
+            self.finish_runs()
+            self.let_time_pass()
+            self.plan(None, 99)
+            if not self.flying:
+                return
+        raise AssertionError(f"no rest after {PASSES_UNTIL_QUIET} passes: {[run.run_id for run in self.flying]}")
+
+    def let_time_pass(self) -> None:
+        """Make all that is remembered older."""
+        memory = self.stage.memory
+        for branch in BRANCHES:
+            known = memory.read_environment(slug_branch(branch))
+            endings = {
+                verb: replace(ending, ended_at=ending.ended_at - QUIET) for verb, ending in known.endings.items()
+            }
+            if endings:
+                memory.write_environment(slug_branch(branch), replace(known, endings=endings))
+            if claim := memory.read_claim(slug_branch(branch), PLANNED):  # a run without a report counts from its claim
+                memory.write_claim(slug_branch(branch), PLANNED, replace(claim, at=claim.at - QUIET))
+        memory.write_delete_times([time - QUIET for time in memory.read_delete_times()])
+
+    def check_rest(self) -> None:
+        """Every preview equals its branch, and none is left over, missing or done twice."""
+        there = {each["name"]: each for each in self.stage.list_deployments()}
+        for branch in BRANCHES:
+            deployment = there.pop(self.name_of(branch), None)
+            if deployment is None:
+                is_away = not self.model.is_wanted(branch) or self.model.is_doubtful(branch)
+                assert is_away, f"{branch} has no preview"
+            else:
+                assert self.model.lives(branch), f"{branch}'s preview is left over"
+                self.check_preview(branch, deployment["id"])
+        assert not there, f"left over: {sorted(there)}"
+
+    def list_deployed(self, deployment_id: str) -> list[dict[str, Any]]:
+        """Return the records of deploys that succeeded, newest first."""
+        return [each for each in self.stage.list_deploys(deployment_id) if each["status"] == "DEPLOYED"]
+
+    def check_preview(self, branch: str, deployment_id: str) -> None:
+        """Compare the files, but for those that the policy ignores, the template's values, and the deploy records."""
+        head = self.model.heads[branch]
+        wanted, found = self.stage.author.hash_files(head), self.stage.list_files(deployment_id)
+        assert drop_ignored(found) == drop_ignored(wanted), f"{branch} is not what was pushed"
+        notes = [parse_note(each["description"]) for each in self.list_deployed(deployment_id)]
+        heads = [note.head for note in notes if note and not note.is_forced]
+        assert all(one != other for one, other in pairwise(heads)), f"{branch} was deployed twice at one head"
+        shown = self.stage.ask_astro("GET", f"deployments/{deployment_id}")
+        values = {each["key"]: each.get("value") for each in shown["environmentVariables"]}
+        assert values["STAGE"] == read_stage(self.template), "the template's change did not arrive"
+
+
+def drop_ignored(files: dict[str, str]) -> dict[str, str]:
+    """Return the files without those that the policy says deploy nothing."""
+    return {name: sha for name, sha in files.items() if not fnmatch(name, "*.md") and not name.startswith("docs/")}
+
+
+def read_stage(template: str) -> str:
+    """Return the value of the template's variable STAGE."""
+    return template.partition('key: "STAGE"')[2].partition('value: "')[2].partition('"')[0]
