@@ -19,7 +19,7 @@ import pytest
 
 from sandbox.identity import ASTRO_TOKEN, REGISTRY_PASSWORD, REGISTRY_USER
 
-pytest.register_assert_rewrite("tests.sandbox.cli_case")
+pytest.register_assert_rewrite("tests.sandbox.cli.case")
 
 ROOT = Path(__file__).parents[2]
 ASTRO_LOGIN = ("cli", f"Bearer {ASTRO_TOKEN}")

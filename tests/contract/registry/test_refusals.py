@@ -14,7 +14,7 @@ import pytest
 
 from tests.contract.registry.layouts import compute_digest
 from tests.sandbox.conftest import ASTRO_LOGIN, CI_LOGIN, Sandbox
-from tests.sandbox.registry_calls import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, authorize, make_manifest
+from tests.sandbox.registry.calls import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, authorize, make_manifest
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 MISSING = compute_digest(b"missing")

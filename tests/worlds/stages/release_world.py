@@ -17,8 +17,8 @@ from tests.worlds.stages.flights import Flights, Interference, expect_refusal
 from tests.worlds.stages.promotion import FORM
 from tests.worlds.stages.promotion import POLICY as PROMOTION
 from tests.worlds.stages.request import PRODUCTION, STAGING, answer_request
-from tests.worlds.stages.trusted_release import Git, Model, Record, Release, Yes, read_record
 from tests.worlds.stages.world import drop_ignored
+from tests.worlds.values.trusted_release import Git, Model, Record, Release, Yes, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

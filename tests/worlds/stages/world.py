@@ -14,7 +14,7 @@ from include.deploy_ops.core.naming import name_deployment, parse_note, slug_bra
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.run.claims import PLANNED
 from tests.worlds.stages.flights import Flights, expect_refusal
-from tests.worlds.stages.trusted_model import Model
+from tests.worlds.values.trusted_model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

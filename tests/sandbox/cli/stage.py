@@ -25,9 +25,9 @@ import yaml
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 
 if TYPE_CHECKING:
-    from tests.sandbox.astro_world import World
+    from tests.sandbox.astro.world import World
 
-ASTRO = Path(__file__).parents[2] / "sandbox" / "bin" / "astro"
+ASTRO = Path(__file__).parents[3] / "sandbox" / "bin" / "astro"
 OTHER_CLI = os.environ.get("ASTRO_CLI")
 _OTHER_CLIS_VARIABLES = ("HTTPS_PROXY", "SSL_CERT_FILE")
 _ORIGIN = "https://github.com/acme/data-platform.git"

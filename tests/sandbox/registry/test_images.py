@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.registry import Registry, RegistryError
 from sandbox.settings import Settings
-from tests.sandbox.registry_calls import REPOSITORY, compute_digest
+from tests.sandbox.registry.calls import REPOSITORY, compute_digest
 
 
 def make_tar(*entries: tuple[str, bytes | None], links: dict[str, tuple[bytes, str]] | None = None) -> bytes:

@@ -13,8 +13,8 @@ import yaml
 
 from sandbox.cli.runtime_version import can_deploy
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
-from tests.sandbox.astro_world import Fault, World, run_world
-from tests.sandbox.cli_stage import ASTRO, Stage, set_stage
+from tests.sandbox.astro.world import Fault, World, run_world
+from tests.sandbox.cli.stage import ASTRO, Stage, set_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

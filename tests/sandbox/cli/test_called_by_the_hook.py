@@ -17,8 +17,8 @@ from include.deploy_ops.core.errors import DeployOpsError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
-from tests.sandbox.astro_world import World, run_world
-from tests.sandbox.cli_case import (
+from tests.sandbox.astro.world import World, run_world
+from tests.sandbox.cli.case import (
     CREATED,
     DEPLOYED,
     MEANINGS,
@@ -40,13 +40,13 @@ from tests.sandbox.cli_case import (
     without_dag_deploys,
     write_file,
 )
-from tests.sandbox.cli_stage import ASTRO, OTHER_CLI, Stage, set_stage
+from tests.sandbox.cli.stage import ASTRO, OTHER_CLI, Stage, set_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.sandbox.cli_case import Given, Meaning
+    from tests.sandbox.cli.case import Given, Meaning
 
     Call = Callable[[AstroCli, Stage], object]
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.identity import ASTRO_TOKEN, RUNTIME_LABEL
-from tests.sandbox.astro_world import World, run_world
-from tests.sandbox.cli_stage import Stage, commit, make_engine, run_git, set_stage
+from tests.sandbox.astro.world import World, run_world
+from tests.sandbox.cli.stage import Stage, commit, make_engine, run_git, set_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,8 +24,8 @@ from include.deploy_ops.hooks.astro.cli_endings import (
 )
 from include.deploy_ops.process.command import CommandResult
 from sandbox.identity import RUNTIME_LABEL
-from tests.sandbox.astro_world import Fault
-from tests.sandbox.cli_stage import Stage, commit, make_engine, run_git
+from tests.sandbox.astro.world import Fault
+from tests.sandbox.cli.stage import Stage, commit, make_engine, run_git
 
 if TYPE_CHECKING:
     import subprocess

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from tests.sandbox import (
-    test_cli_transcripts_deploy,
-    test_cli_transcripts_deployment,
-    test_cli_transcripts_faults,
-)
+from tests.sandbox.cli import test_transcripts_deploy as test_cli_transcripts_deploy
+from tests.sandbox.cli import test_transcripts_deployment as test_cli_transcripts_deployment
+from tests.sandbox.cli import test_transcripts_faults as test_cli_transcripts_faults
 
 RECORDED = 119
 NO_CALL = "neither the product nor the demo calls this command, and the stand-in does not have it"

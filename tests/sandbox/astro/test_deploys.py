@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sandbox.astro_calls import (
+from tests.sandbox.astro.calls import (
     call,
     create,
     deploy_dags,
@@ -19,7 +19,7 @@ from tests.sandbox.astro_calls import (
     start,
     upload,
 )
-from tests.sandbox.astro_world import World, run_world
+from tests.sandbox.astro.world import World, run_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.conftest import CI_LOGIN, Sandbox
-from tests.sandbox.registry_calls import REPOSITORY, authorize, compute_digest, push_blob, read_code
+from tests.sandbox.registry.calls import REPOSITORY, authorize, compute_digest, push_blob, read_code
 
 
 def test_chunks_must_follow_each_other(sandbox: Sandbox) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
-from tests.sandbox.astro_calls import AUTH, CREATE, call, create, deploy_dags, read, update, wait_for_status
-from tests.sandbox.astro_world import World, run_world
+from tests.sandbox.astro.calls import AUTH, CREATE, call, create, deploy_dags, read, update, wait_for_status
+from tests.sandbox.astro.world import World, run_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

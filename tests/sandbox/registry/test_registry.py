@@ -12,7 +12,7 @@ import pytest
 from dxf import DXF, exceptions
 
 from tests.sandbox.conftest import ASTRO_LOGIN, CI_LOGIN, Sandbox
-from tests.sandbox.registry_calls import (
+from tests.sandbox.registry.calls import (
     ASTRO_REPOSITORY,
     DOCKER_LIST,
     DOCKER_MANIFEST,

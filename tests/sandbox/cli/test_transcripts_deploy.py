@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.astro_world import World, run_world
-from tests.sandbox.cli_case import (
+from tests.sandbox.astro.world import World, run_world
+from tests.sandbox.cli.case import (
     ACCESS,
     AUTH,
     BUNDLE,
@@ -34,7 +34,7 @@ from tests.sandbox.cli_case import (
     remove_ignore_file,
     without_dag_deploys,
 )
-from tests.sandbox.cli_stage import Stage, set_stage
+from tests.sandbox.cli.stage import Stage, set_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

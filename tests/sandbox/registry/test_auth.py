@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.sandbox.conftest import ASTRO_LOGIN, CI_LOGIN, Sandbox
-from tests.sandbox.registry_calls import ASTRO_REPOSITORY, REPOSITORY, read_code
+from tests.sandbox.registry.calls import ASTRO_REPOSITORY, REPOSITORY, read_code
 
 
 def test_without_a_token_the_challenge_says_where_to_get_one_and_for_what(sandbox: Sandbox) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.astro_world import World, run_world
-from tests.sandbox.cli_case import (
+from tests.sandbox.astro.world import World, run_world
+from tests.sandbox.cli.case import (
     CREATE,
     CREATED,
     NO_EFFECT,
@@ -31,7 +31,7 @@ from tests.sandbox.cli_case import (
     write_file,
     write_text,
 )
-from tests.sandbox.cli_stage import Stage, set_stage
+from tests.sandbox.cli.stage import Stage, set_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

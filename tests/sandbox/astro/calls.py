@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 
 if TYPE_CHECKING:
-    from tests.sandbox.astro_world import World
+    from tests.sandbox.astro.world import World
 
 AUTH = {"authorization": f"Bearer {ASTRO_TOKEN}"}
 CREATE = {
