@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.history import read_commit
 from include.deploy_ops.core.model import NO_COMMIT
-from include.deploy_ops.core.naming import name_deployment, parse_mark
+from include.deploy_ops.core.naming import has_later_mark, name_deployment, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.desired import describe_merge, find_merge
 from include.deploy_ops.core.preview.ownership import find_previews
@@ -100,7 +100,8 @@ class FormJobs:
         found = [each for each in self.astro.list_deployments() if each.name == name]
         if len(found) != 1:
             raise PermanentError(f"the workspace has {len(found) or 'no'} Deployments named '{name}', expected one")
-        if name in self.scope.targets or parse_mark(found[0].description) is not None:
+        marked = found[0].description
+        if name in self.scope.targets or parse_mark(marked) is not None or has_later_mark(marked):
             raise PermanentError(f"'{name}' ({found[0].id}) is a target, or bears another's mark; it is never adopted")
         return found[0]
 

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
 from include.deploy_ops.core.errors import RateLimitError
+from include.deploy_ops.core.versioned import read_value, unwrap_value
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 CURSOR_KEY = "cursor"
 WAKE_AT_KEY = "wake_at"
+_CURSOR = TypeAdapter(Cursor)
 FIRST_BACKOFF_S = 2.0
 LONGEST_BACKOFF_S = 300.0
 LONGEST_RATE_LIMIT_S = 3600.0  # GitHub's window: no reset lies farther away
@@ -132,18 +134,13 @@ class RepositoryTrigger(BaseEventTrigger):
 
     async def _load_cursor(self) -> Cursor:
         stored = await self._read_state(CURSOR_KEY)
-        try:
-            return Cursor() if stored is None else Cursor.model_validate(stored)
-        except ValidationError as error:
-            self.log.warning(
-                "%s: the stored cursor cannot be used, reading everything again: %d errors",
-                self.project,
-                error.error_count(),
-            )
-            return Cursor()
+        cursor = read_value(CURSOR_KEY, stored, _CURSOR, within=("pull_requests",))
+        if cursor is None and stored is not None:
+            self.log.warning("%s: the stored cursor cannot be used, reading everything again", self.project)
+        return cursor or Cursor()
 
     async def _find_due_wake(self) -> str | None:
-        wake = await self._read_state(WAKE_AT_KEY)
+        wake = unwrap_value(WAKE_AT_KEY, await self._read_state(WAKE_AT_KEY))
         if wake is None or wake == self._announced_wake:
             return None
         try:

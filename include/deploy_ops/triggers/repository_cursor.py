@@ -24,7 +24,7 @@ FINGERPRINT_DIGITS = 12
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a later release may have written more
 
 
 class BranchPage(_Stored):

@@ -229,7 +229,7 @@ def test_a_restarted_trigger_goes_on_with_the_stored_cursor(github: GithubDouble
     assert cursors[0] == cursors[1]
 
 
-@pytest.mark.parametrize("cursor", ["junk", {"etags": {}}, {"branches": [{"url": 1}]}])
+@pytest.mark.parametrize("cursor", ["junk", {"branches": {}}, {"branches": [{"url": 1}]}])
 def test_a_cursor_that_cannot_be_used_costs_requests_only(cursor: Any, github: GithubDouble, told: list[str]) -> None:
     async def scenario(events: Watch) -> None:
         assert (await events.next_payload())["reason"] == "started"

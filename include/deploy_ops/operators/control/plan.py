@@ -10,6 +10,7 @@ from include.deploy_ops.core.naming import slug_branch
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 from include.deploy_ops.core.preview.desired import describe_merge, find_merge
+from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
 from include.deploy_ops.observation.difference import Comparer, Observation
@@ -139,9 +140,9 @@ class PlanOperator(DeployOpsOperator):
             memory.write_delete_times([*recent, *deletes])
         store = context["asset_state_store"][self.scope.repository]
         if plan.wake_at is not None:
-            store.set(WAKE_AT_KEY, plan.wake_at.isoformat())
+            store.set(WAKE_AT_KEY, wrap_value(plan.wake_at.isoformat()))
         events: Any = context.get("triggering_asset_events") or {}
         for event in events.get(self.scope.repository, ()):
             cursor = (event.extra or {}).get("payload", event.extra or {}).get(CURSOR_KEY)
             if cursor:
-                store.set(CURSOR_KEY, cursor)
+                store.set(CURSOR_KEY, wrap_value(cursor))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from include.deploy_ops.core.errors import RetryableError, SupersededError
-from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.naming import has_later_mark, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
@@ -80,6 +80,7 @@ class AdoptDeploymentOperator(AstroCliOperator):
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
             raise SupersededError(f"Deployment {job.deployment_id} is gone")
-        if parse_mark(deployment.description) is not None or deployment.name in self.scope.targets:
+        is_marked = parse_mark(deployment.description) is not None or has_later_mark(deployment.description)
+        if is_marked or deployment.name in self.scope.targets:
             raise RetryableError(f"'{deployment.name}' ({deployment.id}) bears a mark by now, or is a target")
         return deployment

@@ -134,7 +134,7 @@ def test_a_previews_life_is_told_in_one_comment(told: Told) -> None:
     assert "**removed**" in comment
     assert told.list_states() == [(told.head, "inactive")]
     assert told.tell() == {"told": 0, "refused": 0, "waiting": 0}
-    assert not any(key.startswith("feedback.told") and each for key, each in _list_told(told))
+    assert not any(key.startswith("feedback.told") and each["value"] for key, each in _list_told(told))
 
 
 def _list_told(told: Told) -> list[tuple[str, Any]]:
