@@ -65,8 +65,7 @@ def render_findings(findings: Sequence[IdleFinding]) -> str:
     if not findings:
         return "There are no previews to look at."
     shown = sort_findings(findings)[:ROWS_MAX]
-    more = f"\n\n… and {len(findings) - ROWS_MAX} more" if len(findings) > ROWS_MAX else ""
-    return render_table(HEADINGS, (_list_cells(each) for each in shown)) + more
+    return render_table(HEADINGS, (_list_cells(each) for each in shown), more=len(findings) - len(shown))
 
 
 def _list_cells(finding: IdleFinding) -> list[str]:

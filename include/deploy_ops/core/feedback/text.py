@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.text.markdown import cut, flatten, write_block, write_code, write_link, write_words
+from include.deploy_ops.core.text.markdown import (
+    cut,
+    flatten,
+    render_table,
+    write_block,
+    write_code,
+    write_link,
+    write_words,
+)
 from include.deploy_ops.core.view.row import RowKind, State
 
 if TYPE_CHECKING:
@@ -28,6 +36,7 @@ CAUSE_LENGTH_MAX = 1500
 CONFLICTS_MAX = 20
 ENVIRONMENTS_MAX = 20
 
+HEADINGS = ("Environment", "State", "Deployed", "Newest", "")
 NOTHING = "\N{EN DASH}"
 
 DEPLOYS = frozenset({"create", "deploy"})
@@ -97,7 +106,7 @@ def render_comment(facts: Facts, pull: int, rows: Sequence[Row]) -> str:
     """Return the comment on a pull request that concerns these environments."""
     ordered = sorted(rows, key=lambda row: (_KIND_ORDER[row.kind], row.environment, row.slug))
     shown = ordered[:ENVIRONMENTS_MAX]
-    parts = [_render_table(facts, shown), *_list_details(facts, shown)]
+    parts = [render_table(HEADINGS, [_list_cells(facts, row) for row in shown]), *_list_details(facts, shown)]
     if len(shown) < len(ordered):
         parts.append(f"{len(ordered) - len(shown)} environments more stand in Airflow.")
     parts += _render_conflicts(shown)
@@ -123,12 +132,6 @@ def _frame(facts: Facts, pull: int, parts: Sequence[str]) -> str:
             break
         kept.append(part)
     return "\n\n".join([facts.mark_comment(pull), *kept, foot])
-
-
-def _render_table(facts: Facts, rows: Sequence[Row]) -> str:
-    lines = ["| Environment | State | Deployed | Newest | |", "|---|---|---|---|---|"]
-    lines += [f"| {' | '.join(_list_cells(facts, row))} |" for row in rows]
-    return "\n".join(lines)
 
 
 def _list_cells(facts: Facts, row: Row) -> tuple[str, ...]:

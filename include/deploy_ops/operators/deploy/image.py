@@ -12,8 +12,9 @@ from include.deploy_ops.core.errors import ImageRefusedError, RetryableError, Su
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy import values as policy_values
-from include.deploy_ops.core.preview.image_sources import Need, render_source
+from include.deploy_ops.core.preview.image_sources import Need
 from include.deploy_ops.core.text.document import read_document
+from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.triggers.image import ImageAvailableTrigger

@@ -63,7 +63,7 @@ def test_of_very_many_the_first_are_shown_and_the_field_is_never_cut_by_airflow(
     many = [find(f"{long}{number}", KEEP, reason=long) for number in range(ROWS_MAX + 7)]
     table = render_findings([*many, find("dev-last", DELETE)])
     assert "`dev-last`" in table
-    assert table.endswith("… and 8 more")
+    assert table.splitlines()[-1].startswith("| … and 8 more |")
     usual = [find(f"dev-{number}-{'x' * 30}", KEEP, reason="y" * 80) for number in range(ROWS_MAX)]
     assert len(render_findings(usual)) < FIELD_LENGTH_MAX
 
