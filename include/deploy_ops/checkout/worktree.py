@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
+from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
 from include.deploy_ops.process.command import run_command
 from include.deploy_ops.process.scratch import hold_folder
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.process.command import CommandResult
 
 _LOG = logging.getLogger(__name__)
-_KINDS = {"120000": "a symbolic link", "160000": "a submodule", "100644": "a file", "100755": "a file"}
 # GitHub takes any token as the password of this user, an App's too.
 # Source: docs.github.com, "Authenticating as a GitHub App installation".
 _USER = "x-access-token"
@@ -83,7 +83,7 @@ def checkout(
     :raises RetryableError: anything else that Git says, such as a refused token, and the time limit.
     """
     url = _check_url(clone_url)
-    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+    if not COMMIT_ID.fullmatch(commit):
         raise PermanentError(f"'{commit}' is no commit id; give all 40 hexadecimal digits")
     with hold_folder("worktree", scratch) as folder:
         source = _Source(clone_url, commit, branch, "" if root in {".", "./"} else root.strip("/"))
@@ -135,9 +135,10 @@ def _check_root(git: _Git, source: _Source) -> None:
     # Nothing is listed if a parent is a link or a submodule, so a folder found here is one all the way down.
     listed = git.run("ls-tree", "--full-tree", "-z", "--", source.commit, source.root).stdout
     mode = listed.partition(" ")[0]
-    if mode != "040000":
+    if mode != FOLDER_MODE:
+        found = TreeEntry(source.root, mode, "").kind if mode else "missing"
         raise PermanentError(
-            f"root '{source.root}' is {_KINDS.get(mode, 'missing')} at commit {source.commit} of branch"
+            f"root '{source.root}' is {found} at commit {source.commit} of branch"
             f" '{source.branch}'; the project's root must be a folder: correct `root` in the policy, or the branch"
         )
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.change.change_type import Snapshot, needs_image, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, needs_image
 from include.deploy_ops.core.errors import ImageRefusedError, PermanentError, RetryableError
 from include.deploy_ops.core.preview.image_sources import (
     CANDIDATES_MAX,
@@ -91,7 +91,7 @@ class ImageReuse:
             is_other = needs_image(
                 Snapshot(commit, source.tree),
                 Snapshot(self.commit, target.tree),
-                rules_of(self.scope.project),
+                ChangeRules.of(self.scope.project),
                 self.github.read_tree,
                 is_dag_deploy_enabled=self.need.has_dag_deploys,
             )

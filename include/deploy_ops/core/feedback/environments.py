@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.text import DEPLOYS, find_outcome, write_line
 from include.deploy_ops.core.feedback.values import (
-    COMMIT,
     REFUSED,
     AddGithubDeploymentStatus,
     CreateGithubDeployment,
@@ -20,6 +19,7 @@ from include.deploy_ops.core.feedback.values import (
     Write,
     key_deployment,
 )
+from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.view.row import RowKind, State
 
@@ -112,7 +112,7 @@ def want_states(row: Row, known: Mapping[str, FeedbackRecord], facts: Facts) -> 
     elif failed is not None and failed.state == "failed" and (sha := _find_failed(row, failed, known)) != running:
         cause = write_line(failed.cause)
         wanted[sha] = GithubDeploymentState(FAILURE, cause, "", facts.link_run(failed.dag, failed.run_id))
-    return {sha: state for sha, state in wanted.items() if COMMIT.fullmatch(sha)}
+    return {sha: state for sha, state in wanted.items() if COMMIT_ID.fullmatch(sha)}
 
 
 def _find_flight(row: Row, known: Mapping[str, FeedbackRecord]) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.text import find_outcome, name_environment, name_state, write_line
 from include.deploy_ops.core.feedback.values import (
-    COMMIT,
     DIGEST_LENGTH,
     Facts,
     FeedbackRecord,
@@ -16,6 +15,7 @@ from include.deploy_ops.core.feedback.values import (
     Write,
     key_status,
 )
+from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.view.row import RowKind, State
 
@@ -98,7 +98,7 @@ def _group_by_commit(rows: Iterable[Row], facts: Facts) -> dict[tuple[str, str],
     """Return what rows say, by commit and context: two branches may point to one commit."""
     found: dict[tuple[str, str], list[tuple[Row, CommitStatus]]] = {}
     for row in rows:
-        if row.kind is not RowKind.DEPLOY_BRANCH and COMMIT.fullmatch(row.head) and (said := judge(row, facts)):
+        if row.kind is not RowKind.DEPLOY_BRANCH and COMMIT_ID.fullmatch(row.head) and (said := judge(row, facts)):
             name = "preview" if row.kind is RowKind.PREVIEW else row.environment
             found.setdefault((row.head, facts.name_context(name)), []).append((row, said))
     return found

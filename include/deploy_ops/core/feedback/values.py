@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -16,7 +15,6 @@ from include.deploy_ops.core.policy.keys import Feedback
 if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Project
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST_LENGTH = 12
 
 

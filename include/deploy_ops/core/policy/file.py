@@ -81,15 +81,13 @@ class PolicyProblem:
 class LoadedPolicy:
     """What the file says: its valid projects, and what is wrong with the others.
 
-    `source` names the file. `project_names` has every project's name that stands in it, valid or not: one of them has
-    not left the policy. `target_names` likewise has every Deployment that stands in it as a target: none is a preview.
-    `shared_repositories` likewise has the repositories of several projects.
+    `source` names the file. `target_names` has every Deployment that stands in it as a target, in a valid project
+    or not: none is a preview. `shared_repositories` likewise has the repositories of several projects.
     """
 
     source: str
     policy: Policy
     problems: tuple[PolicyProblem, ...]
-    project_names: frozenset[str]
     target_names: frozenset[str]
     shared_repositories: frozenset[str] = frozenset()
 
@@ -141,7 +139,6 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
         source,
         policy,
         _tell_problems(found, names),
-        frozenset(names.values()),
         _list_target_names(top.projects),
         _list_shared_repositories(top.projects),
     )

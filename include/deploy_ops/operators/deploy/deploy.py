@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.checkout.dag_check import check_dags
 from include.deploy_ops.checkout.project_check import refuse_empty_dags, refuse_project_settings
 from include.deploy_ops.checkout.worktree import checkout
-from include.deploy_ops.core.change.change_type import Snapshot, list_changed_dags, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, list_changed_dags
 from include.deploy_ops.core.errors import (
     CommitMissingError,
     DeployOpsError,
@@ -205,7 +205,7 @@ class DeployCodeOperator(AstroCliOperator):
             before, after = (Snapshot(each, github.get_commit(each).tree) for each in (base, commit))
         except CommitMissingError:
             return None
-        return list_changed_dags(before, after, rules_of(self.scope.project), github.read_tree)
+        return list_changed_dags(before, after, ChangeRules.of(self.scope.project), github.read_tree)
 
     @contextlib.contextmanager
     def _offer_engine(self, image: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ServedEngine | None]]:

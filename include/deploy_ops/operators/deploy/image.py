@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.change.change_type import Snapshot, needs_image, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, needs_image
 from include.deploy_ops.core.errors import ImageRefusedError, RetryableError, SupersededError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
@@ -174,7 +174,7 @@ class FindImageOperator(DeployOpsOperator):
             if not needs_image(
                 Snapshot(sha, commit.tree),
                 Snapshot(head, target.tree),
-                rules_of(self.scope.project),
+                ChangeRules.of(self.scope.project),
                 self.github.read_tree,
                 is_dag_deploy_enabled=has_dag_deploys,
             ):
