@@ -174,12 +174,12 @@ class WriteComment:
     comment_id: int
     marker: str
     body: str
-    told: FeedbackRecord
+    record: FeedbackRecord
 
     kind: ClassVar[Kind] = Kind.COMMENT
 
     def __str__(self) -> str:
-        return f"comment on #{self.pull}: {', '.join(self.told.names) or 'nothing any more'}"
+        return f"comment on #{self.pull}: {', '.join(self.record.names) or 'nothing any more'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class SetStatus:
     state: str
     description: str
     target_url: str
-    told: FeedbackRecord
+    record: FeedbackRecord
 
     kind: ClassVar[Kind] = Kind.STATUS
 
@@ -224,7 +224,7 @@ class AddGithubDeploymentStatus:
     deployment_id: int
     environment: str
     status: GithubDeploymentState
-    told: FeedbackRecord
+    record: FeedbackRecord
 
     kind: ClassVar[Kind] = Kind.DEPLOYMENT
 
@@ -243,7 +243,7 @@ class CreateGithubDeployment:
     is_transient: bool
     is_production: bool
     status: GithubDeploymentState
-    told: FeedbackRecord
+    record: FeedbackRecord
 
     kind: ClassVar[Kind] = Kind.DEPLOYMENT
 

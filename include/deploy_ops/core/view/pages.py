@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.policy.file import Promotion
     from include.deploy_ops.core.promotion.derived_tree import DerivedTree
 
-ROWS_MAX = 200
+PAGE_ROWS_MAX = 200
 """Rows of a table that are shown; one more says how many there are besides."""
 
 
@@ -84,7 +84,7 @@ def _describe_work(record: PromotionRecord) -> str:
 def _render_section(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     if not rows:
         return
-    shown = [[escape_cell(cell) for cell in row] for row in rows[:ROWS_MAX]]
+    shown = [[escape_cell(cell) for cell in row] for row in rows[:PAGE_ROWS_MAX]]
     yield f"\n{title}: {len(rows)}\n\n{render_table(headings, shown, len(rows) - len(shown))}"
 
 

@@ -47,22 +47,22 @@ class PlanOperator(DeployOpsOperator):
         memory, now = self.memory(context), datetime.now(UTC)
         observer = Observer(self.scope, self.github, self.astro, memory)
         comparer = Comparer(self.scope, observer)
-        seen = comparer.look()
-        difference = comparer.compare(seen)
+        observation = comparer.look()
+        difference = comparer.compare(observation)
         self._remember_backlog(observer, difference, now)
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         plan = schedule(difference, given, self.scope.project.limits, self.scope.max_live)
         plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
-        telling = self._show(context, RowWriter(self.scope, self.github, memory), seen, plan, given)
+        feedback_runs = self._show(context, RowWriter(self.scope, self.github, memory), observation, plan, given)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
-        return [*(self._dispatch(action) for action in plan.actions), *telling]
+        return [*(self._dispatch(action) for action in plan.actions), *feedback_runs]
 
     def _show(
-        self, context: Context, writer: RowWriter, seen: Observation, plan: Plan, given: Circumstances
+        self, context: Context, writer: RowWriter, observation: Observation, plan: Plan, given: Circumstances
     ) -> list[dict[str, Any]]:
         """Leave what people look at, and return the run that tells GitHub of it; whatever fails here stops no deploy.
 
@@ -70,7 +70,7 @@ class PlanOperator(DeployOpsOperator):
         """
         runs = Runs(context["ti"], self.scope.feedback_dag)
         try:
-            written = writer.write(context, seen, plan, given)
+            written = writer.write(context, observation, plan, given)
             gauge_pass(self.scope.project.name, written.rows.values(), given.now)
             return dispatch_feedback(self.scope, writer.memory, runs, written.digests, given.now)
         except Exception:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.git import GithubGitHook
     from include.deploy_ops.run.job import Job
 
-TRIES = 5
+RACE_TRIES = 5
 """How often one task reads and derives anew because somebody else moved the deploy branch."""
 
 TOLD_MAX = 20
@@ -76,15 +76,15 @@ class PromoteOperator(DeployOpsOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote, and again from the first reading when somebody else was quicker."""
         job = self.read_job(context)
-        for attempt in range(TRIES):
+        for attempt in range(RACE_TRIES):
             try:
                 return self._promote(context, job)
             except BranchMovedError as error:
                 self.log.info("lost a race, reading again: %s", error)
                 time.sleep(FIRST_PAUSE_S * 2**attempt)
         raise RetryableError(
-            f"{self._promotion.deploy_branch} was moved by somebody else {TRIES} times while its next commit was made; "
-            "the next attempt reads it again"
+            f"{self._promotion.deploy_branch} was moved by somebody else {RACE_TRIES} times while its next commit was"
+            " made; the next attempt reads it again"
         )
 
     @property
