@@ -16,10 +16,10 @@ from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.control.row_writer import RowWriter
-from include.deploy_ops.operators.feedback.tell import dispatch_feedback
 from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.feedback_runs import dispatch_feedback
 from include.deploy_ops.run.job import INFER, conf_of
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 
