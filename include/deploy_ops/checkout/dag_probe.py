@@ -1,7 +1,7 @@
 """Compiles files without running them, as a program of its own: what a file does to the compiler stays in its process.
 
 Reads NUL-separated paths, relative to the project, from stdin; prints one JSON object a line for each of them, in
-order. `hooks/dag_check.py` runs it as `python -I -S dag_probe.py PROJECT SYNTAX`; it imports nothing but the standard
+order. `dag_check.py` runs it as `python -I -S dag_probe.py PROJECT SYNTAX`; it imports nothing but the standard
 library and the ignore rules.
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.feedback.text import DEPLOYING_VERBS, find_outcome, write_line
+from include.deploy_ops.core.feedback.text import find_outcome, write_line
 from include.deploy_ops.core.feedback.values import (
     REFUSED,
     AddGithubDeploymentStatus,
@@ -21,6 +21,7 @@ from include.deploy_ops.core.feedback.values import (
 )
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS
 from include.deploy_ops.core.view.row import RowKind, State
 
 if TYPE_CHECKING:

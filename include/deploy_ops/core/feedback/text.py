@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS
 from include.deploy_ops.core.text.markdown import (
     cut,
     flatten,
@@ -38,9 +39,6 @@ ENVIRONMENTS_MAX = 20
 
 COMMENT_HEADINGS = ("Environment", "State", "Deployed", "Newest", "")
 NOTHING = "\N{EN DASH}"
-
-DEPLOYING_VERBS = frozenset({"create", "deploy"})
-"""The verbs whose runs deploy."""
 
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _SHOWN_DIGITS = 7

@@ -1,7 +1,7 @@
 """Read and validate the policy file: an invalid project is told and left out, and takes no other down.
 
-The keys stand in `policy_schema.py`, the rules between them in `policy_rules.py`. What a policy means for a branch or
-a Deployment is decided elsewhere.
+The keys stand in `keys.py`, the rules between them in `rules.py`. What a policy means for a branch or a
+Deployment is decided elsewhere.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
-from include.deploy_ops.core.plan.outcome import OUTCOMES_MAX, Ended, Outcome
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, OUTCOMES_MAX, Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG, Hold, HoldKind, Verb
 from include.deploy_ops.core.preview.hibernation import find_wake
@@ -48,7 +48,6 @@ _STATUSES = {
     DeploymentStatus.DEPLOYING: (State.DEPLOYING, "Astro is rolling it out"),
     DeploymentStatus.HIBERNATING: (State.ASLEEP, "it hibernates; a push wakes it"),
 }
-_DEPLOYING = frozenset({Verb.CREATE.value, Verb.DEPLOY.value})
 ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
 
@@ -315,7 +314,7 @@ def _judge_deployment(record: PassRecord, row: Row, deployment: Deployment) -> t
         return _STATUSES.get(status, (State.UNHEALTHY, said))
     history = record.observed.histories.get(deployment.id, DeployHistory())
     if unsettled := describe_unsettled(deployment, history):
-        last = next((each for each in reversed(row.outcomes) if each.verb in _DEPLOYING), None)
+        last = next((each for each in reversed(row.outcomes) if each.verb in DEPLOYING_VERBS), None)
         return (State.FAILED if last is not None and last.state == "failed" else State.WAITING), unsettled
     return _STATUSES.get(status, (State.LIVE, ""))
 

@@ -1,6 +1,6 @@
 """The promotion step: reads open pull requests, derives the deploy branch's tree, and brings the branch to it.
 
-What the tree is stands in `promotion.py`, whose commit may be built upon in `deploy_branch.py`; this only acts on it.
+What the tree is stands in `derived_tree.py`, whose commit may be built upon in `deploy_branch.py`; this acts on it.
 """
 
 from __future__ import annotations
