@@ -147,6 +147,7 @@ def _reroot(folder: list[str], pattern: str) -> str:
 def main() -> None:
     """Probe every file that stdin names; a file that is broken is looked up in `.airflowignore`, too."""
     project, syntax = Path(sys.argv[1]), sys.argv[2]
+    # Our top, for the ignore rules; last, so that nothing in it stands in for the standard library.
     sys.path.append(str(Path(__file__).resolve().parents[3]))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     ignored = Airflowignore(project, syntax)

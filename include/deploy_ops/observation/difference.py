@@ -55,6 +55,7 @@ class Comparer:
 
     def look(self) -> Observation:
         """Read repository and Astro, in this order."""
+        # Between the two readings either side may move: whatever writes looks once more at what it is about.
         snapshot = self.observer.read_repository()
         observed = self.observer.read_astro()
         project = self.scope.project

@@ -52,6 +52,8 @@ class PlanOperator(DeployOpsOperator):
         self._remember_backlog(observer, difference, now)
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         plan = schedule(difference, given, self.scope.project.limits, self.scope.max_live)
+        # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at
+        # work that nobody knows of, and the brake counts a delete too many rather than one too few.
         plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
         feedback_runs = self._show(context, RowWriter(self.scope, self.github, memory), observation, plan, given)
@@ -138,8 +140,11 @@ class PlanOperator(DeployOpsOperator):
         if deletes or len(recent) != len(given.delete_times):
             memory.write_delete_times([*recent, *deletes])
         store = context["asset_state_store"][self.scope.repository]
+        # Without one the old time stays: it was announced already, and once more costs a pass.
         if plan.wake_at is not None:
             store.set(WAKE_AT_KEY, plan.wake_at.isoformat())
+        # Airflow hands over some of the events that came meanwhile, not all. Any cursor serves: an older one costs
+        # requests.
         events: Any = context.get("triggering_asset_events") or {}
         for event in events.get(self.scope.repository, ()):
             cursor = (event.extra or {}).get("payload", event.extra or {}).get(CURSOR_KEY)

@@ -86,6 +86,7 @@ class RowWriter:
             authors=authors,
         )
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
+        # The rows first: who reads the summary and then the rows finds them at least as new as it says.
         digests = self.memory.write_rows(before, rows)
         self.memory.write_summary(self._summarize(plan, now, digests, until))
         return WrittenRows(rows, digests)
