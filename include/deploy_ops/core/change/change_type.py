@@ -164,6 +164,7 @@ class _Judge:
 
     def _judge_inside(self, path: str, entry: TreeEntry) -> tuple[ChangeType, str]:
         relative = path[len(self.root) :].removeprefix("/")
+        # Git's ignore rules take a submodule for a folder.
         pattern = self.ignored.find_rule(relative, is_folder=entry.is_tree or entry.is_submodule)
         return (ChangeType.NONE, f"ignored by '{pattern}'") if pattern else (ChangeType.IMAGE, "outside dags/")
 

@@ -120,6 +120,7 @@ def _make_preview(record: PassRecord, branch: str, deployment: Deployment | None
         deployment,
         [pull for pull in record.snapshot.pull_requests if pull.head_ref == branch and pull.is_open],
     )
+    # An old repository has hundreds of branches that never had a preview: a row for each would bury what lives.
     is_old_backlog = row.state is State.REMOVED and not row.outcomes and slug not in record.before
     return None if is_old_backlog else row
 

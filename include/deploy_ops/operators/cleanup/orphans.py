@@ -208,6 +208,7 @@ class DeleteOrphansOperator(BaseOperator):
 
     def _delete(self, orphan: Orphan) -> str:
         """Look again at the policy and at Astro, delete, see that it is gone; return what became of it."""
+        # The answer may have taken days: a project may be back in the policy, and a mark may be another.
         loaded = load_policy_file()
         with AstroApiHook(orphan.conn_id) as astro:
             deployment = astro.get_deployment(orphan.deployment_id)

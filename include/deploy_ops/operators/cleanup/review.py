@@ -78,6 +78,7 @@ class Review:
         reopened = self._find_reopened(refused, observation, difference)
         braked = self._find_braked(difference, {each: by for each, by in refused.items() if each not in reopened})
         expiry, question = self._ask(self._judge(observation, before), difference, braked)
+        # A run that was meant for some branches leaves the verdicts about the others as they stand.
         others = {key: verdict for key, verdict in before.items() if not self._is_meant(verdict.branch)}
         return ReviewResult(
             before=before,

@@ -61,6 +61,7 @@ class FindImageOperator(DeployOpsOperator):
         """Go on when the awaited image is there, or with the next source when it is not to be had."""
         job = self.read_job(context)
         if event["state"] == "found":
+            # The event names the image; what is in it is read here, where an error ends a task and no trigger.
             found = self._look([event["image"]])
             if found is None:
                 raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
@@ -166,6 +167,7 @@ class FindImageOperator(DeployOpsOperator):
         yield head
         queue, seen = list(target.parents), {head}
         while queue and len(seen) <= ANCESTORS_MAX:
+            # Breadth first: the nearest commits, on both sides of a merge.
             sha = queue.pop(0)
             if sha in seen:
                 continue

@@ -103,6 +103,7 @@ class PromoteOperator(DeployOpsOperator):
         self._check_tip(context, job, branch, tip)
         derived = self._derive(into, pulls)
         record = PromotionRecord(promotion, derived, pulls, tip.sha, is_missing=is_missing)
+        # Set before the write and again after it: where the write fails, the page shows what was meant.
         self.decision = render_promotion(record)
         made = self._bring(record, tip)
         self.decision = render_promotion(replace(record, made=made))
@@ -161,6 +162,8 @@ class PromoteOperator(DeployOpsOperator):
         self.refuse_dry(f"bring {name} from {tip.sha[:12]} to the tree of {len(record.pulls)} pull requests")
         tree = self._write_tree(record.derived)
         made = "" if tree == tip.tree else self._write_commit(record, tree, tip.sha)
+        # Until here nothing is the branch's. Its ref moves forward or not at all, so a lost race leaves nothing but a
+        # commit that nobody sees.
         if record.is_missing:
             self.github.create_branch(name, made or tip.sha)
         elif made:
