@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
+from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
 from include.deploy_ops.process.command import run_command
 from include.deploy_ops.process.scratch import hold_folder
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.process.command import CommandResult
 
 _LOG = logging.getLogger(__name__)
-_KINDS = {"120000": "a symbolic link", "160000": "a submodule", "100644": "a file", "100755": "a file"}
 # GitHub takes any token as the password of this user, an App's too.
 # Source: docs.github.com, "Authenticating as a GitHub App installation".
 _USER = "x-access-token"
@@ -83,10 +83,11 @@ def checkout(
     :raises RetryableError: anything else that Git says, such as a refused token, and the time limit.
     """
     url = _check_url(clone_url)
-    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+    if not COMMIT_ID.fullmatch(commit):
         raise PermanentError(f"'{commit}' is no commit id; give all 40 hexadecimal digits")
     with hold_folder("worktree", scratch) as folder:
         source = _Source(clone_url, commit, branch, "" if root in {".", "./"} else root.strip("/"))
+        # Git's errors may quote the header, in which the token stands encoded.
         secrets = (token, _encode_token(token)) if token else ()
         environment = _build_environment(folder, url, token)
         git = _Git(folder / "repository", environment, time.monotonic() + timeout_s, secrets)
@@ -107,10 +108,13 @@ def _fetch(git: _Git, source: _Source) -> None:
     # `git switch` takes a branch like `-x` for an option, and Git refuses to create it by name: it is made here.
     git.run("init", "--quiet", "--template=", f"--initial-branch={source.branch}")
     _write_settings(git.top / ".git", source.url)
+    # Of a repository that holds more than the project, only the files that are checked out are fetched.
     partial = ["--filter=blob:none"] if source.root else []
     if source.root:
+        # By stdin: as an argument, a root that begins with a dash would be an option.
         git.run("sparse-checkout", "set", "--cone", "--stdin", given=f"{_quote(source.root)}\n".encode())
     git.run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1", *partial, "origin", source.commit)
+    # Before the checkout: for a root that is missing Git checks out next to nothing, and says so nowhere.
     _check_root(git, source)
     git.run("reset", "--hard", "--quiet", source.commit)
 
@@ -118,6 +122,8 @@ def _fetch(git: _Git, source: _Source) -> None:
 def _write_settings(git_folder: Path, url: str) -> None:
     """Write what also the Git that the Astro CLI calls shall see, which does not have our environment."""
     with (git_folder / "config").open("a") as config:
+        # No hook of a template's, and nothing of Git's that runs on in the background, where the folder is removed at
+        # the end.
         config.write(f"[core]\n\thooksPath = {os.devnull}\n\tautocrlf = false\n\tfsmonitor = false\n[gc]\n\tauto = 0\n")
         config.write(f'[maintenance]\n\tauto = false\n[remote "origin"]\n\turl = {_quote(url)}\n')
     (git_folder / "info").mkdir(exist_ok=True)
@@ -135,9 +141,10 @@ def _check_root(git: _Git, source: _Source) -> None:
     # Nothing is listed if a parent is a link or a submodule, so a folder found here is one all the way down.
     listed = git.run("ls-tree", "--full-tree", "-z", "--", source.commit, source.root).stdout
     mode = listed.partition(" ")[0]
-    if mode != "040000":
+    if mode != FOLDER_MODE:
+        found = TreeEntry(source.root, mode, "").kind if mode else "missing"
         raise PermanentError(
-            f"root '{source.root}' is {_KINDS.get(mode, 'missing')} at commit {source.commit} of branch"
+            f"root '{source.root}' is {found} at commit {source.commit} of branch"
             f" '{source.branch}'; the project's root must be a folder: correct `root` in the policy, or the branch"
         )
 
@@ -173,6 +180,7 @@ def _explain(arguments: tuple[str, ...], result: CommandResult) -> DeployOpsErro
         )
     if _MOVED.search(said):
         return RetryableError(f"the repository moved; write its present name in the policy. Git says: {said}")
+    # Not permanent: whoever mends the token or its permission tells us nothing of it.
     if _REFUSED.search(said):
         return RetryableError(
             "the repository does not exist or refuses the GitHub connection's token; check `repository` in the policy,"
@@ -210,11 +218,11 @@ def _build_environment(folder: Path, url: SplitResult, token: str | None) -> dic
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "http:https",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_CEILING_DIRECTORIES": str(folder),
+        "GIT_TERMINAL_PROMPT": "0",  # nobody is there to answer
+        "GIT_ALLOW_PROTOCOL": "http:https",  # never `ext::` or `file:`, wherever an address comes from
+        "GIT_LFS_SKIP_SMUDGE": "1",  # the tree holds the pointer; what it points to may be on another host
+        "GIT_LITERAL_PATHSPECS": "1",  # a root called `*` is a folder of that name
+        "GIT_CEILING_DIRECTORIES": str(folder),  # no repository around the scratch folder counts
         "GIT_CONFIG_COUNT": str(len(settings)),
         **{
             f"GIT_CONFIG_{part}_{n}": text

@@ -16,6 +16,9 @@ NO_COMMIT = "0" * 40
 
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 
+FOLDER_MODE = "040000"
+_ENTRY_KINDS = {FOLDER_MODE: "a folder", "120000": "a symbolic link", "160000": "a submodule"}
+
 
 class ChangeType(Enum):
     """What a difference between two trees asks for. Values are the form's words for a deploy type."""
@@ -155,12 +158,17 @@ class TreeEntry:
     @property
     def is_tree(self) -> bool:
         """Whether the entry is a folder."""
-        return self.mode == "040000"
+        return self.mode == FOLDER_MODE
 
     @property
     def is_submodule(self) -> bool:
         """Whether the entry is a commit of another repository."""
         return self.mode == "160000"
+
+    @property
+    def kind(self) -> str:
+        """What the entry is, in words for people."""
+        return _ENTRY_KINDS.get(self.mode, "a file")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from include.deploy_ops.core.model import Mark
+from include.deploy_ops.core.model import COMMIT_ID, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,6 @@ _ANY_TAG = re.compile(r"\[deploy-ops/([0-9]{1,9})")
 _TAG = re.compile(r"\[deploy-ops/1((?: [a-z_]+=[A-Za-z0-9_.~/:+@,%-]*)+)\]")
 _SAFE = "/:+@,"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -201,7 +200,7 @@ def parse_note(description: str) -> DeployNote | None:
     if fields is None or not fields.keys() >= {"run", "try", "how", "head", "commit", "ref", "by"}:
         return None
     is_sound = fields["how"] in {"planned", "forced", "override"} and _COUNT.fullmatch(fields["try"])
-    if not is_sound or not all(_COMMIT.fullmatch(fields[key]) for key in ("head", "commit")):
+    if not is_sound or not all(COMMIT_ID.fullmatch(fields[key]) for key in ("head", "commit")):
         return None
     return DeployNote(
         ref=fields["ref"],

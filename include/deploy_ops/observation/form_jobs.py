@@ -178,6 +178,7 @@ class FormJobs:
         found = resolve_ref(self.github, form.ref, trunk=trunk, heads=heads)
         if found.told:
             log.info("ref: %s", found.told)
+        # Of a pull request the test merge is what would be deployed by itself, of a branch its head.
         is_override = found.commit != (source.commit if source.pull else source.head)
         is_rollback = is_override and is_ancestor(self.github, found.commit, source.head)
         reason = f"rollback: {form.reason}" if is_rollback else form.reason

@@ -47,6 +47,8 @@ class ClaimOperator(DeployOpsOperator):
         if run.run_type == PLANNED_RUN_TYPE:
             job = read_planned(run.conf or {})
             if holder := claims.confirm(job.slug, run.run_id):
+                # The report releases as a teardown of this task, and so does not run where this one is skipped or
+                # fails.
                 claims.release(job.slug, run.run_id)
                 if job.is_forced:  # approved by a person, and planned by nobody
                     raise PermanentError(f"{job.environment} is held by run {holder}; {WAIT}")
@@ -63,6 +65,7 @@ class ClaimOperator(DeployOpsOperator):
         person = getattr(run, "triggering_user_name", None) or ""
         form = self._read_form(context["params"])
         slug = slug_target(self.target) if self.target else slug_branch(form.branch)
+        # First the claim, then the reading: no other run may change what the job says of the Deployment.
         if holder := claims.take(slug, run.run_id):
             name = self.target or form.branch
             raise PermanentError(f"{name} is held by run {holder}; {WAIT}")

@@ -48,6 +48,7 @@ def read_endings(context: Context, fleet: Asset, since: str) -> tuple[tuple[Ende
     """
     events = context["inlet_events"][fleet].limit(EVENTS_MAX)
     begin = (datetime.fromisoformat(since) - OVERLAP).isoformat() if since else ""
+    # Without a time to begin at the newest ones: there may be years of them.
     events = events.after(begin).ascending() if begin else events.ascending(ascending=False)
     found: list[Ended] = []
     for event in events:

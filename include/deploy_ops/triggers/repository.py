@@ -92,6 +92,8 @@ class RepositoryTrigger(BaseEventTrigger):
                 pause_s = choose_backoff_s(error, failures)
                 self._close_hook()
                 self._tell_failure(error, pause_s)
+            # The cursor goes with the event, and the task that it wakes stores it. Written here it would be saved
+            # before the event is, and a triggerer that dies in between would lose the change.
             for reason in reasons:
                 yield self._make_event(reason)
             await asyncio.sleep(pause_s)
@@ -104,12 +106,16 @@ class RepositoryTrigger(BaseEventTrigger):
         # What was announced is only remembered at the end, so that a failure half-way announces it again.
         wake = await self._find_due_wake()
         known = self._cursor or await self._load_cursor()
+        # The hook waits for its answers: in the triggerer's own loop it would hold up every other trigger.
         current = await asyncio.to_thread(self._look, known)
+        # After a start nobody knows what went by: one pass looks at everything, so that no difference need be told
+        # besides.
         reasons = [] if self._has_started else ["started"]
         if self._has_started and has_changed(known, current):
             reasons.append("changed")
         if wake is not None:
             reasons.append("due")
+            # The store keeps the time until a plan writes another, and it is announced once.
             self._announced_wake = wake
         self._cursor, self._has_started = current, True
         return reasons

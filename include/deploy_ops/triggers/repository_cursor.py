@@ -77,6 +77,7 @@ def _read_branches(hook: DeployOpsGithubHook, trunk: str, known: dict[str, Branc
     url: str | None = hook.branches_url
     while url is not None:
         page = _read_branch_page(hook, trunk, url, known.get(url))
+        # The listing moved between two pages, so that a branch may be missing from it: nothing follows from it.
         if any(page.url == other.url or page.fingerprint == other.fingerprint for other in pages):
             raise ObservationError(f"GET {url} repeats an earlier page of the listing of branches")
         pages.append(page)

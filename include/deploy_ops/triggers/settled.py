@@ -92,12 +92,12 @@ class DeploySettledTrigger(BaseTrigger):
 
     async def _watch(self) -> dict[str, Any]:
         deadline = datetime.fromisoformat(self.deadline)
-        verdict: Settling = Waiting(None, "Astro was not asked yet")
+        settling: Settling = Waiting(None, "Astro was not asked yet")
         failures, problem = 0, ""
         async with AsyncAstroApi(self.astro_conn_id) as astro:
             while True:
                 try:
-                    verdict = await self._look(astro)
+                    settling = await self._look(astro)
                     failures, problem, pause_s = 0, "", self.poll_interval_s
                 except (RetryableError, TimeoutError) as error:
                     failures, problem = failures + 1, str(error) or f"no answer in {LOOK_TIMEOUT_S:.0f} s"
@@ -105,8 +105,8 @@ class DeploySettledTrigger(BaseTrigger):
                     await astro.close()  # so that a repaired Airflow connection counts
                     self.log.warning("Astro did not tell, asking again in %.0f s: %s", pause_s, problem)
                 left_s = (deadline - datetime.now(UTC)).total_seconds()
-                if left_s <= 0 or not isinstance(verdict, Waiting):
-                    return self._describe(verdict, problem)
+                if left_s <= 0 or not isinstance(settling, Waiting):
+                    return self._describe(settling, problem)
                 await asyncio.sleep(min(pause_s, left_s))
 
     async def _look(self, astro: AsyncAstroApi) -> Settling:
@@ -115,9 +115,9 @@ class DeploySettledTrigger(BaseTrigger):
             records = await astro.list_deploys(self.deployment_id, limit=RECORDS_READ) if deployment else ()
         return judge_settling(records, deployment, needle=self.needle, kind=ChangeType(self.kind), woke=self.woke)
 
-    def _describe(self, verdict: Settling, problem: str) -> dict[str, Any]:
-        state, detail = _conclude(verdict, problem)
-        record = verdict.deploy
+    def _describe(self, settling: Settling, problem: str) -> dict[str, Any]:
+        state, detail = _conclude(settling, problem)
+        record = settling.deploy
         return {
             "state": state,
             "detail": detail,
@@ -128,9 +128,9 @@ class DeploySettledTrigger(BaseTrigger):
         }
 
 
-def _conclude(verdict: Settling, problem: str) -> tuple[str, str]:
-    """Return the event's state and detail; a verdict that still waits means that the time is over."""
-    match verdict:
+def _conclude(settling: Settling, problem: str) -> tuple[str, str]:
+    """Return the event's state and detail; a settling that still waits means that the time is over."""
+    match settling:
         case Settled(deploy):
             return "settled", f"Astro's record {deploy.id} is deployed, and the Deployment shows it"
         case Overtaken(by=newer):

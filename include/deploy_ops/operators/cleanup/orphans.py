@@ -43,7 +43,7 @@ FIND_TASK, APPROVE_TASK = "find", "approve"
 ANSWER_TIMEOUT = timedelta(days=3)
 """How long a list may wait for its yes; the next week's run asks again."""
 
-QUESTIONS_KEY = "questions"
+ORPHAN_QUESTIONS_KEY = "questions"
 ORPHANS = Asset("deploy_ops.orphans")
 """Nothing waits for it; its state store keeps what was asked."""
 
@@ -69,7 +69,9 @@ class FindOrphansOperator(BaseOperator):
         require_whole(loaded)
         found = [each for each in _look(loaded) if form.project in {"", each.mark.project}]
         run_id, now = context["dag_run"].run_id, datetime.now(UTC)
-        questions = Questions(context["asset_state_store"][ORPHANS], QUESTIONS_KEY, Runs(context["ti"], self.dag_id))
+        questions = Questions(
+            context["asset_state_store"][ORPHANS], ORPHAN_QUESTIONS_KEY, Runs(context["ti"], self.dag_id)
+        )
         asking = questions.find_asking(but=run_id)
         is_dry = form.is_dry or loaded.policy.mode == "plan"
         asked = [] if is_dry else [each for each in found if each.deployment_id not in asking]
@@ -206,6 +208,7 @@ class DeleteOrphansOperator(BaseOperator):
 
     def _delete(self, orphan: Orphan) -> str:
         """Look again at the policy and at Astro, delete, see that it is gone; return what became of it."""
+        # The answer may have taken days: a project may be back in the policy, and a mark may be another.
         loaded = load_policy_file()
         with AstroApiHook(orphan.conn_id) as astro:
             deployment = astro.get_deployment(orphan.deployment_id)

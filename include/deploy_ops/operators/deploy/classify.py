@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from include.deploy_ops.core.change.change_type import Snapshot, classify_change, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, classify_change
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError, RetryableError
 from include.deploy_ops.core.history import DeployHistory, read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
@@ -96,7 +96,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             target=Snapshot(job.deployed_commit, self.github.get_commit(job.deployed_commit).tree),
             image_base=image,
             dags_base=dags,
-            rules=rules_of(self.scope.project),
+            rules=ChangeRules.of(self.scope.project),
             read_tree=self.github.read_tree,
             is_dag_deploy_enabled=has_dag_deploys,
             missing_base=why_image or why_dags,

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.checkout.dag_check import check_dags
 from include.deploy_ops.checkout.project_check import refuse_empty_dags, refuse_project_settings
 from include.deploy_ops.checkout.worktree import checkout
-from include.deploy_ops.core.change.change_type import Snapshot, list_changed_dags, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, list_changed_dags
 from include.deploy_ops.core.errors import (
     CommitMissingError,
     DeployOpsError,
@@ -75,6 +75,7 @@ class DeployCodeOperator(AstroCliOperator):
             "kind": kind.value,
             "started_at": datetime.now(UTC).isoformat(),
         }
+        # A worker that died after the CLI's end leaves a deploy that nobody waits for; the retry waits for that one.
         if done := self._find_done(deployment, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
@@ -82,6 +83,7 @@ class DeployCodeOperator(AstroCliOperator):
         self._check_decision(job, deployment, decision, image)
         if job.target and not job.is_forced:
             check_due(self.scope, self.github, self.astro, self.memory(context), job)
+        # Before the deploy: a hibernating Deployment fetches no DAGs until it wakes.
         woke = job.wake and self._wake(deployment)
         said = self._deploy(job, deployment, decision, note, image)
         self.log.info(
@@ -101,6 +103,7 @@ class DeployCodeOperator(AstroCliOperator):
             return check_target(self.scope, self.astro, job)
         check_head(self.scope, self.github, job)
         self.check_alive(job)
+        # A preview that this run created has no id in the job: the job was made before it.
         return check_mark(self.scope, self.astro, job, job.deployment_id or self.need(context, "create"))
 
     def _wake(self, deployment: Deployment) -> bool:
@@ -115,6 +118,8 @@ class DeployCodeOperator(AstroCliOperator):
         self, job: Job, deployment: Deployment, decision: Mapping[str, Any], image: Mapping[str, Any] | None
     ) -> None:
         """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
+        # Without this a rollback that on-call made since the pass would be undone, and a DAG deploy would meet an image
+        # that it was not compared with.
         observed = read_history(self.astro.list_deploys(deployment.id)).newest_id
         if job.observed is not None and observed != job.observed:
             said = (
@@ -145,6 +150,7 @@ class DeployCodeOperator(AstroCliOperator):
 
     def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
         """Return the note of this run's earlier try, if Astro's newest record says that it deployed this commit."""
+        # Only the newest: what came after it may have replaced what it brought.
         newest = next(iter(self.astro.list_deploys(deployment.id)), None)
         done = parse_note(newest.description) if newest and newest.status is DeployStatus.DEPLOYED else None
         if done is None or (done.run_id, done.commit) != (note.run_id, job.deployed_commit):
@@ -160,6 +166,8 @@ class DeployCodeOperator(AstroCliOperator):
         image: Mapping[str, Any] | None,
     ) -> str:
         project, kind = self.scope.project, ChangeType(decision["change_type"])
+        # One worktree a call: the CLI rewrites `.dockerignore` and writes its tarballs into it. There it also reads
+        # branch and commit for Astro's record.
         with checkout(
             clone_url=self.github.clone_url(),
             token=self.github.token(),
@@ -168,16 +176,20 @@ class DeployCodeOperator(AstroCliOperator):
             root=project.root,
             timeout_s=project.cli_timeout_s,
         ) as worktree:
+            # What a branch brings could turn the CLI against us: `.astro/config.yaml` overrides its settings, and our
+            # `-f` silences the question that it asks about an empty DAG folder.
             refuse_project_settings(worktree.project)
             refuse_empty_dags(worktree.project)
             self._check_dags(worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):
+                # Our folder comes first in PATH, so that the CLI finds our engine and none of the machine's.
                 shown = engine.environment(os.environ.get("PATH", os.defpath)) if engine else None
                 try:
                     outcome = self.cli.deploy(
                         deployment.id,
                         cwd=worktree.project,
                         kind=kind,
+                        # The CLI prints no id of the deploy: by this text the settle step finds its record.
                         description=format_note(note),
                         image_name=image_name,
                         engine_environment=shown,
@@ -196,6 +208,8 @@ class DeployCodeOperator(AstroCliOperator):
             project,
             self._list_changed(base, job.deployed_commit) if base else None,
             ignore_syntax=find_ignore_syntax(deployment),
+            # An override is on-call's own word, often a rollback in a hurry to what ran before: it is warned, not
+            # stopped.
             refuses=not job.is_override and (bool(base) or decision["change_type"] == ChangeType.DAGS.value),
         )
 
@@ -203,9 +217,10 @@ class DeployCodeOperator(AstroCliOperator):
         github = self.github
         try:
             before, after = (Snapshot(each, github.get_commit(each).tree) for each in (base, commit))
+        # A force push took it away: then every file counts as changed.
         except CommitMissingError:
             return None
-        return list_changed_dags(before, after, rules_of(self.scope.project), github.read_tree)
+        return list_changed_dags(before, after, ChangeRules.of(self.scope.project), github.read_tree)
 
     @contextlib.contextmanager
     def _offer_engine(self, image: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ServedEngine | None]]:

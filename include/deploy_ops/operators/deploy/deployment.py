@@ -62,10 +62,14 @@ class CreateDeploymentOperator(AstroCliOperator):
         job = self.read_job(context)
         text = self.need(context, "render_template")
         self.check_alive(job)
+        # A create is two calls to Astro, the second for the variables: a try that failed may have left a Deployment
+        # behind.
         existing = self._find(job)
         if existing is None:
             self.refuse_dry(f"create {job.deployment_name}")
             deployment_id = self.cli.create(text)
+            # The CLI exits 0 in many cases in which it did nothing, so each of these operators looks at Astro
+            # afterwards.
             existing = self.astro.get_deployment(deployment_id)
         if existing is None:
             raise RetryableError(

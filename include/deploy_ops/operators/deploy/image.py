@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.change.change_type import Snapshot, needs_image, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, needs_image
 from include.deploy_ops.core.errors import ImageRefusedError, RetryableError, SupersededError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy import values as policy_values
-from include.deploy_ops.core.preview.image_sources import Need, render_source
+from include.deploy_ops.core.preview.image_sources import Need
 from include.deploy_ops.core.text.document import read_document
+from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
@@ -60,6 +61,7 @@ class FindImageOperator(DeployOpsOperator):
         """Go on when the awaited image is there, or with the next source when it is not to be had."""
         job = self.read_job(context)
         if event["state"] == "found":
+            # The event names the image; what is in it is read here, where an error ends a task and no trigger.
             found = self._look([event["image"]])
             if found is None:
                 raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
@@ -165,6 +167,7 @@ class FindImageOperator(DeployOpsOperator):
         yield head
         queue, seen = list(target.parents), {head}
         while queue and len(seen) <= ANCESTORS_MAX:
+            # Breadth first: the nearest commits, on both sides of a merge.
             sha = queue.pop(0)
             if sha in seen:
                 continue
@@ -173,7 +176,7 @@ class FindImageOperator(DeployOpsOperator):
             if not needs_image(
                 Snapshot(sha, commit.tree),
                 Snapshot(head, target.tree),
-                rules_of(self.scope.project),
+                ChangeRules.of(self.scope.project),
                 self.github.read_tree,
                 is_dag_deploy_enabled=has_dag_deploys,
             ):

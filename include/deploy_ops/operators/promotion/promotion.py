@@ -1,6 +1,6 @@
 """The promotion step: reads open pull requests, derives the deploy branch's tree, and brings the branch to it.
 
-What the tree is stands in `promotion.py`, whose commit may be built upon in `deploy_branch.py`; this only acts on it.
+What the tree is stands in `derived_tree.py`, whose commit may be built upon in `deploy_branch.py`; this acts on it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.git import GithubGitHook
     from include.deploy_ops.run.job import Job
 
-TRIES = 5
+RACE_TRIES = 5
 """How often one task reads and derives anew because somebody else moved the deploy branch."""
 
 TOLD_MAX = 20
@@ -76,15 +76,15 @@ class PromoteOperator(DeployOpsOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote, and again from the first reading when somebody else was quicker."""
         job = self.read_job(context)
-        for attempt in range(TRIES):
+        for attempt in range(RACE_TRIES):
             try:
                 return self._promote(context, job)
             except BranchMovedError as error:
                 self.log.info("lost a race, reading again: %s", error)
                 time.sleep(FIRST_PAUSE_S * 2**attempt)
         raise RetryableError(
-            f"{self._promotion.deploy_branch} was moved by somebody else {TRIES} times while its next commit was made; "
-            "the next attempt reads it again"
+            f"{self._promotion.deploy_branch} was moved by somebody else {RACE_TRIES} times while its next commit was"
+            " made; the next attempt reads it again"
         )
 
     @property
@@ -103,6 +103,7 @@ class PromoteOperator(DeployOpsOperator):
         self._check_tip(context, job, branch, tip)
         derived = self._derive(into, pulls)
         record = PromotionRecord(promotion, derived, pulls, tip.sha, is_missing=is_missing)
+        # Set before the write and again after it: where the write fails, the page shows what was meant.
         self.decision = render_promotion(record)
         made = self._bring(record, tip)
         self.decision = render_promotion(replace(record, made=made))
@@ -161,6 +162,8 @@ class PromoteOperator(DeployOpsOperator):
         self.refuse_dry(f"bring {name} from {tip.sha[:12]} to the tree of {len(record.pulls)} pull requests")
         tree = self._write_tree(record.derived)
         made = "" if tree == tip.tree else self._write_commit(record, tree, tip.sha)
+        # Until here nothing is the branch's. Its ref moves forward or not at all, so a lost race leaves nothing but a
+        # commit that nobody sees.
         if record.is_missing:
             self.github.create_branch(name, made or tip.sha)
         elif made:

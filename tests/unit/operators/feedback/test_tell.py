@@ -19,7 +19,7 @@ from include.deploy_ops.core.feedback.comparison import digest_view
 from include.deploy_ops.core.feedback.values import fingerprint_feedback
 from include.deploy_ops.core.policy.keys import Feedback
 from include.deploy_ops.core.view.row import Row, State, Summary
-from include.deploy_ops.operators.feedback.tell import find_untold
+from include.deploy_ops.run.feedback_runs import find_untold
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE
 from sandbox.identity import GITHUB_TOKEN
 from tests.worlds.doubles.airflow import FakeStores, FakeTaskInstance

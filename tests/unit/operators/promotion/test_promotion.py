@@ -249,7 +249,7 @@ def test_who_always_loses_fails_and_comes_again(promotions: Promotions, monkeypa
         staging = promotions.push("staging", {"dags/s.py": "# more\n"})
         promotions.ask("PATCH", "git/refs/heads/astro_deploy", {"sha": staging, "force": True})
 
-    monkeypatch.setattr(promotion, "TRIES", 2)
+    monkeypatch.setattr(promotion, "RACE_TRIES", 2)
     made = interfere(monkeypatch, move, times=2)
     run = promotions.start()
     run.step("claim")
