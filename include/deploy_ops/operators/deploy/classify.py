@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from include.deploy_ops.core.change.change_type import Snapshot, classify_change, rules_of
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError, RetryableError
 from include.deploy_ops.core.history import DeployHistory, read_history
-from include.deploy_ops.core.model import ChangeDecision, ChangeType
+from include.deploy_ops.core.model import ChangeDecision, ChangeType, DeployDecision
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.view.pages import render_decision
 from include.deploy_ops.operators.base import IMAGE_TASK, AirflowLink, AstroLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.run.decision import dump_decision
 from include.deploy_ops.run.job import INFER, Job
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ IDLE_TASKS = {
 class ClassifyChangeOperator(DeployOpsOperator):
     """Decides which deploy the commit needs; "none" is remembered for planned work, and skips the rest.
 
-    Returns `{"change_type", "commit", "image_base", "dags_base", "reason", "observed", "is_partial"}`; `observed` is
-    the id of the newest successful deploy that it was measured against, `is_partial` tells that a person forced less
-    than is needed. The full record is the rendered field `decision`.
+    Returns the `DeployDecision` as JSON. What the files ask for is the rendered field `decision`, with its paths.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
@@ -48,7 +47,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return the decision, without its paths."""
+        """Return the decision."""
         job = self.read_job(context)
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
@@ -67,16 +66,16 @@ class ClassifyChangeOperator(DeployOpsOperator):
             )
         if change_type is ChangeType.NONE and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
-        found = {
-            "change_type": change_type.value,
-            "commit": decision.commit,
-            "image_base": decision.image_base,
-            "dags_base": decision.dags_base,
-            "reason": decision.reason,
-            "observed": history.newest_id,
-            "is_partial": job.is_forced and change_type.rank < decision.change_type.rank,
-        }
-        return dict(self.finish(found, idle=IDLE_TASKS[change_type]))
+        decided = DeployDecision(
+            change_type=change_type,
+            commit=decision.commit,
+            reason=decision.reason,
+            observed=history.newest_id,
+            image_base=decision.image_base,
+            dags_base=decision.dags_base,
+            is_partial=job.is_forced and change_type.rank < decision.change_type.rank,
+        )
+        return dict(self.finish(dump_decision(decided), idle=IDLE_TASKS[change_type]))
 
     def _observe(self, job: Job) -> tuple[DeployHistory, bool]:
         if not job.deployment_id:

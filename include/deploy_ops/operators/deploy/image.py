@@ -16,6 +16,7 @@ from include.deploy_ops.core.preview.image_sources import Need, render_source
 from include.deploy_ops.core.text.document import read_document
 from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class FindImageOperator(DeployOpsOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the source, or park until the CI's image is there."""
         job = self.read_job(context)
-        decision = self.need(context, "change_type")
-        if decision["change_type"] != ChangeType.IMAGE.value:
-            raise AirflowSkipException(f"no image needed: {decision['change_type']}")
+        kind = load_decision(self.need(context, "change_type")).change_type
+        if kind is not ChangeType.IMAGE:
+            raise AirflowSkipException(f"no image needed: {kind.value}")
         return self._find(context, job, start=0, notes=[])
 
     @tell_failures

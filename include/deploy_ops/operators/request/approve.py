@@ -15,6 +15,7 @@ from include.deploy_ops.observation.release_facts import ReleaseReader
 from include.deploy_ops.operators.answer import AskOperator
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
+from include.deploy_ops.run.decision import load_release_decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +50,9 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         """Make the page and park the task."""
         job = self.read_job(context)
         self.refuse_dry(f"ask for approval to deploy {job.deployed_commit[:12]} to {job.target}")
-        change = self.need(context, CHANGE_TYPE_TASK)
+        decision = load_release_decision(self.need(context, CHANGE_TYPE_TASK))
         reader = ReleaseReader(self.scope, self.github, self.astro, self.memory(context))
-        release = reader.read(job, change, datetime.now(UTC))
+        release = reader.read(job, decision, datetime.now(UTC))
         self.subject, self.body = summarize_subject(release), summarize(release, self.github.web_url)
         notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
         return super().execute(context)

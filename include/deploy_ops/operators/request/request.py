@@ -19,11 +19,10 @@ from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.naming import hash_text, name_run, name_work
 from include.deploy_ops.core.plan.remembered import Approval, Ending
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.core.target.release import group_files
+from include.deploy_ops.core.target.release import ReleaseDecision, group_files
 from include.deploy_ops.core.view.pages import render_decision
 from include.deploy_ops.observation.checks import check_source, check_target
 from include.deploy_ops.observation.form_jobs import FormJobs
-from include.deploy_ops.observation.release_facts import dump_files
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
@@ -36,6 +35,7 @@ from include.deploy_ops.operators.request.approve import (
     PREPARE_TASK,
     RECHECK_TASK,
 )
+from include.deploy_ops.run.decision import dump_decision, load_decision
 from include.deploy_ops.run.endings import hand_over, make_ended
 from include.deploy_ops.run.forms import REQUEST_ACTIONS, read_form
 from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, dump_job, load_job, read_planned
@@ -80,7 +80,7 @@ class PrepareRequestOperator(DeployOpsOperator):
 class ClassifyReleaseOperator(ClassifyChangeOperator):
     """Decides what the release needs, as the target's own run will; nobody is asked about nothing, or what is void.
 
-    Returns what its parent does, and `running`, the commit that the target runs, and `files`, the changed ones by kind.
+    Returns the `ReleaseDecision` as JSON.
     """
 
     job_task: ClassVar[str] = PREPARE_TASK
@@ -99,15 +99,16 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
         is_asked = change_type is not ChangeType.NONE or (self.scope.target(job.target).merge and not job.is_forced)
         if not is_asked and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
-        found = {
-            "change_type": change_type.value,
-            "commit": decision.commit,
-            "reason": _explain(job, decision),
-            "observed": history.newest_id,
-            "running": history.dags_commit,
-            "files": dump_files(group_files(decision.paths)),
-        }
-        return dict(self.finish(found, idle=() if is_asked else (APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK)))
+        decided = ReleaseDecision(
+            change_type=change_type,
+            commit=decision.commit,
+            reason=_explain(job, decision),
+            observed=history.newest_id,
+            running=history.dags_commit,
+            files=group_files(decision.paths),
+        )
+        idle = () if is_asked else (APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK)
+        return dict(self.finish(dump_decision(decided), idle=idle))
 
 
 def _explain(job: Job, decision: ChangeDecision) -> str:
@@ -135,7 +136,7 @@ class RecheckReleaseOperator(DeployOpsOperator):
         answer = load_answer(self.need(context, APPROVE_TASK))
         if not answer.is_approved:
             raise AirflowSkipException(answer.describe_rejection())
-        observed = str(self.need(context, CHANGE_TYPE_TASK)["observed"])
+        observed = load_decision(self.need(context, CHANGE_TYPE_TASK)).observed
         self._check(replace(job, observed=observed))
         self.refuse_dry(f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
         if job.is_forced:
