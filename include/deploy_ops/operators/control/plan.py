@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
@@ -14,7 +14,7 @@ from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.control.row_writer import RowWriter
 from include.deploy_ops.operators.feedback.tell import dispatch_feedback
 from include.deploy_ops.operators.metrics import gauge_pass
@@ -24,8 +24,6 @@ from include.deploy_ops.run.job import INFER, conf_of
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.run.memory import Memory
@@ -34,12 +32,7 @@ if TYPE_CHECKING:
 class PlanOperator(DeployOpsOperator):
     """Returns the keyword arguments of one dispatch per action; the whole plan is the rendered field `plan`."""
 
-    template_fields: Sequence[str] = ("plan",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.plan = ""
+    plan = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.change.change_type import Snapshot, classify_change, rules_of
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError, RetryableError
@@ -12,13 +12,16 @@ from include.deploy_ops.core.model import ChangeDecision, ChangeType, DeployDeci
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.view.pages import render_decision
-from include.deploy_ops.operators.base import IMAGE_TASK, AirflowLink, AstroLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import (
+    IMAGE_TASK,
+    DeployOpsOperator,
+    RenderedField,
+    tell_failures,
+)
 from include.deploy_ops.run.decision import dump_decision
 from include.deploy_ops.run.job import INFER, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
 
@@ -37,18 +40,12 @@ class ClassifyChangeOperator(DeployOpsOperator):
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
-
-    template_fields: Sequence[str] = ("decision",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.decision = ""
+    decision = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the decision."""
-        job = self.read_job(context)
+        job = self.begin(context)
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
         self.decision = render_decision(decision)
@@ -85,7 +82,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             raise RetryableError(
                 f"Deployment {job.deployment_id} of {job.environment} is gone; the next pass looks again"
             )
-        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+        self.link_deployment(deployment)
         return read_history(self.astro.list_deploys(deployment.id)), deployment.is_dag_deploy_enabled
 
     def _decide(self, job: Job, history: DeployHistory, *, has_dag_deploys: bool) -> ChangeDecision:

@@ -62,14 +62,14 @@ class DeployCodeOperator(AstroCliOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Check head and mark once more, then deploy."""
-        job = self.read_job(context)
+        job = self.begin(context)
         decision = load_decision(self.need(context, "change_type"))
         kind = decision.change_type
         if kind is ChangeType.NONE:
             raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
         deployment = self._check(context, job)
-        self.show(deployment)
-        self.refuse_dry(f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
+        self.link_deployment(deployment)
+        self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
         note = self._write_note(context, job, is_partial=decision.is_partial)
         ask = {
             "deployment_id": deployment.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSkipException
@@ -12,13 +12,13 @@ from include.deploy_ops.core.feedback.comparison import compare_feedback, digest
 from include.deploy_ops.core.feedback.values import Facts, fingerprint_feedback, gather_facts
 from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.text.markdown import escape_cell
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.feedback.writer import FeedbackResult, FeedbackWriter, read_clock
 from include.deploy_ops.run.airflow_runs import QUEUED
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from airflow.sdk import Context
@@ -90,12 +90,7 @@ def _name_view(scope: Scope, digests: Mapping[str, str]) -> str:
 class TellOperator(DeployOpsOperator):
     """Tells GitHub; what it told is the rendered field `report`."""
 
-    template_fields: Sequence[str] = ("report",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"report": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.report = ""
+    report = RenderedField()
 
     @functools.cached_property
     def feedback(self) -> GithubFeedbackHook:
@@ -118,7 +113,7 @@ class TellOperator(DeployOpsOperator):
             facts = read_facts(self.scope, self.feedback.repository_url)
             missing = compare_feedback(rows, memory.read_feedback(), facts, read_clock()).writes
             self.report = render_report(FeedbackResult(told=[str(write) for write in missing]), verb="Would tell")
-            self.refuse_dry(f"tell GitHub {len(missing)} things")
+            self.refuse_dry(None, f"tell GitHub {len(missing)} things")
         facts = read_facts(self.scope, self.feedback.repository_url, self.feedback.fingerprint_access())
         writer = FeedbackWriter(self.feedback, memory, facts)
         try:

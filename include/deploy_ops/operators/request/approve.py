@@ -18,9 +18,9 @@ from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
 from include.deploy_ops.run.decision import load_release_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
+
+    from include.deploy_ops.run.scope import Scope
 
 PREPARE_TASK, CHANGE_TYPE_TASK, APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK = (
     "prepare",
@@ -36,20 +36,20 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
 
     job_task: ClassVar[str] = PREPARE_TASK
     verbs = (Verb.REQUEST, Verb.DEPLOY)
-    template_fields: Sequence[str] = ()  # the page holds what others wrote: never a template
 
-    def __init__(self, *, target: str, **kwargs: Any) -> None:
+    def __init__(self, *, scope: Scope, target: str, **kwargs: Any) -> None:
         super().__init__(
+            scope=scope,
             subject=f"Deploy to {target}?",
-            response_timeout=kwargs["scope"].target(target).approval_timeout,
+            response_timeout=scope.target(target).approval_timeout,
             **kwargs,
         )
 
     @tell_failures
     def execute(self, context: Context) -> Any:
         """Make the page and park the task."""
-        job = self.read_job(context)
-        self.refuse_dry(f"ask for approval to deploy {job.deployed_commit[:12]} to {job.target}")
+        job = self.begin(context)
+        self.refuse_dry(job, f"ask for approval to deploy {job.deployed_commit[:12]} to {job.target}")
         decision = load_release_decision(self.need(context, CHANGE_TYPE_TASK))
         reader = ReleaseReader(self.scope, self.github, self.astro, self.memory(context))
         release = reader.read(job, decision, datetime.now(UTC))

@@ -89,7 +89,7 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the decision, with the files that an approver is shown."""
-        job = self.read_job(context)
+        job = self.begin(context)
         check_source(self.scope, self.github, job)  # a cleared request that is void would ask in vain
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
@@ -132,13 +132,13 @@ class RecheckReleaseOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Check, and act on the approval."""
-        job = self.read_job(context)
+        job = self.begin(context)
         answer = load_answer(self.need(context, APPROVE_TASK))
         if not answer.is_approved:
             raise AirflowSkipException(answer.describe_rejection())
         observed = load_decision(self.need(context, CHANGE_TYPE_TASK)).observed
         self._check(replace(job, observed=observed))
-        self.refuse_dry(f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
+        self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
         if job.is_forced:
             return [self._dispatch(context, replace(job, observed=observed), answer)]
         memory = self.memory(context)
