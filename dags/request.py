@@ -13,7 +13,7 @@ from include.deploy_ops.operators.request.request import (
     RecheckReleaseOperator,
     ReportRequestOperator,
 )
-from include.deploy_ops.run.forms import REQUEST_ACTIONS, make_target_params
+from include.deploy_ops.run.forms import RequestForm, make_target_params
 from include.deploy_ops.run.scope import Scope, read_scopes
 
 WAITING_MAX = 1000
@@ -36,7 +36,7 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops", scope.project.name],
-        params=make_target_params(REQUEST_ACTIONS),
+        params=make_target_params(RequestForm),
         doc_md=GUIDE,
     ) as dag:
         prepare = PrepareRequestOperator(task_id="prepare", target=name, scope=scope).as_setup()

@@ -81,7 +81,7 @@ class FindExpiredOperator(DeployOpsOperator):
         """Review, remember, and return what the other steps need."""
         run, now = context["dag_run"], datetime.now(UTC)
         form = read_cleanup_form(context["params"], self.scope.project, run.run_type)
-        is_dry = form.is_dry or self.scope.is_dry
+        is_dry = form.dry_run or self.scope.is_dry
         store: Store = context["asset_state_store"][self.scope.fleet]
         store = DryStore(store) if is_dry else store
         memory, runs = Memory(store), self.runs(context)

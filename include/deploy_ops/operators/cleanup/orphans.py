@@ -65,7 +65,7 @@ class FindOrphansOperator(BaseOperator):
         run_id, now = context["dag_run"].run_id, datetime.now(UTC)
         questions = Questions(context["asset_state_store"][ORPHANS], QUESTIONS_KEY, Runs(context["ti"], self.dag_id))
         asking = questions.find_asking(but=run_id)
-        is_dry = form.is_dry or loaded.policy.mode == "plan"
+        is_dry = form.dry_run or loaded.policy.mode == "plan"
         asked = [] if is_dry else [each for each in found if each.deployment_id not in asking]
         if asked:
             questions.note(run_id, [each.deployment_id for each in asked], now)

@@ -37,7 +37,7 @@ from include.deploy_ops.operators.request.approve import (
 )
 from include.deploy_ops.run.decision import dump_decision, load_decision
 from include.deploy_ops.run.endings import hand_over, make_ended
-from include.deploy_ops.run.forms import REQUEST_ACTIONS, read_form
+from include.deploy_ops.run.forms import RequestForm, name_person, read_form
 from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, dump_job, load_job, read_planned
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ class PrepareRequestOperator(DeployOpsOperator):
         if run.run_type == PLANNED_RUN_TYPE:
             job = read_planned(run.conf or {})
         else:
-            person = getattr(run, "triggering_user_name", None) or ""
-            form = read_form(context["params"], REQUEST_ACTIONS)
-            job = FormJobs(self.scope, self.github, self.astro).make_target_job(self.target, form, person)
+            form = read_form(RequestForm, context["params"])
+            job = FormJobs(self.scope, self.github, self.astro).make_target_job(self.target, form, name_person(run))
         self.log.info("asking for %s at %s: %s", job.target, job.deployed_commit[:12], job.reason)
         return dump_job(job)
 
