@@ -35,6 +35,7 @@ def make_control_dag(scope: Scope) -> DAG:
     with DAG(
         dag_id=scope.control_dag,
         description=f"Keeps Astro equal to {scope.project.repository}: plans a pass, starts one run per action",
+        # What a run is told of its events is incomplete: they only wake it, and the pass reads everything itself.
         schedule=AssetOrTimeSchedule(
             timetable=CronTriggerTimetable(RESYNC_CRON, timezone="UTC"), assets=(repository | scope.fleet)
         ),

@@ -58,6 +58,8 @@ def make_preview_dag(scope: Scope) -> DAG:
         hibernate = HibernateDeploymentOperator(task_id="hibernate", pool=CLI_POOL, scope=scope)
         decide = DecideOperator(task_id="decide", scope=scope)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
+        # Setup and teardown: the report runs whatever failed before it, unless the claim was not got, and counts for
+        # nothing in the run's state, so a failed run stays red.
         # Skipped tasks end at once, so each waits for all whose result it reads, not only for the one before it.
         claim >> [change_type, render, approve_adoption, hibernate, delete, decide]
         [render, approve_adoption] >> adopt

@@ -46,7 +46,7 @@ class ClaimOperator(DeployOpsOperator):
         if run.run_type == PLANNED_RUN_TYPE:
             job = read_planned(run.conf or {})
             if holder := claims.confirm(job.slug, run.run_id):
-                claims.release(job.slug, run.run_id)
+                claims.release(job.slug, run.run_id)  # here: the report step is skipped along with its setup
                 if job.is_forced:  # approved by a person, and planned by nobody
                     raise PermanentError(f"{job.environment} is held by run {holder}; {WAIT}")
                 raise AirflowSkipException(f"{job.environment} is held by {holder}; the next pass plans again")
@@ -58,6 +58,7 @@ class ClaimOperator(DeployOpsOperator):
         return dict(self.finish(dump_job(job), idle=idle))
 
     def _take_by_form(self, context: Context, claims: Claims) -> Job:
+        # Claimed before GitHub and Astro are asked: another run at work would change what the job says of them.
         run, jobs = context["dag_run"], FormJobs(self.scope, self.github, self.astro)
         if self.target:
             form = self._read_target_form(context["params"])

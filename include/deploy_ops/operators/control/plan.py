@@ -133,6 +133,8 @@ class PlanOperator(DeployOpsOperator):
         store = context["asset_state_store"][self.scope.repository]
         if plan.wake_at is not None:
             store.set(WAKE_AT_KEY, plan.wake_at.isoformat())
+        # Saved here, by who acted on it: a trigger that ends between its event and its cursor would lose the event. Of
+        # several events a run may be told of some only; an older cursor does no harm, it makes one more pass.
         events: Any = context.get("triggering_asset_events") or {}
         for event in events.get(self.scope.repository, ()):
             cursor = (event.extra or {}).get("payload", event.extra or {}).get(CURSOR_KEY)

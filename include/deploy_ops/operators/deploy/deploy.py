@@ -76,6 +76,7 @@ class DeployCodeOperator(AstroCliOperator):
             "kind": kind.value,
             "started_at": datetime.now(UTC).isoformat(),
         }
+        # Before all that may say no: a worker that died after the CLI's call has made the newest deploy another one.
         if done := self._find_done(deployment, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}

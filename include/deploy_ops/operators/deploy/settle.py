@@ -32,6 +32,7 @@ class SettleDeployOperator(DeployOpsOperator):
         ask = self.need(context, "deploy")
         deadline = datetime.now(UTC) + timedelta(seconds=self.scope.project.settle_timeout_s)
         self.log.info("waiting for %s until %s", ask["deployment_id"], deadline.isoformat(timespec="seconds"))
+        # Airflow may see this task's exit seconds late, and fails one that resumes before; the trigger waits for that.
         self.defer(
             trigger=DeploySettledTrigger(
                 astro_conn_id=self.scope.project.astro_conn_id,
