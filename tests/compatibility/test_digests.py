@@ -176,7 +176,7 @@ def test_the_end_of_what_nobody_uses_has_the_same_name(loaded: LoadedPolicy) -> 
         targets=loaded.target_names,
         desired=read_desired(loaded),
         observed=read_observed(),
-        remains=ExpiryFacts(verdicts=TypeAdapter(dict[str, Verdict]).validate_python(sample["verdicts"])),
+        facts=ExpiryFacts(verdicts=TypeAdapter(dict[str, Verdict]).validate_python(sample["verdicts"])),
         now=datetime.fromisoformat(sample["now"]),
     )
     assert [work.name for work in works if isinstance(work, Work)] == sample["works"]

@@ -8,12 +8,13 @@ import pytest
 
 from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.text.schema import StrictModel
 from include.deploy_ops.operators.cleanup.form import read_cleanup_form, read_orphans_form
 from include.deploy_ops.run.forms import (
-    PREVIEW_ACTIONS,
-    PROMOTION_ACTIONS,
-    REQUEST_ACTIONS,
-    TARGET_ACTIONS,
+    PreviewForm,
+    PromotionForm,
+    RequestForm,
+    TargetForm,
     read_form,
 )
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, read_planned
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PLANNED = "planned", "approved", "queued behind a pause"
-ACTIONS = {
-    "preview": PREVIEW_ACTIONS,
-    "promotion": PROMOTION_ACTIONS,
-    "production.request": REQUEST_ACTIONS,
-    "staging": TARGET_ACTIONS,
-    "production": TARGET_ACTIONS,
+FORMS: dict[str, type[StrictModel]] = {
+    "preview": PreviewForm,
+    "promotion": PromotionForm,
+    "production.request": RequestForm,
+    "staging": TargetForm,
+    "production": TargetForm,
 }
 
 
@@ -86,13 +87,13 @@ def test_a_form_that_was_sent_is_read(part: str, name: str, dags: Mapping[str, A
     if kind == "cleanup":
         project = dag.task_dict["find"].scope.project
         cleanup = read_cleanup_form(params, project, run["run_type"])
-        assert (cleanup.is_dry, cleanup.reason) == (run["conf"].get("dry_run", True), run["conf"].get("reason", ""))
+        assert (cleanup.dry_run, cleanup.reason) == (run["conf"].get("dry_run", True), run["conf"].get("reason", ""))
         assert cleanup.branches == tuple(run["conf"]["branches"].split("\n"))
         assert cleanup.max_deletes == run["conf"].get("max_deletes")
     elif kind == "orphans":
-        assert read_orphans_form(params, run["run_type"]).is_dry == run["conf"]["dry_run"]
+        assert read_orphans_form(params, run["run_type"]).dry_run == run["conf"]["dry_run"]
     else:
-        form = read_form(params, ACTIONS[kind], needs_branch=kind == "preview")
+        form = read_form(FORMS[kind], params)
         shown = {key: getattr(form, key) for key in run["conf"]}
         assert shown == run["conf"]
 

@@ -12,7 +12,7 @@ import pytest
 from include.deploy_ops.core.feedback.values import key_comment
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.operators.cleanup.find import QUESTIONS_KEY
-from include.deploy_ops.operators.cleanup.orphans import QUESTIONS_KEY as ORPHANS_KEY
+from include.deploy_ops.operators.cleanup.orphans import ORPHAN_QUESTIONS_KEY as ORPHANS_KEY
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.memory import Memory, shard_row
 from include.deploy_ops.run.questions import Questions

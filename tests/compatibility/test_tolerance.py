@@ -29,7 +29,7 @@ from include.deploy_ops.observation.checks import check_mark
 from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.deploy.adopt import AdoptDeploymentOperator
 from include.deploy_ops.run.airflow_runs import Runs
-from include.deploy_ops.run.forms import Form
+from include.deploy_ops.run.forms import PreviewForm
 from include.deploy_ops.run.job import dump_job, load_job, read_planned
 from include.deploy_ops.run.memory import Memory, PullCache
 from include.deploy_ops.run.questions import Questions
@@ -464,7 +464,9 @@ def test_a_deployment_with_a_later_mark_is_never_adopted_changed_or_deleted(
     with pytest.raises(RetryableError, match="it is never touched"):
         check_mark(scope, astro, job, found.id)
     with pytest.raises(PermanentError, match="it is never adopted"):
-        FormJobs(scope, cast("GithubPullsHook", None), astro)._find_adoptable(Form(branch="dev-x", action="adopt"))
+        FormJobs(scope, cast("GithubPullsHook", None), astro)._find_adoptable(
+            PreviewForm(branch="dev-x", action="adopt", reason="ours")
+        )
     operator = AdoptDeploymentOperator(task_id="adopt", scope=scope)
     vars(operator)["astro"] = astro
     with pytest.raises(RetryableError, match="bears a mark by now"):
@@ -474,4 +476,4 @@ def test_a_deployment_with_a_later_mark_is_never_adopted_changed_or_deleted(
 def test_the_same_deployment_without_a_mark_may_be_adopted(scope: Scope) -> None:
     found = make_deployment("made by hand")
     errands = FormJobs(scope, cast("GithubPullsHook", None), cast("AstroApiHook", OneDeployment(found)))
-    assert errands._find_adoptable(Form(branch="dev-x", action="adopt")) == found
+    assert errands._find_adoptable(PreviewForm(branch="dev-x", action="adopt", reason="ours")) == found

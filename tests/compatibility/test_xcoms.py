@@ -10,8 +10,8 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.naming import parse_mark
-from include.deploy_ops.core.preview.image_sources import render_source
 from include.deploy_ops.core.text.document import read_document
+from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.cleanup.find import load_found
 from include.deploy_ops.operators.cleanup.orphans import load_orphans
@@ -50,7 +50,7 @@ def check_job(sample: Mapping[str, Any], dags: Any) -> None:
     assert job.is_forced == (not said["work"])
     run = OldRun(sample["dag_id"], sample["run_id"], xcoms={sample["task_id"]: {"return_value": said}})
     report = take(dags, run.dag_id, "report")  # every verb ends there
-    assert report.read_job(run.make_context(report)) == job
+    assert report.begin(run.make_context(report)) == job
 
 
 def check_decision(sample: Mapping[str, Any], dags: Any) -> None:

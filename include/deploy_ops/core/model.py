@@ -182,7 +182,7 @@ class PathVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ChangeDecision:
-    """The decision record of one run: which deploy, measured against what, because of which paths.
+    """What the files ask for: which deploy, measured against what, because of which paths.
 
     `image_base` and `dags_base` are the commits of the last successful image deploy and of the last successful
     deploy that carried DAGs; None when unknown, and then `reason` says why that means an image deploy.
@@ -194,6 +194,23 @@ class ChangeDecision:
     dags_base: str | None
     reason: str
     paths: tuple[PathVerdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeployDecision:
+    """Which deploy a run makes: what the files ask for, or what was set instead.
+
+    `observed` is the id of the newest successful deploy that it was measured against, empty when there is none;
+    `is_partial` tells that a person set less than the files ask for. Commits and bases as in `ChangeDecision`.
+    """
+
+    change_type: ChangeType
+    commit: str
+    reason: str
+    observed: str
+    image_base: str | None = None
+    dags_base: str | None = None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

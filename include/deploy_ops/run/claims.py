@@ -46,7 +46,7 @@ class Claims:
 
     def plan(self, slug: str, run_id: str) -> str | None:
         """Claim for a run that control is about to dispatch; return the person's run that is in the way, if any."""
-        # Written before the look: of two sides that claim at once, the one that looks later sees the other.
+        # First the write, then the look, as in `take`: the other way round two that begin at once see nobody.
         self.memory.write_claim(slug, PLANNED, Claim(run_id, datetime.now(UTC)))
         holder = self._find(slug, MANUAL, run_id)
         if holder is not None:
@@ -70,14 +70,13 @@ class Claims:
         """Claim for a run that a person started; return the run that is in the way, if any."""
         if holder := self._find_planned(slug, run_id) or self._find(slug, MANUAL, run_id):
             return holder
-        # Several people share this register and its last writer wins. Once all that looked together must have written,
-        # reading back tells who that was.
+        # Of two people's runs the later write stays; which one that was, only reading back tells.
         self.memory.write_claim(slug, MANUAL, Claim(run_id, datetime.now(UTC)))
         self.sleep(READ_BACK_S)
         claim = self.memory.read_claim(slug, MANUAL)
         if claim is None or claim.run_id != run_id:
             return claim.run_id if claim else "a run that ended just now"
-        # Again: control may have looked here before our claim was written, and then have planned.
+        # Once more: control may have claimed since the first look.
         if holder := self._find_planned(slug, run_id):
             self.memory.drop_claim(slug, MANUAL)
         return holder

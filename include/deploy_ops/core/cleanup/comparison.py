@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Standing, Verdict, describe_exemption, find_end
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.naming import digest_work, slug_branch
+from include.deploy_ops.core.naming import digest_work
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
 from include.deploy_ops.core.preview.hibernation import can_hibernate, is_asleep
 from include.deploy_ops.core.preview.ownership import find_previews
@@ -106,7 +106,6 @@ def _make_work(project: Project, deployment: Deployment, verdict: Verdict) -> Wo
         verb=Verb(verdict.verb),
         branch=verdict.branch,
         head=verdict.head,
-        slug=slug_branch(verdict.branch),
         deployment_name=deployment.name,
         deployment_id=deployment.id,
         observed=verdict.observed,

@@ -13,7 +13,6 @@ from include.deploy_ops.core.model import NO_COMMIT
 from include.deploy_ops.core.naming import (
     digest_work,
     name_deployment,
-    slug_branch,
 )
 from include.deploy_ops.core.plan.work import Difference, Hold, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
@@ -172,7 +171,6 @@ def _work(
         verb=verb,
         branch=branch,
         head=head,
-        slug=slug_branch(branch),
         deployment_name=deployment.name if deployment else name_deployment(view.project.name, branch),
         deployment_id=deployment_id,
         observed=observed,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.naming import digest_work, slug_target
+from include.deploy_ops.core.naming import digest_work
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
 from include.deploy_ops.core.target.settling import describe_unsettled
@@ -160,7 +160,6 @@ def _work(state: TargetState, source: Source, project: str, policy: str, verb: V
         verb=verb,
         branch=source.ref,
         head=source.head,
-        slug=slug_target(state.name),
         deployment_name=deployment.name,
         deployment_id=deployment.id,
         observed=observed,

@@ -6,10 +6,10 @@ nothing, and is cut; so the page's length has a bound and no branch can change w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from include.deploy_ops.core.model import ChangeType, PathVerdict
+from include.deploy_ops.core.model import ChangeType, DeployDecision, PathVerdict
 from include.deploy_ops.core.text.markdown import (
     REASON_LENGTH_MAX,
     TEXT_LENGTH_MAX,
@@ -60,6 +60,18 @@ class FileGroup:
     kind: ChangeType
     count: int
     shown: tuple[PathVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDecision(DeployDecision):
+    """Which deploy a target would get; `running` is the commit that it runs, None when unknown, `files` what changed.
+
+    The bases stay unknown: nobody is asked about them.
+    """
+
+    _: KW_ONLY
+    running: str | None
+    files: tuple[FileGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias
 from pydantic import TypeAdapter
@@ -24,7 +24,7 @@ from include.deploy_ops.core.cleanup.text import (
 )
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.observation.observe import Observer
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_cleanup_form
 from include.deploy_ops.operators.cleanup.review import Review, merge_verdicts
 from include.deploy_ops.run.airflow_runs import Runs
@@ -32,8 +32,6 @@ from include.deploy_ops.run.memory import DryStore, Memory
 from include.deploy_ops.run.questions import Questions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.core.cleanup.expiry import Question
@@ -76,19 +74,14 @@ def make_alias(scope: Scope) -> AssetAlias:
 class FindExpiredOperator(DeployOpsOperator):
     """Decides what expires, writes it to memory, and shows every preview with its verdict as a table."""
 
-    template_fields: Sequence[str] = ("table",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"table": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.table = ""
+    table = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Review, remember, and return what the other steps need."""
         run, now = context["dag_run"], datetime.now(UTC)
         form = read_cleanup_form(context["params"], self.scope.project, run.run_type)
-        is_dry = form.is_dry or self.scope.is_dry
+        is_dry = form.dry_run or self.scope.is_dry
         store: Store = context["asset_state_store"][self.scope.fleet]
         store = DryStore(store) if is_dry else store
         memory, runs = Memory(store), self.runs(context)

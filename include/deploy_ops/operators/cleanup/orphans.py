@@ -7,7 +7,7 @@ concluded from a file of which a part is wrong.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
@@ -26,7 +26,7 @@ from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.operators.answer import AskOperator, load_answer
-from include.deploy_ops.operators.base import tell_failures
+from include.deploy_ops.operators.base import RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_orphans_form
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.questions import Questions
@@ -53,13 +53,7 @@ _ORPHANS = TypeAdapter(tuple[Orphan, ...])
 class FindOrphansOperator(BaseOperator):
     """Returns the orphans that are asked about, as JSON: none in a dry run. All that were found are shown."""
 
-    template_fields: Sequence[str] = ("table",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"table": "md"}
-    overwrite_rtif_after_execution = True
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.table = ""
+    table = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -73,7 +67,7 @@ class FindOrphansOperator(BaseOperator):
             context["asset_state_store"][ORPHANS], ORPHAN_QUESTIONS_KEY, Runs(context["ti"], self.dag_id)
         )
         asking = questions.find_asking(but=run_id)
-        is_dry = form.is_dry or loaded.policy.mode == "plan"
+        is_dry = form.dry_run or loaded.policy.mode == "plan"
         asked = [] if is_dry else [each for each in found if each.deployment_id not in asking]
         if asked:
             questions.note(run_id, [each.deployment_id for each in asked], now)
@@ -167,13 +161,10 @@ class ApproveOrphansOperator(AskOperator):
 class DeleteOrphansOperator(BaseOperator):
     """Deletes what was agreed on; what changed since is left alone, and one failure does not keep the others."""
 
-    template_fields: Sequence[str] = ("outcome",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"outcome": "md"}
-    overwrite_rtif_after_execution = True
+    outcome = RenderedField()
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.outcome = ""
         self._cli: AstroCli | None = None
         self._is_ended = False
 

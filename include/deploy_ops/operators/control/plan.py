@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
@@ -15,7 +15,7 @@ from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.control.row_writer import RowWriter
 from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.run.airflow_runs import Runs
@@ -25,8 +25,6 @@ from include.deploy_ops.run.job import INFER, conf_of
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.run.memory import Memory
@@ -35,12 +33,7 @@ if TYPE_CHECKING:
 class PlanOperator(DeployOpsOperator):
     """Returns the keyword arguments of one dispatch per action; the whole plan is the rendered field `plan`."""
 
-    template_fields: Sequence[str] = ("plan",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.plan = ""
+    plan = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -144,8 +137,8 @@ class PlanOperator(DeployOpsOperator):
         # Without one the old time stays: it was announced already, and once more costs a pass.
         if plan.wake_at is not None:
             store.set(WAKE_AT_KEY, wrap_value(plan.wake_at.isoformat()))
-        # Airflow hands over some of the events that came meanwhile, not all. Any cursor serves: an older one costs
-        # requests.
+        # Saved here, by who acted on it: a trigger that ends between its event and its cursor would lose the event. Of
+        # several events a run may be told of some only; an older cursor does no harm, it makes one more pass.
         events: Any = context.get("triggering_asset_events") or {}
         for event in events.get(self.scope.repository, ()):
             cursor = (event.extra or {}).get("payload", event.extra or {}).get(CURSOR_KEY)

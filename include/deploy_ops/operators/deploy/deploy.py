@@ -32,6 +32,7 @@ from include.deploy_ops.observation.images import open_astro_registry
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
 from include.deploy_ops.process.scratch import hold_folder
+from include.deploy_ops.run.decision import load_decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.model import DeployDecision, Deployment
     from include.deploy_ops.engine.push import PushTarget
     from include.deploy_ops.engine.served_engine import ServedEngine
     from include.deploy_ops.run.job import Job
@@ -61,21 +62,21 @@ class DeployCodeOperator(AstroCliOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Check head and mark once more, then deploy."""
-        job = self.read_job(context)
-        decision = self.need(context, "change_type")
-        kind = ChangeType(decision["change_type"])
+        job = self.begin(context)
+        decision = load_decision(self.need(context, "change_type"))
+        kind = decision.change_type
         if kind is ChangeType.NONE:
-            raise AirflowSkipException(f"nothing to deploy: {decision['reason']}")
+            raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
         deployment = self._check(context, job)
-        self.show(deployment)
-        self.refuse_dry(f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
-        note = self._write_note(context, job, is_partial=bool(decision.get("is_partial")))
+        self.link_deployment(deployment)
+        self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
+        note = self._write_note(context, job, is_partial=decision.is_partial)
         ask = {
             "deployment_id": deployment.id,
             "kind": kind.value,
             "started_at": datetime.now(UTC).isoformat(),
         }
-        # A worker that died after the CLI's end leaves a deploy that nobody waits for; the retry waits for that one.
+        # Before all that may say no: a worker that died after the CLI's call has made the newest deploy another one.
         if done := self._find_done(deployment, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
@@ -115,7 +116,7 @@ class DeployCodeOperator(AstroCliOperator):
         return True
 
     def _check_decision(
-        self, job: Job, deployment: Deployment, decision: Mapping[str, Any], image: Mapping[str, Any] | None
+        self, job: Job, deployment: Deployment, decision: DeployDecision, image: Mapping[str, Any] | None
     ) -> None:
         """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
         # Without this a rollback that on-call made since the pass would be undone, and a DAG deploy would meet an image
@@ -127,10 +128,10 @@ class DeployCodeOperator(AstroCliOperator):
                 f"{deployment.name}, now the newest is {observed or 'none'}"
             )
             raise PermanentError(f"{said}; ask anew") if job.is_forced else SupersededError(said)
-        commits = {decision["commit"], image["commit"] if image else job.deployed_commit}
-        if commits != {job.deployed_commit} or observed != decision["observed"]:
+        commits = {decision.commit, image["commit"] if image else job.deployed_commit}
+        if commits != {job.deployed_commit} or observed != decision.observed:
             raise SupersededError(
-                f"decided for {decision['commit'][:12]} on top of deploy {decision['observed'] or 'none'}, "
+                f"decided for {decision.commit[:12]} on top of deploy {decision.observed or 'none'}, "
                 f"now it is {job.deployed_commit[:12]} on top of {observed or 'none'}; "
                 "the next pass decides anew, or clear 'change_type'"
             )
@@ -161,11 +162,11 @@ class DeployCodeOperator(AstroCliOperator):
         self,
         job: Job,
         deployment: Deployment,
-        decision: Mapping[str, Any],
+        decision: DeployDecision,
         note: DeployNote,
         image: Mapping[str, Any] | None,
     ) -> str:
-        project, kind = self.scope.project, ChangeType(decision["change_type"])
+        project, kind = self.scope.project, decision.change_type
         # One worktree a call: the CLI rewrites `.dockerignore` and writes its tarballs into it. There it also reads
         # branch and commit for Astro's record.
         with checkout(
@@ -201,16 +202,16 @@ class DeployCodeOperator(AstroCliOperator):
                     raise
                 return outcome.last_line
 
-    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: Mapping[str, Any]) -> None:
+    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: DeployDecision) -> None:
         """Refuse broken DAGs; a first image deploy only warns of them, for it replaces nothing that is good."""
-        base = decision.get("dags_base")
+        base = decision.dags_base
         check_dags(
             project,
             self._list_changed(base, job.deployed_commit) if base else None,
             ignore_syntax=find_ignore_syntax(deployment),
             # An override is on-call's own word, often a rollback in a hurry to what ran before: it is warned, not
             # stopped.
-            refuses=not job.is_override and (bool(base) or decision["change_type"] == ChangeType.DAGS.value),
+            refuses=not job.is_override and (bool(base) or decision.change_type is ChangeType.DAGS),
         )
 
     def _list_changed(self, base: str, commit: str) -> frozenset[str] | None:

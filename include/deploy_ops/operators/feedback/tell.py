@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSkipException
@@ -11,13 +11,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.feedback.comparison import compare_feedback
 from include.deploy_ops.core.feedback.values import Facts, gather_facts
 from include.deploy_ops.core.text.markdown import escape_cell
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.feedback.writer import FeedbackResult, FeedbackWriter, read_clock
 from include.deploy_ops.run.feedback_runs import name_view
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from airflow.sdk import Context
 
@@ -49,12 +49,7 @@ def read_facts(scope: Scope, web_url: str, access: str = "") -> Facts:
 class TellOperator(DeployOpsOperator):
     """Tells GitHub; what it told is the rendered field `report`."""
 
-    template_fields: Sequence[str] = ("report",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"report": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.report = ""
+    report = RenderedField()
 
     @functools.cached_property
     def feedback(self) -> GithubFeedbackHook:
@@ -77,7 +72,7 @@ class TellOperator(DeployOpsOperator):
             facts = read_facts(self.scope, self.feedback.repository_url)
             missing = compare_feedback(rows, memory.read_feedback(), facts, read_clock()).writes
             self.report = render_report(FeedbackResult(told=[str(write) for write in missing]), verb="Would tell")
-            self.refuse_dry(f"tell GitHub {len(missing)} things")
+            self.refuse_dry(None, f"tell GitHub {len(missing)} things")
         facts = read_facts(self.scope, self.feedback.repository_url, self.feedback.fingerprint_access())
         writer = FeedbackWriter(self.feedback, memory, facts)
         try:

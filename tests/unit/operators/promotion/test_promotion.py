@@ -508,9 +508,9 @@ def test_a_dry_adoption_decides_nothing(promotions: Promotions) -> None:
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({"action": "delete"}, "action: 'delete' is not one of promote, adopt"),
-        ({"reason": " "}, "reason: missing"),
-        ({"dry_run": "yes"}, "dry_run: 'yes' is neither true nor false"),
+        ({"action": "delete"}, "action: found 'delete', expected one of 'promote' or 'adopt'"),
+        ({"reason": " "}, "reason: found ' ', expected a text that is not empty"),
+        ({"dry_run": "yes"}, "dry_run: found 'yes', expected true or false"),
     ],
 )
 def test_a_wrong_form_is_refused(promotions: Promotions, params: dict[str, Any], said: str) -> None:
