@@ -1,17 +1,14 @@
 """Ask GitHub's REST API one question at a time: conditional, patient, and suspicious of the answer.
 
-Does not know what an answer means; the models in `github_answers` do. Writes nothing to GitHub: it only sends GET.
+Does not know what an answer means; the models in `answers` do. Writes nothing to GitHub: it only sends GET.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import random
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,7 +19,16 @@ from requests.utils import parse_header_links
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError, ReadRefusedError
 from include.deploy_ops.hooks import metrics
+from include.deploy_ops.hooks.bounded_adapter import bound_session
 from include.deploy_ops.hooks.json_body import read_json
+from include.deploy_ops.hooks.patience import (
+    PATIENT,
+    UNNAMED_WAIT_S,
+    Call,
+    Patience,
+    limit_wait_s,
+    read_retry_after_s,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -31,8 +37,6 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_S = 15  # GitHub itself gives up after 10 s, and its front needs a moment more
 SCARCE_QUOTA = 0.05  # of the limit: below it, whoever can wait should
-SECONDARY_LIMIT_WAIT_S = 60.0  # what GitHub asks for when it names no time (REST best practices)
-FIRST_RETRY_S = 0.5
 
 # GET commits/{ref} says it so, where every other address says 404.
 _NO_COMMIT = "No commit found for SHA"
@@ -43,17 +47,6 @@ log = logging.getLogger(__name__)
 
 class UnavailableError(ObservationError):
     """GitHub did not answer or answered 5xx: the one failure besides a rate limit that is asked again in place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one read tries: at most `tries` requests and `wait_s` seconds of waiting between them, in all."""
-
-    tries: int = 3
-    wait_s: float = 60.0
-
-
-PATIENT = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +127,18 @@ class GithubReader:
 
         :param path: below the API's base URL, quoted, with its query; or the whole URL of a next page.
         :param etag: makes the request conditional: then the answer may be unchanged.
-        :raises RateLimitError: GitHub wants a longer pause than `Patience` grants.
+        :raises RateLimitError: GitHub wants a longer pause than `patience` grants.
         :raises ObservationError: no answer, or one that cannot be trusted.
         """
         url = path if path.startswith(("http://", "https://")) else f"{self._base_url}{path}"
-        patience_s = self._patience.wait_s
-        for attempt in range(1, self._patience.tries):
+        call = Call(self._patience)
+        while True:
             try:
                 return self._read_once(url, etag)
             except (UnavailableError, RateLimitError) as error:
-                pause_s = _choose_pause_s(error, attempt)
-                if pause_s > patience_s:
-                    raise
-                patience_s -= pause_s
+                pause_s = call.endure(error)
                 log.warning("%s; asking again in %.1f s", error, pause_s)
                 self._sleep(pause_s)
-        return self._read_once(url, etag)
 
     def read_cached(self, path: str, *, is_complete: Callable[[GithubAnswer], bool] = lambda _: True) -> GithubAnswer:
         """Read conditionally against the cache, so that what did not change costs no quota; raises as `read` does.
@@ -172,7 +161,7 @@ class GithubReader:
         status, answer_headers, body = self._send(request, url, headers)
         if (quota := read_quota(request, answer_headers)) is not None:
             self.quota = quota
-            metrics.gauge_quota(quota, self._conn_id)
+            metrics.gauge_quota(quota.remaining, self._conn_id)
         return self._judge(GithubAnswer(request, status, None), answer_headers, body, is_conditional=etag is not None)
 
     def _send(self, request: str, url: str, headers: dict[str, str]) -> tuple[int, dict[str, str], str]:
@@ -285,30 +274,15 @@ def read_pause_s(status: int, headers: Mapping[str, str], body: str) -> float | 
     """
     if status not in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         return None
-    if "retry-after" in headers:
-        return _parse_retry_after_s(headers["retry-after"])
+    if (wanted_s := read_retry_after_s(headers)) is not None:
+        return wanted_s
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return None
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
-        return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
+        return max(1.0, limit_wait_s(float(headers["x-ratelimit-reset"]) - time.time()))
     if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in body.lower():
-        return SECONDARY_LIMIT_WAIT_S
+        return UNNAMED_WAIT_S
     return None
-
-
-def _parse_retry_after_s(value: str) -> float:
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return SECONDARY_LIMIT_WAIT_S
-
-
-def _choose_pause_s(error: UnavailableError | RateLimitError, attempt: int) -> float:
-    if isinstance(error, RateLimitError):
-        return error.retry_after_s
-    return math.ldexp(FIRST_RETRY_S, attempt - 1) * random.uniform(1, 2)  # noqa: S311 - spreads callers, no secret
 
 
 def parse_json(answer: GithubAnswer, body: str) -> Any:
@@ -343,4 +317,6 @@ def open_connection(base_url: str) -> HTTPRequestsConnectionClass | HTTPSRequest
     """Return a connection to the API's host; it opens with its first request."""
     parts = urlsplit(base_url)
     connect = _Https if parts.scheme == "https" else _Http
-    return connect(parts.netloc.rpartition("@")[2].partition(":")[0], parts.port, timeout=REQUEST_TIMEOUT_S)
+    connection = connect(parts.netloc.rpartition("@")[2].partition(":")[0], parts.port, timeout=REQUEST_TIMEOUT_S)
+    bound_session(connection.session)  # in place of PyGithub's adapter, which has no limits
+    return connection

@@ -1,7 +1,7 @@
 """What we read of one GitHub repository, in our own values: branches, pull requests, commits, trees and files.
 
-Changes nothing on GitHub and decides nothing. How a request is sent and checked is `github_http`'s job, what an answer
-means is `github_answers`'.
+Changes nothing on GitHub and decides nothing. How a request is sent and checked is `http`'s job, what an answer
+means is `answers`'.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from include.deploy_ops.hooks.github.answers import (
     parse_tree,
 )
 from include.deploy_ops.hooks.github.connection import GithubConnectionHook
-from include.deploy_ops.hooks.github.http import PATIENT, GithubAnswer, GithubReader, Patience
+from include.deploy_ops.hooks.github.http import GithubAnswer, GithubReader
+from include.deploy_ops.hooks.patience import PATIENT, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping

@@ -14,6 +14,7 @@ import pytest
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
 from include.deploy_ops.hooks.astro import http as astro_http
 from include.deploy_ops.hooks.github import http as github_http
+from include.deploy_ops.hooks.patience import PATIENT
 from include.deploy_ops.triggers import repository
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from sandbox.identity import GITHUB_TOKEN
@@ -34,7 +35,7 @@ OUTAGES: list[dict[str, Any]] = [
     {"delay_s": 2},
 ]
 NAMES = ["500", "503", "429", "dropped", "silent"]
-TRIES = {"github": github_http.PATIENT.tries, "astro": astro_http.TRIES}
+TRIES = {"github": PATIENT.tries, "astro": astro_http.PATIENCE.tries}
 
 
 @pytest.fixture
