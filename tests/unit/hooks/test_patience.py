@@ -114,7 +114,7 @@ def test_pauses_of_one_call_add_up_to_what_it_may_wait() -> None:
 
 def test_nothing_is_tried_again_when_a_call_has_taken_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([1000.0, 1000.0 + patience.CALL_TIME_MAX_S - 3, 1000.0 + patience.CALL_TIME_MAX_S])
-    monkeypatch.setattr(patience.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("include.deploy_ops.hooks.patience.time.monotonic", lambda: next(clock))
     call = Call(Patience(tries=9))
     assert call.endure(ERROR) <= 1.0
     with pytest.raises(ObservationError, match="down"):
@@ -134,6 +134,6 @@ def test_an_answer_without_end_is_dropped_at_its_limit() -> None:
 
 def test_an_answer_that_drips_is_dropped_at_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count(1000.0, 7.0)
-    monkeypatch.setattr(patience.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("include.deploy_ops.hooks.patience.time.monotonic", lambda: next(clock))
     with pytest.raises(UnendingAnswerError, match="not complete after 60 s"):
         AnswerLimit("GET /x").join(itertools.repeat(b" "))

@@ -17,8 +17,8 @@ from include.deploy_ops.hooks.github.answers import (
     parse_branch,
     parse_comparison,
     parse_made,
-    parse_pull_requests,
 )
+from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.hooks.github.write import GithubWriter
 

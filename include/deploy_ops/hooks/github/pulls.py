@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError
 from include.deploy_ops.core.model import MergeResult, MergeState
-from include.deploy_ops.hooks.github.answers import (
-    PAGE_SIZE,
+from include.deploy_ops.hooks.github.answers import PAGE_SIZE
+from include.deploy_ops.hooks.github.pull_answers import (
     SinglePull,
     parse_comment,
-    parse_comments,
+    parse_comment_texts,
     parse_merged,
     parse_pull_commits,
     parse_pull_request,
@@ -81,7 +81,7 @@ class GithubPullsHook(DeployOpsGithubHook):
         """
         path = self._path(f"/issues/{number}/comments")
         for answer in self._list(f"{path}?per_page={PAGE_SIZE}"):
-            for url, text in parse_comments(answer):
+            for url, text in parse_comment_texts(answer):
                 if marker in text:
                     return url
         return parse_comment(self._open_writer().send("POST", path, {"body": body}))

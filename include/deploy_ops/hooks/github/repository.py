@@ -22,11 +22,11 @@ from include.deploy_ops.hooks.github.answers import (
     parse_branch,
     parse_branches,
     parse_commit,
-    parse_pull_requests,
     parse_tree,
 )
 from include.deploy_ops.hooks.github.connection import GithubConnectionHook
 from include.deploy_ops.hooks.github.http import GithubAnswer, GithubReader
+from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 from include.deploy_ops.hooks.patience import PATIENT, Patience
 
 if TYPE_CHECKING:
