@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -40,28 +39,17 @@ WAIT_MAX_S = 3600.0
 """GitHub's window, and no reset lies farther away: a header that says more is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one call tries: at most `tries` requests and `wait_s` seconds of waiting between them, in all."""
-
-    tries: int = 3
-    wait_s: float = IN_PLACE_WAIT_MAX_S
-
-
-PATIENT = Patience()
-
-
 class UnendingAnswerError(ObservationError):
     """An answer was too long or came too slowly, and was dropped; it is not asked for again in place."""
 
 
 class Call:
-    """One call under way; `tries` is the number of its present try, from 1."""
+    """One call under way, of `tries_max` tries at most; `tries` is the number of the present one, from 1."""
 
-    def __init__(self, patience: Patience = PATIENT) -> None:
+    def __init__(self, tries_max: int) -> None:
         self.tries = 1
-        self._tries_max = patience.tries
-        self._wait_left_s = patience.wait_s
+        self._tries_max = tries_max
+        self._wait_left_s = IN_PLACE_WAIT_MAX_S
         self._ends_at = time.monotonic() + CALL_TIME_MAX_S
 
     def endure(self, error: Exception) -> float:

@@ -70,11 +70,8 @@ class ImageAvailableTrigger(BaseTrigger):
                 found = await asyncio.to_thread(self._find)
                 if found is not None:
                     return {"state": "found", "image": found}
-                failures, detail, pause_s = (
-                    0,
-                    f"the registry has none of {', '.join(self.candidates)}",
-                    self.poll_interval_s,
-                )
+                failures, detail = 0, f"the registry has none of {', '.join(self.candidates)}"
+                pause_s = self.poll_interval_s
             except (PermanentError, ImageRefusedError) as error:
                 return {"state": "refused", "detail": str(error)}
             except RetryableError as error:

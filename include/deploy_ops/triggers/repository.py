@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from pydantic import ValidationError
 
 from include.deploy_ops.hooks.metrics import start_stats
-from include.deploy_ops.hooks.patience import Patience, choose_backoff_s
+from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
 if TYPE_CHECKING:
@@ -132,11 +132,8 @@ class RepositoryTrigger(BaseEventTrigger):
         try:
             return Cursor() if stored is None else Cursor.model_validate(stored)
         except ValidationError as error:
-            self.log.warning(
-                "%s: the stored cursor cannot be used, reading everything again: %d errors",
-                self.project,
-                error.error_count(),
-            )
+            said = "%s: the stored cursor cannot be used, reading everything again: %d errors"
+            self.log.warning(said, self.project, error.error_count())
             return Cursor()
 
     async def _find_due_wake(self) -> str | None:
@@ -169,21 +166,15 @@ class RepositoryTrigger(BaseEventTrigger):
         return interval_s
 
     def _tell_failure(self, error: Exception, pause_s: float) -> None:
-        self.log.warning(
-            "%s: polling %s failed, trying again in %.0f s: %s: %s",
-            self.project,
-            self.repository,
-            pause_s,
-            type(error).__name__,
-            " ".join(str(error).split()),
-        )
+        said, text = "%s: polling %s failed, trying again in %.0f s: %s: %s", " ".join(str(error).split())
+        self.log.warning(said, self.project, self.repository, pause_s, type(error).__name__, text)
 
 
 def _make_hook(github_conn_id: str, repository: str) -> DeployOpsGithubHook:
     """Return a hook that tries once: the trigger backs off itself, without holding a thread."""
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook  # not where DAG files are parsed
 
-    return DeployOpsGithubHook(github_conn_id, repository, patience=Patience(tries=1, wait_s=0.0))
+    return DeployOpsGithubHook(github_conn_id, repository, tries=1)
 
 
 def choose_interval_s(poll_interval_s: float, quota: Quota | None, now: datetime) -> float:

@@ -17,7 +17,6 @@ from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.patience import (
     AnswerLimit,
     Call,
-    Patience,
     UnendingAnswerError,
     choose_backoff_s,
     read_retry_after_s,
@@ -95,7 +94,7 @@ def test_without_retry_after_nothing_is_asked_for(headers: dict[str, str]) -> No
 
 
 def test_a_call_ends_with_the_error_of_its_last_try() -> None:
-    call = Call(Patience(tries=3))
+    call = Call(3)
     assert 0.5 <= call.endure(ERROR) <= 1.0
     assert 1.0 <= call.endure(ERROR) <= 2.0
     assert call.tries == 3
@@ -105,7 +104,7 @@ def test_a_call_ends_with_the_error_of_its_last_try() -> None:
 
 
 def test_pauses_of_one_call_add_up_to_what_it_may_wait() -> None:
-    call = Call(Patience(tries=9, wait_s=60))
+    call = Call(9)
     assert call.endure(RateLimitError("slow", 40)) == 40
     with pytest.raises(RateLimitError):
         call.endure(RateLimitError("slow", 21))
@@ -115,7 +114,7 @@ def test_pauses_of_one_call_add_up_to_what_it_may_wait() -> None:
 def test_nothing_is_tried_again_when_a_call_has_taken_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([1000.0, 1000.0 + patience.CALL_TIME_MAX_S - 3, 1000.0 + patience.CALL_TIME_MAX_S])
     monkeypatch.setattr("include.deploy_ops.hooks.patience.time.monotonic", lambda: next(clock))
-    call = Call(Patience(tries=9))
+    call = Call(9)
     assert call.endure(ERROR) <= 1.0
     with pytest.raises(ObservationError, match="down"):
         call.endure(ERROR)

@@ -22,12 +22,12 @@ from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, Ra
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.astro.connection import AstroConnection
 from include.deploy_ops.hooks.json_body import read_json
-from include.deploy_ops.hooks.patience import AnswerLimit, Call, Patience, read_retry_after_s
+from include.deploy_ops.hooks.patience import AnswerLimit, Call, read_retry_after_s
 
 REQUESTS_PER_S_MAX = 20
 """Astro documents 25 reads a second per token; the token may have other users."""
 
-PATIENCE = Patience(tries=4)
+TRIES = 4
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 30.0
@@ -78,7 +78,7 @@ def ask(request: Ask) -> Conversation[Any]:
     :raises RateLimitError: Astro wants a longer pause than we wait in place.
     :raises ObservationError: no answer, a refusal, or an answer that is not JSON; names the request.
     """
-    call = Call(PATIENCE)
+    call = Call(TRIES)
     while True:
         reply = yield request
         if reply is None:

@@ -204,16 +204,8 @@ def parse_commit(answer: GithubAnswer, sha: str) -> Commit:
     found = validate(_COMMIT, answer)
     check_sha(answer, found.sha, sha)
     parents = tuple(parent.sha for parent in found.parents)
-    subject = found.message.partition("\n")[0]
-    return Commit(
-        sha,
-        found.tree.sha,
-        parents,
-        found.committer.date,
-        subject,
-        found.message,
-        found.author.name if found.author else "",
-    )
+    subject, author = found.message.partition("\n")[0], found.author.name if found.author else ""
+    return Commit(sha, found.tree.sha, parents, found.committer.date, subject, found.message, author)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,20 +21,15 @@ from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, Ra
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.bounded_adapter import bound_session
 from include.deploy_ops.hooks.json_body import read_json
-from include.deploy_ops.hooks.patience import (
-    PATIENT,
-    UNNAMED_WAIT_S,
-    Call,
-    Patience,
-    limit_wait_s,
-    read_retry_after_s,
-)
+from include.deploy_ops.hooks.patience import UNNAMED_WAIT_S, Call, limit_wait_s, read_retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-    from github.Requester import Requester, RequestsResponse
+    from github.Requester import Requester
+    from requests import Response
 
+TRIES = 3
 REQUEST_TIMEOUT_S = 15  # GitHub itself gives up after 10 s, and its front needs a moment more
 SCARCE_QUOTA = 0.05  # of the limit: below it, whoever can wait should
 
@@ -92,7 +87,7 @@ class GithubReader:
 
     :param requester: PyGithub's, made with `retry=None`: its own retries sleep until the rate limit resets.
     :param token: returns the current token; called before each request, so that a renewed one is masked first.
-    :param patience: how long a read tries before it raises.
+    :param tries: how often a read asks before it raises.
     :param cache: answers of `read_cached`, by URL.
     :param sleep: called with the seconds to wait before a request is repeated.
     :param conn_id: the Airflow connection that the token is of, for the metrics.
@@ -103,7 +98,7 @@ class GithubReader:
         requester: Requester,
         token: Callable[[], str],
         *,
-        patience: Patience = PATIENT,
+        tries: int = TRIES,
         cache: MutableMapping[str, GithubAnswer] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         conn_id: str = "",
@@ -111,7 +106,7 @@ class GithubReader:
         self._conn_id = conn_id
         self._requester = requester
         self._token = token
-        self._patience = patience
+        self._tries = tries
         self._cache: MutableMapping[str, GithubAnswer] = {} if cache is None else cache
         self._sleep = sleep
         self._base_url = requester.base_url.rstrip("/")
@@ -127,11 +122,11 @@ class GithubReader:
 
         :param path: below the API's base URL, quoted, with its query; or the whole URL of a next page.
         :param etag: makes the request conditional: then the answer may be unchanged.
-        :raises RateLimitError: GitHub wants a longer pause than `patience` grants.
+        :raises RateLimitError: GitHub wants a longer pause than is waited for in place.
         :raises ObservationError: no answer, or one that cannot be trusted.
         """
         url = path if path.startswith(("http://", "https://")) else f"{self._base_url}{path}"
-        call = Call(self._patience)
+        call = Call(self._tries)
         while True:
             try:
                 return self._read_once(url, etag)
@@ -207,27 +202,13 @@ class GithubReader:
         return url
 
 
-class _Http(HTTPRequestsConnectionClass):
-    """PyGithub's connection, but an answer that PyGithub would follow or wait for is handed on as it is."""
-
-    def getresponse(self) -> RequestsResponse:
-        return _keep_plain(super().getresponse())
-
-
-class _Https(HTTPSRequestsConnectionClass):
-    """The same over TLS."""
-
-    def getresponse(self) -> RequestsResponse:
-        return _keep_plain(super().getresponse())
-
-
-def _keep_plain(response: RequestsResponse) -> RequestsResponse:
+def _refuse_detour(response: Response, **_: Any) -> None:
     # PyGithub follows a 301 without its query, so that a listing would come back short, and repeats a 202 for ever.
-    is_redirect = response.status // 100 == 3 and response.status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004
-    if is_redirect or response.status == HTTPStatus.ACCEPTED:
-        raise DetourError(response.status, response.headers.get("location"))
-    response.response.encoding = "utf-8"  # JSON's only encoding; requests would guess where the header is silent
-    return response
+    status = response.status_code
+    is_redirect = status // 100 == 3 and status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004
+    if is_redirect or status == HTTPStatus.ACCEPTED:
+        raise DetourError(status, response.headers.get("location"))
+    response.encoding = "utf-8"  # JSON's only encoding; requests would guess where the header is silent
 
 
 class DetourError(Exception):
@@ -314,9 +295,10 @@ def _explain_refusal(answer: GithubAnswer, body: str) -> str:
 
 
 def open_connection(base_url: str) -> HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass:
-    """Return a connection to the API's host; it opens with its first request."""
+    """Return PyGithub's connection to the API's host, without detours and within limits; it opens when first used."""
     parts = urlsplit(base_url)
-    connect = _Https if parts.scheme == "https" else _Http
+    connect = HTTPSRequestsConnectionClass if parts.scheme == "https" else HTTPRequestsConnectionClass
     connection = connect(parts.netloc.rpartition("@")[2].partition(":")[0], parts.port, timeout=REQUEST_TIMEOUT_S)
     bound_session(connection.session)  # in place of PyGithub's adapter, which has no limits
+    connection.session.hooks["response"].append(_refuse_detour)  # called before PyGithub sees the answer
     return connection

@@ -22,10 +22,7 @@ from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.hooks.github.write import GithubWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from include.deploy_ops.core.model import PullCommit, PullRequest
-    from include.deploy_ops.hooks.github.http import GithubAnswer
 
 
 _LATER = "GitHub has not computed the merge of this base and head yet"
@@ -108,9 +105,6 @@ class GithubPullsHook(DeployOpsGithubHook):
             return self.get_commit(commit).parents == (base, head)
         except CommitMissingError:  # announced, and not on every server of GitHub's yet
             return False
-
-    def _list(self, path: str) -> Iterator[GithubAnswer]:
-        return self._follow_pages(path, lambda url: self._open_reader().read(url))
 
     def _open_writer(self) -> GithubWriter:
         return GithubWriter(self.get_conn().requester, self.token)

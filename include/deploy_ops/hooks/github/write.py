@@ -12,13 +12,7 @@ from requests import RequestException
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError, WriteRefusedError, WriteUnknownError
 from include.deploy_ops.hooks import metrics
-from include.deploy_ops.hooks.github.http import (
-    DetourError,
-    GithubAnswer,
-    open_connection,
-    parse_json,
-    read_pause_s,
-)
+from include.deploy_ops.hooks.github.http import DetourError, GithubAnswer, open_connection, parse_json, read_pause_s
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import UnendingAnswerError
 

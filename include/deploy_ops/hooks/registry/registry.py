@@ -15,12 +15,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, RetryableError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
-from include.deploy_ops.hooks.registry.repository import (
-    ImageReference,
-    ImageRepository,
-    Manifest,
-    parse_image,
-)
+from include.deploy_ops.hooks.registry.repository import ImageReference, ImageRepository, Manifest, parse_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

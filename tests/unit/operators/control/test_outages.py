@@ -14,7 +14,6 @@ import pytest
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
 from include.deploy_ops.hooks.astro import http as astro_http
 from include.deploy_ops.hooks.github import http as github_http
-from include.deploy_ops.hooks.patience import PATIENT
 from include.deploy_ops.triggers import repository
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from sandbox.identity import GITHUB_TOKEN
@@ -35,7 +34,7 @@ OUTAGES: list[dict[str, Any]] = [
     {"delay_s": 2},
 ]
 NAMES = ["500", "503", "429", "dropped", "silent"]
-TRIES = {"github": PATIENT.tries, "astro": astro_http.PATIENCE.tries}
+TRIES = {"github": github_http.TRIES, "astro": astro_http.TRIES}
 
 
 @pytest.fixture
