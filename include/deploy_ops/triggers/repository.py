@@ -6,17 +6,15 @@ Decides nothing and stores nothing: events tell that it is worth looking, and th
 from __future__ import annotations
 
 import asyncio
-import math
-import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from pydantic import TypeAdapter
 
-from include.deploy_ops.core.errors import RateLimitError
 from include.deploy_ops.core.versioned import read_value, unwrap_value
 from include.deploy_ops.hooks.metrics import start_stats
+from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ WAKE_AT_KEY = "wake_at"
 _CURSOR = TypeAdapter(Cursor)
 FIRST_BACKOFF_S = 2.0
 LONGEST_BACKOFF_S = 300.0
-LONGEST_RATE_LIMIT_S = 3600.0  # GitHub's window: no reset lies farther away
 SCARCE_INTERVAL_S = 60.0  # between polls while little of the rate limit is left
 
 
@@ -89,7 +86,7 @@ class RepositoryTrigger(BaseEventTrigger):
                 failures, pause_s = 0, self._choose_interval_s()
             except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted every 2 s, for ever
                 failures += 1
-                pause_s = choose_backoff_s(error, failures)
+                pause_s = choose_backoff_s(error, failures, FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
                 self._close_hook()
                 self._tell_failure(error, pause_s)
             # The cursor goes with the event, and the task that it wakes stores it. Written here it would be saved
@@ -175,31 +172,15 @@ class RepositoryTrigger(BaseEventTrigger):
         return interval_s
 
     def _tell_failure(self, error: Exception, pause_s: float) -> None:
-        self.log.warning(
-            "%s: polling %s failed, trying again in %.0f s: %s: %s",
-            self.project,
-            self.repository,
-            pause_s,
-            type(error).__name__,
-            " ".join(str(error).split()),
-        )
+        said, text = "%s: polling %s failed, trying again in %.0f s: %s: %s", " ".join(str(error).split())
+        self.log.warning(said, self.project, self.repository, pause_s, type(error).__name__, text)
 
 
 def _make_hook(github_conn_id: str, repository: str) -> DeployOpsGithubHook:
     """Return a hook that tries once: the trigger backs off itself, without holding a thread."""
-    from include.deploy_ops.hooks.github.http import Patience
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook  # not where DAG files are parsed
 
-    return DeployOpsGithubHook(github_conn_id, repository, patience=Patience(tries=1, wait_s=0.0))
-
-
-def choose_backoff_s(error: Exception, failures: int) -> float:
-    """Return the seconds to wait after the `failures`-th failure in a row; longer if a rate limit says so."""
-    doubled_s = math.ldexp(FIRST_BACKOFF_S, min(failures, 10) - 1)
-    backoff_s = min(LONGEST_BACKOFF_S, doubled_s * random.uniform(1, 1.5))  # noqa: S311 - spreads pollers, no secret
-    if isinstance(error, RateLimitError):
-        return max(backoff_s, min(error.retry_after_s, LONGEST_RATE_LIMIT_S))
-    return backoff_s
+    return DeployOpsGithubHook(github_conn_id, repository, tries=1)
 
 
 def choose_interval_s(poll_interval_s: float, quota: Quota | None, now: datetime) -> float:

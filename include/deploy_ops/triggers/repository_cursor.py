@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.deploy_ops.core.errors import ObservationError
-from include.deploy_ops.hooks.github.answers import is_end_certain, parse_branches, parse_pull_requests
+from include.deploy_ops.hooks.github.answers import is_end_certain, parse_branches
+from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.model import PullRequest

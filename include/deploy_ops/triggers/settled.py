@@ -16,7 +16,8 @@ from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.target.settling import Failed, Overtaken, Settled, Settling, Waiting, judge_settling
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
-from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
+from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -101,7 +102,7 @@ class DeploySettledTrigger(BaseTrigger):
                     failures, problem, pause_s = 0, "", self.poll_interval_s
                 except (RetryableError, TimeoutError) as error:
                     failures, problem = failures + 1, str(error) or f"no answer in {LOOK_TIMEOUT_S:.0f} s"
-                    pause_s = choose_backoff_s(error, failures, self.poll_interval_s)
+                    pause_s = choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S)
                     await astro.close()  # so that a repaired Airflow connection counts
                     self.log.warning("Astro did not tell, asking again in %.0f s: %s", pause_s, problem)
                 left_s = (deadline - datetime.now(UTC)).total_seconds()
