@@ -10,7 +10,7 @@ ifeq ($(CHROMIUM)$(BROWSER),)
 PAGELESS := --ignore tests/browser --ignore tests/e2e/test_page.py
 endif
 # The tests of what decides: no Airflow, network or process.
-PURE := $(or $(wildcard tests/unit/core),$(filter-out %/test_process.py %/test_redaction.py,$(wildcard tests/unit/test_*.py)))
+PURE := tests/unit/core
 # Airflow starts a process per task, and each would compile the product anew.
 unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
