@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.ignore import IgnoreRules
@@ -114,7 +113,7 @@ def list_changed_dags(
     """
     judge = _Judge.compile(rules, is_dag_deploy_enabled=True)
     changes = _Walk(judge, cache(read_tree)).list_dags_changes(before.tree, after.tree)
-    paths = [change.path.removeprefix(f"{judge.root}/") for change in islice(changes, MAX_PATHS + 1)]
+    paths = {change.path.removeprefix(f"{judge.root}/") for change in _take_enough(changes)}
     is_told = len(paths) <= MAX_PATHS and not any(path.endswith("/") or "\ufffd" in path for path in paths)
     return frozenset(paths) if is_told else None
 
@@ -321,11 +320,12 @@ def _read_path(key: str, path: str) -> str:
 
 def _take_enough(changes: Iterator[PathVerdict]) -> Iterator[PathVerdict]:
     """Stop where the record is full of what counts: each question has one verdict besides NONE, so it is answered."""
-    counted = 0
+    counted: set[str] = set()  # a file that was modified comes once for each side
     for change in changes:
         yield change
-        counted += change.verdict is not ChangeType.NONE
-        if counted > MAX_PATHS:
+        if change.verdict is not ChangeType.NONE:
+            counted.add(change.path)
+        if len(counted) > MAX_PATHS:
             return
 
 

@@ -383,6 +383,13 @@ def test_long_record_is_cut_after_the_deciding_paths() -> None:
     assert decision.paths[-1].verdict is DAGS
 
 
+def test_a_modified_file_takes_one_place_of_the_record() -> None:
+    before, after = ({f"{top}/{n:03}.py": text for top in ("a", "b") for n in range(MAX_PATHS // 2)} for text in "12")
+    decision = _decide({**BASE, **before}, {**BASE, **after})
+    assert {path.path for path in decision.paths} == before.keys()
+    assert f" and {MAX_PATHS - 1} more" in decision.reason
+
+
 @pytest.mark.parametrize("top", ["dags", "include"])
 def test_walk_ends_where_the_record_is_full(top: str) -> None:
     """A change of every folder of a large repository costs no request for each of them."""
@@ -459,6 +466,8 @@ def test_changed_dags_that_are_too_many_or_cannot_be_told_are_any() -> None:
     many = {f"dags/{number}.py": "1" for number in range(MAX_PATHS)}
     listed = list_changed_dags(base, forest.plant({**BASE, **many}), rules, forest.read_tree)
     assert listed == many.keys()
+    modified = forest.plant({**BASE, **dict.fromkeys(many, "2")})
+    assert list_changed_dags(forest.plant({**BASE, **many}), modified, rules, forest.read_tree) == many.keys()
     more = forest.plant({**BASE, **many, "dags/one more.py": "1"})
     assert list_changed_dags(base, more, rules, forest.read_tree) is None
 
