@@ -13,6 +13,7 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
 from include.deploy_ops.hooks.astro import http as astro_http
+from include.deploy_ops.hooks.github import connection as github_connection
 from include.deploy_ops.hooks.github import http as github_http
 from include.deploy_ops.triggers import repository
 from include.deploy_ops.triggers.repository import RepositoryTrigger
@@ -40,6 +41,8 @@ TRIES = {"github": github_http.TRIES, "astro": astro_http.TRIES}
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up on a silent server at once."""
+    # PyGithub takes whole seconds only; its own time limit was read, when the module was, from what is shortened here.
+    assert isinstance(github_connection._OUR_SETTINGS["timeout"], int)
     monkeypatch.setattr(github_http, "REQUEST_TIMEOUT_S", 0.5)
     monkeypatch.setattr(astro_http, "_READ_TIMEOUT_S", 0.5)
 
