@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.checkout.dag_check import check_dags
-from include.deploy_ops.checkout.project_check import refuse_empty_dags, refuse_project_settings
-from include.deploy_ops.checkout.worktree import checkout
+from include.deploy_ops.checkout.project_check import prepare_build, refuse_empty_dags
+from include.deploy_ops.checkout.worktree import Contents, checkout
 from include.deploy_ops.core.change.change_type import Snapshot, list_changed_dags, rules_of
 from include.deploy_ops.core.errors import (
     CommitMissingError,
@@ -160,15 +160,18 @@ class DeployCodeOperator(AstroCliOperator):
         image: Mapping[str, Any] | None,
     ) -> str:
         project, kind = self.scope.project, ChangeType(decision["change_type"])
+        is_built = image is not None and image["source"] == BUILD
         with checkout(
             clone_url=self.github.clone_url(),
             token=self.github.token(),
             commit=job.deployed_commit,
             branch=job.branch,
             root=project.root,
+            contents=Contents.PROJECT if is_built else Contents.DAGS,
             timeout_s=project.cli_timeout_s,
         ) as worktree:
-            refuse_project_settings(worktree.project)
+            if is_built:
+                prepare_build(worktree.project)
             refuse_empty_dags(worktree.project)
             self._check_dags(worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):
