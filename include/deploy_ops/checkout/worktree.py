@@ -25,17 +25,26 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
-from include.deploy_ops.process.command import run_command
+from include.deploy_ops.process.command import Limits, run_command
 from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from include.deploy_ops.process.command import CommandResult
 
 _LOG = logging.getLogger(__name__)
 _DAGS = "dags"
+
+FILES_MAX = 50_000
+BYTES_MAX = 1 << 30
+"""Files and bytes of a checkout at the most; a few hundred bytes of Git can name more than any disk holds."""
+
+COMMIT_FILES_MAX = 500_000
+"""Files of the whole commit: Git's index names also those that are not checked out."""
+
+_LIMITS = Limits(memory_bytes=4 << 30, file_bytes=2 * BYTES_MAX)
 _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "100644": "a file", "100755": "a file"}
 # GitHub takes any token as the password of this user, an App's too.
 # Source: docs.github.com, "Authenticating as a GitHub App installation".
@@ -123,6 +132,11 @@ class _Source:
     def dags(self) -> str:
         return f"{self.root}/{_DAGS}" if self.root else _DAGS
 
+    @property
+    def folder(self) -> str:
+        """The folder that is checked out."""
+        return self.dags if self.contents is Contents.DAGS else self.root or "."
+
 
 def _fetch(git: _Git, source: _Source) -> None:
     git.top.mkdir()
@@ -135,7 +149,37 @@ def _fetch(git: _Git, source: _Source) -> None:
         _check_folder(git, source, source.root, f"root '{source.root}'", "correct `root` in the policy, or the branch")
     if source.contents is Contents.DAGS:
         _check_folder(git, source, source.dags, f"{source.dags}/", "mend it on the branch")
+    _bound(git, source, is_partial=bool(partial))
     git.run("reset", "--hard", "--quiet", source.commit)
+
+
+def _bound(git: _Git, source: _Source, *, is_partial: bool) -> None:
+    """Raise PermanentError before more is written than a checkout may hold: trees and blobs may name themselves often.
+
+    A partial clone's files are fetched here, at once and packed; on its own Git would ask for each by itself.
+    """
+    if source.folder != ".":
+        _list_blobs(git, source, ".", COMMIT_FILES_MAX)
+    blobs = _list_blobs(git, source, source.folder, FILES_MAX)
+    wanted = "".join(f"{blob}\n" for blob in sorted(set(blobs))).encode()
+    if is_partial and wanted:
+        git.run(
+            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"),
+            *("--filter=blob:none", "--stdin", "origin"),
+            given=wanted,
+        )
+    sizes: dict[str, int] = {}
+
+    def weigh(line: str) -> None:
+        blob, size = line.split()
+        sizes[blob] = int(size)
+
+    git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", given=wanted, on_line=weigh)
+    if (total := sum(sizes[blob] for blob in blobs)) > BYTES_MAX:
+        raise PermanentError(
+            f"the files of branch '{source.branch}' in {source.folder} have {total} bytes, the most that is checked out"
+            f" is {BYTES_MAX}; keep large data elsewhere"
+        )
 
 
 def _choose_files(git: _Git, source: _Source) -> tuple[str, ...]:
@@ -154,6 +198,25 @@ def _choose_files(git: _Git, source: _Source) -> tuple[str, ...]:
 def _match_folder(path: str) -> str:
     """Return the pattern of gitignore(5) that matches a folder, "" for the top, and nothing else."""
     return "/" + (re.sub(r"([\\*?\[\]!# ])", r"\\\1", path) + "/" if path else "")
+
+
+def _list_blobs(git: _Git, source: _Source, folder: str, most: int) -> list[str]:
+    """Return the ids of a folder's files, each as often as it is there; submodules are none."""
+    blobs: list[str] = []
+
+    def count(line: str) -> None:
+        if len(blobs) == most:
+            raise PermanentError(
+                f"branch '{source.branch}' has more than {most} files in {folder}, the most that is looked at; leave"
+                " out what is no part of the project"
+            )
+        kind, _, blob = line.partition(" ")
+        if kind == "blob":
+            blobs.append(blob)
+
+    shown = "--format=%(objecttype) %(objectname)"
+    git.run("ls-tree", "-r", "--full-tree", shown, source.commit, "--", folder, on_line=count)
+    return blobs
 
 
 def _write_settings(git_folder: Path, url: str) -> None:
@@ -220,7 +283,9 @@ class _Git:
     deadline: float
     secrets: tuple[str, ...] = field(repr=False)
 
-    def run(self, *arguments: str, given: bytes | None = None) -> CommandResult:
+    def run(
+        self, *arguments: str, given: bytes | None = None, on_line: Callable[[str], None] | None = None
+    ) -> CommandResult:
         result = run_command(
             ["git", *arguments],
             cwd=self.top,
@@ -228,6 +293,8 @@ class _Git:
             timeout_s=max(0.1, self.deadline - time.monotonic()),
             redact=self.secrets,
             stdin=given,
+            on_line=on_line,
+            limits=_LIMITS,
         )
         if result.exit_code != 0:
             raise _explain(arguments, result)
