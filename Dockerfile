@@ -1,7 +1,7 @@
 FROM astrocrpublic.azurecr.io/runtime:3.3-2
 
 # The Astro CLI that the operators run. The archive is held to the checksums of its own release, and, where
-# ASTRO_CLI_SHA256 is given, to that one too (README: "Build the management Deployment").
+# ASTRO_CLI_SHA256 is given, to that one too (docs/install.md: "Build the management Deployment").
 ARG ASTRO_CLI_VERSION=1.45.0
 ARG ASTRO_CLI_SHA256=""
 USER root

@@ -1,4 +1,5 @@
-# Two commands matter: `make demo` runs the main job on this machine, `make test` proves it.
+# Two commands matter: `make demo` runs the main job on this machine, `make test` proves it. `make check` says soon what
+# is wrong with a change.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,10 +9,14 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser || comman
 ifeq ($(CHROMIUM)$(BROWSER),)
 PAGELESS := --ignore tests/browser --ignore tests/e2e/test_page.py
 endif
+# The tests of what decides: no Airflow, network or process.
+PURE := tests/unit/core
+# Airflow starts a process per task, and each would compile the product anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: demo test contract description bench lint lock clean
+.PHONY: demo check test lint style types imports pure unit e2e contract description bench lock clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -28,16 +33,36 @@ $(READY): requirements-uv.txt requirements-dev.txt
 demo: $(READY)
 	@exec $(BIN)/python -m demo
 
-lint: $(READY)
+# What needs neither Airflow nor the sandbox, two things at once.
+check: $(READY)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target pure lint
+
+lint: style imports types
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY)
 	$(BIN)/mypy
+
+imports: $(READY)
 	PYTHONPATH=. $(BIN)/lint-imports
 
-# Two processes at once, a file each, the long ones (@pytest.mark.long) first; the end-to-end tests come alone: Airflow needs the machine.
-test: lint description
+pure: $(READY)
+	$(BIN)/python -m pytest -n 2 $(PURE)
+
+# With --jobs=3, as in CI, lint and the two kinds of tests go on at once: an end-to-end test mostly waits for its turn in
+# Airflow, and the others need all that a machine has.
+test: lint unit e2e
+
+# Two processes at once, a file each, the long ones (@pytest.mark.long) first.
+unit: description
 	@[ -z "$(PAGELESS)" ] || echo "left out: the tests of the Deployments page; they need Chromium (Debian: apt-get install chromium)"
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(PAGELESS)
+
+# One process: all of them share one Airflow.
+e2e: $(READY)
 	$(BIN)/python -m pytest tests/e2e $(PAGELESS)
 
 # Product and sandbox against GitHub's own description of its API.

@@ -1,4 +1,4 @@
-"""Prints one benchmark's table, in Markdown, so that it can stand in the README as it is."""
+"""Prints one benchmark's table, in Markdown, so that it can stand in docs/measured.md as it is."""
 
 from __future__ import annotations
 

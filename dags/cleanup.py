@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
@@ -25,12 +24,6 @@ waits. **By hand a run is a dry run** that writes nothing, unless the form says 
 
 def make_cleanup_dag(scope: Scope) -> DAG:
     """Return the project's cleanup DAG."""
-    common: dict[str, Any] = {
-        "scope": scope,
-        "inlets": [scope.fleet],
-        "retries": 1,
-        "retry_delay": timedelta(seconds=15),
-    }
     with DAG(
         dag_id=scope.cleanup_dag,
         description=f"Decides which previews of {scope.project.repository} hibernate or go, since nobody uses them",
@@ -49,13 +42,13 @@ def make_cleanup_dag(scope: Scope) -> DAG:
             outlets=[make_alias(scope)],
             max_active_tis_per_dag=1,
             execution_timeout=timedelta(minutes=10),
-            **common,
+            scope=scope,
         ).as_setup()
         approve = ApproveCleanupOperator(
-            task_id="approve", params=make_answer_params("Why"), **{**common, "retries": ANSWER_TRIES}
+            task_id="approve", params=make_answer_params("Why"), scope=scope, retries=ANSWER_TRIES
         )
-        remember = RememberAnswerOperator(task_id="remember", outlets=[scope.fleet], **common)
-        summary = SummarizeCleanupOperator(task_id="summary", **common)
+        remember = RememberAnswerOperator(task_id="remember", outlets=[scope.fleet], scope=scope)
+        summary = SummarizeCleanupOperator(task_id="summary", scope=scope)
         find >> approve >> remember >> summary.as_teardown(setups=find)
     return dag
 

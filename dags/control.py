@@ -8,7 +8,7 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTrigg
 
 from include.deploy_ops.operators.control.plan import PlanOperator
 from include.deploy_ops.operators.control.row_writer import RESYNC_MINUTES
-from include.deploy_ops.operators.dispatch import DispatchOperator
+from include.deploy_ops.operators.dispatch import dispatch_runs
 from include.deploy_ops.operators.notify import end_outage, tell_outage
 from include.deploy_ops.run.scope import Scope, read_scopes
 from include.deploy_ops.triggers.repository import RepositoryTrigger
@@ -35,6 +35,7 @@ def make_control_dag(scope: Scope) -> DAG:
     with DAG(
         dag_id=scope.control_dag,
         description=f"Keeps Astro equal to {scope.project.repository}: plans a pass, starts one run per action",
+        # What a run is told of its events is incomplete: they only wake it, and the pass reads everything itself.
         schedule=AssetOrTimeSchedule(
             timetable=CronTriggerTimetable(RESYNC_CRON, timezone="UTC"), assets=(repository | scope.fleet)
         ),
@@ -55,12 +56,7 @@ def make_control_dag(scope: Scope) -> DAG:
             on_failure_callback=tell_outage,
             on_success_callback=end_outage,
         )
-        DispatchOperator.partial(
-            task_id="dispatch",
-            logical_date=None,
-            skip_when_already_exists=True,
-            map_index_template="{{ task.trigger_run_id }}",
-        ).expand_kwargs(plan.output)
+        dispatch_runs(plan.output)
     return dag
 
 

@@ -29,7 +29,6 @@ def make_feedback_dag(scope: Scope) -> DAG:
         TellOperator(
             task_id="tell",
             scope=scope,
-            inlets=[scope.fleet],
             retries=3,
             retry_delay=timedelta(seconds=30),
             retry_exponential_backoff=True,

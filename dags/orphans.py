@@ -6,11 +6,11 @@ It does not read the policy here, so it stays while the policy is wrong, and its
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
+from include.deploy_ops.operators.base import RETRIES
 from include.deploy_ops.operators.cleanup.form import make_orphans_params
 from include.deploy_ops.operators.cleanup.orphans import (
     ORPHANS,
@@ -45,19 +45,18 @@ def make_orphans_dag() -> DAG:
         params=make_orphans_params(),
         doc_md=GUIDE,
     ) as dag:
-        common: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=15)}
         # One at a time over all runs: what one run asks about, the next one sees.
         find = FindOrphansOperator(
             task_id="find",
             inlets=[ORPHANS],
             max_active_tis_per_dag=1,
             execution_timeout=timedelta(minutes=10),
-            **common,
+            **RETRIES,
         )
         approve = ApproveOrphansOperator(
-            task_id="approve", params=make_answer_params("Why"), **{**common, "retries": ANSWER_TRIES}
+            task_id="approve", params=make_answer_params("Why"), **{**RETRIES, "retries": ANSWER_TRIES}
         )
-        find >> approve >> DeleteOrphansOperator(task_id="delete", pool=CLI_POOL, **common)
+        find >> approve >> DeleteOrphansOperator(task_id="delete", pool=CLI_POOL, **RETRIES)
     return dag
 
 

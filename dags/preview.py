@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG
@@ -31,13 +30,7 @@ or a delete. **Clear a failed run to retry it; pause this DAG to freeze all prev
 
 def make_preview_dag(scope: Scope) -> DAG:
     """Return the project's preview DAG."""
-    common: dict[str, Any] = {
-        "scope": scope,
-        "inlets": [scope.fleet],
-        "retries": 1,
-        "retry_delay": timedelta(seconds=15),
-    }
-    step: dict[str, Any] = {**common, "trigger_rule": "none_failed"}
+    step: dict[str, Any] = {"scope": scope, "trigger_rule": "none_failed"}
     # Runs that wait for an image or for Astro count as active: they must not keep a delete waiting.
     busiest = scope.previews.max_live + scope.project.limits.max_actions_per_pass
     with DAG(
@@ -51,20 +44,22 @@ def make_preview_dag(scope: Scope) -> DAG:
         params=make_preview_params(),
         doc_md=GUIDE,
     ) as dag:
-        claim = ClaimOperator(task_id="claim", **common).as_setup()
-        change_type = ClassifyChangeOperator(task_id="change_type", **common)
-        render = RenderTemplateOperator(task_id="render_template", **common)
+        claim = ClaimOperator(task_id="claim", scope=scope).as_setup()
+        change_type = ClassifyChangeOperator(task_id="change_type", scope=scope)
+        render = RenderTemplateOperator(task_id="render_template", scope=scope)
         image = FindImageOperator(task_id="image", **step)
         create = CreateDeploymentOperator(task_id="create", pool=CLI_POOL, **step)
         update = UpdateDeploymentOperator(task_id="update", pool=CLI_POOL, **step)
         deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
         settle = SettleDeployOperator(task_id="settle", **step)
-        approve_adoption = ApproveAdoptionOperator(task_id="approve_adoption", **common)
-        adopt = AdoptDeploymentOperator(task_id="adopt", pool=CLI_POOL, **common)
-        delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, **common)
-        hibernate = HibernateDeploymentOperator(task_id="hibernate", pool=CLI_POOL, **common)
-        decide = DecideOperator(task_id="decide", **common)
-        report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
+        approve_adoption = ApproveAdoptionOperator(task_id="approve_adoption", scope=scope)
+        adopt = AdoptDeploymentOperator(task_id="adopt", pool=CLI_POOL, scope=scope)
+        delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, scope=scope)
+        hibernate = HibernateDeploymentOperator(task_id="hibernate", pool=CLI_POOL, scope=scope)
+        decide = DecideOperator(task_id="decide", scope=scope)
+        report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
+        # Setup and teardown: the report runs whatever failed before it, unless the claim was not got, and counts for
+        # nothing in the run's state, so a failed run stays red.
         # Skipped tasks end at once, so each waits for all whose result it reads, not only for the one before it.
         claim >> [change_type, render, approve_adoption, hibernate, delete, decide]
         [render, approve_adoption] >> adopt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from airflow.sdk import DAG
 
@@ -21,12 +20,6 @@ that somebody else pushed to the deploy branch. Pause this DAG to freeze the dep
 
 def make_promotion_dag(scope: Scope) -> DAG:
     """Return the project's promotion DAG."""
-    common: dict[str, Any] = {
-        "scope": scope,
-        "inlets": [scope.fleet],
-        "retries": 1,
-        "retry_delay": timedelta(seconds=15),
-    }
     with DAG(
         dag_id=scope.promotion_dag,
         description=f"Brings the deploy branch of {scope.project.repository} to the DAGs of open pull requests",
@@ -37,9 +30,9 @@ def make_promotion_dag(scope: Scope) -> DAG:
         params=make_promotion_params(),
         doc_md=GUIDE,
     ) as dag:
-        claim = ClaimPromotionOperator(task_id="claim", **common).as_setup()
-        promote = PromoteOperator(task_id="promote", execution_timeout=timedelta(minutes=10), **common)
-        report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
+        claim = ClaimPromotionOperator(task_id="claim", scope=scope).as_setup()
+        promote = PromoteOperator(task_id="promote", execution_timeout=timedelta(minutes=10), scope=scope)
+        report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         claim >> promote >> report.as_teardown(setups=claim)
     return dag
 

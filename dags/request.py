@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 from airflow.sdk import DAG
 
 from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
-from include.deploy_ops.operators.dispatch import DispatchOperator
+from include.deploy_ops.operators.dispatch import dispatch_runs
 from include.deploy_ops.operators.request.approve import ApproveReleaseOperator
 from include.deploy_ops.operators.request.request import (
     ClassifyReleaseOperator,
@@ -16,7 +13,7 @@ from include.deploy_ops.operators.request.request import (
     RecheckReleaseOperator,
     ReportRequestOperator,
 )
-from include.deploy_ops.run.forms import REQUEST_ACTIONS, make_target_params
+from include.deploy_ops.run.forms import RequestForm, make_target_params
 from include.deploy_ops.run.scope import Scope, read_scopes
 
 WAITING_MAX = 1000
@@ -31,12 +28,6 @@ asks. A rejection, also by timeout, holds until then, or until the run is cleare
 def make_request_dag(scope: Scope, name: str) -> DAG:
     """Return the target's request DAG."""
     target = scope.target(name)
-    common: dict[str, Any] = {
-        "scope": scope,
-        "inlets": [scope.fleet],
-        "retries": 1,
-        "retry_delay": timedelta(seconds=15),
-    }
     with DAG(
         dag_id=scope.request_dag(name),
         description=f"Asks a person before {scope.project.repository} is deployed to {target.deployment}",
@@ -45,22 +36,17 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops", scope.project.name],
-        params=make_target_params(REQUEST_ACTIONS),
+        params=make_target_params(RequestForm),
         doc_md=GUIDE,
     ) as dag:
-        prepare = PrepareRequestOperator(task_id="prepare", target=name, **common).as_setup()
-        change_type = ClassifyReleaseOperator(task_id="change_type", **common)
+        prepare = PrepareRequestOperator(task_id="prepare", target=name, scope=scope).as_setup()
+        change_type = ClassifyReleaseOperator(task_id="change_type", scope=scope)
         approve = ApproveReleaseOperator(
-            task_id="approve", target=name, params=make_answer_params(), **{**common, "retries": ANSWER_TRIES}
+            task_id="approve", target=name, params=make_answer_params(), scope=scope, retries=ANSWER_TRIES
         )
-        recheck = RecheckReleaseOperator(task_id="recheck", **common)
-        dispatch = DispatchOperator.partial(
-            task_id="dispatch",
-            logical_date=None,
-            skip_when_already_exists=True,
-            map_index_template="{{ task.trigger_run_id }}",
-        ).expand_kwargs(recheck.output)
-        report = ReportRequestOperator(task_id="report", outlets=[scope.fleet], **common)
+        recheck = RecheckReleaseOperator(task_id="recheck", scope=scope)
+        dispatch = dispatch_runs(recheck.output)
+        report = ReportRequestOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         prepare >> change_type >> approve >> recheck >> dispatch >> report.as_teardown(setups=prepare)
     return dag
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG
@@ -26,13 +25,7 @@ freeze the target**: unpaused, it gets the newest head only."""
 def make_target_dag(scope: Scope, name: str) -> DAG:
     """Return the target's DAG."""
     target = scope.target(name)
-    common: dict[str, Any] = {
-        "scope": scope,
-        "inlets": [scope.fleet],
-        "retries": 1,
-        "retry_delay": timedelta(seconds=15),
-    }
-    step: dict[str, Any] = {**common, "trigger_rule": "none_failed"}
+    step: dict[str, Any] = {"scope": scope, "trigger_rule": "none_failed"}
     with DAG(
         dag_id=scope.target_dag(name),
         description=f"Deploys {scope.project.repository} to {target.deployment}",
@@ -43,14 +36,14 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
         params=make_target_params(),
         doc_md=GUIDE,
     ) as dag:
-        claim = ClaimOperator(task_id="claim", target=name, **common).as_setup()
-        decide = DecideOperator(task_id="decide", **common)
-        change_type = ClassifyChangeOperator(task_id="change_type", **common)
+        claim = ClaimOperator(task_id="claim", target=name, scope=scope).as_setup()
+        decide = DecideOperator(task_id="decide", scope=scope)
+        change_type = ClassifyChangeOperator(task_id="change_type", scope=scope)
         image = FindImageOperator(task_id="image", **step)
         deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
         settle = SettleDeployOperator(task_id="settle", **step)
-        merge = MergePullRequestOperator(task_id="merge", **common)
-        report = ReportOperator(task_id="report", outlets=[scope.fleet], **common)
+        merge = MergePullRequestOperator(task_id="merge", scope=scope)
+        report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         claim >> [change_type, decide, merge]
         change_type >> image >> deploy >> settle
         change_type >> deploy

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from demo.witness import WitnessError
 
 if TYPE_CHECKING:
-    from demo.tour import Tour
     from demo.witness import Witness
 
 MARK = "<!-- deploy-ops feedback "
@@ -80,32 +79,9 @@ def name_environment(branch: str) -> str:
     return f"preview/{branch}"
 
 
-def tell_live(tour: Tour, branch: str, number: int, head: str) -> None:
-    """Play the step in which a pull request tells of its preview."""
-    shown, seconds = tour.time(lambda: await_live(tour.witness, branch, number, head))
-    url = shown.deployment["newest"]["environment_url"]
-    deployment = tour.witness.outside.find_deployment(branch)
-    if deployment is None or not url.endswith(deployment["webServerUrl"]):
-        raise WitnessError(f"View deployment leads to {url!r}, not to the preview's Airflow: {deployment}")
-    said = f"comment: {find_line(shown.comment, 'live')}\n    {CONTEXT}: {shown.status['description']}"
-    tour.tell_page(
-        "preview live → comment, commit status, GitHub Deployment",
-        seconds,
-        find_page(tour, number),
-        f"{said}\n    View deployment: {url}",
-    )
-
-
-def tell_removed(tour: Tour, branch: str, number: int) -> None:
-    """Play the step in which a pull request tells that its preview is gone."""
-    comment, seconds = tour.time(lambda: await_removed(tour.witness, branch, number))
-    said = f"comment: {find_line(comment, 'removed')}"
-    tour.tell_page("deleted → the comment says so, GitHub Deployment inactive", seconds, find_page(tour, number), said)
-
-
-def find_page(tour: Tour, number: int) -> str:
+def find_page(witness: Witness, number: int) -> str:
     """Return the address of the pull request's page."""
-    return str(tour.witness.author.show_pull_request(number)["html_url"])
+    return str(witness.author.show_pull_request(number)["html_url"])
 
 
 def find_line(comment: str, word: str) -> str:

@@ -14,7 +14,7 @@ from demo.witness import CLEANUP_DAG, PROJECT, WitnessError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from demo.tour import Tour
+    from demo.steps import Steps
     from demo.witness import Witness
 
 BRANCH = "dev-idle"
@@ -44,23 +44,23 @@ class Condemned:
     due_at: datetime
 
 
-def live(tour: Tour) -> Condemned:
+def live(steps: Steps) -> Condemned:
     """Play it until its author is told; raises WitnessError at the first step that does not come true."""
-    number = _begin(tour)
-    _look(tour)
-    _hibernate(tour)
-    _wake(tour, number)
-    return _tell_author(tour, number)
+    number = _begin(steps)
+    _look(steps)
+    _hibernate(steps)
+    _wake(steps, number)
+    return _tell_author(steps, number)
 
 
-def bury(tour: Tour, told: Condemned) -> None:
+def bury(steps: Steps, told: Condemned) -> None:
     """Play the end: it is deleted once it is due, and stays so."""
-    witness = tour.witness
+    witness = steps.witness
     witness.await_deletion(BRANCH)
     run = witness.await_run(BRANCH, "delete")
     await_removed(witness, BRANCH, told.number)
     why = await_row(witness, BRANCH, "removed")["why"]
-    tour.tell("delete due → its run began", measure_delay(run, told.due_at), run, f"the branch lives on: {why}")
+    steps.tell("delete due → its run began", measure_delay(run, told.due_at), run, f"the branch lives on: {why}")
 
 
 def measure_delay(run: Mapping[str, Any], due_at: datetime) -> float:
@@ -108,8 +108,8 @@ def await_row(witness: Witness, branch: str, state: str, step: str = "") -> dict
     return row
 
 
-def _begin(tour: Tour) -> int:
-    witness = tour.witness
+def _begin(steps: Steps) -> int:
+    witness = steps.witness
     witness.author.start_branch(BRANCH)
     head = witness.author.commit({"dags/idle.py": "# counts what nobody asks for\n"}, "Count")
     witness.author.push(BRANCH)
@@ -119,12 +119,12 @@ def _begin(tour: Tour) -> int:
     return number
 
 
-def _look(tour: Tour) -> None:
+def _look(steps: Steps) -> None:
     start = time.monotonic()
-    run, table = clean_up(tour.witness, BRANCH, {"hibernate_after": "1s"})
+    run, table = clean_up(steps.witness, BRANCH, {"hibernate_after": "1s"})
     _require(table, "hibernate")
     shown = "\n".join(f"    {line}" for line in table.splitlines() if line)
-    tour.tell("cleanup's form, dry run → table", time.monotonic() - start, run, f"nothing is written\n{shown}")
+    steps.tell("cleanup's form, dry run → table", time.monotonic() - start, run, f"nothing is written\n{shown}")
 
 
 def _require(table: str, verdict: str) -> None:
@@ -132,18 +132,18 @@ def _require(table: str, verdict: str) -> None:
         raise WitnessError(f"cleanup's table does not say {verdict} of {BRANCH}:\n{table}")
 
 
-def _hibernate(tour: Tour) -> None:
+def _hibernate(steps: Steps) -> None:
     start = time.monotonic()
-    _, table = clean_up(tour.witness, BRANCH, HIBERNATE)
+    _, table = clean_up(steps.witness, BRANCH, HIBERNATE)
     _require(table, "hibernate")
-    await_status(tour.witness, BRANCH, "HIBERNATING")
-    run = tour.witness.await_run(BRANCH, "hibernate")
-    tour.tell("cleanup → the idle preview hibernates", time.monotonic() - start, run, read_verdict(table, BRANCH))
+    await_status(steps.witness, BRANCH, "HIBERNATING")
+    run = steps.witness.await_run(BRANCH, "hibernate")
+    steps.tell("cleanup → the idle preview hibernates", time.monotonic() - start, run, read_verdict(table, BRANCH))
 
 
-def _wake(tour: Tour, number: int) -> None:
+def _wake(steps: Steps, number: int) -> None:
     """Push, and return once the preview runs it and everybody was told."""
-    witness, start = tour.witness, time.monotonic()
+    witness, start = steps.witness, time.monotonic()
     head = witness.author.commit({"dags/idle.py": "# somebody asks\n"}, "Ask")
     witness.author.push(BRANCH)
     witness.await_deploy(BRANCH, head)
@@ -151,16 +151,16 @@ def _wake(tour: Tour, number: int) -> None:
     seconds = time.monotonic() - start
     run = witness.await_run(BRANCH, "deploy", head)
     files = witness.check_files(BRANCH, head)
-    tour.tell("push → it wakes and runs the push", seconds, run, f"{files} deployed files equal {head[:12]}")
+    steps.tell("push → it wakes and runs the push", seconds, run, f"{files} deployed files equal {head[:12]}")
     await_live(witness, BRANCH, number, head)  # so control has seen that it woke, which counts as use
 
 
-def _tell_author(tour: Tour, number: int) -> Condemned:
-    witness, start = tour.witness, time.monotonic()
+def _tell_author(steps: Steps, number: int) -> Condemned:
+    witness, start = steps.witness, time.monotonic()
     _, table = clean_up(witness, BRANCH, DELETE)
     _require(table, "told")
     said = find_line(await_comment(witness, number, DELETE_WORDS), DELETE_WORDS)
-    tour.tell_page("cleanup → its author is told", time.monotonic() - start, find_page(tour, number), said)
+    steps.tell_page("cleanup → its author is told", time.monotonic() - start, find_page(steps.witness, number), said)
     return Condemned(number, read_due(await_row(witness, BRANCH, "live", "delete")))
 
 

@@ -90,7 +90,7 @@ class Outside:
             answer = self.airflow.get(f"/api/v2/assets/{asset_id}/state-store", params={"limit": 100, "offset": seen})
             answer.raise_for_status()
             page = answer.json()
-            yield from ((state["key"], state["value"]) for state in page["asset_state_store"])
+            yield from ((state["key"], _unwrap(state["value"])) for state in page["asset_state_store"])
             seen, total = seen + 100, page["total_entries"]
 
     def read_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
@@ -108,6 +108,12 @@ class Outside:
     def link(self, dag_id: str, run_id: str) -> str:
         """Return the run's page in the Airflow UI."""
         return f"{self.ports.airflow_url}/dags/{dag_id}/runs/{run_id}"
+
+
+def _unwrap(stored: Any) -> Any:
+    """Return what lies in the state store beside the version of its form; releases before 0.2.0 wrote it bare."""
+    is_wrapped = isinstance(stored, dict) and isinstance(stored.get("version"), int) and "value" in stored
+    return stored["value"] if is_wrapped else stored
 
 
 def _list_lines(entry: dict[str, Any] | str) -> list[str]:

@@ -9,15 +9,15 @@ from demo.witness import PROJECT, WitnessError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from demo.tour import Tour
+    from demo.steps import Steps
 
 PATH = "/deploy-ops/page"
 LINK = "/plugin/deployments"
 
 
-def show_page(tour: Tour, environments: Collection[str]) -> None:
+def show_page(steps: Steps, environments: Collection[str]) -> None:
     """Play it: these environments stand on the page, and each Deployment in Astro does."""
-    outside = tour.witness.outside
+    outside = steps.witness.outside
     page = outside.airflow.get(PATH)
     if not page.is_success:
         raise WitnessError(f"the Deployments page answers {page.status_code}: {page.text[:200]}")
@@ -28,8 +28,8 @@ def show_page(tour: Tour, environments: Collection[str]) -> None:
         is_whole = set(environments) <= rows.keys() and {each["id"] for each in outside.list_deployments()} <= shown
         return {name: row["state"] for name, row in sorted(rows.items())} if is_whole else None
 
-    states, seconds = tour.time(lambda: tour.witness.await_true(f"the page to show {environments}", look)[0])
+    states, seconds = steps.time(lambda: steps.witness.await_true(f"the page to show {environments}", look)[0])
     told = ", ".join(f"{name} {state}" for name, state in states.items())
-    tour.tell_page(
-        "the Deployments page shows every environment", seconds, tour.witness.stack.ports.airflow_url + LINK, told
+    steps.tell_page(
+        "the Deployments page shows every environment", seconds, steps.witness.stack.ports.airflow_url + LINK, told
     )

@@ -76,7 +76,7 @@ export class SnapshotReader {
 
   async readState(id, key) {
     try {
-      return (await this.airflow.get(`/assets/${id}/state-store/${key}`)).value;
+      return unwrap((await this.airflow.get(`/assets/${id}/state-store/${key}`)).value);
     } catch (error) {
       if (error instanceof AirflowError && error.kind === "missing") return null;
       throw error;
@@ -121,6 +121,11 @@ export class SnapshotReader {
       return null;
     }
   }
+}
+
+// A value stands beside the version of its form; releases before 0.2.0 wrote the bare value.
+function unwrap(stored) {
+  return stored && Number.isInteger(stored.version) && "value" in stored ? stored.value : stored;
 }
 
 function listProjects(dags) {

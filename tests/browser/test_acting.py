@@ -9,10 +9,10 @@ from playwright.sync_api import Page, expect
 
 from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.run.forms import (
-    PREVIEW_ACTIONS,
-    PROMOTION_ACTIONS,
-    REQUEST_ACTIONS,
-    TARGET_ACTIONS,
+    PreviewForm,
+    PromotionForm,
+    RequestForm,
+    TargetForm,
     make_preview_params,
     make_promotion_params,
     make_target_params,
@@ -22,6 +22,7 @@ from tests.browser.chromium import keep_picture
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_preview, make_target
 
 if TYPE_CHECKING:
+    from include.deploy_ops.core.text.schema import StrictModel
     from tests.browser.airflow_double import AirflowDouble
 
 WHY = "the shop opens abroad"
@@ -105,19 +106,19 @@ def test_each_action_starts_the_run_that_the_dags_own_form_would(airflow: Airflo
 
 def check_form(dag: str, conf: dict[str, Any]) -> None:
     """Hold a conf to the DAG's own form: its fields, its choices, and what its first task makes of it."""
-    actions: tuple[str, ...]
+    kind: type[StrictModel]
     if dag == PROMOTION:
-        params, actions = make_promotion_params(), PROMOTION_ACTIONS
+        params, kind = make_promotion_params(), PromotionForm
     elif dag == REQUEST:
-        params, actions = make_target_params(REQUEST_ACTIONS), REQUEST_ACTIONS
+        params, kind = make_target_params(RequestForm), RequestForm
     elif dag == PREVIEW_DAG:
-        params, actions = make_preview_params(), PREVIEW_ACTIONS
+        params, kind = make_preview_params(), PreviewForm
     else:
-        params, actions = make_target_params(), TARGET_ACTIONS
+        params, kind = make_target_params(), TargetForm
     for name, value in conf.items():
         params[name].value = value
         params[name].resolve()
-    read_form(conf, actions, needs_branch="branch" in params)
+    read_form(kind, conf)
 
 
 def test_the_row_shows_the_run_that_was_just_started(airflow: AirflowDouble, page: Page) -> None:

@@ -224,6 +224,16 @@ def test_an_empty_installation_says_what_to_do(airflow: AirflowDouble, page: Pag
     expect(page.locator("#empty")).to_contain_text("Push a branch", timeout=SOON_MS)
 
 
+def test_what_was_written_before_values_had_a_version_is_shown(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, make_few())
+    values = airflow.stores[PROJECT].values
+    bare = {key: stored["value"] for key, stored in values.items()}
+    assert bare.keys() >= {"view.summary"}
+    values.update(bare)
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(15)
+
+
 def test_plan_mode_is_told(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, make_few(), mode="plan")
     page.goto(airflow.page_url)

@@ -28,12 +28,16 @@ def make_outside(states: dict[str, object]) -> Outside:
     return Outside(cast("Ports", None), client, client, "organization", "token")
 
 
-def test_rows_of_all_shards_are_read_past_the_first_page() -> None:
+@pytest.mark.parametrize("is_bare", [True, False])
+def test_rows_of_all_shards_are_read_past_the_first_page(*, is_bare: bool) -> None:
     states: dict[str, object] = {f"environment.{number:03}": {"claim": 1} for number in range(150)}
     states |= {"view.summary": {"live": 2}, "view.rows.00": {}}
     states["view.rows.0a"] = {"dev-a": {"environment": "dev-a", "state": "live"}}
     states["view.rows.1f"] = {"target.staging": {"environment": "staging", "state": "held"}}
-    rows = make_outside(states).read_rows("p")
+    stored: dict[str, object] = (
+        states if is_bare else {key: {"version": 1, "value": value} for key, value in states.items()}
+    )
+    rows = make_outside(stored).read_rows("p")
     assert {name: row["state"] for name, row in rows.items()} == {"dev-a": "live", "staging": "held"}
 
 

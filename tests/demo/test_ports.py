@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.ports import HOST, PortError, find_free_ports, is_free, read_ports
+from demo.ports import HOST, QUIET, PortError, find_free_ports, is_free, read_ports
 
 
 @pytest.fixture
@@ -51,3 +51,16 @@ def test_one_port_for_both_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SANDBOX_PORT", str(port))
     with pytest.raises(PortError, match="are both"):
         read_ports()
+
+
+def test_no_free_port_is_one_that_the_system_hands_out(taken: int) -> None:
+    ports = find_free_ports(20)
+    assert len(set(ports)) == 20
+    assert all(port in QUIET and is_free(port) for port in ports)
+    assert taken not in QUIET
+
+
+def test_ports_that_are_all_taken_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.ports.is_free", lambda _: False)
+    with pytest.raises(PortError, match="of 20 ports from 20000 to 31999 hardly any is free"):
+        find_free_ports(2)

@@ -15,7 +15,7 @@ from demo.airflow_log import tell_errors
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
 from demo.witness import DAGS, Witness, make_witness
-from tests.e2e.at_once import OUTCOME, find_company, gather, start
+from tests.e2e.at_once import OUTCOME, find_waiting, gather, start
 
 SOON = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
@@ -24,6 +24,8 @@ SOON = {
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
 }
 """Airflow notices what died within these seconds, instead of within 30 to 300."""
+RARELY = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60"}
+"""Each look at a DAG file costs a process, and a single test waits for one."""
 OPEN = {"AIRFLOW__API__EXPOSE_STACKTRACE": "True"}
 """An answer 500 tells the database's words, which stand nowhere else."""
 HOME = pytest.StashKey[Path]()
@@ -75,7 +77,8 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     policy["projects"][0]["poll_interval_s"] = 2  # each push of each test waits for a poll
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
     policy["projects"][0]["previews"]["delete_notice"] = "60s"  # the comment is written meanwhile, many runs at once
-    with Stack(Ports(*find_free_ports(5)), home / "airflow", print, yaml.safe_dump(policy), SOON | OPEN) as stack:
+    settings = SOON | RARELY | OPEN
+    with Stack(Ports(*find_free_ports(5)), home / "airflow", print, yaml.safe_dump(policy), settings) as stack:
         for dag_id in DAGS:
             stack.unpause(dag_id)
         person = make_witness(stack)
@@ -94,9 +97,7 @@ def pool(witness: Witness) -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture(autouse=True)
 def company(request: pytest.FixtureRequest, witness: Witness, pool: ThreadPoolExecutor) -> None:
     """Begin the test's whole company with the first of it."""
-    name = find_company(request.node)
-    if name and OUTCOME not in request.node.stash:
-        start([item for item in request.session.items if find_company(item) == name], witness, pool)
+    start(find_waiting(request.node), witness, pool)
 
 
 @pytest.fixture(autouse=True)

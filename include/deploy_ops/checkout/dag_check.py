@@ -130,6 +130,8 @@ class _Check:
     def _probe(self, names: Sequence[str], timeout_s: float) -> tuple[list[Any], str]:
         """Return one answer for each file up to the end or the one that ended the probe, and how it ended."""
         lines: list[str] = []
+        # -I and -S: no module of the branch's, the user's or an installed package's is imported in place of Python's
+        # own.
         argv = [sys.executable, "-I", "-S", dag_probe.__file__, str(self.project), self.ignore_syntax]
         given = b"\0".join(map(os.fsencode, names))
         try:

@@ -1,7 +1,7 @@
 """Compiles files without running them, as a program of its own: what a file does to the compiler stays in its process.
 
 Reads NUL-separated paths, relative to the project, from stdin; prints one JSON object a line for each of them, in
-order. `hooks/dag_check.py` runs it as `python -I -S dag_probe.py PROJECT SYNTAX`; it imports nothing but the standard
+order. `dag_check.py` runs it as `python -I -S dag_probe.py PROJECT SYNTAX`; it imports nothing but the standard
 library and the ignore rules.
 """
 
@@ -19,7 +19,7 @@ SOURCE_BYTES_MAX = 1 << 20
 """Larger files are not compiled: the compiler takes up to 430 bytes and 5 microseconds for each of their bytes."""
 MEMORY_BYTES_MAX = 1 << 30
 IGNORE_BYTES_MAX = 1 << 20
-TEXT_LENGTH_MAX = 200
+MESSAGE_LENGTH_MAX = 200
 WARNINGS_MAX = 20
 
 _IGNORE_FILE = ".airflowignore"
@@ -46,7 +46,7 @@ def _compile(path: Path, name: str) -> dict[str, Any]:
         return {"error": _place(_find_null(source), None, str(error))}
     except (RecursionError, MemoryError, OverflowError, OSError) as error:
         # Not proven broken: another Python has another limit (3.13 compiles chains that 3.12 refuses).
-        return {"unknown": f"{type(error).__name__}: {error}"[:TEXT_LENGTH_MAX]}
+        return {"unknown": f"{type(error).__name__}: {error}"[:MESSAGE_LENGTH_MAX]}
     return {}
 
 
@@ -78,7 +78,7 @@ def _find_undecodable(source: bytes | None, said: str) -> int | None:
 
 
 def _place(line: int | None, column: int | None, text: str) -> dict[str, Any]:
-    return {"line": max(1, line or 1), "column": max(1, column or 1), "text": text[:TEXT_LENGTH_MAX]}
+    return {"line": max(1, line or 1), "column": max(1, column or 1), "text": text[:MESSAGE_LENGTH_MAX]}
 
 
 def _is_about_syntax(caught: warnings.WarningMessage) -> bool:
@@ -147,6 +147,7 @@ def _reroot(folder: list[str], pattern: str) -> str:
 def main() -> None:
     """Probe every file that stdin names; a file that is broken is looked up in `.airflowignore`, too."""
     project, syntax = Path(sys.argv[1]), sys.argv[2]
+    # Our top, for the ignore rules; last, so that nothing in it stands in for the standard library.
     sys.path.append(str(Path(__file__).resolve().parents[3]))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     ignored = Airflowignore(project, syntax)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
+from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
 from include.deploy_ops.process.command import Limits, run_command
 from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
@@ -45,7 +46,6 @@ COMMIT_FILES_MAX = 500_000
 """Files of the whole commit: Git's index names also those that are not checked out."""
 
 _LIMITS = Limits(memory_bytes=4 << 30, file_bytes=2 * BYTES_MAX)
-_KINDS = {"120000": "a symbolic link", "160000": "a submodule", "100644": "a file", "100755": "a file"}
 # GitHub takes any token as the password of this user, an App's too.
 # Source: docs.github.com, "Authenticating as a GitHub App installation".
 _USER = "x-access-token"
@@ -107,10 +107,11 @@ def checkout(
     :raises RetryableError: anything else that Git says, such as a refused token, and the time limit.
     """
     url = _check_url(clone_url)
-    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+    if not COMMIT_ID.fullmatch(commit):
         raise PermanentError(f"'{commit}' is no commit id; give all 40 hexadecimal digits")
     with hold_folder("worktree", scratch) as folder:
         source = _Source(clone_url, commit, branch, "" if root in {".", "./"} else root.strip("/"), contents)
+        # Git's errors may quote the header, in which the token stands encoded.
         secrets = (token, _encode_token(token)) if token else ()
         environment = _build_environment(folder, url, token)
         git = _Git(folder / "repository", environment, time.monotonic() + timeout_s, secrets)
@@ -143,8 +144,10 @@ def _fetch(git: _Git, source: _Source) -> None:
     # `git switch` takes a branch like `-x` for an option, and Git refuses to create it by name: it is made here.
     git.run("init", "--quiet", "--template=", f"--initial-branch={source.branch}")
     _write_settings(git.top / ".git", source.url)
+    # Of a repository that holds more than what is checked out, only that is fetched.
     partial = _choose_files(git, source)
     git.run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1", *partial, "origin", source.commit)
+    # Before the checkout: for a folder that is missing Git checks out nothing, and says so nowhere.
     if source.root:
         _check_folder(git, source, source.root, f"root '{source.root}'", "correct `root` in the policy, or the branch")
     if source.contents is Contents.DAGS:
@@ -190,6 +193,7 @@ def _choose_files(git: _Git, source: _Source) -> tuple[str, ...]:
     else:
         root = _match_folder(source.root)
         patterns = [f"{root}*", f"!{root}.astro"]
+    # By stdin: as an argument, a pattern that begins with a dash would be an option.
     git.run("sparse-checkout", "set", "--no-cone", "--stdin", given="\n".join([*patterns, ""]).encode())
     is_whole = source.contents is Contents.PROJECT and not source.root
     return () if is_whole else ("--filter=blob:none",)
@@ -221,6 +225,8 @@ def _list_blobs(git: _Git, source: _Source, folder: str, most: int) -> list[str]
 
 def _write_settings(git_folder: Path, url: str) -> None:
     """Write what also the Git that the Astro CLI calls shall see, which does not have our environment."""
+    # No hook of a template's, and nothing of Git's that runs on in the background, where the folder is removed at the
+    # end. A file of ours in a folder that is not checked out stays unseen.
     settings = f"""[core]
 \thooksPath = {os.devnull}
 \tautocrlf = false
@@ -249,8 +255,9 @@ def _check_folder(git: _Git, source: _Source, path: str, name: str, advice: str)
     # Nothing is listed if a parent is a link or a submodule, so a folder found here is one all the way down.
     listed = git.run("ls-tree", "--full-tree", "-z", "--", source.commit, path).stdout
     mode = listed.partition(" ")[0]
-    if mode != "040000":
-        what = f"{name} is {_KINDS.get(mode, 'missing')} at commit {source.commit} of branch '{source.branch}'"
+    if mode != FOLDER_MODE:
+        found = TreeEntry(path, mode, "").kind if mode else "missing"
+        what = f"{name} is {found} at commit {source.commit} of branch '{source.branch}'"
         raise PermanentError(f"{what}; it must be a folder: {advice}")
 
 
@@ -311,6 +318,7 @@ def _explain(arguments: tuple[str, ...], result: CommandResult) -> DeployOpsErro
         return PermanentError(f"the branch holds an {odd[0]}, which Git never writes; remove it from the branch")
     if _MOVED.search(said):
         return RetryableError(f"the repository moved; write its present name in the policy. Git says: {said}")
+    # Not permanent: whoever mends the token or its permission tells us nothing of it.
     if _REFUSED.search(said):
         return RetryableError(
             "the repository does not exist or refuses the GitHub connection's token; check `repository` in the policy,"

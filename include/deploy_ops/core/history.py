@@ -65,6 +65,7 @@ def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
     states: dict[str, tuple[str | None, str | None]] = {}
     records = sorted(deploys, key=lambda record: (record.created_at, record.id))
     for deploy in records:
+        # A failed deploy changed nothing, and a bundle, such as a dbt project, lies beside image and DAGs.
         if deploy.status is not DeployStatus.DEPLOYED or deploy.kind is DeployKind.BUNDLE:
             continue
         history = _apply(history, deploy, states)

@@ -16,6 +16,9 @@ NO_COMMIT = "0" * 40
 
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 
+FOLDER_MODE = "040000"
+_ENTRY_KINDS = {FOLDER_MODE: "a folder", "120000": "a symbolic link", "160000": "a submodule"}
+
 
 class ChangeType(Enum):
     """What a difference between two trees asks for. Values are the form's words for a deploy type."""
@@ -155,12 +158,17 @@ class TreeEntry:
     @property
     def is_tree(self) -> bool:
         """Whether the entry is a folder."""
-        return self.mode == "040000"
+        return self.mode == FOLDER_MODE
 
     @property
     def is_submodule(self) -> bool:
         """Whether the entry is a commit of another repository."""
         return self.mode == "160000"
+
+    @property
+    def kind(self) -> str:
+        """What the entry is, in words for people."""
+        return _ENTRY_KINDS.get(self.mode, "a file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +182,7 @@ class PathVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ChangeDecision:
-    """The decision record of one run: which deploy, measured against what, because of which paths.
+    """What the files ask for: which deploy, measured against what, because of which paths.
 
     `image_base` and `dags_base` are the commits of the last successful image deploy and of the last successful
     deploy that carried DAGs; None when unknown, and then `reason` says why that means an image deploy.
@@ -186,6 +194,23 @@ class ChangeDecision:
     dags_base: str | None
     reason: str
     paths: tuple[PathVerdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeployDecision:
+    """Which deploy a run makes: what the files ask for, or what was set instead.
+
+    `observed` is the id of the newest successful deploy that it was measured against, empty when there is none;
+    `is_partial` tells that a person set less than the files ask for. Commits and bases as in `ChangeDecision`.
+    """
+
+    change_type: ChangeType
+    commit: str
+    reason: str
+    observed: str
+    image_base: str | None = None
+    dags_base: str | None = None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from include.deploy_ops.core.model import Mark
+from include.deploy_ops.core.model import COMMIT_ID, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +30,11 @@ _HASH = 8
 _READABLE = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _LOOKS_HASHED = re.compile(rf"-[0-9a-f]{{{_HASH}}}$")
 _TAG_START = "[deploy-ops/"
+_VERSION = 1
+_ANY_TAG = re.compile(r"\[deploy-ops/([0-9]{1,9})")
 _TAG = re.compile(r"\[deploy-ops/1((?: [a-z_]+=[A-Za-z0-9_.~/:+@,%-]*)+)\]")
 _SAFE = "/:+@,"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -130,12 +131,19 @@ def format_mark(mark: Mark, text: str = "") -> str:
 def parse_mark(description: str) -> Mark | None:
     """Return the ownership mark in a Deployment's description, or None if there is none of ours.
 
-    People may write before and after it. Two marks are none: nobody knows which of them is meant.
+    People may write before and after it. Two marks are none: nobody knows which of them is meant. Keys that we do not
+    know are a later release's, and change nothing about what the others say; a later version's mark is none of ours.
     """
     fields = _read_tag(description)
-    if fields is None or fields.keys() != set(Mark.__dataclass_fields__):
+    names = Mark.__dataclass_fields__.keys()
+    if fields is None or not fields.keys() >= names:
         return None
-    return Mark(**fields)
+    return Mark(**{name: fields[name] for name in names})
+
+
+def has_later_mark(description: str) -> bool:
+    """Whether a mark of a later version stands there: who wrote it owns the Deployment, and we never touch it."""
+    return any(int(version) > _VERSION for version in _ANY_TAG.findall(description))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +197,10 @@ def format_note(note: DeployNote) -> str:
 def parse_note(description: str) -> DeployNote | None:
     """Return what our deploy description says, or None for a record that is not ours."""
     fields = _read_tag(description) if description.endswith("]") else None
-    if fields is None or fields.keys() != {"run", "try", "how", "head", "commit", "ref", "by"}:
+    if fields is None or not fields.keys() >= {"run", "try", "how", "head", "commit", "ref", "by"}:
         return None
     is_sound = fields["how"] in {"planned", "forced", "override"} and _COUNT.fullmatch(fields["try"])
-    if not is_sound or not all(_COMMIT.fullmatch(fields[key]) for key in ("head", "commit")):
+    if not is_sound or not all(COMMIT_ID.fullmatch(fields[key]) for key in ("head", "commit")):
         return None
     return DeployNote(
         ref=fields["ref"],

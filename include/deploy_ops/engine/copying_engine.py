@@ -85,10 +85,12 @@ class CopyingEngine(ServedEngine):
         if self.failure is not None:  # whatever failed before, the deploy must not reach its end
             raise self.failure
         match argv:
+            # It comes twice: to the CLI's own name for the project's image, then to the repository that it pushes to.
             case ["tag", source, name]:
                 self._require(source)
                 self._tags.add(name)
                 return ""
+            # The CLI refuses an image whose label is older than the Deployment's runtime.
             case ["inspect", "--format", template, name] if _RUNTIME_LABEL in template:
                 self._require(name)
                 return f"{self._runtime_version}\n"

@@ -68,6 +68,7 @@ def parse_push(url: str, registry_auth: str | None, report: Callable[[str], None
 
 def _decode_login(registry_auth: str | None) -> dict[str, str]:
     try:
+        # "e30=" is an empty object: a registry that wants no login.
         login = json.loads(base64.urlsafe_b64decode(registry_auth or "e30="))
     except (binascii.Error, ValueError):
         login = None

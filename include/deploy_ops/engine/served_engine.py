@@ -103,6 +103,7 @@ class ServedEngine(ABC):
 
     def _push(self, target: PushTarget) -> None:
         self._check_push(target)
+        # Also finds out whether anybody still listens, before anything is moved.
         target.report(f"{self._describe_push()} to {target}")
         try:
             self.pushed_digest = self._carry_out(target)
@@ -139,6 +140,7 @@ class ServedEngine(ABC):
         return self._folder
 
     def _fail(self, error: DeployOpsError) -> None:
+        # The first one: the CLI goes on after a refusal, and what follows is its consequence.
         self.failure = self.failure or error
 
 

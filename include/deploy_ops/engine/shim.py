@@ -28,8 +28,10 @@ def main(arguments: list[str]) -> int:
 
 def _ask_engine(path: str, body: bytes) -> dict[str, str]:
     with socket.socket(socket.AF_UNIX) as connection:
+        # The CLI sets no time limit for its engine: without one here a silent socket would hang the deploy.
         connection.settimeout(30)
         connection.connect(path)
+        # HTTP/1.0: the answer ends with the connection, and no length need be parsed.
         head = f"POST {COMMAND_PATH} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
         with connection.makefile("rb") as stream:

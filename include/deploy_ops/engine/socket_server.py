@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+# The newest that we speak: the CLI names no newer one in the path of its push.
 _API_VERSION = "1.47"
 _IDLE_S = 60.0  # for a client that connected and says or reads nothing
+# Of a command's arguments or a push's `{}`; an image never comes this way.
 _LARGEST_BODY_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ class SocketServer(ThreadingMixIn, UnixStreamServer):
         self.engine = engine
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
+        # Seconds between its looks whether it shall end: `stop` waits for one of them.
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="engine")
         super().__init__(str(path), _Handler)
 
@@ -76,6 +79,8 @@ class SocketServer(ThreadingMixIn, UnixStreamServer):
 
     def stop(self) -> None:
         """Break every connection, which ends a push at its next progress line, and wait for the threads."""
+        # First no new connection, then none of the old: one that came in between would hold `server_close` until its
+        # push ends by itself.
         self.shutdown()
         self._thread.join()
         with self._lock:
@@ -106,6 +111,7 @@ class SocketServer(ThreadingMixIn, UnixStreamServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: SocketServer
+    # One request a connection: the answer to a push has no length, and ends where the connection does.
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_S
     close_connection = True
@@ -113,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer_ping()
 
+    # The CLI's Docker client asks by HEAD first, and by GET where that fails.
     def do_GET(self) -> None:
         self._answer_ping()
 
@@ -176,5 +183,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type)
         for name, value in headers.items():
             self.send_header(name, value)
+        # Also resets `close_connection`, which HTTP/1.1 has set for more requests.
         self.send_header("Connection", "close")
         self.end_headers()

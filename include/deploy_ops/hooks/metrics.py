@@ -6,14 +6,10 @@ Without a backend in Airflow's `[metrics]` settings that does nothing. No name o
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
-
-if TYPE_CHECKING:
-    from include.deploy_ops.hooks.github.http import Quota
 
 REQUESTS = "deploy_ops.api.requests"
 QUOTA_LEFT = "deploy_ops.github.quota_left"
@@ -26,9 +22,9 @@ def count_request(service: str) -> None:
     stats.incr(REQUESTS, tags={"service": service})
 
 
-def gauge_quota(quota: Quota, conn_id: str) -> None:
+def gauge_quota(remaining: int, conn_id: str) -> None:
     """Say how many requests GitHub has left for the connection's token until its limit resets."""
-    stats.gauge(QUOTA_LEFT, quota.remaining, tags={"connection": conn_id})
+    stats.gauge(QUOTA_LEFT, remaining, tags={"connection": conn_id})
 
 
 @functools.cache

@@ -46,6 +46,7 @@ class CircumstancesReader:
         backlog = self._read_backlog(difference)
         near = list(self._list_near(difference, backlog, now))
         known = {work.slug: self.memory.read_environment(work.slug) for work in near}
+        # Each piece of work costs requests to Airflow: what is known to wait is not asked about.
         works = [work for work in near if not _is_held_anyway(work, known[work.slug])]
         finished = {work.name: self._runs_in(work.dag).find_last_attempt(work.name) for work in works}
         in_flight = self._find_flights(works, finished)

@@ -55,6 +55,7 @@ class Comparer:
 
     def look(self) -> Observation:
         """Read repository and Astro, in this order."""
+        # Between the two readings either side may move: whatever writes looks once more at what it is about.
         snapshot = self.observer.read_repository()
         observed = self.observer.read_astro()
         project = self.scope.project
@@ -62,58 +63,58 @@ class Comparer:
         desired = derive_previews(project, snapshot) if project.previews else None
         return Observation(snapshot, observed, desired, reader.read_states(snapshot, observed))
 
-    def compare(self, seen: Observation) -> Difference:
+    def compare(self, observation: Observation) -> Difference:
         """Return what is due and what is held."""
-        previews = self._compare_previews(seen)
+        previews = self._compare_previews(observation)
         found = [
-            *self._compare_expiry(seen),
-            *self._compare_targets(seen),
-            *self._compare_promotion(seen.snapshot),
+            *self._compare_expiry(observation),
+            *self._compare_targets(observation),
+            *self._compare_promotion(observation.snapshot),
         ]
         works = tuple(each for each in found if isinstance(each, Work))
         holds = tuple(each for each in found if not isinstance(each, Work))
         return replace(previews, works=(*previews.works, *works), holds=(*previews.holds, *holds))
 
-    def _compare_previews(self, seen: Observation) -> Difference:
-        if seen.desired is None:
+    def _compare_previews(self, observation: Observation) -> Difference:
+        if observation.desired is None:
             return NO_PREVIEWS
         return compare(
             self.scope.project,
             control_plane=self.scope.control_plane,
             policy=self.scope.policy,
             targets=self.scope.targets,
-            desired=seen.desired,
-            observed=seen.observed,
-            template=self.observer.read_template(seen.snapshot, seen.observed.deployments),
+            desired=observation.desired,
+            observed=observation.observed,
+            template=self.observer.read_template(observation.snapshot, observation.observed.deployments),
         )
 
-    def _compare_expiry(self, seen: Observation) -> Iterable[Work | Hold]:
+    def _compare_expiry(self, observation: Observation) -> Iterable[Work | Hold]:
         verdicts = self.observer.memory.read_verdicts()
-        if seen.desired is None or not verdicts:
+        if observation.desired is None or not verdicts:
             return ()
         rows, now = self.observer.memory.read_rows(), datetime.now(UTC)  # once: there may be hundreds of verdicts
         woken = {
             each.branch: find_wake(rows.get(slug_branch(each.branch)), deployment, now)
-            for deployment in seen.observed.deployments
+            for deployment in observation.observed.deployments
             if (each := verdicts.get(deployment.id)) is not None
         }
         return compare_expiry(
             self.scope.project,
             control_plane=self.scope.control_plane,
             targets=self.scope.targets,
-            desired=seen.desired,
-            observed=seen.observed,
-            remains=ExpiryFacts(
+            desired=observation.desired,
+            observed=observation.observed,
+            facts=ExpiryFacts(
                 verdicts,
                 {name: at for name, at in woken.items() if at},
-                read_labels(seen.snapshot.pull_requests),
+                read_labels(observation.snapshot.pull_requests),
                 {row.branch: row.kept for row in rows.values() if row.kind is RowKind.PREVIEW},
             ),
             now=now,
         )
 
-    def _compare_targets(self, seen: Observation) -> Iterable[Work | Hold]:
-        for state in seen.targets:
+    def _compare_targets(self, observation: Observation) -> Iterable[Work | Hold]:
+        for state in observation.targets:
             if (found := compare_target(state, self.scope.project.name, self.scope.policy)) is not None:
                 yield found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.history import read_commit
 from include.deploy_ops.core.model import NO_COMMIT
-from include.deploy_ops.core.naming import name_deployment, parse_mark
+from include.deploy_ops.core.naming import has_later_mark, name_deployment, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.desired import describe_merge, find_merge
 from include.deploy_ops.core.preview.ownership import find_previews
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.policy.file import Target
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
-    from include.deploy_ops.run.forms import Form
+    from include.deploy_ops.run.forms import PreviewForm, TargetForm
     from include.deploy_ops.run.scope import Scope
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class FormJobs:
     github: GithubPullsHook
     astro: AstroApiHook
 
-    def make_preview_job(self, form: Form, person: str) -> Job:
+    def make_preview_job(self, form: PreviewForm, person: str) -> Job:
         """Return what is to be done to a branch's preview."""
         is_adoption = form.action == Verb.ADOPT.value
         deployment = self._find_adoptable(form) if is_adoption else self._find_preview(form)
@@ -71,10 +71,10 @@ class FormJobs:
             is_dry=form.dry_run,
         )
 
-    def _name_preview(self, form: Form) -> str:
+    def _name_preview(self, form: PreviewForm) -> str:
         return name_deployment(self.scope.project.name, form.branch)
 
-    def _find_preview(self, form: Form) -> Deployment | None:
+    def _find_preview(self, form: PreviewForm) -> Deployment | None:
         project = self.scope.project
         is_end = form.action in {
             Verb.DELETE.value,
@@ -92,7 +92,7 @@ class FormJobs:
             )
         return own[0][0] if own else None
 
-    def _find_adoptable(self, form: Form) -> Deployment:
+    def _find_adoptable(self, form: PreviewForm) -> Deployment:
         """Return the Deployment that stands in the way of the branch's preview; nobody's mark may be on it."""
         if (own := self._find_preview(form)) is not None:
             raise PermanentError(f"'{form.branch}' has a Deployment already, '{own.name}'; there is nothing to adopt")
@@ -100,11 +100,12 @@ class FormJobs:
         found = [each for each in self.astro.list_deployments() if each.name == name]
         if len(found) != 1:
             raise PermanentError(f"the workspace has {len(found) or 'no'} Deployments named '{name}', expected one")
-        if name in self.scope.targets or parse_mark(found[0].description) is not None:
+        marked = found[0].description
+        if name in self.scope.targets or parse_mark(marked) is not None or has_later_mark(marked):
             raise PermanentError(f"'{name}' ({found[0].id}) is a target, or bears another's mark; it is never adopted")
         return found[0]
 
-    def _choose_verb(self, form: Form, deployment: Deployment | None, branch: Branch | None) -> Verb:
+    def _choose_verb(self, form: PreviewForm, deployment: Deployment | None, branch: Branch | None) -> Verb:
         """Return what the run does; refuse what cannot be done, or what the next pass would undo."""
         action = Verb(form.action)
         if action in {Verb.DELETE, Verb.KEEP}:
@@ -128,7 +129,7 @@ class FormJobs:
         if merge := find_merge(self.scope.project, branch, pulls):
             raise PermanentError(f"branch: {describe_merge(merge)} at this head; push to '{branch.name}' to begin anew")
 
-    def make_target_job(self, name: str, form: Form, person: str) -> Job:
+    def make_target_job(self, name: str, form: TargetForm, person: str) -> Job:
         """Return what is to be done to a target."""
         target = self.scope.target(name)
         deployment = self._find_target(target)
@@ -153,7 +154,7 @@ class FormJobs:
             is_dry=form.dry_run,
         )
 
-    def _find_source(self, target: Target, form: Form) -> Source:
+    def _find_source(self, target: Target, form: TargetForm) -> Source:
         """Return what the target follows; without an open pull request, the tip of what it would be merged into."""
         source, release = read_source(self.github, target), target.pull_request
         needs_source = form.action == Verb.DEPLOY.value and not form.ref
@@ -166,7 +167,7 @@ class FormJobs:
             raise PermanentError(f"ref: there is no open pull request {said}; name the ref that is meant")
         return make_tip(release.into, self.github.get_branch(release.into).head)
 
-    def _choose(self, form: Form, source: Source, deployment: Deployment | None) -> _Choice:
+    def _choose(self, form: TargetForm, source: Source, deployment: Deployment | None) -> _Choice:
         """Return what is deployed: what the source has now, or the ref of the form."""
         if not form.ref or form.action != Verb.DEPLOY.value:
             return _Choice(source.commit, "", form.reason)
@@ -177,6 +178,7 @@ class FormJobs:
         found = resolve_ref(self.github, form.ref, trunk=trunk, heads=heads)
         if found.told:
             log.info("ref: %s", found.told)
+        # Of a pull request the test merge is what would be deployed by itself, of a branch its head.
         is_override = found.commit != (source.commit if source.pull else source.head)
         is_rollback = is_override and is_ancestor(self.github, found.commit, source.head)
         reason = f"rollback: {form.reason}" if is_rollback else form.reason

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.change.change_type import Snapshot, needs_image, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, needs_image
 from include.deploy_ops.core.errors import ImageRefusedError, PermanentError, RetryableError
 from include.deploy_ops.core.preview.image_sources import (
     CANDIDATES_MAX,
@@ -44,7 +44,7 @@ class ImageReuse:
     registry: RegistryHook
     commit: str
     need: Need
-    _verdicts: dict[str, str] = field(default_factory=dict)
+    _differences: dict[str, str] = field(default_factory=dict)
 
     def find(self) -> tuple[dict[str, Any] | None, str]:
         """Return the image that serves, or None and why none does.
@@ -86,17 +86,17 @@ class ImageReuse:
 
     def _compare(self, commit: str) -> str:
         """Return why an image of that commit does not serve; each commit is compared once."""
-        if commit not in self._verdicts:
+        if commit not in self._differences:
             source, target = self.github.get_commit(commit), self.github.get_commit(self.commit)
             is_other = needs_image(
                 Snapshot(commit, source.tree),
                 Snapshot(self.commit, target.tree),
-                rules_of(self.scope.project),
+                ChangeRules.of(self.scope.project),
                 self.github.read_tree,
                 is_dag_deploy_enabled=self.need.has_dag_deploys,
             )
-            self._verdicts[commit] = f"what changed since {commit[:12]} asks for an image" if is_other else ""
-        return self._verdicts[commit]
+            self._differences[commit] = f"what changed since {commit[:12]} asks for an image" if is_other else ""
+        return self._differences[commit]
 
     def _find_image(self, candidate: Deployment) -> tuple[dict[str, Any] | None, str]:
         repository = candidate.image_repository

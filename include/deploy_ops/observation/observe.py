@@ -49,13 +49,18 @@ class Observer:
         """
         rules = self._fingerprint_rules()
         cache = self.memory.read_pulls()
+        # The cache holds what counted under the rules of then; under others an old pull request may count, too.
         if cache is not None and cache.rules != rules:
             cache = None
+        # GitHub lists them by their last update, so the newest word we had bounds what has to be read again.
         news = self.github.list_pull_requests(since=cache.since if cache else None)
         branches = self.github.list_branches(self.scope.project.trunk)
         known = merge_pulls(cache.pulls if cache else (), news)
         names = {branch.name for branch in branches}
+        # A branch that comes back under an old name has lost its old merges here: control asks for those by name before
+        # it creates a preview.
         pulls = tuple(pull for pull in known if pull.head_ref in names and self._counts(pull))
+        # Where nothing is new the old bound stays, or the next pass would read all of them.
         since = max((pull.updated_at for pull in news), default=cache.since if cache else "")
         fresh = PullCache(since, pulls, rules)
         if fresh != cache:
@@ -68,6 +73,7 @@ class Observer:
         names = ("branches", "exclude", "merged_into")
         previews = [getattr(project.previews, name) for name in names] if project.previews else []
         releases = [target.pull_request for target in project.targets.values()]
+        # The last word names what caches of an older version lack: they are read anew.
         return hash_text(repr((previews, project.promotion, releases, "labels")), 16)
 
     def _counts(self, pull: PullRequest) -> bool:
@@ -84,6 +90,7 @@ class Observer:
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
         names = {target.deployment for target in self.scope.project.targets.values()}
         known = [deployment for pairs in own.values() for deployment, _ in pairs]
+        # Targets bear no mark of ours: the policy knows them by name.
         known += [deployment for deployment in deployments if deployment.name in names]
         before = self.memory.read_histories()
         after = {each.id: self._read_history(each, before.get(each.id)) for each in known}
@@ -92,16 +99,19 @@ class Observer:
 
     def _read_history(self, deployment: Deployment, cached: CachedHistory | None) -> CachedHistory:
         fingerprint = fingerprint_deployment(deployment)
+        # What moves with a deploy, `updated_at` among it, is in the fingerprint: where nothing moved no record is new.
         if cached is not None and cached.fingerprint == fingerprint:
             return cached
         deploys = self.astro.list_deploys(deployment.id)
         is_final = all(
             deploy.status in FINAL or deploy.created_at < datetime.now(UTC) - UNFINISHED for deploy in deploys
         )
+        # A record may end without the fields moving once more: until it has, no fingerprint vouches for the history.
         return CachedHistory(fingerprint if is_final else "", read_history(deploys))
 
     def read_template(self, snapshot: RepositorySnapshot, deployments: Iterable[Deployment]) -> TemplateState:
         """Return the template's state against our Deployments; one that cannot be used becomes its `problem`."""
+        # Trunk is among them: a listing that lacks it is refused where it is read.
         trunk = next(branch for branch in snapshot.branches if branch.name == self.scope.project.trunk)
         try:
             template = parse_template_text(self.scope, self._read_template_text(trunk.head))
@@ -117,6 +127,7 @@ class Observer:
 
     def _read_template_text(self, trunk_head: str) -> str:
         path = self.scope.previews.template
+        # A commit's files never change: one reading for each head of trunk.
         cached = self.memory.read_template()
         if cached is None or (cached.commit, cached.path) != (trunk_head, path):
             cached = CachedTemplate(trunk_head, path, read_template_text(self.scope, self.github, trunk_head))

@@ -6,34 +6,25 @@ Reads only; how it is told is `release.py`'s job.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory, read_history
-from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.promotion.message import parse_trailers
-from include.deploy_ops.core.target.release import FileGroup, Release, SourceState
+from include.deploy_ops.core.target.release import Release, SourceState
 from include.deploy_ops.core.target.settling import is_calm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from include.deploy_ops.core.model import PullCommit
+    from include.deploy_ops.core.target.release import ReleaseDecision
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
-
-_FILES = TypeAdapter(tuple[FileGroup, ...])
-
-
-def dump_files(groups: tuple[FileGroup, ...]) -> list[Any]:
-    """Return file groups as JSON for XCom."""
-    return list(_FILES.dump_python(groups, mode="json"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +36,8 @@ class ReleaseReader:
     astro: AstroApiHook
     memory: Memory
 
-    def read(self, job: Job, change: Mapping[str, Any], now: datetime) -> Release:
-        """Return the release that the job asks for.
-
-        :param change: what the change type step returned.
-        """
+    def read(self, job: Job, decision: ReleaseDecision, now: datetime) -> Release:
+        """Return the release that the job asks for."""
         is_release = bool(job.pull) and not job.is_override
         commits = self.github.list_commits_of(job.pull) if is_release else ()
         target = self.scope.target(job.target)
@@ -60,14 +48,14 @@ class ReleaseReader:
             head=job.head,
             base=job.base if is_release else "",
             commit=job.deployed_commit,
-            change_type=ChangeType(change["change_type"]),
-            reason=change["reason"],
-            running=change["running"],
+            change_type=decision.change_type,
+            reason=decision.reason,
+            running=decision.running,
             asked_at=now,
             deadline=now + target.approval_timeout,
             pull=self.github.get_pull_request(job.pull) if is_release else None,
             commits=commits,
-            files=_FILES.validate_python(change["files"]),
+            files=decision.files,
             source=self._read_source(job),
             carried=self._find_carried(job, commits) if is_release else (),
             is_merging=target.merge and is_release and not job.is_forced,

@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.scope import Scope
 
 
-def read_subjects(scope: Scope, observer: Observer, seen: Observation, runs: Runs) -> tuple[Subject, ...]:
+def read_subjects(scope: Scope, observer: Observer, observation: Observation, runs: Runs) -> tuple[Subject, ...]:
     """Return the previews whose branch lives; twins and targets are none, since nobody knows what they are.
 
     :param runs: answers about the preview DAG's runs.
     """
     memory = observer.memory
-    live = tuple(_list_live(scope, seen))
+    live = tuple(_list_live(scope, observation))
     times = observer.read_commit_times(branch.head for branch, _ in live)
-    labels = read_labels(seen.snapshot.pull_requests)
-    authors = read_authors(observer, seen)
+    labels = read_labels(observation.snapshot.pull_requests)
+    authors = read_authors(observer, observation)
     claims = Claims(memory, runs)
     rows, now = memory.read_rows(), datetime.now(UTC)
     remembered = {branch.name: memory.read_environment(slug_branch(branch.name)) for branch, _ in live}
@@ -45,7 +45,7 @@ def read_subjects(scope: Scope, observer: Observer, seen: Observation, runs: Run
             head=branch.head,
             author=authors.get(branch.name, ""),
             committed_at=times.get(branch.head),
-            history=seen.observed.histories.get(deployment.id, DeployHistory()),
+            history=observation.observed.histories.get(deployment.id, DeployHistory()),
             woken_at=find_wake(rows.get(slug_branch(branch.name)), deployment, now),
             kept=remembered[branch.name].kept,
             labels=tuple(sorted(labels.get(branch.name, ()))),
@@ -62,17 +62,17 @@ def _find_sleep(remembered: Remembered) -> datetime | None:
     return ending.ended_at if ending is not None and not ending.is_failure else None
 
 
-def _list_live(scope: Scope, seen: Observation) -> Iterator[tuple[Branch, Deployment]]:
-    previews = find_previews(seen.observed.deployments, scope.control_plane, scope.project)
-    for name, branch in sorted(seen.wanted.items()):
+def _list_live(scope: Scope, observation: Observation) -> Iterator[tuple[Branch, Deployment]]:
+    previews = find_previews(observation.observed.deployments, scope.control_plane, scope.project)
+    for name, branch in sorted(observation.wanted.items()):
         own = [deployment for deployment, _ in previews.get(name, ())]
         if len(own) == 1 and own[0].name not in scope.targets:
             yield branch, own[0]
 
 
-def read_authors(observer: Observer, seen: Observation) -> dict[str, str]:
+def read_authors(observer: Observer, observation: Observation) -> dict[str, str]:
     """Return who wrote each branch's head, as far as control has found out for its rows, or a pull request says."""
     known = observer.memory.read_authors()
     found = {row.branch: row.author for row in observer.memory.read_rows().values() if row.author}
-    found |= {pull.head_ref: pull.author for pull in seen.snapshot.pull_requests if pull.is_open and pull.author}
-    return {name: known.get(branch.head) or found.get(name, "") for name, branch in seen.wanted.items()}
+    found |= {pull.head_ref: pull.author for pull in observation.snapshot.pull_requests if pull.is_open and pull.author}
+    return {name: known.get(branch.head) or found.get(name, "") for name, branch in observation.wanted.items()}

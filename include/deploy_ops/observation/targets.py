@@ -67,6 +67,7 @@ class TargetObserver:
             parents = self.github.get_commit(history.dags_commit).parents
         except CommitMissingError:  # GitHub keeps no test merge for ever: then it is deployed anew
             return ""
+        # A test merge has the parents base and head; a commit of another shape is no merge of this head.
         return parents[0] if parents[1:] == (source.head,) else ""
 
 

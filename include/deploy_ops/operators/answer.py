@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ANSWER_TRIES = 5
 """An answer given in the seconds in which the task parks is lost, and the next try asks again."""
 
-COMMENT_LENGTH_MAX = 2000
+ANSWER_COMMENT_LENGTH_MAX = 2000
 """Characters of an approver's comment that are kept."""
 
 
@@ -69,7 +69,7 @@ class AskOperator(ApprovalOperator):
         answer = Answer(
             is_approved=payload["chosen_options"] == [self.APPROVE] and not event.get("timedout"),
             person=str(person.get("name") or person.get("id") or ""),
-            comment=str((payload["params_input"] or {}).get("comment") or "").strip()[:COMMENT_LENGTH_MAX],
+            comment=str((payload["params_input"] or {}).get("comment") or "").strip()[:ANSWER_COMMENT_LENGTH_MAX],
             at=payload["responded_at"],
         )
         self.log.info("%s", f"approved by {answer.person}" if answer.is_approved else answer.describe_rejection())

@@ -6,6 +6,7 @@ An expected failure is pushed as the XCom `failure` (class and cause), where the
 from __future__ import annotations
 
 import functools
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseOperator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
+    from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.run.scope import Scope
@@ -36,6 +38,9 @@ IMAGE_TASK = "image"
 FAILURE_KEY = "failure"
 CAUSE_LENGTH_MAX = 600
 """Characters of a failure's cause that are remembered for plan and page; the log has all of it."""
+
+RETRIES: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=15)}
+"""How a task is tried again. Never none: Airflow may fail one that resumes soon after it parked."""
 
 Method = TypeVar("Method", bound="Callable[..., Any]")
 
@@ -74,6 +79,26 @@ class AirflowLink(OutsideLink):
     name = "Its Airflow UI"
 
 
+class RenderedField:
+    """A text that a task makes and shows under Rendered Templates, also where it failed; declared in its class by name.
+
+    Empty until then: Airflow renders it like a template before the task begins, and shows it again afterwards.
+
+    :param renderer: how Airflow highlights it: "md", "yaml".
+    """
+
+    def __init__(self, renderer: str = "md") -> None:
+        self.renderer = renderer
+
+    def __set_name__(self, owner: type[BaseOperator], name: str) -> None:
+        owner.template_fields = (name,)
+        owner.template_fields_renderers = {name: self.renderer}
+        owner.overwrite_rtif_after_execution = True
+
+    def __get__(self, task: BaseOperator | None, owner: type[BaseOperator]) -> str:
+        return ""  # until the task has one of its own: what an instance holds goes before this
+
+
 def tell_failures(method: Method) -> Method:
     """Turn our errors into Airflow's: superseded → skipped, permanent → failed without retry, others → retried."""
 
@@ -97,7 +122,7 @@ def tell_failures(method: Method) -> Method:
 
 
 class DeployOpsOperator(BaseOperator):
-    """Base of the operators that work for one project.
+    """Base of the operators that work for one project. Each reads the project's memory, and is tried once more.
 
     Hooks are made where they are first used, and those with large libraries behind them imported there: Airflow parses
     the DAG file anew for every task that it starts.
@@ -105,7 +130,6 @@ class DeployOpsOperator(BaseOperator):
     :param scope: the project and its control plane.
     """
 
-    overwrite_rtif_after_execution = True  # what a task found shows as a rendered field
     operator_extra_links: Collection[BaseOperatorLink] = (
         PullRequestLink(),
         CommitLink(),
@@ -120,12 +144,11 @@ class DeployOpsOperator(BaseOperator):
     """The task that returns the run's job."""
 
     def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"inlets": [scope.fleet], **RETRIES, **kwargs})
         self.scope = scope
         self.links: dict[str, str] = {}
         self._idle: list[str] = []
         self._result: Any = None
-        self._is_dry_run = False
 
     @functools.cached_property
     def github(self) -> GithubPullsHook:
@@ -165,8 +188,11 @@ class DeployOpsOperator(BaseOperator):
             context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, self._result)
             raise DownstreamTasksSkipped(tasks=self._idle)
 
-    def read_job(self, context: Context) -> Job:
-        """Return the run's job; skip the task when the run holds no environment, or is about something else."""
+    def begin(self, context: Context) -> Job:
+        """Return the run's job, and link the task to what it is about.
+
+        Skips the task when the run holds no environment, or is about something else.
+        """
         value = context["ti"].xcom_pull(task_ids=self.job_task)
         if value is None:
             raise AirflowSkipException(f"'{self.job_task}' was skipped: the run has no errand, or does not hold it")
@@ -176,12 +202,19 @@ class DeployOpsOperator(BaseOperator):
         self.links[CommitLink.name] = self.github.web_url("commit", job.deployed_commit)
         if job.pull:
             self.links[PullRequestLink.name] = self.github.web_url("pull", job.pull)
-        self._is_dry_run = job.is_dry
         return job
 
-    def refuse_dry(self, what: str) -> None:
-        """Skip a write in `mode: plan` and in a form's dry run, saying what would have been done."""
-        if self.scope.is_dry or self._is_dry_run:
+    def link_deployment(self, deployment: Deployment) -> None:
+        """Link the task to the Deployment."""
+        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+
+    def is_dry(self, job: Job | None) -> bool:
+        """Whether nothing may be written: in `mode: plan`, and in a form's dry run; None in a run without a job."""
+        return self.scope.is_dry or (job is not None and job.is_dry)
+
+    def refuse_dry(self, job: Job | None, what: str) -> None:
+        """Skip a write where nothing may be written, saying what would have been done."""
+        if self.is_dry(job):
             raise AirflowSkipException(f"{'mode: plan' if self.scope.is_dry else 'dry run'}; would {what}")
 
     def need(self, context: Context, task_id: str) -> Any:

@@ -12,7 +12,7 @@ from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.run.claims import Claims
-from include.deploy_ops.run.forms import PREVIEW_ACTIONS, TARGET_ACTIONS, read_form
+from include.deploy_ops.run.forms import PreviewForm, TargetForm, name_person, read_form
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, dump_job, read_planned
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.run.forms import Form
     from include.deploy_ops.run.job import Job
 
 WAIT = "wait for its end, then clear this run"
@@ -47,7 +46,7 @@ class ClaimOperator(DeployOpsOperator):
         if run.run_type == PLANNED_RUN_TYPE:
             job = read_planned(run.conf or {})
             if holder := claims.confirm(job.slug, run.run_id):
-                claims.release(job.slug, run.run_id)
+                claims.release(job.slug, run.run_id)  # here: the report step is skipped along with its setup
                 if job.is_forced:  # approved by a person, and planned by nobody
                     raise PermanentError(f"{job.environment} is held by run {holder}; {WAIT}")
                 raise AirflowSkipException(f"{job.environment} is held by {holder}; the next pass plans again")
@@ -59,22 +58,23 @@ class ClaimOperator(DeployOpsOperator):
         return dict(self.finish(dump_job(job), idle=idle))
 
     def _take_by_form(self, context: Context, claims: Claims) -> Job:
-        run = context["dag_run"]
-        person = getattr(run, "triggering_user_name", None) or ""
-        form = self._read_form(context["params"])
-        slug = slug_target(self.target) if self.target else slug_branch(form.branch)
-        if holder := claims.take(slug, run.run_id):
-            name = self.target or form.branch
-            raise PermanentError(f"{name} is held by run {holder}; {WAIT}")
-        jobs = FormJobs(self.scope, self.github, self.astro)
+        # Claimed before GitHub and Astro are asked: another run at work would change what the job says of them.
+        run, jobs = context["dag_run"], FormJobs(self.scope, self.github, self.astro)
         if self.target:
-            return jobs.make_target_job(self.target, form, person)
-        return jobs.make_preview_job(form, person)
+            form = self._read_target_form(context["params"])
+            self.take(claims, run.run_id, slug_target(self.target), self.target)
+            return jobs.make_target_job(self.target, form, name_person(run))
+        wanted = read_form(PreviewForm, context["params"])
+        self.take(claims, run.run_id, slug_branch(wanted.branch), wanted.branch)
+        return jobs.make_preview_job(wanted, name_person(run))
 
-    def _read_form(self, params: Mapping[str, Any]) -> Form:
-        if not self.target:
-            return read_form(params, PREVIEW_ACTIONS, needs_branch=True)
-        form = read_form(params, TARGET_ACTIONS)
+    def take(self, claims: Claims, run_id: str, slug: str, name: str) -> None:
+        """Claim the environment for a person's run. Raises PermanentError where another run holds it."""
+        if holder := claims.take(slug, run_id):
+            raise PermanentError(f"{name} is held by run {holder}; {WAIT}")
+
+    def _read_target_form(self, params: Mapping[str, Any]) -> TargetForm:
+        form = read_form(TargetForm, params)
         if self.scope.target(self.target).asks_when_forced and form.action == Verb.DEPLOY.value:
             dag_id = self.scope.request_dag(self.target)
             raise PermanentError(f"{self.target} is deployed to only after approval: trigger {dag_id} instead")

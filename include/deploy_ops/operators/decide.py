@@ -24,10 +24,10 @@ class DecideOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> str:
         """Write the decision."""
-        job = self.read_job(context)
+        job = self.begin(context)
         memory = self.memory(context)
         who = f"by {job.person}" if job.person else "on request"
-        self.refuse_dry(f"{job.verb.value} {job.environment}")
+        self.refuse_dry(job, f"{job.verb.value} {job.environment}")
         known = memory.read_environment(job.slug)
         memory.write_environment(job.slug, self._decide(job, known, who))
         said = f"{job.verb.value} {job.environment} {who}: {job.reason}"

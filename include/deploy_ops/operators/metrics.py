@@ -1,4 +1,4 @@
-"""Say in Airflow's own stats how runs ended and what a pass of control saw; the README lists the names.
+"""Say in Airflow's own stats how runs ended and what a pass of control saw; docs/operating.md lists the names.
 
 Without a backend in Airflow's `[metrics]` settings that does nothing. Tags have few values: no branch is among them.
 Requests are counted where they are sent (`hooks/metrics.py`).

@@ -153,6 +153,7 @@ def _make_run_url(context: Context, what: str) -> str:
 def _send_unsent(context: Context, notices: Iterable[Notice], occasion: Occasion, told: Mapping[str, str]) -> None:
     """Send what no earlier try has sent, and remember it."""
     store = context["task_state_store"]
+    # A run that a person cleared is a new occasion; a retry of Airflow's is the same one.
     clearings = getattr(context["dag_run"], "clear_number", None) or 0
     sendings = []
     for notice in notices:

@@ -39,6 +39,7 @@ class ReportOperator(DeployOpsOperator):
         states = runs.read_states(run_id)
         failed = list_failed(states)
         cause = find_cause(context, failed)
+        # Before the ending is remembered: news is what differs from what was known.
         has_news = is_news(context, memory, job, cause)
         if job.is_dry:
             self.log.info("a dry run: nothing was written, and nothing is remembered")
@@ -47,6 +48,7 @@ class ReportOperator(DeployOpsOperator):
         else:
             is_gone = states.get("delete") == SUCCESS
             self._remember(memory, job, has_failed=bool(failed), cause=cause, is_gone=is_gone)
+        # Before control hears of the end: its pass must find the environment free.
         Claims(memory, runs).release(job.slug, run_id)
         if not job.is_dry:
             main = [
@@ -58,6 +60,7 @@ class ReportOperator(DeployOpsOperator):
         ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
         line = f"{job.verb.value} {job.environment}: {ending}"
         self.log.info(line)
+        # Last: a notifier that fails keeps neither claim nor ending.
         if has_news:
             notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
         return line

@@ -46,6 +46,7 @@ class Claims:
 
     def plan(self, slug: str, run_id: str) -> str | None:
         """Claim for a run that control is about to dispatch; return the person's run that is in the way, if any."""
+        # First the write, then the look, as in `take`: the other way round two that begin at once see nobody.
         self.memory.write_claim(slug, PLANNED, Claim(run_id, datetime.now(UTC)))
         holder = self._find(slug, MANUAL, run_id)
         if holder is not None:
@@ -57,6 +58,9 @@ class Claims:
 
         A run whose planned claim is gone (it was cleared later) claims as a person's run.
         """
+        # Looked at again inside the run: from control's claim until the run exists, Airflow calls it dead, and a
+        # person's run that claimed in that time saw nobody. Its own claim is written by now, so the planned run steps
+        # back.
         claim = self.memory.read_claim(slug, PLANNED)
         if claim is None or claim.run_id != run_id:
             return self.take(slug, run_id)
@@ -66,17 +70,20 @@ class Claims:
         """Claim for a run that a person started; return the run that is in the way, if any."""
         if holder := self._find_planned(slug, run_id) or self._find(slug, MANUAL, run_id):
             return holder
+        # Of two people's runs the later write stays; which one that was, only reading back tells.
         self.memory.write_claim(slug, MANUAL, Claim(run_id, datetime.now(UTC)))
         self.sleep(READ_BACK_S)
         claim = self.memory.read_claim(slug, MANUAL)
         if claim is None or claim.run_id != run_id:
             return claim.run_id if claim else "a run that ended just now"
+        # Once more: control may have claimed since the first look.
         if holder := self._find_planned(slug, run_id):
             self.memory.drop_claim(slug, MANUAL)
         return holder
 
     def release(self, slug: str, run_id: str) -> None:
         """Give up the run's claim; another run's is left alone."""
+        # A planned run that was cleared after its claim had gone holds the other register.
         for register in (PLANNED, MANUAL):
             claim = self.memory.read_claim(slug, register)
             if claim is not None and claim.run_id == run_id:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.plan.outcome import Ended, Outcome
 from include.deploy_ops.process.redaction import redact_urls
+from include.deploy_ops.run.decision import load_decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,6 +49,7 @@ def read_endings(context: Context, fleet: Asset, since: str) -> tuple[tuple[Ende
     """
     events = context["inlet_events"][fleet].limit(EVENTS_MAX)
     begin = (datetime.fromisoformat(since) - OVERLAP).isoformat() if since else ""
+    # Without a time to begin at the newest ones: there may be years of them.
     events = events.after(begin).ascending() if begin else events.ascending(ascending=False)
     found: list[Ended] = []
     for event in events:
@@ -69,7 +71,8 @@ def make_ended(
     run, now = context["dag_run"], datetime.now(UTC)
     skipped = [task for task in main if states.get(task) == "skipped"]
     superseded = next(filter(None, (_pull(context, task, SUPERSEDED_KEY) for task in skipped)), "")
-    decision = _pull(context, "change_type") or {} if states.get("change_type") == "success" else {}
+    value = _pull(context, "change_type") if states.get("change_type") == "success" else None
+    decision = load_decision(value) if value else None
     row = memory.read_row(job.slug)
     is_pushed = row is not None and row.head_at is not None and row.head == job.head and not job.is_forced
     is_deployed = states.get("settle") == "success"
@@ -83,8 +86,8 @@ def make_ended(
             at=now,
             seconds=round((now - run.start_date).total_seconds(), 1) if run.start_date else 0.0,
             commit=job.deployed_commit,
-            kind=str(decision.get("change_type", "")),
-            why=mask_text(superseded or str(decision.get("reason", "")) or job.reason),
+            kind=decision.change_type.value if decision else "",
+            why=mask_text(superseded or (decision and decision.reason) or job.reason),
             cause=mask_text(str(cause.get("cause", ""))),
             is_permanent=bool(cause.get("is_permanent")),
             person=job.person,

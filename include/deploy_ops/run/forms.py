@@ -5,25 +5,21 @@ Airflow checks types and choices where the form is sent; here everything is chec
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from airflow.sdk import Param
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
+from pydantic_core import PydanticUseDefault
 
 from include.deploy_ops.core.errors import PermanentError
-from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import is_branch
+from include.deploy_ops.core.text.schema import StrictModel, list_problems
 from include.deploy_ops.run.job import INFER
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-DEPLOY_TYPES = (INFER, ChangeType.DAGS.value, ChangeType.IMAGE.value)
-PREVIEW_ACTIONS = (Verb.DEPLOY.value, Verb.DELETE.value, Verb.KEEP.value, Verb.ADOPT.value, Verb.RESUME.value)
-TARGET_ACTIONS = (Verb.DEPLOY.value, Verb.RESUME.value)
-REQUEST_ACTIONS = (Verb.DEPLOY.value,)
-PROMOTION_ACTIONS = (Verb.PROMOTE.value, Verb.ADOPT.value)
+PreviewAction = Literal["deploy", "delete", "keep", "adopt", "resume"]
+AnyForm = TypeVar("AnyForm", bound=StrictModel)
 
 _ACTION_GUIDE = {
     Verb.DEPLOY.value: "deploy the ref below",
@@ -34,21 +30,58 @@ _ACTION_GUIDE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a person filled in.
+def _leave_blank(value: Any) -> Any:
+    """Return a text without blanks around it; what is null, or has nothing else, leaves the field at its default."""
+    stripped = value.strip() if isinstance(value, str) else value
+    if stripped is None or stripped == "":
+        raise PydanticUseDefault
+    return stripped
 
-    `branch` is empty in a target's form, `ref` where what the source has now is meant.
-    """
 
-    branch: str = ""
-    action: str = Verb.DEPLOY.value
-    ref: str = ""
-    deploy_type: str = INFER
-    create_if_missing: bool = True
+def _check_branch(text: str) -> str:
+    if not is_branch(text):
+        raise ValueError("the name of the branch whose preview is meant")
+    return text
+
+
+MayBeBlank = BeforeValidator(_leave_blank)
+_STRIPPED = StringConstraints(strip_whitespace=True)
+Text = Annotated[str, _STRIPPED, MayBeBlank]
+BranchName = Annotated[str, _STRIPPED, AfterValidator(_check_branch)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class PromotionForm(StrictModel):
+    """What a person filled in to promote."""
+
+    action: Annotated[Literal["promote", "adopt"], MayBeBlank] = "promote"
+    dry_run: bool = False
+    reason: Reason
+
+
+class TargetForm(StrictModel):
+    """What a person filled in about a target; an empty `ref` means what the source has now."""
+
+    action: Annotated[Literal["deploy", "resume"], MayBeBlank] = "deploy"
+    ref: Text = ""
+    deploy_type: Annotated[Literal["infer", "dags", "image-and-dags"], MayBeBlank] = "infer"
     wake: bool = False
     dry_run: bool = False
-    reason: str = ""
+    reason: Reason
+
+
+class RequestForm(TargetForm):
+    """What a person filled in to ask for a deploy to a target with approval."""
+
+    action: Annotated[Literal["deploy"], MayBeBlank] = "deploy"
+
+
+class PreviewForm(TargetForm):
+    """What a person filled in about a branch's preview."""
+
+    branch: BranchName
+    action: Annotated[PreviewAction, MayBeBlank] = "deploy"  # type: ignore[assignment]  # more than the parent's
+    create_if_missing: bool = True
 
 
 def make_preview_params() -> dict[str, Param]:
@@ -60,15 +93,16 @@ def make_preview_params() -> dict[str, Param]:
         title="Create if missing",
         description_md="Make the Deployment where there is none; otherwise the run fails",
     )
-    common = make_target_params(PREVIEW_ACTIONS)
+    common = make_target_params(PreviewForm)
     return {"branch": branch, **common, "create_if_missing": missing, "reason": common["reason"]}
 
 
-def make_target_params(actions: Sequence[str] = TARGET_ACTIONS) -> dict[str, Param]:
-    """Return the fields of a target DAG's form."""
+def make_target_params(kind: type[TargetForm] = TargetForm) -> dict[str, Param]:
+    """Return the fields of a target DAG's form, or of another kind's as far as they are the same."""
+    actions = _list_choices(kind, "action")
     guide = "; ".join(f"`{action}`: {_ACTION_GUIDE[action]}" for action in actions)
     return {
-        "action": Param(actions[0], type="string", enum=list(actions), title="Action", description_md=guide),
+        "action": Param(actions[0], type="string", enum=actions, title="Action", description_md=guide),
         "ref": Param(
             "",
             type="string",
@@ -79,7 +113,7 @@ def make_target_params(actions: Sequence[str] = TARGET_ACTIONS) -> dict[str, Par
         "deploy_type": Param(
             INFER,
             type="string",
-            enum=list(DEPLOY_TYPES),
+            enum=_list_choices(kind, "deploy_type"),
             title="Deploy type",
             description_md="`infer` compares with what is deployed; the others force that deploy",
         ),
@@ -102,7 +136,7 @@ def make_promotion_params() -> dict[str, Param]:
         "action": Param(
             Verb.PROMOTE.value,
             type="string",
-            enum=list(PROMOTION_ACTIONS),
+            enum=_list_choices(PromotionForm, "action"),
             title="Action",
             description_md="`promote`: bring the deploy branch to the open pull requests' DAGs; `adopt`: take over the "
             "commit that somebody else pushed to it, then promote on top of it, which takes back what no pull request "
@@ -113,32 +147,21 @@ def make_promotion_params() -> dict[str, Param]:
     }
 
 
-def read_form(params: Mapping[str, Any], actions: Sequence[str], *, needs_branch: bool = False) -> Form:
-    """Return what a person filled in. Raises PermanentError that names the field, what was found, and what it takes."""
-    form = Form(**{field.name: _read_field(params, field.name, field.default) for field in fields(Form)})
-    for name, value, allowed in (
-        ("action", form.action, actions),
-        ("deploy_type", form.deploy_type, DEPLOY_TYPES),
-    ):
-        if value not in allowed:
-            raise PermanentError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
-    if needs_branch and not form.branch:
-        raise PermanentError("branch: missing; say the branch whose preview is meant")
-    if needs_branch and not is_branch(form.branch):
-        raise PermanentError(f"branch: {form.branch!r} is no branch's name")
-    if not form.reason:
-        raise PermanentError("reason: missing; say why, for those who read the deploy")
-    return form
+def _list_choices(kind: type[StrictModel], field: str) -> list[str]:
+    return list(get_args(kind.model_fields[field].annotation))
 
 
-def _read_field(params: Mapping[str, Any], name: str, default: Any) -> Any:
-    value = params.get(name, default)
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise PermanentError(f"{name}: {value!r} is neither true nor false")
-        return value
-    if not isinstance(value, str | None):
-        raise PermanentError(f"{name}: {value!r} is no text")
-    if any("\ud800" <= character <= "\udfff" for character in value or ""):
-        raise PermanentError(f"{name}: {value!r} is no text that can be written")
-    return (value or "").strip() or default
+def read_form(kind: type[AnyForm], params: Mapping[str, Any]) -> AnyForm:
+    """Return what a person filled in. Raises PermanentError that names each field, what was found and what it takes.
+
+    A field that the form lacks is refused: one that was meant to narrow the run would be passed over.
+    """
+    try:
+        return kind.model_validate(dict(params))
+    except ValidationError as error:
+        raise PermanentError("; ".join(map(str, list_problems(error, kind)))) from None
+
+
+def name_person(run: Any) -> str:
+    """Return who started the run; empty where Airflow does not know."""
+    return str(getattr(run, "triggering_user_name", None) or "")

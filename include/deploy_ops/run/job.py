@@ -5,14 +5,13 @@ Planned `conf` counts only in a run that another DAG triggered; anything a perso
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.core.errors import PermanentError
-from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
-from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.plan.work import Assignment, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,47 +25,27 @@ INFER = "infer"
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One run's errand. `work` is the planned work's name, empty in a person's run; `deploy_type` is "infer" or set.
+class Job(Assignment):
+    """One run's assignment, and how it is to be done.
 
-    `deployment_id` is empty while there is no Deployment. `head` is the source's tip; `commit` is what is deployed
-    where that is another one, and `ref` what a person called it. `target`, `pull` and `base` as in `planner.Work`.
-    `observed` is the newest deploy on top of which it was planned or approved; None in a run that a person started
-    there and then. `is_override`: something else is deployed than what the source has now. `wake`: a hibernating
-    Deployment is woken. `ends_keep`: the preview may expire again.
-    `is_dry`: nothing is written. `is_expiry`: it is done because nobody uses the preview, whose branch lives.
+    `work` is the planned work's name, empty in a person's run; `deploy_type` is "infer" or set. `ref` is what a person
+    called the commit. `observed` is the newest deploy on top of which it was planned or approved; None in a run that a
+    person started there and then. `is_override`: something else is deployed than what the source has now. `wake`: a
+    hibernating Deployment is woken. `ends_keep`: the preview may expire again. `is_dry`: nothing is written.
+    `is_expiry`: it is done because nobody uses the preview, whose branch lives.
     """
 
-    verb: Verb
-    branch: str
-    head: str
-    deployment_name: str
-    deployment_id: str
-    reason: str
+    _: KW_ONLY
     work: str = ""
     deploy_type: str = INFER
     person: str = ""
-    target: str = ""
-    commit: str = ""
     ref: str = ""
-    pull: int = 0
-    base: str = ""
     observed: str | None = None
     is_override: bool = False
     wake: bool = False
     ends_keep: bool = False
     is_dry: bool = False
     is_expiry: bool = False
-
-    @property
-    def deployed_commit(self) -> str:
-        """The commit whose files are deployed."""
-        return self.commit or self.head
-
-    @property
-    def environment(self) -> str:
-        """What people call the environment: the target's name, or the branch's."""
-        return self.target or self.branch
 
     @property
     def is_forced(self) -> bool:
@@ -78,19 +57,12 @@ class Job:
         """Whether a person asked for it and another approved: for this source, on top of this deploy."""
         return self.is_forced and self.observed is not None
 
-    @property
-    def slug(self) -> str:
-        """The environment's key in run ids and memory."""
-        if self.verb is Verb.PROMOTE:
-            return PROMOTION_SLUG
-        return slug_target(self.target) if self.target else slug_branch(self.branch)
 
-
-_JOB = TypeAdapter(Job)
+_JOB = TypeAdapter(Job)  # keys that it does not know are passed over: a newer control may have written them
 
 
 def dump_job(job: Job) -> dict[str, Any]:
-    """Return the job as JSON for XCom and `conf`."""
+    """Return the job as JSON for XCom and `conf`, flat: runs that wait in Airflow's queue hold it across releases."""
     return dict(_JOB.dump_python(job, mode="json"))
 
 
@@ -103,18 +75,9 @@ def conf_of(action: Action, deploy_type: str = INFER) -> dict[str, Any]:
     """Return the `conf` with which control triggers the action's run; the policy may set a target's deploy type."""
     work = action.work
     job = Job(
-        verb=work.verb,
-        branch=work.branch,
-        head=work.head,
-        deployment_name=work.deployment_name,
-        deployment_id=work.deployment_id,
-        reason=work.reason,
+        **{each.name: getattr(work, each.name) for each in fields(Assignment)},
         work=work.name,
         deploy_type=deploy_type,
-        target=work.target,
-        commit=work.commit,
-        pull=work.pull,
-        base=work.base,
         observed=work.observed,
         is_expiry=work.is_expiry,
         wake=work.verb is Verb.DEPLOY and not work.target,

@@ -1,17 +1,17 @@
 """What is remembered between runs, in Airflow's asset state store: claims, endings, removals, judgements, caches.
 
-A typed view over keys and JSON. It decides nothing; what cannot be read any more counts as forgotten and is logged.
+A typed view over keys and versioned JSON (`versioned.py`). It decides nothing; what cannot be read any more counts as
+forgotten and is logged, entry by entry where a value is a collection.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter
 
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.feedback.budget import Budget
@@ -20,12 +20,12 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.versioned import read_parts, read_value, unwrap_value, wrap_value
 from include.deploy_ops.core.view.row import Row, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ROW_SHARDS = 32
@@ -88,16 +88,19 @@ _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _TEMPLATE = TypeAdapter(CachedTemplate)
-_TIME = TypeAdapter(datetime)
-_TIMES = TypeAdapter(tuple[datetime, ...])
+_TIME = TypeAdapter(AwareDatetime)
+_TIMES = TypeAdapter(tuple[AwareDatetime, ...])
 _NAMES = TypeAdapter(dict[str, str])
-_TIMES_BY_COMMIT = TypeAdapter(dict[str, datetime])
+_TIMES_BY_COMMIT = TypeAdapter(dict[str, AwareDatetime])
 _TEXTS = TypeAdapter(dict[str, str])
 _ROWS = TypeAdapter(dict[str, Row])
 _SUMMARY = TypeAdapter(Summary)
 _TOLD = TypeAdapter(dict[str, FeedbackRecord])
 _BUDGET = TypeAdapter(Budget)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
+
+_EACH: tuple[str, ...] = ()
+"""The path of a value whose own entries stand for themselves."""
 
 
 class Memory:
@@ -106,18 +109,17 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def _read(self, key: str, adapter: TypeAdapter[T]) -> T | None:
-        value = self._store.get(key)
-        if value is None:
-            return None
-        try:
-            return adapter.validate_python(value)
-        except ValidationError:
-            log.warning("the remembered value of %r cannot be read and counts as forgotten", key)
-            return None
+    def _read(self, key: str, adapter: TypeAdapter[T], within: Sequence[str] | None = None) -> T | None:
+        return read_value(key, self._store.get(key), adapter, within)
 
     def _write(self, key: str, adapter: TypeAdapter[T], value: T) -> None:
-        self._store.set(key, adapter.dump_python(value, mode="json"))
+        self._set(key, adapter.dump_python(value, mode="json"))
+
+    def _set(self, key: str, value: Any) -> None:
+        self._store.set(key, wrap_value(value))
+
+    def _get(self, key: str) -> Any:
+        return unwrap_value(key, self._store.get(key))
 
     def read_claim(self, slug: str, register: str) -> Claim | None:
         """Return who claims the environment in the register "planned" or "manual"."""
@@ -133,7 +135,7 @@ class Memory:
 
     def read_environment(self, slug: str) -> Remembered:
         """Return what is remembered of the environment."""
-        return self._read(f"environment.{slug}.remembered", _REMEMBERED) or Remembered()
+        return self._read(f"environment.{slug}.remembered", _REMEMBERED, ("endings",)) or Remembered()
 
     def write_environment(self, slug: str, remembered: Remembered) -> None:
         """Replace what is remembered of the environment; only the holder of its claim does."""
@@ -144,8 +146,10 @@ class Memory:
         self._store.delete(f"environment.{slug}.remembered")
 
     def read_pulls(self) -> PullCache | None:
-        """Return the cached pull requests."""
-        return self._read("control.pulls", _PULLS)
+        """Return the cached pull requests; where one was lost, as if none had been read so far, so that it is again."""
+        read = read_parts("control.pulls", self._store.get("control.pulls"), _PULLS, ("pulls",))
+        cache, lost = read  # apart: mypy would look for an adapter of what this method returns
+        return PullCache("", cache.pulls, cache.rules) if cache and lost else cache
 
     def write_pulls(self, cache: PullCache) -> None:
         """Replace the cached pull requests."""
@@ -153,7 +157,7 @@ class Memory:
 
     def read_delete_times(self) -> tuple[datetime, ...]:
         """Return when control dispatched its recent deletes."""
-        return self._read("control.deletes", _TIMES) or ()
+        return self._read("control.deletes", _TIMES, _EACH) or ()
 
     def write_delete_times(self, times: Iterable[datetime]) -> None:
         """Replace the times of control's recent deletes."""
@@ -161,7 +165,7 @@ class Memory:
 
     def read_released(self) -> dict[str, str]:
         """Return the names of the deletes that a person let pass the brake, with the person."""
-        return self._read("cleanup.released", _NAMES) or {}
+        return self._read("cleanup.released", _NAMES, _EACH) or {}
 
     def write_released(self, released: Mapping[str, str]) -> None:
         """Replace the names of the deletes that may pass the brake; only cleanup does."""
@@ -169,7 +173,7 @@ class Memory:
 
     def read_refused(self) -> dict[str, str]:
         """Return what shall not be deleted (`Work.subject`), with the person who said so."""
-        return self._read("cleanup.refused", _NAMES) or {}
+        return self._read("cleanup.refused", _NAMES, _EACH) or {}
 
     def write_refused(self, refused: Mapping[str, str]) -> None:
         """Replace what shall not be deleted; only cleanup does."""
@@ -181,7 +185,7 @@ class Memory:
 
     def remember_first_pass(self, at: datetime) -> None:
         """Write that the first pass was made."""
-        self._store.set("control.first_pass", at.isoformat())
+        self._set("control.first_pass", at.isoformat())
 
     def read_outage(self) -> datetime | None:
         """Return when people were told last that control fails; None while it does not."""
@@ -239,12 +243,12 @@ class Memory:
         """Return the rows that people are shown, by slug. A small fleet has few shards: the summary names them."""
         summary = self.read_summary()
         names = sorted(summary.digests) if summary else [f"{shard:02x}" for shard in range(ROW_SHARDS)]
-        shards = (self._read(f"view.rows.{name}", _ROWS) or {} for name in names)
+        shards = (self._read(f"view.rows.{name}", _ROWS, _EACH) or {} for name in names)
         return {slug: row for shard in shards for slug, row in shard.items()}
 
     def read_row(self, slug: str) -> Row | None:
         """Return one environment's row."""
-        return (self._read(f"view.rows.{shard_row(slug):02x}", _ROWS) or {}).get(slug)
+        return (self._read(f"view.rows.{shard_row(slug):02x}", _ROWS, _EACH) or {}).get(slug)
 
     def write_rows(self, before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, str]:
         """Replace the rows; return a digest of each shard that has some."""
@@ -255,7 +259,7 @@ class Memory:
             if value:
                 digests[f"{shard:02x}"] = hash_text(json.dumps(value, sort_keys=True), 12)
             if old[shard] != new[shard]:
-                self._store.set(f"view.rows.{shard:02x}", value)
+                self._set(f"view.rows.{shard:02x}", value)
         return digests
 
     def read_summary(self) -> Summary | None:
@@ -268,7 +272,7 @@ class Memory:
 
     def read_verdicts(self) -> dict[str, Verdict]:
         """Return what cleanup decided, by Deployment id."""
-        return self._read("cleanup.verdicts", _VERDICTS) or {}
+        return self._read("cleanup.verdicts", _VERDICTS, _EACH) or {}
 
     def write_verdicts(self, verdicts: Mapping[str, Verdict]) -> None:
         """Replace what cleanup decided."""
@@ -276,7 +280,7 @@ class Memory:
 
     def read_feedback(self) -> dict[str, FeedbackRecord]:
         """Return what GitHub was told."""
-        shards = (self._read(f"feedback.told.{shard:02x}", _TOLD) or {} for shard in range(ROW_SHARDS))
+        shards = (self._read(f"feedback.told.{shard:02x}", _TOLD, _EACH) or {} for shard in range(ROW_SHARDS))
         return {key: told for shard in shards for key, told in shard.items()}
 
     def write_feedback(self, before: Mapping[str, FeedbackRecord], after: Mapping[str, FeedbackRecord]) -> None:
@@ -285,35 +289,36 @@ class Memory:
         for shard in sorted({shard_row(key) for key in moved}):
             kept = {key: told for key, told in sorted(after.items()) if shard_row(key) == shard}
             value = _TOLD.dump_python(kept, mode="json", exclude_defaults=True)
-            self._store.set(f"feedback.told.{shard:02x}", value)
+            self._set(f"feedback.told.{shard:02x}", value)
 
     def read_feedback_view(self) -> str:
         """Return the digest of the view that GitHub was told as a whole; see `digest_view`."""
-        value = self._store.get("feedback.view")
+        value = self._get("feedback.view")
         return value if isinstance(value, str) else ""
 
     def write_feedback_view(self, digest: str) -> None:
         """Remember that GitHub was told the whole view."""
-        self._store.set("feedback.view", digest)
+        self._set("feedback.view", digest)
 
     def read_feedback_run(self) -> str:
         """Return the run of feedback that was dispatched last."""
-        return str(self._store.get("feedback.run") or "")
+        value = self._get("feedback.run")
+        return value if isinstance(value, str) else ""
 
     def write_feedback_run(self, run_id: str) -> None:
         """Replace the run of feedback that was dispatched last."""
-        self._store.set("feedback.run", run_id)
+        self._set("feedback.run", run_id)
 
     def read_budget(self) -> Budget:
         """Return what was written to GitHub lately, and how long it wants silence."""
-        return self._read("feedback.budget", _BUDGET) or Budget()
+        return self._read("feedback.budget", _BUDGET, ("minutes",)) or Budget()
 
     def write_budget(self, budget: Budget) -> None:
         """Replace what was written to GitHub lately."""
         self._write("feedback.budget", _BUDGET, budget)
 
     def _read_shards(self, name: str, adapter: TypeAdapter[dict[str, T]]) -> dict[str, T]:
-        shards = (self._read(f"{name}.{shard}", adapter) or {} for shard in SHARDS)
+        shards = (self._read(f"{name}.{shard}", adapter, _EACH) or {} for shard in SHARDS)
         return {key: value for shard in shards for key, value in shard.items()}
 
     def _write_shards(

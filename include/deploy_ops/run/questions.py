@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.versioned import read_value, wrap_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,10 +49,7 @@ class Questions:
 
     def read(self) -> dict[str, Asked]:
         """Return what was asked by run; what cannot be read any more counts as never asked."""
-        try:
-            return _ASKED.validate_python(self._store.get(self._key) or {})
-        except ValidationError:
-            return {}
+        return read_value(self._key, self._store.get(self._key), _ASKED, within=()) or {}
 
     def find_asking(self, but: str) -> dict[str, str]:
         """Return what other runs than `but` wait to be told, by name, each with its run."""
@@ -77,4 +75,4 @@ class Questions:
 
     def _write(self, questions: dict[str, Asked]) -> None:
         newest = dict(sorted(questions.items(), key=lambda item: item[1].at)[-QUESTIONS_MAX:])
-        self._store.set(self._key, _ASKED.dump_python(newest, mode="json"))
+        self._store.set(self._key, wrap_value(_ASKED.dump_python(newest, mode="json")))

@@ -13,7 +13,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from include.deploy_ops.core.errors import ImageRefusedError, PermanentError, RetryableError
 from include.deploy_ops.hooks.metrics import start_stats
-from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
+from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,16 +70,13 @@ class ImageAvailableTrigger(BaseTrigger):
                 found = await asyncio.to_thread(self._find)
                 if found is not None:
                     return {"state": "found", "image": found}
-                failures, detail, pause_s = (
-                    0,
-                    f"the registry has none of {', '.join(self.candidates)}",
-                    self.poll_interval_s,
-                )
+                failures, detail = 0, f"the registry has none of {', '.join(self.candidates)}"
+                pause_s = self.poll_interval_s
             except (PermanentError, ImageRefusedError) as error:
                 return {"state": "refused", "detail": str(error)}
             except RetryableError as error:
                 failures, detail = failures + 1, f"the registry did not tell: {error}"
-                pause_s = choose_backoff_s(error, failures, self.poll_interval_s)
+                pause_s = choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S)
                 self.log.warning("%s; asking again in %.0f s", detail, pause_s)
             left_s = (deadline - datetime.now(UTC)).total_seconds()
             if left_s <= 0:

@@ -6,16 +6,15 @@ Decides nothing and stores nothing: events tell that it is worth looking, and th
 from __future__ import annotations
 
 import asyncio
-import math
-import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
-from include.deploy_ops.core.errors import RateLimitError
+from include.deploy_ops.core.versioned import read_value, unwrap_value
 from include.deploy_ops.hooks.metrics import start_stats
+from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 
 CURSOR_KEY = "cursor"
 WAKE_AT_KEY = "wake_at"
+_CURSOR = TypeAdapter(Cursor)
 FIRST_BACKOFF_S = 2.0
 LONGEST_BACKOFF_S = 300.0
-LONGEST_RATE_LIMIT_S = 3600.0  # GitHub's window: no reset lies farther away
 SCARCE_INTERVAL_S = 60.0  # between polls while little of the rate limit is left
 
 
@@ -87,9 +86,11 @@ class RepositoryTrigger(BaseEventTrigger):
                 failures, pause_s = 0, self._choose_interval_s()
             except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted every 2 s, for ever
                 failures += 1
-                pause_s = choose_backoff_s(error, failures)
+                pause_s = choose_backoff_s(error, failures, FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
                 self._close_hook()
                 self._tell_failure(error, pause_s)
+            # The cursor goes with the event, and the task that it wakes stores it. Written here it would be saved
+            # before the event is, and a triggerer that dies in between would lose the change.
             for reason in reasons:
                 yield self._make_event(reason)
             await asyncio.sleep(pause_s)
@@ -102,12 +103,16 @@ class RepositoryTrigger(BaseEventTrigger):
         # What was announced is only remembered at the end, so that a failure half-way announces it again.
         wake = await self._find_due_wake()
         known = self._cursor or await self._load_cursor()
+        # The hook waits for its answers: in the triggerer's own loop it would hold up every other trigger.
         current = await asyncio.to_thread(self._look, known)
+        # After a start nobody knows what went by: one pass looks at everything, so that no difference need be told
+        # besides.
         reasons = [] if self._has_started else ["started"]
         if self._has_started and has_changed(known, current):
             reasons.append("changed")
         if wake is not None:
             reasons.append("due")
+            # The store keeps the time until a plan writes another, and it is announced once.
             self._announced_wake = wake
         self._cursor, self._has_started = current, True
         return reasons
@@ -132,18 +137,13 @@ class RepositoryTrigger(BaseEventTrigger):
 
     async def _load_cursor(self) -> Cursor:
         stored = await self._read_state(CURSOR_KEY)
-        try:
-            return Cursor() if stored is None else Cursor.model_validate(stored)
-        except ValidationError as error:
-            self.log.warning(
-                "%s: the stored cursor cannot be used, reading everything again: %d errors",
-                self.project,
-                error.error_count(),
-            )
-            return Cursor()
+        cursor = read_value(CURSOR_KEY, stored, _CURSOR, within=("pull_requests",))
+        if cursor is None and stored is not None:
+            self.log.warning("%s: the stored cursor cannot be used, reading everything again", self.project)
+        return cursor or Cursor()
 
     async def _find_due_wake(self) -> str | None:
-        wake = await self._read_state(WAKE_AT_KEY)
+        wake = unwrap_value(WAKE_AT_KEY, await self._read_state(WAKE_AT_KEY))
         if wake is None or wake == self._announced_wake:
             return None
         try:
@@ -172,31 +172,15 @@ class RepositoryTrigger(BaseEventTrigger):
         return interval_s
 
     def _tell_failure(self, error: Exception, pause_s: float) -> None:
-        self.log.warning(
-            "%s: polling %s failed, trying again in %.0f s: %s: %s",
-            self.project,
-            self.repository,
-            pause_s,
-            type(error).__name__,
-            " ".join(str(error).split()),
-        )
+        said, text = "%s: polling %s failed, trying again in %.0f s: %s: %s", " ".join(str(error).split())
+        self.log.warning(said, self.project, self.repository, pause_s, type(error).__name__, text)
 
 
 def _make_hook(github_conn_id: str, repository: str) -> DeployOpsGithubHook:
     """Return a hook that tries once: the trigger backs off itself, without holding a thread."""
-    from include.deploy_ops.hooks.github.http import Patience
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook  # not where DAG files are parsed
 
-    return DeployOpsGithubHook(github_conn_id, repository, patience=Patience(tries=1, wait_s=0.0))
-
-
-def choose_backoff_s(error: Exception, failures: int) -> float:
-    """Return the seconds to wait after the `failures`-th failure in a row; longer if a rate limit says so."""
-    doubled_s = math.ldexp(FIRST_BACKOFF_S, min(failures, 10) - 1)
-    backoff_s = min(LONGEST_BACKOFF_S, doubled_s * random.uniform(1, 1.5))  # noqa: S311 - spreads pollers, no secret
-    if isinstance(error, RateLimitError):
-        return max(backoff_s, min(error.retry_after_s, LONGEST_RATE_LIMIT_S))
-    return backoff_s
+    return DeployOpsGithubHook(github_conn_id, repository, tries=1)
 
 
 def choose_interval_s(poll_interval_s: float, quota: Quota | None, now: datetime) -> float:

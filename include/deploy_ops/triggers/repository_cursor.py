@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.deploy_ops.core.errors import ObservationError
-from include.deploy_ops.hooks.github.answers import is_end_certain, parse_branches, parse_pull_requests
+from include.deploy_ops.hooks.github.answers import is_end_certain, parse_branches
+from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.model import PullRequest
@@ -24,7 +25,7 @@ FINGERPRINT_DIGITS = 12
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a later release may have written more
 
 
 class BranchPage(_Stored):
@@ -77,6 +78,7 @@ def _read_branches(hook: DeployOpsGithubHook, trunk: str, known: dict[str, Branc
     url: str | None = hook.branches_url
     while url is not None:
         page = _read_branch_page(hook, trunk, url, known.get(url))
+        # The listing moved between two pages, so that a branch may be missing from it: nothing follows from it.
         if any(page.url == other.url or page.fingerprint == other.fingerprint for other in pages):
             raise ObservationError(f"GET {url} repeats an earlier page of the listing of branches")
         pages.append(page)

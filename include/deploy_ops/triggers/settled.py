@@ -16,7 +16,8 @@ from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.target.settling import Failed, Overtaken, Settled, Settling, Waiting, judge_settling
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
-from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, choose_backoff_s
+from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -92,21 +93,21 @@ class DeploySettledTrigger(BaseTrigger):
 
     async def _watch(self) -> dict[str, Any]:
         deadline = datetime.fromisoformat(self.deadline)
-        verdict: Settling = Waiting(None, "Astro was not asked yet")
+        settling: Settling = Waiting(None, "Astro was not asked yet")
         failures, problem = 0, ""
         async with AsyncAstroApi(self.astro_conn_id) as astro:
             while True:
                 try:
-                    verdict = await self._look(astro)
+                    settling = await self._look(astro)
                     failures, problem, pause_s = 0, "", self.poll_interval_s
                 except (RetryableError, TimeoutError) as error:
                     failures, problem = failures + 1, str(error) or f"no answer in {LOOK_TIMEOUT_S:.0f} s"
-                    pause_s = choose_backoff_s(error, failures, self.poll_interval_s)
+                    pause_s = choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S)
                     await astro.close()  # so that a repaired Airflow connection counts
                     self.log.warning("Astro did not tell, asking again in %.0f s: %s", pause_s, problem)
                 left_s = (deadline - datetime.now(UTC)).total_seconds()
-                if left_s <= 0 or not isinstance(verdict, Waiting):
-                    return self._describe(verdict, problem)
+                if left_s <= 0 or not isinstance(settling, Waiting):
+                    return self._describe(settling, problem)
                 await asyncio.sleep(min(pause_s, left_s))
 
     async def _look(self, astro: AsyncAstroApi) -> Settling:
@@ -115,9 +116,9 @@ class DeploySettledTrigger(BaseTrigger):
             records = await astro.list_deploys(self.deployment_id, limit=RECORDS_READ) if deployment else ()
         return judge_settling(records, deployment, needle=self.needle, kind=ChangeType(self.kind), woke=self.woke)
 
-    def _describe(self, verdict: Settling, problem: str) -> dict[str, Any]:
-        state, detail = _conclude(verdict, problem)
-        record = verdict.deploy
+    def _describe(self, settling: Settling, problem: str) -> dict[str, Any]:
+        state, detail = _conclude(settling, problem)
+        record = settling.deploy
         return {
             "state": state,
             "detail": detail,
@@ -128,9 +129,9 @@ class DeploySettledTrigger(BaseTrigger):
         }
 
 
-def _conclude(verdict: Settling, problem: str) -> tuple[str, str]:
-    """Return the event's state and detail; a verdict that still waits means that the time is over."""
-    match verdict:
+def _conclude(settling: Settling, problem: str) -> tuple[str, str]:
+    """Return the event's state and detail; a settling that still waits means that the time is over."""
+    match settling:
         case Settled(deploy):
             return "settled", f"Astro's record {deploy.id} is deployed, and the Deployment shows it"
         case Overtaken(by=newer):

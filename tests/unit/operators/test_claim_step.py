@@ -111,15 +111,18 @@ def test_the_form_deletes_what_a_gone_branch_left(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"branch": ""}, "branch: missing; say the branch whose preview is meant"),
+        ({"branch": ""}, "branch: found '', expected the name of the branch whose preview is meant"),
         ({"branch": "main"}, r"branch: 'main' matches no pattern of previews.branches \(dev\*\)"),
         ({"branch": "develop"}, "branch: 'develop' matches no pattern"),
         ({"branch": "dev-none"}, "branch: there is no branch 'dev-none' in acme/data-platform"),
-        ({"branch": "--dev; rm -rf"}, "branch: '--dev; rm -rf' is no branch's name"),
-        ({"action": "destroy"}, "action: 'destroy' is not one of deploy, delete, keep, adopt, resume"),
+        ({"branch": "--dev; rm -rf"}, "branch: found '--dev; rm -rf', expected the name of the branch"),
+        (
+            {"action": "destroy"},
+            "action: found 'destroy', expected one of 'deploy', 'delete', 'keep'",
+        ),
         ({"action": "delete"}, "'dev-x' has no Deployment; there is nothing to delete"),
-        ({"deploy_type": "none"}, "deploy_type: 'none' is not one of infer, dags, image-and-dags"),
-        ({"reason": "  "}, "reason: missing; say why"),
+        ({"deploy_type": "none"}, "deploy_type: found 'none', expected one of 'infer', 'dags' or 'image-and-dags'"),
+        ({"reason": "  "}, "reason: found '  ', expected a text that is not empty"),
     ],
 )
 def test_a_wrong_form_value_is_named(stage: Stage, form: dict[str, str], said: str) -> None:

@@ -18,7 +18,7 @@ from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.process.command import Command, CommandResult, build_environment, run_command
 
 SECRET = "s3cr/et+token=="  # noqa: S105 - an example
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def run(script: str, tmp_path: Path, **options: object) -> CommandResult:

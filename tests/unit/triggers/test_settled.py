@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.triggers.base import TriggerEvent
 
-from include.deploy_ops.core.errors import RateLimitError, RetryableError
-from include.deploy_ops.hooks.astro import http as astro_http
+from include.deploy_ops.hooks import patience
 from include.deploy_ops.triggers import settled
-from include.deploy_ops.triggers.backoff import FIRST_EVENT_S, LONGEST_BACKOFF_S, choose_backoff_s
+from include.deploy_ops.triggers.deferral import FIRST_EVENT_S
 from include.deploy_ops.triggers.settled import DeploySettledTrigger
 from tests.worlds.doubles.astro import AstroDouble, Reply, make_deploy, make_deployment, not_found, serve_list
 
@@ -43,7 +42,7 @@ def run(trigger: DeploySettledTrigger) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settled, "FIRST_EVENT_S", 0.0)
-    monkeypatch.setattr(astro_http, "FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_RETRY_S", 0.001)
 
 
 @pytest.fixture
@@ -175,11 +174,3 @@ def test_no_event_comes_before_its_time(astro: AstroDouble, monkeypatch: pytest.
     assert run(make_trigger())["state"] == "settled"
     assert time.monotonic() - began > 0.4
     assert len(astro.asked) == 2  # what it tells is no older than the event
-
-
-def test_backoff_grows_to_a_minute_and_obeys_astro() -> None:
-    error = RetryableError("down")
-    assert 2 <= choose_backoff_s(error, 1, 2) <= 4
-    assert 8 <= choose_backoff_s(error, 3, 2) <= 16
-    assert choose_backoff_s(error, 10_000, 2) <= LONGEST_BACKOFF_S
-    assert choose_backoff_s(RateLimitError("slow", 300), 1, 2) == 300

@@ -16,8 +16,8 @@ from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from demo.author import Author
 from include.deploy_ops.core.policy.file import load_policy
+from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.astro import http as astro_http
-from include.deploy_ops.hooks.github import http as github_http
 from include.deploy_ops.run import claims
 from include.deploy_ops.run.scope import Scope
 from include.deploy_ops.triggers import image, settled
@@ -114,8 +114,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssl, "create_default_context", _make_ssl_context)
     monkeypatch.setattr(claims, "READ_BACK_S", 0.0)
     monkeypatch.setattr(astro_http, "REQUESTS_PER_S_MAX", 1000)
-    monkeypatch.setattr(astro_http, "FIRST_RETRY_S", 0.001)
-    monkeypatch.setattr(github_http, "FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_RETRY_S", 0.001)
     for trigger in (settled, image):
         monkeypatch.setattr(trigger, "FIRST_EVENT_S", 0.0)
 

@@ -235,7 +235,7 @@ def spoil(description: str) -> list[str]:
         description.replace(" template=", "  template="),
         description.replace(" branch=", " branch=main branch="),
         description.replace(" branch=", " branch=%ff"),
-        description.replace("]", " more=x]"),
+        description.replace("]", " More=x]"),
         description.replace(" project=shop", ""),
         f"{description} {description}",
         f"copied from {description.replace('dev', 'dev-other')}: {description}",

@@ -16,7 +16,7 @@ DELAYS_MINUTES = [1, 2, 4, 8, 16, 32, 60]
 
 
 def make_work(branch: str, verb: Verb, head: str = sha("b")) -> Work:
-    return Work(verb, branch, head, branch, f"shop-{branch}", "id", "d1", "01234567", "because")
+    return Work(verb, branch, head, f"shop-{branch}", "id", "because", observed="d1", digest="01234567")
 
 
 def make_difference(goals: dict[str, tuple[Verb, ...]], live: int) -> Difference:

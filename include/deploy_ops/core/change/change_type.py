@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.ignore import IgnoreRules
 from include.deploy_ops.core.errors import PermanentError, PolicyError
-from include.deploy_ops.core.model import ChangeDecision, ChangeType, PathVerdict, TreeEntry
+from include.deploy_ops.core.model import FOLDER_MODE, ChangeDecision, ChangeType, PathVerdict, TreeEntry
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.policy.file import Project
@@ -30,8 +30,6 @@ name beyond ASCII is believed only where the entries hash to the tree's id.
 """
 
 MAX_PATHS = 200
-_FOLDER = "040000"
-_KINDS = {"120000": "a symbolic link", "160000": "a submodule"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,11 @@ class ChangeRules:
     root: str
     ignore: tuple[str, ...] = ()
     also_watch: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, project: Project) -> ChangeRules:
+        """Return the rules of a project in the policy."""
+        return cls(root=project.root, ignore=project.ignore, also_watch=project.also_watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ class _Judge:
 
     def _judge_inside(self, path: str, entry: TreeEntry) -> tuple[ChangeType, str]:
         relative = path[len(self.root) :].removeprefix("/")
+        # Git's ignore rules take a submodule for a folder.
         pattern = self.ignored.find_rule(relative, is_folder=entry.is_tree or entry.is_submodule)
         return (ChangeType.NONE, f"ignored by '{pattern}'") if pattern else (ChangeType.IMAGE, "outside dags/")
 
@@ -205,7 +209,7 @@ class _Walk:
             path = f"{path}/{name}".removeprefix("/")
             entry = self._find_entry(tree, name)
             if entry is None or not entry.is_tree:
-                found = "missing" if entry is None else _KINDS.get(entry.mode, "a file")
+                found = "missing" if entry is None else entry.kind
                 raise PermanentError(
                     f"root '{self.judge.root}': '{path}' is {found} at commit {target.commit}; the project's root must"
                     " be a folder: correct `root` in the policy, or the branch"
@@ -214,7 +218,7 @@ class _Walk:
 
     def list_image_changes(self, before: str, after: str) -> Iterator[PathVerdict]:
         """Compare everything that an image carries: all but `dags/`, and that too where DAG deploys are off."""
-        start = _Difference("", TreeEntry("", _FOLDER, before), TreeEntry("", _FOLDER, after))
+        start = _Difference("", TreeEntry("", FOLDER_MODE, before), TreeEntry("", FOLDER_MODE, after))
         return self._walk(start, has_dags=False)
 
     def list_dags_changes(self, before: str, after: str) -> Iterator[PathVerdict]:
@@ -223,7 +227,7 @@ class _Walk:
         return self._walk(start, has_dags=True)
 
     def _find_dags(self, tree: str) -> TreeEntry | None:
-        entry: TreeEntry | None = TreeEntry("", _FOLDER, tree)
+        entry: TreeEntry | None = TreeEntry("", FOLDER_MODE, tree)
         for name in self.judge.dags.split("/"):
             entry = self._find_entry(entry.sha, name) if entry and entry.is_tree else None
         return entry
@@ -356,8 +360,3 @@ def _explain(change_type: ChangeType, paths: list[PathVerdict], image_base: str,
     if change_type is ChangeType.DAGS:
         return f"only DAGs differ from {bases}: {said}"
     return f"an image is needed, compared with {bases}: {said}"
-
-
-def rules_of(project: Project) -> ChangeRules:
-    """Return the policy's part in the change type."""
-    return ChangeRules(root=project.root, ignore=project.ignore, also_watch=project.also_watch)

@@ -7,8 +7,8 @@ first; what else it could have meant is told. All 40 digits are always the commi
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,9 @@ NEAREST_MAX = 5
 NAME_SHOWN_MAX = 60
 """Characters of a name that an error shows; the middle of a longer one is left out."""
 
-_LIKENESS_MIN = 0.5  # of 1: below, two names have nothing to do with each other
-_COMPARED_MAX = 250  # characters; Git's own limit for one part of a name
+_LIKENESS_MIN = 0.6  # of 1: below, two names have nothing to do with each other
+_COMPARED_MAX = 120  # characters, of longer names the first
+_MEASURED_MAX = 200
 # What git-check-ref-format(1) forbids, and HEAD, which is no ref of a repository's own.
 _ILLEGAL = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|^[./]|[./]$|\.lock(?:/|$)|^(?:@|HEAD)?$")
 _BLANK = " \t\r\n"  # what people copy along; Git's names may end in other blanks
@@ -124,13 +125,16 @@ def explain_missing(text: str, repository: str, branches: Iterable[str], tags: I
 def find_nearest(text: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return at most `NEAREST_MAX` names that a person may have meant, nearest first; equally near ones by name."""
     wanted = _fold(text)
-    bounded = sorted((-_bound_likeness(wanted, _fold(name)), name) for name in set(names))
+    matcher = SequenceMatcher(isjunk=None, b=wanted, autojunk=False)
+    bounded = sorted((-_rate(matcher, wanted, _fold(name), is_quick=True), name) for name in set(names))
     nearest: list[tuple[float, str]] = []
-    for bound, name in bounded:
+    # Measuring costs the square of the length, and a repository may have thousands of refs: only what can still come
+    # among the nearest is measured, and where very many are made of the same letters, not all of them.
+    for bound, name in bounded[:_MEASURED_MAX]:
         least = -nearest[-1][0] if len(nearest) == NEAREST_MAX else _LIKENESS_MIN
         if -bound < least:
             break
-        likeness = _measure_likeness(wanted, _fold(name), least)
+        likeness = _rate(matcher, wanted, _fold(name))
         if likeness >= least:
             nearest = sorted([*nearest, (-likeness, name)])[:NEAREST_MAX]
     return tuple(name for _, name in nearest)
@@ -141,42 +145,19 @@ def _fold(name: str) -> str:
     return re.sub(r"[-_/. ]+", "-", name[:_COMPARED_MAX].casefold())
 
 
-def _bound_likeness(wanted: str, name: str) -> float:
-    """Return a likeness that the measured one cannot exceed, by the letters alone: most names are not measured."""
-    shared = (Counter(wanted) & Counter(name)).total()
-    return max(shared / max(len(wanted), len(name), 1), _rate_holding(wanted, name))
+def _rate(matcher: SequenceMatcher[str], wanted: str, name: str, *, is_quick: bool = False) -> float:
+    """Return how alike two names are, from 0 to 1; quickly a bound by the letters alone, which is never less.
 
+    A name that holds the other is always likely: the nearer, the less it adds.
 
-def _measure_likeness(wanted: str, name: str, least: float) -> float:
-    """Return how alike two names are, from 0 to 1; anything below `least` may be told as 0."""
-    longer = max(len(wanted), len(name), 1)
-    limit = int((1 - least) * longer)
-    distance = count_slips(wanted, name, limit)
-    return max(1 - distance / longer if distance <= limit else 0.0, _rate_holding(wanted, name))
-
-
-def _rate_holding(wanted: str, name: str) -> float:
-    """Return how near a name is that holds the other: the nearer, the less it adds."""
-    if not wanted or not name or not (wanted in name or name in wanted):
-        return 0.0
-    return _LIKENESS_MIN + (1 - _LIKENESS_MIN) * min(len(name), len(wanted)) / max(len(name), len(wanted))
-
-
-def count_slips(one: str, other: str, limit: int) -> int:
-    """Return how many signs must be added, left out, replaced or swapped with the next one; over `limit` is told so.
-
-    The optimal string alignment distance, in a band around the diagonal as wide as the limit.
+    :param matcher: holds `wanted` as its second sequence, which it has analysed once for all names.
     """
-    before: list[int] = []
-    last = list(range(len(other) + 1))
-    for i, sign in enumerate(one, 1):
-        row = [i] + [limit + 1] * len(other)
-        for j in range(max(1, i - limit), min(len(other), i + limit) + 1):
-            row[j] = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (sign != other[j - 1]))
-            if i > 1 and j > 1 and sign == other[j - 2] and one[i - 2] == other[j - 1]:
-                row[j] = min(row[j], before[j - 2] + 1)
-        before, last = last, row
-    return min(last[-1], limit + 1)
+    matcher.set_seq1(name)
+    likeness = matcher.quick_ratio() if is_quick else matcher.ratio()
+    if not wanted or not name or not (wanted in name or name in wanted):
+        return likeness
+    share = min(len(name), len(wanted)) / max(len(name), len(wanted))
+    return max(likeness, _LIKENESS_MIN + (1 - _LIKENESS_MIN) * share)
 
 
 def shorten_name(name: str) -> str:

@@ -11,14 +11,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import hash_tree
-from include.deploy_ops.core.model import NO_COMMIT, TreeEntry
+from include.deploy_ops.core.model import FOLDER_MODE, NO_COMMIT, TreeEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from include.deploy_ops.core.change.change_type import ReadTree
 
-FOLDER = "040000"
 
 Edits = dict[str, TreeEntry | None]
 """Path → what stands there afterwards; None removes it. An entry's name is its path's last segment."""
@@ -50,7 +49,7 @@ class Trees:
 
     def find(self, tree: str, path: str) -> TreeEntry | None:
         """Return what stands at the path, None where nothing does."""
-        entry: TreeEntry | None = TreeEntry("", FOLDER, tree)
+        entry: TreeEntry | None = TreeEntry("", FOLDER_MODE, tree)
         for name in path.split("/"):
             entry = self.read(entry.sha).by_name.get(name) if entry is not None and entry.is_tree else None
         return entry
@@ -161,7 +160,7 @@ class _EditedFolder:
             return
         self._replaced.add(name)
         self.is_exact = self.is_exact and edited.sha is not None
-        entry = self.entries[name] = TreeEntry(name, FOLDER, edited.sha or NO_COMMIT)
+        entry = self.entries[name] = TreeEntry(name, FOLDER_MODE, edited.sha or NO_COMMIT)
         if edited.sha is not None and trees.is_known(edited.sha):
             self.sent[name] = entry
         else:

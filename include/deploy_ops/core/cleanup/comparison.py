@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Standing, Verdict, describe_exemption, find_end
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.naming import digest_work, slug_branch
+from include.deploy_ops.core.naming import digest_work
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
 from include.deploy_ops.core.preview.hibernation import can_hibernate, is_asleep
 from include.deploy_ops.core.preview.ownership import find_previews
@@ -62,7 +62,7 @@ def compare_expiry(
     targets: Collection[str],
     desired: DesiredPreviews,
     observed: Observed,
-    remains: ExpiryFacts,
+    facts: ExpiryFacts,
     now: datetime,
 ) -> Iterator[Work | Hold]:
     """Yield what is due of the verdicts that still stand; a branch's end and a twin are `planner.compare`'s affair."""
@@ -71,13 +71,13 @@ def compare_expiry(
     previews = find_previews(observed.deployments, control_plane, project)
     for branch, wanted in sorted(desired.wanted.items()):
         own = [deployment for deployment, _ in previews.get(branch, [])]
-        if len(own) != 1 or own[0].name in targets or (verdict := remains.verdicts.get(own[0].id)) is None:
+        if len(own) != 1 or own[0].name in targets or (verdict := facts.verdicts.get(own[0].id)) is None:
             continue
         history = observed.histories.get(own[0].id, DeployHistory())
-        woken_at = remains.woken.get(branch)
+        woken_at = facts.woken.get(branch)
         ended = find_end(verdict, deployment_id=own[0].id, head=wanted.head, history=history, woken_at=woken_at)
-        kept = remains.kept.get(branch, "") if now < verdict.due_at else ""
-        exempt = describe_exemption(kept, remains.labels.get(branch, ()), project.previews.keep_label)
+        kept = facts.kept.get(branch, "") if now < verdict.due_at else ""
+        exempt = describe_exemption(kept, facts.labels.get(branch, ()), project.previews.keep_label)
         if ended or exempt:
             continue
         is_due = verdict.standing in ACTED_ON and verdict.due_at <= now
@@ -106,7 +106,6 @@ def _make_work(project: Project, deployment: Deployment, verdict: Verdict) -> Wo
         verb=Verb(verdict.verb),
         branch=verdict.branch,
         head=verdict.head,
-        slug=slug_branch(verdict.branch),
         deployment_name=deployment.name,
         deployment_id=deployment.id,
         observed=verdict.observed,

@@ -183,6 +183,7 @@ def _describe_stay(subject: Subject, limits: AgeLimits) -> str:
 def _decide(subject: Subject, limits: AgeLimits, run_id: str, now: datetime) -> Verdict | None:
     """Return a new verdict, None where the preview stays as it is."""
     idle_since = measure_activity(subject, now)
+    # What is not known is no reason: without the commit's age nothing counts as idle.
     if idle_since is None or subject.committed_at is None or subject.in_flight or _describe_stay(subject, limits):
         return None
     if limits.delete_after is not None and idle_since + limits.delete_after - limits.delete_notice <= now:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 ORDER = (DELETE, TOLD, HIBERNATE, REPORT, KEEP)
 """What is about to happen comes first, since a long table may be cut."""
 
-ROWS_MAX = 300
+FINDINGS_SHOWN = 300
 """Previews that a table names: Airflow cuts a rendered field after 100,000 characters."""
 
 KEPT_SHOWN = 20
 """Kept previews that a summary names; the table of the same run has them all."""
 
-HEADINGS = ("Deployment", "branch", "author", "age", "idle", "verdict", "reason")
+FINDING_HEADINGS = ("Deployment", "branch", "author", "age", "idle", "verdict", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,8 @@ def render_findings(findings: Sequence[IdleFinding]) -> str:
     """Return the table of what was found and decided."""
     if not findings:
         return "There are no previews to look at."
-    shown = sort_findings(findings)[:ROWS_MAX]
-    more = f"\n\n… and {len(findings) - ROWS_MAX} more" if len(findings) > ROWS_MAX else ""
-    return render_table(HEADINGS, (_list_cells(each) for each in shown)) + more
+    shown = sort_findings(findings)[:FINDINGS_SHOWN]
+    return render_table(FINDING_HEADINGS, (_list_cells(each) for each in shown), more=len(findings) - len(shown))
 
 
 def _list_cells(finding: IdleFinding) -> list[str]:
@@ -138,7 +137,7 @@ def render_summary(
 def _list_group(title: str, findings: Sequence[IdleFinding]) -> str:
     if not findings:
         return ""
-    shown = findings[:KEPT_SHOWN] if title == "Kept" else findings[:ROWS_MAX]
+    shown = findings[:KEPT_SHOWN] if title == "Kept" else findings[:FINDINGS_SHOWN]
     lines = [f"- {quote_text(each.deployment_name)}: {quote_reason(each.reason)}" for each in shown]
     if len(findings) > len(shown):
         lines.append(f"- … and {len(findings) - len(shown)} more, in the table of find")

@@ -57,17 +57,17 @@ def digest_view(digests: Mapping[str, str], policy: str) -> str:
 
 
 def compare_feedback(
-    rows: Mapping[str, Row], told: Mapping[str, FeedbackRecord], facts: Facts, now: datetime
+    rows: Mapping[str, Row], records: Mapping[str, FeedbackRecord], facts: Facts, now: datetime
 ) -> FeedbackPlan:
     """Return what GitHub has not been told.
 
     :param rows: by slug, as control wrote them.
     """
-    kinds = {kind for kind in Kind if facts.wants(kind) and not is_lacking(told, kind, facts, now)}
+    kinds = {kind for kind in Kind if facts.wants(kind) and not is_lacking(records, kind, facts, now)}
     writes: list[tuple[datetime | None, Write]] = []
     forgotten: list[str] = []
     for kind, compare in _COMPARERS.items():
-        found, lost = compare(rows, told, facts)
+        found, lost = compare(rows, records, facts)
         writes += found if kind in kinds else []
         forgotten += lost
     # A key that a write is about is not forgotten, whatever another row said of it.
@@ -82,25 +82,25 @@ def _rank(each: tuple[datetime | None, Write]) -> tuple[float, int]:
     return -at.timestamp() if at else 0.0, list(Kind).index(write.kind)
 
 
-def is_lacking(told: Mapping[str, FeedbackRecord], kind: Kind, facts: Facts, now: datetime) -> bool:
+def is_lacking(records: Mapping[str, FeedbackRecord], kind: Kind, facts: Facts, now: datetime) -> bool:
     """Whether GitHub refused this kind lately for want of a permission, and neither policy nor token changed since."""
-    lack = told.get(key_lack(kind))
+    lack = records.get(key_lack(kind))
     if lack is None or lack.at is None or now - lack.at >= LACK_REMEMBERED or lack.policy != facts.policy:
         return False
     return not facts.access or lack.digest == facts.access
 
 
 def _compare_comments(
-    rows: Mapping[str, Row], told: Mapping[str, FeedbackRecord], facts: Facts
+    rows: Mapping[str, Row], records: Mapping[str, FeedbackRecord], facts: Facts
 ) -> tuple[list[tuple[datetime | None, Write]], list[str]]:
     writes: list[tuple[datetime | None, Write]] = []
     concerned = group_by_pull(rows.values())
     for pull, concerns in concerned.items():
         body = render_comment(facts, pull, concerns)
-        if (write := _say(pull, body, concerns, OPEN, told, facts)) is not None:
+        if (write := _say(pull, body, concerns, OPEN, records, facts)) is not None:
             writes.append((max(row.state_at for row in concerns), write))
     forgotten = []
-    for key, known in told.items():
+    for key, known in records.items():
         kind, _, number = key.partition("/")
         if kind != "comment" or int(number) in concerned:
             continue
@@ -120,10 +120,10 @@ def group_by_pull(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def _say(
-    pull: int, body: str, concerns: Sequence[Row], state: str, told: Mapping[str, FeedbackRecord], facts: Facts
+    pull: int, body: str, concerns: Sequence[Row], state: str, records: Mapping[str, FeedbackRecord], facts: Facts
 ) -> WriteComment | None:
     key, digest = key_comment(pull), hash_text(body, DIGEST_LENGTH)
-    known = told.get(key, FeedbackRecord())
+    known = records.get(key, FeedbackRecord())
     if known.digest == digest:
         return None
     about = tuple(row.slug for row in concerns)

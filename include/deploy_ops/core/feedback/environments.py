@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.feedback.text import DEPLOYS, find_outcome, write_line
+from include.deploy_ops.core.feedback.text import find_outcome, write_line
 from include.deploy_ops.core.feedback.values import (
-    COMMIT,
     REFUSED,
     AddGithubDeploymentStatus,
     CreateGithubDeployment,
@@ -20,7 +19,9 @@ from include.deploy_ops.core.feedback.values import (
     Write,
     key_deployment,
 )
+from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS
 from include.deploy_ops.core.view.row import RowKind, State
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ class _Known:
     """What was told of one commit of the environment."""
 
     key: str
-    told: FeedbackRecord
+    record: FeedbackRecord
 
 
 def list_deployment_writes(
-    rows: Mapping[str, Row], told: Mapping[str, FeedbackRecord], facts: Facts
+    rows: Mapping[str, Row], records: Mapping[str, FeedbackRecord], facts: Facts
 ) -> tuple[list[tuple[datetime | None, Write]], list[str]]:
     """Return the GitHub Deployments and statuses that are missing, and the keys of those that are history."""
-    known = _group_by_environment(told)
+    known = _group_by_environment(records)
     writes: list[tuple[datetime | None, Write]] = []
     forgotten: list[str] = []
     for slug in {**rows, **known}:
@@ -63,9 +64,9 @@ def list_deployment_writes(
     return writes, forgotten
 
 
-def _group_by_environment(told: Mapping[str, FeedbackRecord]) -> dict[str, dict[str, _Known]]:
+def _group_by_environment(records: Mapping[str, FeedbackRecord]) -> dict[str, dict[str, _Known]]:
     found: dict[str, dict[str, _Known]] = {}
-    for key, each in told.items():
+    for key, each in records.items():
         kind, _, rest = key.partition("/")
         slug, _, sha = rest.partition("/")
         if kind == "deployment":
@@ -74,7 +75,7 @@ def _group_by_environment(told: Mapping[str, FeedbackRecord]) -> dict[str, dict[
 
 
 def _compare(row: Row | None, slug: str, known: Mapping[str, _Known], facts: Facts) -> tuple[list[Write], list[str]]:
-    wanted = want_states(row, {sha: each.told for sha, each in known.items()}, facts) if row else {}
+    wanted = want_states(row, {sha: each.record for sha, each in known.items()}, facts) if row else {}
     writes = [write for sha, state in wanted.items() if row and (write := _tell(row, sha, state, known, facts))]
     is_gone = row is None or row.state is State.REMOVED
     forgotten = []
@@ -82,7 +83,7 @@ def _compare(row: Row | None, slug: str, known: Mapping[str, _Known], facts: Fac
         if sha in wanted:
             continue
         ended = _FINAL if is_gone else _FINAL | {FAILURE}
-        if each.told.state in ended or not each.told.id:
+        if each.record.state in ended or not each.record.id:
             forgotten.append(each.key)
         else:
             writes.append(_retire(slug, each, is_gone=is_gone))
@@ -112,12 +113,12 @@ def want_states(row: Row, known: Mapping[str, FeedbackRecord], facts: Facts) -> 
     elif failed is not None and failed.state == "failed" and (sha := _find_failed(row, failed, known)) != running:
         cause = write_line(failed.cause)
         wanted[sha] = GithubDeploymentState(FAILURE, cause, "", facts.link_run(failed.dag, failed.run_id))
-    return {sha: state for sha, state in wanted.items() if COMMIT.fullmatch(sha)}
+    return {sha: state for sha, state in wanted.items() if COMMIT_ID.fullmatch(sha)}
 
 
 def _find_flight(row: Row, known: Mapping[str, FeedbackRecord]) -> str:
     """Return the commit that is being deployed, empty if none is, or nobody knows which: run ids name 12 digits."""
-    if row.state is not State.DEPLOYING or row.verb not in DEPLOYS:
+    if row.state is not State.DEPLOYING or row.verb not in DEPLOYING_VERBS:
         return ""
     start = _read_head(row.run_id)
     return next((sha for sha in (row.head, *known) if start and sha.startswith(start)), "")
@@ -143,13 +144,13 @@ def _link_success(row: Row, sha: str, facts: Facts) -> str:
 
     Of a release a run deploys the test merge, and its pull request's head counts as deployed.
     """
-    deployed = [each for each in reversed(row.outcomes) if each.verb in DEPLOYS and each.state == "success"]
+    deployed = [each for each in reversed(row.outcomes) if each.verb in DEPLOYING_VERBS and each.state == "success"]
     outcome = next((each for each in deployed if each.commit == sha), deployed[0] if deployed else None)
     return facts.link_run(outcome.dag, outcome.run_id) if outcome else facts.link_run(row.dag)
 
 
 def _tell(row: Row, sha: str, state: GithubDeploymentState, known: Mapping[str, _Known], facts: Facts) -> Write | None:
-    before = known[sha].told if sha in known else FeedbackRecord()
+    before = known[sha].record if sha in known else FeedbackRecord()
     if before.state == REFUSED or before.digest == state.digest:
         return None
     key, environment = key_deployment(row.slug, sha), name_github_environment(row, facts)
@@ -164,6 +165,6 @@ def _tell(row: Row, sha: str, state: GithubDeploymentState, known: Mapping[str, 
 
 def _retire(slug: str, each: _Known, *, is_gone: bool) -> AddGithubDeploymentStatus:
     state = GithubDeploymentState(INACTIVE, "removed" if is_gone else "superseded")
-    environment = each.told.names[0] if each.told.names else slug
-    after = replace(each.told, digest=state.digest, state=INACTIVE)
-    return AddGithubDeploymentStatus(each.key, each.told.id, environment, state, after)
+    environment = each.record.names[0] if each.record.names else slug
+    after = replace(each.record, digest=state.digest, state=INACTIVE)
+    return AddGithubDeploymentStatus(each.key, each.record.id, environment, state, after)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.text import find_outcome, name_environment, name_state, write_line
 from include.deploy_ops.core.feedback.values import (
-    COMMIT,
     DIGEST_LENGTH,
     Facts,
     FeedbackRecord,
@@ -16,6 +15,7 @@ from include.deploy_ops.core.feedback.values import (
     Write,
     key_status,
 )
+from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.view.row import RowKind, State
 
@@ -64,19 +64,19 @@ class CommitStatus:
 
 
 def list_status_writes(
-    rows: Mapping[str, Row], told: Mapping[str, FeedbackRecord], facts: Facts
+    rows: Mapping[str, Row], records: Mapping[str, FeedbackRecord], facts: Facts
 ) -> tuple[list[tuple[datetime | None, Write]], list[str]]:
     """Return the statuses that are missing, and the keys of those that are settled."""
     writes: list[tuple[datetime | None, Write]] = []
     said = _group_by_commit(rows.values(), facts)
     for (sha, context), each in said.items():
-        known = told.get(key_status(sha, context), FeedbackRecord())
-        verdict = _join(each)
-        if known.digest != verdict.digest and not (verdict.is_weak and known.state == SUCCESS):
+        known = records.get(key_status(sha, context), FeedbackRecord())
+        status = _join(each)
+        if known.digest != status.digest and not (status.is_weak and known.state == SUCCESS):
             about = tuple(row.slug for row, _ in each)
-            writes.append((max(row.state_at for row, _ in each), _set(sha, context, verdict, about)))
+            writes.append((max(row.state_at for row, _ in each), _set(sha, context, status, about)))
     forgotten = []
-    for key, known in told.items():
+    for key, known in records.items():
         kind, _, rest = key.partition("/")
         sha, _, context = rest.partition("/")
         if kind != "status" or (sha, context) in said:
@@ -88,17 +88,17 @@ def list_status_writes(
     return writes, forgotten
 
 
-def _set(sha: str, context: str, verdict: CommitStatus, about: tuple[str, ...]) -> SetStatus:
-    told = FeedbackRecord(digest=verdict.digest, state=verdict.state, about=about)
+def _set(sha: str, context: str, status: CommitStatus, about: tuple[str, ...]) -> SetStatus:
+    record = FeedbackRecord(digest=status.digest, state=status.state, about=about)
     key = key_status(sha, context)
-    return SetStatus(key, sha, context, verdict.state, verdict.description, verdict.target_url, told)
+    return SetStatus(key, sha, context, status.state, status.description, status.target_url, record)
 
 
 def _group_by_commit(rows: Iterable[Row], facts: Facts) -> dict[tuple[str, str], list[tuple[Row, CommitStatus]]]:
     """Return what rows say, by commit and context: two branches may point to one commit."""
     found: dict[tuple[str, str], list[tuple[Row, CommitStatus]]] = {}
     for row in rows:
-        if row.kind is not RowKind.DEPLOY_BRANCH and COMMIT.fullmatch(row.head) and (said := judge(row, facts)):
+        if row.kind is not RowKind.DEPLOY_BRANCH and COMMIT_ID.fullmatch(row.head) and (said := judge(row, facts)):
             name = "preview" if row.kind is RowKind.PREVIEW else row.environment
             found.setdefault((row.head, facts.name_context(name)), []).append((row, said))
     return found

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.text.markdown import cut, flatten, write_block, write_code, write_link, write_words
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS
+from include.deploy_ops.core.text.markdown import (
+    cut,
+    flatten,
+    render_table,
+    write_block,
+    write_code,
+    write_link,
+    write_words,
+)
 from include.deploy_ops.core.view.row import RowKind, State
 
 if TYPE_CHECKING:
@@ -16,22 +25,20 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.plan.outcome import Outcome
     from include.deploy_ops.core.view.row import Row
 
-COMMENT_LENGTH_MAX = 65_000
+PULL_COMMENT_LENGTH_MAX = 65_000
 """GitHub takes 65,536 characters."""
 
 LINE_LENGTH_MAX = 140
 """What GitHub takes as the description of a commit status or of a GitHub Deployment's status."""
 
 WHY_LENGTH_MAX = 400
-CAUSE_LINES_MAX = 12
-CAUSE_LENGTH_MAX = 1500
+CAUSE_BLOCK_LINES_MAX = 12
+CAUSE_BLOCK_LENGTH_MAX = 1500
 CONFLICTS_MAX = 20
 ENVIRONMENTS_MAX = 20
 
+COMMENT_HEADINGS = ("Environment", "State", "Deployed", "Newest", "")
 NOTHING = "\N{EN DASH}"
-
-DEPLOYS = frozenset({"create", "deploy"})
-"""The verbs whose runs deploy."""
 
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _SHOWN_DIGITS = 7
@@ -79,7 +86,7 @@ def write_line(text: str) -> str:
 
 def find_outcome(row: Row) -> Outcome | None:
     """Return how the newest run that deploys ended."""
-    return next((each for each in reversed(row.outcomes) if each.verb in DEPLOYS), None)
+    return next((each for each in reversed(row.outcomes) if each.verb in DEPLOYING_VERBS), None)
 
 
 def write_time(at: datetime) -> str:
@@ -97,7 +104,7 @@ def render_comment(facts: Facts, pull: int, rows: Sequence[Row]) -> str:
     """Return the comment on a pull request that concerns these environments."""
     ordered = sorted(rows, key=lambda row: (_KIND_ORDER[row.kind], row.environment, row.slug))
     shown = ordered[:ENVIRONMENTS_MAX]
-    parts = [_render_table(facts, shown), *_list_details(facts, shown)]
+    parts = [render_table(COMMENT_HEADINGS, [_list_cells(facts, row) for row in shown]), *_list_details(facts, shown)]
     if len(shown) < len(ordered):
         parts.append(f"{len(ordered) - len(shown)} environments more stand in Airflow.")
     parts += _render_conflicts(shown)
@@ -115,7 +122,7 @@ def _frame(facts: Facts, pull: int, parts: Sequence[str]) -> str:
     """Return the whole comment; of a text too long for GitHub, the beginning."""
     control = write_link("Airflow", facts.link_run(f"{facts.project}.control"))
     foot = f"<sub>Kept up to date by Deploy Ops, project {write_code(facts.project)}, from {control}.</sub>"
-    room = COMMENT_LENGTH_MAX - len(foot) - len(facts.mark_comment(pull))
+    room = PULL_COMMENT_LENGTH_MAX - len(foot) - len(facts.mark_comment(pull))
     kept: list[str] = []
     for part in parts:
         room -= len(part) + 2
@@ -123,12 +130,6 @@ def _frame(facts: Facts, pull: int, parts: Sequence[str]) -> str:
             break
         kept.append(part)
     return "\n\n".join([facts.mark_comment(pull), *kept, foot])
-
-
-def _render_table(facts: Facts, rows: Sequence[Row]) -> str:
-    lines = ["| Environment | State | Deployed | Newest | |", "|---|---|---|---|---|"]
-    lines += [f"| {' | '.join(_list_cells(facts, row))} |" for row in rows]
-    return "\n".join(lines)
 
 
 def _list_cells(facts: Facts, row: Row) -> tuple[str, ...]:
@@ -226,7 +227,7 @@ def _list_failure(facts: Facts, row: Row) -> list[str]:
     what = outcome.verb if outcome and outcome.verb in _VERBS else "run"
     commit = f" at {write_code(outcome.commit[:_SHOWN_DIGITS])}" if outcome and outcome.commit else ""
     head = f"The {what} of {write_words(name_environment(row))}{commit} failed:"
-    block = write_block(cause, CAUSE_LINES_MAX, CAUSE_LENGTH_MAX)
+    block = write_block(cause, CAUSE_BLOCK_LINES_MAX, CAUSE_BLOCK_LENGTH_MAX)
     return [head, block, _tell_retry(facts, row, outcome)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -16,7 +15,6 @@ from include.deploy_ops.core.policy.keys import Feedback
 if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Project
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST_LENGTH = 12
 
 
@@ -176,12 +174,12 @@ class WriteComment:
     comment_id: int
     marker: str
     body: str
-    told: FeedbackRecord
+    record: FeedbackRecord
 
     kind: ClassVar[Kind] = Kind.COMMENT
 
     def __str__(self) -> str:
-        return f"comment on #{self.pull}: {', '.join(self.told.names) or 'nothing any more'}"
+        return f"comment on #{self.pull}: {', '.join(self.record.names) or 'nothing any more'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +192,7 @@ class SetStatus:
     state: str
     description: str
     target_url: str
-    told: FeedbackRecord
+    record: FeedbackRecord
 
     kind: ClassVar[Kind] = Kind.STATUS
 
@@ -226,7 +224,7 @@ class AddGithubDeploymentStatus:
     deployment_id: int
     environment: str
     status: GithubDeploymentState
-    told: FeedbackRecord
+    record: FeedbackRecord
 
     kind: ClassVar[Kind] = Kind.DEPLOYMENT
 
@@ -245,7 +243,7 @@ class CreateGithubDeployment:
     is_transient: bool
     is_production: bool
     status: GithubDeploymentState
-    told: FeedbackRecord
+    record: FeedbackRecord
 
     kind: ClassVar[Kind] = Kind.DEPLOYMENT
 

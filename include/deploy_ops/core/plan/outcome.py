@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from include.deploy_ops.core.plan.work import Verb
+
+DEPLOYING_VERBS = frozenset({Verb.CREATE.value, Verb.DEPLOY.value})
+"""The verbs whose runs deploy."""
+
 OUTCOMES_MAX = 12
 """Runs that a row remembers, newest last."""
 

@@ -67,7 +67,7 @@ class Remembered:
     and each rejection by its work's name, so that the answer to an older question does not hide that to a newer one.
     Of a target: `approval`, and `resumed`, the deploy record whose override a person ended. Of the deploy branch:
     `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
-    (`promotion.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why.
+    (`derived_tree.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why.
     """
 
     endings: Mapping[str, Ending] = field(default_factory=dict)

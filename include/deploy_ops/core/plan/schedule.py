@@ -76,6 +76,7 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
             due.append(work)
     due.sort(key=lambda work: (work.rank, given.finished.get(work.name, 0)))  # what fails keeps nobody waiting
     due, held = _keep_first(due)
+    # The brake first: it counts all deletes that are due, not only those for which this pass has room.
     due, braked, release = _brake(due, difference, given, limits)
     held += [hold for _, hold in braked]
     wakes.extend([release] if release else [])
@@ -140,6 +141,7 @@ def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
 def _find_delay(work: Work, given: Circumstances) -> Wait:
     """Return how long the work waits after an attempt."""
     remembered = given.remembered.get(work.slug, Remembered())
+    # Rejections are kept by the work's name, everything else by its verb: see `Remembered`.
     ending = remembered.endings.get(work.name) or remembered.endings.get(work.verb.value)
     if ending is None or ending.work != work.name:
         return "", HoldKind.WAITING, None

@@ -5,11 +5,11 @@ Knows no comparison and no timing: what is due is found by the subjects, when it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.naming import name_subject, name_work
+from include.deploy_ops.core.naming import PROMOTION_SLUG, name_subject, name_work, slug_branch, slug_target
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,28 +44,55 @@ class Verb(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One piece of work that would bring one environment closer to Git.
+class Assignment:
+    """What is to be done to one environment, and why, whether it was planned (`Work`) or is a run's (`run.job.Job`).
 
-    `name` is the run id without its attempt. `deployment_id` is empty for a create; `observed` is the id of the newest
-    successful deploy record, empty when there is none. Of a target: `target` is its name in the policy, `commit` what
-    is deployed where that is not `head` itself, `pull` and `base` the pull request and its base's head. `due_at`: it
-    waits until then, since people were told so; only what nobody uses has one. `is_released`: a person approved it.
+    `head` is the source's tip, `commit` what is deployed where that is another one. `deployment_id` is empty while
+    there is no Deployment. Of a target: `target` is its name in the policy, `pull` and `base` the pull request and its
+    base's head.
     """
 
     verb: Verb
     branch: str
     head: str
-    slug: str
     deployment_name: str
     deployment_id: str
-    observed: str
-    digest: str
     reason: str
     target: str = ""
     commit: str = ""
     pull: int = 0
     base: str = ""
+
+    @property
+    def slug(self) -> str:
+        """The environment's key in run ids and memory."""
+        if self.verb is Verb.PROMOTE:
+            return PROMOTION_SLUG
+        return slug_target(self.target) if self.target else slug_branch(self.branch)
+
+    @property
+    def environment(self) -> str:
+        """What people call the environment: the target's name, or the branch's."""
+        return self.target or self.branch
+
+    @property
+    def deployed_commit(self) -> str:
+        """The commit whose files are deployed."""
+        return self.commit or self.head
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Assignment):
+    """One piece of work that would bring one environment closer to Git.
+
+    `name` is the run id without its attempt. `observed` is the id of the newest successful deploy record, empty when
+    there is none. `digest` names what was observed (`naming.digest_work`). `due_at`: it waits until then, since people
+    were told so; only what nobody uses has one. `is_released`: a person approved it.
+    """
+
+    _: KW_ONLY
+    observed: str
+    digest: str
     due_at: datetime | None = None
     is_released: bool = False
 
@@ -88,16 +115,6 @@ class Work:
     def subject(self) -> str:
         """What it is about."""
         return name_subject(self.deployment_id, self.head, self.observed)
-
-    @property
-    def environment(self) -> str:
-        """What people call the environment: the target's name, or the branch's."""
-        return self.target or self.branch
-
-    @property
-    def deployed_commit(self) -> str:
-        """The commit whose files are deployed."""
-        return self.commit or self.head
 
     @property
     def home_dag(self) -> str:

@@ -1,7 +1,7 @@
 """Read and validate the policy file: an invalid project is told and left out, and takes no other down.
 
-The keys stand in `policy_schema.py`, the rules between them in `policy_rules.py`. What a policy means for a branch or
-a Deployment is decided elsewhere.
+The keys stand in `keys.py`, the rules between them in `rules.py`. What a policy means for a branch or a
+Deployment is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -81,15 +81,13 @@ class PolicyProblem:
 class LoadedPolicy:
     """What the file says: its valid projects, and what is wrong with the others.
 
-    `source` names the file. `project_names` has every project's name that stands in it, valid or not: one of them has
-    not left the policy. `target_names` likewise has every Deployment that stands in it as a target: none is a preview.
-    `shared_repositories` likewise has the repositories of several projects.
+    `source` names the file. `target_names` has every Deployment that stands in it as a target, in a valid project
+    or not: none is a preview. `shared_repositories` likewise has the repositories of several projects.
     """
 
     source: str
     policy: Policy
     problems: tuple[PolicyProblem, ...]
-    project_names: frozenset[str]
     target_names: frozenset[str]
     shared_repositories: frozenset[str] = frozenset()
 
@@ -141,7 +139,6 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
         source,
         policy,
         _tell_problems(found, names),
-        frozenset(names.values()),
         _list_target_names(top.projects),
         _list_shared_repositories(top.projects),
     )

@@ -1,7 +1,7 @@
 """The scalar values that a policy is made of: names, branches, patterns, paths, image sources, durations.
 
 Each check takes the value as written and returns it in its one form, or raises ValueError with what is expected. What
-values must be to one another is for `policy_rules.py`.
+values must be to one another is for `rules.py`.
 """
 
 import re

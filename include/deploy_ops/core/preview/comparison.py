@@ -13,7 +13,6 @@ from include.deploy_ops.core.model import NO_COMMIT
 from include.deploy_ops.core.naming import (
     digest_work,
     name_deployment,
-    slug_branch,
 )
 from include.deploy_ops.core.plan.work import Difference, Hold, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
@@ -58,6 +57,7 @@ def compare(
     found: list[Work | Hold] = []
     for branch in sorted(desired.wanted.keys() | previews.keys()):
         own = previews.get(branch, [])
+        # What must never be touched comes first, whatever else is true of it.
         if len(own) > 1:
             found.append(_hold_twins(branch, own))
         elif own and own[0][0].name in targets:
@@ -88,12 +88,14 @@ def _hold_twins(branch: str, own: Sequence[tuple[Deployment, Mark]]) -> Hold:
 def _end_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -> Work | Hold:
     if branch in view.desired.ended:
         reason = view.desired.ended[branch]
+    # A pattern that was changed in the policy deletes nothing: only what happened in Git ends a preview.
     elif branch in view.desired.existing:
         return Hold(
             branch, "anything", "the branch matches the policy no longer; its preview stays until the branch goes"
         )
     else:
         reason = "the branch is gone"
+    # The branch may be gone: the work is named by the head that runs.
     head = _head_of(view, deployment)
     return _work(view, Verb.DELETE, branch, head, deployment, mark, reason)
 
@@ -120,6 +122,7 @@ def _keep_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) 
     if history.head != head:
         reason = f"{history.head[:12]} is deployed" if history.head else "nothing of ours is deployed"
         found.append(_work(view, Verb.DEPLOY, branch, head, deployment, mark, reason))
+    # Somebody else's deploy stands until the head moves; then the newest head is due, as above.
     elif history.overridden_by:
         found.append(Hold(branch, Verb.DEPLOY.value, f"overridden by {history.overridden_by}, until the branch moves"))
     found.extend(_keep_configuration(view, branch, head, deployment, mark))
@@ -133,6 +136,7 @@ def _keep_configuration(
     if template.problem:
         yield Hold(branch, Verb.UPDATE.value, template.problem)
         return
+    # The mark may be right and a variable missing: a create's second call failed.
     missing = template.missing.get(deployment.id, ())
     if mark.template == template.fingerprint and not missing:
         return
@@ -148,6 +152,8 @@ def _work(
 ) -> Work:
     deployment_id = deployment.id if deployment else ""
     observed = view.observed.histories.get(deployment_id, DeployHistory()).newest_id
+    # What was observed is part of the name: the same step on top of another deploy is other work, with its own
+    # attempts.
     digest = digest_work(
         {
             "project": view.project.name,
@@ -165,7 +171,6 @@ def _work(
         verb=verb,
         branch=branch,
         head=head,
-        slug=slug_branch(branch),
         deployment_name=deployment.name if deployment else name_deployment(view.project.name, branch),
         deployment_id=deployment_id,
         observed=observed,

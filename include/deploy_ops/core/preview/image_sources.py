@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.preview.ownership import find_previews
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from include.deploy_ops.core.model import Deploy, Deployment
     from include.deploy_ops.core.policy.file import Project
@@ -74,24 +74,6 @@ def read_image_commit(candidate: Deployment, deploys: Iterable[Deploy]) -> tuple
     if (shown := records[history.newest_id].image_tag) != candidate.image_tag:
         return "", f"Astro shows the image {candidate.image_tag}, its newest deploy record {shown}"
     return history.image_commit, ""
-
-
-def render_source(found: Mapping[str, Any]) -> str:
-    """Return the decision record of an image as a Markdown page: the source taken, and why not those before it."""
-    taken = [f"**{found['source']}** for `{found['commit']}`"]
-    taken += [
-        f"{name}: `{found[key]}`"
-        for key, name in (
-            ("deployment", "image of the Deployment"),
-            ("engine", "built by"),
-            ("image", "image"),
-            ("digest", "digest"),
-            ("runtime_version", "Astro Runtime"),
-        )
-        if found.get(key)
-    ]
-    notes = [f"- {' '.join(note.split())}" for note in found["notes"]]
-    return "\n".join([*("  \n".join(taken),), *(["", "Not taken:", "", *notes] if notes else [])])
 
 
 def _rank_runtime(version: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.naming import has_later_mark, parse_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,4 +41,6 @@ def describe_taken(deployment: Deployment, control_plane: str, project: Project)
     bears = f"'{deployment.name}' ({deployment.id})"
     if mark is not None and is_own(mark, control_plane, project):
         return f"{bears} is the preview of '{mark.branch}'; rename it in Astro"
+    if has_later_mark(deployment.description):
+        return f"{bears} bears a later release's mark, and is never touched; rename it in Astro"
     return f"a Deployment named {bears} exists without our mark; rename or delete it in Astro, or adopt it by the form"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.naming import PROMOTION_SLUG, digest_work
+from include.deploy_ops.core.naming import digest_work
 from include.deploy_ops.core.plan.work import Hold, Verb, Work
 from include.deploy_ops.core.promotion.derived_tree import fingerprint_promotion, select_pulls
 
@@ -35,7 +35,6 @@ def compare_promotion(project: Project, snapshot: RepositorySnapshot, promoted: 
         verb=Verb.PROMOTE,
         branch=promotion.deploy_branch,
         head=into,
-        slug=PROMOTION_SLUG,
         deployment_name="",
         deployment_id="",
         observed=tip,

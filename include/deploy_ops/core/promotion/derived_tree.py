@@ -1,7 +1,7 @@
 """Open pull requests + trees → the deploy branch's derived tree: `into`'s, with their DAGs laid over it.
 
 Reads trees only through the function it is given, and only folders that differ, so the cost grows with the change and
-not with the repository. What a commit says of a promotion stands in `promotion_message.py`.
+not with the repository. What a commit says of a promotion stands in `message.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 COPY_ALL = "all"
 FINGERPRINT_LENGTH = 16
-_KINDS = {"120000": "a symbolic link", "160000": "a submodule"}
 _MODES = {"100664": "100644"}  # Git wrote it once; GitHub takes only the other
 
 
@@ -182,7 +181,7 @@ class _Derivation:
         for place in (*_list_folders(self._dags), self._dags):
             found = self.trees.find(contribution.head.tree, place)
             if found is not None and not found.is_tree:
-                return f"'{place}' is {_KINDS.get(found.mode, 'a file')} at its head, so nothing below it is laid"
+                return f"'{place}' is {found.kind} at its head, so nothing below it is laid"
         if is_whole and self.trees.find(contribution.head.tree, self._dags) is None:
             return "its head has no such folder, so nothing is copied"
         if is_whole and (blocker := self._find_leaf_above(self._dags)):

@@ -1,6 +1,6 @@
 """The message of a commit on the deploy branch, both ways: a sentence for people, then trailers that tell it as ours.
 
-Which tree such a commit holds is decided in `promotion.py`.
+Which tree such a commit holds is decided in `derived_tree.py`.
 """
 
 from __future__ import annotations
@@ -8,19 +8,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from include.deploy_ops.core.model import COMMIT_ID
+
 SHOWN_MAX = 5
 """Pull requests whose numbers stand in a commit's first line."""
 
-_SHA = "[0-9a-f]{40}"
 _NUMBER = "[1-9][0-9]{0,9}"
 _TRAILERS = re.compile(
     r"Deploy-Ops-Control-Plane: ([a-z0-9._-]+)\n"
     r"Deploy-Ops-Project: ([a-z0-9_]+)\n"
-    rf"Deploy-Ops-Into: ({_SHA})\n"
-    rf"Deploy-Ops-Tree: ({_SHA})"
-    rf"((?:\nDeploy-Ops-Pull-Request: {_NUMBER} {_SHA})*)"
+    rf"Deploy-Ops-Into: ({COMMIT_ID.pattern})\n"
+    rf"Deploy-Ops-Tree: ({COMMIT_ID.pattern})"
+    rf"((?:\nDeploy-Ops-Pull-Request: {_NUMBER} {COMMIT_ID.pattern})*)"
 )
-_PULL = re.compile(rf"({_NUMBER}) ({_SHA})")
+_PULL = re.compile(rf"({_NUMBER}) ({COMMIT_ID.pattern})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.naming import digest_work, slug_target
+from include.deploy_ops.core.naming import digest_work
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
 from include.deploy_ops.core.target.settling import describe_unsettled
@@ -74,6 +74,7 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
         return None
     if len(state.deployments) != 1:
         return Hold(state.name, Verb.DEPLOY.value, _describe_absence(state))
+    # Before the source's own problems: a rollback stands, whatever becomes of the pull request meanwhile.
     if reason := _find_override(state):
         return Hold(state.name, Verb.DEPLOY.value, reason)
     if state.source.problem:
@@ -81,6 +82,7 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
         kind = HoldKind.WAITING if brief else HoldKind.PERSON
         return Hold(state.name, Verb.DEPLOY.value, state.source.problem, brief, kind)
     due = _find_due(state, state.source, policy)
+    # The merge is a release's last word: it waits until what was deployed is seen to run.
     if due is not None and due[0] is Verb.MERGE and (reason := describe_unsettled(state.deployments[0], state.history)):
         return Hold(state.name, Verb.MERGE.value, reason, kind=HoldKind.WAITING)
     return due and _work(state, state.source, project, policy, *due)
@@ -118,6 +120,7 @@ def _describe_absence(state: TargetState) -> str:
 def _find_override(state: TargetState) -> str:
     """Return why the target stays as it is: somebody deployed something else since our last deploy, on purpose."""
     history = state.history
+    # Before our first deploy all that runs there is somebody else's, and overrides nothing.
     if not history.overridden_by or history.head is None or state.remembered.resumed == history.newest_id:
         return ""
     return f"overridden by {history.overridden_by}, until a person resumes it (its form, action 'resume')"
@@ -157,7 +160,6 @@ def _work(state: TargetState, source: Source, project: str, policy: str, verb: V
         verb=verb,
         branch=source.ref,
         head=source.head,
-        slug=slug_target(state.name),
         deployment_name=deployment.name,
         deployment_id=deployment.id,
         observed=observed,

@@ -6,11 +6,17 @@ nothing, and is cut; so the page's length has a bound and no branch can change w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from include.deploy_ops.core.model import ChangeType, PathVerdict
-from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX, TEXT_LENGTH_MAX, link, quote_text
+from include.deploy_ops.core.model import ChangeType, DeployDecision, PathVerdict
+from include.deploy_ops.core.text.markdown import (
+    REASON_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+    quote_text,
+    render_table,
+    write_plain_link,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,12 +24,8 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.model import PullCommit, PullRequest
 
-BODY_LENGTH_MAX = 40_000
-"""Characters of the page that are never exceeded; the limits below see to it."""
-
 COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN = 30, 25, 20
 """Of these at most are listed; files are counted per kind. The pull request's own page has all."""
-
 
 _SHORT = 12
 
@@ -58,6 +60,18 @@ class FileGroup:
     kind: ChangeType
     count: int
     shown: tuple[PathVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDecision(DeployDecision):
+    """Which deploy a target would get; `running` is the commit that it runs, None when unknown, `files` what changed.
+
+    The bases stay unknown: nobody is asked about them.
+    """
+
+    _: KW_ONLY
+    running: str | None
+    files: tuple[FileGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +132,7 @@ def _describe_request(release: Release, page_of: Pages) -> str:
         what = f"{_link_commit(release.commit, page_of)} of {quote_text(release.branch)}"
         return f"{asks} wants {what} on {deployment}{other}{why}"
     pull = release.pull
-    number = link(f"#{pull.number}", page_of("pull", pull.number))
+    number = write_plain_link(f"#{pull.number}", page_of("pull", pull.number))
     by = f" by {quote_text(pull.author)}" if pull.author else ""
     into = f"{quote_text(pull.head_ref)} into {quote_text(pull.base_ref)}"
     then = " and then merges exactly this head" if release.is_merging else ""
@@ -141,11 +155,11 @@ def _describe_facts(release: Release, page_of: Pages) -> str:
         rows["commit"] += f", the merge of head {head} into base {base}"
     rows["runs now"] = _link_commit(release.running, page_of) if release.running else "nothing that we know of"
     if release.source is not None:
-        name = link(quote_text(release.source.deployment), release.source.url)
+        name = write_plain_link(quote_text(release.source.deployment), release.source.url)
         rows[quote_text(release.source.target)] = f"{name} {describe_source(release.source, release.head)}"
     until = f"{release.deadline:%Y-%m-%d %H:%M} UTC, without an answer until then it is rejected"
     rows["asked"] = f"{release.asked_at:%Y-%m-%d %H:%M} UTC; open until {until}"
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+    return render_table(("", ""), rows.items())
 
 
 def describe_source(source: SourceState, head: str) -> str:
@@ -163,8 +177,9 @@ def describe_source(source: SourceState, head: str) -> str:
 def _list_carried(release: Release, page_of: Pages) -> str:
     if not release.carried:
         return ""
-    shown = [link(f"#{number}", page_of("pull", number)) for number in release.carried[:PULLS_SHOWN]]
-    return f"**Comes along though still open:** {', '.join(shown)}{_count_more(len(release.carried), PULLS_SHOWN)}"
+    pulls = [write_plain_link(f"#{number}", page_of("pull", number)) for number in release.carried[:PULLS_SHOWN]]
+    more = f" … and {len(release.carried) - PULLS_SHOWN} more" if len(release.carried) > PULLS_SHOWN else ""
+    return f"**Comes along though still open:** {', '.join(pulls)}{more}"
 
 
 def _list_commits(release: Release, page_of: Pages) -> str:
@@ -172,12 +187,9 @@ def _list_commits(release: Release, page_of: Pages) -> str:
         return ""
     newest = release.commits[: -COMMITS_SHOWN - 1 : -1]
     count = len(release.commits)
-    lines = [f"**{_count(count, 'commit')}**, newest first", "", "| commit | subject | author |", "|---|---|---|"]
-    lines += [
-        f"| {_link_commit(each.sha, page_of)} | {quote_text(each.subject)} | {quote_text(each.author)} |"
-        for each in newest
-    ]
-    return "\n".join(lines) + _count_more(count, len(newest), "\n\n")
+    rows = [(_link_commit(each.sha, page_of), quote_text(each.subject), quote_text(each.author)) for each in newest]
+    table = render_table(("commit", "subject", "author"), rows, count - len(newest))
+    return f"**{_count(count, 'commit')}**, newest first\n\n{table}"
 
 
 def group_files(paths: Iterable[PathVerdict]) -> tuple[FileGroup, ...]:
@@ -194,18 +206,14 @@ def _cut(path: PathVerdict) -> PathVerdict:
 
 def _list_files(group: FileGroup) -> str:
     asks = "nothing" if group.kind is ChangeType.NONE else group.kind.value
-    lines = [f"**{_count(group.count, 'file')} asking for {asks}**", "", "| file | why |", "|---|---|"]
-    lines += [f"| {quote_text(path.path)} | {quote_text(path.rule)} |" for path in group.shown]
-    return "\n".join(lines) + _count_more(group.count, len(group.shown), "\n\n")
+    rows = [(quote_text(path.path), quote_text(path.rule)) for path in group.shown]
+    table = render_table(("file", "why"), rows, group.count - len(group.shown))
+    return f"**{_count(group.count, 'file')} asking for {asks}**\n\n{table}"
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _count_more(count: int, shown: int, gap: str = " ") -> str:
-    return f"{gap}… and {count - shown} more" if count > shown else ""
-
-
 def _link_commit(commit: str, page_of: Pages) -> str:
-    return link(f"`{commit[:_SHORT]}`", page_of("commit", commit))
+    return write_plain_link(f"`{commit[:_SHORT]}`", page_of("commit", commit))

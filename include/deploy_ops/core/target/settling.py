@@ -68,6 +68,7 @@ def judge_settling(
         return Waiting(None, "Astro has no record of this deploy")
     if own.status is DeployStatus.FAILED:
         return Failed(own, f"Astro's record {own.id} says FAILED")
+    # The CLI's exit code does not tell what it sent; the record does.
     if missing := _find_missing_part(own, kind):
         return Failed(own, f"Astro's record {own.id} is a {own.kind.value} deploy, which has no {missing}")
     newer = next((record for record in records if _order(record) > _order(own) and _is_overtaking(record)), None)

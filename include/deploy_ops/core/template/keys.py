@@ -1,7 +1,7 @@
 """The keys of a Deployment file and their types, as the Astro CLI 1.45 writes and reads them.
 
 No key is required here, so that the same models take a template and overrides of it; what a whole template needs, and
-what must hold between keys, is in `template_rules.py`. Source: the CLI's `deployment inspect` and its file format.
+what must hold between keys, is in `rules.py`. Source: the CLI's `deployment inspect` and its file format.
 """
 
 from typing import Annotated, Literal

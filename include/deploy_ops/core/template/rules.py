@@ -1,7 +1,7 @@
 """What a Deployment file needs as a whole, and what overrides of it may not touch.
 
 The rules are the Astro CLI's own (1.45), checked before it is called, since it half-creates Deployments and takes what
-it does not know in silence. What Astro offers (machines, versions) is in `template_options.py`.
+it does not know in silence. What Astro offers (machines, versions) is in `options.py`.
 """
 
 from __future__ import annotations

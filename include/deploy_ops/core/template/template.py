@@ -1,7 +1,7 @@
 """Reference template + overrides → Deployment file: parse, merge, fingerprint, render, compare; all of it as data.
 
-Its keys stand in `template_schema.py`, the rules in `template_rules.py`. The CLI is called elsewhere, and the name and
-the ownership mark come from the caller.
+Its keys stand in `keys.py`, the rules in `rules.py`. The CLI is called elsewhere, and the name and the
+ownership mark come from the caller.
 """
 
 from __future__ import annotations

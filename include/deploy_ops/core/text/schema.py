@@ -23,6 +23,7 @@ _PRIVATE_KEYS = frozenset({"environment_variables"})  # values below these may b
 
 _EXPECTED = {
     "string_type": "text",
+    "string_unicode": "text that can be written",
     "bool_type": "true or false",
     "int_type": "a whole number",
     "float_type": "a number",

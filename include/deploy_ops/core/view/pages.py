@@ -1,24 +1,27 @@
-"""The decision record of a promotion as a Markdown page: what took part, what was laid and told, what was made."""
+"""Decisions as Markdown pages in Airflow's rendered fields: a plan, a change type, an image's source, a promotion.
+
+Pure. Each page shows what was decided, and by which rule; what a person is asked to approve stands in `release`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.model import ChangeDecision
 from include.deploy_ops.core.plan.work import Plan
-from include.deploy_ops.core.text.markdown import escape_cell
+from include.deploy_ops.core.text.markdown import escape_cell, render_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from include.deploy_ops.core.model import PullRequest
     from include.deploy_ops.core.policy.file import Promotion
     from include.deploy_ops.core.promotion.derived_tree import DerivedTree
 
-ROWS_MAX = 200
-"""Rows of a table that are shown; the last one says how many more there are."""
+PAGE_ROWS_MAX = 200
+"""Rows of a table that are shown; one more says how many there are besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,10 @@ def render_promotion(record: PromotionRecord) -> str:
     return "\n".join(
         [
             *_render_head(record),
-            *_render_table("Pull requests", ("pull request", "branch", "head", "by"), pulls),
-            *_render_table("Conflicts, not laid", ("path", "pull request", "why"), conflicts),
-            *_render_table("Contested paths", ("path", "changed by", "the later wins"), overlaps),
-            *_render_table("Laid over it", ("path", "from", "what"), laid),
+            *_render_section("Pull requests", ("pull request", "branch", "head", "by"), pulls),
+            *_render_section("Conflicts, not laid", ("path", "pull request", "why"), conflicts),
+            *_render_section("Contested paths", ("path", "changed by", "the later wins"), overlaps),
+            *_render_section("Laid over it", ("path", "from", "what"), laid),
         ]
     )
 
@@ -78,46 +81,50 @@ def _describe_work(record: PromotionRecord) -> str:
     return f"{name}: {on}" if record.is_missing else f"{name}: nothing to commit {on}"
 
 
-def _render_table(title: str, columns: Sequence[str], rows: Sequence[Iterable[str]]) -> Iterator[str]:
+def _render_section(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     if not rows:
         return
-    yield from ("", f"{title}: {len(rows)}", "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}")
-    shown = rows if len(rows) <= ROWS_MAX else rows[: ROWS_MAX - 1]
-    for row in shown:
-        yield f"| {' | '.join(escape_cell(cell) for cell in row)} |"
-    if len(rows) > len(shown):
-        yield f"| … and {len(rows) - len(shown)} more |" + " |" * (len(columns) - 1)
+    shown = [[escape_cell(cell) for cell in row] for row in rows[:PAGE_ROWS_MAX]]
+    yield f"\n{title}: {len(rows)}\n\n{render_table(headings, shown, len(rows) - len(shown))}"
 
 
 def render_decision(decision: ChangeDecision) -> str:
-    """Return the decision record as a Markdown page: bases, verdict, and per changed path the verdict and its rule."""
-    lines = [
-        f"**{decision.change_type.value}**: {decision.reason}",
-        "",
-        f"`{decision.commit}`, image from `{decision.image_base or '?'}`, DAGs from `{decision.dags_base or '?'}`",
+    """Return the decision record of a change type: bases, verdict, and per changed path the verdict and its rule."""
+    head = (
+        f"**{decision.change_type.value}**: {decision.reason}\n\n`{decision.commit}`, "
+        f"image from `{decision.image_base or '?'}`, DAGs from `{decision.dags_base or '?'}`"
+    )
+    rows = [(f"`{escape_cell(path.path)}`", path.verdict.value, escape_cell(path.rule)) for path in decision.paths]
+    return f"{head}\n\n{render_table(('path', 'verdict', 'rule'), rows)}" if rows else head
+
+
+def render_source(found: Mapping[str, Any]) -> str:
+    """Return the decision record of an image: the source taken, and why not those before it."""
+    taken = [f"**{found['source']}** for `{found['commit']}`"]
+    taken += [
+        f"{name}: `{found[key]}`"
+        for key, name in (
+            ("deployment", "image of the Deployment"),
+            ("engine", "built by"),
+            ("image", "image"),
+            ("digest", "digest"),
+            ("runtime_version", "Astro Runtime"),
+        )
+        if found.get(key)
     ]
-    if decision.paths:
-        lines += ["", "| path | verdict | rule |", "|---|---|---|"]
-        lines += [
-            f"| `{escape_cell(path.path)}` | {path.verdict.value} | {escape_cell(path.rule)} |"
-            for path in decision.paths
-        ]
-    return "\n".join(lines)
+    notes = [f"- {' '.join(note.split())}" for note in found["notes"]]
+    return "\n".join([*("  \n".join(taken),), *(["", "Not taken:", "", *notes] if notes else [])])
 
 
 def render_plan(plan: Plan, now: datetime) -> str:
-    """Return the plan as a Markdown table: what starts, what is held, and why."""
-    lines = [
+    """Return the plan: what starts, what is held, and why."""
+    head = (
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    rows = [
+        ("start", work.environment, f"{work.verb.value} at `{work.head[:12]}`", work.reason)
+        for work in (action.work for action in plan.actions)
     ]
-    if plan.actions or plan.holds:
-        lines += ["", "| | environment | what | why |", "|---|---|---|---|"]
-    for action in plan.actions:
-        work = action.work
-        what = f"{work.verb.value} at `{work.head[:12]}`"
-        lines.append(f"| start | `{escape_cell(work.environment)}` | {what} | {escape_cell(work.reason)} |")
-    lines += [
-        f"| hold | `{escape_cell(hold.environment)}` | {hold.what} | {escape_cell(hold.reason)} |"
-        for hold in plan.holds
-    ]
-    return "\n".join(lines)
+    rows += [("hold", hold.environment, hold.what, hold.reason) for hold in plan.holds]
+    cells = [(word, f"`{escape_cell(name)}`", what, escape_cell(why)) for word, name, what, why in rows]
+    return f"{head}\n\n{render_table(('', 'environment', 'what', 'why'), cells)}" if cells else head

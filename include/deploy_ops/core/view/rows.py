@@ -14,7 +14,7 @@ from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
-from include.deploy_ops.core.plan.outcome import OUTCOMES_MAX, Ended, Outcome
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, OUTCOMES_MAX, Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG, Hold, HoldKind, Verb
 from include.deploy_ops.core.preview.hibernation import find_wake
@@ -48,8 +48,7 @@ _STATUSES = {
     DeploymentStatus.DEPLOYING: (State.DEPLOYING, "Astro is rolling it out"),
     DeploymentStatus.HIBERNATING: (State.ASLEEP, "it hibernates; a push wakes it"),
 }
-_DEPLOYING = frozenset({Verb.CREATE.value, Verb.DEPLOY.value})
-CAUSE_LENGTH_MAX = 160
+ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
 
 
@@ -85,63 +84,64 @@ class _Flight:
     verb: str = ""
 
 
-def make_rows(sight: PassRecord) -> dict[str, Row]:
+def make_rows(record: PassRecord) -> dict[str, Row]:
     """Return the rows by slug."""
-    rows = [*_make_previews(sight), *_make_targets(sight), *_make_deploy_branch(sight)]
+    rows = [*_make_previews(record), *_make_targets(record), *_make_deploy_branch(record)]
     found = {row.slug: row for row in rows}
-    found |= dict(_keep_removed(sight, found.keys()))
+    found |= dict(_keep_removed(record, found.keys()))
     return found
 
 
-def _make_previews(sight: PassRecord) -> Iterable[Row]:
-    if sight.project.previews is None:
+def _make_previews(record: PassRecord) -> Iterable[Row]:
+    if record.project.previews is None:
         return
-    own = find_previews(sight.observed.deployments, sight.control_plane, sight.project)
-    for branch in sorted(sight.wanted.keys() | own.keys()):
-        row = _make_preview(sight, branch, own[branch][0][0] if branch in own else None)
+    own = find_previews(record.observed.deployments, record.control_plane, record.project)
+    for branch in sorted(record.wanted.keys() | own.keys()):
+        row = _make_preview(record, branch, own[branch][0][0] if branch in own else None)
         if row is not None:
             yield row
 
 
-def _make_preview(sight: PassRecord, branch: str, deployment: Deployment | None) -> Row | None:
+def _make_preview(record: PassRecord, branch: str, deployment: Deployment | None) -> Row | None:
     slug = slug_branch(branch)
-    heads = {each.name: each.head for each in sight.snapshot.branches}
+    heads = {each.name: each.head for each in record.snapshot.branches}
     row = _complete(
-        sight,
+        record,
         Row(
             slug=slug,
             kind=RowKind.PREVIEW,
             environment=branch,
             branch=branch,
-            dag=f"{sight.project.name}.{PREVIEW_DAG}",
+            dag=f"{record.project.name}.{PREVIEW_DAG}",
             state=State.LIVE,
-            state_at=sight.now,
+            state_at=record.now,
             head=heads.get(branch, ""),
         ),
         deployment,
-        [pull for pull in sight.snapshot.pull_requests if pull.head_ref == branch and pull.is_open],
+        [pull for pull in record.snapshot.pull_requests if pull.head_ref == branch and pull.is_open],
     )
-    is_old_backlog = row.state is State.REMOVED and not row.outcomes and slug not in sight.before
+    # An old repository has hundreds of branches that never had a preview: a row for each would bury what lives.
+    is_old_backlog = row.state is State.REMOVED and not row.outcomes and slug not in record.before
     return None if is_old_backlog else row
 
 
-def _make_targets(sight: PassRecord) -> Iterable[Row]:
-    for state in sight.targets:
+def _make_targets(record: PassRecord) -> Iterable[Row]:
+    for state in record.targets:
         deployment = state.deployments[0] if len(state.deployments) == 1 else None
         source, followed = state.source, state.target.followed_branch
         release = state.target.pull_request
-        pulls = [each for each in sight.snapshot.pull_requests if source and each.number == source.pull]
+        pulls = [each for each in record.snapshot.pull_requests if source and each.number == source.pull]
         yield _complete(
-            sight,
+            record,
             Row(
                 slug=slug_target(state.name),
                 kind=RowKind.TARGET,
                 environment=state.name,
                 branch=source.ref if source else followed or (release.source if release else ""),
-                dag=f"{sight.project.name}.{state.name}",
-                request_dag=_name_request(sight.project, state.name, state.target),
+                dag=f"{record.project.name}.{state.name}",
+                request_dag=_name_request(record.project, state.name, state.target),
                 state=State.LIVE,
-                state_at=sight.now,
+                state_at=record.now,
                 why="" if source else "no pull request is open",
                 head=source.head if source else state.history.head or "",
                 pull=source.pull if source else 0,
@@ -156,50 +156,50 @@ def _name_request(project: Project, name: str, target: Target) -> str:
     return f"{project.name}.{name}.{REQUEST_DAG}" if target.approval == "required" else ""
 
 
-def _make_deploy_branch(sight: PassRecord) -> Iterable[Row]:
-    promotion = sight.project.promotion
+def _make_deploy_branch(record: PassRecord) -> Iterable[Row]:
+    promotion = record.project.promotion
     if promotion is None:
         return
-    tip = next((each.head for each in sight.snapshot.branches if each.name == promotion.deploy_branch), "")
+    tip = next((each.head for each in record.snapshot.branches if each.name == promotion.deploy_branch), "")
     row = Row(
         slug=PROMOTION_SLUG,
         kind=RowKind.DEPLOY_BRANCH,
         environment=promotion.deploy_branch,
         branch=promotion.deploy_branch,
-        dag=f"{sight.project.name}.{PROMOTION_DAG}",
+        dag=f"{record.project.name}.{PROMOTION_DAG}",
         state=State.LIVE,
-        state_at=sight.now,
+        state_at=record.now,
         head=tip,
         deployed=tip,
     )
-    yield _complete(sight, row, None, [])
+    yield _complete(record, row, None, [])
 
 
-def _complete(sight: PassRecord, row: Row, deployment: Deployment | None, pulls: Sequence[PullRequest]) -> Row:
+def _complete(record: PassRecord, row: Row, deployment: Deployment | None, pulls: Sequence[PullRequest]) -> Row:
     """Return the row with everything that is known of the environment."""
-    before = sight.before.get(row.slug)
-    row = _add_pulls(sight, row, pulls)
-    row = _add_deployment(sight, row, deployment, before)
-    row = _add_endings(sight, row, before)
-    row = _add_state(sight, row, deployment)
-    head_at = before.head_at if before is not None and before.head == row.head else sight.now
+    before = record.before.get(row.slug)
+    row = _add_pulls(record, row, pulls)
+    row = _add_deployment(record, row, deployment, before)
+    row = _add_endings(record, row, before)
+    row = _add_state(record, row, deployment)
+    head_at = before.head_at if before is not None and before.head == row.head else record.now
     is_same = before is not None and (before.state, before.verb) == (row.state, row.verb)
     return replace(
         row,
         head_at=head_at if row.head else None,
-        state_at=before.state_at if before is not None and is_same else sight.now,
-        kept=sight.remembered[row.slug].kept if row.slug in sight.remembered else before.kept if before else "",
+        state_at=before.state_at if before is not None and is_same else record.now,
+        kept=record.remembered[row.slug].kept if row.slug in record.remembered else before.kept if before else "",
     )
 
 
-def _add_pulls(sight: PassRecord, row: Row, pulls: Sequence[PullRequest]) -> Row:
+def _add_pulls(record: PassRecord, row: Row, pulls: Sequence[PullRequest]) -> Row:
     newest = max(pulls, key=lambda pull: pull.number, default=None)
-    before = sight.before.get(row.slug)
+    before = record.before.get(row.slug)
     known = before.author if before is not None and before.head == row.head else ""
     author = newest.author if newest else ""
     return replace(
         row,
-        author=author or sight.authors.get(row.head, "") or known,
+        author=author or record.authors.get(row.head, "") or known,
         pull=newest.number if newest else row.pull,
         pull_title=newest.title if newest else "",
         base=newest.base_ref if newest else row.base,
@@ -207,10 +207,10 @@ def _add_pulls(sight: PassRecord, row: Row, pulls: Sequence[PullRequest]) -> Row
     )
 
 
-def _add_deployment(sight: PassRecord, row: Row, deployment: Deployment | None, before: Row | None) -> Row:
+def _add_deployment(record: PassRecord, row: Row, deployment: Deployment | None, before: Row | None) -> Row:
     if deployment is None:
         return row
-    history = sight.observed.histories.get(deployment.id, DeployHistory())
+    history = record.observed.histories.get(deployment.id, DeployHistory())
     is_plain = bool(history.head) and not history.overridden_by
     return replace(
         row,
@@ -225,26 +225,26 @@ def _add_deployment(sight: PassRecord, row: Row, deployment: Deployment | None, 
         airflow_url=deployment.airflow_url,
         astro_url=deployment.astro_url,
         override=deployment.override,
-        woken_at=find_wake(before, deployment, sight.now),
+        woken_at=find_wake(before, deployment, record.now),
     )
 
 
-def _add_endings(sight: PassRecord, row: Row, before: Row | None) -> Row:
+def _add_endings(record: PassRecord, row: Row, before: Row | None) -> Row:
     """Return the row with how its runs ended, and what the promotion told of its pull requests."""
     outcomes = {each.run_id: each for each in before.outcomes} if before else {}
-    outcomes |= {each.outcome.run_id: each.outcome for each in sight.ended if each.slug == row.slug}
+    outcomes |= {each.outcome.run_id: each.outcome for each in record.ended if each.slug == row.slug}
     ordered = sorted(outcomes.values(), key=lambda each: each.at)[-OUTCOMES_MAX:]
     kept = (*map(_shorten, ordered[:-1]), *ordered[-1:])
-    return replace(row, outcomes=kept, conflicts=_find_conflicts(sight, row, before))
+    return replace(row, outcomes=kept, conflicts=_find_conflicts(record, row, before))
 
 
 def _shorten(outcome: Outcome) -> Outcome:
-    return replace(outcome, cause=outcome.cause[:CAUSE_LENGTH_MAX], why=outcome.why[:CAUSE_LENGTH_MAX])
+    return replace(outcome, cause=outcome.cause[:ROW_CAUSE_LENGTH_MAX], why=outcome.why[:ROW_CAUSE_LENGTH_MAX])
 
 
-def _find_conflicts(sight: PassRecord, row: Row, before: Row | None) -> tuple[str, ...]:
+def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[str, ...]:
     """Return the newest promotion's words about the row's pull requests; about all, on the deploy branch's row."""
-    told = [each.conflicts for each in sight.ended if each.conflicts is not None]
+    told = [each.conflicts for each in record.ended if each.conflicts is not None]
     if not told:
         kept = before.conflicts if before else ()
         return kept if row.slug == PROMOTION_SLUG or row.pulls else ()
@@ -252,109 +252,109 @@ def _find_conflicts(sight: PassRecord, row: Row, before: Row | None) -> tuple[st
     return tuple(text for pull, texts in sorted(told[-1].items()) if is_all or pull in row.pulls for text in texts)
 
 
-def _add_state(sight: PassRecord, row: Row, deployment: Deployment | None) -> Row:
-    holds = [hold for hold in sight.plan.holds if hold.environment == row.environment]
-    telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(sight, row, hold)]
+def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Row:
+    holds = [hold for hold in record.plan.holds if hold.environment == row.environment]
+    telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(record, row, hold)]
     row = replace(row, holds=tuple(map(str, telling)))
-    flight = _find_flight(sight, row)
+    flight = _find_flight(record, row)
     if flight.run_id:
         is_asked = flight.verb == Verb.REQUEST.value
         state = State.APPROVAL if is_asked else State.DEPLOYING
         return replace(
             row,
             state=state,
-            why=_find_reason(sight, row) or row.why,
+            why=_find_reason(record, row) or row.why,
             run_id=flight.run_id,
             run_dag=flight.dag,
             verb=flight.verb,
         )
-    state, why = _judge(sight, row, holds, deployment)
+    state, why = _judge(record, row, holds, deployment)
     return replace(row, state=state, why=why or row.why)
 
 
-def _find_flight(sight: PassRecord, row: Row) -> _Flight:
+def _find_flight(record: PassRecord, row: Row) -> _Flight:
     """Return the run that starts now or is at work."""
-    for action in sight.plan.actions:
+    for action in record.plan.actions:
         if action.work.slug == row.slug:
-            return _Flight(action.run_id, f"{sight.project.name}.{action.work.dag}", action.work.verb.value)
-    run_id = sight.in_flight.get(row.slug, "")
+            return _Flight(action.run_id, f"{record.project.name}.{action.work.dag}", action.work.verb.value)
+    run_id = record.in_flight.get(row.slug, "")
     if not run_id:
         return _Flight()
     verb = run_id.removeprefix(f"{row.slug}~").partition("~")[0] if run_id.startswith(f"{row.slug}~") else ""
     return _Flight(run_id, row.request_dag if verb == Verb.REQUEST.value else row.dag, verb)
 
 
-def _find_reason(sight: PassRecord, row: Row) -> str:
-    return next((action.work.reason for action in sight.plan.actions if action.work.slug == row.slug), "")
+def _find_reason(record: PassRecord, row: Row) -> str:
+    return next((action.work.reason for action in record.plan.actions if action.work.slug == row.slug), "")
 
 
-def _judge(sight: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None) -> tuple[State, str]:
+def _judge(record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None) -> tuple[State, str]:
     """Return the state without a run in flight, and why."""
     by_kind: dict[HoldKind, list[Hold]] = defaultdict(list)
     for hold in holds:
-        if not _is_notice(sight, row, hold):
+        if not _is_notice(record, row, hold):
             by_kind[hold.kind].append(hold)
-    if deployment is None and (removal := _find_removal(sight, row, by_kind)):
+    if deployment is None and (removal := _find_removal(record, row, by_kind)):
         return State.REMOVED, removal
     for kind, state in _REASONS:
         if by_kind[kind]:
             hold = by_kind[kind][0]
             return state, f"{hold.what}: {hold.reason}"
     if deployment is not None:
-        return _judge_deployment(sight, row, deployment)
+        return _judge_deployment(record, row, deployment)
     if row.kind is not RowKind.DEPLOY_BRANCH:
         return State.WAITING, "there is no Deployment"
     return State.LIVE, ""
 
 
-def _judge_deployment(sight: PassRecord, row: Row, deployment: Deployment) -> tuple[State, str]:
+def _judge_deployment(record: PassRecord, row: Row, deployment: Deployment) -> tuple[State, str]:
     """Return the state of a Deployment to which nothing is to be done: it need not show what was deployed last."""
     status = deployment.status
     if not is_calm(status):
         said = deployment.status_reason or f"Astro calls the Deployment {status.value}"
         return _STATUSES.get(status, (State.UNHEALTHY, said))
-    history = sight.observed.histories.get(deployment.id, DeployHistory())
+    history = record.observed.histories.get(deployment.id, DeployHistory())
     if unsettled := describe_unsettled(deployment, history):
-        last = next((each for each in reversed(row.outcomes) if each.verb in _DEPLOYING), None)
+        last = next((each for each in reversed(row.outcomes) if each.verb in DEPLOYING_VERBS), None)
         return (State.FAILED if last is not None and last.state == "failed" else State.WAITING), unsettled
     return _STATUSES.get(status, (State.LIVE, ""))
 
 
-def _find_removal(sight: PassRecord, row: Row, by_kind: Mapping[HoldKind, Sequence[Hold]]) -> str:
+def _find_removal(record: PassRecord, row: Row, by_kind: Mapping[HoldKind, Sequence[Hold]]) -> str:
     """Return why a living branch has no preview; while there is no room, nobody looks for the reason again."""
     ended = next(iter(by_kind.get(HoldKind.ENDED, ())), None)
     if ended is not None:
         return ended.reason
-    before = sight.before.get(row.slug)
+    before = record.before.get(row.slug)
     is_kept = before is not None and before.state is State.REMOVED and before.head == row.head
     return before.why if before is not None and is_kept and by_kind.get(HoldKind.WAITING) else ""
 
 
-def _is_notice(sight: PassRecord, row: Row, hold: Hold) -> bool:
+def _is_notice(record: PassRecord, row: Row, hold: Hold) -> bool:
     """Whether the hold only says what cleanup will do, which is the row's next step and no state."""
-    verdict = sight.verdicts.get(row.deployment_id)
+    verdict = record.verdicts.get(row.deployment_id)
     if verdict is None or hold.what not in {Verb.DELETE.value, Verb.HIBERNATE.value}:
         return False
     is_asked = verdict.standing is Standing.ASKED and hold.kind is HoldKind.PERSON
-    return is_asked or (verdict.due_at > sight.now and hold.kind is HoldKind.WAITING)
+    return is_asked or (verdict.due_at > record.now and hold.kind is HoldKind.WAITING)
 
 
-def _keep_removed(sight: PassRecord, known: Iterable[str]) -> Iterable[tuple[str, Row]]:
+def _keep_removed(record: PassRecord, known: Iterable[str]) -> Iterable[tuple[str, Row]]:
     """Yield the environments that are gone: shown for a while with what ended them."""
-    present, there = set(known), {each.id for each in sight.observed.deployments}
-    for slug, row in sight.before.items():
+    present, there = set(known), {each.id for each in record.observed.deployments}
+    for slug, row in record.before.items():
         if slug in present or row.kind is not RowKind.PREVIEW:
             continue
         if row.deployment_id in there:
             reason = "the policy wants no preview of it any more; delete it in Astro, or look at the DAG orphans"
             yield slug, replace(row, state=State.HELD, why=reason, next_step=None, run_id="", run_dag="", verb="")
             continue
-        gone = _add_endings(sight, row, row)
+        gone = _add_endings(record, row, row)
         is_new = row.state is not State.REMOVED
         if is_new and not row.deployment_id:
             continue  # it never had a Deployment
-        at = sight.now if is_new else row.state_at
-        if sight.now - at < REMOVED_FOR:
+        at = record.now if is_new else row.state_at
+        if record.now - at < REMOVED_FOR:
             yield slug, _bury(gone, at, is_new=is_new)
 
 

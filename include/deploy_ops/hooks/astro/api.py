@@ -1,7 +1,7 @@
 """What we read of one Astro workspace, in our own values: Deployments, their deploy records, what Astro offers.
 
-Changes nothing in Astro and decides nothing. How a request is sent and checked is `astro_http`'s job, what an answer
-means is `astro_answers`'.
+Changes nothing in Astro and decides nothing. How a request is sent and checked is `http`'s job, what an answer
+means is `answers`'.
 """
 
 from __future__ import annotations
@@ -83,10 +83,6 @@ class AstroApiHook(BaseHook):
     def list_deploys(self, deployment_id: str, limit: int | None = None) -> tuple[Deploy, ...]:
         """Return a Deployment's records, the newest first: all of them, or `limit` (1 to 1000)."""
         return self._hold(ask_deploys(self._open()[0], deployment_id, limit))
-
-    def get_deploy(self, deployment_id: str, deploy_id: str) -> Deploy | None:
-        """Return one record; None only if Astro itself answers that there is none of this id."""
-        return self._hold(ask_deploy(self._open()[0], deployment_id, deploy_id))
 
     def find_workspace_name(self) -> str:
         """Return the name of the connection's workspace, by which a Deployment file names it."""
@@ -195,13 +191,6 @@ def ask_deploys(connection: AstroConnection, deployment_id: str, limit: int | No
             return _sort_deploys(records)
     items = yield from _ask_all(request, "deploys")
     return _sort_deploys(tuple(parse_deploy(request, item, deployment_id) for item in items))[:limit]
-
-
-def ask_deploy(connection: AstroConnection, deployment_id: str, deploy_id: str) -> Conversation[Deploy | None]:
-    """Ask for one record."""
-    request = Ask(_path(connection, "deployments", deployment_id, "deploys", deploy_id))
-    answer = yield from ask(request)
-    return None if answer is None else parse_deploy(request, answer, deployment_id)
 
 
 def ask_workspace_name(connection: AstroConnection) -> Conversation[str]:

@@ -63,7 +63,7 @@ _NOT_FOUND = (
 )
 _FILE_IS_WRONG = "the CLI refuses the rendered Deployment file; correct the template on trunk"
 _ACCESS_IS_WRONG = "put a valid API token with access to the workspace into the Airflow connection"
-_OTHER_CLI = "this version of the Astro CLI takes other flags; install the version that the README names"
+_OTHER_CLI = "this version of the Astro CLI takes other flags; install the version that the Dockerfile names"
 
 # Exit 0 without any effect comes in the same table: none of these ever stands beside a success marker.
 _ENDINGS = (

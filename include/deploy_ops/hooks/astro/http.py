@@ -1,6 +1,6 @@
 """Ask Astro's v1 API one question at a time: patient with outages, suspicious of the answer, blocking or awaited.
 
-Does not know what an answer means; `astro_answers` does. Changes nothing in Astro: it only sends GET.
+Does not know what an answer means; `answers` does. Changes nothing in Astro: it only sends GET.
 
 What to ask next is written once, as a conversation: a generator that yields what shall happen (`Ask`, `Pause`) and is
 sent the reply. `hold` and `ahold` carry a conversation out, the one in a task, the other in a trigger.
@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import random
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -26,21 +22,15 @@ from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, Ra
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.astro.connection import AstroConnection
 from include.deploy_ops.hooks.json_body import read_json
+from include.deploy_ops.hooks.patience import AnswerLimit, Call, read_retry_after_s
 
 REQUESTS_PER_S_MAX = 20
 """Astro documents 25 reads a second per token; the token may have other users."""
 
 TRIES = 4
-FIRST_RETRY_S = 0.5
-IN_PLACE_WAIT_MAX_S = 60.0
-"""Seconds that one question waits in all because Astro asked for it; a longer wait is the next pass's affair."""
-
-ANSWER_LENGTH_MAX = 64 * 1024 * 1024
-"""Bytes; a page of 1000 Deployments with large environments stays well below."""
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 30.0
-_TOTAL_TIMEOUT_S = 120.0
 
 T = TypeVar("T")
 
@@ -88,28 +78,23 @@ def ask(request: Ask) -> Conversation[Any]:
     :raises RateLimitError: Astro wants a longer pause than we wait in place.
     :raises ObservationError: no answer, a refusal, or an answer that is not JSON; names the request.
     """
-    patience_s, said = IN_PLACE_WAIT_MAX_S, ""
-    for attempt in range(1, TRIES + 1):
+    call = Call(TRIES)
+    while True:
         reply = yield request
         if reply is None:
             raise TypeError("an Ask must be sent a Reply")
         if not _is_passing(reply):
             return _judge(request, reply)
-        said = _describe(reply)
-        wanted_s = _read_retry_after_s(reply)
-        if wanted_s is not None and (wanted_s > patience_s or attempt == TRIES):
-            asked = f"{request}: Astro asks to wait {wanted_s:.0f} s ({said})"
-            raise RateLimitError(f"{asked}; {NOTHING_FOLLOWS}", wanted_s)
-        if attempt < TRIES:
-            pause_s = max(_choose_backoff_s(attempt), wanted_s or 0.0)
-            patience_s -= pause_s
-            log.warning("%s: %s; asking again in %.1f s", request, said, pause_s)
-            yield Pause(pause_s)
-    raise ObservationError(f"{request}: Astro gave no usable answer in {TRIES} tries: {said}; {NOTHING_FOLLOWS}")
+        pause_s = call.endure(_explain_outage(request, reply, call.tries))
+        log.warning("%s: %s; asking again in %.1f s", request, _describe(reply), pause_s)
+        yield Pause(pause_s)
 
 
-def _choose_backoff_s(attempt: int) -> float:
-    return math.ldexp(FIRST_RETRY_S, attempt - 1) * random.uniform(1, 2)  # noqa: S311 - spreads callers, no secret
+def _explain_outage(request: Ask, reply: Reply, tries: int) -> ObservationError | RateLimitError:
+    said, wanted_s = _describe(reply), read_retry_after_s(reply.headers)
+    if wanted_s is None:
+        return ObservationError(f"{request}: Astro gave no usable answer in {tries} tries: {said}; {NOTHING_FOLLOWS}")
+    return RateLimitError(f"{request}: Astro asks to wait {wanted_s:.0f} s ({said}); {NOTHING_FOLLOWS}", wanted_s)
 
 
 class Pace:
@@ -184,14 +169,8 @@ def make_settings(connection: AstroConnection) -> dict[str, Any]:
 def _send(client: httpx.Client, request: Ask) -> Reply:
     metrics.count_request(metrics.ASTRO)
     try:
-        deadline = time.monotonic() + _TOTAL_TIMEOUT_S
         with client.stream("GET", request.path, params=dict(request.query)) as response:
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if failure := _find_excess(len(body), deadline):
-                    return Reply(failure=failure)
-            return _make_reply(response, bytes(body))
+            return _make_reply(response, AnswerLimit(str(request)).join(response.iter_bytes()))
     except httpx.RequestError as error:
         return Reply(failure=_name_failure(error))
 
@@ -199,24 +178,13 @@ def _send(client: httpx.Client, request: Ask) -> Reply:
 async def _asend(client: httpx.AsyncClient, request: Ask) -> Reply:
     metrics.count_request(metrics.ASTRO)
     try:
-        deadline = time.monotonic() + _TOTAL_TIMEOUT_S
         async with client.stream("GET", request.path, params=dict(request.query)) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if failure := _find_excess(len(body), deadline):
-                    return Reply(failure=failure)
+            limit, body = AnswerLimit(str(request)), bytearray()
+            async for piece in response.aiter_bytes():
+                body += limit.check(piece)
             return _make_reply(response, bytes(body))
     except httpx.RequestError as error:
         return Reply(failure=_name_failure(error))
-
-
-def _find_excess(length: int, deadline: float) -> str:
-    if length > ANSWER_LENGTH_MAX:
-        return f"the answer is longer than {ANSWER_LENGTH_MAX} bytes"
-    if time.monotonic() > deadline:
-        return f"the answer was not complete after {_TOTAL_TIMEOUT_S:.0f} s"
-    return ""
 
 
 def _make_reply(response: httpx.Response, body: bytes) -> Reply:
@@ -231,18 +199,6 @@ def _is_passing(reply: Reply) -> bool:
     """Whether the same question may get another answer in a moment."""
     is_outage = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return bool(reply.failure) or is_outage or reply.status == HTTPStatus.TOO_MANY_REQUESTS
-
-
-def _read_retry_after_s(reply: Reply) -> float | None:
-    """Return the seconds of the Retry-After header, in either of its forms (RFC 9110, 10.2.3), None without one."""
-    value = reply.headers.get("retry-after", "")
-    if value.isdecimal():
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (until - datetime.now(until.tzinfo)).total_seconds())
 
 
 def _judge(request: Ask, reply: Reply) -> Any:

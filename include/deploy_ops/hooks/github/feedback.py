@@ -25,7 +25,7 @@ from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.hooks.github.write import GithubWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from include.deploy_ops.core.feedback.values import GithubDeploymentState
     from include.deploy_ops.hooks.github.http import GithubAnswer
@@ -149,9 +149,6 @@ class GithubFeedbackHook(DeployOpsGithubHook):
 
     def _send(self, method: str, path: str, body: Mapping[str, Any]) -> GithubAnswer:
         return GithubWriter(self.get_conn().requester, self.token).send(method, self._path(path), body)
-
-    def _list(self, path: str) -> Iterator[GithubAnswer]:
-        return self._follow_pages(path, lambda url: self._open_reader().read(url))
 
 
 def _is_it(found: FoundDeployment, environment: str, sha: str, mark: str) -> bool:

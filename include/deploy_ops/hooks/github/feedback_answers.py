@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError
 from include.deploy_ops.core.feedback.values import GithubDeploymentState
+from include.deploy_ops.hooks.github.validation import Json, validate
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.http import GithubAnswer
 
-T = TypeVar("T")
 
-
-class _Json(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-
-class _Identity(_Json):
+class _Identity(Json):
     id: int
 
 
-class _Comment(_Json):
+class _Comment(Json):
     id: int
     body: str | None = None
     user: _Identity | None = None
     performed_via_github_app: _Identity | None = None
 
 
-class _Deployment(_Json):
+class _Deployment(Json):
     id: int
     sha: str
     environment: str
     payload: Any = None
 
 
-class _Status(_Json):
+class _Status(Json):
     state: str
     description: str | None = None
     environment_url: str | None = None
@@ -74,7 +68,7 @@ MARK_KEY = "deploy_ops"
 
 def parse_id(answer: GithubAnswer) -> int:
     """Read the id of a thing, or of an account. :raises ObservationError: malformed."""
-    return _validate(_IDENTITY, answer).id
+    return validate(_IDENTITY, answer).id
 
 
 def parse_comments(answer: GithubAnswer) -> tuple[FoundComment, ...]:
@@ -86,7 +80,7 @@ def parse_comments(answer: GithubAnswer) -> tuple[FoundComment, ...]:
             each.user.id if each.user else 0,
             each.performed_via_github_app.id if each.performed_via_github_app else 0,
         )
-        for each in _validate(_COMMENTS, answer)
+        for each in validate(_COMMENTS, answer)
     )
 
 
@@ -94,13 +88,13 @@ def parse_deployments(answer: GithubAnswer) -> tuple[FoundDeployment, ...]:
     """Read a page of GitHub Deployments, newest first. :raises ObservationError: malformed."""
     return tuple(
         FoundDeployment(each.id, each.sha, each.environment, _read_mark(each.payload))
-        for each in _validate(_DEPLOYMENTS, answer)
+        for each in validate(_DEPLOYMENTS, answer)
     )
 
 
 def parse_newest_state(answer: GithubAnswer) -> GithubDeploymentState | None:
     """Read the first of a page of a GitHub Deployment's statuses. :raises ObservationError: malformed."""
-    statuses = _validate(_STATUSES, answer)
+    statuses = validate(_STATUSES, answer)
     if not statuses:
         return None
     newest = statuses[0]
@@ -112,14 +106,3 @@ def parse_newest_state(answer: GithubAnswer) -> GithubDeploymentState | None:
 def _read_mark(payload: Any) -> str:
     mark = payload.get(MARK_KEY) if isinstance(payload, dict) else None
     return mark if isinstance(mark, str) else ""
-
-
-def _validate(shape: TypeAdapter[T], answer: GithubAnswer) -> T:
-    try:
-        return shape.validate_python(answer.data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise ObservationError(
-            f"{answer.request} answered with no usable {where}: {first['msg']}; {NOTHING_FOLLOWS}"
-        ) from error

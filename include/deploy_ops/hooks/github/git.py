@@ -17,10 +17,9 @@ from include.deploy_ops.hooks.github.answers import (
     parse_branch,
     parse_comparison,
     parse_made,
-    parse_pull_requests,
 )
+from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
-from include.deploy_ops.hooks.github.write import GithubWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +46,7 @@ class GithubGitHook(GithubPullsHook):
         path = self._path(f"/pulls?state=open&base={quote(base, safe='')}&per_page={PAGE_SIZE}")
         before: dict[int, PullRequest] | None = None
         for _ in range(LISTINGS_MAX):
-            pages = [parse_pull_requests(each) for each in self._follow_pages(path, self._open_reader().read)]
+            pages = [parse_pull_requests(each) for each in self._list(path)]
             found = {pull.number: pull for page in pages for pull in page if pull.is_open and pull.base_ref == base}
             if len(pages) == 1 or found == before:
                 return tuple(found[number] for number in sorted(found))
@@ -99,7 +98,7 @@ class GithubGitHook(GithubPullsHook):
 
     def _write(self, method: str, rest: str, body: dict[str, Any]) -> Any:
         try:
-            return GithubWriter(self.get_conn().requester, self.token).send(method, self._path(rest), body)
+            return self._open_writer().send(method, self._path(rest), body)
         except WriteRefusedError as error:
             if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and any(said in str(error) for said in _MOVED):
                 raise BranchMovedError(str(error), error.status) from error

@@ -1,17 +1,14 @@
 """Ask GitHub's REST API one question at a time: conditional, patient, and suspicious of the answer.
 
-Does not know what an answer means; the models in `github_answers` do. Writes nothing to GitHub: it only sends GET.
+Does not know what an answer means; the models in `answers` do. Writes nothing to GitHub: it only sends GET.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import random
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,17 +19,19 @@ from requests.utils import parse_header_links
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError, ReadRefusedError
 from include.deploy_ops.hooks import metrics
+from include.deploy_ops.hooks.bounded_adapter import bound_session
 from include.deploy_ops.hooks.json_body import read_json
+from include.deploy_ops.hooks.patience import UNNAMED_WAIT_S, Call, limit_wait_s, read_retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-    from github.Requester import Requester, RequestsResponse
+    from github.Requester import Requester
+    from requests import Response
 
+TRIES = 3
 REQUEST_TIMEOUT_S = 15  # GitHub itself gives up after 10 s, and its front needs a moment more
 SCARCE_QUOTA = 0.05  # of the limit: below it, whoever can wait should
-SECONDARY_LIMIT_WAIT_S = 60.0  # what GitHub asks for when it names no time (REST best practices)
-FIRST_RETRY_S = 0.5
 
 # GET commits/{ref} says it so, where every other address says 404.
 _NO_COMMIT = "No commit found for SHA"
@@ -43,17 +42,6 @@ log = logging.getLogger(__name__)
 
 class UnavailableError(ObservationError):
     """GitHub did not answer or answered 5xx: the one failure besides a rate limit that is asked again in place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one read tries: at most `tries` requests and `wait_s` seconds of waiting between them, in all."""
-
-    tries: int = 3
-    wait_s: float = 60.0
-
-
-PATIENT = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +87,7 @@ class GithubReader:
 
     :param requester: PyGithub's, made with `retry=None`: its own retries sleep until the rate limit resets.
     :param token: returns the current token; called before each request, so that a renewed one is masked first.
-    :param patience: how long a read tries before it raises.
+    :param tries: how often a read asks before it raises.
     :param cache: answers of `read_cached`, by URL.
     :param sleep: called with the seconds to wait before a request is repeated.
     :param conn_id: the Airflow connection that the token is of, for the metrics.
@@ -110,7 +98,7 @@ class GithubReader:
         requester: Requester,
         token: Callable[[], str],
         *,
-        patience: Patience = PATIENT,
+        tries: int = TRIES,
         cache: MutableMapping[str, GithubAnswer] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         conn_id: str = "",
@@ -118,7 +106,7 @@ class GithubReader:
         self._conn_id = conn_id
         self._requester = requester
         self._token = token
-        self._patience = patience
+        self._tries = tries
         self._cache: MutableMapping[str, GithubAnswer] = {} if cache is None else cache
         self._sleep = sleep
         self._base_url = requester.base_url.rstrip("/")
@@ -134,22 +122,18 @@ class GithubReader:
 
         :param path: below the API's base URL, quoted, with its query; or the whole URL of a next page.
         :param etag: makes the request conditional: then the answer may be unchanged.
-        :raises RateLimitError: GitHub wants a longer pause than `Patience` grants.
+        :raises RateLimitError: GitHub wants a longer pause than is waited for in place.
         :raises ObservationError: no answer, or one that cannot be trusted.
         """
         url = path if path.startswith(("http://", "https://")) else f"{self._base_url}{path}"
-        patience_s = self._patience.wait_s
-        for attempt in range(1, self._patience.tries):
+        call = Call(self._tries)
+        while True:
             try:
                 return self._read_once(url, etag)
             except (UnavailableError, RateLimitError) as error:
-                pause_s = _choose_pause_s(error, attempt)
-                if pause_s > patience_s:
-                    raise
-                patience_s -= pause_s
+                pause_s = call.endure(error)
                 log.warning("%s; asking again in %.1f s", error, pause_s)
                 self._sleep(pause_s)
-        return self._read_once(url, etag)
 
     def read_cached(self, path: str, *, is_complete: Callable[[GithubAnswer], bool] = lambda _: True) -> GithubAnswer:
         """Read conditionally against the cache, so that what did not change costs no quota; raises as `read` does.
@@ -172,7 +156,7 @@ class GithubReader:
         status, answer_headers, body = self._send(request, url, headers)
         if (quota := read_quota(request, answer_headers)) is not None:
             self.quota = quota
-            metrics.gauge_quota(quota, self._conn_id)
+            metrics.gauge_quota(quota.remaining, self._conn_id)
         return self._judge(GithubAnswer(request, status, None), answer_headers, body, is_conditional=etag is not None)
 
     def _send(self, request: str, url: str, headers: dict[str, str]) -> tuple[int, dict[str, str], str]:
@@ -218,27 +202,13 @@ class GithubReader:
         return url
 
 
-class _Http(HTTPRequestsConnectionClass):
-    """PyGithub's connection, but an answer that PyGithub would follow or wait for is handed on as it is."""
-
-    def getresponse(self) -> RequestsResponse:
-        return _keep_plain(super().getresponse())
-
-
-class _Https(HTTPSRequestsConnectionClass):
-    """The same over TLS."""
-
-    def getresponse(self) -> RequestsResponse:
-        return _keep_plain(super().getresponse())
-
-
-def _keep_plain(response: RequestsResponse) -> RequestsResponse:
+def _refuse_detour(response: Response, **_: Any) -> None:
     # PyGithub follows a 301 without its query, so that a listing would come back short, and repeats a 202 for ever.
-    is_redirect = response.status // 100 == 3 and response.status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004
-    if is_redirect or response.status == HTTPStatus.ACCEPTED:
-        raise DetourError(response.status, response.headers.get("location"))
-    response.response.encoding = "utf-8"  # JSON's only encoding; requests would guess where the header is silent
-    return response
+    status = response.status_code
+    is_redirect = status // 100 == 3 and status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004
+    if is_redirect or status == HTTPStatus.ACCEPTED:
+        raise DetourError(status, response.headers.get("location"))
+    response.encoding = "utf-8"  # JSON's only encoding; requests would guess where the header is silent
 
 
 class DetourError(Exception):
@@ -285,30 +255,15 @@ def read_pause_s(status: int, headers: Mapping[str, str], body: str) -> float | 
     """
     if status not in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         return None
-    if "retry-after" in headers:
-        return _parse_retry_after_s(headers["retry-after"])
+    if (wanted_s := read_retry_after_s(headers)) is not None:
+        return wanted_s
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return None
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
-        return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
+        return max(1.0, limit_wait_s(float(headers["x-ratelimit-reset"]) - time.time()))
     if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in body.lower():
-        return SECONDARY_LIMIT_WAIT_S
+        return UNNAMED_WAIT_S
     return None
-
-
-def _parse_retry_after_s(value: str) -> float:
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return SECONDARY_LIMIT_WAIT_S
-
-
-def _choose_pause_s(error: UnavailableError | RateLimitError, attempt: int) -> float:
-    if isinstance(error, RateLimitError):
-        return error.retry_after_s
-    return math.ldexp(FIRST_RETRY_S, attempt - 1) * random.uniform(1, 2)  # noqa: S311 - spreads callers, no secret
 
 
 def parse_json(answer: GithubAnswer, body: str) -> Any:
@@ -340,7 +295,10 @@ def _explain_refusal(answer: GithubAnswer, body: str) -> str:
 
 
 def open_connection(base_url: str) -> HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass:
-    """Return a connection to the API's host; it opens with its first request."""
+    """Return PyGithub's connection to the API's host, without detours and within limits; it opens when first used."""
     parts = urlsplit(base_url)
-    connect = _Https if parts.scheme == "https" else _Http
-    return connect(parts.netloc.rpartition("@")[2].partition(":")[0], parts.port, timeout=REQUEST_TIMEOUT_S)
+    connect = HTTPSRequestsConnectionClass if parts.scheme == "https" else HTTPRequestsConnectionClass
+    connection = connect(parts.netloc.rpartition("@")[2].partition(":")[0], parts.port, timeout=REQUEST_TIMEOUT_S)
+    bound_session(connection.session)  # in place of PyGithub's adapter, which has no limits
+    connection.session.hooks["response"].append(_refuse_detour)  # called before PyGithub sees the answer
+    return connection

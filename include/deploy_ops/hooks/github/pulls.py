@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError
 from include.deploy_ops.core.model import MergeResult, MergeState
-from include.deploy_ops.hooks.github.answers import (
-    PAGE_SIZE,
+from include.deploy_ops.hooks.github.answers import PAGE_SIZE
+from include.deploy_ops.hooks.github.pull_answers import (
     SinglePull,
     parse_comment,
-    parse_comments,
+    parse_comment_texts,
     parse_merged,
     parse_pull_commits,
     parse_pull_request,
@@ -22,10 +22,7 @@ from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.hooks.github.write import GithubWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from include.deploy_ops.core.model import PullCommit, PullRequest
-    from include.deploy_ops.hooks.github.http import GithubAnswer
 
 
 _LATER = "GitHub has not computed the merge of this base and head yet"
@@ -81,7 +78,7 @@ class GithubPullsHook(DeployOpsGithubHook):
         """
         path = self._path(f"/issues/{number}/comments")
         for answer in self._list(f"{path}?per_page={PAGE_SIZE}"):
-            for url, text in parse_comments(answer):
+            for url, text in parse_comment_texts(answer):
                 if marker in text:
                     return url
         return parse_comment(self._open_writer().send("POST", path, {"body": body}))
@@ -108,9 +105,6 @@ class GithubPullsHook(DeployOpsGithubHook):
             return self.get_commit(commit).parents == (base, head)
         except CommitMissingError:  # announced, and not on every server of GitHub's yet
             return False
-
-    def _list(self, path: str) -> Iterator[GithubAnswer]:
-        return self._follow_pages(path, lambda url: self._open_reader().read(url))
 
     def _open_writer(self) -> GithubWriter:
         return GithubWriter(self.get_conn().requester, self.token)

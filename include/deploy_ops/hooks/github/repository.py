@@ -1,7 +1,7 @@
 """What we read of one GitHub repository, in our own values: branches, pull requests, commits, trees and files.
 
-Changes nothing on GitHub and decides nothing. How a request is sent and checked is `github_http`'s job, what an answer
-means is `github_answers`'.
+Changes nothing on GitHub and decides nothing. How a request is sent and checked is `http`'s job, what an answer
+means is `answers`'.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from include.deploy_ops.hooks.github.answers import (
     parse_branch,
     parse_branches,
     parse_commit,
-    parse_pull_requests,
     parse_tree,
 )
 from include.deploy_ops.hooks.github.connection import GithubConnectionHook
-from include.deploy_ops.hooks.github.http import PATIENT, GithubAnswer, GithubReader, Patience
+from include.deploy_ops.hooks.github.http import TRIES, GithubAnswer, GithubReader
+from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -49,7 +49,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
 
     :param github_conn_id: the Airflow connection's id.
     :param repository: owner/name.
-    :param patience: how long one read tries before it raises.
+    :param tries: how often one read asks before it raises.
     :param cache: answers of listings by URL, for conditional requests; by default kept as long as the hook.
     :param sleep: called with the seconds to wait before a request is repeated.
     """
@@ -59,12 +59,12 @@ class DeployOpsGithubHook(GithubConnectionHook):
         github_conn_id: str,
         repository: str,
         *,
-        patience: Patience = PATIENT,
+        tries: int = TRIES,
         cache: MutableMapping[str, GithubAnswer] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(github_conn_id, repository)
-        self._patience = patience
+        self._tries = tries
         self._cache: MutableMapping[str, GithubAnswer] = {} if cache is None else cache
         self._sleep = sleep
         self._reader: GithubReader | None = None
@@ -87,7 +87,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         """Read a listing's page conditionally, for a caller that keeps ETags itself.
 
         :param url: `branches_url`, `pull_requests_url`, or an answer's `next_url`.
-        :raises RateLimitError: GitHub wants a longer pause than `patience` grants.
+        :raises RateLimitError: GitHub wants a longer pause than is waited for in place.
         :raises ObservationError: no answer, one that cannot be trusted, or no such repository.
         """
         return self._require(self._open_reader().read(url, etag=etag))
@@ -185,7 +185,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         path = self._path(f"/pulls?state=all&per_page={PAGE_SIZE}&head={head}")
         pulls = {
             pull.number: pull
-            for answer in self._follow_pages(path, lambda url: self._open_reader().read(url))
+            for answer in self._list(path)
             for pull in parse_pull_requests(answer)
             if pull.head_ref == branch  # GitHub lists all pull requests when it does not understand `head`
         }
@@ -273,6 +273,9 @@ class DeployOpsGithubHook(GithubConnectionHook):
         reader = self._open_reader()
         return self._follow_pages(url, lambda page: reader.read_cached(page, is_complete=is_end_certain))
 
+    def _list(self, path: str) -> Iterator[GithubAnswer]:
+        return self._follow_pages(path, self._open_reader().read)
+
     def _follow_pages(self, first_url: str, read: Callable[[str], GithubAnswer]) -> Iterator[GithubAnswer]:
         url: str | None = first_url
         seen: list[object] = []
@@ -291,14 +294,9 @@ class DeployOpsGithubHook(GithubConnectionHook):
 
     def _open_reader(self) -> GithubReader:
         if self._reader is None:
-            requester = self.get_conn().requester
+            requester, conn_id = self.get_conn().requester, self.github_conn_id
             self._reader = GithubReader(
-                requester,
-                self.token,
-                patience=self._patience,
-                cache=self._cache,
-                sleep=self._sleep,
-                conn_id=self.github_conn_id,
+                requester, self.token, tries=self._tries, cache=self._cache, sleep=self._sleep, conn_id=conn_id
             )
         return self._reader
 

@@ -12,14 +12,9 @@ from requests import RequestException
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError, WriteRefusedError, WriteUnknownError
 from include.deploy_ops.hooks import metrics
-from include.deploy_ops.hooks.github.http import (
-    DetourError,
-    GithubAnswer,
-    open_connection,
-    parse_json,
-    read_pause_s,
-)
+from include.deploy_ops.hooks.github.http import DetourError, GithubAnswer, open_connection, parse_json, read_pause_s
 from include.deploy_ops.hooks.json_body import read_json
+from include.deploy_ops.hooks.patience import UnendingAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,7 +67,7 @@ class GithubWriter:
         metrics.count_request(metrics.GITHUB)
         try:
             return self._requester.requestJson(method, f"{self._base_url}{path}", input=body, cnx=connection)
-        except (RequestException, DetourError) as error:
+        except (RequestException, DetourError, UnendingAnswerError) as error:
             said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
             raise WriteUnknownError(f"{said}; {_LOOK_FIRST}") from error
         except ValueError as error:  # PyGithub reads the rate-limit headers as numbers

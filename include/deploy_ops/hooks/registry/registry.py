@@ -15,12 +15,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, RetryableError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
-from include.deploy_ops.hooks.registry.repository import (
-    ImageReference,
-    ImageRepository,
-    Manifest,
-    parse_image,
-)
+from include.deploy_ops.hooks.registry.repository import ImageReference, ImageRepository, Manifest, parse_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -219,7 +214,7 @@ class _Blob:
 
     def __iter__(self) -> Iterator[bytes]:
         moved, told = 0, time.monotonic()
-        for piece in self._origin.stream_blob(self._digest):
+        for piece in self._origin.stream_blob(self._digest, self._size_bytes):
             yield piece
             moved += len(piece)
             if time.monotonic() - told >= _PROGRESS_INTERVAL_S:
@@ -261,7 +256,7 @@ def _describe_image(repository: ImageRepository, manifest: Manifest) -> FoundIma
     config = blobs[0]
     if config["size"] > _LARGEST_CONFIG_BYTES:
         raise ImageRefusedError(f"{repository.image} has a config of {config['size']} bytes; that is no usual image.")
-    labels = (repository.read_json_blob(config["digest"]).get("config") or {}).get("Labels") or {}
+    labels = (repository.read_json_blob(config["digest"], config["size"]).get("config") or {}).get("Labels") or {}
     return FoundImage(manifest.digest, labels.get(RUNTIME_LABEL), sum(blob["size"] for blob in blobs))
 
 

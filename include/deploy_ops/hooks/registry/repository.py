@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -28,6 +27,9 @@ from include.deploy_ops.core.errors import (
     RetryableError,
 )
 from include.deploy_ops.hooks import metrics
+from include.deploy_ops.hooks.bounded_adapter import bound_session, stream_pieces
+from include.deploy_ops.hooks.json_body import read_json
+from include.deploy_ops.hooks.patience import ANSWER_TIME_MAX_S, UNNAMED_WAIT_S, AnswerLimit, read_retry_after_s
 from include.deploy_ops.process.command import redact
 
 if TYPE_CHECKING:
@@ -39,8 +41,7 @@ _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
 _DOCKER_HUB = "registry-1.docker.io"  # what `docker.io`, and a name without a host, stand for
 _UNKNOWN_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})  # NOT_FOUND is Harbor's
 _MOUNT_REFUSALS = frozenset({400, 403, 404, 405})
-_CHUNK_BYTES = 1 << 18
-_DEFAULT_RETRY_AFTER_S = 60.0
+_BLOB_BYTES_PER_S_MIN = 256 << 10  # a layer of 1 GiB may take over an hour, one that drips may not
 _TOLD_LENGTH = 300  # characters of a registry's answer that an error repeats
 
 # Like the references of https://github.com/distribution/reference, with a host that may hold a port.
@@ -150,12 +151,12 @@ class ImageRepository:
         with self._explain(f"push {tag} to"):
             self._dxf.put_manifest(tag, manifest)
 
-    def read_json_blob(self, digest: str) -> dict[str, Any]:
+    def read_json_blob(self, digest: str, size_bytes: int) -> dict[str, Any]:
         """Return a small blob that holds a JSON object.
 
-        :raises ObservationError: it holds something else.
+        :raises ObservationError: it holds something else, or more.
         """
-        return _parse_object(b"".join(self.stream_blob(digest)), f"the blob {digest} of {self.image}")
+        return _parse_object(b"".join(self.stream_blob(digest, size_bytes)), f"the blob {digest} of {self.image}")
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository holds the blob."""
@@ -168,11 +169,20 @@ class ImageRepository:
                 raise
         return True
 
-    def stream_blob(self, digest: str) -> Iterator[bytes]:
-        """Yield a blob in pieces; its digest is checked at the end, and a wrong one raises RetryableError."""
+    def stream_blob(self, digest: str, size_bytes: int) -> Iterator[bytes]:
+        """Yield a blob in pieces; its digest is checked at the end, and a wrong one raises RetryableError.
+
+        :raises UnendingAnswerError: it is longer than its manifest says, or comes too slowly.
+        """
+        time_max_s = ANSWER_TIME_MAX_S + size_bytes / _BLOB_BYTES_PER_S_MIN
         with self._explain("pull from"):
-            pieces = self._dxf.pull_blob(digest, chunk_size=_CHUNK_BYTES)
-            yield from cast("Iterable[bytes]", pieces)  # DXF's own type also covers a pull with size
+            response, hashed = self._dxf.open_blob(digest), hashlib.sha256()
+            limit = AnswerLimit(f"The blob {digest} of {self.image}", size_bytes, time_max_s)
+            for piece in stream_pieces(response):
+                hashed.update(limit.check(piece))
+                yield piece
+            if f"sha256:{hashed.hexdigest()}" != digest:
+                raise RetryableError(f"{self.image}: the blob {digest} came with another digest; pull it again.")
 
     def push_blob(self, digest: str, pieces: Iterable[bytes]) -> None:
         """Store a blob. `pieces` may be iterated a second time, if the registry asks for a login in between."""
@@ -215,7 +225,7 @@ class ImageRepository:
             query.append(("service", str(service)))
         headers = {} if self._username is None else {"Authorization": f"Basic {self._encode_login()}"}
         metrics.count_request(metrics.REGISTRY)
-        answer = requests.get(realm, params=query, headers=headers, timeout=self._timeout_s)
+        answer = self._dxf.session.get(realm, params=query, headers=headers, timeout=self._timeout_s)
         answer.raise_for_status()
         fields = _parse_object(answer.content, realm)
         token = fields.get("token") or fields.get("access_token")
@@ -253,8 +263,11 @@ class ImageRepository:
         status, said = response.status_code, f"HTTP {response.status_code}: {self._redact(response.text)}"
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return self._refuse(place, said)
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            return RateLimitError(f"Could not {place}: {said}", _read_retry_after_s(response))
+        wanted_s = read_retry_after_s(response.headers)
+        if status == HTTPStatus.TOO_MANY_REQUESTS and wanted_s is None:
+            wanted_s = UNNAMED_WAIT_S
+        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE} and wanted_s is not None:
+            return RateLimitError(f"Could not {place}: {said}", wanted_s)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             return RetryableError(f"Could not {place}: {said}")
         return ImageRefusedError(f"Could not {place}: {said}")
@@ -273,12 +286,26 @@ class ImageRepository:
 
 
 class _Dxf(DXF):
-    """What DXF lacks: OCI manifests without a mediaType, Basic logins of our own, and a count of its requests."""
+    """What DXF lacks: limits, OCI manifests without a mediaType, Basic logins of our own, a count of its requests."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        bound_session(self.session)
+        return self
+
+    @property
+    def session(self) -> requests.Session:
+        """The present context's; outside of one, DXF asks without limits."""
+        return self._sessions[0]  # type: ignore[return-value]  # at the bottom of the stack lies the module itself
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         metrics.count_request(metrics.REGISTRY)
         send: Callable[..., requests.Response] = super()._base_request
         return send(method, path, **kwargs)
+
+    def open_blob(self, digest: str) -> requests.Response:
+        request: Callable[..., requests.Response] = self._request
+        return request("get", f"blobs/{digest}", stream=True)
 
     def put_manifest(self, alias: str, manifest: Manifest) -> None:
         request: Callable[..., requests.Response] = self._request
@@ -293,14 +320,14 @@ def _is_unknown(response: requests.Response | None) -> bool:
     if response is None or response.status_code != HTTPStatus.NOT_FOUND:
         return False
     try:
-        return any(error["code"] in _UNKNOWN_CODES for error in response.json()["errors"])
+        return any(error["code"] in _UNKNOWN_CODES for error in read_json(response.content)["errors"])
     except (ValueError, KeyError, TypeError):
         return False
 
 
 def _parse_object(content: bytes, where: str) -> dict[str, Any]:
     try:
-        parsed = json.loads(content)
+        parsed = read_json(content)
     except ValueError as error:
         raise ObservationError(f"Expected a JSON object from {where}, which is not JSON: {error}") from error
     if not isinstance(parsed, dict):
@@ -310,8 +337,3 @@ def _parse_object(content: bytes, where: str) -> dict[str, Any]:
 
 def _compute_digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _read_retry_after_s(response: requests.Response) -> float:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else _DEFAULT_RETRY_AFTER_S

@@ -43,7 +43,7 @@ class ApproveCleanupOperator(DeployOpsOperator, AskOperator):
         """Name the list, and park the task."""
         found = load_found(self.need(context, FIND_TASK))
         count = len(found.verdicts) + len(found.works)
-        self.refuse_dry(f"ask whether {count} previews may be deleted")
+        self.refuse_dry(None, f"ask whether {count} previews may be deleted")
         self.subject = f"Delete {count} preview{'' if count == 1 else 's'} of {self.scope.project.name}?"
         self.body = (
             f"Without asking, {found.allowed} at once may be deleted. Approving releases exactly these: each is "
@@ -65,7 +65,7 @@ class RememberAnswerOperator(DeployOpsOperator):
         answer = load_answer(self.need(context, APPROVE_TASK))
         if not answer.is_approved and not answer.person:
             raise AirflowSkipException(UNANSWERED)
-        self.refuse_dry("remember the answer")
+        self.refuse_dry(None, "remember the answer")
         if answer.is_approved:
             count = self._release(context, found, answer)
             said = f"released by {answer.person}: {count} of {len(found.verdicts) + len(found.works)} deletes"

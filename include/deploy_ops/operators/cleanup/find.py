@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias
 from pydantic import TypeAdapter
 
 from include.deploy_ops.core.cleanup.expiry import IdleFinding
 from include.deploy_ops.core.cleanup.text import (
-    ROWS_MAX,
+    FINDINGS_SHOWN,
     AskedWork,
     count_verdicts,
     list_asked_works,
@@ -24,7 +24,7 @@ from include.deploy_ops.core.cleanup.text import (
 )
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.observation.observe import Observer
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_cleanup_form
 from include.deploy_ops.operators.cleanup.review import Review, merge_verdicts
 from include.deploy_ops.run.airflow_runs import Runs
@@ -32,8 +32,6 @@ from include.deploy_ops.run.memory import DryStore, Memory
 from include.deploy_ops.run.questions import Questions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.core.cleanup.expiry import Question
@@ -76,24 +74,19 @@ def make_alias(scope: Scope) -> AssetAlias:
 class FindExpiredOperator(DeployOpsOperator):
     """Decides what expires, writes it to memory, and shows every preview with its verdict as a table."""
 
-    template_fields: Sequence[str] = ("table",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"table": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.table = ""
+    table = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Review, remember, and return what the other steps need."""
         run, now = context["dag_run"], datetime.now(UTC)
         form = read_cleanup_form(context["params"], self.scope.project, run.run_type)
-        is_dry = form.is_dry or self.scope.is_dry
+        is_dry = form.dry_run or self.scope.is_dry
         store: Store = context["asset_state_store"][self.scope.fleet]
         store = DryStore(store) if is_dry else store
         memory, runs = Memory(store), self.runs(context)
         questions = Questions(store, QUESTIONS_KEY, runs)
-        decision = Review(
+        review = Review(
             scope=self.scope,
             observer=Observer(self.scope, self.github, self.astro, memory),
             form=form,
@@ -103,13 +96,13 @@ class FindExpiredOperator(DeployOpsOperator):
             run_id=run.run_id,
             now=now,
         ).decide()
-        self._tell(decision, is_dry=is_dry, reason=form.reason)
-        question = decision.question
+        self._tell(review, is_dry=is_dry, reason=form.reason)
+        question = review.question
         if question.is_asked:
             questions.note(run.run_id, name_question(question), now)
-        if _remember(memory, decision) and not is_dry:
+        if _remember(memory, review) and not is_dry:
             context["outlet_events"][make_alias(self.scope)].add(self.scope.fleet)
-        found = _make_found(decision, is_dry=is_dry)
+        found = _make_found(review, is_dry=is_dry)
         is_waiting = question.is_asked and not is_dry
         return dict(
             self.finish(
@@ -117,29 +110,29 @@ class FindExpiredOperator(DeployOpsOperator):
             )
         )
 
-    def _tell(self, decision: ReviewResult, *, is_dry: bool, reason: str) -> None:
+    def _tell(self, review: ReviewResult, *, is_dry: bool, reason: str) -> None:
         """Show the table, and log it line by line."""
-        headline = f"{'Dry run: nothing is written. ' if is_dry else ''}{count_verdicts(decision.findings)}"
-        asked = len(decision.question.verdicts) + len(decision.question.works)
+        headline = f"{'Dry run: nothing is written. ' if is_dry else ''}{count_verdicts(review.findings)}"
+        asked = len(review.question.verdicts) + len(review.question.works)
         if asked:
             headline += (
-                f"; {asked} deletes at once are more than the {decision.allowed} that need no approval: "
+                f"; {asked} deletes at once are more than the {review.allowed} that need no approval: "
                 f"a person {'would be' if is_dry else 'is'} asked"
             )
-        self.table = f"{headline}\n\n{render_findings(decision.findings)}"
+        self.table = f"{headline}\n\n{render_findings(review.findings)}"
         self.log.info("%s%s", headline, f"; asked for: {reason}" if reason else "")
-        for each in sort_findings(decision.findings):
+        for each in sort_findings(review.findings):
             self.log.info("%s %s (%s): %s", each.verdict, each.branch, each.deployment_name, each.reason)
 
 
-def _make_found(decision: ReviewResult, *, is_dry: bool) -> Found:
+def _make_found(review: ReviewResult, *, is_dry: bool) -> Found:
     return Found(
         is_dry=is_dry,
-        count=len(decision.findings),
-        allowed=decision.allowed,
-        verdicts=decision.question.verdicts,
-        works=list_asked_works(decision.question.works),
-        findings=sort_findings(decision.findings)[:ROWS_MAX],
+        count=len(review.findings),
+        allowed=review.allowed,
+        verdicts=review.question.verdicts,
+        works=list_asked_works(review.question.works),
+        findings=sort_findings(review.findings)[:FINDINGS_SHOWN],
     )
 
 
@@ -149,17 +142,17 @@ def name_question(question: Question) -> tuple[str, ...]:
     return (*verdicts, *(work.name for work in question.works))
 
 
-def _remember(memory: Memory, decision: ReviewResult) -> bool:
+def _remember(memory: Memory, review: ReviewResult) -> bool:
     """Write what was decided, besides what other runs wrote meanwhile; return whether anything changed."""
     current = memory.read_verdicts()
-    verdicts = merge_verdicts(decision.before, decision.verdicts, current)
+    verdicts = merge_verdicts(review.before, review.verdicts, current)
     if verdicts != current:
         memory.write_verdicts(verdicts)
     released = memory.read_released()
-    due = {name: person for name, person in released.items() if name in decision.deletes}
+    due = {name: person for name, person in released.items() if name in review.deletes}
     if due != released:  # done, or not wanted any more
         memory.write_released(due)
     refused = memory.read_refused()
-    if refused.keys() & decision.reopened:
-        memory.write_refused({subject: by for subject, by in refused.items() if subject not in decision.reopened})
+    if refused.keys() & review.reopened:
+        memory.write_refused({subject: by for subject, by in refused.items() if subject not in review.reopened})
     return verdicts != current

@@ -7,7 +7,7 @@ concluded from a file of which a part is wrong.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
@@ -26,7 +26,7 @@ from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.operators.answer import AskOperator, load_answer
-from include.deploy_ops.operators.base import tell_failures
+from include.deploy_ops.operators.base import RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_orphans_form
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.questions import Questions
@@ -43,7 +43,7 @@ FIND_TASK, APPROVE_TASK = "find", "approve"
 ANSWER_TIMEOUT = timedelta(days=3)
 """How long a list may wait for its yes; the next week's run asks again."""
 
-QUESTIONS_KEY = "questions"
+ORPHAN_QUESTIONS_KEY = "questions"
 ORPHANS = Asset("deploy_ops.orphans")
 """Nothing waits for it; its state store keeps what was asked."""
 
@@ -53,13 +53,7 @@ _ORPHANS = TypeAdapter(tuple[Orphan, ...])
 class FindOrphansOperator(BaseOperator):
     """Returns the orphans that are asked about, as JSON: none in a dry run. All that were found are shown."""
 
-    template_fields: Sequence[str] = ("table",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"table": "md"}
-    overwrite_rtif_after_execution = True
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.table = ""
+    table = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -69,9 +63,11 @@ class FindOrphansOperator(BaseOperator):
         require_whole(loaded)
         found = [each for each in _look(loaded) if form.project in {"", each.mark.project}]
         run_id, now = context["dag_run"].run_id, datetime.now(UTC)
-        questions = Questions(context["asset_state_store"][ORPHANS], QUESTIONS_KEY, Runs(context["ti"], self.dag_id))
+        questions = Questions(
+            context["asset_state_store"][ORPHANS], ORPHAN_QUESTIONS_KEY, Runs(context["ti"], self.dag_id)
+        )
         asking = questions.find_asking(but=run_id)
-        is_dry = form.is_dry or loaded.policy.mode == "plan"
+        is_dry = form.dry_run or loaded.policy.mode == "plan"
         asked = [] if is_dry else [each for each in found if each.deployment_id not in asking]
         if asked:
             questions.note(run_id, [each.deployment_id for each in asked], now)
@@ -165,13 +161,10 @@ class ApproveOrphansOperator(AskOperator):
 class DeleteOrphansOperator(BaseOperator):
     """Deletes what was agreed on; what changed since is left alone, and one failure does not keep the others."""
 
-    template_fields: Sequence[str] = ("outcome",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"outcome": "md"}
-    overwrite_rtif_after_execution = True
+    outcome = RenderedField()
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.outcome = ""
         self._cli: AstroCli | None = None
         self._is_ended = False
 
@@ -206,6 +199,7 @@ class DeleteOrphansOperator(BaseOperator):
 
     def _delete(self, orphan: Orphan) -> str:
         """Look again at the policy and at Astro, delete, see that it is gone; return what became of it."""
+        # The answer may have taken days: a project may be back in the policy, and a mark may be another.
         loaded = load_policy_file()
         with AstroApiHook(orphan.conn_id) as astro:
             deployment = astro.get_deployment(orphan.deployment_id)

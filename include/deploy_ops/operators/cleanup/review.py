@@ -71,18 +71,19 @@ class Review:
     def decide(self) -> ReviewResult:
         """Observe, judge, and part what may be done from what must be asked."""
         comparer = Comparer(self.scope, self.observer)
-        seen = comparer.look()
-        difference = comparer.compare(seen)
+        observation = comparer.look()
+        difference = comparer.compare(observation)
         before = self.observer.memory.read_verdicts()
         refused = self.observer.memory.read_refused()
-        reopened = self._find_reopened(refused, seen, difference)
+        reopened = self._find_reopened(refused, observation, difference)
         braked = self._find_braked(difference, {each: by for each, by in refused.items() if each not in reopened})
-        expiry, question = self._ask(self._judge(seen, before), difference, braked)
+        expiry, question = self._ask(self._judge(observation, before), difference, braked)
+        # A run that was meant for some branches leaves the verdicts about the others as they stand.
         others = {key: verdict for key, verdict in before.items() if not self._is_meant(verdict.branch)}
         return ReviewResult(
             before=before,
             verdicts={**others, **expiry.verdicts},
-            findings=(*_mark_asked(expiry.findings, question), *self._report(seen, braked)),
+            findings=(*_mark_asked(expiry.findings, question), *self._report(observation, braked)),
             question=question,
             deletes=frozenset(work.name for work in difference.works if work.verb is Verb.DELETE),
             allowed=self._count_allowed(difference),
@@ -100,9 +101,9 @@ class Review:
             delete_after=self.form.delete_after or limits.delete_after,
         )
 
-    def _judge(self, seen: Observation, before: Mapping[str, Verdict]) -> Expiry:
+    def _judge(self, observation: Observation, before: Mapping[str, Verdict]) -> Expiry:
         """Judge; what this run asked before it was cleared is open again, also if the answer was no."""
-        subjects = read_subjects(self.scope, self.observer, seen, self.preview_runs)
+        subjects = read_subjects(self.scope, self.observer, observation, self.preview_runs)
         asking = {each.run_id for each in before.values() if each.standing is Standing.ASKED} - {self.run_id}
         reopened = {
             key: replace(verdict, standing=Standing.ASKED, person="")
@@ -129,9 +130,11 @@ class Review:
             return self.form.max_deletes
         return count_allowed_deletes(difference.live, self.scope.project.limits)
 
-    def _find_reopened(self, refused: Iterable[str], seen: Observation, difference: Difference) -> frozenset[str]:
+    def _find_reopened(
+        self, refused: Iterable[str], observation: Observation, difference: Difference
+    ) -> frozenset[str]:
         """Return what is refused no more: what this run asked before it was cleared, and what is gone."""
-        ids = {deployment.id for deployment in seen.observed.deployments}
+        ids = {deployment.id for deployment in observation.observed.deployments}
         names = self.questions.list_names(self.run_id)
         mine = {work.subject for work in difference.works if work.name in names}
         return frozenset(each for each in refused if each in mine or each.partition(" ")[0] not in ids)
@@ -155,11 +158,11 @@ class Review:
         plan = schedule(only, given, self.scope.project.limits, self.scope.previews.max_live)
         return tuple(work for work in plan.braked if self._is_meant(work.branch))
 
-    def _report(self, seen: Observation, braked: tuple[Work, ...]) -> tuple[IdleFinding, ...]:
-        previews = find_previews(seen.observed.deployments, self.scope.control_plane, self.scope.project)
+    def _report(self, observation: Observation, braked: tuple[Work, ...]) -> tuple[IdleFinding, ...]:
+        previews = find_previews(observation.observed.deployments, self.scope.control_plane, self.scope.project)
         meant = {branch: own for branch, own in previews.items() if self._is_meant(branch)}
-        authors = read_authors(self.observer, seen)
-        return report_oddities(meant, seen.observed.histories, braked, self.now, authors)
+        authors = read_authors(self.observer, observation)
+        return report_oddities(meant, observation.observed.histories, braked, self.now, authors)
 
 
 def _mark_asked(findings: Iterable[IdleFinding], question: Question) -> tuple[IdleFinding, ...]:

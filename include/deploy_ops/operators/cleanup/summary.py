@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.text import pick_outcomes, render_summary
 from include.deploy_ops.core.text.markdown import quote_text
 from include.deploy_ops.operators.answer import load_answer
-from include.deploy_ops.operators.base import DeployOpsOperator
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField
 from include.deploy_ops.operators.cleanup.answer import UNANSWERED
 from include.deploy_ops.operators.cleanup.find import APPROVE_TASK, FIND_TASK, REMEMBER_TASK, load_found
 from include.deploy_ops.operators.report import find_cause, list_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.operators.cleanup.find import Found
@@ -27,12 +25,7 @@ RECENT = timedelta(days=1)
 class SummarizeCleanupOperator(DeployOpsOperator):
     """Teardown: shows the summary as a rendered field, also of a run whose question failed."""
 
-    template_fields: Sequence[str] = ("summary",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"summary": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.summary = ""
+    summary = RenderedField()
 
     def execute(self, context: Context) -> None:
         """Make the summary, and log it."""

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 from include.deploy_ops.core.preview.desired import describe_merge, find_merge
+from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.control.row_writer import RowWriter
-from include.deploy_ops.operators.feedback.tell import dispatch_feedback
 from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.feedback_runs import dispatch_feedback
 from include.deploy_ops.run.job import INFER, conf_of
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.run.memory import Memory
@@ -34,12 +33,7 @@ if TYPE_CHECKING:
 class PlanOperator(DeployOpsOperator):
     """Returns the keyword arguments of one dispatch per action; the whole plan is the rendered field `plan`."""
 
-    template_fields: Sequence[str] = ("plan",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.plan = ""
+    plan = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -47,22 +41,24 @@ class PlanOperator(DeployOpsOperator):
         memory, now = self.memory(context), datetime.now(UTC)
         observer = Observer(self.scope, self.github, self.astro, memory)
         comparer = Comparer(self.scope, observer)
-        seen = comparer.look()
-        difference = comparer.compare(seen)
+        observation = comparer.look()
+        difference = comparer.compare(observation)
         self._remember_backlog(observer, difference, now)
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         plan = schedule(difference, given, self.scope.project.limits, self.scope.max_live)
+        # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at
+        # work that nobody knows of, and the brake counts a delete too many rather than one too few.
         plan = self._claim(context, self._check_creates(plan))
         self._remember(context, memory, plan, given)
-        telling = self._show(context, RowWriter(self.scope, self.github, memory), seen, plan, given)
+        feedback_runs = self._show(context, RowWriter(self.scope, self.github, memory), observation, plan, given)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
-        return [*(self._dispatch(action) for action in plan.actions), *telling]
+        return [*(self._dispatch(action) for action in plan.actions), *feedback_runs]
 
     def _show(
-        self, context: Context, writer: RowWriter, seen: Observation, plan: Plan, given: Circumstances
+        self, context: Context, writer: RowWriter, observation: Observation, plan: Plan, given: Circumstances
     ) -> list[dict[str, Any]]:
         """Leave what people look at, and return the run that tells GitHub of it; whatever fails here stops no deploy.
 
@@ -70,7 +66,7 @@ class PlanOperator(DeployOpsOperator):
         """
         runs = Runs(context["ti"], self.scope.feedback_dag)
         try:
-            written = writer.write(context, seen, plan, given)
+            written = writer.write(context, observation, plan, given)
             gauge_pass(self.scope.project.name, written.rows.values(), given.now)
             return dispatch_feedback(self.scope, writer.memory, runs, written.digests, given.now)
         except Exception:
@@ -138,10 +134,13 @@ class PlanOperator(DeployOpsOperator):
         if deletes or len(recent) != len(given.delete_times):
             memory.write_delete_times([*recent, *deletes])
         store = context["asset_state_store"][self.scope.repository]
+        # Without one the old time stays: it was announced already, and once more costs a pass.
         if plan.wake_at is not None:
-            store.set(WAKE_AT_KEY, plan.wake_at.isoformat())
+            store.set(WAKE_AT_KEY, wrap_value(plan.wake_at.isoformat()))
+        # Saved here, by who acted on it: a trigger that ends between its event and its cursor would lose the event. Of
+        # several events a run may be told of some only; an older cursor does no harm, it makes one more pass.
         events: Any = context.get("triggering_asset_events") or {}
         for event in events.get(self.scope.repository, ()):
             cursor = (event.extra or {}).get("payload", event.extra or {}).get(CURSOR_KEY)
             if cursor:
-                store.set(CURSOR_KEY, cursor)
+                store.set(CURSOR_KEY, wrap_value(cursor))

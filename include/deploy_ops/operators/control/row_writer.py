@@ -59,7 +59,7 @@ class RowWriter:
     github: GithubPullsHook
     memory: Memory
 
-    def write(self, context: Context, seen: Observation, plan: Plan, given: Circumstances) -> WrittenRows:
+    def write(self, context: Context, observation: Observation, plan: Plan, given: Circumstances) -> WrittenRows:
         """Write what changed, and return everything that is shown now."""
         now = given.now
         last = self.memory.read_summary()
@@ -67,35 +67,36 @@ class RowWriter:
         ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
         slugs = {each.slug for each in ended} - given.remembered.keys()
         remembered = {**given.remembered, **{slug: self.memory.read_environment(slug) for slug in slugs}}
-        authors, times = self._learn_commits(seen, is_quiet=not plan.actions)
+        authors, times = self._learn_commits(observation, is_quiet=not plan.actions)
         verdicts = self.memory.read_verdicts()
-        sight = PassRecord(
+        record = PassRecord(
             project=self.scope.project,
             control_plane=self.scope.control_plane,
             now=now,
-            snapshot=seen.snapshot,
-            observed=seen.observed,
-            wanted={name: branch.head for name, branch in seen.wanted.items()},
-            targets=seen.targets,
+            snapshot=observation.snapshot,
+            observed=observation.observed,
+            wanted={name: branch.head for name, branch in observation.wanted.items()},
+            targets=observation.targets,
             plan=plan,
-            in_flight={**self._find_running(context, seen, before), **given.in_flight},
+            in_flight={**self._find_running(context, observation, before), **given.in_flight},
             remembered=remembered,
             before=before,
             ended=ended,
             verdicts=verdicts,
             authors=authors,
         )
-        rows = self._foresee(make_rows(sight), seen, verdicts, times, now)
+        rows = self._foresee(make_rows(record), observation, verdicts, times, now)
+        # The rows first: who reads the summary and then the rows finds them at least as new as it says.
         digests = self.memory.write_rows(before, rows)
         self.memory.write_summary(self._summarize(plan, now, digests, until))
         return WrittenRows(rows, digests)
 
-    def _find_running(self, context: Context, seen: Observation, before: Mapping[str, Row]) -> dict[str, str]:
+    def _find_running(self, context: Context, observation: Observation, before: Mapping[str, Row]) -> dict[str, str]:
         """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled.
 
         A request that goes on there is void: whatever is answered, nothing follows from it.
         """
-        busy = {each.id for each in seen.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
+        busy = {each.id for each in observation.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
         found: dict[str, str] = {}
         for slug, row in before.items():
             if row.verb == Verb.REQUEST.value:
@@ -111,7 +112,7 @@ class RowWriter:
     def _foresee(
         self,
         rows: Mapping[str, Row],
-        seen: Observation,
+        observation: Observation,
         verdicts: Mapping[str, Verdict],
         times: Mapping[str, datetime],
         now: datetime,
@@ -120,12 +121,16 @@ class RowWriter:
         previews = self.scope.project.previews
         if previews is None:
             return dict(rows)
-        deployments = {each.id: each for each in seen.observed.deployments}
-        labels = read_labels(seen.snapshot.pull_requests)
+        deployments = {each.id: each for each in observation.observed.deployments}
+        labels = read_labels(observation.snapshot.pull_requests)
         limits = read_limits(previews)
         shown = dict(rows)
         for slug, row in rows.items():
-            if row.kind is not RowKind.PREVIEW or row.deployment_id not in deployments or row.branch not in seen.wanted:
+            if (
+                row.kind is not RowKind.PREVIEW
+                or row.deployment_id not in deployments
+                or row.branch not in observation.wanted
+            ):
                 continue
             subject = Subject(
                 deployment=deployments[row.deployment_id],
@@ -133,7 +138,7 @@ class RowWriter:
                 head=row.head,
                 author=row.author,
                 committed_at=times.get(row.head),
-                history=seen.observed.histories.get(row.deployment_id, DeployHistory()),
+                history=observation.observed.histories.get(row.deployment_id, DeployHistory()),
                 woken_at=row.woken_at,
                 kept=row.kept,
                 labels=tuple(labels.get(row.branch, ())),
@@ -160,10 +165,10 @@ class RowWriter:
             events_until=until,
         )
 
-    def _learn_commits(self, seen: Observation, *, is_quiet: bool) -> tuple[dict[str, str], dict[str, datetime]]:
+    def _learn_commits(self, observation: Observation, *, is_quiet: bool) -> tuple[dict[str, str], dict[str, datetime]]:
         """Return who wrote the previews' heads, and when, as far as it is known; a quiet pass learns a few more."""
         known, times = self.memory.read_authors(), self.memory.read_commit_times()
-        heads = {branch.head for branch in seen.wanted.values()}
+        heads = {branch.head for branch in observation.wanted.values()}
         authors = {head: name for head, name in known.items() if head in heads}
         dates = {head: at for head, at in times.items() if head in heads}
         for head in sorted(heads - (authors.keys() & dates.keys()))[: LEARNED_MAX if is_quiet else 1]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from include.deploy_ops.core.errors import RetryableError, SupersededError
-from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.naming import has_later_mark, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
@@ -45,8 +45,8 @@ class ApproveAdoptionOperator(DeployOpsOperator, ApprovalOperator):
     @tell_failures
     def execute(self, context: Context) -> Any:
         """Say what becomes of it, and park the task."""
-        job = self.read_job(context)
-        self.refuse_dry(f"ask whether {job.deployment_name} may be adopted")
+        job = self.begin(context)
+        self.refuse_dry(job, f"ask whether {job.deployment_name} may be adopted")
         self.subject = f"Adopt {job.deployment_name} as the preview of {job.branch}?"
         self.body = (
             f"Deployment `{job.deployment_id}` gets the preview template's configuration and our mark. From then on "
@@ -65,13 +65,13 @@ class AdoptDeploymentOperator(AstroCliOperator):
     @tell_failures
     def execute(self, context: Context) -> str:
         """Return the Deployment's id."""
-        job = self.read_job(context)
+        job = self.begin(context)
         text = self.need(context, "render_template")
         deployment = self._check(job)
-        self.show(deployment)
+        self.link_deployment(deployment)
         if fingerprint_basis(deployment) != context["ti"].xcom_pull(task_ids="render_template", key=BASIS_KEY):
             raise SupersededError(f"{deployment.name} changed since it was rendered; clear 'render_template'")
-        self.refuse_dry(f"adopt {deployment.name}")
+        self.refuse_dry(job, f"adopt {deployment.name}")
         self.cli.update(deployment.id, text)
         self.log.info("adopted %s for %s: %s", deployment.name, job.branch, job.reason)
         return deployment.id
@@ -80,6 +80,7 @@ class AdoptDeploymentOperator(AstroCliOperator):
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
             raise SupersededError(f"Deployment {job.deployment_id} is gone")
-        if parse_mark(deployment.description) is not None or deployment.name in self.scope.targets:
+        is_marked = parse_mark(deployment.description) is not None or has_later_mark(deployment.description)
+        if is_marked or deployment.name in self.scope.targets:
             raise RetryableError(f"'{deployment.name}' ({deployment.id}) bears a mark by now, or is a target")
         return deployment

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.change.change_type import Snapshot, classify_change, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, classify_change
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError, RetryableError
 from include.deploy_ops.core.history import DeployHistory, read_history
-from include.deploy_ops.core.model import ChangeDecision, ChangeType
+from include.deploy_ops.core.model import ChangeDecision, ChangeType, DeployDecision
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.view.pages import render_decision
-from include.deploy_ops.operators.base import IMAGE_TASK, AirflowLink, AstroLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import (
+    IMAGE_TASK,
+    DeployOpsOperator,
+    RenderedField,
+    tell_failures,
+)
+from include.deploy_ops.run.decision import dump_decision
 from include.deploy_ops.run.job import INFER, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
 
@@ -32,24 +36,16 @@ IDLE_TASKS = {
 class ClassifyChangeOperator(DeployOpsOperator):
     """Decides which deploy the commit needs; "none" is remembered for planned work, and skips the rest.
 
-    Returns `{"change_type", "commit", "image_base", "dags_base", "reason", "observed", "is_partial"}`; `observed` is
-    the id of the newest successful deploy that it was measured against, `is_partial` tells that a person forced less
-    than is needed. The full record is the rendered field `decision`.
+    Returns the `DeployDecision` as JSON. What the files ask for is the rendered field `decision`, with its paths.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
-
-    template_fields: Sequence[str] = ("decision",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.decision = ""
+    decision = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return the decision, without its paths."""
-        job = self.read_job(context)
+        """Return the decision."""
+        job = self.begin(context)
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
         self.decision = render_decision(decision)
@@ -67,16 +63,16 @@ class ClassifyChangeOperator(DeployOpsOperator):
             )
         if change_type is ChangeType.NONE and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
-        found = {
-            "change_type": change_type.value,
-            "commit": decision.commit,
-            "image_base": decision.image_base,
-            "dags_base": decision.dags_base,
-            "reason": decision.reason,
-            "observed": history.newest_id,
-            "is_partial": job.is_forced and change_type.rank < decision.change_type.rank,
-        }
-        return dict(self.finish(found, idle=IDLE_TASKS[change_type]))
+        decided = DeployDecision(
+            change_type=change_type,
+            commit=decision.commit,
+            reason=decision.reason,
+            observed=history.newest_id,
+            image_base=decision.image_base,
+            dags_base=decision.dags_base,
+            is_partial=job.is_forced and change_type.rank < decision.change_type.rank,
+        )
+        return dict(self.finish(dump_decision(decided), idle=IDLE_TASKS[change_type]))
 
     def _observe(self, job: Job) -> tuple[DeployHistory, bool]:
         if not job.deployment_id:
@@ -86,7 +82,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             raise RetryableError(
                 f"Deployment {job.deployment_id} of {job.environment} is gone; the next pass looks again"
             )
-        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+        self.link_deployment(deployment)
         return read_history(self.astro.list_deploys(deployment.id)), deployment.is_dag_deploy_enabled
 
     def _decide(self, job: Job, history: DeployHistory, *, has_dag_deploys: bool) -> ChangeDecision:
@@ -96,7 +92,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             target=Snapshot(job.deployed_commit, self.github.get_commit(job.deployed_commit).tree),
             image_base=image,
             dags_base=dags,
-            rules=rules_of(self.scope.project),
+            rules=ChangeRules.of(self.scope.project),
             read_tree=self.github.read_tree,
             is_dag_deploy_enabled=has_dag_deploys,
             missing_base=why_image or why_dags,

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.checkout.dag_check import check_dags
 from include.deploy_ops.checkout.project_check import prepare_build, refuse_empty_dags
 from include.deploy_ops.checkout.worktree import Contents, checkout
-from include.deploy_ops.core.change.change_type import Snapshot, list_changed_dags, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, list_changed_dags
 from include.deploy_ops.core.errors import (
     CommitMissingError,
     DeployOpsError,
@@ -32,6 +32,7 @@ from include.deploy_ops.observation.images import open_astro_registry
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
 from include.deploy_ops.process.scratch import hold_folder
+from include.deploy_ops.run.decision import load_decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.model import DeployDecision, Deployment
     from include.deploy_ops.engine.push import PushTarget
     from include.deploy_ops.engine.served_engine import ServedEngine
     from include.deploy_ops.run.job import Job
@@ -61,20 +62,21 @@ class DeployCodeOperator(AstroCliOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Check head and mark once more, then deploy."""
-        job = self.read_job(context)
-        decision = self.need(context, "change_type")
-        kind = ChangeType(decision["change_type"])
+        job = self.begin(context)
+        decision = load_decision(self.need(context, "change_type"))
+        kind = decision.change_type
         if kind is ChangeType.NONE:
-            raise AirflowSkipException(f"nothing to deploy: {decision['reason']}")
+            raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
         deployment = self._check(context, job)
-        self.show(deployment)
-        self.refuse_dry(f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
-        note = self._write_note(context, job, is_partial=bool(decision.get("is_partial")))
+        self.link_deployment(deployment)
+        self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
+        note = self._write_note(context, job, is_partial=decision.is_partial)
         ask = {
             "deployment_id": deployment.id,
             "kind": kind.value,
             "started_at": datetime.now(UTC).isoformat(),
         }
+        # Before all that may say no: a worker that died after the CLI's call has made the newest deploy another one.
         if done := self._find_done(deployment, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
@@ -82,6 +84,7 @@ class DeployCodeOperator(AstroCliOperator):
         self._check_decision(job, deployment, decision, image)
         if job.target and not job.is_forced:
             check_due(self.scope, self.github, self.astro, self.memory(context), job)
+        # Before the deploy: a hibernating Deployment fetches no DAGs until it wakes.
         woke = job.wake and self._wake(deployment)
         said = self._deploy(job, deployment, decision, note, image)
         self.log.info(
@@ -101,6 +104,7 @@ class DeployCodeOperator(AstroCliOperator):
             return check_target(self.scope, self.astro, job)
         check_head(self.scope, self.github, job)
         self.check_alive(job)
+        # A preview that this run created has no id in the job: the job was made before it.
         return check_mark(self.scope, self.astro, job, job.deployment_id or self.need(context, "create"))
 
     def _wake(self, deployment: Deployment) -> bool:
@@ -112,9 +116,11 @@ class DeployCodeOperator(AstroCliOperator):
         return True
 
     def _check_decision(
-        self, job: Job, deployment: Deployment, decision: Mapping[str, Any], image: Mapping[str, Any] | None
+        self, job: Job, deployment: Deployment, decision: DeployDecision, image: Mapping[str, Any] | None
     ) -> None:
         """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
+        # Without this a rollback that on-call made since the pass would be undone, and a DAG deploy would meet an image
+        # that it was not compared with.
         observed = read_history(self.astro.list_deploys(deployment.id)).newest_id
         if job.observed is not None and observed != job.observed:
             said = (
@@ -122,10 +128,10 @@ class DeployCodeOperator(AstroCliOperator):
                 f"{deployment.name}, now the newest is {observed or 'none'}"
             )
             raise PermanentError(f"{said}; ask anew") if job.is_forced else SupersededError(said)
-        commits = {decision["commit"], image["commit"] if image else job.deployed_commit}
-        if commits != {job.deployed_commit} or observed != decision["observed"]:
+        commits = {decision.commit, image["commit"] if image else job.deployed_commit}
+        if commits != {job.deployed_commit} or observed != decision.observed:
             raise SupersededError(
-                f"decided for {decision['commit'][:12]} on top of deploy {decision['observed'] or 'none'}, "
+                f"decided for {decision.commit[:12]} on top of deploy {decision.observed or 'none'}, "
                 f"now it is {job.deployed_commit[:12]} on top of {observed or 'none'}; "
                 "the next pass decides anew, or clear 'change_type'"
             )
@@ -145,6 +151,7 @@ class DeployCodeOperator(AstroCliOperator):
 
     def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
         """Return the note of this run's earlier try, if Astro's newest record says that it deployed this commit."""
+        # Only the newest: what came after it may have replaced what it brought.
         newest = next(iter(self.astro.list_deploys(deployment.id)), None)
         done = parse_note(newest.description) if newest and newest.status is DeployStatus.DEPLOYED else None
         if done is None or (done.run_id, done.commit) != (note.run_id, job.deployed_commit):
@@ -155,12 +162,14 @@ class DeployCodeOperator(AstroCliOperator):
         self,
         job: Job,
         deployment: Deployment,
-        decision: Mapping[str, Any],
+        decision: DeployDecision,
         note: DeployNote,
         image: Mapping[str, Any] | None,
     ) -> str:
-        project, kind = self.scope.project, ChangeType(decision["change_type"])
+        project, kind = self.scope.project, decision.change_type
         is_built = image is not None and image["source"] == BUILD
+        # One worktree a call: the CLI rewrites `.dockerignore` and writes its tarballs into it. There it also reads
+        # branch and commit for Astro's record.
         with checkout(
             clone_url=self.github.clone_url(),
             token=self.github.token(),
@@ -172,15 +181,18 @@ class DeployCodeOperator(AstroCliOperator):
         ) as worktree:
             if is_built:
                 prepare_build(worktree.project)
+            # Our `-f` silences the question that the CLI asks about an empty DAG folder.
             refuse_empty_dags(worktree.project)
             self._check_dags(worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):
+                # Our folder comes first in PATH, so that the CLI finds our engine and none of the machine's.
                 shown = engine.environment(os.environ.get("PATH", os.defpath)) if engine else None
                 try:
                     outcome = self.cli.deploy(
                         deployment.id,
                         cwd=worktree.project,
                         kind=kind,
+                        # The CLI prints no id of the deploy: by this text the settle step finds its record.
                         description=format_note(note),
                         image_name=image_name,
                         engine_environment=shown,
@@ -192,23 +204,26 @@ class DeployCodeOperator(AstroCliOperator):
                     raise
                 return outcome.last_line
 
-    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: Mapping[str, Any]) -> None:
+    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: DeployDecision) -> None:
         """Refuse broken DAGs; a first image deploy only warns of them, for it replaces nothing that is good."""
-        base = decision.get("dags_base")
+        base = decision.dags_base
         check_dags(
             project,
             self._list_changed(base, job.deployed_commit) if base else None,
             ignore_syntax=find_ignore_syntax(deployment),
-            refuses=not job.is_override and (bool(base) or decision["change_type"] == ChangeType.DAGS.value),
+            # An override is on-call's own word, often a rollback in a hurry to what ran before: it is warned, not
+            # stopped.
+            refuses=not job.is_override and (bool(base) or decision.change_type is ChangeType.DAGS),
         )
 
     def _list_changed(self, base: str, commit: str) -> frozenset[str] | None:
         github = self.github
         try:
             before, after = (Snapshot(each, github.get_commit(each).tree) for each in (base, commit))
+        # A force push took it away: then every file counts as changed.
         except CommitMissingError:
             return None
-        return list_changed_dags(before, after, rules_of(self.scope.project), github.read_tree)
+        return list_changed_dags(before, after, ChangeRules.of(self.scope.project), github.read_tree)
 
     @contextlib.contextmanager
     def _offer_engine(self, image: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ServedEngine | None]]:

@@ -14,7 +14,7 @@ from include.deploy_ops.core.preview.ownership import describe_taken, find_previ
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.observation.checks import check_alive, check_ended, check_expired, check_mark
-from include.deploy_ops.operators.base import AirflowLink, AstroLink, DeployOpsOperator, PullRequestLink, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, PullRequestLink, tell_failures
 from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
 
 if TYPE_CHECKING:
@@ -46,10 +46,6 @@ class AstroCliOperator(DeployOpsOperator):
         if pull is not None:
             self.links[PullRequestLink.name] = self.github.web_url("pull", pull.number)
 
-    def show(self, deployment: Deployment) -> None:
-        """Link the task to the Deployment."""
-        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
-
 
 class CreateDeploymentOperator(AstroCliOperator):
     """Creates the preview's Deployment and returns its id; one that is already there with our mark is taken."""
@@ -59,19 +55,23 @@ class CreateDeploymentOperator(AstroCliOperator):
     @tell_failures
     def execute(self, context: Context) -> str:
         """Return the Deployment's id."""
-        job = self.read_job(context)
+        job = self.begin(context)
         text = self.need(context, "render_template")
         self.check_alive(job)
+        # A create is two calls to Astro, the second for the variables: a try that failed may have left a Deployment
+        # behind.
         existing = self._find(job)
         if existing is None:
-            self.refuse_dry(f"create {job.deployment_name}")
+            self.refuse_dry(job, f"create {job.deployment_name}")
             deployment_id = self.cli.create(text)
+            # The CLI exits 0 in many cases in which it did nothing, so each of these operators looks at Astro
+            # afterwards.
             existing = self.astro.get_deployment(deployment_id)
         if existing is None:
             raise RetryableError(
                 f"the CLI created {job.deployment_name}, but Astro does not show it; the next pass looks again"
             )
-        self.show(existing)
+        self.link_deployment(existing)
         self.log.info("%s is there as %s for %s", existing.name, existing.id, job.branch)
         return existing.id
 
@@ -93,15 +93,15 @@ class UpdateDeploymentOperator(AstroCliOperator):
     @tell_failures
     def execute(self, context: Context) -> str:
         """Return the Deployment's id."""
-        job = self.read_job(context)
+        job = self.begin(context)
         text = self.need(context, "render_template")
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
-        self.show(deployment)
+        self.link_deployment(deployment)
         if fingerprint_basis(deployment) != context["ti"].xcom_pull(task_ids="render_template", key=BASIS_KEY):
             raise SupersededError(
                 f"name, variables or alert addresses of {deployment.name} changed since it was rendered"
             )
-        self.refuse_dry(f"update {deployment.name}")
+        self.refuse_dry(job, f"update {deployment.name}")
         self.cli.update(deployment.id, text)
         self.log.info("updated %s: %s", deployment.name, job.reason)
         return deployment.id
@@ -115,16 +115,16 @@ class HibernateDeploymentOperator(AstroCliOperator):
     @tell_failures
     def execute(self, context: Context) -> None:
         """Let it hibernate, and see that Astro knows."""
-        job = self.read_job(context)
+        job = self.begin(context)
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
-        self.show(deployment)
+        self.link_deployment(deployment)
         reason = check_expired(self.scope, self.github, self.astro, self.memory(context), job, deployment).reason
         if is_asleep(deployment):
             self.log.info("%s hibernates already", deployment.name)
             return
         if not deployment.is_development_mode:
             raise SupersededError(f"{deployment.name} is in development mode no more; only there it can hibernate")
-        self.refuse_dry(f"let {deployment.name} hibernate: {reason}")
+        self.refuse_dry(job, f"let {deployment.name} hibernate: {reason}")
         self.cli.hibernate(deployment.id)
         seen = self.astro.get_deployment(deployment.id)
         if seen is None or not is_asleep(seen):
@@ -142,13 +142,13 @@ class DeleteDeploymentOperator(AstroCliOperator):
     @tell_failures
     def execute(self, context: Context) -> None:
         """Delete, and see that it is gone."""
-        job = self.read_job(context)
+        job = self.begin(context)
         reason = "" if job.is_expiry else check_ended(self.scope, self.github, job)
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
-        self.show(deployment)
+        self.link_deployment(deployment)
         if job.is_expiry:
             reason = check_expired(self.scope, self.github, self.astro, self.memory(context), job, deployment).reason
-        self.refuse_dry(f"delete {deployment.name}: {reason}")
+        self.refuse_dry(job, f"delete {deployment.name}: {reason}")
         if job.is_forced or job.is_expiry:
             self._remember_removal(context, job, reason)
         try:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.change.change_type import Snapshot, needs_image, rules_of
+from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, needs_image
 from include.deploy_ops.core.errors import ImageRefusedError, RetryableError, SupersededError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy import values as policy_values
-from include.deploy_ops.core.preview.image_sources import Need, render_source
+from include.deploy_ops.core.preview.image_sources import Need
 from include.deploy_ops.core.text.document import read_document
+from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from airflow.sdk import Context
 
@@ -38,28 +40,23 @@ class FindImageOperator(DeployOpsOperator):
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
-
-    template_fields: Sequence[str] = ("decision",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.decision = ""
+    decision = RenderedField()
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the source, or park until the CI's image is there."""
-        job = self.read_job(context)
-        decision = self.need(context, "change_type")
-        if decision["change_type"] != ChangeType.IMAGE.value:
-            raise AirflowSkipException(f"no image needed: {decision['change_type']}")
+        job = self.begin(context)
+        kind = load_decision(self.need(context, "change_type")).change_type
+        if kind is not ChangeType.IMAGE:
+            raise AirflowSkipException(f"no image needed: {kind.value}")
         return self._find(context, job, start=0, notes=[])
 
     @tell_failures
     def resume(self, context: Context, event: Mapping[str, Any], *, source: str, notes: list[str]) -> dict[str, Any]:
         """Go on when the awaited image is there, or with the next source when it is not to be had."""
-        job = self.read_job(context)
+        job = self.begin(context)
         if event["state"] == "found":
+            # The event names the image; what is in it is read here, where an error ends a task and no trigger.
             found = self._look([event["image"]])
             if found is None:
                 raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
@@ -124,7 +121,7 @@ class FindImageOperator(DeployOpsOperator):
         except ImageRefusedError as error:
             return None, str(error).rstrip(".")
         if found is None:
-            self._await(references, pattern, notes)
+            self._await(job, references, pattern, notes)
         return found, ""
 
     def _look(self, references: list[str]) -> dict[str, Any] | None:
@@ -133,9 +130,9 @@ class FindImageOperator(DeployOpsOperator):
                 return {"image": reference, "runtime_version": image.runtime_version, "digest": image.digest}
         return None
 
-    def _await(self, references: list[str], source: str, notes: list[str]) -> NoReturn:
+    def _await(self, job: Job, references: list[str], source: str, notes: list[str]) -> NoReturn:
         timeout_s = self.scope.project.image_timeout_s
-        self.refuse_dry(f"await {references[0]}")
+        self.refuse_dry(job, f"await {references[0]}")
         self.log.info("awaiting %s for up to %s s", references[0], timeout_s)
         self.defer(
             trigger=ImageAvailableTrigger(
@@ -165,6 +162,7 @@ class FindImageOperator(DeployOpsOperator):
         yield head
         queue, seen = list(target.parents), {head}
         while queue and len(seen) <= ANCESTORS_MAX:
+            # Breadth first: the nearest commits, on both sides of a merge.
             sha = queue.pop(0)
             if sha in seen:
                 continue
@@ -173,7 +171,7 @@ class FindImageOperator(DeployOpsOperator):
             if not needs_image(
                 Snapshot(sha, commit.tree),
                 Snapshot(head, target.tree),
-                rules_of(self.scope.project),
+                ChangeRules.of(self.scope.project),
                 self.github.read_tree,
                 is_dag_deploy_enabled=has_dag_deploys,
             ):

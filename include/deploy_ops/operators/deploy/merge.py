@@ -31,12 +31,12 @@ class MergePullRequestOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Look again, merge, and look at what GitHub made."""
-        job = self.read_job(context)
+        job = self.begin(context)
         if commit := self._find_merge(job):
             self.log.info("#%d is merged already, as %s", job.pull, commit[:12])
             return self._describe(job, commit)
         check_due(self.scope, self.github, self.astro, self.memory(context), job)
-        self.refuse_dry(f"merge pull request #{job.pull} at {job.head[:12]}")
+        self.refuse_dry(job, f"merge pull request #{job.pull} at {job.head[:12]}")
         commit = self._merge(job)
         self.log.info("merged #%d at %s as %s", job.pull, job.head[:12], commit[:12])
         return self._describe(job, commit)

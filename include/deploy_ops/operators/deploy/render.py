@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError, TemplateError
 from include.deploy_ops.core.model import Mark
@@ -17,11 +17,9 @@ from include.deploy_ops.core.template.template import (
     render_deployment,
 )
 from include.deploy_ops.observation.template import read_template
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import Deployment
@@ -44,18 +42,12 @@ class RenderTemplateOperator(DeployOpsOperator):
     """Renders the Deployment file and returns its text, which holds no secret: a template may not."""
 
     verbs = (Verb.CREATE, Verb.UPDATE, Verb.ADOPT)
-
-    template_fields: Sequence[str] = ("document",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"document": "yaml"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.document = ""
+    document = RenderedField("yaml")
 
     @tell_failures
     def execute(self, context: Context) -> str:
         """Return the Deployment file's text."""
-        job = self.read_job(context)
+        job = self.begin(context)
         project = self.scope.project
         trunk = self.github.get_branch(project.trunk)
         template = self._read_template(job, trunk.head)

@@ -28,10 +28,11 @@ class SettleDeployOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> NoReturn:
         """Park until Astro shows the deploy."""
-        self.read_job(context)
+        self.begin(context)
         ask = self.need(context, "deploy")
         deadline = datetime.now(UTC) + timedelta(seconds=self.scope.project.settle_timeout_s)
         self.log.info("waiting for %s until %s", ask["deployment_id"], deadline.isoformat(timespec="seconds"))
+        # Airflow may see this task's exit seconds late, and fails one that resumes before; the trigger waits for that.
         self.defer(
             trigger=DeploySettledTrigger(
                 astro_conn_id=self.scope.project.astro_conn_id,
@@ -49,7 +50,7 @@ class SettleDeployOperator(DeployOpsOperator):
     @tell_failures
     def resume(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Say how it ended."""
-        job = self.read_job(context)
+        job = self.begin(context)
         said = self.need(context, "deploy")["said"]
         match event["state"]:
             case "settled":

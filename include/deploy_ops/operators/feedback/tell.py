@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.feedback.comparison import compare_feedback, digest_view
-from include.deploy_ops.core.feedback.values import Facts, fingerprint_feedback, gather_facts
-from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.feedback.comparison import compare_feedback
+from include.deploy_ops.core.feedback.values import Facts, gather_facts
 from include.deploy_ops.core.text.markdown import escape_cell
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.feedback.writer import FeedbackResult, FeedbackWriter, read_clock
-from include.deploy_ops.run.airflow_runs import QUEUED
+from include.deploy_ops.run.feedback_runs import name_view
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable
 
     from airflow.sdk import Context
 
     from include.deploy_ops.hooks.github.feedback import GithubFeedbackHook
-    from include.deploy_ops.run.airflow_runs import Runs
-    from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 
 
@@ -50,52 +46,10 @@ def read_facts(scope: Scope, web_url: str, access: str = "") -> Facts:
     )
 
 
-def find_untold(scope: Scope, memory: Memory, digests: Mapping[str, str], now: datetime) -> str:
-    """Return the digest of the view that a run of the feedback DAG should tell now; empty if none should.
-
-    Cheap: it compares two texts, and renders nothing.
-
-    :param digests: of the shards of rows, as `Memory.write_rows` returned them.
-    """
-    if scope.is_dry or not scope.project.feedback.is_on:
-        return ""
-    digest = _name_view(scope, digests)
-    return digest if digest != memory.read_feedback_view() and memory.read_budget().is_due(now) else ""
-
-
-def dispatch_feedback(
-    scope: Scope, memory: Memory, runs: Runs, digests: Mapping[str, str], now: datetime
-) -> list[dict[str, Any]]:
-    """Return the dispatch of a run that tells GitHub; nothing while one is queued, which will tell the newest view.
-
-    :param runs: answers about the feedback DAG's runs.
-    """
-    digest = find_untold(scope, memory, digests, now)
-    if not digest or runs.find_block():
-        return []
-    work = f"tell~{digest}"
-    attempt = runs.find_last_attempt(work)
-    last = memory.read_feedback_run()
-    if (last and runs.is_alive(last, QUEUED)) or (attempt and runs.is_alive(name_run(work, attempt))):
-        return []
-    run_id = name_run(work, attempt + 1)
-    memory.write_feedback_run(run_id)
-    return [{"trigger_dag_id": scope.feedback_dag, "trigger_run_id": run_id, "conf": {}}]
-
-
-def _name_view(scope: Scope, digests: Mapping[str, str]) -> str:
-    return digest_view(digests, fingerprint_feedback(scope.project, is_alone=not scope.shares_repository))
-
-
 class TellOperator(DeployOpsOperator):
     """Tells GitHub; what it told is the rendered field `report`."""
 
-    template_fields: Sequence[str] = ("report",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"report": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.report = ""
+    report = RenderedField()
 
     @functools.cached_property
     def feedback(self) -> GithubFeedbackHook:
@@ -118,7 +72,7 @@ class TellOperator(DeployOpsOperator):
             facts = read_facts(self.scope, self.feedback.repository_url)
             missing = compare_feedback(rows, memory.read_feedback(), facts, read_clock()).writes
             self.report = render_report(FeedbackResult(told=[str(write) for write in missing]), verb="Would tell")
-            self.refuse_dry(f"tell GitHub {len(missing)} things")
+            self.refuse_dry(None, f"tell GitHub {len(missing)} things")
         facts = read_facts(self.scope, self.feedback.repository_url, self.feedback.fingerprint_access())
         writer = FeedbackWriter(self.feedback, memory, facts)
         try:
@@ -126,7 +80,7 @@ class TellOperator(DeployOpsOperator):
         finally:
             self.report = render_report(writer.result)
         if not result.waiting:
-            memory.write_feedback_view(_name_view(self.scope, summary.digests))
+            memory.write_feedback_view(name_view(self.scope, summary.digests))
         for line in result.told:
             self.log.info("told: %s", line)
         return {"told": len(result.told), "refused": len(result.refused), "waiting": result.waiting}

@@ -88,7 +88,7 @@ class FeedbackWriter:
     pause: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        self._told: dict[str, FeedbackRecord] = {}
+        self._records: dict[str, FeedbackRecord] = {}
         self._budget = Budget()
         self.result = FeedbackResult()
 
@@ -98,11 +98,11 @@ class FeedbackWriter:
         :param is_fresh: a person asks: kinds of feedback that GitHub refused lately are tried again.
         :raises RetryableError: something went wrong that may go right later; what was told is remembered.
         """
-        self._told, self._budget = self.memory.read_feedback(), self.memory.read_budget()
+        self._records, self._budget = self.memory.read_feedback(), self.memory.read_budget()
         self.result = result = FeedbackResult()
         if is_fresh:
             self._remember({key_lack(kind): None for kind in Kind})
-        plan = compare_feedback(rows, self._told, self.facts, self.clock())
+        plan = compare_feedback(rows, self._records, self.facts, self.clock())
         done = self._tell_each(plan.writes)
         left = [write for write in plan.writes[done:] if write.kind not in result.lacking]
         result.waiting = len(left)
@@ -164,8 +164,8 @@ class FeedbackWriter:
             return True
         log.warning("%s is not told: %s", write, error)
         self.result.refused.append(f"{write}: {error}")
-        known = self._told.get(write.key, write.told)
-        self._remember({write.key: replace(write.told, id=known.id, state=REFUSED)})
+        known = self._records.get(write.key, write.record)
+        self._remember({write.key: replace(write.record, id=known.id, state=REFUSED)})
         return True
 
     def _miss_permission(self, kind: Kind, error: Exception) -> None:
@@ -183,7 +183,7 @@ class FeedbackWriter:
             case SetStatus():
                 self._take_turn()
                 self.github.set_status(write.sha, write.context, write.state, write.description, write.target_url)
-                self._remember({write.key: write.told})
+                self._remember({write.key: write.record})
             case CreateGithubDeployment():
                 self._create_deployment(write)
             case AddGithubDeploymentStatus():
@@ -201,7 +201,7 @@ class FeedbackWriter:
                 raise
             self._remember({write.key: None})  # somebody deleted it: the next run makes another, if one is wanted
         else:
-            self._remember({write.key: write.told})
+            self._remember({write.key: write.record})
 
     def _write_comment(self, write: WriteComment) -> None:
         """Let the comment say it: the one we know, else the one that is found, else a new one."""
@@ -209,7 +209,7 @@ class FeedbackWriter:
         if not comment_id or not self._edit(comment_id, write.body):
             self._remember({write.key: None})
             comment_id = self._edit_found(write) or self._create_comment(write)
-        self._remember({write.key: replace(write.told, id=comment_id)})
+        self._remember({write.key: replace(write.record, id=comment_id)})
 
     def _edit_found(self, write: WriteComment) -> int:
         """Let our comment say it that GitHub has, whatever we remember; return its id, 0 where it has none."""
@@ -242,11 +242,11 @@ class FeedbackWriter:
                 is_production=write.is_production,
             )
         # Without its status yet: whatever happens next, it is not created again.
-        self._remember({write.key: replace(write.told, id=deployment_id, digest="", state="")})
+        self._remember({write.key: replace(write.record, id=deployment_id, digest="", state="")})
         if state is None or state.digest != write.status.digest:
             self._take_turn()
             self.github.add_deployment_state(deployment_id, write.environment, write.status)
-        self._remember({write.key: replace(write.told, id=deployment_id)})
+        self._remember({write.key: replace(write.record, id=deployment_id)})
 
     def _take_turn(self) -> None:
         """Wait until a write may be sent, and count it. Raises `_SpentError` where none may be sent now."""
@@ -259,7 +259,7 @@ class FeedbackWriter:
         self.memory.write_budget(self._budget)
 
     def _remember(self, changes: Mapping[str, FeedbackRecord | None]) -> None:
-        after = {key: told for key, told in {**self._told, **changes}.items() if told is not None}
-        if after != self._told:
-            self.memory.write_feedback(self._told, after)
-            self._told = after
+        after = {key: record for key, record in {**self._records, **changes}.items() if record is not None}
+        if after != self._records:
+            self.memory.write_feedback(self._records, after)
+            self._records = after

@@ -8,7 +8,7 @@ from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.claim import ClaimOperator
-from include.deploy_ops.run.forms import PROMOTION_ACTIONS, read_form
+from include.deploy_ops.run.forms import PromotionForm, name_person, read_form
 from include.deploy_ops.run.job import Job
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ class ClaimPromotionOperator(ClaimOperator):
         run, promotion = context["dag_run"], self.scope.project.promotion
         if promotion is None:
             raise PermanentError(f"project {self.scope.project.name} has no promotion any more; look at the policy")
-        form = read_form(context["params"], PROMOTION_ACTIONS)
-        name = promotion.deploy_branch
-        if holder := claims.take(PROMOTION_SLUG, run.run_id):
-            raise PermanentError(f"{name} is held by run {holder}; wait for its end, then clear this run")
+        form, name = read_form(PromotionForm, context["params"]), promotion.deploy_branch
+        self.take(claims, run.run_id, PROMOTION_SLUG, name)
         return Job(
             verb=Verb.PROMOTE,
             branch=name,
@@ -35,7 +33,7 @@ class ClaimPromotionOperator(ClaimOperator):
             deployment_name="",
             deployment_id="",
             reason=form.reason,
-            person=getattr(run, "triggering_user_name", None) or "",
+            person=name_person(run),
             commit=self._read_tip(name) if form.action == Verb.ADOPT.value else "",
             is_dry=form.dry_run,
         )

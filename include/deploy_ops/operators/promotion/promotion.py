@@ -1,6 +1,6 @@
 """The promotion step: reads open pull requests, derives the deploy branch's tree, and brings the branch to it.
 
-What the tree is stands in `promotion.py`, whose commit may be built upon in `deploy_branch.py`; this only acts on it.
+What the tree is stands in `derived_tree.py`, whose commit may be built upon in `deploy_branch.py`; this acts on it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import functools
 import time
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.change.change_type import Snapshot
 from include.deploy_ops.core.errors import BranchMovedError, ObservationError, PermanentError, RetryableError
@@ -25,7 +25,7 @@ from include.deploy_ops.core.promotion.derived_tree import (
 from include.deploy_ops.core.promotion.message import Trailers, format_message
 from include.deploy_ops.core.view.pages import PromotionRecord, render_promotion
 from include.deploy_ops.observation.deploy_branch import DeployBranch
-from include.deploy_ops.operators.base import CommitLink, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import CommitLink, DeployOpsOperator, RenderedField, tell_failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.git import GithubGitHook
     from include.deploy_ops.run.job import Job
 
-TRIES = 5
+RACE_TRIES = 5
 """How often one task reads and derives anew because somebody else moved the deploy branch."""
 
 TOLD_MAX = 20
@@ -58,12 +58,7 @@ class PromoteOperator(DeployOpsOperator):
     """
 
     verbs = (Verb.PROMOTE,)
-    template_fields: Sequence[str] = ("decision",)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"decision": "md"}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.decision = ""
+    decision = RenderedField()
 
     @functools.cached_property
     def github(self) -> GithubGitHook:
@@ -75,16 +70,16 @@ class PromoteOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote, and again from the first reading when somebody else was quicker."""
-        job = self.read_job(context)
-        for attempt in range(TRIES):
+        job = self.begin(context)
+        for attempt in range(RACE_TRIES):
             try:
                 return self._promote(context, job)
             except BranchMovedError as error:
                 self.log.info("lost a race, reading again: %s", error)
                 time.sleep(FIRST_PAUSE_S * 2**attempt)
         raise RetryableError(
-            f"{self._promotion.deploy_branch} was moved by somebody else {TRIES} times while its next commit was made; "
-            "the next attempt reads it again"
+            f"{self._promotion.deploy_branch} was moved by somebody else {RACE_TRIES} times while its next commit was"
+            " made; the next attempt reads it again"
         )
 
     @property
@@ -103,8 +98,9 @@ class PromoteOperator(DeployOpsOperator):
         self._check_tip(context, job, branch, tip)
         derived = self._derive(into, pulls)
         record = PromotionRecord(promotion, derived, pulls, tip.sha, is_missing=is_missing)
+        # Set before the write and again after it: where the write fails, the page shows what was meant.
         self.decision = render_promotion(record)
-        made = self._bring(record, tip)
+        made = self._bring(job, record, tip)
         self.decision = render_promotion(replace(record, made=made))
         now = made or tip.sha
         self.links[CommitLink.name] = self.github.web_url("commit", now)
@@ -125,7 +121,7 @@ class PromoteOperator(DeployOpsOperator):
             return
         if job.commit:
             branch.check_adoption(tip, job.commit)
-            if not self._is_dry:
+            if not self.is_dry(job):
                 memory = self.memory(context)
                 memory.write_environment(
                     job.slug, replace(memory.read_environment(job.slug), adopted=tip.sha, endings={})
@@ -133,10 +129,6 @@ class PromoteOperator(DeployOpsOperator):
             self.log.info("%s is taken over at %s by %s", self._promotion.deploy_branch, tip.sha, job.person)
         elif self.memory(context).read_environment(job.slug).adopted != tip.sha:
             raise PermanentError(branch.describe_hold(tip))
-
-    @property
-    def _is_dry(self) -> bool:
-        return self.scope.is_dry or self._is_dry_run
 
     def _derive(self, into: Branch, pulls: Sequence[PullRequest]) -> DerivedTree:
         return derive_tree(
@@ -153,14 +145,16 @@ class PromoteOperator(DeployOpsOperator):
             return Contribution(pull.number, compared.first, compared.merge_base)
         return Contribution(pull.number, Snapshot(pull.head_sha, self.github.get_commit(pull.head_sha).tree), None)
 
-    def _bring(self, record: PromotionRecord, tip: Commit) -> str:
+    def _bring(self, job: Job, record: PromotionRecord, tip: Commit) -> str:
         """Bring the branch to the derived tree; return the commit that was made, "" where none was needed."""
         name = record.promotion.deploy_branch
         if record.derived.tree == tip.tree and not record.is_missing:
             return ""
-        self.refuse_dry(f"bring {name} from {tip.sha[:12]} to the tree of {len(record.pulls)} pull requests")
+        self.refuse_dry(job, f"bring {name} from {tip.sha[:12]} to the tree of {len(record.pulls)} pull requests")
         tree = self._write_tree(record.derived)
         made = "" if tree == tip.tree else self._write_commit(record, tree, tip.sha)
+        # Until here nothing is the branch's. Its ref moves forward or not at all, so a lost race leaves nothing but a
+        # commit that nobody sees.
         if record.is_missing:
             self.github.create_branch(name, made or tip.sha)
         elif made:
@@ -197,7 +191,7 @@ class PromoteOperator(DeployOpsOperator):
         return (into,) if compared is not None and compared.merge_base.commit == tip else (tip, into)
 
     def _remember(self, context: Context, job: Job, fingerprint: str) -> None:
-        if not self._is_dry:
+        if not self.is_dry(job):
             memory = self.memory(context)
             memory.write_environment(job.slug, replace(memory.read_environment(job.slug), promoted=fingerprint))
 

@@ -15,11 +15,12 @@ from include.deploy_ops.observation.release_facts import ReleaseReader
 from include.deploy_ops.operators.answer import AskOperator
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
+from include.deploy_ops.run.decision import load_release_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
+
+    from include.deploy_ops.run.scope import Scope
 
 PREPARE_TASK, CHANGE_TYPE_TASK, APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK = (
     "prepare",
@@ -35,23 +36,23 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
 
     job_task: ClassVar[str] = PREPARE_TASK
     verbs = (Verb.REQUEST, Verb.DEPLOY)
-    template_fields: Sequence[str] = ()  # the page holds what others wrote: never a template
 
-    def __init__(self, *, target: str, **kwargs: Any) -> None:
+    def __init__(self, *, scope: Scope, target: str, **kwargs: Any) -> None:
         super().__init__(
+            scope=scope,
             subject=f"Deploy to {target}?",
-            response_timeout=kwargs["scope"].target(target).approval_timeout,
+            response_timeout=scope.target(target).approval_timeout,
             **kwargs,
         )
 
     @tell_failures
     def execute(self, context: Context) -> Any:
         """Make the page and park the task."""
-        job = self.read_job(context)
-        self.refuse_dry(f"ask for approval to deploy {job.deployed_commit[:12]} to {job.target}")
-        change = self.need(context, CHANGE_TYPE_TASK)
+        job = self.begin(context)
+        self.refuse_dry(job, f"ask for approval to deploy {job.deployed_commit[:12]} to {job.target}")
+        decision = load_release_decision(self.need(context, CHANGE_TYPE_TASK))
         reader = ReleaseReader(self.scope, self.github, self.astro, self.memory(context))
-        release = reader.read(job, change, datetime.now(UTC))
+        release = reader.read(job, decision, datetime.now(UTC))
         self.subject, self.body = summarize_subject(release), summarize(release, self.github.web_url)
         notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
         return super().execute(context)

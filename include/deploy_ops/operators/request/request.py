@@ -19,11 +19,11 @@ from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.naming import hash_text, name_run, name_work
 from include.deploy_ops.core.plan.remembered import Approval, Ending
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.core.target.release import group_files
+from include.deploy_ops.core.target.release import ReleaseDecision, group_files
+from include.deploy_ops.core.text.markdown import escape_html
 from include.deploy_ops.core.view.pages import render_decision
 from include.deploy_ops.observation.checks import check_source, check_target
 from include.deploy_ops.observation.form_jobs import FormJobs
-from include.deploy_ops.observation.release_facts import dump_files
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
@@ -36,8 +36,9 @@ from include.deploy_ops.operators.request.approve import (
     PREPARE_TASK,
     RECHECK_TASK,
 )
+from include.deploy_ops.run.decision import dump_decision, load_decision
 from include.deploy_ops.run.endings import hand_over, make_ended
-from include.deploy_ops.run.forms import REQUEST_ACTIONS, read_form
+from include.deploy_ops.run.forms import RequestForm, name_person, read_form
 from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, dump_job, load_job, read_planned
 
 if TYPE_CHECKING:
@@ -70,9 +71,8 @@ class PrepareRequestOperator(DeployOpsOperator):
         if run.run_type == PLANNED_RUN_TYPE:
             job = read_planned(run.conf or {})
         else:
-            person = getattr(run, "triggering_user_name", None) or ""
-            form = read_form(context["params"], REQUEST_ACTIONS)
-            job = FormJobs(self.scope, self.github, self.astro).make_target_job(self.target, form, person)
+            form = read_form(RequestForm, context["params"])
+            job = FormJobs(self.scope, self.github, self.astro).make_target_job(self.target, form, name_person(run))
         self.log.info("asking for %s at %s: %s", job.target, job.deployed_commit[:12], job.reason)
         return dump_job(job)
 
@@ -80,7 +80,7 @@ class PrepareRequestOperator(DeployOpsOperator):
 class ClassifyReleaseOperator(ClassifyChangeOperator):
     """Decides what the release needs, as the target's own run will; nobody is asked about nothing, or what is void.
 
-    Returns what its parent does, and `running`, the commit that the target runs, and `files`, the changed ones by kind.
+    Returns the `ReleaseDecision` as JSON.
     """
 
     job_task: ClassVar[str] = PREPARE_TASK
@@ -89,7 +89,7 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the decision, with the files that an approver is shown."""
-        job = self.read_job(context)
+        job = self.begin(context)
         check_source(self.scope, self.github, job)  # a cleared request that is void would ask in vain
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
@@ -99,15 +99,16 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
         is_asked = change_type is not ChangeType.NONE or (self.scope.target(job.target).merge and not job.is_forced)
         if not is_asked and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
-        found = {
-            "change_type": change_type.value,
-            "commit": decision.commit,
-            "reason": _explain(job, decision),
-            "observed": history.newest_id,
-            "running": history.dags_commit,
-            "files": dump_files(group_files(decision.paths)),
-        }
-        return dict(self.finish(found, idle=() if is_asked else (APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK)))
+        decided = ReleaseDecision(
+            change_type=change_type,
+            commit=decision.commit,
+            reason=_explain(job, decision),
+            observed=history.newest_id,
+            running=history.dags_commit,
+            files=group_files(decision.paths),
+        )
+        idle = () if is_asked else (APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK)
+        return dict(self.finish(dump_decision(decided), idle=idle))
 
 
 def _explain(job: Job, decision: ChangeDecision) -> str:
@@ -131,13 +132,13 @@ class RecheckReleaseOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Check, and act on the approval."""
-        job = self.read_job(context)
+        job = self.begin(context)
         answer = load_answer(self.need(context, APPROVE_TASK))
         if not answer.is_approved:
             raise AirflowSkipException(answer.describe_rejection())
-        observed = str(self.need(context, CHANGE_TYPE_TASK)["observed"])
+        observed = load_decision(self.need(context, CHANGE_TYPE_TASK)).observed
         self._check(replace(job, observed=observed))
-        self.refuse_dry(f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
+        self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
         if job.is_forced:
             return [self._dispatch(context, replace(job, observed=observed), answer)]
         memory = self.memory(context)
@@ -263,13 +264,8 @@ def _drop_oldest(endings: Mapping[str, Ending]) -> dict[str, Ending]:
 
 def write_comment(job: Job, answer: Answer, dag_id: str, run_id: str, marker: str) -> str:
     """Return the pull request's comment: what was rejected, by whom, and their words as a quotation."""
-    who = f"by **{escape_words(answer.person)}**" if answer.person else "since nobody answered in time"
+    who = f"by **{escape_html(answer.person)}**" if answer.person else "since nobody answered in time"
     lines = [f"Not approved for **{job.target}** {who}: {job.head} onto {job.base}.", ""]
-    lines += [f"> {escape_words(line)}" for line in answer.comment.splitlines()]
+    lines += [f"> {escape_html(line)}" for line in answer.comment.splitlines()]
     lines += ["", f"<sub>Run `{run_id}` of `{dag_id}`. A new head asks again; so does clearing the run.</sub>", marker]
     return "\n".join(lines)
-
-
-def escape_words(text: str) -> str:
-    """Return somebody's words without the power of HTML: GitHub would hide what stands in a comment or a tag."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")

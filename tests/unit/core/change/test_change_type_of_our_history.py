@@ -17,7 +17,7 @@ from tests.worlds.values.verdict_by_git import Comparison
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOP = Path(__file__).parents[2]
+TOP = Path(__file__).parents[4]
 COMMITS_MAX = 60
 FAR_PAIRS = 60
 RULES = (

@@ -72,7 +72,7 @@ def follow(
         targets=targets,
         desired=derive_previews(project, RepositorySnapshot(branches, tuple(pulls))),
         observed=Observed(shown, {f"id-{BRANCH}": history or DeployHistory("d1", head=sha("a"))}),
-        remains=ExpiryFacts({each.deployment_id: each for each in known}, woken or {}, read_labels(pulls)),
+        facts=ExpiryFacts({each.deployment_id: each for each in known}, woken or {}, read_labels(pulls)),
         now=NOW,
     )
     return list(found)

@@ -200,7 +200,7 @@ class Fleet:
             targets=(),
             desired=desired,
             observed=observed,
-            remains=ExpiryFacts(self.verdicts, woken),
+            facts=ExpiryFacts(self.verdicts, woken),
             now=self.now,
         ):
             assert isinstance(work, Work)

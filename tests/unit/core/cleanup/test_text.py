@@ -7,9 +7,9 @@ from typing import Any
 
 from include.deploy_ops.core.cleanup.expiry import DELETE, HIBERNATE, KEEP, REPORT, TOLD, IdleFinding
 from include.deploy_ops.core.cleanup.text import (
-    HEADINGS,
+    FINDING_HEADINGS,
+    FINDINGS_SHOWN,
     KEPT_SHOWN,
-    ROWS_MAX,
     count_verdicts,
     pick_outcomes,
     render_findings,
@@ -54,17 +54,17 @@ def test_what_is_about_to_happen_comes_first_and_the_longest_idle_before_others(
 def test_a_row_holds_every_column() -> None:
     table = render_findings([find("dev|x", TOLD, author="")])
     assert table.splitlines()[-1] == "| `shop-dev¦x` | `dev¦x` | - | 3d | 1h | told | `since long` |"
-    assert table.splitlines()[0] == f"| {' | '.join(HEADINGS)} |"
+    assert table.splitlines()[0] == f"| {' | '.join(FINDING_HEADINGS)} |"
     assert render_findings([]) == "There are no previews to look at."
 
 
 def test_of_very_many_the_first_are_shown_and_the_field_is_never_cut_by_airflow() -> None:
     long = "x" * 500
-    many = [find(f"{long}{number}", KEEP, reason=long) for number in range(ROWS_MAX + 7)]
+    many = [find(f"{long}{number}", KEEP, reason=long) for number in range(FINDINGS_SHOWN + 7)]
     table = render_findings([*many, find("dev-last", DELETE)])
     assert "`dev-last`" in table
-    assert table.endswith("… and 8 more")
-    usual = [find(f"dev-{number}-{'x' * 30}", KEEP, reason="y" * 80) for number in range(ROWS_MAX)]
+    assert table.splitlines()[-1].startswith("| … and 8 more |")
+    usual = [find(f"dev-{number}-{'x' * 30}", KEEP, reason="y" * 80) for number in range(FINDINGS_SHOWN)]
     assert len(render_findings(usual)) < FIELD_LENGTH_MAX
 
 

@@ -33,7 +33,7 @@ def compare(told: Mapping[str, FeedbackRecord], *rows: Row, **changes: Any) -> F
 
 def do(told: Mapping[str, FeedbackRecord], writes: Iterable[Write]) -> dict[str, FeedbackRecord]:
     """Return what was told after the writes, each with an id."""
-    return {**told, **{write.key: replace(write.told, id=write.told.id or 7) for write in writes}}
+    return {**told, **{write.key: replace(write.record, id=write.record.id or 7) for write in writes}}
 
 
 def get_comment(plan: FeedbackPlan) -> WriteComment:
@@ -57,7 +57,7 @@ def test_each_open_pull_request_of_the_branch_has_one_comment() -> None:
 
 def test_a_pull_request_of_two_environments_has_one_comment_with_both() -> None:
     write = get_comment(compare({}, make_live(), make_target(pull=1, pulls=(1,))))
-    assert write.told.names == ("preview dev-x", "target production")
+    assert write.record.names == ("preview dev-x", "target production")
 
 
 def test_a_comment_is_edited_in_place() -> None:
@@ -105,7 +105,7 @@ def test_a_pull_request_that_is_opened_again_is_followed_again() -> None:
 
 def test_what_github_refuses_is_not_repeated_as_it_is() -> None:
     write = get_comment(compare({}, make_row()))
-    told = {write.key: replace(write.told, state=REFUSED)}
+    told = {write.key: replace(write.record, state=REFUSED)}
     assert compare(told, make_row()).writes == ()
     assert compare(told, make_live()).writes
     assert compare(told).forgotten == (write.key,)

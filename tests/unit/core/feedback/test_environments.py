@@ -43,7 +43,7 @@ def compare(told: Mapping[str, FeedbackRecord], *rows: Row, facts: Facts = FACTS
 
 
 def do(told: Mapping[str, FeedbackRecord], writes: Iterable[Write]) -> dict[str, FeedbackRecord]:
-    return {**told, **{write.key: replace(write.told, id=write.told.id or len(told) + 1) for write in writes}}
+    return {**told, **{write.key: replace(write.record, id=write.record.id or len(told) + 1) for write in writes}}
 
 
 def say(writes: Iterable[Write]) -> list[tuple[str, str]]:

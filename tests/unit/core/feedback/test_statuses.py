@@ -35,7 +35,7 @@ def compare(
 
 
 def tell(*rows: Row) -> dict[str, FeedbackRecord]:
-    return {write.key: write.told for write in compare({}, *rows)[0]}
+    return {write.key: write.record for write in compare({}, *rows)[0]}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_two_branches_at_one_commit_say_the_worse() -> None:
     failed = make_failed(slug="dev-y", environment="dev-y", branch="dev-y", cause="boom")
     ((write,), _) = compare({}, make_live(), failed)
     assert (write.state, write.description) == ("failure", "preview dev-y: failed: boom")
-    assert compare({write.key: write.told}, make_live(), failed) == ([], [])
+    assert compare({write.key: write.record}, make_live(), failed) == ([], [])
 
 
 def test_a_commit_that_ran_keeps_its_success_when_something_else_is_held() -> None:
@@ -117,7 +117,7 @@ def test_a_pending_commit_gets_a_last_word(row: Row, state: str, says: str) -> N
     (write,) = [write for write in writes if write.key == KEY]
     assert (write.state, write.description) == (state, says)
     assert forgotten == []
-    assert compare({KEY: write.told}, row)[1] == [KEY]
+    assert compare({KEY: write.record}, row)[1] == [KEY]
 
 
 def test_a_commit_that_is_still_being_deployed_waits_for_its_last_word() -> None:

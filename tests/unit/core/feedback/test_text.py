@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.core.cleanup.verdict import NextStep
 from include.deploy_ops.core.feedback.text import (
-    COMMENT_LENGTH_MAX,
     LINE_LENGTH_MAX,
+    PULL_COMMENT_LENGTH_MAX,
     render_comment,
     render_ending,
     write_line,
@@ -134,7 +134,7 @@ def test_a_comment_fits_and_keeps_its_mark(count: int, text: str, state: State) 
     row = make_row(state=state, why=text, holds=(text,) * 30, conflicts=(text,) * 30, outcomes=(outcome,))
     rows = [replace(row, slug=f"d{number}", environment=text, branch=text) for number in range(count)]
     body = render(*rows)
-    assert len(body) <= COMMENT_LENGTH_MAX
+    assert len(body) <= PULL_COMMENT_LENGTH_MAX
     assert body.startswith(FACTS.mark_comment(1))
     assert "Kept up to date" in body
     assert '<a class="' not in render_markdown(body, WEB)
@@ -144,7 +144,7 @@ def test_of_a_comment_too_long_for_github_the_beginning_is_kept() -> None:
     holds = tuple(f"update dev-x held: {number}{'~' * 300}" for number in range(30))
     rows = [make_row(f"dev-{number}", holds=holds) for number in range(20)]
     body = render(*rows)
-    assert COMMENT_LENGTH_MAX * 0.7 < len(body) <= COMMENT_LENGTH_MAX
+    assert PULL_COMMENT_LENGTH_MAX * 0.7 < len(body) <= PULL_COMMENT_LENGTH_MAX
     assert body.count("**waiting**") == 20
     assert body.endswith("</sub>")
 

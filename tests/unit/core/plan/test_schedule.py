@@ -20,7 +20,7 @@ LIMITS = make_project().limits
 
 
 def work(branch: str = "dev-x", verb: Verb = Verb.DEPLOY, head: str = sha("b")) -> Work:
-    return Work(verb, branch, head, branch, f"shop-{branch}", "id", "d1", "01234567", "because")
+    return Work(verb, branch, head, f"shop-{branch}", "id", "because", observed="d1", digest="01234567")
 
 
 def plan(*works: Work, live: int = 1, max_live: int = 20, limits: Limits = LIMITS, **given: Any) -> Plan:

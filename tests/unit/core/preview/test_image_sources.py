@@ -14,7 +14,6 @@ from include.deploy_ops.core.preview.image_sources import (
     find_obstacle,
     rank_candidates,
     read_image_commit,
-    render_source,
 )
 from tests.worlds.values.examples import PLANE, make_deployment, make_mark, make_project, sha
 
@@ -128,24 +127,3 @@ def test_after_a_rollback_it_is_that_of_the_image_that_came_back() -> None:
 )
 def test_what_the_records_do_not_show_is_not_believed(records: list[Deploy], said: str) -> None:
     assert read_image_commit(make_deployment("a"), records) == ("", said)
-
-
-def test_the_record_names_the_source_taken_and_why_not_the_others() -> None:
-    found = {
-        "source": "reuse",
-        "commit": sha("1"),
-        "notes": ["r.example/a:{sha}: refused\n(HTTP 403)"],
-        "image": "r.example/x@sha256:0",
-        "digest": "sha256:0",
-        "runtime_version": "3.3-2",
-        "deployment": "Production",
-    }
-    assert render_source(found) == (
-        f"**reuse** for `{sha('1')}`  \nimage of the Deployment: `Production`  \nimage: `r.example/x@sha256:0`  \n"
-        "digest: `sha256:0`  \nAstro Runtime: `3.3-2`\n\nNot taken:\n\n- r.example/a:{sha}: refused (HTTP 403)"
-    )
-
-
-def test_the_record_of_a_build_names_the_engine() -> None:
-    found = {"source": "build", "commit": sha("1"), "notes": [], "engine": "podman 4.3.1"}
-    assert render_source(found) == f"**build** for `{sha('1')}`  \nbuilt by: `podman 4.3.1`"

@@ -14,7 +14,6 @@ from markdown_it import MarkdownIt
 
 from include.deploy_ops.core.model import ChangeType, PathVerdict, PullCommit, PullRequest
 from include.deploy_ops.core.target.release import (
-    BODY_LENGTH_MAX,
     COMMITS_SHOWN,
     FILES_SHOWN,
     PULLS_SHOWN,
@@ -205,6 +204,10 @@ def test_no_text_of_others_changes_the_page(title: str, author: str, subject: st
         each for each in list_links(plain) if not each.startswith("https://cloud.example/")
     }
     assert "<script" not in re.sub(r"`[^`\n]*`", "", text)
+
+
+BODY_LENGTH_MAX = 40_000
+"""Characters of the page that are never exceeded, whatever others write."""
 
 
 @pytest.mark.parametrize("letter", ["W", "|", "`", "\U0001f680"])

@@ -1,8 +1,9 @@
-"""Whatever others write, it stands on GitHub as text: no markup, link, mention or reference comes of it."""
+"""Whatever others write, it stands in our Markdown as text: no markup, link, mention or reference comes of it."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -14,10 +15,17 @@ from include.deploy_ops.core.text.markdown import (
     MUTE,
     clean,
     cut,
+    describe_span,
+    escape_cell,
+    escape_html,
     flatten,
+    quote_reason,
+    quote_text,
+    render_table,
     write_block,
     write_code,
     write_link,
+    write_plain_link,
     write_words,
 )
 from sandbox.github.markdown import render_markdown
@@ -107,3 +115,54 @@ def test_what_shows_nothing_is_left_out() -> None:
     assert clean("a\u202eb\x00c\u200bd\r\ne\tf\ud800") == "abcd\ne\tf"
     assert flatten(" a \n\n b\t") == "a b"
     assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "ab…")
+
+
+def test_a_cell_that_is_read_as_source_shows_its_escapes() -> None:
+    assert escape_cell("a|b`c\nd\re") == "a\\|b'c\\nd\\re"
+
+
+def test_a_table_says_how_many_rows_it_leaves_out() -> None:
+    assert render_table(("a", "b"), [("1", "2")], 0).splitlines() == ["| a | b |", "|---|---|", "| 1 | 2 |"]
+    assert render_table(("a", "b"), [("1", "2")], 3).splitlines()[-1] == "| … and 3 more |  |"
+
+
+@pytest.mark.parametrize(
+    ("url", "markdown"),
+    [
+        ("https://x.example/a#b", "[L](https://x.example/a#b)"),
+        ("https://x.example/a(b)", "L"),
+        (f"https://x.example/{'a' * 300}", "L"),
+        ("javascript:alert(1)", "L"),
+    ],
+)
+def test_a_plain_link_has_an_address_without_escapes(url: str, markdown: str) -> None:
+    assert write_plain_link("L", url) == markdown
+
+
+def test_an_approvers_words_hide_nothing_in_html() -> None:
+    assert escape_html("<!-- & @ann **no** -->") == "&lt;!-- &amp; @ann **no** -->"
+
+
+def test_no_cell_of_a_strangers_makes_another_cell_or_line() -> None:
+    nasty = "a|b\\|c`d\ne\x00<img src=x>"
+    table = render_table(("one", "two"), [[quote_text(nasty), quote_reason(nasty * 200)]])
+    heading, rule, row = table.splitlines()
+    assert (heading, rule) == ("| one | two |", "|---|---|")
+    assert row.count("|") == heading.count("|")
+    assert row.count("`") == len(("open", "close")) * len(("one", "two"))
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (None, "-"),
+        (timedelta(), "0s"),
+        (timedelta(seconds=59), "59s"),
+        (timedelta(minutes=5), "5m"),
+        (timedelta(hours=2, seconds=3), "2h"),
+        (timedelta(hours=2, minutes=3, seconds=4), "2h 3m"),
+        (timedelta(days=14, hours=23, minutes=59), "14d 23h"),
+    ],
+)
+def test_a_span_is_told_in_its_two_largest_units(span: timedelta | None, said: str) -> None:
+    assert describe_span(span) == said

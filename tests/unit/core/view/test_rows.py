@@ -22,7 +22,7 @@ from include.deploy_ops.core.policy.keys import Promotion
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.view.row import Row, State
-from include.deploy_ops.core.view.rows import CAUSE_LENGTH_MAX, REMOVED_FOR, PassRecord, make_rows
+from include.deploy_ops.core.view.rows import REMOVED_FOR, ROW_CAUSE_LENGTH_MAX, PassRecord, make_rows
 from tests.worlds.values.examples import PLANE, make_deployment, make_project, make_pull, sha
 from tests.worlds.values.generated import World, worlds
 
@@ -152,7 +152,7 @@ def test_only_the_newest_run_keeps_all_its_words() -> None:
     ended = [ending(number, state="failed", cause=long, why=long) for number in range(3)]
     *earlier, newest = show(look(ended=ended)).outcomes
     assert (newest.cause, newest.why) == (long, long)
-    assert {(each.cause, each.why) for each in earlier} == {("x" * CAUSE_LENGTH_MAX, "x" * CAUSE_LENGTH_MAX)}
+    assert {(each.cause, each.why) for each in earlier} == {("x" * ROW_CAUSE_LENGTH_MAX, "x" * ROW_CAUSE_LENGTH_MAX)}
 
 
 @pytest.mark.parametrize(("state", "shown"), [("success", State.WAITING), ("failed", State.FAILED)])

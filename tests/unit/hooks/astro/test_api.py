@@ -11,6 +11,7 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, PermanentError, RateLimitError
 from include.deploy_ops.core.model import DeployKind, DeploymentStatus, DeployStatus, Variable
+from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.astro import api as astro_api
 from include.deploy_ops.hooks.astro import http as astro_http
 from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
@@ -166,7 +167,6 @@ def test_malformed_answer_keeps_variables_out_of_the_error(astro: AstroDouble, h
 
 def test_only_astros_own_404_means_gone(astro: AstroDouble, hook: AstroApiHook) -> None:
     assert hook.get_deployment("clgone") is None
-    assert hook.get_deploy("cldep1", "clgone") is None
     for reply in (Reply(b"<html>", 404), Reply({"message": "no route"}, 404), Reply([], 404)):
         astro.say("deployments/clgone", reply)
         with pytest.raises(ObservationError):
@@ -239,7 +239,7 @@ def test_a_silent_astro_is_an_error(astro: AstroDouble, hook: AstroApiHook, monk
 
 
 def test_an_endless_answer_is_an_error(astro: AstroDouble, hook: AstroApiHook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(astro_http, "ANSWER_LENGTH_MAX", 1000)
+    monkeypatch.setattr(patience, "ANSWER_BYTES_MAX", 1000)
     astro.say("deployments", Reply(b" " * 2000))
     with pytest.raises(ObservationError, match="longer than 1000 bytes"):
         hook.list_deployments()
@@ -298,9 +298,8 @@ def test_record_is_read_in_our_own_values(astro: AstroDouble, hook: AstroApiHook
     record = make_deploy(
         7, type="IMAGE_ONLY", git={"commitSha": "a" * 40, "branch": "main"}, rollbackFromId="cldeploy1"
     )
-    astro.say(f"{DEPLOYS}/cldeploy7", Reply(record))
-    found = hook.get_deploy("cldep1", "cldeploy7")
-    assert found is not None
+    astro.say(DEPLOYS, serve_list("deploys", [record]))
+    (found,) = hook.list_deploys("cldep1")
     assert (found.kind, found.status) == (DeployKind.IMAGE_ONLY, DeployStatus.DEPLOYED)
     assert (found.git_commit, found.rollback_from_id, found.dag_tarball_version) == ("a" * 40, "cldeploy1", "v1")
 
@@ -357,7 +356,7 @@ def test_hook_connects_at_its_first_read_and_again_after_close(
 
 
 def test_awaited_reads_are_the_same(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(astro_http, "FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_RETRY_S", 0.001)
     astro.say("deployments/cldep1", Reply(is_dropped=True), Reply(make_deployment()))
     astro.say(DEPLOYS, serve_list("deploys", [make_deploy(1), make_deploy(2)]))
 

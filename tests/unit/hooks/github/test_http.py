@@ -71,6 +71,14 @@ def test_a_short_rate_limit_is_waited_for_in_place(
     assert pauses == [7.0]
 
 
+def test_a_rate_limit_of_no_time_is_not_hammered(
+    github: GithubDouble, hook: DeployOpsGithubHook, pauses: list[float]
+) -> None:
+    github.answers[BRANCHES] = [Reply({}, 429, {"Retry-After": "0"}), Reply([make_ref("main")])]
+    hook.list_branches("main")
+    assert [0.5 <= pause_s <= 1.0 for pause_s in pauses] == [True]
+
+
 @pytest.mark.parametrize(
     ("status", "message", "make_headers", "retry_after_s"),
     [

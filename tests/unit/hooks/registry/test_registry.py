@@ -176,11 +176,20 @@ def test_outage_is_retryable(status: int, ci: RegistryServer) -> None:
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
 
 
-def test_rate_limit_says_when(ci: RegistryServer) -> None:
-    ci.faults.plant({"status": 429, "headers": {"Retry-After": "7"}})
+@pytest.mark.parametrize(
+    ("status", "headers", "wait_s"),
+    [
+        (429, {"Retry-After": "7"}, 7),
+        (503, {"Retry-After": "7"}, 7),
+        (429, {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        (429, {}, 60),
+    ],
+)
+def test_rate_limit_says_when(status: int, headers: dict[str, str], wait_s: float, ci: RegistryServer) -> None:
+    ci.faults.plant({"status": status, "headers": headers})
     with pytest.raises(RateLimitError) as caught:
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
-    assert caught.value.retry_after_s == 7
+    assert caught.value.retry_after_s == wait_s
 
 
 def test_silence_and_a_dropped_connection_are_retryable(ci: RegistryServer) -> None:
@@ -192,7 +201,9 @@ def test_silence_and_a_dropped_connection_are_retryable(ci: RegistryServer) -> N
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
 
 
-@pytest.mark.parametrize("body", ["no json", "[]", '{"mediaType": "x"'])
+@pytest.mark.parametrize(
+    "body", ["no json", "[]", '{"mediaType": "x"', "[" * 100_000], ids=["no", "list", "cut", "deep"]
+)
 def test_malformed_manifest_is_named(body: str, ci: RegistryServer) -> None:
     ci.faults.plant({"path": "manifests", "status": 200, "body": body})
     ci.settings.registry_auth = "anonymous"

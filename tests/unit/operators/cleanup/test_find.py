@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.deploy_ops.core.cleanup.text import HEADINGS
+from include.deploy_ops.core.cleanup.text import FINDING_HEADINGS
 from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.plan.remembered import Remembered
 from tests.worlds.stages.cleanup import AT_ONCE, MANUAL, SCHEDULED, SOON, CleanupStage, watch_questions
@@ -52,9 +52,9 @@ def test_a_dry_run_shows_the_table_and_leaves_no_trace(idle: CleanupStage, how: 
     assert idle.shown == {}
     table = run.read_field("find", "table")
     assert table.startswith("Dry run: nothing is written. 2 hibernate\n")
-    assert f"| {' | '.join(HEADINGS)} |" in table
+    assert f"| {' | '.join(FINDING_HEADINGS)} |" in table
     row = read_row(run, "dev¦b'c")
-    assert row.count("|") == len(HEADINGS) + 1
+    assert row.count("|") == len(FINDING_HEADINGS) + 1
     assert "| hibernate | `idle since 20" in row
     assert "Dry run: nothing was written" in run.read_field("summary", "summary")
 

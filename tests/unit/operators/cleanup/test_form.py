@@ -38,10 +38,10 @@ def read(**params: Any) -> CleanupForm:
 
 
 def test_by_hand_it_is_dry_unless_the_form_says_otherwise() -> None:
-    assert read() == CleanupForm(is_dry=True)
-    assert read(dry_run=False) == CleanupForm(is_dry=False)
-    assert read_cleanup_form(make_defaults(), PROJECT, "manual") == CleanupForm(is_dry=True)
-    assert read_orphans_form({}, "manual") == OrphansForm(is_dry=True)
+    assert read() == CleanupForm(dry_run=True)
+    assert read(dry_run=False) == CleanupForm(dry_run=False)
+    assert read_cleanup_form(make_defaults(), PROJECT, "manual") == CleanupForm(dry_run=True, project="shop")
+    assert read_orphans_form({}, "manual") == OrphansForm(dry_run=True)
 
 
 def make_defaults() -> dict[str, Any]:
@@ -50,8 +50,8 @@ def make_defaults() -> dict[str, Any]:
 
 @pytest.mark.parametrize("params", [make_defaults(), {"dry_run": True, "branches": 7}])
 def test_the_clock_fills_in_no_form(params: dict[str, Any]) -> None:
-    assert read_cleanup_form(params, PROJECT, "scheduled") == CleanupForm(is_dry=False)
-    assert read_orphans_form(params, "scheduled") == OrphansForm(is_dry=False)
+    assert read_cleanup_form(params, PROJECT, "scheduled") == CleanupForm(dry_run=False)
+    assert read_orphans_form(params, "scheduled") == OrphansForm(dry_run=False)
 
 
 def test_everything_is_read() -> None:
@@ -65,7 +65,8 @@ def test_everything_is_read() -> None:
         reason=" the bill ",
     )
     assert form == CleanupForm(
-        is_dry=False,
+        dry_run=False,
+        project="shop",
         hibernate_after=timedelta(hours=1),
         delete_after=timedelta(days=3),
         branches=("dev-a", "dev/*", "feature|x"),
@@ -78,20 +79,20 @@ def test_everything_is_read() -> None:
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"dry_run": "false"}, "dry_run: found 'false', expected true or false"),
     ({"dry_run": None}, "dry_run: found nothing, expected true or false"),
-    ({"dryrun": False}, "dryrun: the form has no such field; did you mean 'dry_run'?"),
-    ({"branch": "dev-a"}, "branch: the form has no such field; did you mean 'branches'?"),
+    ({"dryrun": False}, "dryrun: unknown key; did you mean 'dry_run'?"),
+    ({"branch": "dev-a"}, "branch: unknown key; did you mean 'branches'?"),
     ({"project": "till"}, "project: found 'till', expected 'shop', whose DAG this is"),
     ({"hibernate_after": "soon"}, "hibernate_after: found 'soon', expected a duration: a whole number and its unit"),
-    ({"delete_after": 3}, "delete_after: found 3, expected a text"),
+    ({"delete_after": 3}, "delete_after: found 3, expected a duration"),
     ({"delete_after": "1d"}, "hibernate_after: 2 days, 0:00:00 is not before delete_after, 1 day, 0:00:00"),
     ({"hibernate_after": "20d"}, "hibernate_after: 20 days, 0:00:00 is not before delete_after, 14 days, 0:00:00"),
-    ({"branches": 7}, "branches: found 7, expected names or patterns"),
-    ({"branches": ["dev-a", 7]}, "branches: found a list, expected names or patterns"),
-    ({"branches": "dev a"}, "branches: found 'dev a', expected a pattern for whole branch names"),
-    ({"max_deletes": -1}, "max_deletes: found -1, expected a whole number from 0 to 100000, or nothing"),
+    ({"branches": 7}, "branches: found 7, expected a list"),
+    ({"branches": ["dev-a", 7]}, "branches[1]: found 7, expected text"),
+    ({"branches": "dev a"}, "branches[0]: found 'dev a', expected a pattern for whole branch names"),
+    ({"max_deletes": -1}, "max_deletes: found -1, expected a number of at least 0"),
     ({"max_deletes": True}, "max_deletes: found true, expected a whole number"),
     ({"max_deletes": "3"}, "max_deletes: found '3', expected a whole number"),
-    ({"reason": "\udcff"}, "reason: found '\\udcff', expected a text"),
+    ({"reason": "\udcff"}, "reason: found '\\udcff', expected text that can be written"),
 ]
 
 

@@ -201,8 +201,8 @@ def test_the_form_narrows_to_one_project_and_is_checked(orphans: OrphansStage) -
     assert "gone-a" not in run.ask()["body"]
     for params, said in (
         ({"dry_run": "no"}, "dry_run: found 'no', expected true or false"),
-        ({"project": 7}, "project: found 7, expected a text"),
-        ({"projekt": "left"}, "projekt: the form has no such field; did you mean 'project'"),
+        ({"project": 7}, "project: found 7, expected text"),
+        ({"projekt": "left"}, "projekt: unknown key; did you mean 'project'"),
     ):
         with pytest.raises(AirflowFailException, match=said):
             orphans.start(**params).step("find")

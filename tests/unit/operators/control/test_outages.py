@@ -34,7 +34,7 @@ OUTAGES: list[dict[str, Any]] = [
     {"delay_s": 2},
 ]
 NAMES = ["500", "503", "429", "dropped", "silent"]
-TRIES = {"github": github_http.PATIENT.tries, "astro": astro_http.TRIES}
+TRIES = {"github": github_http.TRIES, "astro": astro_http.TRIES}
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
 from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 
 from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.observation.circumstances import IDLE_AT_FIRST
 from include.deploy_ops.run.claims import MANUAL, PLANNED
 from include.deploy_ops.run.memory import Claim
@@ -195,7 +196,7 @@ def test_failing_work_comes_again_with_the_next_attempt(stage: Stage) -> None:
     assert "| hold | `dev-x` | create | failing, " in said
     assert "the moon is in the way" in said
     assert "attempt 2 at " in said
-    wake_at = datetime.fromisoformat(stage.cursor_store.get(WAKE_AT_KEY))
+    wake_at = datetime.fromisoformat(stage.cursor_store.get(WAKE_AT_KEY)["value"])
     assert timedelta(seconds=30) < wake_at - before <= timedelta(seconds=60)
     let_time_pass(stage, BRANCH, 1)
     (second,) = stage.plan()
@@ -281,17 +282,18 @@ def test_a_branch_whose_merge_the_passes_never_saw_gets_no_preview(stage: Stage)
     stage.plan()
     stage.push(BRANCH)
     number = stage.merge(BRANCH)
-    known = stage.memory._store.get("control.pulls")
-    stage.memory._store.set("control.pulls", {**known, "since": "2999-01-01T00:00:00Z", "pulls": []})
+    known = stage.memory.read_pulls()
+    assert known is not None
+    stage.memory.write_pulls(replace(known, since="2999-01-01T00:00:00Z", pulls=()))
     assert f"create | pull request #{number} was merged into staging, at this head |" in read_plan(stage)
 
 
 def test_the_triggers_cursor_is_saved(stage: Stage) -> None:
     cursor = {"etags": {"a": "b"}}
     stage.plan(triggering_asset_events=make_event(stage.scope, {"reason": "changed", CURSOR_KEY: cursor}))
-    assert stage.cursor_store.get(CURSOR_KEY) == cursor
+    assert stage.cursor_store.get(CURSOR_KEY) == wrap_value(cursor)
     stage.plan(triggering_asset_events=TriggeringAssetEventsAccessor.build([]))
-    assert stage.cursor_store.get(CURSOR_KEY) == cursor
+    assert stage.cursor_store.get(CURSOR_KEY) == wrap_value(cursor)
 
 
 HTML = {"status": 200, "body": "<html>maintenance</html>", "content_type": "text/html"}

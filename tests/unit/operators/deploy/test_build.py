@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from include.deploy_ops.core.errors import ImageRefusedError, RetryableError
+from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.registry.registry import AstroRegistryHook
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, RUNTIME_VERSION, WORKSPACE_ID
@@ -53,7 +54,7 @@ def push_project(stage: Stage, dockerfile: str = DOCKERFILE) -> str:
 def start(stage: Stage, head: str) -> Run:
     """Return a run that comes to its deploy, to a Deployment that is there; what is before it is done."""
     run = stage.start_planned(Verb.DEPLOY, BRANCH, head, stage.make_deployment(BRANCH))
-    run.xcoms["change_type"] = {"return_value": {"change_type": "image-and-dags", "commit": head, "observed": ""}}
+    run.decide(ChangeType.IMAGE, head)
     run.step("image")
     return run
 

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.preview import make_preview_dag
 from include.deploy_ops.core.errors import RetryableError
-from include.deploy_ops.core.model import DeploymentStatus, Variable
+from include.deploy_ops.core.model import ChangeType, DeploymentStatus, Variable
 from include.deploy_ops.core.naming import parse_note
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.astro.cli import AstroCli
@@ -29,7 +29,7 @@ def start(stage: Stage, head: str, deployment_id: str, kind: str = "dags") -> Ru
     """Return a planned deploy whose change type is decided, on top of what is deployed now."""
     run = stage.start_planned(Verb.DEPLOY, BRANCH, head, deployment_id)
     observed = next((each["id"] for each in stage.list_deploys(deployment_id)), "")
-    run.xcoms["change_type"] = {"return_value": {"change_type": kind, "commit": head, "observed": observed}}
+    run.decide(ChangeType(kind), head, observed)
     return run
 
 

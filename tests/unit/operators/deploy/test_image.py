@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 from sandbox.identity import REGISTRY_PASSWORD, REGISTRY_USER, RUNTIME_VERSION
@@ -198,7 +199,7 @@ def test_without_any_source_the_run_says_what_to_do(stage: Stage, path: Path) ->
 def test_build_alone_needs_an_engine(stage: Stage, path: Path) -> None:
     stage.change_project(image=("build",))
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, stage.make_deployment(BRANCH))
-    run.xcoms["change_type"] = {"return_value": {"change_type": "image-and-dags"}}
+    run.decide(ChangeType.IMAGE, "1" * 40)
     assert "no docker or podman" in fail(run)
     install_podman(path)
     assert run.step("image") == {"source": "build", "engine": "podman 4.3.1", "commit": "1" * 40, "notes": []}
@@ -226,6 +227,6 @@ def test_the_registrys_connection_opens_a_private_registry(stage: Stage, monkeyp
 
 def test_a_dag_deploy_needs_no_image(stage: Stage) -> None:
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
-    run.xcoms["change_type"] = {"return_value": {"change_type": "dags"}}
+    run.decide(ChangeType.DAGS, "1" * 40)
     with pytest.raises(AirflowSkipException, match="no image needed: dags"):
         run.step("image")

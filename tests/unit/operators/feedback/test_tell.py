@@ -19,7 +19,7 @@ from include.deploy_ops.core.feedback.comparison import digest_view
 from include.deploy_ops.core.feedback.values import fingerprint_feedback
 from include.deploy_ops.core.policy.keys import Feedback
 from include.deploy_ops.core.view.row import Row, State, Summary
-from include.deploy_ops.operators.feedback.tell import find_untold
+from include.deploy_ops.run.feedback_runs import find_untold
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE
 from sandbox.identity import GITHUB_TOKEN
 from tests.worlds.doubles.airflow import FakeStores, FakeTaskInstance
@@ -134,7 +134,7 @@ def test_a_previews_life_is_told_in_one_comment(told: Told) -> None:
     assert "**removed**" in comment
     assert told.list_states() == [(told.head, "inactive")]
     assert told.tell() == {"told": 0, "refused": 0, "waiting": 0}
-    assert not any(key.startswith("feedback.told") and each for key, each in _list_told(told))
+    assert not any(key.startswith("feedback.told") and each["value"] for key, each in _list_told(told))
 
 
 def _list_told(told: Told) -> list[tuple[str, Any]]:

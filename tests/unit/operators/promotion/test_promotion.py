@@ -249,7 +249,7 @@ def test_who_always_loses_fails_and_comes_again(promotions: Promotions, monkeypa
         staging = promotions.push("staging", {"dags/s.py": "# more\n"})
         promotions.ask("PATCH", "git/refs/heads/astro_deploy", {"sha": staging, "force": True})
 
-    monkeypatch.setattr(promotion, "TRIES", 2)
+    monkeypatch.setattr(promotion, "RACE_TRIES", 2)
     made = interfere(monkeypatch, move, times=2)
     run = promotions.start()
     run.step("claim")
@@ -508,9 +508,9 @@ def test_a_dry_adoption_decides_nothing(promotions: Promotions) -> None:
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({"action": "delete"}, "action: 'delete' is not one of promote, adopt"),
-        ({"reason": " "}, "reason: missing"),
-        ({"dry_run": "yes"}, "dry_run: 'yes' is neither true nor false"),
+        ({"action": "delete"}, "action: found 'delete', expected one of 'promote' or 'adopt'"),
+        ({"reason": " "}, "reason: found ' ', expected a text that is not empty"),
+        ({"dry_run": "yes"}, "dry_run: found 'yes', expected true or false"),
     ],
 )
 def test_a_wrong_form_is_refused(promotions: Promotions, params: dict[str, Any], said: str) -> None:

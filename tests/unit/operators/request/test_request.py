@@ -13,7 +13,7 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.promotion.message import Trailers, format_message
-from include.deploy_ops.operators.answer import COMMENT_LENGTH_MAX, Answer
+from include.deploy_ops.operators.answer import ANSWER_COMMENT_LENGTH_MAX, Answer
 from include.deploy_ops.operators.request import request
 from include.deploy_ops.operators.request.request import write_comment
 from include.deploy_ops.run.job import Job, load_job
@@ -217,7 +217,7 @@ def test_a_persons_request_is_dispatched_by_the_run_itself_once(gate: Gate) -> N
 
 def test_what_a_person_asks_for_is_checked_and_its_failure_is_seen(gate: Gate) -> None:
     wrong = gate.start_form(reason=" ")
-    with pytest.raises(AirflowFailException, match="reason: missing"):
+    with pytest.raises(AirflowFailException, match="reason: found ' ', expected a text"):
         wrong.step("prepare")
     dry = gate.start_form(dry_run=True, deploy_type="dags")
     for task in ("prepare", "change_type"):
@@ -247,7 +247,7 @@ def test_in_mode_plan_nobody_is_asked_and_nothing_is_told(gate: Gate) -> None:
     run.finish()
     assert gate.list_comments() == []
     assert run.answer("Approve", timedout=True)["is_approved"] is False  # whatever Airflow's default were
-    assert len(run.answer("Reject", "x" * 5000)["comment"]) == COMMENT_LENGTH_MAX
+    assert len(run.answer("Reject", "x" * 5000)["comment"]) == ANSWER_COMMENT_LENGTH_MAX
     run.answer("Approve")
     assert run.finish() == []
     assert gate.remembered.approval is None

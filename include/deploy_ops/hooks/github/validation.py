@@ -1,0 +1,45 @@
+"""Whether GitHub's JSON has the shape that is expected, and the error that says where it has not.
+
+Knows no shape of its own; the modules of answers do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError
+
+if TYPE_CHECKING:
+    from include.deploy_ops.hooks.github.http import GithubAnswer
+
+T = TypeVar("T")
+Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+
+
+class Json(BaseModel):
+    """Strict: a number in quotes is as wrong as a missing field. Fields that we do not name are GitHub's affair."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+def validate(shape: TypeAdapter[T], answer: GithubAnswer) -> T:
+    """Return the answer's data in this shape. :raises ObservationError: it has another; quotes nothing of it."""
+    try:
+        return shape.validate_python(answer.data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise doubt(answer, f"no usable {where}: {first['msg']}") from error
+
+
+def doubt(answer: GithubAnswer, what: str) -> ObservationError:
+    """Return the error that says what an answer was instead of usable."""
+    return ObservationError(f"{answer.request} answered with {what}; {NOTHING_FOLLOWS}")
+
+
+def check_sha(answer: GithubAnswer, found: str, wanted: str) -> None:
+    """Let only the object pass that was asked for. :raises ObservationError: it is another."""
+    if found != wanted:
+        raise doubt(answer, f"another object, {found}")

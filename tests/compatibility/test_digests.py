@@ -1,0 +1,182 @@
+"""Equal input gives equal names and digests: otherwise all that is due would count as new work after a release."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from include.deploy_ops.core.cleanup.comparison import ExpiryFacts, compare_expiry
+from include.deploy_ops.core.cleanup.verdict import Verdict
+from include.deploy_ops.core.feedback.comparison import digest_view
+from include.deploy_ops.core.feedback.values import fingerprint_feedback
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import Branch, Deployment, PullRequest
+from include.deploy_ops.core.naming import (
+    PROMOTION_SLUG,
+    digest_work,
+    hash_text,
+    name_deployment,
+    name_run,
+    name_subject,
+    name_work,
+    slug_branch,
+    slug_target,
+)
+from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.plan.work import Work
+from include.deploy_ops.core.policy.file import LoadedPolicy, fingerprint_policy, load_policy
+from include.deploy_ops.core.preview.comparison import compare
+from include.deploy_ops.core.preview.desired import DesiredPreviews, RepositorySnapshot, derive_previews
+from include.deploy_ops.core.preview.observed import Observed, TemplateState
+from include.deploy_ops.core.promotion.comparison import compare_promotion
+from include.deploy_ops.core.promotion.derived_tree import fingerprint_promotion
+from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target
+from include.deploy_ops.core.template.template import fingerprint_template, merge_overrides, parse_template
+from include.deploy_ops.operators.deploy.render import fingerprint_basis
+from include.deploy_ops.run.memory import Memory, shard_row
+from tests.compatibility.samples import POLICY, read_samples
+from tests.worlds.doubles.airflow import DictStore
+
+SAMPLES = read_samples("digests.json")
+WORLD = SAMPLES["works"]["previews"]
+_PULLS = TypeAdapter(tuple[PullRequest, ...])
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedPolicy:
+    """Give the policy by which the samples were made."""
+    loaded = load_policy(POLICY.read_text(encoding="utf-8"), "policy.yaml")
+    assert loaded.is_complete
+    return loaded
+
+
+def test_no_part_is_passed_over() -> None:
+    assert SAMPLES.keys() == {
+        *("about", "fingerprints", "template_text", "promotion", "digest_view", "basis", "digest_work", "name_work"),
+        *("name_run", "name_subject", "slug_branch", "slug_target", "promotion_slug", "name_deployment", "shard_row"),
+        *("shard_of_caches", "row_digests", "works"),
+    }
+    assert SAMPLES["works"].keys() == {"previews", "targets", "promotion", "expiry"}
+
+
+def test_names_are_the_same() -> None:
+    for branch, slug in SAMPLES["slug_branch"]:
+        assert slug_branch(branch) == slug
+    for project, branch, name in SAMPLES["name_deployment"]:
+        assert name_deployment(project, branch) == name
+    for facts, digest in SAMPLES["digest_work"]:
+        assert digest_work(facts) == digest
+    *work, name = SAMPLES["name_work"]
+    assert name_work(*work) == name
+    *run, run_id = SAMPLES["name_run"]
+    assert name_run(*run) == run_id
+    *facts, subject = SAMPLES["name_subject"]
+    assert name_subject(*facts) == subject
+    target, slug = SAMPLES["slug_target"]
+    assert (slug_target(target), SAMPLES["promotion_slug"]) == (slug, PROMOTION_SLUG)
+
+
+def test_what_is_remembered_lies_where_it_lay() -> None:
+    assert [[slug, shard_row(slug)] for slug, _ in SAMPLES["shard_row"]] == SAMPLES["shard_row"]
+    assert [[key, hash_text(key, 1)] for key, _ in SAMPLES["shard_of_caches"]] == SAMPLES["shard_of_caches"]
+
+
+def test_rows_have_the_same_digests_so_that_nobody_is_told_again() -> None:
+    values = read_samples("store.json")["deploy_ops.data_platform.fleet"]
+    before, after = DictStore(), DictStore()
+    before.values.update(values)
+    assert Memory(after).write_rows({}, Memory(before).read_rows()) == SAMPLES["row_digests"]
+
+
+def test_fingerprints_are_the_same(loaded: LoadedPolicy) -> None:
+    (project,), wanted = loaded.policy.projects, SAMPLES["fingerprints"]
+    assert project.previews is not None
+    template = merge_overrides(parse_template(SAMPLES["template_text"], "t"), project.previews.overrides)
+    assert fingerprint_policy(project) == wanted["policy"]
+    assert fingerprint_template(template) == wanted["template"]
+    alone, shared = (fingerprint_feedback(project, is_alone=is_alone) for is_alone in (True, False))
+    assert {"alone": alone, "shared": shared} == wanted["feedback"]
+    pulls, into, tip, fingerprint = SAMPLES["promotion"]
+    assert fingerprint_promotion(project, _PULLS.validate_python(pulls), into, tip) == fingerprint
+    digests, policy, digest = SAMPLES["digest_view"]
+    assert digest_view(digests, policy) == digest
+
+
+def test_what_of_a_deployment_went_into_its_file_is_the_same() -> None:
+    deployments = {each.id: each for each in read_observed().deployments}
+    for name, digest in SAMPLES["basis"]:
+        assert fingerprint_basis(deployments.get(name)) == digest
+
+
+def read_snapshot() -> RepositorySnapshot:
+    branches = TypeAdapter(tuple[Branch, ...]).validate_python(WORLD["branches"])
+    return RepositorySnapshot(branches, _PULLS.validate_python(WORLD["pull_requests"]))
+
+
+def read_observed() -> Observed:
+    deployments = TypeAdapter(tuple[Deployment, ...]).validate_python(WORLD["deployments"])
+    return Observed(deployments, TypeAdapter(dict[str, DeployHistory]).validate_python(WORLD["histories"]))
+
+
+def read_desired(loaded: LoadedPolicy) -> DesiredPreviews:
+    return derive_previews(loaded.policy.projects[0], read_snapshot())
+
+
+def test_works_on_previews_have_the_same_names(loaded: LoadedPolicy) -> None:
+    (project,) = loaded.policy.projects
+    template = WORLD["template"]
+    difference = compare(
+        project,
+        control_plane=loaded.policy.control_plane,
+        policy=fingerprint_policy(project),
+        targets=loaded.target_names,
+        desired=read_desired(loaded),
+        observed=read_observed(),
+        template=TemplateState(template["fingerprint"], template["missing"], template["fixed"]),
+    )
+    assert [work.name for work in difference.works] == WORLD["works"]
+    assert [work.subject for work in difference.works] == WORLD["subjects"]
+    assert {"create", "deploy", "delete", "update"} == {work.verb.value for work in difference.works}
+
+
+@pytest.mark.parametrize("sample", SAMPLES["works"]["targets"], ids=lambda sample: sample["verb"])
+def test_works_on_targets_have_the_same_names(sample: dict[str, Any], loaded: LoadedPolicy) -> None:
+    (project,), observed = loaded.policy.projects, read_observed()
+    target = project.targets[sample["target"]]
+    (deployment,) = [each for each in observed.deployments if each.name == target.deployment]
+    state = TargetState(
+        name=sample["target"],
+        target=target,
+        source=Source(**sample["source"]),
+        deployments=(deployment,),
+        history=observed.histories[deployment.id],
+        deployed_base="",
+        remembered=TypeAdapter(Remembered).validate_python(sample["remembered"]),
+    )
+    work = compare_target(state, project.name, fingerprint_policy(project))
+    assert isinstance(work, Work)
+    assert (work.name, work.verb.value) == (sample["work"], sample["verb"])
+
+
+def test_a_promotion_has_the_same_name(loaded: LoadedPolicy) -> None:
+    sample = SAMPLES["works"]["promotion"]
+    work = compare_promotion(loaded.policy.projects[0], read_snapshot(), sample["promoted"])
+    assert isinstance(work, Work)
+    assert work.name == sample["work"]
+
+
+def test_the_end_of_what_nobody_uses_has_the_same_name(loaded: LoadedPolicy) -> None:
+    sample = SAMPLES["works"]["expiry"]
+    works = compare_expiry(
+        loaded.policy.projects[0],
+        control_plane=loaded.policy.control_plane,
+        targets=loaded.target_names,
+        desired=read_desired(loaded),
+        observed=read_observed(),
+        facts=ExpiryFacts(verdicts=TypeAdapter(dict[str, Verdict]).validate_python(sample["verdicts"])),
+        now=datetime.fromisoformat(sample["now"]),
+    )
+    assert [work.name for work in works if isinstance(work, Work)] == sample["works"]

@@ -1,0 +1,105 @@
+"""Runs that were queued, running or cleared when the release came: their conf says what they were started to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.text.schema import StrictModel
+from include.deploy_ops.operators.cleanup.form import read_cleanup_form, read_orphans_form
+from include.deploy_ops.run.forms import (
+    PreviewForm,
+    PromotionForm,
+    RequestForm,
+    TargetForm,
+    read_form,
+)
+from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, read_planned
+from tests.compatibility.samples import PROJECT, OldRun, list_samples, read_samples, take
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PLANNED = "planned", "approved", "queued behind a pause"
+FORMS: dict[str, type[StrictModel]] = {
+    "preview": PreviewForm,
+    "promotion": PromotionForm,
+    "production.request": RequestForm,
+    "staging": TargetForm,
+    "production": TargetForm,
+}
+
+
+def list_runs(*, by_hand: bool) -> list[tuple[str, str]]:
+    """Return part and name of the runs that a person started, or of the others."""
+    parts = [part for part in list_samples("runs.json") if part != "without conf"]
+    named = [(part, name) for part in parts for name in list_samples("runs.json", part)]
+    return [each for each in named if (read_samples("runs.json")[each[0]][each[1]]["run_type"] == "manual") == by_hand]
+
+
+def read_job_of(run: Mapping[str, Any]) -> Job:
+    assert run["run_type"] == PLANNED_RUN_TYPE
+    return read_planned(run["conf"])
+
+
+@pytest.mark.parametrize(("part", "name"), list_runs(by_hand=False))
+def test_a_planned_run_does_what_it_was_planned_for(part: str, name: str) -> None:
+    run = read_samples("runs.json")[part][name]
+    said, job = run["conf"]["job"], read_job_of(run)
+    assert (job.verb, job.branch, job.head) == (Verb(said["verb"]), said["branch"], said["head"])
+    assert (job.deployment_name, job.deployment_id) == (said["deployment_name"], said["deployment_id"])
+    assert (job.reason, job.person, job.deploy_type) == (said["reason"], said["person"], said["deploy_type"])
+    assert (job.target, job.commit, job.pull, job.base) == (said["target"], said["commit"], said["pull"], said["base"])
+    assert (job.work, job.observed, job.ref) == (said["work"], said["observed"], said["ref"])
+    flags = ("is_override", "wake", "ends_keep", "is_dry", "is_expiry")
+    assert [getattr(job, flag) for flag in flags] == [said[flag] for flag in flags]
+    assert job.environment == (said["target"] or said["branch"])
+    assert job.is_approved == (part == "approved")
+    assert run["run_id"].startswith(f"{job.slug}~{'request' if 'request' in run['dag_id'] else job.verb.value}~")
+    assert part == "approved" or run["run_id"] == name_run(job.work, 1)
+
+
+@pytest.mark.parametrize("name", list_samples("runs.json", "queued behind a pause"))
+def test_a_run_that_waited_behind_a_pause_claims_its_environment(name: str, dags: Mapping[str, Any]) -> None:
+    sample = read_samples("runs.json")["queued behind a pause"][name]
+    if sample["run_type"] == "manual":
+        return  # its form is read below; what it needs of GitHub is read when it runs
+    run = OldRun(**sample)
+    claim = take(dags, run.dag_id, "claim")
+    run.remember(read_samples("store.json"))
+    result = claim.execute(run.make_context(claim))
+    assert result["branch"] == sample["conf"]["job"]["branch"]
+    assert result["head"] == sample["conf"]["job"]["head"]
+
+
+@pytest.mark.parametrize(("part", "name"), list_runs(by_hand=True))
+def test_a_form_that_was_sent_is_read(part: str, name: str, dags: Mapping[str, Any]) -> None:
+    run = read_samples("runs.json")[part][name]
+    kind = run["dag_id"].removeprefix(f"{PROJECT}.")
+    dag = dags[run["dag_id"]]
+    params = {key: param.value for key, param in dag.params.items()} | run["conf"]
+    assert params.keys() == dag.params.keys(), "the form has lost a field that was filled in"
+    for key, value in run["conf"].items():
+        dag.params.get_param(key).resolve(value)  # as Airflow checks it
+    if kind == "cleanup":
+        project = dag.task_dict["find"].scope.project
+        cleanup = read_cleanup_form(params, project, run["run_type"])
+        assert (cleanup.dry_run, cleanup.reason) == (run["conf"].get("dry_run", True), run["conf"].get("reason", ""))
+        assert cleanup.branches == tuple(run["conf"]["branches"].split("\n"))
+        assert cleanup.max_deletes == run["conf"].get("max_deletes")
+    elif kind == "orphans":
+        assert read_orphans_form(params, run["run_type"]).dry_run == run["conf"]["dry_run"]
+    else:
+        form = read_form(FORMS[kind], params)
+        shown = {key: getattr(form, key) for key in run["conf"]}
+        assert shown == run["conf"]
+
+
+@pytest.mark.parametrize("name", list_samples("runs.json", "without conf"))
+def test_a_run_without_conf_belongs_to_a_dag_that_asks_for_none(name: str, dags: Mapping[str, Any]) -> None:
+    run = read_samples("runs.json")["without conf"][name]
+    assert run["conf"] == {}
+    assert run["dag_id"] in dags

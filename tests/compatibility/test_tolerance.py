@@ -1,0 +1,479 @@
+"""What a later version wrote is read as far as it can be: versions, unknown keys, entries that cannot be understood."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from include.deploy_ops.core.cleanup.orphans import find_orphans
+from include.deploy_ops.core.errors import PermanentError, RetryableError
+from include.deploy_ops.core.model import Branch, Deployment
+from include.deploy_ops.core.naming import has_later_mark, parse_mark, parse_note
+from include.deploy_ops.core.plan.work import Hold, Verb
+from include.deploy_ops.core.policy.file import LoadedPolicy, load_policy
+from include.deploy_ops.core.preview.comparison import compare
+from include.deploy_ops.core.preview.desired import DesiredPreviews
+from include.deploy_ops.core.preview.observed import Observed, TemplateState
+from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.core.versioned import VERSION, unwrap_value, wrap_value
+from include.deploy_ops.observation.checks import check_mark
+from include.deploy_ops.observation.form_jobs import FormJobs
+from include.deploy_ops.operators.deploy.adopt import AdoptDeploymentOperator
+from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.forms import PreviewForm
+from include.deploy_ops.run.job import dump_job, load_job, read_planned
+from include.deploy_ops.run.memory import Memory, PullCache
+from include.deploy_ops.run.questions import Questions
+from include.deploy_ops.run.scope import Scope
+from include.deploy_ops.triggers.repository import RepositoryTrigger
+from tests.compatibility.samples import POLICY, read_samples
+from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeTaskInstance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from include.deploy_ops.hooks.astro.api import AstroApiHook
+    from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+
+FLEET = "deploy_ops.data_platform.fleet"
+STORED: dict[str, Any] = read_samples("store.json")[FLEET]
+MARKS = read_samples("marks_and_notes.json")
+OUR_MARK = next(iter(MARKS["marks"].values()))
+LATER_MARK = OUR_MARK.replace("[deploy-ops/1 ", "[deploy-ops/2 ")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+UNREADABLE = [{"of": "a later version"}]
+"""What no entry can be."""
+
+
+# Values
+
+
+def read_all(memory: Memory) -> dict[str, Any]:
+    """Read everything that a memory can be asked for."""
+    claims = {
+        (slug, register): memory.read_claim(slug, register)
+        for slug in list_slugs()
+        for register in ("planned", "manual")
+    }
+    return {
+        "claims": claims,
+        "environments": {slug: memory.read_environment(slug) for slug in list_slugs()},
+        "pulls": memory.read_pulls(),
+        "deletes": memory.read_delete_times(),
+        "released": memory.read_released(),
+        "refused": memory.read_refused(),
+        "first": memory.is_first_pass(),
+        "outage": memory.read_outage(),
+        "template": memory.read_template(),
+        "backlog": memory.read_backlog(),
+        "commits": memory.read_commit_times(),
+        "histories": memory.read_histories(),
+        "authors": memory.read_authors(),
+        "rows": memory.read_rows(),
+        "summary": memory.read_summary(),
+        "verdicts": memory.read_verdicts(),
+        "told": memory.read_feedback(),
+        "view": memory.read_feedback_view(),
+        "telling": memory.read_feedback_run(),
+        "budget": memory.read_budget(),
+    }
+
+
+def list_slugs() -> list[str]:
+    keys = [key.removeprefix("environment.") for key in STORED if key.startswith("environment.")]
+    return sorted({key.rpartition(".")[0] for key in keys})
+
+
+def open_store(**changes: Any) -> DictStore:
+    """Return a store with all samples, some of them replaced."""
+    store = DictStore()
+    store.values = {**deepcopy(STORED), **changes}
+    return store
+
+
+def test_values_with_a_version_mean_what_bare_ones_mean() -> None:
+    wrapped = {key: wrap_value(value) for key, value in STORED.items()}
+    assert read_all(Memory(open_store(**wrapped))) == read_all(Memory(open_store()))
+
+
+def test_all_that_is_written_bears_a_version() -> None:
+    known, store = read_all(Memory(open_store())), DictStore()
+    memory = Memory(store)
+    rewrite(memory, known)
+    assert {key for key, value in store.values.items() if value.keys() != {"version", "value"}} == set()
+    assert {value["version"] for value in store.values.values()} == {VERSION}
+    assert store.values.keys() == STORED.keys()
+    assert read_all(memory) == known
+
+
+def rewrite(memory: Memory, known: dict[str, Any]) -> None:
+    for (slug, register), claim in known["claims"].items():
+        if claim is not None:
+            memory.write_claim(slug, register, claim)
+    for slug, remembered in known["environments"].items():
+        if f"environment.{slug}.remembered" in STORED:
+            memory.write_environment(slug, remembered)
+    memory.write_pulls(known["pulls"])
+    memory.write_delete_times(known["deletes"])
+    memory.write_released(known["released"])
+    memory.write_refused(known["refused"])
+    memory.remember_first_pass(datetime(2026, 1, 1, tzinfo=UTC))
+    memory.write_outage(known["outage"])
+    memory.write_template(known["template"])
+    memory.write_backlog({}, known["backlog"])
+    memory.write_commit_times({}, known["commits"])
+    memory.write_histories({}, known["histories"])
+    memory.write_authors({}, known["authors"])
+    assert memory.write_rows({}, known["rows"]).keys() == known["summary"].digests.keys()
+    memory.write_summary(known["summary"])
+    memory.write_verdicts(known["verdicts"])
+    memory.write_feedback({}, known["told"])
+    memory.write_feedback_view(known["view"])
+    memory.write_feedback_run(known["telling"])
+    memory.write_budget(known["budget"])
+    questions = open_questions(memory._store, "cleanup.questions")
+    for run_id, asked in open_questions(open_store(), "cleanup.questions").read().items():
+        questions.note(run_id, asked.names, asked.at)
+
+
+def open_questions(store: Any, key: str) -> Questions:
+    return Questions(store, key, Runs(cast("Any", FakeTaskInstance(FakeAirflow(), {}, "find", 1)), "dag"))
+
+
+def test_a_value_of_a_later_version_counts_as_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    later = {"version": VERSION + 1, "value": STORED["cleanup.verdicts"]}
+    assert Memory(open_store(**{"cleanup.verdicts": later})).read_verdicts() == {}
+    assert "'cleanup.verdicts' is of version 2" in caplog.text
+
+
+def test_keys_beside_version_and_value_are_passed_over() -> None:
+    assert unwrap_value("k", {"version": 1, "value": [7], "by": "a later release"}) == [7]
+
+
+@pytest.mark.parametrize("bare", [{"version": {"slug": "version"}, "value": {}}, {"version": "x", "value": "y"}])
+def test_an_entry_called_version_is_no_version(bare: dict[str, Any]) -> None:
+    assert unwrap_value("k", bare) is bare
+
+
+def add_keys(value: Any) -> Any:
+    """Return the value with a key more in each mapping whose keys are names of fields."""
+    if isinstance(value, list):
+        return [add_keys(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    added = {key: add_keys(each) for key, each in value.items()}
+    is_record = bool(value) and all(key.isidentifier() for key in value) and not set(value) <= {*VERBS}
+    return {**added, "of_a_later_release": {"a": 1}} if is_record else added
+
+
+VERBS = frozenset(verb.value for verb in Verb)
+FREE = ("cleanup.released", "cleanup.refused", "control.", "feedback.budget", "view.summary")
+"""Values whose keys are data, or hold such mappings: there a key more is an entry more."""
+
+
+@pytest.mark.parametrize("key", [key for key in STORED if not key.startswith(FREE)])
+def test_unknown_keys_of_a_remembered_value_are_passed_over(key: str) -> None:
+    changed = add_keys(STORED[key])
+    assert changed != STORED[key] or not isinstance(STORED[key], dict)
+    assert read_all(Memory(open_store(**{key: changed}))) == read_all(Memory(open_store()))
+
+
+COLLECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Memory], Any]]] = {
+    "control.pulls": (("pulls",), lambda memory: {each.number: each for each in _pulls(memory).pulls}),
+    "control.deletes": ((), lambda memory: memory.read_delete_times()),
+    "cleanup.released": ((), Memory.read_released),
+    "cleanup.refused": ((), Memory.read_refused),
+    "cleanup.verdicts": ((), Memory.read_verdicts),
+    "control.backlog.": ((), Memory.read_backlog),
+    "control.commits.": ((), Memory.read_commit_times),
+    "control.histories.": ((), Memory.read_histories),
+    "control.authors.": ((), Memory.read_authors),
+    "view.rows.": ((), Memory.read_rows),
+    "feedback.told.": ((), Memory.read_feedback),
+    "feedback.budget": (("minutes",), lambda memory: dict(memory.read_budget().minutes)),
+}
+
+
+def _pulls(memory: Memory) -> PullCache:
+    found = memory.read_pulls()
+    assert found is not None
+    return found
+
+
+def pick_collections() -> list[str]:
+    return [
+        key for key in STORED if any(key == name or (name[-1] == "." and key.startswith(name)) for name in COLLECTIONS)
+    ]
+
+
+def find_reader(key: str) -> tuple[tuple[str, ...], Callable[[Memory], Any]]:
+    return next(each for name, each in COLLECTIONS.items() if key == name or (name[-1] == "." and key.startswith(name)))
+
+
+def spoil(stored: Any, path: tuple[str, ...], garbage: Any) -> Any:
+    """Return the value with one entry more in the part at the path."""
+    value = deepcopy(stored)
+    part = value
+    for name in path:
+        part = part[name]
+    if isinstance(part, list):
+        part.insert(0, garbage)
+    else:
+        part["zz-unreadable"] = garbage
+    return value
+
+
+@pytest.mark.parametrize("key", pick_collections())
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_an_entry_that_cannot_be_read_is_lost_alone(
+    key: str, is_wrapped: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, read = find_reader(key)
+    spoiled = spoil(STORED[key], path, UNREADABLE)
+    store = open_store(**{key: wrap_value(spoiled) if is_wrapped else spoiled})
+    assert read(Memory(store)) == read(Memory(open_store()))
+    assert repr(key) in caplog.text
+    assert ("'zz-unreadable'" in caplog.text) or ("[0]" in caplog.text)
+
+
+@given(st.sampled_from(pick_collections()), JSON)
+@example("control.deletes", "5")
+def test_whatever_an_entry_is_its_siblings_are_read(key: str, garbage: Any) -> None:
+    path, read = find_reader(key)
+    found, wanted = read(Memory(open_store(**{key: spoil(STORED[key], path, garbage)}))), read(Memory(open_store()))
+    if isinstance(wanted, tuple):
+        assert found[len(found) - len(wanted) :] == wanted
+    else:
+        assert {name: each for name, each in found.items() if name in wanted} == wanted
+
+
+@given(st.sampled_from(sorted(STORED)), JSON | JSON.map(wrap_value), st.booleans())
+def test_whatever_a_value_is_nothing_raises_and_the_others_are_read(key: str, garbage: Any, is_alone: bool) -> None:
+    read_all(Memory(open_store(**{key: garbage})))
+    open_questions(open_store(**{key: garbage}), "cleanup.questions").read()
+    if is_alone:
+        asyncio.run(make_trigger(cursor=garbage, wake_at=garbage)._load_cursor())
+        asyncio.run(make_trigger(cursor=garbage, wake_at=garbage)._find_due_wake())
+
+
+@given(st.data())
+def test_whatever_one_part_of_a_value_becomes_nothing_raises(data: st.DataObject) -> None:
+    key = data.draw(st.sampled_from(sorted(STORED)))
+    value = replace_somewhere(data, deepcopy(STORED[key]))
+    read_all(Memory(open_store(**{key: value})))
+
+
+def replace_somewhere(data: st.DataObject, value: Any) -> Any:
+    if not isinstance(value, dict | list) or not value or data.draw(st.integers(0, 3)) == 0:
+        return data.draw(JSON)
+    place = data.draw(st.sampled_from(sorted(value) if isinstance(value, dict) else range(len(value))))
+    value[place] = replace_somewhere(data, value[place])
+    return value
+
+
+def test_one_ending_that_cannot_be_read_hides_nothing_else() -> None:
+    key = next(key for key, value in STORED.items() if key.endswith(".remembered") and value["endings"])
+    slug = key.removeprefix("environment.").removesuffix(".remembered")
+    known = Memory(open_store()).read_environment(slug)
+    value = {**STORED[key], "endings": {**STORED[key]["endings"], "later": UNREADABLE}, "kept": "by ann"}
+    assert Memory(open_store(**{key: value})).read_environment(slug) == replace(known, kept="by ann")
+
+
+def test_a_pull_request_that_was_lost_is_read_again() -> None:
+    stored = spoil(STORED["control.pulls"], ("pulls",), UNREADABLE)
+    cache = _pulls(Memory(open_store(**{"control.pulls": stored})))
+    assert cache.since == ""
+    assert STORED["control.pulls"]["since"] != ""
+
+
+def test_a_question_that_cannot_be_read_is_lost_alone() -> None:
+    key = "cleanup.questions"
+    store = open_store(**{key: {**STORED[key], "later": UNREADABLE}})
+    assert open_questions(store, key).read() == open_questions(open_store(), key).read()
+
+
+class LateStore:
+    """Airflow's store as a trigger reads it."""
+
+    def __init__(self, **values: Any) -> None:
+        self._values = values
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return self._values.get(key, default)
+
+
+def make_trigger(**values: Any) -> RepositoryTrigger:
+    trigger = RepositoryTrigger("data_platform", "github_default", "acme/data-platform", "main")
+    trigger.asset_state_store = LateStore(**values)  # type: ignore[assignment]  # the part that it uses
+    return trigger
+
+
+def test_the_triggers_cursor_bears_a_version_and_may_hold_more() -> None:
+    cursor = read_samples("store.json")["deploy_ops.data_platform.repository"]["cursor"]
+    page = {**cursor["branches"][0], "later": 1}
+    more = {**cursor, "branches": [page, *cursor["branches"][1:]], "later": 1}
+    known = asyncio.run(make_trigger(cursor=cursor)._load_cursor())
+    assert known.branches
+    for stored in (more, wrap_value(cursor), wrap_value(more)):
+        assert asyncio.run(make_trigger(cursor=stored)._load_cursor()) == known
+    spoiled = {**cursor, "pull_requests": {**cursor["pull_requests"], "999999": UNREADABLE}}
+    assert asyncio.run(make_trigger(cursor=spoiled)._load_cursor()) == known
+    later = {"version": VERSION + 1, "value": cursor}
+    assert asyncio.run(make_trigger(cursor=later)._load_cursor()).branches == ()
+    due = wrap_value("2026-01-01T00:00:00+00:00")
+    assert asyncio.run(make_trigger(wake_at=due)._find_due_wake()) == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("part", ["planned", "approved"])
+def test_a_job_may_say_more(part: str) -> None:
+    for run in read_samples("runs.json")[part].values():
+        job = read_planned(run["conf"])
+        assert read_planned({"job": {**run["conf"]["job"], "later": [1]}, "later": 2}) == job
+        assert load_job(json.loads(json.dumps(dump_job(job)))) == job
+
+
+# Marks and notes
+
+
+def add_field(description: str, field: str) -> str:
+    head, _, tail = description.rpartition("]")
+    return f"{head} {field}]{tail}"
+
+
+@pytest.mark.parametrize("field", ["expires=2027-01-01", "a=", "owner=a%20b"])
+def test_a_mark_may_say_more(field: str) -> None:
+    for description in MARKS["marks"].values():
+        assert parse_mark(add_field(description, field)) == parse_mark(description)
+        assert parse_mark(description) is not None
+
+
+@pytest.mark.parametrize("field", ["expires=2027-01-01", "a=", "owner=a%20b"])
+def test_a_deploy_note_may_say_more(field: str) -> None:
+    for description in MARKS["notes"].values():
+        note = parse_note(description)
+        assert note is not None
+        assert parse_note(add_field(description, field)) == note
+        assert note.needle in add_field(description, field)
+
+
+def test_a_mark_or_note_that_lacks_a_key_is_still_none() -> None:
+    assert parse_mark(OUR_MARK.replace(" project=data_platform", "")) is None
+    assert parse_note(next(iter(MARKS["notes"].values())).replace(" try=1", "")) is None
+
+
+def test_a_deploy_note_of_a_later_version_is_a_strangers() -> None:
+    assert parse_note(next(iter(MARKS["notes"].values())).replace("[deploy-ops/1 ", "[deploy-ops/2 ")) is None
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        LATER_MARK,
+        "by hand [deploy-ops/10]",
+        f"{OUR_MARK} {LATER_MARK}",
+        "[deploy-ops/2",
+        f"[deploy-ops/{'9' * 5000} a=b]",
+    ],
+)
+def test_a_later_mark_is_seen_and_is_none_of_ours(description: str) -> None:
+    assert has_later_mark(description)
+    assert parse_mark(description) is None
+
+
+@pytest.mark.parametrize(
+    "description", ["", OUR_MARK, "made by hand", "[deploy-ops/ 2]", "[deploy-ops/x]", "deploy-ops/2"]
+)
+def test_nothing_else_is_a_later_mark(description: str) -> None:
+    assert not has_later_mark(description)
+
+
+@pytest.fixture
+def loaded() -> LoadedPolicy:
+    """Give the policy of the samples."""
+    return load_policy(POLICY.read_text(encoding="utf-8"), "policy.yaml")
+
+
+@pytest.fixture
+def scope(loaded: LoadedPolicy) -> Scope:
+    """Give the one project's scope."""
+    return Scope("acme-demo", is_dry=False, project=loaded.policy.projects[0], targets=loaded.target_names)
+
+
+def make_deployment(description: str, name: str = "data_platform-dev-x") -> Deployment:
+    sample = read_samples("digests.json")["works"]["previews"]["deployments"][0]
+    deployment = TypeAdapter(Deployment).validate_python(sample)
+    return replace(deployment, id="cl-later", name=name, description=description)
+
+
+class OneDeployment:
+    """Astro with one Deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    def list_deployments(self) -> tuple[Deployment, ...]:
+        return (self._deployment,)
+
+    def get_deployment(self, deployment_id: str) -> Deployment:
+        assert deployment_id == self._deployment.id
+        return self._deployment
+
+
+@pytest.mark.parametrize("mark", [LATER_MARK, LATER_MARK.replace("acme-demo", "another")])
+def test_a_deployment_with_a_later_mark_is_never_adopted_changed_or_deleted(
+    mark: str, loaded: LoadedPolicy, scope: Scope
+) -> None:
+    found = make_deployment(mark.replace("branch=dev-sales", "branch=dev-x"))
+    astro = cast("AstroApiHook", OneDeployment(found))
+    assert find_previews((found,), "acme-demo", scope.project) == {}
+    assert (
+        find_orphans(loaded, "astro_default", (replace(found, description=mark.replace("data_platform", "gone")),))
+        == []
+    )
+    for wanted in ({}, {"dev-x": Branch("dev-x", "a" * 40)}):
+        difference = compare(
+            scope.project,
+            control_plane="acme-demo",
+            policy="p",
+            targets=loaded.target_names,
+            desired=DesiredPreviews(wanted, {}, frozenset(wanted)),
+            observed=Observed((found,), {}),
+            template=TemplateState("t", {}, {}),
+        )
+        assert difference.works == ()
+        assert [hold.environment for hold in difference.holds] == list(wanted)
+        assert all("is never touched" in hold.reason for hold in difference.holds if isinstance(hold, Hold))
+    job = replace(
+        load_job(read_samples("runs.json")["planned"]["preview deploy"]["conf"]["job"]), deployment_id=found.id
+    )
+    with pytest.raises(RetryableError, match="it is never touched"):
+        check_mark(scope, astro, job, found.id)
+    with pytest.raises(PermanentError, match="it is never adopted"):
+        FormJobs(scope, cast("GithubPullsHook", None), astro)._find_adoptable(
+            PreviewForm(branch="dev-x", action="adopt", reason="ours")
+        )
+    operator = AdoptDeploymentOperator(task_id="adopt", scope=scope)
+    vars(operator)["astro"] = astro
+    with pytest.raises(RetryableError, match="bears a mark by now"):
+        operator._check(job)
+
+
+def test_the_same_deployment_without_a_mark_may_be_adopted(scope: Scope) -> None:
+    found = make_deployment("made by hand")
+    errands = FormJobs(scope, cast("GithubPullsHook", None), cast("AstroApiHook", OneDeployment(found)))
+    assert errands._find_adoptable(PreviewForm(branch="dev-x", action="adopt", reason="ours")) == found

@@ -1,0 +1,198 @@
+"""Tasks that were parked when the release came: their trigger is made again, and they go on with what is said then."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]  # Airflow has no other public place
+
+from include.deploy_ops.core.model import (
+    Branch,
+    Deploy,
+    DeployKind,
+    DeployStatus,
+    PullRequest,
+)
+from include.deploy_ops.operators.answer import load_answer
+from include.deploy_ops.run.job import load_job
+from include.deploy_ops.run.memory import Memory
+from tests.compatibility.samples import OldRun, list_samples, read_samples, revive, take
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLEET = "deploy_ops.data_platform.fleet"
+
+
+@pytest.mark.parametrize("path", list_samples("triggers.json"))
+def test_a_trigger_is_made_again_from_what_airflow_holds(path: str) -> None:
+    kwargs = read_samples("triggers.json")[path]
+    assert import_string(path)(**kwargs).serialize() == (path, kwargs)
+
+
+def open_run(sample: Mapping[str, Any]) -> OldRun:
+    """Return the parked task's run with the XComs that it has so far, and what the earlier version remembered."""
+    run = OldRun(sample["dag_id"], sample["run_id"], xcoms={task: dict(of) for task, of in sample["xcoms"].items()})
+    run.remember(read_samples("store.json"))
+    return run
+
+
+def go_on(sample: Mapping[str, Any], dags: Mapping[str, Any], run: OldRun, event: Any = None, **doubles: Any) -> Any:
+    """Resume the task as Airflow does; `event` is what arrives later, `doubles` stand for hooks."""
+    task = take(dags, sample["dag_id"], sample["task_id"])
+    vars(task).update(doubles)
+    kwargs = revive(sample["next_kwargs"]) | ({} if event is None else {"event": event})
+    return task.resume_execution(sample["next_method"], kwargs, run.make_context(task))
+
+
+def is_approval(name: str) -> bool:
+    return bool(read_samples("parked.json")[name]["next_method"] == "execute_complete")
+
+
+APPROVALS = [name for name in list_samples("parked.json") if is_approval(name)]
+ANSWERED = [name for name in APPROVALS if "event" in read_samples("parked.json")[name]["next_kwargs"]]
+ASKING = [name for name in APPROVALS if name not in ANSWERED]
+DEFERRED = [name for name in list_samples("parked.json") if not is_approval(name)]
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_an_answer_that_was_given_is_understood(name: str, dags: Mapping[str, Any]) -> None:
+    sample = read_samples("parked.json")[name]
+    given = sample["next_kwargs"]["event"]
+    run = open_run(sample)
+    if sample["task_id"] == "approve_adoption":
+        assert go_on(sample, dags, run)["chosen_options"] == ["Approve"]
+        return
+    answer = load_answer(go_on(sample, dags, run))
+    assert answer.is_approved == (given["chosen_options"] == ["Approve"])
+    assert (answer.person, answer.comment) == ("admin", given["params_input"]["comment"] or "")
+    assert answer.at.timestamp() == given["responded_at"]["__data__"]["timestamp"]
+
+
+def make_event(option: str, *, timedout: bool = False) -> dict[str, Any]:
+    """Return what Airflow hands on when somebody answers, or nobody did in time."""
+    return {
+        "chosen_options": [option],
+        "params_input": {"comment": "as agreed"},
+        "responded_at": datetime.now(UTC),
+        "responded_by_user": None if timedout else {"id": "7", "name": "ada"},
+        "timedout": timedout,
+    }
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_an_approval_that_was_parked_takes_its_answer(name: str, dags: Mapping[str, Any]) -> None:
+    sample = read_samples("parked.json")[name]
+    if sample["task_id"] == "approve_adoption":
+        assert go_on(sample, dags, open_run(sample), make_event("Approve"))["chosen_options"] == ["Approve"]
+        return
+    yes = load_answer(go_on(sample, dags, open_run(sample), make_event("Approve")))
+    late = load_answer(go_on(sample, dags, open_run(sample), make_event("Reject", timedout=True)))
+    assert (yes.is_approved, yes.person, yes.comment) == (True, "ada", "as agreed")
+    assert (late.is_approved, late.person) == (False, "")
+
+
+class GithubAsItWas:
+    """GitHub, where nothing of a job's pull request has moved since."""
+
+    def __init__(self, job: Any) -> None:
+        self._job = job
+
+    def web_url(self, kind: str, name: object) -> str:
+        return f"https://github.example/{kind}/{name}"
+
+    def list_pull_requests_from(self, branch: str) -> tuple[PullRequest, ...]:
+        job = self._job
+        return (PullRequest(job.pull, branch, job.head, 1, "main", 1, True, False, "2026-11-29T14:00:00Z"),)
+
+    def get_branch(self, name: str) -> Branch:
+        return Branch(name, self._job.base)
+
+
+class AstroAsItWas:
+    """Astro, where nothing was deployed since."""
+
+    def __init__(self, job: Any, newest: str) -> None:
+        self._job = job
+        self._newest = newest
+
+    def get_deployment(self, deployment_id: str) -> Any:
+        assert deployment_id == self._job.deployment_id
+        return SimpleNamespace(id=deployment_id, name=self._job.deployment_name)
+
+    def list_deploys(self, deployment_id: str) -> tuple[Deploy, ...]:
+        made = datetime(2026, 1, 1, tzinfo=UTC)
+        return (Deploy(self._newest, deployment_id, DeployStatus.DEPLOYED, DeployKind.IMAGE_AND_DAG, made),)
+
+
+def test_a_yes_after_the_release_is_a_yes_to_what_was_asked_before(dags: Mapping[str, Any]) -> None:
+    sample = read_samples("parked.json")["production.request approve, parked"]
+    run = open_run(sample)
+    job = load_job(run.xcoms["prepare"]["return_value"])
+    run.xcoms["approve"] = {"return_value": go_on(sample, dags, run, make_event("Approve"))}
+    recheck = take(dags, run.dag_id, "recheck")
+    observed = run.xcoms["change_type"]["return_value"]["observed"]
+    vars(recheck).update(github=GithubAsItWas(job), astro=AstroAsItWas(job, observed))
+    assert recheck.execute(run.make_context(recheck)) == []
+    approval = Memory(run.stores[FLEET]).read_environment(job.slug).approval
+    assert approval is not None
+    assert approval.covers(job.head, job.base, observed)
+    assert (approval.person, approval.merges) == ("ada", True)
+
+
+def read_events(task_id: str) -> list[dict[str, Any]]:
+    return [sample["payload"] for sample in read_samples("events.json").values() if sample.get("resumes") == task_id]
+
+
+@pytest.mark.parametrize("name", DEFERRED)
+def test_a_deferred_task_goes_on_with_the_triggers_event(name: str, dags: Mapping[str, Any]) -> None:
+    sample = read_samples("parked.json")[name]
+    assert sample["task_id"] in {"settle", "image"}
+    events = [None] if "event" in sample["next_kwargs"] else read_events(sample["task_id"])
+    assert events
+    for event in events:
+        check = check_settle if sample["task_id"] == "settle" else check_image
+        check(sample, dags, event)
+
+
+def check_settle(sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) -> None:
+    said = event or sample["next_kwargs"]["event"]
+    if said["state"] in {"settled", "overtaken"}:
+        found = go_on(sample, dags, open_run(sample), event)
+        assert found == {key: said[key] for key in ("state", "deploy_id", "image_tag", "dag_version", "seconds")}
+        return
+    with pytest.raises(Exception, match=rf"the deploy did not settle \({said['state']}\)") as caught:
+        go_on(sample, dags, open_run(sample), event)
+    assert said["detail"] in str(caught.value)
+
+
+def check_image(sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) -> None:
+    said = event or sample["next_kwargs"]["event"]
+    image = SimpleNamespace(runtime_version="3.3-2", digest="sha256:0")
+    registry = SimpleNamespace(find_image=lambda _: image)
+    run = open_run(sample)
+    notes, source = sample["next_kwargs"]["notes"], sample["next_kwargs"]["source"]
+    if said["state"] == "found":
+        found = go_on(sample, dags, run, event, registry=registry)
+        assert (found["image"], found["source"], found["notes"]) == (said["image"], source, notes)
+        assert found["commit"] == load_job(run.xcoms["claim"]["return_value"]).deployed_commit
+        return
+    # The next source of the policy is `build`.
+    doubles = {"registry": registry, "_prepare_build": lambda: ({"engine": "podman"}, "")}
+    found = go_on(sample, dags, run, event, **doubles)
+    assert found["source"] == "build"
+    assert found["notes"] == [*notes, f"{source}: {said['detail']}"]
+
+
+def test_a_question_that_asks_nothing_any_more_is_a_skip(dags: Mapping[str, Any]) -> None:
+    sample = read_samples("parked.json")["production.request approve, parked"]
+    run = open_run(sample)
+    run.xcoms["approve"] = {"return_value": go_on(sample, dags, run, make_event("Reject"))}
+    recheck = take(dags, run.dag_id, "recheck")
+    vars(recheck).update(github=GithubAsItWas(load_job(run.xcoms["prepare"]["return_value"])))
+    with pytest.raises(AirflowSkipException, match="rejected by ada: as agreed"):
+        recheck.execute(run.make_context(recheck))
