@@ -46,7 +46,8 @@ def run_deploy(session: Session, line: Line) -> None:
 def _check_line(session: Session, line: Line) -> tuple[float | None, str]:
     """Check what needs neither Git nor Astro; return how long to wait and the workspace."""
     in_project = (Path.cwd() / ".astro" / "config.yaml").exists() and Path.cwd() != session.config.home
-    if not in_project and not line.get("image-name"):
+    takes_only_dags = line.has("dags") and line.get("dags-path")
+    if not in_project and not line.get("image-name") and not takes_only_dags:
         raise CliError(
             "this is not an Astro project directory.\n"
             "Change to another directory or run astro dev init to turn your working directory into an Astro project\n",
@@ -57,9 +58,10 @@ def _check_line(session: Session, line: Line) -> tuple[float | None, str]:
     if line.has("dags") and line.has("image"):
         both = "Run 'astro deploy' to update both your image and dags"
         raise CliError(f"cannot use both --dags and --image together. {both}", has_usage=True)
-    if line.has("dags") and line.get("image-name"):
-        implied = "--image-name implies an image-only deploy"
-        raise CliError(f"cannot use --dags with --image-name; {implied}", has_usage=True)
+    for flag in ("dags", "dags-path"):
+        if (line.has(flag) or line.get(flag)) and line.get("image-name"):
+            implied = "--image-name implies an image-only deploy"
+            raise CliError(f"cannot use --{flag} with --image-name; {implied}", has_usage=True)
     return wait_s, workspace
 
 
@@ -92,19 +94,19 @@ def _create_record(session: Session, line: Line, deployment: dict[str, Any]) -> 
 
 
 def _confirm_without_dags(session: Session, line: Line) -> None:
-    if has_dag_files(_dags()) or line.has("force") or not session.config.is_on("show_warnings"):
+    if has_dag_files(_dags(line)) or line.has("force") or not session.config.is_on("show_warnings"):
         return
     if not ask(_NO_DAGS):
         say("Canceling deploy...")
         raise StopError(0)
 
 
-def _dags() -> Path:
-    return Path.cwd() / "dags"
+def _dags(line: Line) -> Path:
+    return Path.cwd() / (line.get("dags-path") or "dags")
 
 
-def _upload(deployment: dict[str, Any], deploy: dict[str, Any]) -> str:
-    return upload_dags(_dags(), deploy["dagsUploadUrl"], is_airflow_3=is_airflow_3(deployment))
+def _upload(line: Line, deployment: dict[str, Any], deploy: dict[str, Any]) -> str:
+    return upload_dags(_dags(line), deploy["dagsUploadUrl"], is_airflow_3=is_airflow_3(deployment))
 
 
 def _deploy_dags(
@@ -114,7 +116,7 @@ def _deploy_dags(
     if not deployment["isDagDeployEnabled"]:
         raise _refuse_dag_deploys(deployment)
     say(f"Initiating DAG deploy for: {deployment['id']}")
-    version = _upload(deployment, deploy)
+    version = _upload(line, deployment, deploy)
     _finalize(session, deploy, {"dagTarballVersion": version})
     if wait_s is not None:
         wait_until_healthy(session, deployment["id"], _FIRST_WAIT_DAGS_S, wait_s)
@@ -129,7 +131,7 @@ def _deploy_image(
 ) -> None:
     ignore_file.remove_dags()
     takes_dags = bool(deployment["isDagDeployEnabled"])
-    has_dags = has_dag_files(_dags())
+    has_dags = has_dag_files(_dags(line))
     if takes_dags and not line.has("image"):
         _confirm_without_dags(session, line)
     remote = f"{deploy['imageRepository']}:{deploy['imageTag']}"
@@ -139,7 +141,7 @@ def _deploy_image(
     if line.has("image"):
         say("Image Deploy only. Skipping deploying DAG...")
     elif takes_dags and has_dags:
-        version = _upload(deployment, deploy)
+        version = _upload(line, deployment, deploy)
     _finalize(session, deploy, {"dagTarballVersion": version} if takes_dags else {})
     if wait_s is not None:
         wait_until_healthy(session, deployment["id"], _FIRST_WAIT_IMAGE_S, wait_s)

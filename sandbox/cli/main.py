@@ -96,6 +96,7 @@ _COMMANDS = (
             _NAME,
             _WORKSPACE,
             Flag("dags", "d"),
+            Flag("dags-path", takes_value=True),
             Flag("image"),
             Flag("image-name", "i", takes_value=True),
             Flag("description", takes_value=True),

@@ -1,32 +1,42 @@
-"""Refuses to deploy a project that would turn the Astro CLI's settings, or deploy no DAGs; changes nothing in it."""
+"""What a checked-out project must be before the Astro CLI meets it: it has DAGs, and settings of ours where it builds.
+
+A branch's own `.astro/` is never checked out: it would change how the deploy is made.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import yaml
+import stat
+from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CONFIG = ".astro/config.yaml"
-# Sections by which a project's file overrides the settings that the CLI is given for a call. Source: the CLI's
-# config/types.go; its reader takes nested and dotted keys, in any case.
-_REFUSED = frozenset(
-    {"cloud", "local", "container", "deploy", "verbosity", "show_warnings", "skip_parse", "cosmos_boost"}
-)
+_WRITTEN_BY_CLI = ("bundle.tar", "bundle.tar.gz", ".dockerignore")
+"""What the CLI writes beside `dags/`, through a link as well (Astro CLI 1.45.0, cloud/deploy)."""
+
+_SETTINGS = "project:\n  name: deploy-ops\n"
 
 
-def refuse_project_settings(project: Path) -> None:
-    """Raise PermanentError if the project's `.astro/config.yaml` is missing, unreadable or turns the CLI's settings."""
-    for key, value in _read_config(project).items():
-        if str(key).partition(".")[0].strip().lower() in _REFUSED:
+def prepare_build(project: Path) -> None:
+    """Make the folder one that the CLI builds an image of: with settings of ours, and nothing to write through.
+
+    :raises PermanentError: a name that the CLI writes is a link or a folder on the branch.
+    """
+    for name in _WRITTEN_BY_CLI:
+        path = project / name
+        if _is_there(path) and not stat.S_ISREG(path.lstat().st_mode):
             raise PermanentError(
-                f"{_CONFIG}: '{_name_key(str(key), value)}' would change how the deploy is made; remove it from the"
-                " branch (keys below `project` are fine)"
+                f"{name} is a link or a folder, and the Astro CLI writes a file of that name when it deploys; make it a"
+                " file, or remove it from the branch"
             )
+    (project / ".astro").mkdir()
+    (project / ".astro" / "config.yaml").write_text(_SETTINGS, encoding="ascii")
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
 
 
 def refuse_empty_dags(project: Path) -> None:
@@ -37,38 +47,3 @@ def refuse_empty_dags(project: Path) -> None:
             "dags/ holds no Python file, and deploying it would remove every DAG of the Deployment; add one, or delete"
             " the branch if that is what is wanted"
         )
-
-
-def _read_config(project: Path) -> dict[Any, Any]:
-    path = project / _CONFIG
-    try:
-        real = path.resolve(strict=True)
-    except (FileNotFoundError, NotADirectoryError):
-        raise PermanentError(
-            f"{_CONFIG} is missing; the project's root is no Astro project, see `astro dev init`"
-        ) from None
-    except (OSError, RuntimeError) as error:  # a circle of links is the one or the other, by Python's version
-        raise PermanentError(f"{_CONFIG} cannot be followed: {error}; make it a file") from error
-    if not real.is_relative_to(project.resolve()):
-        raise PermanentError(f"{_CONFIG} is a link that leaves the project; make it a file")
-    return _parse(real)
-
-
-def _parse(path: Path) -> dict[Any, Any]:
-    try:
-        config = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise PermanentError(f"{_CONFIG} cannot be read: {error}; correct it on the branch") from error
-    if config is not None and not isinstance(config, dict):
-        raise PermanentError(
-            f"{_CONFIG} holds {type(config).__name__} where keys are expected; correct it on the branch"
-        )
-    return config or {}
-
-
-def _name_key(key: str, value: object) -> str:
-    """Return the dotted name of the first setting below a section."""
-    while isinstance(value, dict) and value:
-        name, value = next(iter(value.items()))
-        key = f"{key}.{name}"
-    return key

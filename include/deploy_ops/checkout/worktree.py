@@ -1,5 +1,8 @@
 """A clean shallow worktree of exactly one commit, for one call of the Astro CLI, removed afterwards.
 
+It holds no more of the commit than the call needs: `dags/` alone, unless an image is built. What lies beside `dags/`
+(an embedded repository, links of the names that the CLI writes, settings of the CLI) then never meets the CLI.
+
 Fetches over HTTP(S) only and never pushes. Whether the project in it may be deployed is `project_check.py`'s affair.
 
 The token reaches Git as a configuration value in its environment, which only the same user can read: not on a command
@@ -16,21 +19,33 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
-from include.deploy_ops.process.command import run_command
+from include.deploy_ops.process.command import Limits, run_command
+from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from include.deploy_ops.process.command import CommandResult
 
 _LOG = logging.getLogger(__name__)
+_DAGS = "dags"
+
+FILES_MAX = 50_000
+BYTES_MAX = 1 << 30
+"""Files and bytes of a checkout at the most; a few hundred bytes of Git can name more than any disk holds."""
+
+COMMIT_FILES_MAX = 500_000
+"""Files of the whole commit: Git's index names also those that are not checked out."""
+
+_LIMITS = Limits(memory_bytes=4 << 30, file_bytes=2 * BYTES_MAX)
 # GitHub takes any token as the password of this user, an App's too.
 # Source: docs.github.com, "Authenticating as a GitHub App installation".
 _USER = "x-access-token"
@@ -42,9 +57,17 @@ _REFUSED = re.compile(
 )
 _MOVED = re.compile(r"returned error: 30[12378]|unable to update url base from redirection")
 _GONE = re.compile(r"not our ref")
+_ODD_PATH = re.compile(r"invalid path '.*'")  # `.git` in another spelling, which some file systems take for it
 
 # Attributes of the commit must not change bytes on checkout: what is deployed is what the trees say.
 _ATTRIBUTES = "* -text !eol !ident !filter !working-tree-encoding\n"
+
+
+class Contents(Enum):
+    """How much of the commit is checked out."""
+
+    DAGS = "dags"  # <root>/dags/ and nothing else: what a deploy without a build sends
+    PROJECT = "project"  # the root with all that is in it but `.astro/`: what an image is built of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +88,7 @@ def checkout(
     commit: str,
     branch: str,
     root: str,
+    contents: Contents,
     timeout_s: float,
     scratch: Path | None = None,
 ) -> Iterator[Worktree]:
@@ -73,26 +97,28 @@ def checkout(
     :param clone_url: http or https, without credentials.
     :param token: of the connection; None for a repository that anyone can read.
     :param commit: the 40-digit id. Nothing else of the history is fetched.
-    :param root: the project's folder, "." or "a/b"; below the top, only its files and those beside its parents are
-        fetched and checked out.
+    :param root: the project's folder, "." or "a/b".
+    :param contents: what of the root is fetched and checked out; of a whole project all but its `.astro/`.
     :param timeout_s: seconds for everything before the worktree is yielded.
     :param scratch: the folder that holds worktrees; by default one of this user's own in the temporary directory.
         Worktrees in it whose process died are removed on entry.
     :raises SupersededError: the repository does not have the commit any more.
-    :raises PermanentError: the root is no folder at that commit.
+    :raises PermanentError: the root, or its `dags/`, is no folder at that commit, or a link in `dags/` leaves it.
     :raises RetryableError: anything else that Git says, such as a refused token, and the time limit.
     """
     url = _check_url(clone_url)
     if not COMMIT_ID.fullmatch(commit):
         raise PermanentError(f"'{commit}' is no commit id; give all 40 hexadecimal digits")
     with hold_folder("worktree", scratch) as folder:
-        source = _Source(clone_url, commit, branch, "" if root in {".", "./"} else root.strip("/"))
+        source = _Source(clone_url, commit, branch, "" if root in {".", "./"} else root.strip("/"), contents)
         # Git's errors may quote the header, in which the token stands encoded.
         secrets = (token, _encode_token(token)) if token else ()
         environment = _build_environment(folder, url, token)
         git = _Git(folder / "repository", environment, time.monotonic() + timeout_s, secrets)
         _fetch(git, source)
-        yield Worktree(git.top, git.top / source.root, commit, branch)
+        project = git.top / source.root
+        _refuse_leaving_links(project / _DAGS)
+        yield Worktree(git.top, project, commit, branch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +127,16 @@ class _Source:
     commit: str
     branch: str
     root: str  # empty for the repository itself
+    contents: Contents
+
+    @property
+    def dags(self) -> str:
+        return f"{self.root}/{_DAGS}" if self.root else _DAGS
+
+    @property
+    def folder(self) -> str:
+        """The folder that is checked out."""
+        return self.dags if self.contents is Contents.DAGS else self.root or "."
 
 
 def _fetch(git: _Git, source: _Source) -> None:
@@ -108,24 +144,104 @@ def _fetch(git: _Git, source: _Source) -> None:
     # `git switch` takes a branch like `-x` for an option, and Git refuses to create it by name: it is made here.
     git.run("init", "--quiet", "--template=", f"--initial-branch={source.branch}")
     _write_settings(git.top / ".git", source.url)
-    # Of a repository that holds more than the project, only the files that are checked out are fetched.
-    partial = ["--filter=blob:none"] if source.root else []
-    if source.root:
-        # By stdin: as an argument, a root that begins with a dash would be an option.
-        git.run("sparse-checkout", "set", "--cone", "--stdin", given=f"{_quote(source.root)}\n".encode())
+    # Of a repository that holds more than what is checked out, only that is fetched.
+    partial = _choose_files(git, source)
     git.run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1", *partial, "origin", source.commit)
-    # Before the checkout: for a root that is missing Git checks out next to nothing, and says so nowhere.
-    _check_root(git, source)
+    # Before the checkout: for a folder that is missing Git checks out nothing, and says so nowhere.
+    if source.root:
+        _check_folder(git, source, source.root, f"root '{source.root}'", "correct `root` in the policy, or the branch")
+    if source.contents is Contents.DAGS:
+        _check_folder(git, source, source.dags, f"{source.dags}/", "mend it on the branch")
+    _bound(git, source, is_partial=bool(partial))
     git.run("reset", "--hard", "--quiet", source.commit)
+
+
+def _bound(git: _Git, source: _Source, *, is_partial: bool) -> None:
+    """Raise PermanentError before more is written than a checkout may hold: trees and blobs may name themselves often.
+
+    A partial clone's files are fetched here, at once and packed; on its own Git would ask for each by itself.
+    """
+    if source.folder != ".":
+        _list_blobs(git, source, ".", COMMIT_FILES_MAX)
+    blobs = _list_blobs(git, source, source.folder, FILES_MAX)
+    wanted = "".join(f"{blob}\n" for blob in sorted(set(blobs))).encode()
+    if is_partial and wanted:
+        git.run(
+            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"),
+            *("--filter=blob:none", "--stdin", "origin"),
+            given=wanted,
+        )
+    sizes: dict[str, int] = {}
+
+    def weigh(line: str) -> None:
+        blob, size = line.split()
+        sizes[blob] = int(size)
+
+    git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", given=wanted, on_line=weigh)
+    if (total := sum(sizes[blob] for blob in blobs)) > BYTES_MAX:
+        raise PermanentError(
+            f"the files of branch '{source.branch}' in {source.folder} have {total} bytes, the most that is checked out"
+            f" is {BYTES_MAX}; keep large data elsewhere"
+        )
+
+
+def _choose_files(git: _Git, source: _Source) -> tuple[str, ...]:
+    """Tell Git which files it may check out; return how it fetches, so that it gets no others."""
+    # By patterns, not by cone: that adds the files beside each folder, and so what the CLI must not meet.
+    if source.contents is Contents.DAGS:
+        patterns = [_match_folder(source.dags)]
+    else:
+        root = _match_folder(source.root)
+        patterns = [f"{root}*", f"!{root}.astro"]
+    # By stdin: as an argument, a pattern that begins with a dash would be an option.
+    git.run("sparse-checkout", "set", "--no-cone", "--stdin", given="\n".join([*patterns, ""]).encode())
+    is_whole = source.contents is Contents.PROJECT and not source.root
+    return () if is_whole else ("--filter=blob:none",)
+
+
+def _match_folder(path: str) -> str:
+    """Return the pattern of gitignore(5) that matches a folder, "" for the top, and nothing else."""
+    return "/" + (re.sub(r"([\\*?\[\]!# ])", r"\\\1", path) + "/" if path else "")
+
+
+def _list_blobs(git: _Git, source: _Source, folder: str, most: int) -> list[str]:
+    """Return the ids of a folder's files, each as often as it is there; submodules are none."""
+    blobs: list[str] = []
+
+    def count(line: str) -> None:
+        if len(blobs) == most:
+            raise PermanentError(
+                f"branch '{source.branch}' has more than {most} files in {folder}, the most that is looked at; leave"
+                " out what is no part of the project"
+            )
+        kind, _, blob = line.partition(" ")
+        if kind == "blob":
+            blobs.append(blob)
+
+    shown = "--format=%(objecttype) %(objectname)"
+    git.run("ls-tree", "-r", "--full-tree", shown, source.commit, "--", folder, on_line=count)
+    return blobs
 
 
 def _write_settings(git_folder: Path, url: str) -> None:
     """Write what also the Git that the Astro CLI calls shall see, which does not have our environment."""
+    # No hook of a template's, and nothing of Git's that runs on in the background, where the folder is removed at the
+    # end. A file of ours in a folder that is not checked out stays unseen.
+    settings = f"""[core]
+\thooksPath = {os.devnull}
+\tautocrlf = false
+\tfsmonitor = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[sparse]
+\texpectFilesOutsideOfPatterns = true
+[remote "origin"]
+\turl = {_quote(url)}
+"""
     with (git_folder / "config").open("a") as config:
-        # No hook of a template's, and nothing of Git's that runs on in the background, where the folder is removed at
-        # the end.
-        config.write(f"[core]\n\thooksPath = {os.devnull}\n\tautocrlf = false\n\tfsmonitor = false\n[gc]\n\tauto = 0\n")
-        config.write(f'[maintenance]\n\tauto = false\n[remote "origin"]\n\turl = {_quote(url)}\n')
+        config.write(settings)
     (git_folder / "info").mkdir(exist_ok=True)
     (git_folder / "info" / "attributes").write_text(_ATTRIBUTES)
 
@@ -135,18 +251,34 @@ def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def _check_root(git: _Git, source: _Source) -> None:
-    if not source.root:
-        return
+def _check_folder(git: _Git, source: _Source, path: str, name: str, advice: str) -> None:
     # Nothing is listed if a parent is a link or a submodule, so a folder found here is one all the way down.
-    listed = git.run("ls-tree", "--full-tree", "-z", "--", source.commit, source.root).stdout
+    listed = git.run("ls-tree", "--full-tree", "-z", "--", source.commit, path).stdout
     mode = listed.partition(" ")[0]
     if mode != FOLDER_MODE:
-        found = TreeEntry(source.root, mode, "").kind if mode else "missing"
-        raise PermanentError(
-            f"root '{source.root}' is {found} at commit {source.commit} of branch"
-            f" '{source.branch}'; the project's root must be a folder: correct `root` in the policy, or the branch"
-        )
+        found = TreeEntry(path, mode, "").kind if mode else "missing"
+        what = f"{name} is {found} at commit {source.commit} of branch '{source.branch}'"
+        raise PermanentError(f"{what}; it must be a folder: {advice}")
+
+
+def _refuse_leaving_links(dags: Path) -> None:
+    """Raise PermanentError for a link in `dags/` that leads out of it: here it shows our files, in Astro none."""
+    for folder, folders, files in os.walk(dags):  # which follows no link
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink() and not _stays_inside(path, dags):
+                shown = path.relative_to(dags.parent)
+                raise PermanentError(
+                    f"{shown} is a link to '{path.readlink()}', which is not below dags/; make it a file, or let it"
+                    " point to one below dags/"
+                )
+
+
+def _stays_inside(link: Path, folder: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(folder)
+    except (OSError, RuntimeError):  # a circle of links is the one or the other, by Python's version
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +290,9 @@ class _Git:
     deadline: float
     secrets: tuple[str, ...] = field(repr=False)
 
-    def run(self, *arguments: str, given: bytes | None = None) -> CommandResult:
+    def run(
+        self, *arguments: str, given: bytes | None = None, on_line: Callable[[str], None] | None = None
+    ) -> CommandResult:
         result = run_command(
             ["git", *arguments],
             cwd=self.top,
@@ -166,6 +300,8 @@ class _Git:
             timeout_s=max(0.1, self.deadline - time.monotonic()),
             redact=self.secrets,
             stdin=given,
+            on_line=on_line,
+            limits=_LIMITS,
         )
         if result.exit_code != 0:
             raise _explain(arguments, result)
@@ -178,6 +314,8 @@ def _explain(arguments: tuple[str, ...], result: CommandResult) -> DeployOpsErro
         return SupersededError(
             f"the commit is not in the repository any more, its branch was replaced. Git says: {said}"
         )
+    if odd := _ODD_PATH.search(said):
+        return PermanentError(f"the branch holds an {odd[0]}, which Git never writes; remove it from the branch")
     if _MOVED.search(said):
         return RetryableError(f"the repository moved; write its present name in the policy. Git says: {said}")
     # Not permanent: whoever mends the token or its permission tells us nothing of it.
@@ -207,26 +345,16 @@ def _encode_token(token: str) -> str:
 
 
 def _build_environment(folder: Path, url: SplitResult, token: str | None) -> dict[str, str]:
-    settings = {"http.followRedirects": "false", "protocol.version": "2", "core.hooksPath": os.devnull}
+    settings = {"http.followRedirects": "false", "protocol.version": "2"}
     if token:
         scope = f"http.{url.scheme}://{url.netloc}/.extraHeader"
         settings[scope] = f"Authorization: Basic {_encode_token(token)}"
-    numbered = enumerate(settings.items())
     return {
+        **make_git_environment(settings),
         "HOME": str(folder),  # no ~/.netrc, no ~/.config/git
         "LC_ALL": "C",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",  # nobody is there to answer
-        "GIT_ALLOW_PROTOCOL": "http:https",  # never `ext::` or `file:`, wherever an address comes from
-        "GIT_LFS_SKIP_SMUDGE": "1",  # the tree holds the pointer; what it points to may be on another host
-        "GIT_LITERAL_PATHSPECS": "1",  # a root called `*` is a folder of that name
-        "GIT_CEILING_DIRECTORIES": str(folder),  # no repository around the scratch folder counts
-        "GIT_CONFIG_COUNT": str(len(settings)),
-        **{
-            f"GIT_CONFIG_{part}_{n}": text
-            for n, pair in numbered
-            for part, text in zip(("KEY", "VALUE"), pair, strict=True)
-        },
+        "GIT_ALLOW_PROTOCOL": "http:https",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_CEILING_DIRECTORIES": str(folder),
     }

@@ -24,7 +24,7 @@ from include.deploy_ops.process.redaction import RedactedStream, list_forms, red
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["Command", "CommandResult", "build_environment", "redact", "run_command"]
+__all__ = ["Command", "CommandResult", "Limits", "build_environment", "redact", "run_command"]
 
 _INHERITED_NAMES = frozenset(
     {
@@ -49,18 +49,40 @@ _DRAIN_S = 1.0  # for reading what a command left in its pipes, when something e
 # signal when the *thread* that forked ends; that is the one that waits in `Command.run`. The second look at the
 # parent closes the window in which we died before asking. Python ignores SIGPIPE and SIGXFSZ, the command must not.
 _DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
+import ctypes, os, resource, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-if os.getppid() != int(sys.argv[1]):
+parent, limits, executable, *argv = sys.argv[1:]
+if os.getppid() != int(parent):
     os._exit(125)
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+for name, most in (limit.split("=") for limit in limits.split()):
+    hard = resource.getrlimit(getattr(resource, name))[1]
+    most = int(most) if hard == resource.RLIM_INFINITY else min(int(most), hard)
+    resource.setrlimit(getattr(resource, name), (most, most))
 try:
-    os.execv(sys.argv[2], sys.argv[3:])
+    os.execv(executable, argv)
 except OSError as error:
-    sys.stderr.write(f"{sys.argv[2]} cannot be executed: {error}\\n")
+    sys.stderr.write(f"{executable} cannot be executed: {error}\\n")
     os._exit(126)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a command and each of its children may use at the most; the kernel sees to it (setrlimit(2)).
+
+    `memory_bytes` is address space, not what is touched: a Go program reserves much more than it uses, and the Astro
+    CLI dies with 1 GiB. `file_bytes` is the largest file that may be written, `open_files` counts descriptors.
+    """
+
+    memory_bytes: int
+    file_bytes: int
+    open_files: int = 1024
+
+    def __str__(self) -> str:
+        every = {"RLIMIT_AS": self.memory_bytes, "RLIMIT_FSIZE": self.file_bytes, "RLIMIT_NOFILE": self.open_files}
+        return " ".join(f"{name}={most}" for name, most in every.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +124,12 @@ def run_command(
     redact: Sequence[str] = (),
     stdin: bytes | None = None,
     on_line: Callable[[str], None] | None = None,
+    limits: Limits | None = None,
 ) -> CommandResult:
     """Run a command to its end; see `Command` for the parameters and the errors."""
-    command = Command(argv, cwd=cwd, env=env, timeout_s=timeout_s, redact=redact, stdin=stdin, on_line=on_line)
+    command = Command(
+        argv, cwd=cwd, env=env, timeout_s=timeout_s, redact=redact, stdin=stdin, on_line=on_line, limits=limits
+    )
     return command.run()
 
 
@@ -119,6 +144,7 @@ class Command:
     :param stdin: what the command reads; without it, it reads from /dev/null.
     :param on_line: called in the running thread with each redacted line of stdout and stderr as it comes; what it
         raises ends the command and passes through.
+    :param limits: what the kernel lets it use; none by default. On Linux only.
     """
 
     def __init__(
@@ -131,7 +157,9 @@ class Command:
         redact: Sequence[str] = (),
         stdin: bytes | None = None,
         on_line: Callable[[str], None] | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits
         self._argv = tuple(argv)
         self._cwd = cwd
         self._env = build_environment(env)
@@ -182,7 +210,7 @@ class Command:
             raise RetryableError(f"`{self._name}` was stopped on request before it started.")
         executable = self._find_executable()
         self._process = subprocess.Popen(  # noqa: S603 - the caller's argv, no shell
-            _wrap(executable, self._argv),
+            _wrap(executable, self._argv, self._limits),
             cwd=self._cwd,
             env=self._env,
             stdin=subprocess.PIPE if self._has_stdin else subprocess.DEVNULL,
@@ -285,10 +313,11 @@ def _ignore_line(line: str) -> None:
     del line
 
 
-def _wrap(executable: str, argv: Sequence[str]) -> list[str]:
+def _wrap(executable: str, argv: Sequence[str], limits: Limits | None) -> list[str]:
     if sys.platform != "linux":  # elsewhere a SIGKILL of ours leaves the command to its own end
         return [executable, *argv[1:]]
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), executable, *argv]
+    shown = "" if limits is None else str(limits)
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), shown, executable, *argv]
 
 
 def _unblock(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.checkout.worktree import checkout
+from include.deploy_ops.checkout.worktree import Contents, checkout
 from include.deploy_ops.core.errors import SupersededError
 from sandbox.identity import GITHUB_TOKEN
 from tests.sandbox.github.conftest import REPOSITORY, Hub
@@ -29,6 +29,7 @@ def read_worktree(hub: Hub, commit: str, tmp_path: Path) -> dict[str, str]:
         commit=commit,
         branch="astro_deploy",
         root=".",
+        contents=Contents.PROJECT,
         timeout_s=20,
         scratch=tmp_path / "scratch",
     ) as worktree:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.checkout.worktree import Worktree, checkout
+from include.deploy_ops.checkout.worktree import Contents, Worktree, checkout
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
 from tests.worlds.doubles.git_host import TOKEN, GitHost, run_git
 
@@ -44,6 +44,7 @@ def _checkout(server: GitHost, commit: str, tmp_path: Path, **changes: Any) -> I
         "commit": commit,
         "branch": "dev-a",
         "root": ".",
+        "contents": Contents.PROJECT,
         "timeout_s": 20.0,
         "scratch": tmp_path / "scratch",
     }
@@ -286,10 +287,10 @@ def test_leftover_of_a_killed_process_is_swept_and_a_living_one_is_kept(server: 
 def _start_holder(server: GitHost, commit: str, scratch: Path) -> subprocess.Popen[str]:
     program = (
         "import sys; from pathlib import Path\n"
-        "from include.deploy_ops.checkout.worktree import checkout\n"
+        "from include.deploy_ops.checkout.worktree import Contents, checkout\n"
         "url, token, commit, scratch = sys.argv[1:]\n"
-        "with checkout(clone_url=url, token=token, commit=commit, branch='b', root='.', timeout_s=20,"
-        " scratch=Path(scratch)) as made:\n"
+        "with checkout(clone_url=url, token=token, commit=commit, branch='b', root='.', contents=Contents.DAGS,"
+        " timeout_s=20, scratch=Path(scratch)) as made:\n"
         "    print(made.path, flush=True)\n"
         "    sys.stdin.read()\n"
     )

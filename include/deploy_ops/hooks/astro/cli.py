@@ -18,7 +18,8 @@ from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.hooks.astro.cli_endings import find_applied_id, find_success, hide_signatures
 from include.deploy_ops.hooks.astro.connection import AstroConnection, read_astro_connection
-from include.deploy_ops.process.command import Command
+from include.deploy_ops.process.command import Command, Limits
+from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 1800.0
 """Seconds for one call: the CLI has no limit of its own, and an image is built or copied within."""
+
+LIMITS = Limits(memory_bytes=4 << 30, file_bytes=4 << 30)
+"""What the CLI may use: it packs a branch's files. An engine that builds is no child of its."""
 
 _DEPLOYMENT_FILE = "deployment.yaml"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -112,7 +116,9 @@ class AstroCli:
         engine_environment: Mapping[str, str] | None = None,
         engine_binary: str = "podman",
     ) -> CliOutcome:
-        """Deploy the Astro project in `cwd`, where the CLI also leaves its tarballs; its DAG folder must not be empty.
+        """Deploy `dags/` in `cwd`, where the CLI also leaves its tarballs, and an image; the folder must not be empty.
+
+        `cwd` need hold nothing else, unless the image is built of it.
 
         :param kind: DAGS sends the DAG folder, IMAGE an image and the DAG folder.
         :param description: by which Astro's record of this call is found.
@@ -178,6 +184,7 @@ class AstroCli:
                 env={**(engine_environment or {}), **_make_environment(home, self._connection)},
                 timeout_s=self._timeout_s,
                 redact=[self._connection.token],
+                limits=LIMITS,
                 on_line=self._tell if deployment_file is None else _leave_out_usage(self._tell),
             )
             return self._hold(command)
@@ -219,7 +226,7 @@ _DEPLOY_MARKERS = {
 
 def _choose_flags(kind: ChangeType, image_name: str | None) -> list[str]:
     if kind is ChangeType.DAGS and image_name is None:
-        return ["--dags"]
+        return ["--dags", "--dags-path=dags"]  # with a path it asks for no Astro project in its folder
     if kind is ChangeType.IMAGE:
         return [] if image_name is None else [f"--image-name={image_name}"]
     raise ValueError(f"nothing can be deployed as {kind.value} with image {image_name!r}")
@@ -234,6 +241,7 @@ def _check_id(deployment_id: str) -> str:
 
 def _make_environment(home: Path, connection: AstroConnection) -> dict[str, str]:
     return {
+        **make_git_environment(),  # it asks Git about its folder, which holds a branch's files
         "ASTRO_HOME": str(home),
         "ASTRO_API_TOKEN": connection.token,
         "ASTRO_TELEMETRY_DISABLED": "1",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.checkout.dag_check import check_dags
-from include.deploy_ops.checkout.project_check import refuse_empty_dags, refuse_project_settings
-from include.deploy_ops.checkout.worktree import checkout
+from include.deploy_ops.checkout.project_check import prepare_build, refuse_empty_dags
+from include.deploy_ops.checkout.worktree import Contents, checkout
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, list_changed_dags
 from include.deploy_ops.core.errors import (
     CommitMissingError,
@@ -167,6 +167,7 @@ class DeployCodeOperator(AstroCliOperator):
         image: Mapping[str, Any] | None,
     ) -> str:
         project, kind = self.scope.project, decision.change_type
+        is_built = image is not None and image["source"] == BUILD
         # One worktree a call: the CLI rewrites `.dockerignore` and writes its tarballs into it. There it also reads
         # branch and commit for Astro's record.
         with checkout(
@@ -175,11 +176,12 @@ class DeployCodeOperator(AstroCliOperator):
             commit=job.deployed_commit,
             branch=job.branch,
             root=project.root,
+            contents=Contents.PROJECT if is_built else Contents.DAGS,
             timeout_s=project.cli_timeout_s,
         ) as worktree:
-            # What a branch brings could turn the CLI against us: `.astro/config.yaml` overrides its settings, and our
-            # `-f` silences the question that it asks about an empty DAG folder.
-            refuse_project_settings(worktree.project)
+            if is_built:
+                prepare_build(worktree.project)
+            # Our `-f` silences the question that the CLI asks about an empty DAG folder.
             refuse_empty_dags(worktree.project)
             self._check_dags(worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):

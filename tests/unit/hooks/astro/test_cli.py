@@ -211,7 +211,7 @@ def test_dags_are_deployed_from_the_project(astro: StandIn, cli: AstroCli, tmp_p
     (call,) = astro.calls
     assert call["argv"] == [
         *("deploy", "cldep1", "-f", "--workspace-id=clws"),
-        *(f"--description={description}", "--dags"),
+        *(f"--description={description}", "--dags", "--dags-path=dags"),
     ]
     assert call["cwd"] == str(tmp_path.resolve())
     assert "container" not in call["config"]

@@ -205,13 +205,15 @@ def test_failing_work_comes_again_with_the_next_attempt(stage: Stage) -> None:
 
 
 def test_what_failed_for_good_waits_for_a_change(stage: Stage) -> None:
-    head = stage.push(BRANCH, {".astro/config.yaml": "deploy: {a: 1}\n"})
+    stage.author.start_branch(BRANCH, "origin/main")
+    (stage.author.folder / "dags" / "out").symlink_to("/etc/passwd")
+    head = stage.push_more(BRANCH, DAG)
     (run,) = stage.plan()
     assert run.play()["deploy"] == "failed"
     stage.plan()[0].play()  # there is a Deployment now: other work, which fails alike
     let_time_pass(stage, BRANCH, 600)
     said = read_plan(stage)
-    assert "| hold | `dev-x` | deploy | failed: .astro/config.yaml: 'deploy.a' would change" in said
+    assert "| hold | `dev-x` | deploy | failed: dags/out is a link to '/etc/passwd', which is not below dags/" in said
     assert "push a fix, clear the failed run, or force it" in said
     stage.author.git("reset", "--quiet", "--hard", "HEAD~1")
     assert stage.push_more(BRANCH, DAG) != head

@@ -1,0 +1,34 @@
+"""A Git host that serves what an attacker pushed, and a canary file that no attack may write."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.worlds.doubles.git_host import GitHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHost]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with GitHost(tmp_path / "served") as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Iterator[Path]:
+    """Give a path outside every worktree, where nothing may stand after the attack."""
+    path = tmp_path / "canary"
+    yield path
+    assert not path.exists()
+    assert not path.is_symlink()
