@@ -73,7 +73,7 @@ contract: description
 description: $(READY)
 	$(BIN)/python -m tests.contract.github.fetch
 
-# ONLY="planner pass" runs some of them.
+# ONLY="planner polling" runs some of them.
 bench: $(READY)
 	$(BIN)/python -m bench
 

@@ -1,6 +1,6 @@
 """Reads what an approver has to know: the pull request and its commits, what runs, staging, what else comes along.
 
-Reads only; how it is told is `release.py`'s job.
+Reads only; how it is told is `core/target/release.py`'s job.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def compare_expiry(
     facts: ExpiryFacts,
     now: datetime,
 ) -> Iterator[Work | Hold]:
-    """Yield what is due of the verdicts that still stand; a branch's end and a twin are `planner.compare`'s affair."""
+    """Yield what is due of the verdicts that still stand; a branch's end and a twin are `core/preview`'s affair."""
     if project.previews is None:
         return
     previews = find_previews(observed.deployments, control_plane, project)

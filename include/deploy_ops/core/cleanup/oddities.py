@@ -35,7 +35,7 @@ def report_oddities(
 ) -> tuple[IdleFinding, ...]:
     """Return what cleanup tells and leaves alone, in a fixed order.
 
-    `previews` are ours by branch (`planner.find_previews`), `authors` those of the branches' heads.
+    `previews` are ours by branch (`ownership.find_previews`), `authors` those of the branches' heads.
     """
     found: list[IdleFinding] = []
     for branch, own in sorted(previews.items()):

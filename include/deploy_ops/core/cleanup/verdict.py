@@ -37,7 +37,7 @@ ACTED_ON = frozenset({Standing.DUE, Standing.RELEASED})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One decision. `verb` is planner's word, "hibernate" or "delete"; `run_id` the cleanup run that decided.
+    """One decision. `verb` is `Verb`'s word, "hibernate" or "delete"; `run_id` the cleanup run that decided.
 
     `idle_since` is the last activity, `decided_at` when it was decided and so told, `due_at` when it may be done.
     """

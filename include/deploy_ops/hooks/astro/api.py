@@ -45,7 +45,7 @@ class AstroApiHook(BaseHook):
     Every method raises `ObservationError` when Astro gives no answer, refuses or answers malformed, and
     `RateLimitError` when it asks for a longer pause than a minute; a failure is never an empty result.
 
-    :param astro_conn_id: the Airflow connection's id; `astro_connection` says what it holds.
+    :param astro_conn_id: the Airflow connection's id; `connection` says what it holds.
     :param sleep: called with the seconds to wait before a request is repeated.
     """
 

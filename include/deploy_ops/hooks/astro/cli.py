@@ -1,7 +1,7 @@
 """Change an Astro workspace through the Astro CLI: create, update, deploy, delete, hibernate, wake.
 
 Reads nothing of Astro and waits for nothing there: a call that returns means that the CLI says it had its effect. What
-its words mean is `astro_cli_endings`' job, how a process is run and ended `process`'.
+its words mean is `cli_endings`' job, how a process is run and ended `process`'.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class AstroCli:
     Every method raises `PermanentError` for an ending that stays the same, `RetryableError` for any other, each with
     what the CLI said last; `ObservationError` (retryable) when the connection is incomplete.
 
-    :param astro_conn_id: the Airflow connection's id; `astro_connection` says what it holds.
+    :param astro_conn_id: the Airflow connection's id; `connection` says what it holds.
     :param timeout_s: seconds until a call is ended.
     :param on_line: called with each redacted line that the CLI prints, as it comes.
     """

@@ -94,7 +94,7 @@ _ENDINGS = (
     _postpone(r"you currently have two deployments with the name ", "rename or delete one of the two"),
     _Ending("stdout", r"Something went wrong\. Deployment ", RetryableError, "Astro's answer to the update had no id"),
     # the code
-    _refuse(r"this is not an Astro project directory", "the project's root has no .astro/config.yaml; check `root`"),
+    _refuse(r"this is not an Astro project directory", "its folder lacks the settings that we write; report it"),
     _refuse(r"bundle validation failed: ", "the DAG folder is missing, a link, or holds a link that leads outside"),
     _refuse(r"your local DAGs did not parse", "mend the DAGs"),
     _refuse(r"at least 1 pytest in your tests directory failed", "mend the DAGs or their tests"),

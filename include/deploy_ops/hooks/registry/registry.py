@@ -128,7 +128,7 @@ class AstroRegistryHook(RegistryHook):
 
     It is not known whether Astro lets every such token pull, too: be ready for ImageRefusedError.
 
-    :param astro_conn_id: the Airflow connection that holds the API token; `astro_connection` says what else.
+    :param astro_conn_id: the Airflow connection that holds the API token; `hooks/astro/connection.py` says what else.
     """
 
     def __init__(self, astro_conn_id: str, timeout_s: float = _TIMEOUT_S) -> None:
