@@ -114,7 +114,7 @@ class AirflowDouble:
         store = self.stores.setdefault(project, Kept())
         after = {row.slug: row for row in rows}
         digests = Memory(store).write_rows(self.rows.get(project, {}), after)
-        Memory(store).write_summary(make_summary(project, digests, at, mode))
+        Memory(store).summary.write(make_summary(project, digests, at, mode))
         self.rows[project] = after
         for dag in [f"{project}.control", *(dag for row in rows for dag in (row.dag, row.request_dag) if dag)]:
             self.dags.setdefault(dag, False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import Page, expect
 
 from include.deploy_ops.core.view.row import State
-from include.deploy_ops.run.memory import shard_row
+from include.deploy_ops.run.store import shard_row
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, ago, make_few, make_preview, make_target
 
 if TYPE_CHECKING:

@@ -36,7 +36,8 @@ from include.deploy_ops.core.promotion.derived_tree import fingerprint_promotion
 from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target
 from include.deploy_ops.core.template.template import fingerprint_template, merge_overrides, parse_template
 from include.deploy_ops.operators.deploy.render import fingerprint_basis
-from include.deploy_ops.run.memory import Memory, shard_row
+from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.store import shard_row
 from tests.compatibility.samples import POLICY, read_samples
 from tests.worlds.doubles.airflow import DictStore
 

@@ -14,8 +14,9 @@ from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.operators.cleanup.find import QUESTIONS_KEY
 from include.deploy_ops.operators.cleanup.orphans import ORPHAN_QUESTIONS_KEY as ORPHANS_KEY
 from include.deploy_ops.run.airflow_runs import Runs
-from include.deploy_ops.run.memory import Memory, shard_row
+from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.questions import Questions
+from include.deploy_ops.run.store import shard_row
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY, RepositoryTrigger
 from tests.compatibility.samples import read_samples
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeTaskInstance
@@ -44,14 +45,14 @@ def same_time(found: datetime | None, said: str | None) -> bool:
 
 def check_claim(memory: Memory, key: str, said: Any) -> None:
     _, slug, register = re.split(r"^environment\.|\.(?=planned$|manual$)", key)
-    claim = memory.read_claim(slug, register)
+    claim = memory.claim(slug, register).read()
     assert claim is not None
     assert claim.run_id == said["run_id"]
     assert same_time(claim.at, said["at"])
 
 
 def check_environment(memory: Memory, key: str, said: Any) -> None:
-    known = memory.read_environment(key.removeprefix("environment.").removesuffix(".remembered"))
+    known = memory.environment(key.removeprefix("environment.").removesuffix(".remembered")).read()
     endings = {
         verb: (each.work, each.is_failure, each.is_permanent, each.cause) for verb, each in known.endings.items()
     }
@@ -70,7 +71,7 @@ def check_environment(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_pulls(memory: Memory, key: str, said: Any) -> None:
-    cache = memory.read_pulls()
+    cache = memory.pulls.read()
     assert cache is not None
     assert (cache.since, cache.rules) == (said["since"], said["rules"])
     assert [(each.number, each.head_sha, each.is_open, each.is_merged, list(each.labels)) for each in cache.pulls] == [
@@ -79,7 +80,7 @@ def check_pulls(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_histories(memory: Memory, key: str, said: Any) -> None:
-    found = memory.read_histories()
+    found = memory.histories.read()
     assert found.keys() == said.keys()
     for name, cached in found.items():
         told = said[name]["history"]
@@ -91,7 +92,7 @@ def check_histories(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_template(memory: Memory, key: str, said: Any) -> None:
-    cached = memory.read_template()
+    cached = memory.template.read()
     assert cached is not None
     assert (cached.commit, cached.path, cached.text) == (said["commit"], said["path"], said["text"])
 
@@ -114,14 +115,14 @@ def check_rows(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_summary(memory: Memory, key: str, said: Any) -> None:
-    summary = memory.read_summary()
+    summary = memory.summary.read()
     assert summary is not None
     for part in ("project", "repository", "mode", "live", "max_live", "digests", "events_until"):
         assert getattr(summary, part) == said[part]
 
 
 def check_verdicts(memory: Memory, key: str, said: Any) -> None:
-    found = memory.read_verdicts()
+    found = memory.verdicts.read()
     assert {name: (each.verb, each.branch, each.standing.value, each.subject) for name, each in found.items()} == {
         name: (
             each["verb"],
@@ -135,7 +136,7 @@ def check_verdicts(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_told(memory: Memory, key: str, said: Any) -> None:
-    told = memory.read_feedback()
+    told = memory.feedback.read()
     assert {name: (each.id, each.digest, each.state) for name, each in told.items()} == {
         name: (each.get("id", 0), each.get("digest", ""), each.get("state", "")) for name, each in said.items()
     }
@@ -147,18 +148,18 @@ def check_told(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_budget(memory: Memory, key: str, said: Any) -> None:
-    budget = memory.read_budget()
+    budget = memory.budget.read()
     assert (budget.minutes, budget.failures) == (said["minutes"], said["failures"])
     assert same_time(budget.last_at, said["last_at"])
 
 
 def check_deletes(memory: Memory, key: str, said: Any) -> None:
-    assert memory.read_delete_times() == tuple(datetime.fromisoformat(each) for each in said)
+    assert memory.delete_times.read() == tuple(datetime.fromisoformat(each) for each in said)
     assert said
 
 
 def check_times(memory: Memory, key: str, said: Any) -> None:
-    assert memory.read_commit_times() == {sha: datetime.fromisoformat(at) for sha, at in said.items()}
+    assert memory.commit_times.read() == {sha: datetime.fromisoformat(at) for sha, at in said.items()}
 
 
 def check_first_pass(memory: Memory, key: str, said: Any) -> None:
@@ -166,7 +167,7 @@ def check_first_pass(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_outage(memory: Memory, key: str, said: Any) -> None:
-    assert same_time(memory.read_outage(), said)
+    assert same_time(memory.outage.read(), said)
 
 
 class LateStore:
@@ -220,16 +221,16 @@ READERS: dict[str, Callable[[Memory, str, Any], None]] = {
     r"control\.commits\.[0-9a-f]": check_times,
     r"control\.first_pass": check_first_pass,
     r"control\.outage": check_outage,
-    r"control\.authors\.[0-9a-f]": lambda memory, _, said: _check_equal(memory.read_authors(), said),
-    r"control\.backlog\.[0-9a-f]": lambda memory, _, said: _check_equal(memory.read_backlog(), said),
-    r"cleanup\.released": lambda memory, _, said: _check_equal(memory.read_released(), said),
-    r"cleanup\.refused": lambda memory, _, said: _check_equal(memory.read_refused(), said),
+    r"control\.authors\.[0-9a-f]": lambda memory, _, said: _check_equal(memory.authors.read(), said),
+    r"control\.backlog\.[0-9a-f]": lambda memory, _, said: _check_equal(memory.backlog.read(), said),
+    r"cleanup\.released": lambda memory, _, said: _check_equal(memory.released.read(), said),
+    r"cleanup\.refused": lambda memory, _, said: _check_equal(memory.refused.read(), said),
     r"cleanup\.verdicts": check_verdicts,
     r"view\.rows\.[0-9a-f]{2}": check_rows,
     r"view\.summary": check_summary,
     r"feedback\.told\.[0-9a-f]{2}": check_told,
-    r"feedback\.view": lambda memory, _, said: _check_equal(memory.read_feedback_view(), said),
-    r"feedback\.run": lambda memory, _, said: _check_equal(memory.read_feedback_run(), said),
+    r"feedback\.view": lambda memory, _, said: _check_equal(memory.feedback_view.read(), said),
+    r"feedback\.run": lambda memory, _, said: _check_equal(memory.feedback_run.read(), said),
     r"feedback\.budget": check_budget,
 }
 

@@ -66,31 +66,31 @@ UNREADABLE = [{"of": "a later version"}]
 def read_all(memory: Memory) -> dict[str, Any]:
     """Read everything that a memory can be asked for."""
     claims = {
-        (slug, register): memory.read_claim(slug, register)
+        (slug, register): memory.claim(slug, register).read()
         for slug in list_slugs()
         for register in ("planned", "manual")
     }
     return {
         "claims": claims,
-        "environments": {slug: memory.read_environment(slug) for slug in list_slugs()},
-        "pulls": memory.read_pulls(),
-        "deletes": memory.read_delete_times(),
-        "released": memory.read_released(),
-        "refused": memory.read_refused(),
+        "environments": {slug: memory.environment(slug).read() for slug in list_slugs()},
+        "pulls": memory.pulls.read(),
+        "deletes": memory.delete_times.read(),
+        "released": memory.released.read(),
+        "refused": memory.refused.read(),
         "first": memory.is_first_pass(),
-        "outage": memory.read_outage(),
-        "template": memory.read_template(),
-        "backlog": memory.read_backlog(),
-        "commits": memory.read_commit_times(),
-        "histories": memory.read_histories(),
-        "authors": memory.read_authors(),
+        "outage": memory.outage.read(),
+        "template": memory.template.read(),
+        "backlog": memory.backlog.read(),
+        "commits": memory.commit_times.read(),
+        "histories": memory.histories.read(),
+        "authors": memory.authors.read(),
         "rows": memory.read_rows(),
-        "summary": memory.read_summary(),
-        "verdicts": memory.read_verdicts(),
-        "told": memory.read_feedback(),
-        "view": memory.read_feedback_view(),
-        "telling": memory.read_feedback_run(),
-        "budget": memory.read_budget(),
+        "summary": memory.summary.read(),
+        "verdicts": memory.verdicts.read(),
+        "told": memory.feedback.read(),
+        "view": memory.feedback_view.read(),
+        "telling": memory.feedback_run.read(),
+        "budget": memory.budget.read(),
     }
 
 
@@ -124,28 +124,28 @@ def test_all_that_is_written_bears_a_version() -> None:
 def rewrite(memory: Memory, known: dict[str, Any]) -> None:
     for (slug, register), claim in known["claims"].items():
         if claim is not None:
-            memory.write_claim(slug, register, claim)
+            memory.claim(slug, register).write(claim)
     for slug, remembered in known["environments"].items():
         if f"environment.{slug}.remembered" in STORED:
-            memory.write_environment(slug, remembered)
-    memory.write_pulls(known["pulls"])
-    memory.write_delete_times(known["deletes"])
-    memory.write_released(known["released"])
-    memory.write_refused(known["refused"])
+            memory.environment(slug).write(remembered)
+    memory.pulls.write(known["pulls"])
+    memory.delete_times.write(known["deletes"])
+    memory.released.write(known["released"])
+    memory.refused.write(known["refused"])
     memory.remember_first_pass(datetime(2026, 1, 1, tzinfo=UTC))
-    memory.write_outage(known["outage"])
-    memory.write_template(known["template"])
-    memory.write_backlog({}, known["backlog"])
-    memory.write_commit_times({}, known["commits"])
-    memory.write_histories({}, known["histories"])
-    memory.write_authors({}, known["authors"])
+    memory.outage.write(known["outage"])
+    memory.template.write(known["template"])
+    memory.backlog.write({}, known["backlog"])
+    memory.commit_times.write({}, known["commits"])
+    memory.histories.write({}, known["histories"])
+    memory.authors.write({}, known["authors"])
     assert memory.write_rows({}, known["rows"]).keys() == known["summary"].digests.keys()
-    memory.write_summary(known["summary"])
-    memory.write_verdicts(known["verdicts"])
-    memory.write_feedback({}, known["told"])
-    memory.write_feedback_view(known["view"])
-    memory.write_feedback_run(known["telling"])
-    memory.write_budget(known["budget"])
+    memory.summary.write(known["summary"])
+    memory.verdicts.write(known["verdicts"])
+    memory.feedback.write({}, known["told"])
+    memory.feedback_view.write(known["view"])
+    memory.feedback_run.write(known["telling"])
+    memory.budget.write(known["budget"])
     questions = open_questions(memory._store, "cleanup.questions")
     for run_id, asked in open_questions(open_store(), "cleanup.questions").read().items():
         questions.note(run_id, asked.names, asked.at)
@@ -157,7 +157,7 @@ def open_questions(store: Any, key: str) -> Questions:
 
 def test_a_value_of_a_later_version_counts_as_forgotten(caplog: pytest.LogCaptureFixture) -> None:
     later = {"version": VERSION + 1, "value": STORED["cleanup.verdicts"]}
-    assert Memory(open_store(**{"cleanup.verdicts": later})).read_verdicts() == {}
+    assert Memory(open_store(**{"cleanup.verdicts": later})).verdicts.read() == {}
     assert "'cleanup.verdicts' is of version 2" in caplog.text
 
 
@@ -195,22 +195,22 @@ def test_unknown_keys_of_a_remembered_value_are_passed_over(key: str) -> None:
 
 COLLECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Memory], Any]]] = {
     "control.pulls": (("pulls",), lambda memory: {each.number: each for each in _pulls(memory).pulls}),
-    "control.deletes": ((), lambda memory: memory.read_delete_times()),
-    "cleanup.released": ((), Memory.read_released),
-    "cleanup.refused": ((), Memory.read_refused),
-    "cleanup.verdicts": ((), Memory.read_verdicts),
-    "control.backlog.": ((), Memory.read_backlog),
-    "control.commits.": ((), Memory.read_commit_times),
-    "control.histories.": ((), Memory.read_histories),
-    "control.authors.": ((), Memory.read_authors),
+    "control.deletes": ((), lambda memory: memory.delete_times.read()),
+    "cleanup.released": ((), lambda memory: memory.released.read()),
+    "cleanup.refused": ((), lambda memory: memory.refused.read()),
+    "cleanup.verdicts": ((), lambda memory: memory.verdicts.read()),
+    "control.backlog.": ((), lambda memory: memory.backlog.read()),
+    "control.commits.": ((), lambda memory: memory.commit_times.read()),
+    "control.histories.": ((), lambda memory: memory.histories.read()),
+    "control.authors.": ((), lambda memory: memory.authors.read()),
     "view.rows.": ((), Memory.read_rows),
-    "feedback.told.": ((), Memory.read_feedback),
-    "feedback.budget": (("minutes",), lambda memory: dict(memory.read_budget().minutes)),
+    "feedback.told.": ((), lambda memory: memory.feedback.read()),
+    "feedback.budget": (("minutes",), lambda memory: dict(memory.budget.read().minutes)),
 }
 
 
 def _pulls(memory: Memory) -> PullCache:
-    found = memory.read_pulls()
+    found = memory.pulls.read()
     assert found is not None
     return found
 
@@ -289,9 +289,9 @@ def replace_somewhere(data: st.DataObject, value: Any) -> Any:
 def test_one_ending_that_cannot_be_read_hides_nothing_else() -> None:
     key = next(key for key, value in STORED.items() if key.endswith(".remembered") and value["endings"])
     slug = key.removeprefix("environment.").removesuffix(".remembered")
-    known = Memory(open_store()).read_environment(slug)
+    known = Memory(open_store()).environment(slug).read()
     value = {**STORED[key], "endings": {**STORED[key]["endings"], "later": UNREADABLE}, "kept": "by ann"}
-    assert Memory(open_store(**{key: value})).read_environment(slug) == replace(known, kept="by ann")
+    assert Memory(open_store(**{key: value})).environment(slug).read() == replace(known, kept="by ann")
 
 
 def test_a_pull_request_that_was_lost_is_read_again() -> None:

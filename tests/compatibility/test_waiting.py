@@ -138,7 +138,7 @@ def test_a_yes_after_the_release_is_a_yes_to_what_was_asked_before(dags: Mapping
     observed = run.xcoms["change_type"]["return_value"]["observed"]
     vars(recheck).update(github=GithubAsItWas(job), astro=AstroAsItWas(job, observed))
     assert recheck.execute(run.make_context(recheck)) == []
-    approval = Memory(run.stores[FLEET]).read_environment(job.slug).approval
+    approval = Memory(run.stores[FLEET]).environment(job.slug).read().approval
     assert approval is not None
     assert approval.covers(job.head, job.base, observed)
     assert (approval.person, approval.merges) == ("ada", True)

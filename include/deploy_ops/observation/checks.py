@@ -158,7 +158,7 @@ def check_expired(
 
     Read afresh: the verdict, the branch's head, the deploy records, who keeps the preview, its labels, its override.
     """
-    verdict, now = memory.read_verdicts().get(deployment.id), datetime.now(UTC)
+    verdict, now = memory.verdicts.read().get(deployment.id), datetime.now(UTC)
     previews = scope.previews
     rests = verdict is not None and job.verb is Verb.HIBERNATE and lets_rest(verdict, previews, now)
     is_meant = verdict is not None and verdict.verb == job.verb.value and verdict.standing in ACTED_ON
@@ -176,7 +176,7 @@ def check_expired(
         woken_at=find_wake(memory.read_row(job.slug), deployment, now),
     )
     labels = read_labels(github.list_pull_requests_from(job.branch)).get(job.branch, ())
-    kept = memory.read_environment(job.slug).kept
+    kept = memory.environment(job.slug).read().kept
     if reason := ended or describe_exemption(kept, labels, previews.keep_label):
         raise SupersededError(f"{job.branch} stays: {reason}")
     return verdict

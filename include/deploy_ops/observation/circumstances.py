@@ -45,7 +45,7 @@ class CircumstancesReader:
         """Return what `schedule` needs of this difference."""
         backlog = self._read_backlog(difference)
         near = list(self._list_near(difference, backlog, now))
-        known = {work.slug: self.memory.read_environment(work.slug) for work in near}
+        known = {work.slug: self.memory.environment(work.slug).read() for work in near}
         # Each piece of work costs requests to Airflow: what is known to wait is not asked about.
         works = [work for work in near if not _is_held_anyway(work, known[work.slug])]
         finished = {work.name: self._runs_in(work.dag).find_last_attempt(work.name) for work in works}
@@ -61,11 +61,11 @@ class CircumstancesReader:
             creates_in_flight=_count_flights(works, in_flight, Verb.CREATE),
             remembered=backlog | known | recovered,
             finished=finished,
-            delete_times=self.memory.read_delete_times(),
+            delete_times=self.memory.delete_times.read(),
             blocked=self._find_blocks(works),
             committed_at=self._read_ages(difference),
-            released=frozenset(self.memory.read_released()),
-            refused=self.memory.read_refused(),
+            released=frozenset(self.memory.released.read()),
+            refused=self.memory.refused.read(),
         )
 
     def _list_near(self, difference: Difference, backlog: Mapping[str, Remembered], now: datetime) -> Iterable[Work]:
@@ -80,7 +80,7 @@ class CircumstancesReader:
     def _read_backlog(self, difference: Difference) -> dict[str, Remembered]:
         """Return the old branches that still count as removed, of which nothing else need be read."""
         creates = [work for work in difference.works if work.verb is Verb.CREATE]
-        heads = self.memory.read_backlog() if creates else {}
+        heads = self.memory.backlog.read() if creates else {}
         removal = {
             work.slug: Removal(work.head, IDLE_AT_FIRST) for work in creates if heads.get(work.slug) == work.head
         }
@@ -133,7 +133,7 @@ def _is_held_anyway(work: Work, known: Remembered) -> bool:
 
 def _add_lost_ending(memory: Memory, known: Remembered, work: Work, finished: int) -> Remembered:
     """Return what is remembered; a run that ended without its report counts as failed when it was dispatched."""
-    claim = memory.read_claim(work.slug, PLANNED) if finished else None
+    claim = memory.claim(work.slug, PLANNED).read() if finished else None
     if claim is None or claim.run_id != name_run(work.name, finished):
         return known
     ending = Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report")

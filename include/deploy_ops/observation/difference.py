@@ -89,7 +89,7 @@ class Comparer:
         )
 
     def _compare_expiry(self, observation: Observation) -> Iterable[Work | Hold]:
-        verdicts = self.observer.memory.read_verdicts()
+        verdicts = self.observer.memory.verdicts.read()
         if observation.desired is None or not verdicts:
             return ()
         rows, now = self.observer.memory.read_rows(), datetime.now(UTC)  # once: there may be hundreds of verdicts
@@ -121,6 +121,6 @@ class Comparer:
     def _compare_promotion(self, snapshot: RepositorySnapshot) -> Iterable[Work | Hold]:
         if self.scope.project.promotion is None:
             return
-        promoted = self.observer.memory.read_environment(PROMOTION_SLUG).promoted
+        promoted = self.observer.memory.environment(PROMOTION_SLUG).read().promoted
         if (found := compare_promotion(self.scope.project, snapshot, promoted)) is not None:
             yield found

@@ -48,7 +48,7 @@ class Observer:
         Then a branch that is deleted while we read is seen as gone, never as merged by a later pull request.
         """
         rules = self._fingerprint_rules()
-        cache = self.memory.read_pulls()
+        cache = self.memory.pulls.read()
         # The cache holds what counted under the rules of then; under others an old pull request may count, too.
         if cache is not None and cache.rules != rules:
             cache = None
@@ -64,7 +64,7 @@ class Observer:
         since = max((pull.updated_at for pull in news), default=cache.since if cache else "")
         fresh = PullCache(since, pulls, rules)
         if fresh != cache:
-            self.memory.write_pulls(fresh)
+            self.memory.pulls.write(fresh)
         return RepositorySnapshot(branches, pulls)
 
     def _fingerprint_rules(self) -> str:
@@ -92,9 +92,9 @@ class Observer:
         known = [deployment for pairs in own.values() for deployment, _ in pairs]
         # Targets bear no mark of ours: the policy knows them by name.
         known += [deployment for deployment in deployments if deployment.name in names]
-        before = self.memory.read_histories()
+        before = self.memory.histories.read()
         after = {each.id: self._read_history(each, before.get(each.id)) for each in known}
-        self.memory.write_histories(before, after)
+        self.memory.histories.write(before, after)
         return Observed(deployments, {key: cached.history for key, cached in after.items()})
 
     def _read_history(self, deployment: Deployment, cached: CachedHistory | None) -> CachedHistory:
@@ -128,22 +128,22 @@ class Observer:
     def _read_template_text(self, trunk_head: str) -> str:
         path = self.scope.previews.template
         # A commit's files never change: one reading for each head of trunk.
-        cached = self.memory.read_template()
+        cached = self.memory.template.read()
         if cached is None or (cached.commit, cached.path) != (trunk_head, path):
             cached = CachedTemplate(trunk_head, path, read_template_text(self.scope, self.github, trunk_head))
-            self.memory.write_template(cached)
+            self.memory.template.write(cached)
         return cached.text
 
     def read_commit_times(self, heads: Iterable[str]) -> dict[str, datetime]:
         """Return when each of the heads was committed; GitHub is asked once for each, since that never changes."""
-        known = self.memory.read_commit_times()
+        known = self.memory.commit_times.read()
         times = {head: known.get(head) for head in heads}
         try:
             for head, time in times.items():
                 times[head] = time or self.github.get_commit(head).committed_at
         finally:  # what was learned before GitHub's rate limit ended the pass serves the next one
             found = {head: time for head, time in times.items() if time}
-            self.memory.write_commit_times(known, known | found)
+            self.memory.commit_times.write(known, known | found)
         return found
 
 

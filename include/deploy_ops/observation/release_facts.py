@@ -90,7 +90,7 @@ class ReleaseReader:
 
     def _find_shown_head(self, target: str, head: str, history: DeployHistory) -> str | None:
         """Return the head that the target shows: a head that needed no deploy counts as deployed."""
-        judgement = self.memory.read_environment(slug_target(target)).judgement
+        judgement = self.memory.environment(slug_target(target)).read().judgement
         if judgement is not None and judgement.covers(head, history.newest_id, self.scope.policy):
             return head
         return history.head

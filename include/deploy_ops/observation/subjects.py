@@ -37,7 +37,7 @@ def read_subjects(scope: Scope, observer: Observer, observation: Observation, ru
     authors = read_authors(observer, observation)
     claims = Claims(memory, runs)
     rows, now = memory.read_rows(), datetime.now(UTC)
-    remembered = {branch.name: memory.read_environment(slug_branch(branch.name)) for branch, _ in live}
+    remembered = {branch.name: memory.environment(slug_branch(branch.name)).read() for branch, _ in live}
     return tuple(
         Subject(
             deployment=deployment,
@@ -72,7 +72,7 @@ def _list_live(scope: Scope, observation: Observation) -> Iterator[tuple[Branch,
 
 def read_authors(observer: Observer, observation: Observation) -> dict[str, str]:
     """Return who wrote each branch's head, as far as control has found out for its rows, or a pull request says."""
-    known = observer.memory.read_authors()
+    known = observer.memory.authors.read()
     found = {row.branch: row.author for row in observer.memory.read_rows().values() if row.author}
     found |= {pull.head_ref: pull.author for pull in observation.snapshot.pull_requests if pull.is_open and pull.author}
     return {name: known.get(branch.head) or found.get(name, "") for name, branch in observation.wanted.items()}

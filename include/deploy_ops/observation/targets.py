@@ -49,7 +49,7 @@ class TargetObserver:
             deployments=deployments,
             history=history,
             deployed_base=self._find_deployed_base(source, history),
-            remembered=self.memory.read_environment(slug_target(name)) if source else Remembered(),
+            remembered=self.memory.environment(slug_target(name)).read() if source else Remembered(),
         )
 
     def _find_source(self, target: Target, snapshot: RepositorySnapshot) -> Source | None:

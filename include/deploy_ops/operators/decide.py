@@ -28,8 +28,8 @@ class DecideOperator(DeployOpsOperator):
         memory = self.memory(context)
         who = f"by {job.person}" if job.person else "on request"
         self.refuse_dry(job, f"{job.verb.value} {job.environment}")
-        known = memory.read_environment(job.slug)
-        memory.write_environment(job.slug, self._decide(job, known, who))
+        known = memory.environment(job.slug).read()
+        memory.environment(job.slug).write(self._decide(job, known, who))
         said = f"{job.verb.value} {job.environment} {who}: {job.reason}"
         self.log.info("%s", said)
         return said

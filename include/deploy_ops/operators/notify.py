@@ -90,7 +90,7 @@ def is_news(context: Context, memory: Memory, job: Job, cause: Mapping[str, Any]
         return False
     if job.is_forced or cause.get("is_permanent") or context["ti"].try_number > 1:
         return True
-    known = memory.read_environment(job.slug).endings.get(job.verb.value)
+    known = memory.environment(job.slug).read().endings.get(job.verb.value)
     return known is None or known.work != job.work or not known.is_failure
 
 
@@ -118,8 +118,8 @@ def end_outage(context: Context) -> None:
         if not scope.project.notify:
             return
         memory = Memory(context["asset_state_store"][scope.fleet])
-        if memory.read_outage() is not None:
-            memory.forget_outage()
+        if memory.outage.read() is not None:
+            memory.outage.forget()
     except Exception as error:  # noqa: BLE001 - as above
         _warn("the outage of control could not be forgotten", error)
 
@@ -218,10 +218,10 @@ def _find_scope(context: Context) -> Scope:
 def _begin_outage(scope: Scope, context: Context) -> bool:
     """Whether the outage is news now; remembers that it was told."""
     memory, now = Memory(context["asset_state_store"][scope.fleet]), datetime.now(UTC)
-    told_at = memory.read_outage()
+    told_at = memory.outage.read()
     if told_at is not None and now - told_at < OUTAGE_REMINDER:
         return False
-    memory.write_outage(now)
+    memory.outage.write(now)
     return True
 
 

@@ -44,7 +44,7 @@ class ReportOperator(DeployOpsOperator):
         if job.is_dry:
             self.log.info("a dry run: nothing was written, and nothing is remembered")
         elif not (job.is_forced or job.is_expiry) and states.get("delete") == SUCCESS:
-            memory.forget_environment(job.slug)  # it is gone with its branch
+            memory.environment(job.slug).forget()  # it is gone with its branch
         else:
             is_gone = states.get("delete") == SUCCESS
             self._remember(memory, job, has_failed=bool(failed), cause=cause, is_gone=is_gone)
@@ -67,7 +67,7 @@ class ReportOperator(DeployOpsOperator):
 
     def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any], is_gone: bool) -> None:
         """Write how planned work ended, and drop what a person ended: a removal, or that the preview is kept."""
-        known = memory.read_environment(job.slug)
+        known = memory.environment(job.slug).read()
         endings = dict(known.endings)
         if not job.is_forced:
             is_permanent = bool(cause.get("is_permanent"))
@@ -76,7 +76,7 @@ class ReportOperator(DeployOpsOperator):
             )
         removal = _keep_removal(known.removal, job)
         kept = "" if is_gone or (job.ends_keep and not has_failed) else known.kept
-        memory.write_environment(job.slug, replace(known, endings=endings, removal=removal, kept=kept))
+        memory.environment(job.slug).write(replace(known, endings=endings, removal=removal, kept=kept))
 
 
 def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:

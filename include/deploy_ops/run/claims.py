@@ -47,10 +47,10 @@ class Claims:
     def plan(self, slug: str, run_id: str) -> str | None:
         """Claim for a run that control is about to dispatch; return the person's run that is in the way, if any."""
         # First the write, then the look, as in `take`: the other way round two that begin at once see nobody.
-        self.memory.write_claim(slug, PLANNED, Claim(run_id, datetime.now(UTC)))
+        self.memory.claim(slug, PLANNED).write(Claim(run_id, datetime.now(UTC)))
         holder = self._find(slug, MANUAL, run_id)
         if holder is not None:
-            self.memory.drop_claim(slug, PLANNED)
+            self.memory.claim(slug, PLANNED).forget()
         return holder
 
     def confirm(self, slug: str, run_id: str) -> str | None:
@@ -61,7 +61,7 @@ class Claims:
         # Looked at again inside the run: from control's claim until the run exists, Airflow calls it dead, and a
         # person's run that claimed in that time saw nobody. Its own claim is written by now, so the planned run steps
         # back.
-        claim = self.memory.read_claim(slug, PLANNED)
+        claim = self.memory.claim(slug, PLANNED).read()
         if claim is None or claim.run_id != run_id:
             return self.take(slug, run_id)
         return self._find(slug, MANUAL, run_id)
@@ -71,30 +71,30 @@ class Claims:
         if holder := self._find_planned(slug, run_id) or self._find(slug, MANUAL, run_id):
             return holder
         # Of two people's runs the later write stays; which one that was, only reading back tells.
-        self.memory.write_claim(slug, MANUAL, Claim(run_id, datetime.now(UTC)))
+        self.memory.claim(slug, MANUAL).write(Claim(run_id, datetime.now(UTC)))
         self.sleep(READ_BACK_S)
-        claim = self.memory.read_claim(slug, MANUAL)
+        claim = self.memory.claim(slug, MANUAL).read()
         if claim is None or claim.run_id != run_id:
             return claim.run_id if claim else "a run that ended just now"
         # Once more: control may have claimed since the first look.
         if holder := self._find_planned(slug, run_id):
-            self.memory.drop_claim(slug, MANUAL)
+            self.memory.claim(slug, MANUAL).forget()
         return holder
 
     def release(self, slug: str, run_id: str) -> None:
         """Give up the run's claim; another run's is left alone."""
         # A planned run that was cleared after its claim had gone holds the other register.
         for register in (PLANNED, MANUAL):
-            claim = self.memory.read_claim(slug, register)
+            claim = self.memory.claim(slug, register).read()
             if claim is not None and claim.run_id == run_id:
-                self.memory.drop_claim(slug, register)
+                self.memory.claim(slug, register).forget()
 
     def _find_planned(self, slug: str, besides: str) -> str | None:
         """Return the planned run that a person's run has to wait for."""
         return self._find(slug, PLANNED, besides, RUNNING if self.is_one_at_a_time else ALIVE)
 
     def _find(self, slug: str, register: str, besides: str, states: Collection[str] = ALIVE) -> str | None:
-        claim = self.memory.read_claim(slug, register)
+        claim = self.memory.claim(slug, register).read()
         if claim is None or claim.run_id == besides or not self.runs.is_alive(claim.run_id, states):
             return None
         return claim.run_id

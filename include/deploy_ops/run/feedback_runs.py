@@ -28,7 +28,7 @@ def find_untold(scope: Scope, memory: Memory, digests: Mapping[str, str], now: d
     if scope.is_dry or not scope.project.feedback.is_on:
         return ""
     digest = name_view(scope, digests)
-    return digest if digest != memory.read_feedback_view() and memory.read_budget().is_due(now) else ""
+    return digest if digest != memory.feedback_view.read() and memory.budget.read().is_due(now) else ""
 
 
 def dispatch_feedback(
@@ -43,11 +43,11 @@ def dispatch_feedback(
         return []
     work = f"tell~{digest}"
     attempt = runs.find_last_attempt(work)
-    last = memory.read_feedback_run()
+    last = memory.feedback_run.read()
     if (last and runs.is_alive(last, QUEUED)) or (attempt and runs.is_alive(name_run(work, attempt))):
         return []
     run_id = name_run(work, attempt + 1)
-    memory.write_feedback_run(run_id)
+    memory.feedback_run.write(run_id)
     return [{"trigger_dag_id": scope.feedback_dag, "trigger_run_id": run_id, "conf": {}}]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.run.airflow_runs import Runs
-    from include.deploy_ops.run.memory import Store
+    from include.deploy_ops.run.store import Store
 
 QUESTIONS_MAX = 50
 """Questions that are remembered, newest last: more runs do not wait at once."""

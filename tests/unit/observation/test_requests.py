@@ -119,7 +119,7 @@ def test_branches_that_wait_for_room_are_looked_at_once(fleet: Stage) -> None:
 def test_branches_that_stay_away_cost_a_pass_one_look_at_most(room: int, asked: int, stage: Stage) -> None:
     heads = push_branches(stage, [f"dev-{number}" for number in range(10)])
     for branch, head in heads.items():
-        stage.memory.write_environment(branch, Remembered(removal=Removal(head, "idle")))
+        stage.memory.environment(branch).write(Remembered(removal=Removal(head, "idle")))
     stage.change_project(previews={"max_live": room})
     stage.plan()
     store = CountingStore(stage.stores[stage.scope.fleet.name].values)

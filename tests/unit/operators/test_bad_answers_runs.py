@@ -46,9 +46,9 @@ PATIENCE_S = 10.0
 
 def let_time_pass(stage: Stage) -> None:
     """Make what ended old enough to come again."""
-    known = stage.memory.read_environment(BRANCH)
+    known = stage.memory.environment(BRANCH).read()
     endings = {verb: replace(each, ended_at=each.ended_at - timedelta(hours=2)) for verb, each in known.endings.items()}
-    stage.memory.write_environment(BRANCH, replace(known, endings=endings))
+    stage.memory.environment(BRANCH).write(replace(known, endings=endings))
 
 
 def prepare_create(stage: Stage) -> None:
@@ -82,8 +82,8 @@ def test_a_run_that_met_a_wrong_answer_says_so_lets_go_and_comes_again(
     assert not cause["is_permanent"]
     assert re.search(rf"^GET \S*{path}.* that are not JSON \(", cause["cause"])
     assert f"{verb} {BRANCH}: failed in {step}: {cause['cause']}" in log.read()
-    assert stage.memory.read_claim(BRANCH, PLANNED) is None
-    assert stage.memory.read_claim(BRANCH, MANUAL) is None
+    assert stage.memory.claim(BRANCH, PLANNED).read() is None
+    assert stage.memory.claim(BRANCH, MANUAL).read() is None
     check_what_follows(stage, run, step)
 
 

@@ -23,7 +23,7 @@ BRANCH = "dev-x"
 def hold(stage: Stage, register: str, run_id: str) -> None:
     """Let a living run hold the branch's environment."""
     stage.airflow.states[run_id] = "running"
-    stage.memory.write_claim(BRANCH, register, Claim(run_id, datetime.now(UTC)))
+    stage.memory.claim(BRANCH, register).write(Claim(run_id, datetime.now(UTC)))
 
 
 def test_a_run_of_control_takes_the_job_from_its_conf(stage: Stage) -> None:
@@ -42,9 +42,9 @@ def test_a_planned_run_steps_back_for_a_persons(stage: Stage) -> None:
         run.step("claim")
     stage.forget_requests()
     assert set(run.play().values()) == {"skipped"}
-    assert stage.memory.read_claim(BRANCH, PLANNED) is None
+    assert stage.memory.claim(BRANCH, PLANNED).read() is None
     assert stage.list_requests("astro") == []
-    assert stage.memory.read_claim(BRANCH, MANUAL) is not None
+    assert stage.memory.claim(BRANCH, MANUAL).read() is not None
 
 
 def test_a_run_that_another_dag_triggers_without_a_job_fails(stage: Stage) -> None:
@@ -89,7 +89,7 @@ def test_the_form_creates_where_there_is_no_deployment(stage: Stage) -> None:
         "is_dry": False,
         "is_expiry": False,
     }
-    claim = stage.memory.read_claim(BRANCH, MANUAL)
+    claim = stage.memory.claim(BRANCH, MANUAL).read()
     assert claim is not None
     assert claim.run_id == run.run_id
 

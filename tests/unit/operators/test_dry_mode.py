@@ -50,7 +50,7 @@ def test_a_pass_holds_everything(dry: Stage) -> None:
     assert f"| hold | `{BRANCH}` | create | mode: plan, nothing is written |" in task.plan
     assert "| hold | `dev-gone` | delete | mode: plan, nothing is written |" in task.plan
     assert dry.list_requests("astro", WRITES) == []
-    assert dry.memory.read_claim(BRANCH, "planned") is None
+    assert dry.memory.claim(BRANCH, "planned").read() is None
 
 
 def test_nothing_is_created(dry: Stage) -> None:
@@ -83,4 +83,4 @@ def test_no_removal_is_remembered_for_a_delete_that_did_not_happen(dry: Stage) -
     dry.push(BRANCH)
     dry.make_deployment(BRANCH)
     play(dry.start_form(branch=BRANCH, action="delete"))
-    assert dry.memory.read_environment(BRANCH).removal is None
+    assert dry.memory.environment(BRANCH).read().removal is None

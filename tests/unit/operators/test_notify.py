@@ -228,7 +228,7 @@ def test_a_failed_run_is_told_once_however_often_it_reports(stage: Stage, told: 
     (found,) = told.read()
     assert found["deploy_ops"]["cause"] == "Astro is down"
     assert found["deploy_ops"]["commit"] == HEAD
-    assert stage.memory.read_claim(BRANCH, "manual") is None
+    assert stage.memory.claim(BRANCH, "manual").read() is None
 
 
 def test_work_that_fails_again_and_again_is_told_at_first_and_when_it_failed_for_good(stage: Stage, told: Told) -> None:

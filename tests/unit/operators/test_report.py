@@ -30,20 +30,20 @@ def start(stage: Stage, **states: str) -> Run:
 
 def test_it_releases_the_runs_claim_alone(stage: Stage) -> None:
     run = start(stage)
-    claim = stage.memory.read_claim(BRANCH, MANUAL)
+    claim = stage.memory.claim(BRANCH, MANUAL).read()
     assert claim is not None
     assert claim.run_id == run.run_id
     other = Claim("another", datetime.now(UTC))
-    stage.memory.write_claim(BRANCH, PLANNED, other)
+    stage.memory.claim(BRANCH, PLANNED).write(other)
     run.step("report")
-    assert stage.memory.read_claim(BRANCH, MANUAL) is None
-    assert stage.memory.read_claim(BRANCH, PLANNED) == other
+    assert stage.memory.claim(BRANCH, MANUAL).read() is None
+    assert stage.memory.claim(BRANCH, PLANNED).read() == other
 
 
 def test_a_good_ending_is_remembered(stage: Stage) -> None:
     run = start(stage, deploy="success", create="skipped")
     assert run.step("report") == "deploy dev-x: done"
-    ending = stage.memory.read_environment(BRANCH).endings["deploy"]
+    ending = stage.memory.environment(BRANCH).read().endings["deploy"]
     assert (ending.work, ending.is_failure, ending.cause) == (run.conf["job"]["work"], False, "")
     assert timedelta(0) <= datetime.now(UTC) - ending.ended_at < timedelta(seconds=30)
 
@@ -53,7 +53,7 @@ def test_a_failures_cause_and_class_are_remembered(stage: Stage, is_permanent: b
     run = start(stage, deploy="failed", settle="upstream_failed")
     run.xcoms["deploy"] = {"failure": {"is_permanent": is_permanent, "cause": "the image does not build"}}
     assert run.step("report") == "deploy dev-x: failed in deploy: the image does not build"
-    ending = stage.memory.read_environment(BRANCH).endings["deploy"]
+    ending = stage.memory.environment(BRANCH).read().endings["deploy"]
     assert (ending.is_failure, ending.is_permanent, ending.cause) == (True, is_permanent, "the image does not build")
     assert "failed in deploy: the image does not build" in log.read()
 
@@ -87,18 +87,18 @@ def test_the_report_runs_after_a_failure_and_the_run_stays_failed(stage: Stage) 
     assert run.play()["change_type"] == "failed"
     assert run.states["report"] == "success"
     assert stage.airflow.states[run.run_id] == "failed"
-    ending = stage.memory.read_environment(BRANCH).endings["deploy"]
+    ending = stage.memory.environment(BRANCH).read().endings["deploy"]
     assert not ending.is_permanent
     assert "clgone" in ending.cause
 
 
 @pytest.mark.parametrize("deleted", ["success", "failed"])
 def test_a_preview_that_is_deleted_is_kept_no_more(stage: Stage, deleted: str) -> None:
-    stage.memory.write_environment(BRANCH, Remembered(kept="by mira"))
+    stage.memory.environment(BRANCH).write(Remembered(kept="by mira"))
     run = stage.start_planned(Verb.DELETE, BRANCH, HEAD, "clsome", is_expiry=True)
     run.states["delete"] = deleted
     run.step("report")
-    assert (stage.memory.read_environment(BRANCH).kept == "") is (deleted == "success")
+    assert (stage.memory.environment(BRANCH).read().kept == "") is (deleted == "success")
 
 
 def test_a_task_that_fails_tells_no_secret_that_it_used(stage: Stage) -> None:
@@ -114,9 +114,9 @@ def test_a_task_that_fails_tells_no_secret_that_it_used(stage: Stage) -> None:
 @pytest.mark.parametrize(("head", "is_kept"), [(HEAD, True), ("2" * 40, False)])
 def test_a_removal_holds_until_the_head_moves(stage: Stage, head: str, is_kept: bool) -> None:
     removal, judgement = Removal(head, "idle"), Judgement(HEAD, "d1", "p", "only README")
-    stage.memory.write_environment(BRANCH, Remembered({}, removal, judgement))
+    stage.memory.environment(BRANCH).write(Remembered({}, removal, judgement))
     start(stage).step("report")
-    known = stage.memory.read_environment(BRANCH)
+    known = stage.memory.environment(BRANCH).read()
     assert (known.removal == removal) is is_kept
     assert known.judgement == judgement
 
@@ -124,23 +124,23 @@ def test_a_removal_holds_until_the_head_moves(stage: Stage, head: str, is_kept: 
 def test_an_ending_of_one_verb_hides_no_other(stage: Stage) -> None:
     start(stage, deploy="failed").step("report")
     stage.start_planned(Verb.UPDATE, BRANCH, HEAD, "clsome").step("report")
-    endings = stage.memory.read_environment(BRANCH).endings
+    endings = stage.memory.environment(BRANCH).read().endings
     assert {verb: ending.is_failure for verb, ending in endings.items()} == {"deploy": True, "update": False}
 
 
 def test_a_persons_run_says_nothing_of_planned_work(stage: Stage) -> None:
     start(stage, deploy="failed").step("report")
-    before = stage.memory.read_environment(BRANCH)
+    before = stage.memory.environment(BRANCH).read()
     stage.push(BRANCH)
     run = stage.start_form(branch=BRANCH)
     run.step("claim")
     run.states["render_template"] = "failed"
     run.step("report")
-    assert stage.memory.read_environment(BRANCH) == before
+    assert stage.memory.environment(BRANCH).read() == before
 
 
 def test_a_preview_that_is_gone_with_its_branch_is_forgotten(stage: Stage) -> None:
-    stage.memory.write_environment(BRANCH, Remembered(judgement=Judgement(HEAD, "d1", "p", "only README")))
+    stage.memory.environment(BRANCH).write(Remembered(judgement=Judgement(HEAD, "d1", "p", "only README")))
     play = stage.start_planned(Verb.DELETE, BRANCH, HEAD, stage.make_deployment(BRANCH)).play()
     assert play["delete"] == "success"
-    assert stage.memory.read_environment(BRANCH) == Remembered()
+    assert stage.memory.environment(BRANCH).read() == Remembered()

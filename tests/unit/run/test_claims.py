@@ -78,7 +78,7 @@ def test_of_two_manual_runs_the_one_that_reads_itself_back_wins() -> None:
     other = Claims(memory, runs, sleep=lambda _: None)
 
     def overtake(_: float) -> None:
-        memory.drop_claim("dev-x", "manual")  # as if `two` had read before `one` wrote
+        memory.claim("dev-x", "manual").forget()  # as if `two` had read before `one` wrote
         results["two"] = other.take("dev-x", "two")
 
     results["one"] = Claims(memory, runs, sleep=overtake).take("dev-x", "one")

@@ -113,10 +113,10 @@ def test_a_wrong_value_is_named(stage: Stage, form: dict[str, Any], said: str) -
 
 def test_keeping_is_remembered_until_somebody_resumes(stage: Stage, preview: tuple[str, str, str]) -> None:
     force(stage, action="keep", reason="the demo is on Friday")
-    assert stage.memory.read_environment(BRANCH).kept == "by mira: the demo is on Friday"
+    assert stage.memory.environment(BRANCH).read().kept == "by mira: the demo is on Friday"
     assert stage.plan() == []
     force(stage, action="resume", reason="the demo is over")
-    assert stage.memory.read_environment(BRANCH).kept == ""
+    assert stage.memory.environment(BRANCH).read().kept == ""
 
 
 def test_a_hibernating_preview_is_woken_on_request_only(stage: Stage, preview: tuple[str, str, str]) -> None:
@@ -174,7 +174,7 @@ def test_a_target_is_rolled_back_to_what_it_ran_until_somebody_resumes(stage: St
     stage.push_more("astro_deploy", {"dags/third.py": "# 3\n"})
     assert "until a person resumes it" in read_plan(stage)
     stage.start_target_form("staging", action="resume").play()
-    assert stage.memory.read_environment(slug_target("staging")).resumed
+    assert stage.memory.environment(slug_target("staging")).read().resumed
     play_plan(stage)
     assert {"dags/second.py", "dags/third.py"} <= stage.list_files(targets["Staging"]).keys()
 
@@ -196,4 +196,4 @@ def test_nothing_is_written_in_mode_plan_not_even_by_force(stage: Stage) -> None
         assert "failed" not in run.states.values(), run.xcoms
     assert stage.list_requests("astro", ["POST", "DELETE"]) == []
     assert stage.list_requests("github", ["POST", "PUT", "PATCH", "DELETE"]) == []
-    assert not stage.memory.read_environment(slug_target("staging")).resumed
+    assert not stage.memory.environment(slug_target("staging")).read().resumed

@@ -22,18 +22,18 @@ REMEMBERED = Remembered(
 
 def test_an_environment_reads_back() -> None:
     memory = Memory(DictStore())
-    memory.write_environment("dev-x", REMEMBERED)
-    assert memory.read_environment("dev-x") == REMEMBERED
-    assert memory.read_environment("dev-y") == Remembered()
-    memory.forget_environment("dev-x")
-    assert memory.read_environment("dev-x") == Remembered()
+    memory.environment("dev-x").write(REMEMBERED)
+    assert memory.environment("dev-x").read() == REMEMBERED
+    assert memory.environment("dev-y").read() == Remembered()
+    memory.environment("dev-x").forget()
+    assert memory.environment("dev-x").read() == Remembered()
 
 
 def test_a_claim_reads_back_from_its_own_register() -> None:
     memory = Memory(DictStore())
-    memory.write_claim("dev-x", "planned", Claim("run", NOW))
-    assert memory.read_claim("dev-x", "planned") == Claim("run", NOW)
-    assert memory.read_claim("dev-x", "manual") is None
+    memory.claim("dev-x", "planned").write(Claim("run", NOW))
+    assert memory.claim("dev-x", "planned").read() == Claim("run", NOW)
+    assert memory.claim("dev-x", "manual").read() is None
 
 
 def test_pull_requests_and_times_read_back() -> None:
@@ -41,31 +41,31 @@ def test_pull_requests_and_times_read_back() -> None:
     cache = PullCache(
         "2026-01-01T00:00:00Z", (make_pull(1, "dev-x", sha("a")), merged(make_pull(2, "dev-y", sha("b"))))
     )
-    memory.write_pulls(cache)
-    memory.write_delete_times([NOW])
-    assert (memory.read_pulls(), memory.read_delete_times()) == (cache, (NOW,))
+    memory.pulls.write(cache)
+    memory.delete_times.write((NOW,))
+    assert (memory.pulls.read(), memory.delete_times.read()) == (cache, (NOW,))
 
 
 def test_the_template_and_the_times_of_commits_read_back() -> None:
     memory = Memory(DictStore())
-    assert (memory.read_template(), memory.read_commit_times()) == (None, {})
+    assert (memory.template.read(), memory.commit_times.read()) == (None, {})
     template, times = CachedTemplate(sha("a"), "preview.yaml", "deployment: {}"), {sha("a"): NOW, sha("b"): NOW}
-    memory.write_template(template)
-    memory.write_commit_times({}, times)
-    assert (memory.read_template(), memory.read_commit_times()) == (template, times)
-    memory.write_commit_times(times, {sha("b"): NOW})
-    assert memory.read_commit_times() == {sha("b"): NOW}
+    memory.template.write(template)
+    memory.commit_times.write({}, times)
+    assert (memory.template.read(), memory.commit_times.read()) == (template, times)
+    memory.commit_times.write(times, {sha("b"): NOW})
+    assert memory.commit_times.read() == {sha("b"): NOW}
 
 
 def test_histories_are_spread_and_only_changed_shards_are_written() -> None:
     store = DictStore()
     memory = Memory(store)
     before = {f"id{number}": CachedHistory("f", DeployHistory(f"d{number}")) for number in range(60)}
-    memory.write_histories({}, before)
-    assert memory.read_histories() == before
+    memory.histories.write({}, before)
+    assert memory.histories.read() == before
     shards = {key: repr(value) for key, value in store.values.items()}
     assert len(shards) > 8
-    memory.write_histories(before, {**before, "id7": CachedHistory("g", DeployHistory("new"))})
+    memory.histories.write(before, {**before, "id7": CachedHistory("g", DeployHistory("new"))})
     assert sum(shards[key] != repr(value) for key, value in store.values.items()) == 1
 
 
@@ -73,7 +73,7 @@ def test_histories_are_spread_and_only_changed_shards_are_written() -> None:
 def test_what_cannot_be_read_is_forgotten_and_told(value: object, caplog: pytest.LogCaptureFixture) -> None:
     store = DictStore()
     store.set("environment.dev-x.planned", value)
-    assert Memory(store).read_claim("dev-x", "planned") is None
+    assert Memory(store).claim("dev-x", "planned").read() is None
     assert "counts as forgotten" in caplog.text
 
 

@@ -213,7 +213,7 @@ class CleanupStage:
 
     def list_standings(self) -> dict[str, tuple[str, str]]:
         """Return verb and standing of the remembered verdicts by branch."""
-        verdicts = self.stage.memory.read_verdicts().values()
+        verdicts = self.stage.memory.verdicts.read().values()
         return {verdict.branch: (verdict.verb, verdict.standing.value) for verdict in verdicts}
 
     def list_emitted(self) -> list[str]:

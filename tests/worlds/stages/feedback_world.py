@@ -163,7 +163,7 @@ class World:
 
     def list_missing(self, rows: Mapping[str, Row]) -> list[str]:
         """Return what is not told yet."""
-        plan = compare_feedback(rows, self.memory.read_feedback(), self.facts, self.github.now)
+        plan = compare_feedback(rows, self.memory.feedback.read(), self.facts, self.github.now)
         return [str(write) for write in plan.writes]
 
 

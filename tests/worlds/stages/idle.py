@@ -41,22 +41,22 @@ def clean_up(stage: Stage, limits: AgeLimits, run_id: str = "cleanup") -> dict[s
         row = memory.read_row(slug_branch(name))
         for deployment, _ in own.get(name, []):
             history = seen.observed.histories[deployment.id]
-            kept = memory.read_environment(slug_branch(name)).kept
+            kept = memory.environment(slug_branch(name)).read().kept
             subject = Subject(
                 deployment, name, branch.head, "", times[branch.head], history, row.woken_at if row else None, kept
             )
             subjects.append(replace(subject, labels=tuple(labels.get(name, ()))))
     now = datetime.now(UTC)
-    verdicts = judge(subjects, memory.read_verdicts(), limits, run_id=run_id, now=now).verdicts
-    memory.write_verdicts(verdicts)
+    verdicts = judge(subjects, memory.verdicts.read(), limits, run_id=run_id, now=now).verdicts
+    memory.verdicts.write(dict(verdicts))
     return {verdict.branch: verdict for verdict in verdicts.values()}
 
 
 def let_notice_pass(stage: Stage) -> None:
     """Let the time come until which people were told that their previews stay."""
     now = datetime.now(UTC)
-    known = stage.memory.read_verdicts()
-    stage.memory.write_verdicts({key: replace(verdict, due_at=now) for key, verdict in known.items()})
+    known = stage.memory.verdicts.read()
+    stage.memory.verdicts.write({key: replace(verdict, due_at=now) for key, verdict in known.items()})
 
 
 def compare(stage: Stage) -> Difference:

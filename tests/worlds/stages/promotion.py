@@ -88,7 +88,7 @@ class Promotions:
 
     @property
     def remembered(self) -> Remembered:
-        return self.stage.memory.read_environment(PROMOTION_SLUG)
+        return self.stage.memory.environment(PROMOTION_SLUG).read()
 
     # Runs
 

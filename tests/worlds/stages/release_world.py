@@ -384,14 +384,14 @@ class ReleaseWorld(Flights):
         """Make all that is remembered older."""
         memory = self.stage.memory
         for slug in SLUGS:
-            known = memory.read_environment(slug)
+            known = memory.environment(slug).read()
             endings = {
                 verb: replace(ending, ended_at=ending.ended_at - QUIET) for verb, ending in known.endings.items()
             }
             if endings:
-                memory.write_environment(slug, replace(known, endings=endings))
-            if claim := memory.read_claim(slug, PLANNED):
-                memory.write_claim(slug, PLANNED, replace(claim, at=claim.at - QUIET))
+                memory.environment(slug).write(replace(known, endings=endings))
+            if claim := memory.claim(slug, PLANNED).read():
+                memory.claim(slug, PLANNED).write(replace(claim, at=claim.at - QUIET))
 
     def read_holds(self) -> dict[str, str]:
         """Return what a pass holds, by environment; it must start nothing."""

@@ -48,7 +48,7 @@ class Gate:
     @property
     def remembered(self) -> Any:
         """What is remembered of production."""
-        return self.stage.memory.read_environment(SLUG)
+        return self.stage.memory.environment(SLUG).read()
 
     def plan(self) -> list[dict[str, Any]]:
         """Make one pass of control and return what it would dispatch about production."""
@@ -88,7 +88,7 @@ class Gate:
         """Let production run the present test merge, as after a whole run of its DAG."""
         merge = self.read_merge()
         approval = Approval(merge.pull.head_sha, merge.base, "", "ada", datetime.now(UTC), merges=True)
-        self.stage.memory.write_environment(SLUG, replace(self.remembered, approval=approval))
+        self.stage.memory.environment(SLUG).write(replace(self.remembered, approval=approval))
         self.record(self.production, commit=merge.commit)
         return merge
 

@@ -241,7 +241,7 @@ class Stage:
             found: list[dict[str, Any]] = json.loads(json.dumps(task.execute(full)))
         finally:
             close_hooks(task)
-        summary = self.memory.read_summary()
+        summary = self.memory.summary.read()
         assert summary is not None, "nothing is shown of the pass"
         assert summary.at >= began, "what this pass shows failed: the log says why"
         return found

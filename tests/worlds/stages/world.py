@@ -248,15 +248,16 @@ class World(Flights):
         """Make all that is remembered older."""
         memory = self.stage.memory
         for branch in BRANCHES:
-            known = memory.read_environment(slug_branch(branch))
+            environment, planned = memory.environment(slug_branch(branch)), memory.claim(slug_branch(branch), PLANNED)
+            known = environment.read()
             endings = {
                 verb: replace(ending, ended_at=ending.ended_at - QUIET) for verb, ending in known.endings.items()
             }
             if endings:
-                memory.write_environment(slug_branch(branch), replace(known, endings=endings))
-            if claim := memory.read_claim(slug_branch(branch), PLANNED):  # a run without a report counts from its claim
-                memory.write_claim(slug_branch(branch), PLANNED, replace(claim, at=claim.at - QUIET))
-        memory.write_delete_times([time - QUIET for time in memory.read_delete_times()])
+                environment.write(replace(known, endings=endings))
+            if claim := planned.read():  # a run without a report counts from its claim
+                planned.write(replace(claim, at=claim.at - QUIET))
+        memory.delete_times.write(tuple(time - QUIET for time in memory.delete_times.read()))
 
     def check_rest(self) -> None:
         """Every preview equals its branch, and none is left over, missing or done twice."""

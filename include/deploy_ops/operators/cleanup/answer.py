@@ -77,20 +77,20 @@ class RememberAnswerOperator(DeployOpsOperator):
 
     def _release(self, context: Context, found: Found, answer: Answer) -> int:
         memory = self.memory(context)
-        verdicts = release(memory.read_verdicts(), Question(found.verdicts), answer.person, datetime.now(UTC))
-        memory.write_verdicts(verdicts)
-        memory.write_released({**memory.read_released(), **{work.name: answer.person for work in found.works}})
+        verdicts = release(memory.verdicts.read(), Question(found.verdicts), answer.person, datetime.now(UTC))
+        memory.verdicts.write(verdicts)
+        memory.released.write({**memory.released.read(), **{work.name: answer.person for work in found.works}})
         subjects = {work.subject for work in found.works} | {verdict.subject for verdict in found.verdicts}
-        memory.write_refused({each: by for each, by in memory.read_refused().items() if each not in subjects})
+        memory.refused.write({each: by for each, by in memory.refused.read().items() if each not in subjects})
         return _count(verdicts, found.verdicts, Standing.RELEASED) + len(found.works)
 
     def _refuse(self, context: Context, found: Found, answer: Answer) -> int:
         memory = self.memory(context)
-        verdicts = refuse(memory.read_verdicts(), Question(found.verdicts), answer.person)
-        memory.write_verdicts(verdicts)
+        verdicts = refuse(memory.verdicts.read(), Question(found.verdicts), answer.person)
+        memory.verdicts.write(verdicts)
         names = {work.name for work in found.works}
-        memory.write_released({name: by for name, by in memory.read_released().items() if name not in names})
-        memory.write_refused({**memory.read_refused(), **{work.subject: answer.person for work in found.works}})
+        memory.released.write({name: by for name, by in memory.released.read().items() if name not in names})
+        memory.refused.write({**memory.refused.read(), **{work.subject: answer.person for work in found.works}})
         return _count(verdicts, found.verdicts, Standing.REFUSED) + len(found.works)
 
 

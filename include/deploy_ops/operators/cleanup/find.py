@@ -28,16 +28,17 @@ from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, 
 from include.deploy_ops.operators.cleanup.form import read_cleanup_form
 from include.deploy_ops.operators.cleanup.review import Review, merge_verdicts
 from include.deploy_ops.run.airflow_runs import Runs
-from include.deploy_ops.run.memory import DryStore, Memory
+from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.questions import Questions
+from include.deploy_ops.run.store import DryStore
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.cleanup.expiry import Question
     from include.deploy_ops.operators.cleanup.review import ReviewResult
-    from include.deploy_ops.run.memory import Store
     from include.deploy_ops.run.scope import Scope
+    from include.deploy_ops.run.store import Store
 
 FIND_TASK, APPROVE_TASK, REMEMBER_TASK = "find", "approve", "remember"
 QUESTIONS_KEY = "cleanup.questions"
@@ -144,15 +145,15 @@ def name_question(question: Question) -> tuple[str, ...]:
 
 def _remember(memory: Memory, review: ReviewResult) -> bool:
     """Write what was decided, besides what other runs wrote meanwhile; return whether anything changed."""
-    current = memory.read_verdicts()
+    current = memory.verdicts.read()
     verdicts = merge_verdicts(review.before, review.verdicts, current)
     if verdicts != current:
-        memory.write_verdicts(verdicts)
-    released = memory.read_released()
+        memory.verdicts.write(verdicts)
+    released = memory.released.read()
     due = {name: person for name, person in released.items() if name in review.deletes}
     if due != released:  # done, or not wanted any more
-        memory.write_released(due)
-    refused = memory.read_refused()
+        memory.released.write(due)
+    refused = memory.refused.read()
     if refused.keys() & review.reopened:
-        memory.write_refused({subject: by for subject, by in refused.items() if subject not in review.reopened})
+        memory.refused.write({subject: by for subject, by in refused.items() if subject not in review.reopened})
     return verdicts != current

@@ -73,8 +73,8 @@ class Review:
         comparer = Comparer(self.scope, self.observer)
         observation = comparer.look()
         difference = comparer.compare(observation)
-        before = self.observer.memory.read_verdicts()
-        refused = self.observer.memory.read_refused()
+        before = self.observer.memory.verdicts.read()
+        refused = self.observer.memory.refused.read()
         reopened = self._find_reopened(refused, observation, difference)
         braked = self._find_braked(difference, {each: by for each, by in refused.items() if each not in reopened})
         expiry, question = self._ask(self._judge(observation, before), difference, braked)
@@ -149,9 +149,9 @@ class Review:
             now=self.now,
             policy=self.scope.policy,
             in_flight={slug: run for slug, run in holders.items() if run},
-            remembered={work.slug: memory.read_environment(work.slug) for work in deletes},
-            delete_times=memory.read_delete_times(),
-            released=frozenset(memory.read_released()),
+            remembered={work.slug: memory.environment(work.slug).read() for work in deletes},
+            delete_times=memory.delete_times.read(),
+            released=frozenset(memory.released.read()),
             refused=refused,
         )
         only = replace(difference, works=tuple(deletes), holds=())

@@ -88,7 +88,7 @@ class PlanOperator(DeployOpsOperator):
         if previews is not None and (delete_after := previews.delete_after):
             times = observer.read_commit_times(branch.head for branch in difference.missing)
             old = [branch for branch in difference.missing if times[branch.head] < now - delete_after]
-            memory.write_backlog({}, {slug_branch(branch.name): branch.head for branch in old})
+            memory.backlog.write({}, {slug_branch(branch.name): branch.head for branch in old})
         memory.remember_first_pass(now)
 
     def _claims(self, context: Context, work: Work) -> Claims:
@@ -132,7 +132,7 @@ class PlanOperator(DeployOpsOperator):
         recent = [time for time in given.delete_times if given.now - time < BRAKE_WINDOW]
         deletes = [given.now for action in plan.actions if action.work.verb is Verb.DELETE]
         if deletes or len(recent) != len(given.delete_times):
-            memory.write_delete_times([*recent, *deletes])
+            memory.delete_times.write((*recent, *deletes))
         store = context["asset_state_store"][self.scope.repository]
         # Without one the old time stays: it was announced already, and once more costs a pass.
         if plan.wake_at is not None:

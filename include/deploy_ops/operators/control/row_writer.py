@@ -62,13 +62,13 @@ class RowWriter:
     def write(self, context: Context, observation: Observation, plan: Plan, given: Circumstances) -> WrittenRows:
         """Write what changed, and return everything that is shown now."""
         now = given.now
-        last = self.memory.read_summary()
+        last = self.memory.summary.read()
         before = self.memory.read_rows()
         ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
         slugs = {each.slug for each in ended} - given.remembered.keys()
-        remembered = {**given.remembered, **{slug: self.memory.read_environment(slug) for slug in slugs}}
+        remembered = {**given.remembered, **{slug: self.memory.environment(slug).read() for slug in slugs}}
         authors, times = self._learn_commits(observation, is_quiet=not plan.actions)
-        verdicts = self.memory.read_verdicts()
+        verdicts = self.memory.verdicts.read()
         record = PassRecord(
             project=self.scope.project,
             control_plane=self.scope.control_plane,
@@ -88,7 +88,7 @@ class RowWriter:
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
         # The rows first: who reads the summary and then the rows finds them at least as new as it says.
         digests = self.memory.write_rows(before, rows)
-        self.memory.write_summary(self._summarize(plan, now, digests, until))
+        self.memory.summary.write(self._summarize(plan, now, digests, until))
         return WrittenRows(rows, digests)
 
     def _find_running(self, context: Context, observation: Observation, before: Mapping[str, Row]) -> dict[str, str]:
@@ -167,7 +167,7 @@ class RowWriter:
 
     def _learn_commits(self, observation: Observation, *, is_quiet: bool) -> tuple[dict[str, str], dict[str, datetime]]:
         """Return who wrote the previews' heads, and when, as far as it is known; a quiet pass learns a few more."""
-        known, times = self.memory.read_authors(), self.memory.read_commit_times()
+        known, times = self.memory.authors.read(), self.memory.commit_times.read()
         heads = {branch.head for branch in observation.wanted.values()}
         authors = {head: name for head, name in known.items() if head in heads}
         dates = {head: at for head, at in times.items() if head in heads}
@@ -180,6 +180,6 @@ class RowWriter:
                 log.info("who wrote %s is not known yet: %s", head[:12], error)
                 break
             authors[head], dates[head] = commit.author, commit.committed_at
-        self.memory.write_authors(known, authors)
-        self.memory.write_commit_times(times, dates)
+        self.memory.authors.write(known, authors)
+        self.memory.commit_times.write(times, dates)
         return authors, dates

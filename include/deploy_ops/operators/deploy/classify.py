@@ -110,6 +110,6 @@ class ClassifyChangeOperator(DeployOpsOperator):
         self, context: Context, job: Job, history: DeployHistory, decision: ChangeDecision
     ) -> None:
         memory = self.memory(context)
-        known = memory.read_environment(job.slug)
+        known = memory.environment(job.slug).read()
         judgement = Judgement(job.deployed_commit, history.newest_id, self.scope.policy, decision.reason)
-        memory.write_environment(job.slug, replace(known, judgement=judgement))
+        memory.environment(job.slug).write(replace(known, judgement=judgement))

@@ -164,7 +164,7 @@ class DeleteDeploymentOperator(AstroCliOperator):
     def _remember_removal(self, context: Context, job: Job, reason: str) -> None:
         """Write it before the delete: a preview that comes back is a lesser harm than one nobody asked to keep away."""
         memory = self.memory(context)
-        known = memory.read_environment(job.slug)
+        known = memory.environment(job.slug).read()
         who = f"by {job.person}" if job.person else "on request"
         removal = Removal(job.head, reason if job.is_expiry else f"{who}: {reason}")
-        memory.write_environment(job.slug, replace(known, removal=removal))
+        memory.environment(job.slug).write(replace(known, removal=removal))

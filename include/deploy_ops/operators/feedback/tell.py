@@ -62,7 +62,7 @@ class TellOperator(DeployOpsOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Return how many writes were done, refused, and left to the next run."""
         memory = self.memory(context)
-        summary = memory.read_summary()  # before the rows, so that they are at least as new
+        summary = memory.summary.read()  # before the rows, so that they are at least as new
         if summary is None:  # a memory that was lost is no fleet that is gone
             raise AirflowSkipException(
                 "control has made no pass yet, as far as anybody remembers; it starts a run then"
@@ -70,7 +70,7 @@ class TellOperator(DeployOpsOperator):
         rows = memory.read_rows()
         if self.scope.is_dry:
             facts = read_facts(self.scope, self.feedback.repository_url)
-            missing = compare_feedback(rows, memory.read_feedback(), facts, read_clock()).writes
+            missing = compare_feedback(rows, memory.feedback.read(), facts, read_clock()).writes
             self.report = render_report(FeedbackResult(told=[str(write) for write in missing]), verb="Would tell")
             self.refuse_dry(None, f"tell GitHub {len(missing)} things")
         facts = read_facts(self.scope, self.feedback.repository_url, self.feedback.fingerprint_access())
@@ -80,7 +80,7 @@ class TellOperator(DeployOpsOperator):
         finally:
             self.report = render_report(writer.result)
         if not result.waiting:
-            memory.write_feedback_view(name_view(self.scope, summary.digests))
+            memory.feedback_view.write(name_view(self.scope, summary.digests))
         for line in result.told:
             self.log.info("told: %s", line)
         return {"told": len(result.told), "refused": len(result.refused), "waiting": result.waiting}

@@ -98,7 +98,7 @@ class FeedbackWriter:
         :param is_fresh: a person asks: kinds of feedback that GitHub refused lately are tried again.
         :raises RetryableError: something went wrong that may go right later; what was told is remembered.
         """
-        self._records, self._budget = self.memory.read_feedback(), self.memory.read_budget()
+        self._records, self._budget = self.memory.feedback.read(), self.memory.budget.read()
         self.result = result = FeedbackResult()
         if is_fresh:
             self._remember({key_lack(kind): None for kind in Kind})
@@ -116,7 +116,7 @@ class FeedbackWriter:
         budget = self._budget.end_run(self.clock(), has_failed=has_failed)
         if budget != self._budget:
             self._budget = budget
-            self.memory.write_budget(budget)
+            self.memory.budget.write(budget)
 
     def _tell_each(self, writes: tuple[Write, ...]) -> int:
         """Carry the writes out in their order; return how many were dealt with."""
@@ -141,7 +141,7 @@ class FeedbackWriter:
         except RateLimitError as error:
             now = self.clock()
             self._budget = self._budget.pause(now, error.retry_after_s)
-            self.memory.write_budget(self._budget)
+            self.memory.budget.write(self._budget)
             raise _SpentError(f"GitHub asks to wait {error.retry_after_s:.0f} s") from error
         except ReadRefusedError as error:
             self._miss_permission(write.kind, error)
@@ -256,10 +256,10 @@ class FeedbackWriter:
         if (pause_s := self._budget.count_wait_s(now)) > 0:
             self.pause(pause_s)
         self._budget = self._budget.spend(self.clock())
-        self.memory.write_budget(self._budget)
+        self.memory.budget.write(self._budget)
 
     def _remember(self, changes: Mapping[str, FeedbackRecord | None]) -> None:
         after = {key: record for key, record in {**self._records, **changes}.items() if record is not None}
         if after != self._records:
-            self.memory.write_feedback(self._records, after)
+            self.memory.feedback.write(self._records, after)
             self._records = after

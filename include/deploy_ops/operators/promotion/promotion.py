@@ -122,12 +122,10 @@ class PromoteOperator(DeployOpsOperator):
         if job.commit:
             branch.check_adoption(tip, job.commit)
             if not self.is_dry(job):
-                memory = self.memory(context)
-                memory.write_environment(
-                    job.slug, replace(memory.read_environment(job.slug), adopted=tip.sha, endings={})
-                )
+                environment = self.memory(context).environment(job.slug)
+                environment.write(replace(environment.read(), adopted=tip.sha, endings={}))
             self.log.info("%s is taken over at %s by %s", self._promotion.deploy_branch, tip.sha, job.person)
-        elif self.memory(context).read_environment(job.slug).adopted != tip.sha:
+        elif self.memory(context).environment(job.slug).read().adopted != tip.sha:
             raise PermanentError(branch.describe_hold(tip))
 
     def _derive(self, into: Branch, pulls: Sequence[PullRequest]) -> DerivedTree:
@@ -192,8 +190,8 @@ class PromoteOperator(DeployOpsOperator):
 
     def _remember(self, context: Context, job: Job, fingerprint: str) -> None:
         if not self.is_dry(job):
-            memory = self.memory(context)
-            memory.write_environment(job.slug, replace(memory.read_environment(job.slug), promoted=fingerprint))
+            environment = self.memory(context).environment(job.slug)
+            environment.write(replace(environment.read(), promoted=fingerprint))
 
     def _log(self, record: PromotionRecord, made: str) -> None:
         for told in (*record.derived.conflicts, *record.derived.overlaps):

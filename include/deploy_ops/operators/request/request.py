@@ -142,10 +142,10 @@ class RecheckReleaseOperator(DeployOpsOperator):
         if job.is_forced:
             return [self._dispatch(context, replace(job, observed=observed), answer)]
         memory = self.memory(context)
-        known = memory.read_environment(job.slug)
+        known = memory.environment(job.slug).read()
         merges = self.scope.target(job.target).merge
         approval = Approval(job.head, job.base, observed, answer.person, answer.at, merges=merges)
-        memory.write_environment(job.slug, replace(known, approval=approval))
+        memory.environment(job.slug).write(replace(known, approval=approval))
         self.log.info("approved by %s; control plans the deploy", answer.person)
         return []
 
@@ -227,7 +227,7 @@ class ReportRequestOperator(DeployOpsOperator):
 
     def _remember(self, context: Context, job: Job, cause: Mapping[str, Any]) -> None:
         memory = self.memory(context)
-        known = memory.read_environment(job.slug)
+        known = memory.environment(job.slug).read()
         ending = Ending(
             job.work,
             datetime.now(UTC),
@@ -238,7 +238,7 @@ class ReportRequestOperator(DeployOpsOperator):
         endings = {key: each for key, each in known.endings.items() if key != job.work} | {job.verb.value: ending}
         if ending.is_permanent:
             endings = _drop_oldest(endings) | {job.work: ending}
-        memory.write_environment(job.slug, replace(known, endings=endings))
+        memory.environment(job.slug).write(replace(known, endings=endings))
 
     def _tell(self, job: Job, answer: Answer, run_id: str) -> None:
         """Comment on the pull request; that it could not be done changes nothing about the rejection."""

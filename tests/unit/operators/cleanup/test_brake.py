@@ -76,7 +76,7 @@ def test_what_moved_before_the_yes_stays(doomed: CleanupStage) -> None:
     run.answer("Approve")
     assert run.step("remember") == "released by ada: 2 of 3 deletes"
     assert list_deletes(doomed) == {"dev-b", "dev/c"}
-    assert ids["dev-a"] not in doomed.stage.memory.read_verdicts()
+    assert ids["dev-a"] not in doomed.stage.memory.verdicts.read()
 
 
 def test_nothing_else_is_held_up(doomed: CleanupStage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,19 +234,19 @@ def test_a_no_to_what_controls_brake_holds_outlasts_the_brake_until_its_run_is_c
     run.answer("Reject")
     run.step("remember")
     doomed.end(run)
-    assert len(stage.memory.read_refused()) == len(held)
-    recent = stage.memory.read_delete_times()
-    stage.memory.write_delete_times([])  # an hour later
+    assert len(stage.memory.refused.read()) == len(held)
+    recent = stage.memory.delete_times.read()
+    stage.memory.delete_times.write(())  # an hour later
     assert list_deletes(doomed) & held == set()
     task = stage.make_plan_task()
     stage.run_plan(task)
     assert task.plan.count("refused by ada, until something of it moves; delete it by the form") == len(held)
     doomed.run()
-    assert len(stage.memory.read_refused()) == len(held), "another run reopens nothing"
-    stage.memory.write_delete_times(recent)
+    assert len(stage.memory.refused.read()) == len(held), "another run reopens nothing"
+    stage.memory.delete_times.write(recent)
     stage.airflow.states[run.run_id] = "running"
     assert run.ask()["subject"] == "Delete 3 previews of shop?"
     run.answer("Approve")
     run.step("remember")
-    assert stage.memory.read_refused() == {}
+    assert stage.memory.refused.read() == {}
     assert held <= list_deletes(doomed)

@@ -17,7 +17,7 @@ from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.observation.observe import merge_pulls
-from include.deploy_ops.run.memory import shard_row
+from include.deploy_ops.run.store import shard_row
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.doubles.fuse import AFTER_CLI, Fuse, KilledError
 from tests.worlds.stages.fleet import make_previews, push_branches, record_deploy
@@ -92,7 +92,7 @@ def test_it_is_told_then_deleted_and_stays_away_until_its_branch_moves(idle: Sta
     let_notice_pass(idle)
     play_only(idle, "delete")
     assert idle.list_deployments() == []
-    assert idle.memory.read_environment(BRANCH).removal == Removal(verdict.head, verdict.reason)
+    assert idle.memory.environment(BRANCH).read().removal == Removal(verdict.head, verdict.reason)
     assert f"removed ({verdict.reason}) until the branch moves or someone forces it" in read_plan(idle)
     idle.push_more(BRANCH, DAG)
     (create,) = idle.plan()
@@ -156,19 +156,19 @@ def push(stage: Stage, branch: str) -> None:
 
 
 def keep(stage: Stage, branch: str) -> None:
-    known = stage.memory.read_environment(branch)
-    stage.memory.write_environment(branch, replace(known, kept="by mira"))
+    known = stage.memory.environment(branch).read()
+    stage.memory.environment(branch).write(replace(known, kept="by mira"))
 
 
 def deploy(stage: Stage, branch: str) -> None:
     found = stage.find_deployment(branch)["id"]
-    record_deploy(stage, found, branch, stage.memory.read_verdicts()[found].head)
+    record_deploy(stage, found, branch, stage.memory.verdicts.read()[found].head)
 
 
 def refuse(stage: Stage, branch: str) -> None:
-    known = stage.memory.read_verdicts()
+    known = stage.memory.verdicts.read()
     key = stage.find_deployment(branch)["id"]
-    stage.memory.write_verdicts({**known, key: replace(known[key], standing=Standing.REFUSED)})
+    stage.memory.verdicts.write({**known, key: replace(known[key], standing=Standing.REFUSED)})
 
 
 ACTS: dict[str, tuple[Callable[[Stage, str], Any], str]] = {
@@ -195,7 +195,7 @@ def test_what_happens_right_before_the_delete_prevents_it(stage: Stage) -> None:
         act(stage, branch)
         with pytest.raises(AirflowSkipException, match=f"superseded: {said}"):
             runs[branch].step("delete")
-        assert stage.memory.read_environment(branch).removal is None
+        assert stage.memory.environment(branch).read().removal is None
     assert len(stage.list_deployments()) == len(ACTS)
 
 
@@ -214,7 +214,7 @@ def test_a_verdict_that_is_not_due_deletes_nothing(idle: Stage) -> None:
     let_notice_pass(idle)
     (run,) = idle.plan()
     run.step("claim")
-    idle.memory.write_verdicts({})
+    idle.memory.verdicts.write({})
     clean_up(idle, DELETE)
     with pytest.raises(AirflowSkipException, match="was told that it has until"):
         run.step("delete")
@@ -225,8 +225,8 @@ def test_a_verdict_of_a_restored_database_deletes_nothing(idle: Stage) -> None:
     let_notice_pass(idle)
     (run,) = idle.plan()
     run.step("claim")
-    known = idle.memory.read_verdicts()
-    idle.memory.write_verdicts({key: replace(each, due_at=each.due_at - 2 * NOTICE) for key, each in known.items()})
+    known = idle.memory.verdicts.read()
+    idle.memory.verdicts.write({key: replace(each, due_at=each.due_at - 2 * NOTICE) for key, each in known.items()})
     with pytest.raises(AirflowSkipException, match="too long ago"):
         run.step("delete")
     idle.memory.write_rows(idle.memory.read_rows(), {})
@@ -244,7 +244,7 @@ def test_a_delete_that_fails_has_remembered_the_removal_and_comes_again(idle: St
     run.step("claim")
     with pytest.raises(RetryableError, match="the moon"):
         run.step("delete")
-    assert idle.memory.read_environment(BRANCH).removal == Removal(verdict.head, verdict.reason)
+    assert idle.memory.environment(BRANCH).read().removal == Removal(verdict.head, verdict.reason)
     run.play()
     assert "failing, " in read_plan(idle)
     head = idle.push_more(BRANCH, DAG)
@@ -276,7 +276,7 @@ def test_a_dry_mode_writes_nothing(idle: Stage, limits: AgeLimits, verb: Verb) -
     idle.forget_requests()
     assert run.play()[verb.value] == "skipped"
     assert idle.list_requests("astro", WRITES) == []
-    assert idle.memory.read_environment(BRANCH).removal is None
+    assert idle.memory.environment(BRANCH).read().removal is None
 
 
 def test_astros_word_counts_not_the_clis(idle: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,10 +323,10 @@ def test_a_person_releases_exactly_the_named_deletes(stage: Stage) -> None:
     verdicts = clean_up(stage, DELETE)
     let_notice_pass(stage)
     works = {work.branch: work for work in compare(stage).works}
-    stage.memory.write_released({works["dev-4"].name: "mira"})
-    known = stage.memory.read_verdicts()
+    stage.memory.released.write({works["dev-4"].name: "mira"})
+    known = stage.memory.verdicts.read()
     asked = {verdicts[name].deployment_id: Standing.RELEASED for name in ("dev-3", "dev-5")}
-    stage.memory.write_verdicts(
+    stage.memory.verdicts.write(
         {key: replace(each, standing=asked.get(key, each.standing)) for key, each in known.items()}
     )
     task = stage.make_plan_task()

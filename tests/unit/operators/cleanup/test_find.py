@@ -61,7 +61,7 @@ def test_a_dry_run_shows_the_table_and_leaves_no_trace(idle: CleanupStage, how: 
 
 def test_a_scheduled_run_decides_wakes_control_and_is_short(idle: CleanupStage) -> None:
     ids = idle.plant("dev-a", "dev-b")
-    idle.stage.memory.write_environment("dev-b", Remembered(kept="by mira: a demo"))
+    idle.stage.memory.environment("dev-b").write(Remembered(kept="by mira: a demo"))
     run = idle.run()
     assert run.states == PLAIN
     assert idle.list_standings() == {"dev-a": ("hibernate", "due")}
@@ -80,7 +80,7 @@ def test_idle_enough_to_go_is_told_before(idle: CleanupStage) -> None:
     idle.plant("dev-a")
     run = idle.run()
     assert idle.list_standings() == {"dev-a": ("delete", "due")}
-    (verdict,) = idle.stage.memory.read_verdicts().values()
+    (verdict,) = idle.stage.memory.verdicts.read().values()
     assert verdict.due_at == verdict.decided_at + timedelta(days=1)
     assert verdict.run_id == run.run_id
     assert f"| told | `idle since {verdict.idle_since:%Y-%m-%d %H:%M} UTC; deleted at" in read_row(run, "dev-a")

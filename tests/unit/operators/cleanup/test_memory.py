@@ -11,8 +11,8 @@ from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.operators.cleanup.review import merge_verdicts
 from include.deploy_ops.run.airflow_runs import Runs
-from include.deploy_ops.run.memory import DryStore
 from include.deploy_ops.run.questions import QUESTIONS_MAX, Questions
+from include.deploy_ops.run.store import DryStore
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeTaskInstance
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -44,10 +44,10 @@ def play(runs: list[Run]) -> None:
 
 def let_time_pass(stage: Stage, slug: str, minutes: float) -> None:
     """Make the environment's endings that much older."""
-    known = stage.memory.read_environment(slug)
+    known = stage.memory.environment(slug).read()
     past = timedelta(minutes=minutes)
     endings = {verb: replace(ending, ended_at=ending.ended_at - past) for verb, ending in known.endings.items()}
-    stage.memory.write_environment(slug, replace(known, endings=endings))
+    stage.memory.environment(slug).write(replace(known, endings=endings))
 
 
 def copy_memory(stage: Stage) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def test_a_pass_returns_what_dispatch_needs_and_has_claimed_it(stage: Stage) -> 
     assert found["trigger_dag_id"] == "shop.preview"
     assert found["trigger_run_id"].startswith(f"dev-x~create~{head[:12]}~")
     assert found["trigger_run_id"].endswith("~1")
-    claim = stage.memory.read_claim(BRANCH, PLANNED)
+    claim = stage.memory.claim(BRANCH, PLANNED).read()
     assert claim is not None
     assert claim.run_id == found["trigger_run_id"]
     assert f"| start | `dev-x` | create at `{head[:12]}` | the branch has no Deployment |" in task.plan
@@ -180,7 +180,7 @@ def test_work_in_flight_is_not_started_twice(stage: Stage) -> None:
 def test_a_persons_run_keeps_control_away(stage: Stage) -> None:
     stage.push(BRANCH)
     stage.airflow.states["manual__1"] = "running"
-    stage.memory.write_claim(BRANCH, MANUAL, Claim("manual__1", datetime.now(UTC)))
+    stage.memory.claim(BRANCH, MANUAL).write(Claim("manual__1", datetime.now(UTC)))
     assert "in flight: manual__1" in read_plan(stage)
     stage.airflow.states["manual__1"] = "success"
     assert len(stage.plan()) == 1
@@ -231,7 +231,7 @@ def test_a_paused_dag_freezes_previews(stage: Stage) -> None:
     stage.push(BRANCH)
     stage.airflow.paused.add("shop.preview")
     assert "| hold | `dev-x` | create | paused: DAG shop.preview is paused |" in read_plan(stage)
-    assert stage.memory.read_claim(BRANCH, PLANNED) is None
+    assert stage.memory.claim(BRANCH, PLANNED).read() is None
     stage.airflow.paused.clear()
     assert len(stage.plan()) == 1
 
@@ -247,11 +247,11 @@ def test_the_brake_holds_deletes_and_nothing_else(stage: Stage) -> None:
         ("create", BRANCH),
     ]
     play(runs)
-    assert len(stage.memory.read_delete_times()) == 2
+    assert len(stage.memory.delete_times.read()) == 2
     said = read_plan(stage)
     assert "| hold | `dev-c` | delete | the brake: 2 deletes in the last hour" in said
     hour_ago = datetime.now(UTC) - timedelta(minutes=61)
-    stage.memory.write_delete_times([hour_ago, hour_ago])
+    stage.memory.delete_times.write((hour_ago, hour_ago))
     play(stage.plan())
     assert [each["name"] for each in stage.list_deployments()] == ["shop-dev-x"]
 
@@ -282,9 +282,9 @@ def test_a_branch_whose_merge_the_passes_never_saw_gets_no_preview(stage: Stage)
     stage.plan()
     stage.push(BRANCH)
     number = stage.merge(BRANCH)
-    known = stage.memory.read_pulls()
+    known = stage.memory.pulls.read()
     assert known is not None
-    stage.memory.write_pulls(replace(known, since="2999-01-01T00:00:00Z", pulls=()))
+    stage.memory.pulls.write(replace(known, since="2999-01-01T00:00:00Z", pulls=()))
     assert f"create | pull request #{number} was merged into staging, at this head |" in read_plan(stage)
 
 
@@ -340,7 +340,7 @@ def test_an_observation_without_trunk_concludes_nothing(stage: Stage) -> None:
     stage.sandbox.plant(face="github", path="/git/matching-refs/", status=200, body=refs, times=None)
     with pytest.raises(ObservationError, match="lacks trunk 'main'"):
         stage.run_plan(stage.make_plan_task())
-    assert stage.memory.read_claim("dev-gone", PLANNED) is None
+    assert stage.memory.claim("dev-gone", PLANNED).read() is None
 
 
 def test_an_asset_event_of_another_asset_is_not_ours(stage: Stage) -> None:

@@ -15,7 +15,8 @@ from include.deploy_ops.core.feedback.comparison import digest_view
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.row import Row, State
-from include.deploy_ops.run.memory import Memory, shard_row
+from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.store import shard_row
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.feedback_examples import make_live
 
@@ -77,10 +78,10 @@ def test_a_failure_is_shown_with_its_cause(stage: Stage) -> None:
 
 def test_the_summary_tells_which_shard_changed(stage: Stage) -> None:
     stage.plan()
-    first, before = stage.memory.read_summary(), stage.memory.read_rows()
+    first, before = stage.memory.summary.read(), stage.memory.read_rows()
     stage.push(BRANCH)
     stage.plan()
-    second = stage.memory.read_summary()
+    second = stage.memory.summary.read()
     assert first is not None
     assert second is not None
     shard = f"{shard_row(BRANCH):02x}"
@@ -114,7 +115,7 @@ def test_endings_are_read_again_after_a_crash_and_counted_once(stage: Stage) -> 
     stage.push(BRANCH)
     settle(stage)
     kept = read_row(stage)
-    summary = stage.memory.read_summary()
+    summary = stage.memory.summary.read()
     assert summary is not None
     store = stage.stores[stage.scope.fleet.name]
     for key in [each for each in store.values if each.startswith("view.")]:

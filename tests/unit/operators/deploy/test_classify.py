@@ -35,7 +35,7 @@ def test_a_readme_deploys_nothing_and_is_remembered(stage: Stage, preview: str) 
     assert run.step("change_type")["change_type"] == "none"
     assert "| `README.md` | none |" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
     newest = stage.list_deploys(preview)[0]["id"]
-    judgement = stage.memory.read_environment(BRANCH).judgement
+    judgement = stage.memory.environment(BRANCH).read().judgement
     assert judgement is not None
     assert judgement == Judgement(head, newest, stage.scope.policy, judgement.reason)
     assert run.play()["report"] == "success"
@@ -49,7 +49,7 @@ def test_a_forced_run_without_a_change_remembers_nothing(stage: Stage, preview: 
     run = stage.start_form(branch=BRANCH)
     assert run.play()["deploy"] == "skipped"
     assert run.xcoms["change_type"]["return_value"]["change_type"] == "none"
-    assert stage.memory.read_environment(BRANCH).judgement is None
+    assert stage.memory.environment(BRANCH).read().judgement is None
 
 
 def test_a_person_forces_what_is_deployed_already(stage: Stage, preview: str) -> None:

@@ -35,7 +35,7 @@ def test_a_gone_branchs_preview_is_deleted(stage: Stage) -> None:
     start(stage, deployment_id).step("delete")
     assert not is_there(stage, deployment_id)
     assert is_there(stage, other)
-    assert stage.memory.read_environment(BRANCH).removal is None
+    assert stage.memory.environment(BRANCH).read().removal is None
 
 
 def test_a_merged_branchs_preview_is_deleted(stage: Stage) -> None:
@@ -141,13 +141,13 @@ def test_a_forced_delete_is_remembered_until_the_branch_moves_or_someone_forces(
     run = stage.start_form(branch=BRANCH, action="delete", reason="too dear")
     assert "failed" not in run.play().values(), run.xcoms
     assert stage.list_deployments() == []
-    assert stage.memory.read_environment(BRANCH).removal == Removal(head, "by mira: too dear")
+    assert stage.memory.environment(BRANCH).read().removal == Removal(head, "by mira: too dear")
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
     assert "removed (by mira: too dear) until the branch moves or someone forces it" in task.plan
     forced = stage.start_form(branch=BRANCH)
     assert "failed" not in forced.play().values(), forced.xcoms
-    assert stage.memory.read_environment(BRANCH).removal is None
+    assert stage.memory.environment(BRANCH).read().removal is None
 
 
 def test_a_removed_preview_comes_back_with_the_next_push(stage: Stage) -> None:

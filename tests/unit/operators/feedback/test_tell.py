@@ -51,7 +51,7 @@ class Told:
         """Let these be the rows, as control writes them."""
         memory = self.stage.memory
         digests = memory.write_rows(memory.read_rows(), {row.slug: row for row in rows})
-        memory.write_summary(Summary("shop", "acme/data-platform", "", NOW, "apply", 1, 20, 0, 0, 300, digests))
+        memory.summary.write(Summary("shop", "acme/data-platform", "", NOW, "apply", 1, 20, 0, 0, 300, digests))
 
     def make(self, make: Any = make_live, **changes: Any) -> Row:
         """Return the branch's row."""
@@ -60,7 +60,7 @@ class Told:
 
     def tell(self, run_type: str = PLANNED_RUN_TYPE) -> dict[str, int]:
         """Run the task once, as a new process would; no time goes by between runs."""
-        self.stage.memory.write_budget(Budget())
+        self.stage.memory.budget.write(Budget())
         self.task = self.make_task()
         context: Any = {
             "ti": FakeTaskInstance(self.stage.airflow, {}, "tell", 1),
@@ -147,9 +147,9 @@ def test_what_was_told_is_shown_and_remembered_as_a_view(told: Told) -> None:
     assert "**Told 3**" in told.task.report
     assert "- `comment on #1: preview dev-x`" in told.task.report
     memory = told.stage.memory
-    summary = memory.read_summary()
+    summary = memory.summary.read()
     assert summary is not None
-    assert memory.read_feedback_view() == digest_view(
+    assert memory.feedback_view.read() == digest_view(
         summary.digests, fingerprint_feedback(told.stage.scope.project, is_alone=True)
     )
 
@@ -157,7 +157,7 @@ def test_what_was_told_is_shown_and_remembered_as_a_view(told: Told) -> None:
 def test_a_run_is_due_while_something_is_untold(told: Told) -> None:
     scope, memory, now = told.stage.scope, told.stage.memory, datetime.now(UTC)
     told.show(told.make())
-    summary = memory.read_summary()
+    summary = memory.summary.read()
     assert summary is not None
     digest = digest_view(summary.digests, fingerprint_feedback(scope.project, is_alone=True))
     assert find_untold(scope, memory, summary.digests, now) == digest
@@ -183,7 +183,7 @@ def test_plan_mode_writes_nothing_and_says_what_it_would(told: Told) -> None:
         told.tell()
     assert told.stage.list_requests("github", WRITES) == []
     assert "**Would tell 3**" in told.task.report
-    assert told.stage.memory.read_feedback() == {}
+    assert told.stage.memory.feedback.read() == {}
 
 
 def test_a_comment_with_an_unknown_ending_is_looked_for_first(told: Told) -> None:
@@ -192,7 +192,7 @@ def test_a_comment_with_an_unknown_ending_is_looked_for_first(told: Told) -> Non
     with pytest.raises(RetryableError, match="1 of 3 were not told"):
         told.tell()
     assert "Failed, the next run tries again" in told.task.report
-    assert told.stage.memory.read_feedback_view() == ""
+    assert told.stage.memory.feedback_view.read() == ""
     told.tell()
     assert len(told.comments) == 1
 
@@ -267,8 +267,8 @@ def test_a_limit_is_obeyed_and_the_rest_waits(told: Told) -> None:
     told.show(told.make())
     assert told.tell() == {"told": 1, "refused": 0, "waiting": 2}
     assert "2 wait for the next run: GitHub asks to wait 60 s." in told.task.report
-    assert told.stage.memory.read_feedback_view() == ""
-    assert told.stage.memory.read_budget().paused_until is not None
+    assert told.stage.memory.feedback_view.read() == ""
+    assert told.stage.memory.budget.read().paused_until is not None
 
 
 def test_a_commit_that_github_does_not_know_is_dropped(told: Told) -> None:

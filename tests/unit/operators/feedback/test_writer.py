@@ -204,8 +204,8 @@ def test_a_comment_of_the_account_that_we_were_is_left_and_ours_is_made_or_found
         result = world.tell({X: make_live(A, state=state)})
         assert (result.lacking, result.refused) == ({}, [])
         assert [pull for each, (pull, _) in world.github.comments.items() if each not in texts] == [1]
-        told, (old,) = world.memory.read_feedback(), texts
-        world.memory.write_feedback(told, {**told, key_comment(1): replace(told[key_comment(1)], id=old)})
+        told, (old,) = world.memory.feedback.read(), texts
+        world.memory.feedback.write(told, {**told, key_comment(1): replace(told[key_comment(1)], id=old)})
     assert {old: world.github.comments[old] for old in texts} == texts
 
 
@@ -226,7 +226,7 @@ def test_a_deleted_comment_is_made_anew_and_a_deleted_deployment_too() -> None:
     world.tell_until_done(rows)
     assert [pull for pull, _ in world.github.comments.values()] == [1]
     assert world.github.list_newest_states()[("preview/dev-x", A)] == "success"
-    told = world.memory.read_feedback()
+    told = world.memory.feedback.read()
     assert told[key_comment(1)].id in world.github.comments
     assert told[key_deployment(X, A)].id in world.github.deployments
 
@@ -234,10 +234,10 @@ def test_a_deleted_comment_is_made_anew_and_a_deleted_deployment_too() -> None:
 def test_memory_is_written_in_the_shards_that_moved() -> None:
     world = World()
     world.tell(ROWS)
-    told = world.memory.read_feedback()
+    told = world.memory.feedback.read()
     assert {key.partition("/")[0] for key in told} == {"comment", "status", "deployment"}
     before = dict(world.store.values)
-    world.memory.write_feedback(told, {**told, key_comment(1): replace(told[key_comment(1)], id=9)})
+    world.memory.feedback.write(told, {**told, key_comment(1): replace(told[key_comment(1)], id=9)})
     assert sum(before[key] != value for key, value in world.store.values.items()) == 1
-    world.memory.write_feedback_view("abc")
-    assert world.memory.read_feedback_view() == "abc"
+    world.memory.feedback_view.write("abc")
+    assert world.memory.feedback_view.read() == "abc"

@@ -540,6 +540,6 @@ def test_one_run_at_a_time_holds_the_deploy_branch(promotions: Promotions) -> No
     with pytest.raises(AirflowSkipException, match=f"astro_deploy is held by {first.run_id}"):
         promotions.start().step("claim")
     finish(first)
-    assert promotions.stage.memory.read_claim(PROMOTION_SLUG, "manual") is None
+    assert promotions.stage.memory.claim(PROMOTION_SLUG, "manual").read() is None
     promotions.promote()
     assert set(promotions.remembered.endings) == {"promote"}

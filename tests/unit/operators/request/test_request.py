@@ -73,7 +73,7 @@ def test_an_approval_is_remembered_and_control_plans_the_deploy(gate: Gate) -> N
     assert deploy["trigger_dag_id"] == "shop.production"
     assert load_job(deploy["conf"]["job"]).verb is Verb.DEPLOY
     assert gate.list_comments() == []
-    gate.stage.memory.forget_environment("target.production")
+    gate.stage.memory.environment("target.production").forget()
     (again,) = gate.plan()  # what is lost is asked for again
     assert again["trigger_dag_id"] == "shop.production.request"
 
