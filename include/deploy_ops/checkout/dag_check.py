@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.checkout import dag_probe
 from include.deploy_ops.checkout.ruff import NEWEST_PYTHON, SYNTAX, CodeFinding, RuffFailedError, ask_ruff
 from include.deploy_ops.core.errors import PermanentError, RetryableError
-from include.deploy_ops.process.command import run_command
+from include.deploy_ops.process.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -135,7 +135,8 @@ class _Check:
         argv = [sys.executable, "-I", "-S", dag_probe.__file__, str(self.project), self.ignore_syntax]
         given = b"\0".join(map(os.fsencode, names))
         try:
-            result = run_command(argv, cwd=self.project, env={}, timeout_s=timeout_s, stdin=given, on_line=lines.append)
+            probe = Command(argv, cwd=self.project, env={}, timeout_s=timeout_s, stdin=given, on_line=lines.append)
+            result = probe.run()
             ending = f"exit code {result.exit_code} {result.stderr.strip()[-200:]}"
         except RetryableError:
             ending = f"it took longer than {TIME_LIMIT_S:.0f} s"

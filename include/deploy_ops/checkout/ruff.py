@@ -8,7 +8,7 @@ import sysconfig
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.process.command import run_command
+from include.deploy_ops.process.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,13 +66,13 @@ def ask_ruff(
     options = ["--select", select, "--target-version", f"py{python[0]}{python[1]}"]
     options += [] if heeds_noqa else ["--ignore-noqa"]
     for at in range(0, len(paths), _BATCH):
-        result = run_command(
+        result = Command(
             [*_COMMAND, *options, "--", *paths[at : at + _BATCH]],
             cwd=project,
             env={"PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])},
             timeout_s=timeout_s,
             on_line=lines.append,
-        )
+        ).run()
         if result.exit_code not in _ANSWERED:
             raise RuffFailedError(f"Ruff ended with exit code {result.exit_code}: {result.stderr.strip()[-200:]}")
     return sorted(_read_finding(known, line) for line in lines if line.startswith("{") and line.endswith("}"))

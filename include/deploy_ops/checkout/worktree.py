@@ -26,7 +26,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
-from include.deploy_ops.process.command import Limits, run_command
+from include.deploy_ops.process.command import Command, Limits
 from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
@@ -293,7 +293,7 @@ class _Git:
     def run(
         self, *arguments: str, given: bytes | None = None, on_line: Callable[[str], None] | None = None
     ) -> CommandResult:
-        result = run_command(
+        result = Command(
             ["git", *arguments],
             cwd=self.top,
             env=self.environment,
@@ -302,7 +302,7 @@ class _Git:
             stdin=given,
             on_line=on_line,
             limits=_LIMITS,
-        )
+        ).run()
         if result.exit_code != 0:
             raise _explain(arguments, result)
         return result

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import RetryableError
-from include.deploy_ops.process.command import build_environment, run_command
+from include.deploy_ops.process.command import Command, build_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ def find_engine() -> InstalledEngine:
 def _ask(name: str, path: str) -> InstalledEngine:
     environment = _choose_environment(name)
     host = {**os.environ, **environment}.get(_HOST_NAMES[name], "")
-    result = run_command([path, *_SIGNS_OF_LIFE[name]], cwd=Path.cwd(), env=environment, timeout_s=_TIMEOUT_S)
+    result = Command([path, *_SIGNS_OF_LIFE[name]], cwd=Path.cwd(), env=environment, timeout_s=_TIMEOUT_S).run()
     version = result.stdout.strip()
     if result.exit_code or not version:
         said = result.stderr.strip().splitlines()[-1:] or [f"exit code {result.exit_code}"]

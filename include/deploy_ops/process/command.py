@@ -24,7 +24,7 @@ from include.deploy_ops.process.redaction import RedactedStream, list_forms, red
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["Command", "CommandResult", "Limits", "build_environment", "redact", "run_command"]
+__all__ = ["Command", "CommandResult", "Limits", "build_environment", "redact"]
 
 _INHERITED_NAMES = frozenset(
     {
@@ -113,24 +113,6 @@ def build_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """
     inherited = {name: value for name, value in os.environ.items() if _is_inherited(name)}
     return {**inherited, **extra}
-
-
-def run_command(
-    argv: Sequence[str],
-    *,
-    cwd: Path,
-    env: Mapping[str, str],
-    timeout_s: float,
-    redact: Sequence[str] = (),
-    stdin: bytes | None = None,
-    on_line: Callable[[str], None] | None = None,
-    limits: Limits | None = None,
-) -> CommandResult:
-    """Run a command to its end; see `Command` for the parameters and the errors."""
-    command = Command(
-        argv, cwd=cwd, env=env, timeout_s=timeout_s, redact=redact, stdin=stdin, on_line=on_line, limits=limits
-    )
-    return command.run()
 
 
 class Command:

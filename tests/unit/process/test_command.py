@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError
-from include.deploy_ops.process.command import Command, CommandResult, build_environment, run_command
+from include.deploy_ops.process.command import Command, CommandResult, build_environment
 
 SECRET = "s3cr/et+token=="  # noqa: S105 - an example
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 
 def run(script: str, tmp_path: Path, **options: object) -> CommandResult:
     settings: dict[str, object] = {"cwd": tmp_path, "env": {}, "timeout_s": 10.0, **options}
-    return run_command(["bash", "-c", script], **settings)  # type: ignore[arg-type]
+    return Command(["bash", "-c", script], **settings).run()  # type: ignore[arg-type]
 
 
 def await_condition(is_true: object, within_s: float = 5.0) -> bool:
@@ -53,7 +53,7 @@ def test_exit_code_streams_and_lines_are_told(tmp_path: Path) -> None:
 
 
 def test_arguments_are_elements_and_never_a_shell_line(tmp_path: Path) -> None:
-    result = run_command(["printf", "%s", "$(id) ; 'x'"], cwd=tmp_path, env={}, timeout_s=10)
+    result = Command(["printf", "%s", "$(id) ; 'x'"], cwd=tmp_path, env={}, timeout_s=10).run()
     assert result.stdout == "$(id) ; 'x'"
 
 
@@ -94,7 +94,7 @@ def test_command_has_the_usual_signals(tmp_path: Path) -> None:
 
 def test_missing_executable_is_named_with_path(tmp_path: Path) -> None:
     with pytest.raises(RetryableError, match=r"`no-such-program` was not found.*PATH.*/nowhere"):
-        run_command(["no-such-program"], cwd=tmp_path, env={"PATH": "/nowhere"}, timeout_s=1)
+        Command(["no-such-program"], cwd=tmp_path, env={"PATH": "/nowhere"}, timeout_s=1).run()
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
@@ -106,14 +106,14 @@ def test_relative_executable_is_searched_from_the_commands_folder(tmp_path: Path
     script = tmp_path / "tool"
     script.write_text("#!/bin/sh\necho tool $1\n")
     script.chmod(0o755)
-    assert run_command(["./tool", "a"], cwd=tmp_path, env={}, timeout_s=10).stdout == "tool a\n"
+    assert Command(["./tool", "a"], cwd=tmp_path, env={}, timeout_s=10).run().stdout == "tool a\n"
 
 
 def test_broken_executable_ends_with_a_reason(tmp_path: Path) -> None:
     script = tmp_path / "tool"
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
-    result = run_command(["./tool"], cwd=tmp_path, env={}, timeout_s=10)
+    result = Command(["./tool"], cwd=tmp_path, env={}, timeout_s=10).run()
     assert result.exit_code == 126
     assert "cannot be executed" in result.stderr
 
@@ -195,9 +195,9 @@ def test_end_from_a_line_is_safe_and_before_the_start_prevents_it(tmp_path: Path
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with a killed parent")
 def test_command_dies_when_we_are_killed(tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib\nfrom include.deploy_ops.process.command import run_command\n"
+        "import sys, pathlib\nfrom include.deploy_ops.process.command import Command\n"
         "here = pathlib.Path(sys.argv[1])\n"
-        "run_command(['bash', '-c', 'echo $$ > own; exec sleep 60'], cwd=here, env={}, timeout_s=60)\n"
+        "Command(['bash', '-c', 'echo $$ > own; exec sleep 60'], cwd=here, env={}, timeout_s=60).run()\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
     own = tmp_path / "own"
@@ -249,7 +249,7 @@ def test_secret_at_the_cut_of_an_endless_line_is_redacted(tmp_path: Path) -> Non
     script = "import sys\nfor _ in range(9000): sys.stdout.write('x' * 37 + sys.argv[1])"
     argv = [sys.executable, "-c", script, SECRET]
     lines: list[str] = []
-    result = run_command(argv, cwd=tmp_path, env={}, timeout_s=10, redact=[SECRET], on_line=lines.append)
+    result = Command(argv, cwd=tmp_path, env={}, timeout_s=10, redact=[SECRET], on_line=lines.append).run()
     assert len(lines) > 1
     assert result.stdout.replace("***", "").strip("x") == ""
     assert result.stdout.count("***") == 9000
