@@ -6,21 +6,24 @@ Builds nothing, copies nothing, and does not judge whether the image can be used
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from include.deploy_ops.core.errors import ImageRefusedError, PermanentError, RetryableError
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.triggers.base import StoredTrigger
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class ImageAvailableTrigger(BaseTrigger):
+@dataclass(kw_only=True, eq=False, repr=False)
+class ImageAvailableTrigger(StoredTrigger):
     """Looks for the first of several images that is there, and sends one event.
 
     The event is `{"state": "found", "image": reference}`, `{"state": "refused", "detail": text}` when the registry will
@@ -33,26 +36,10 @@ class ImageAvailableTrigger(BaseTrigger):
     :param poll_interval_s: seconds between two looks, which are some requests for each candidate.
     """
 
-    def __init__(
-        self, *, registry_conn_id: str | None, candidates: list[str], deadline: str, poll_interval_s: float = 5
-    ) -> None:
-        super().__init__()
-        self.registry_conn_id = registry_conn_id
-        self.candidates = candidates
-        self.deadline = deadline
-        self.poll_interval_s = poll_interval_s
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the keyword arguments that make an equal trigger."""
-        return (
-            "include.deploy_ops.triggers.image.ImageAvailableTrigger",
-            {
-                "registry_conn_id": self.registry_conn_id,
-                "candidates": self.candidates,
-                "deadline": self.deadline,
-                "poll_interval_s": self.poll_interval_s,
-            },
-        )
+    registry_conn_id: str | None
+    candidates: list[str]
+    deadline: str
+    poll_interval_s: float = 5
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""

@@ -6,6 +6,7 @@ Decides nothing and stores nothing: events tell that it is worth looking, and th
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter
 from include.deploy_ops.core.versioned import read_value, unwrap_value
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.triggers.base import StoredTrigger
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ LONGEST_BACKOFF_S = 300.0
 SCARCE_INTERVAL_S = 60.0  # between polls while little of the rate limit is left
 
 
-class RepositoryTrigger(BaseEventTrigger):
+@dataclass(eq=False, repr=False)
+class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     """Polls one repository with conditional requests for as long as a DAG waits for its events; never ends by itself.
 
     Yields `{"reason": …, "cursor": …}`. `reason` is "started" once, after the first successful poll; "changed" per
@@ -47,33 +50,16 @@ class RepositoryTrigger(BaseEventTrigger):
     :param poll_interval_s: seconds between polls.
     """
 
-    def __init__(
-        self, project: str, github_conn_id: str, repository: str, trunk: str, poll_interval_s: float = 10.0
-    ) -> None:
-        super().__init__()
-        self.project = project
-        self.github_conn_id = github_conn_id
-        self.repository = repository
-        self.trunk = trunk
-        self.poll_interval_s = poll_interval_s
-        self._hook: DeployOpsGithubHook | None = None
-        self._cursor: Cursor | None = None
-        self._has_started = False
-        self._announced_wake = ""
-        self._is_slowed = False
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the keyword arguments that make an equal trigger."""
-        return (
-            "include.deploy_ops.triggers.repository.RepositoryTrigger",
-            {
-                "project": self.project,
-                "github_conn_id": self.github_conn_id,
-                "repository": self.repository,
-                "trunk": self.trunk,
-                "poll_interval_s": self.poll_interval_s,
-            },
-        )
+    project: str
+    github_conn_id: str
+    repository: str
+    trunk: str
+    poll_interval_s: float = 10.0
+    _hook: DeployOpsGithubHook | None = field(default=None, init=False)
+    _cursor: Cursor | None = field(default=None, init=False)
+    _has_started: bool = field(default=False, init=False)
+    _announced_wake: str = field(default="", init=False)
+    _is_slowed: bool = field(default=False, init=False)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until cancelled; see the class."""

@@ -6,10 +6,11 @@ Decides nothing about a deploy: `settling` judges. Deploys nothing and repairs n
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeType
@@ -17,6 +18,7 @@ from include.deploy_ops.core.target.settling import Failed, Overtaken, Settled, 
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.triggers.base import StoredTrigger
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ RECORDS_READ = 50
 """Newest records that are searched for this call's: more deploys of one Deployment do not begin while one settles."""
 
 
-class DeploySettledTrigger(BaseTrigger):
+@dataclass(kw_only=True, eq=False, repr=False)
+class DeploySettledTrigger(StoredTrigger):
     """Watches one deploy, and sends one event.
 
     The event is `{"state", "detail", "deploy_id", "image_tag", "dag_version", "seconds"}`, where state is "settled",
@@ -45,43 +48,14 @@ class DeploySettledTrigger(BaseTrigger):
     :param poll_interval_s: seconds between two looks, which are two requests each.
     """
 
-    def __init__(
-        self,
-        *,
-        astro_conn_id: str,
-        deployment_id: str,
-        needle: str,
-        kind: str,
-        started_at: str,
-        deadline: str,
-        woke: bool,
-        poll_interval_s: float = 2,
-    ) -> None:
-        super().__init__()
-        self.astro_conn_id = astro_conn_id
-        self.deployment_id = deployment_id
-        self.needle = needle
-        self.kind = kind
-        self.started_at = started_at
-        self.deadline = deadline
-        self.woke = woke
-        self.poll_interval_s = poll_interval_s
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments."""
-        return (
-            "include.deploy_ops.triggers.settled.DeploySettledTrigger",
-            {
-                "astro_conn_id": self.astro_conn_id,
-                "deployment_id": self.deployment_id,
-                "needle": self.needle,
-                "kind": self.kind,
-                "started_at": self.started_at,
-                "deadline": self.deadline,
-                "woke": self.woke,
-                "poll_interval_s": self.poll_interval_s,
-            },
-        )
+    astro_conn_id: str
+    deployment_id: str
+    needle: str
+    kind: str
+    started_at: str
+    deadline: str
+    woke: bool
+    poll_interval_s: float = 2
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""
