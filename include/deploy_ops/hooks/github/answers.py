@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from include.deploy_ops.core.change.change_type import Snapshot
 from include.deploy_ops.core.model import Branch, TreeEntry
@@ -122,22 +122,9 @@ class _Blob(Json):
     content: str
 
 
-_REF = TypeAdapter(_Ref)
-_REFS = TypeAdapter(list[_Ref])
-_ANY_REF = TypeAdapter(_AnyRef)
-_ANY_REFS = TypeAdapter(list[_AnyRef])
-_TAG = TypeAdapter(_Tag)
-_OBJECT = TypeAdapter(_Object)
-_STANDING = TypeAdapter(_Standing)
-_COMMIT = TypeAdapter(_Commit)
-_COMPARISON = TypeAdapter(_Comparison)
-_TREE = TypeAdapter(_Tree)
-_BLOB = TypeAdapter(_Blob)
-
-
 def parse_branch(answer: GithubAnswer, name: str) -> Branch:
     """Read one ref. :raises ObservationError: malformed, or another ref than the branch `name`."""
-    branch = _to_branch(validate(_REF, answer))
+    branch = _to_branch(validate(_Ref, answer))
     if branch.name != name:
         raise doubt(answer, f"another ref, {BRANCH_PREFIX}{branch.name}")
     return branch
@@ -154,7 +141,7 @@ def is_end_certain(answer: GithubAnswer) -> bool:
 
 def parse_branches(answer: GithubAnswer) -> tuple[Branch, ...]:
     """Read a page of refs below refs/heads/, in GitHub's order. :raises ObservationError: malformed."""
-    branches = tuple(_to_branch(ref) for ref in validate(_REFS, answer))
+    branches = tuple(_to_branch(ref) for ref in validate(list[_Ref], answer))
     if len({branch.name for branch in branches}) != len(branches):
         raise doubt(answer, "a page that repeats a branch")
     return branches
@@ -162,7 +149,7 @@ def parse_branches(answer: GithubAnswer) -> tuple[Branch, ...]:
 
 def parse_ref_target(answer: GithubAnswer, name: str) -> tuple[str, str]:
     """Read what a ref points to, its kind and id. :raises ObservationError: malformed, or another ref than `name`."""
-    found = validate(_ANY_REF, answer)
+    found = validate(_AnyRef, answer)
     if found.ref != name:
         raise doubt(answer, f"another ref, {found.ref}")
     return found.object.type, found.object.sha
@@ -170,14 +157,14 @@ def parse_ref_target(answer: GithubAnswer, name: str) -> tuple[str, str]:
 
 def parse_tag_target(answer: GithubAnswer, sha: str) -> tuple[str, str]:
     """Read what an annotated tag names. :raises ObservationError: malformed, or another tag than `sha`."""
-    found = validate(_TAG, answer)
+    found = validate(_Tag, answer)
     check_sha(answer, found.sha, sha)
     return found.object.type, found.object.sha
 
 
 def parse_tag_names(answer: GithubAnswer) -> tuple[str, ...]:
     """Read the names of a page of tags, in GitHub's order. :raises ObservationError: malformed, or no tags."""
-    refs = [ref.ref for ref in validate(_ANY_REFS, answer)]
+    refs = [ref.ref for ref in validate(list[_AnyRef], answer)]
     if stranger := next((ref for ref in refs if not ref.startswith(TAG_PREFIX)), None):
         raise doubt(answer, f"a ref that is no tag, {stranger}")
     return tuple(ref.removeprefix(TAG_PREFIX) for ref in refs)
@@ -185,7 +172,7 @@ def parse_tag_names(answer: GithubAnswer) -> tuple[str, ...]:
 
 def parse_commit_id(answer: GithubAnswer, short: str) -> str:
     """Read the whole id of a commit. :raises ObservationError: malformed, or one that does not begin with `short`."""
-    found = validate(_OBJECT, answer).sha
+    found = validate(_Object, answer).sha
     if not found.startswith(short):
         raise doubt(answer, f"another commit, {found}")
     return found
@@ -196,12 +183,12 @@ def parse_relation(answer: GithubAnswer) -> str:
 
     :raises ObservationError: malformed.
     """
-    return validate(_STANDING, answer).status
+    return validate(_Standing, answer).status
 
 
 def parse_commit(answer: GithubAnswer, sha: str) -> Commit:
     """Read one commit. :raises ObservationError: malformed, or another commit than `sha`."""
-    found = validate(_COMMIT, answer)
+    found = validate(_Commit, answer)
     check_sha(answer, found.sha, sha)
     parents = tuple(parent.sha for parent in found.parents)
     subject, author = found.message.partition("\n")[0], found.author.name if found.author else ""
@@ -218,7 +205,7 @@ class Comparison:
 
 def parse_comparison(answer: GithubAnswer, first: str) -> Comparison:
     """Read a comparison. :raises ObservationError: malformed, or of another commit than `first`."""
-    found = validate(_COMPARISON, answer)
+    found = validate(_Comparison, answer)
     check_sha(answer, found.base_commit.sha, first)
     sides = (Snapshot(each.sha, each.commit.tree.sha) for each in (found.base_commit, found.merge_base_commit))
     return Comparison(*sides)
@@ -226,7 +213,7 @@ def parse_comparison(answer: GithubAnswer, first: str) -> Comparison:
 
 def parse_made(answer: GithubAnswer) -> str:
     """Read the id of a tree or commit that was made. :raises ObservationError: malformed."""
-    return validate(_OBJECT, answer).sha
+    return validate(_Object, answer).sha
 
 
 def parse_tree(answer: GithubAnswer, sha: str) -> tuple[TreeEntry, ...]:
@@ -234,7 +221,7 @@ def parse_tree(answer: GithubAnswer, sha: str) -> tuple[TreeEntry, ...]:
 
     Bytes that are no UTF-8 arrive as U+FFFD, so that such a name alone may stand for several entries.
     """
-    found = validate(_TREE, answer)
+    found = validate(_Tree, answer)
     check_sha(answer, found.sha, sha)
     if found.truncated:
         raise doubt(answer, "a truncated tree")
@@ -246,7 +233,7 @@ def parse_tree(answer: GithubAnswer, sha: str) -> tuple[TreeEntry, ...]:
 
 def parse_blob(answer: GithubAnswer, sha: str) -> bytes:
     """Read a file's bytes. :raises ObservationError: malformed, or not the bytes that `sha` is the hash of."""
-    found = validate(_BLOB, answer)
+    found = validate(_Blob, answer)
     try:
         content = base64.b64decode(found.content.replace("\n", ""), validate=True)
     except binascii.Error as error:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-
 from include.deploy_ops.core.feedback.values import GithubDeploymentState
 from include.deploy_ops.hooks.github.validation import Json, validate
 
@@ -59,16 +57,12 @@ class FoundDeployment:
     mark: str
 
 
-_IDENTITY = TypeAdapter(_Identity)
-_COMMENTS = TypeAdapter(list[_Comment])
-_DEPLOYMENTS = TypeAdapter(list[_Deployment])
-_STATUSES = TypeAdapter(list[_Status])
 MARK_KEY = "deploy_ops"
 
 
 def parse_id(answer: GithubAnswer) -> int:
     """Read the id of a thing, or of an account. :raises ObservationError: malformed."""
-    return validate(_IDENTITY, answer).id
+    return validate(_Identity, answer).id
 
 
 def parse_comments(answer: GithubAnswer) -> tuple[FoundComment, ...]:
@@ -80,7 +74,7 @@ def parse_comments(answer: GithubAnswer) -> tuple[FoundComment, ...]:
             each.user.id if each.user else 0,
             each.performed_via_github_app.id if each.performed_via_github_app else 0,
         )
-        for each in validate(_COMMENTS, answer)
+        for each in validate(list[_Comment], answer)
     )
 
 
@@ -88,13 +82,13 @@ def parse_deployments(answer: GithubAnswer) -> tuple[FoundDeployment, ...]:
     """Read a page of GitHub Deployments, newest first. :raises ObservationError: malformed."""
     return tuple(
         FoundDeployment(each.id, each.sha, each.environment, _read_mark(each.payload))
-        for each in validate(_DEPLOYMENTS, answer)
+        for each in validate(list[_Deployment], answer)
     )
 
 
 def parse_newest_state(answer: GithubAnswer) -> GithubDeploymentState | None:
     """Read the first of a page of a GitHub Deployment's statuses. :raises ObservationError: malformed."""
-    statuses = validate(_STATUSES, answer)
+    statuses = validate(list[_Status], answer)
     if not statuses:
         return None
     newest = statuses[0]

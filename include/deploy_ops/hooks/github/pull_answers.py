@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import StringConstraints, TypeAdapter
+from pydantic import StringConstraints
 
 from include.deploy_ops.core.model import PullCommit, PullRequest
 from include.deploy_ops.hooks.github.validation import Json, Sha, doubt, validate
@@ -90,17 +90,9 @@ class _Merged(Json):
     merged: Literal[True]
 
 
-_PULLS = TypeAdapter(list[_Pull])
-_PULL = TypeAdapter(_ShownPull)
-_PULL_COMMITS = TypeAdapter(list[_PullCommit])
-_COMMENT = TypeAdapter(_Comment)
-_COMMENTS = TypeAdapter(list[_Comment])
-_MERGED = TypeAdapter(_Merged)
-
-
 def parse_pull_requests(answer: GithubAnswer) -> tuple[PullRequest, ...]:
     """Read a page of pull requests, in GitHub's order. :raises ObservationError: malformed."""
-    return tuple(_to_pull_request(pull) for pull in validate(_PULLS, answer))
+    return tuple(_to_pull_request(pull) for pull in validate(list[_Pull], answer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,7 @@ class SinglePull:
 
 def parse_pull_request(answer: GithubAnswer, number: int) -> SinglePull:
     """Read one pull request. :raises ObservationError: malformed, or another one than `number`."""
-    found = validate(_PULL, answer)
+    found = validate(_ShownPull, answer)
     if found.number != number:
         raise doubt(answer, f"another pull request, {found.number}")
     return SinglePull(_to_pull_request(found), found.mergeable, found.merge_commit_sha)
@@ -130,23 +122,23 @@ def parse_pull_commits(answer: GithubAnswer) -> tuple[PullCommit, ...]:
             or (each.commit.author.name if each.commit.author else ""),
             url=each.html_url,
         )
-        for each in validate(_PULL_COMMITS, answer)
+        for each in validate(list[_PullCommit], answer)
     )
 
 
 def parse_comment(answer: GithubAnswer) -> str:
     """Read the page's address of a comment that was made. :raises ObservationError: malformed."""
-    return validate(_COMMENT, answer).html_url
+    return validate(_Comment, answer).html_url
 
 
 def parse_comment_texts(answer: GithubAnswer) -> tuple[tuple[str, str], ...]:
     """Read a page of comments, oldest first: each one's address and text. :raises ObservationError: malformed."""
-    return tuple((comment.html_url, comment.body or "") for comment in validate(_COMMENTS, answer))
+    return tuple((comment.html_url, comment.body or "") for comment in validate(list[_Comment], answer))
 
 
 def parse_merged(answer: GithubAnswer) -> str:
     """Read the commit that a merge made. :raises ObservationError: malformed."""
-    return validate(_MERGED, answer).sha
+    return validate(_Merged, answer).sha
 
 
 def _to_pull_request(pull: _Pull) -> PullRequest:

@@ -5,16 +5,20 @@ Knows no shape of its own; the modules of answers do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeVar
+import functools
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from include.deploy_ops.hooks.github.http import GithubAnswer
 
 T = TypeVar("T")
+_adapt: Callable[[Any], TypeAdapter[Any]] = functools.cache(TypeAdapter)  # milliseconds, once for each shape
 Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
@@ -24,14 +28,15 @@ class Json(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-def validate(shape: TypeAdapter[T], answer: GithubAnswer) -> T:
+def validate(shape: type[T], answer: GithubAnswer) -> T:
     """Return the answer's data in this shape. :raises ObservationError: it has another; quotes nothing of it."""
     try:
-        return shape.validate_python(answer.data)
+        found: T = _adapt(shape).validate_python(answer.data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise doubt(answer, f"no usable {where}: {first['msg']}") from error
+    return found
 
 
 def doubt(answer: GithubAnswer, what: str) -> ObservationError:
