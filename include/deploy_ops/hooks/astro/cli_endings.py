@@ -7,6 +7,7 @@ that another version words otherwise is an unknown ending, which comes again.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,8 +36,8 @@ class _Ending:
     """A known ending: a text at the beginning of a line of `stream`, and what it means."""
 
     stream: Literal["stdout", "stderr"]
-    start: str
     error: type[DeployOpsError]
+    start: str
     meaning: str
 
     def has_text(self, result: CommandResult) -> bool:
@@ -45,17 +46,10 @@ class _Ending:
         return bool(re.search(rf"^{prefix}{self.start}", getattr(result, self.stream), re.MULTILINE))
 
 
-def _refuse(start: str, meaning: str) -> _Ending:
-    return _Ending("stderr", start, PermanentError, meaning)
-
-
-def _refuse_image(start: str, meaning: str) -> _Ending:
-    return _Ending("stdout", start, PermanentError, meaning)
-
-
-def _postpone(start: str, meaning: str) -> _Ending:
-    return _Ending("stderr", start, RetryableError, meaning)
-
+_refuse = functools.partial(_Ending, "stderr", PermanentError)
+_refuse_printed = functools.partial(_Ending, "stdout", PermanentError)
+_postpone = functools.partial(_Ending, "stderr", RetryableError)
+_postpone_printed = functools.partial(_Ending, "stdout", RetryableError)
 
 _NOT_FOUND = (
     r"the Deployment specified was not found in this workspace\. "
@@ -68,15 +62,13 @@ _OTHER_CLI = "this version of the Astro CLI takes other flags; install the versi
 # Exit 0 without any effect comes in the same table: none of these ever stands beside a success marker.
 _ENDINGS = (
     # which Deployment
-    _Ending("stderr", rf"{_NOT_FOUND}$", DeploymentGoneError, "the Deployment is not in the workspace"),
+    _Ending("stderr", DeploymentGoneError, rf"{_NOT_FOUND}$", "the Deployment is not in the workspace"),
     _postpone(rf"{_NOT_FOUND}: ", "the CLI could not list the workspace's Deployments"),
-    _Ending("stdout", r"no Deployments found in workspace ", DeploymentGoneError, "the workspace has no Deployment"),
-    _Ending("stderr", r"deployment: .* already exists: ", DeploymentExistsError, "a Deployment of that name exists"),
-    _Ending("stderr", r"deployment: .* does not exist: ", DeploymentGoneError, "no Deployment of that name exists"),
-    _Ending(
-        "stdout",
+    _Ending("stdout", DeploymentGoneError, r"no Deployments found in workspace ", "the workspace has no Deployment"),
+    _Ending("stderr", DeploymentExistsError, r"deployment: .* already exists: ", "a Deployment of that name exists"),
+    _Ending("stderr", DeploymentGoneError, r"deployment: .* does not exist: ", "no Deployment of that name exists"),
+    _postpone_printed(
         r"Invalid workspace id ",
-        RetryableError,
         "nothing was deployed, since the Deployment belongs to another workspace than the Airflow connection names",
     ),
     # the Deployment file
@@ -92,48 +84,40 @@ _ENDINGS = (
     _refuse(r".* has no content$", _FILE_IS_WRONG),
     _refuse(r"changing an existing deployment's cluster is not permitted", "delete and recreate the Deployment"),
     _postpone(r"you currently have two deployments with the name ", "rename or delete one of the two"),
-    _Ending("stdout", r"Something went wrong\. Deployment ", RetryableError, "Astro's answer to the update had no id"),
+    _postpone_printed(r"Something went wrong\. Deployment ", "Astro's answer to the update had no id"),
     # the code
     _refuse(r"this is not an Astro project directory", "its folder lacks the settings that we write; report it"),
     _refuse(r"bundle validation failed: ", "the DAG folder is missing, a link, or holds a link that leads outside"),
     _refuse(r"your local DAGs did not parse", "mend the DAGs"),
     _refuse(r"at least 1 pytest in your tests directory failed", "mend the DAGs or their tests"),
     _refuse(r"DAG-only deploys are not enabled ", "set dag_deploy_enabled in the template, or deploy an image"),
-    _refuse_image(r"Warning: No DAGs found\. ", "nothing was deployed, since the DAG folder holds no Python file"),
-    _Ending(
-        "stdout",
+    _refuse_printed(r"Warning: No DAGs found\. ", "nothing was deployed, since the DAG folder holds no Python file"),
+    _postpone_printed(
         r"Project directory has uncommitted changes",
-        RetryableError,
         "nothing was deployed, since something changed the worktree meanwhile",
     ),
     # the image
-    _Ending(
-        "stdout",
+    _postpone_printed(
         r".*(?:Cannot connect to (?:the Docker daemon|Podman)|\bdial tcp[ :]|: TLS handshake timeout"
         r"|\btoomanyrequests\b)",
-        RetryableError,
         "the build could not reach the container engine, or a registry",
     ),
     _refuse(r"an error was encountered while building the image", "the image does not build; see its log"),
     _refuse(r"reading dockerfile: ", "the project's root has no readable Dockerfile; add one, or check `root`"),
     _postpone(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),
     # Stands before the next: without an answer of its engine the CLI takes the label for missing.
-    _Ending(
-        "stdout",
+    _postpone_printed(
         r"unable get runtime version from image",
-        RetryableError,
         "the container engine did not tell the image's runtime version",
     ),
-    _refuse_image(r"WARNING! The image .* (?:does not appear to be|is not) based on ", "use an Astro Runtime image"),
-    _refuse_image(r"Cannot deploy a downgraded Astro Runtime version", "Astro takes no older runtime than deployed"),
-    _refuse_image(r"Cannot deploy an unsupported Astro Runtime version", "use a runtime that Astro supports"),
-    _refuse_image(r"Can only upgrade deployment from Airflow 2 to Airflow 3 ", "upgrade the runtime step by step"),
+    _refuse_printed(r"WARNING! The image .* (?:does not appear to be|is not) based on ", "use an Astro Runtime image"),
+    _refuse_printed(r"Cannot deploy a downgraded Astro Runtime version", "Astro takes no older runtime than deployed"),
+    _refuse_printed(r"Cannot deploy an unsupported Astro Runtime version", "use a runtime that Astro supports"),
+    _refuse_printed(r"Can only upgrade deployment from Airflow 2 to Airflow 3 ", "upgrade the runtime step by step"),
     _postpone(r"failed to push image due to authentication error", "the registry refused the push"),
     # hibernation, questions
     _refuse(r"the Deployment specified is not a development Deployment", "only those can hibernate"),
-    _Ending(
-        "stdout", r"(?:.*\(y/n\) ?)?Canceling ", RetryableError, "nothing was done: the CLI asked and got no answer"
-    ),
+    _postpone_printed(r"(?:.*\(y/n\) ?)?Canceling ", "nothing was done: the CLI asked and got no answer"),
     # token, network, version
     _postpone(r"API Token is (?:invalid or malformed|expired)", _ACCESS_IS_WRONG),
     _postpone(r"(?:failed to find a valid [Ww]orkspace: )?failed to get current Workspace: ", _ACCESS_IS_WRONG),
