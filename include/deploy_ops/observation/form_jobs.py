@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError
@@ -29,16 +29,6 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
-    """What of a form becomes the deployed commit; empty where that is the source's head."""
-
-    commit: str
-    ref: str
-    reason: str
-    is_override: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class FormJobs:
     """Makes jobs of forms for one project."""
 
@@ -52,34 +42,17 @@ class FormJobs:
         deployment = self._find_adoptable(form) if is_adoption else self._find_preview(form)
         branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
         verb = self._choose_verb(form, deployment, branch)
-        head = branch.head if branch else NO_COMMIT
-        chosen = self._choose(form, Source(form.branch, head), deployment)
-        return Job(
-            verb=verb,
-            branch=form.branch,
-            head=head,
-            commit=chosen.commit,
-            ref=chosen.ref,
-            is_override=chosen.is_override,
-            deployment_name=deployment.name if deployment else self._name_preview(form),
-            deployment_id=deployment.id if deployment else "",
-            reason=chosen.reason,
-            deploy_type=form.deploy_type,
-            person=person,
-            wake=form.wake,
-            ends_keep=form.action == Verb.RESUME.value,
-            is_dry=form.dry_run,
-        )
+        source = Source(form.branch, branch.head if branch else NO_COMMIT)
+        job = self._make_job(form, person, verb, source, deployment)
+        name = deployment.name if deployment else self._name_preview(form)
+        return replace(job, deployment_name=name, ends_keep=form.action == Verb.RESUME.value)
 
     def _name_preview(self, form: PreviewForm) -> str:
         return name_deployment(self.scope.project.name, form.branch)
 
     def _find_preview(self, form: PreviewForm) -> Deployment | None:
         project = self.scope.project
-        is_end = form.action in {
-            Verb.DELETE.value,
-            Verb.KEEP.value,
-        }  # also where the policy matches the branch no longer
+        is_end = form.action in {Verb.DELETE.value, Verb.KEEP.value}  # also where the policy matches it no longer
         if not project.wants_preview(form.branch) and not is_end:
             raise PermanentError(
                 f"branch: '{form.branch}' matches no pattern of previews.branches "
@@ -134,25 +107,7 @@ class FormJobs:
         target = self.scope.target(name)
         deployment = self._find_target(target)
         source = self._find_source(target, form)
-        chosen = self._choose(form, source, deployment)
-        return Job(
-            verb=Verb(form.action),
-            branch=source.ref,
-            head=source.head,
-            commit=chosen.commit,
-            ref=chosen.ref,
-            pull=source.pull,
-            base=source.base,
-            is_override=chosen.is_override,
-            deployment_name=deployment.name,
-            deployment_id=deployment.id,
-            reason=chosen.reason,
-            deploy_type=form.deploy_type,
-            person=person,
-            target=name,
-            wake=form.wake,
-            is_dry=form.dry_run,
-        )
+        return replace(self._make_job(form, person, Verb(form.action), source, deployment), target=name)
 
     def _find_source(self, target: Target, form: TargetForm) -> Source:
         """Return what the target follows; without an open pull request, the tip of what it would be merged into."""
@@ -167,26 +122,45 @@ class FormJobs:
             raise PermanentError(f"ref: there is no open pull request {said}; name the ref that is meant")
         return make_tip(release.into, self.github.get_branch(release.into).head)
 
-    def _choose(self, form: TargetForm, source: Source, deployment: Deployment | None) -> _Choice:
-        """Return what is deployed: what the source has now, or the ref of the form."""
-        if not form.ref or form.action != Verb.DEPLOY.value:
-            return _Choice(source.commit, "", form.reason)
+    def _make_job(
+        self, form: TargetForm, person: str, verb: Verb, source: Source, deployment: Deployment | None
+    ) -> Job:
+        """Return the job: what is deployed is what the source has now, or the ref of the form."""
+        job = Job(
+            verb=verb,
+            branch=source.ref,
+            head=source.head,
+            commit=source.commit,
+            pull=source.pull,
+            base=source.base,
+            deployment_name=deployment.name if deployment else "",
+            deployment_id=deployment.id if deployment else "",
+            reason=form.reason,
+            deploy_type=form.deploy_type,
+            person=person,
+            wake=form.wake,
+            is_dry=form.dry_run,
+        )
+        return self._override(job, form.ref, source) if form.ref and form.action == Verb.DEPLOY.value else job
+
+    def _override(self, job: Job, ref: str, source: Source) -> Job:
+        """Return the job with the ref's commit in place of what the source has now."""
         from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_ref
 
         trunk = self.scope.project.trunk
-        heads = (*self._list_deployed(deployment, form.ref), source.ref, trunk)
-        found = resolve_ref(self.github, form.ref, trunk=trunk, heads=heads)
+        heads = (*self._list_deployed(job.deployment_id, ref), source.ref, trunk)
+        found = resolve_ref(self.github, ref, trunk=trunk, heads=heads)
         if found.told:
             log.info("ref: %s", found.told)
         # Of a pull request the test merge is what would be deployed by itself, of a branch its head.
         is_override = found.commit != (source.commit if source.pull else source.head)
         is_rollback = is_override and is_ancestor(self.github, found.commit, source.head)
-        reason = f"rollback: {form.reason}" if is_rollback else form.reason
-        return _Choice(found.commit, found.name, reason, is_override=is_override)
+        reason = f"rollback: {job.reason}" if is_rollback else job.reason
+        return replace(job, commit=found.commit, ref=found.name, reason=reason, is_override=is_override)
 
-    def _list_deployed(self, deployment: Deployment | None, ref: str) -> list[str]:
+    def _list_deployed(self, deployment_id: str, ref: str) -> list[str]:
         """Return the commit of that id which ran there before: a test merge lies in no branch's history."""
-        commits = map(read_commit, self.astro.list_deploys(deployment.id)) if deployment else ()
+        commits = map(read_commit, self.astro.list_deploys(deployment_id)) if deployment_id else ()
         return sorted({commit for commit in commits if commit and commit.startswith(ref.lower())})
 
     def _find_target(self, target: Target) -> Deployment:
