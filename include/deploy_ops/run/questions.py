@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from include.deploy_ops.core.errors import PermanentError
-from include.deploy_ops.core.versioned import read_value, wrap_value
+from include.deploy_ops.run.store import FilledSlot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,13 +43,12 @@ class Questions:
     """
 
     def __init__(self, store: Store, key: str, runs: Runs) -> None:
-        self._store = store
-        self._key = key
+        self._slot = FilledSlot(store, key, _ASKED, blank=dict)
         self._runs = runs
 
     def read(self) -> dict[str, Asked]:
         """Return what was asked by run; what cannot be read any more counts as never asked."""
-        return read_value(self._key, self._store.get(self._key), _ASKED, within=()) or {}
+        return self._slot.read()
 
     def find_asking(self, but: str) -> dict[str, str]:
         """Return what other runs than `but` wait to be told, by name, each with its run."""
@@ -71,8 +70,5 @@ class Questions:
             raise PermanentError(
                 "this run has asked about another list before, and Airflow would show that one again; trigger a new run"
             )
-        self._write({**known, run_id: asked})
-
-    def _write(self, questions: dict[str, Asked]) -> None:
-        newest = dict(sorted(questions.items(), key=lambda item: item[1].at)[-QUESTIONS_MAX:])
-        self._store.set(self._key, wrap_value(_ASKED.dump_python(newest, mode="json")))
+        newest = sorted({**known, run_id: asked}.items(), key=lambda item: item[1].at)[-QUESTIONS_MAX:]
+        self._slot.write(dict(newest))
