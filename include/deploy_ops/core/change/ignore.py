@@ -37,10 +37,7 @@ _TOKEN = re.compile(
     rb"(?P<folders>(?:^|(?<=/))\*{2,}(?:/|$|(?=\\/)))|(?P<star>\*+)|(?P<any>\?)|(?P<set>\[)|\\?(?P<byte>.)", re.DOTALL
 )
 # One member of a bracket expression: a class, a range, or a byte. `?+` never gives a backslash back as a plain byte.
-_SET_ITEM = re.compile(
-    rb"\[:(?P<name>[^\]]*):\]|\\?+(?P<low>.)-(?!\])\\?+(?P<high>.)|\\?+(?P<one>.)",
-    re.DOTALL,
-)
+_SET_ITEM = re.compile(rb"\[:(?P<name>[^\]]*):\]|\\?+(?P<low>.)-(?!\])\\?+(?P<high>.)|\\?+(?P<one>.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.text import find_outcome, name_environment, name_state, write_line
-from include.deploy_ops.core.feedback.values import (
-    DIGEST_LENGTH,
-    Facts,
-    FeedbackRecord,
-    SetStatus,
-    Write,
-    key_status,
-)
+from include.deploy_ops.core.feedback.values import DIGEST_LENGTH, Facts, FeedbackRecord, SetStatus, Write, key_status
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.view.row import RowKind, State

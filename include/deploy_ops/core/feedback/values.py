@@ -96,13 +96,7 @@ def fingerprint_feedback(project: Project, *, is_alone: bool) -> str:
 
 
 def gather_facts(
-    project: Project,
-    control_plane: str,
-    *,
-    is_alone: bool,
-    airflow_url: str,
-    web_url: str,
-    access: str = "",
+    project: Project, control_plane: str, *, is_alone: bool, airflow_url: str, web_url: str, access: str = ""
 ) -> Facts:
     """Return what feedback needs to know of a project of the policy."""
     targets = project.targets.items()

@@ -15,15 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Strict, ValidationError
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.policy.keys import (
-    Limits,
-    Policy,
-    Previews,
-    Project,
-    Promotion,
-    PullRequestSource,
-    Target,
-)
+from include.deploy_ops.core.policy.keys import Limits, Policy, Previews, Project, Promotion, PullRequestSource, Target
 from include.deploy_ops.core.policy.rules import find_clashes, find_project_problems
 from include.deploy_ops.core.text.document import DocumentError, read_document
 from include.deploy_ops.core.text.schema import (

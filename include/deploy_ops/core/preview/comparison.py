@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import NO_COMMIT
-from include.deploy_ops.core.naming import (
-    digest_work,
-    name_deployment,
-)
+from include.deploy_ops.core.naming import digest_work, name_deployment
 from include.deploy_ops.core.plan.work import Difference, Hold, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import describe_taken, find_previews

@@ -58,11 +58,7 @@ class AstroCli:
     """
 
     def __init__(
-        self,
-        astro_conn_id: str,
-        *,
-        timeout_s: float = TIMEOUT_S,
-        on_line: Callable[[str], None] | None = None,
+        self, astro_conn_id: str, *, timeout_s: float = TIMEOUT_S, on_line: Callable[[str], None] | None = None
     ) -> None:
         self.astro_conn_id = astro_conn_id
         self._timeout_s = timeout_s

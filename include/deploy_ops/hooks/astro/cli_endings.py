@@ -107,8 +107,7 @@ _ENDINGS = (
     _postpone(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),
     # Stands before the next: without an answer of its engine the CLI takes the label for missing.
     _postpone_printed(
-        r"unable get runtime version from image",
-        "the container engine did not tell the image's runtime version",
+        r"unable get runtime version from image", "the container engine did not tell the image's runtime version"
     ),
     _refuse_printed(r"WARNING! The image .* (?:does not appear to be|is not) based on ", "use an Astro Runtime image"),
     _refuse_printed(r"Cannot deploy a downgraded Astro Runtime version", "Astro takes no older runtime than deployed"),

@@ -131,11 +131,7 @@ class GithubFeedbackHook(DeployOpsGithubHook):
 
     def add_deployment_state(self, deployment_id: int, environment: str, state: GithubDeploymentState) -> None:
         """Give a GitHub Deployment its newest status; earlier ones are retired by us. Raises as `create_comment`."""
-        said = {
-            "description": state.description,
-            "environment_url": state.environment_url,
-            "log_url": state.log_url,
-        }
+        said = {"description": state.description, "environment_url": state.environment_url, "log_url": state.log_url}
         body: dict[str, Any] = {"state": state.state, "environment": environment, "auto_inactive": False}
         body |= {key: value for key, value in said.items() if value}
         self._send("POST", f"/deployments/{deployment_id}/statuses", body)

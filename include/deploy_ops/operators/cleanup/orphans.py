@@ -139,9 +139,7 @@ class ApproveOrphansOperator(AskOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            subject="Delete Deployments of projects that left the policy?",
-            response_timeout=ANSWER_TIMEOUT,
-            **kwargs,
+            subject="Delete Deployments of projects that left the policy?", response_timeout=ANSWER_TIMEOUT, **kwargs
         )
 
     @tell_failures

@@ -35,11 +35,7 @@ class ApproveAdoptionOperator(DeployOpsOperator, ApprovalOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            subject="Adopt the Deployment?",
-            body="",
-            defaults=self.REJECT,
-            response_timeout=ANSWER_TIMEOUT,
-            **kwargs,
+            subject="Adopt the Deployment?", body="", defaults=self.REJECT, response_timeout=ANSWER_TIMEOUT, **kwargs
         )
 
     @tell_failures

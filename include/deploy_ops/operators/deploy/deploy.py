@@ -71,11 +71,7 @@ class DeployCodeOperator(AstroCliOperator):
         self.link_deployment(deployment)
         self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
         note = self._write_note(context, job, is_partial=decision.is_partial)
-        ask = {
-            "deployment_id": deployment.id,
-            "kind": kind.value,
-            "started_at": datetime.now(UTC).isoformat(),
-        }
+        ask = {"deployment_id": deployment.id, "kind": kind.value, "started_at": datetime.now(UTC).isoformat()}
         # Before all that may say no: a worker that died after the CLI's call has made the newest deploy another one.
         if done := self._find_done(deployment, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])

@@ -31,9 +31,7 @@ class AstroCliOperator(DeployOpsOperator):
     def cli(self) -> AstroCli:
         """The CLI with the project's Astro connection, logging line by line."""
         return AstroCli(
-            self.scope.project.astro_conn_id,
-            timeout_s=self.scope.project.cli_timeout_s,
-            on_line=self.log.info,
+            self.scope.project.astro_conn_id, timeout_s=self.scope.project.cli_timeout_s, on_line=self.log.info
         )
 
     def on_kill(self) -> None:
