@@ -26,14 +26,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
-from include.deploy_ops.process.command import Command, Limits
+from include.deploy_ops.process.command import Command, CommandResult, Limits
 from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from include.deploy_ops.process.command import CommandResult
 
 _LOG = logging.getLogger(__name__)
 _DAGS = "dags"

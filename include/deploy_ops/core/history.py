@@ -10,12 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.model import ChangeType, Deploy, DeployKind, DeployStatus
-from include.deploy_ops.core.naming import parse_note
+from include.deploy_ops.core.naming import DeployNote, parse_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from include.deploy_ops.core.naming import DeployNote
 
 
 FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})

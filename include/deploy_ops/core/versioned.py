@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
-
-    from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
-from include.deploy_ops.core.cleanup.verdict import ACTED_ON, describe_exemption, find_end
+from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, find_end
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.history import read_history
-from include.deploy_ops.core.model import Branch
+from include.deploy_ops.core.model import Branch, Deployment, PullRequest
 from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.plan.work import Verb, Work
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, describe_merge, find_merge
@@ -20,8 +20,6 @@ from include.deploy_ops.core.target.comparison import compare_target
 from include.deploy_ops.observation.targets import TargetObserver
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.cleanup.verdict import Verdict
-    from include.deploy_ops.core.model import Deployment, PullRequest
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook

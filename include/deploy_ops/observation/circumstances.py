@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.remembered import Ending, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances
-from include.deploy_ops.core.plan.work import Verb, Work
+from include.deploy_ops.core.plan.work import Difference, Verb, Work
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import PLANNED, Claims
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
-    from include.deploy_ops.core.plan.work import Difference
     from include.deploy_ops.observation.observe import Observer
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope

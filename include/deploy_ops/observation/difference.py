@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import ExpiryFacts, compare_expiry, read_labels
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch
-from include.deploy_ops.core.plan.work import Difference, Work
+from include.deploy_ops.core.plan.work import Difference, Hold, Work
 from include.deploy_ops.core.preview.comparison import compare
-from include.deploy_ops.core.preview.desired import derive_previews
+from include.deploy_ops.core.preview.desired import DesiredPreviews, RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.promotion.comparison import compare_promotion
-from include.deploy_ops.core.target.comparison import compare_target
+from include.deploy_ops.core.target.comparison import TargetState, compare_target
 from include.deploy_ops.core.view.row import RowKind
 from include.deploy_ops.observation.targets import TargetObserver
 
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from include.deploy_ops.core.model import Branch
-    from include.deploy_ops.core.plan.work import Hold
-    from include.deploy_ops.core.preview.desired import DesiredPreviews, RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed
-    from include.deploy_ops.core.target.comparison import TargetState
     from include.deploy_ops.observation.observe import Observer
     from include.deploy_ops.run.scope import Scope
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.history import read_commit
-from include.deploy_ops.core.model import NO_COMMIT
+from include.deploy_ops.core.model import NO_COMMIT, Branch, Deployment
 from include.deploy_ops.core.naming import has_later_mark, name_deployment, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.desired import describe_merge, find_merge
@@ -18,7 +18,6 @@ from include.deploy_ops.observation.targets import make_tip, read_source
 from include.deploy_ops.run.job import Job
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.model import Branch, Deployment
     from include.deploy_ops.core.policy.file import Target
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook

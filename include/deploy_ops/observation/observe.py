@@ -17,7 +17,7 @@ from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.template.template import find_fixed_differences, find_missing, fingerprint_template
 from include.deploy_ops.observation.template import parse_template_text, read_template_text
-from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, PullCache
+from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Memory, PullCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.model import Deployment, PullRequest
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
-    from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 
 

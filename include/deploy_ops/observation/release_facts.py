@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.history import DeployHistory, read_history
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.promotion.message import parse_trailers
-from include.deploy_ops.core.target.release import Release, SourceState
+from include.deploy_ops.core.target.release import Release, ReleaseDecision, SourceState
 from include.deploy_ops.core.target.settling import is_calm
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from include.deploy_ops.core.model import PullCommit
-    from include.deploy_ops.core.target.release import ReleaseDecision
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.run.job import Job

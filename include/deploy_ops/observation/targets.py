@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import CommitMissingError
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import NO_COMMIT, MergeState
+from include.deploy_ops.core.model import NO_COMMIT, MergeState, PullRequest
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.target.comparison import Source, TargetState, find_release
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.model import PullRequest
     from include.deploy_ops.core.policy.file import Project, Target
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import TemplateError
-from include.deploy_ops.core.template.template import merge_overrides, parse_template
+from include.deploy_ops.core.template.template import Template, merge_overrides, parse_template
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.template.template import Template
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
     from include.deploy_ops.run.scope import Scope
 

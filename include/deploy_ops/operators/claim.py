@@ -13,14 +13,13 @@ from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.forms import PreviewForm, TargetForm, name_person, read_form
-from include.deploy_ops.run.job import PLANNED_RUN_TYPE, dump_job, read_planned
+from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, dump_job, read_planned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.run.job import Job
 
 WAIT = "wait for its end, then clear this run"
 

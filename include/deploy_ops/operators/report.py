@@ -6,22 +6,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.plan.remembered import Ending
+from include.deploy_ops.core.plan.remembered import Ending, Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.base import CLAIM_TASK, FAILURE_KEY, DeployOpsOperator
 from include.deploy_ops.operators.metrics import count_run
 from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.endings import hand_over, make_ended
-from include.deploy_ops.run.job import load_job
+from include.deploy_ops.run.job import Job, load_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.core.plan.remembered import Removal
-    from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
 
 

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.run.airflow_runs import ALIVE, RUNNING
-from include.deploy_ops.run.memory import Claim
+from include.deploy_ops.run.airflow_runs import ALIVE, RUNNING, Runs
+from include.deploy_ops.run.memory import Claim, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from include.deploy_ops.run.airflow_runs import Runs
-    from include.deploy_ops.run.memory import Memory
 
 PLANNED = "planned"
 MANUAL = "manual"

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.core.feedback.comparison import digest_view
 from include.deploy_ops.core.feedback.values import fingerprint_feedback
 from include.deploy_ops.core.naming import name_run
-from include.deploy_ops.run.airflow_runs import QUEUED
+from include.deploy_ops.run.airflow_runs import QUEUED, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from include.deploy_ops.run.airflow_runs import Runs
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.core.errors import PermanentError
-from include.deploy_ops.core.plan.work import Assignment, Verb
+from include.deploy_ops.core.plan.work import Action, Assignment, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from include.deploy_ops.core.plan.work import Action
 
 PLANNED_RUN_TYPE = "operator_triggered"
 """How Airflow calls a run that another DAG triggered; a person cannot start one."""

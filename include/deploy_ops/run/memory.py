@@ -19,12 +19,10 @@ from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.versioned import read_parts, wrap_value
 from include.deploy_ops.core.view.row import Row, Summary
-from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards
+from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from include.deploy_ops.run.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from include.deploy_ops.core.errors import PermanentError
-from include.deploy_ops.run.store import FilledSlot
+from include.deploy_ops.run.store import FilledSlot, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.run.airflow_runs import Runs
-    from include.deploy_ops.run.store import Store
 
 QUESTIONS_MAX = 50
 """Questions that are remembered, newest last: more runs do not wait at once."""

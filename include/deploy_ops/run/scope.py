@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from airflow.sdk import Asset
 
 from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
-from include.deploy_ops.core.policy.file import fingerprint_policy, read_policy
-
-if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.file import LoadedPolicy, Previews, Project, Target
+from include.deploy_ops.core.policy.file import LoadedPolicy, Previews, Project, Target, fingerprint_policy, read_policy
 
 POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
 """Environment variable that names another policy file than `include/deploy_ops.yaml`."""

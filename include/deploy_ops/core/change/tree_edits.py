@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.change.change_type import hash_tree
+from include.deploy_ops.core.change.change_type import ReadTree, hash_tree
 from include.deploy_ops.core.model import FOLDER_MODE, NO_COMMIT, TreeEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from include.deploy_ops.core.change.change_type import ReadTree
 
 
 Edits = dict[str, TreeEntry | None]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from croniter import croniter
 
 from include.deploy_ops.core.cleanup.verdict import NextStep, Standing, Verdict, describe_exemption, find_end
-from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.plan.work import Verb, Work
 from include.deploy_ops.core.preview.hibernation import can_hibernate, is_asleep
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.history import DeployHistory
     from include.deploy_ops.core.model import Deployment
-    from include.deploy_ops.core.plan.work import Work
     from include.deploy_ops.core.policy.keys import Previews
 
 HIBERNATE = Verb.HIBERNATE.value

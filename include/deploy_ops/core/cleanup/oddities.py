@@ -5,18 +5,16 @@ Pure; what expires is `expiry.py`.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.expiry import REPORT, IdleFinding
-from include.deploy_ops.core.model import DeploymentStatus
+from include.deploy_ops.core.model import Deployment, DeploymentStatus, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from include.deploy_ops.core.history import DeployHistory
-    from include.deploy_ops.core.model import Deployment, Mark
     from include.deploy_ops.core.plan.work import Work
 
 CREATING_MAX = timedelta(hours=2)

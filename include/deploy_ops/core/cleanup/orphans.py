@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.model import Mark
+from include.deploy_ops.core.model import Deployment, Mark
 from include.deploy_ops.core.naming import parse_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.policy.file import LoadedPolicy
 
 

@@ -6,14 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.cleanup.expiry import DELETE, HIBERNATE, KEEP, REPORT, TOLD
+from include.deploy_ops.core.cleanup.expiry import DELETE, HIBERNATE, KEEP, REPORT, TOLD, IdleFinding
 from include.deploy_ops.core.text.markdown import describe_span, quote_reason, quote_text, render_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from include.deploy_ops.core.cleanup.expiry import IdleFinding
     from include.deploy_ops.core.cleanup.verdict import Verdict
     from include.deploy_ops.core.plan.outcome import Outcome
     from include.deploy_ops.core.plan.work import Work

@@ -25,12 +25,11 @@ from include.deploy_ops.core.feedback.values import (
     key_lack,
 )
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.view.row import State
+from include.deploy_ops.core.view.row import Row, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from include.deploy_ops.core.view.row import Row
 
 LACK_REMEMBERED = timedelta(days=1)
 """How long a missing permission is left alone before it is tried, and told, again."""

@@ -21,15 +21,13 @@ from include.deploy_ops.core.feedback.values import (
 )
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS
-from include.deploy_ops.core.view.row import RowKind, State
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, Outcome
+from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from include.deploy_ops.core.plan.outcome import Outcome
-    from include.deploy_ops.core.view.row import Row
 
 ENVIRONMENT_LENGTH_MAX = 255
 IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = "in_progress", "success", "failure", "inactive"

@@ -10,13 +10,12 @@ from include.deploy_ops.core.feedback.text import find_outcome, name_environment
 from include.deploy_ops.core.feedback.values import DIGEST_LENGTH, Facts, FeedbackRecord, SetStatus, Write, key_status
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.view.row import RowKind, State
+from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from include.deploy_ops.core.view.row import Row
 
 PENDING, SUCCESS, FAILURE, ERROR = "pending", "success", "failure", "error"
 _SEVERITY = (FAILURE, ERROR, PENDING, SUCCESS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, Outcome
 from include.deploy_ops.core.text.markdown import (
     cut,
     flatten,
@@ -15,15 +15,13 @@ from include.deploy_ops.core.text.markdown import (
     write_link,
     write_words,
 )
-from include.deploy_ops.core.view.row import RowKind, State
+from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from include.deploy_ops.core.feedback.values import Facts
-    from include.deploy_ops.core.plan.outcome import Outcome
-    from include.deploy_ops.core.view.row import Row
 
 PULL_COMMENT_LENGTH_MAX = 65_000
 """GitHub takes 65,536 characters."""

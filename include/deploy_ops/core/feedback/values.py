@@ -6,14 +6,11 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.policy.keys import Feedback
-
-if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.keys import Project
+from include.deploy_ops.core.policy.keys import Feedback, Project
 
 DIGEST_LENGTH = 12
 

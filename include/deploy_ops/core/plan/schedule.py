@@ -5,7 +5,7 @@ Pure: `now` is an argument. Holds the brake on deletes, the growing delay after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,8 +15,6 @@ from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from include.deploy_ops.core.policy.file import Limits
 
 DELAY_MINUTES_MAX = 60

@@ -9,14 +9,13 @@ import itertools
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.policy.keys import is_matched
+from include.deploy_ops.core.policy.keys import Previews, Project, Promotion, Target, is_matched
 from include.deploy_ops.core.template.rules import find_override_problems
 from include.deploy_ops.core.text.schema import Location, Problem, format_location
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
 
-    from include.deploy_ops.core.policy.keys import Previews, Project, Promotion, Target
 
 RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "orphans"})
 """A target's DAG is called <project>.<target>; these are other DAGs of the project."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import NO_COMMIT
+from include.deploy_ops.core.model import NO_COMMIT, Deployment, Mark
 from include.deploy_ops.core.naming import digest_work, name_deployment
 from include.deploy_ops.core.plan.work import Difference, Hold, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
@@ -18,7 +18,6 @@ from include.deploy_ops.core.preview.ownership import describe_taken, find_previ
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from include.deploy_ops.core.model import Deployment, Mark
     from include.deploy_ops.core.policy.file import Project
     from include.deploy_ops.core.preview.desired import DesiredPreviews
 

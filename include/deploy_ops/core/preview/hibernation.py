@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from include.deploy_ops.core.model import DeploymentStatus
+from include.deploy_ops.core.model import Deployment, DeploymentStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from include.deploy_ops.core.model import Deployment
 
 
 QUIET = frozenset({DeploymentStatus.HEALTHY, DeploymentStatus.UNHEALTHY, DeploymentStatus.UNKNOWN})

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import ReadTree, Snapshot
 from include.deploy_ops.core.change.tree_edits import Edits, LeafChange, Trees, edit_tree
-from include.deploy_ops.core.model import TreeEntry
-from include.deploy_ops.core.policy.keys import is_matched
+from include.deploy_ops.core.model import PullRequest, TreeEntry
+from include.deploy_ops.core.policy.keys import Project, Promotion, is_matched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from include.deploy_ops.core.model import PullRequest
-    from include.deploy_ops.core.policy.keys import Project, Promotion
 
 COPY_ALL = "all"
 FINGERPRINT_LENGTH = 16

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from include.deploy_ops.core.model import ChangeType, DeployDecision, PathVerdict
+from include.deploy_ops.core.model import ChangeType, DeployDecision, PathVerdict, PullCommit, PullRequest
 from include.deploy_ops.core.text.markdown import (
     REASON_LENGTH_MAX,
     TEXT_LENGTH_MAX,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from include.deploy_ops.core.model import PullCommit, PullRequest
 
 COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN = 30, 25, 20
 """Of these at most are listed; files are counted per kind. The pull request's own page has all."""

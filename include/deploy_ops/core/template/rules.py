@@ -7,16 +7,13 @@ it does not know in silence. What Astro offers (machines, versions) is in `optio
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from include.deploy_ops.core.template.keys import ADVICE, DeploymentBody
 from include.deploy_ops.core.text.schema import Problem, describe_value, list_problems
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _SHOWN_MAX = 8
 _OURS = ("name", "workspace_name")

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.model import ChangeDecision
+from include.deploy_ops.core.model import ChangeDecision, PullRequest
 from include.deploy_ops.core.plan.work import Plan
 from include.deploy_ops.core.text.markdown import escape_cell, render_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from include.deploy_ops.core.model import PullRequest
     from include.deploy_ops.core.policy.file import Promotion
     from include.deploy_ops.core.promotion.derived_tree import DerivedTree
 

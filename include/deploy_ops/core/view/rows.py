@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import DeploymentStatus
+from include.deploy_ops.core.model import Deployment, DeploymentStatus, PullRequest
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
 from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, OUTCOMES_MAX, Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered
-from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG, Hold, HoldKind, Verb
+from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG, Hold, HoldKind, Plan, Verb
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.target.settling import describe_unsettled, is_calm
@@ -25,8 +25,6 @@ from include.deploy_ops.core.view.row import Row, RowKind, State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from include.deploy_ops.core.model import Deployment, PullRequest
-    from include.deploy_ops.core.plan.work import Plan
     from include.deploy_ops.core.policy.file import Project, Target
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed

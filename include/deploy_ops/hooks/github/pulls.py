@@ -5,10 +5,8 @@ Reads through the hook it extends. A write is sent once; what may have been done
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError
-from include.deploy_ops.core.model import MergeResult, MergeState
+from include.deploy_ops.core.model import MergeResult, MergeState, PullCommit, PullRequest
 from include.deploy_ops.hooks.github.answers import PAGE_SIZE
 from include.deploy_ops.hooks.github.pull_answers import (
     SinglePull,
@@ -20,10 +18,6 @@ from include.deploy_ops.hooks.github.pull_answers import (
 )
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.hooks.github.write import GithubWriter
-
-if TYPE_CHECKING:
-    from include.deploy_ops.core.model import PullCommit, PullRequest
-
 
 _LATER = "GitHub has not computed the merge of this base and head yet"
 

@@ -25,14 +25,13 @@ from include.deploy_ops.hooks.github.answers import (
     parse_tree,
 )
 from include.deploy_ops.hooks.github.connection import GithubConnectionHook
-from include.deploy_ops.hooks.github.http import TRIES, GithubAnswer, GithubReader
+from include.deploy_ops.hooks.github.http import TRIES, GithubAnswer, GithubReader, Quota
 from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
 
     from include.deploy_ops.core.model import Branch, PullRequest, TreeEntry
-    from include.deploy_ops.hooks.github.http import Quota
 
 KEPT_COMMITS = 1024
 KEPT_TREES = 4096  # a large repository's folders, some ten entries each

@@ -10,9 +10,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.cleanup.expiry import DELETE, Question, refuse, release
 from include.deploy_ops.core.cleanup.text import render_question
 from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
-from include.deploy_ops.operators.answer import AskOperator, load_answer
+from include.deploy_ops.operators.answer import Answer, AskOperator, load_answer
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
-from include.deploy_ops.operators.cleanup.find import APPROVE_TASK, FIND_TASK, load_found
+from include.deploy_ops.operators.cleanup.find import APPROVE_TASK, FIND_TASK, Found, load_found
 from include.deploy_ops.operators.notify import APPROVAL, Occasion, notify
 from include.deploy_ops.run.scope import CLEANUP_DAG
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.operators.answer import Answer
-    from include.deploy_ops.operators.cleanup.find import Found
 
 ANSWER_TIMEOUT = timedelta(hours=23)
 """How long a question stays open: the next day's run asks again, about what is still so."""

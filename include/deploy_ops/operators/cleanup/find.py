@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import AssetAlias
 from pydantic import TypeAdapter
 
-from include.deploy_ops.core.cleanup.expiry import IdleFinding
+from include.deploy_ops.core.cleanup.expiry import IdleFinding, Question
 from include.deploy_ops.core.cleanup.text import (
     FINDINGS_SHOWN,
     AskedWork,
@@ -26,19 +26,16 @@ from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.observation.observe import Observer
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_cleanup_form
-from include.deploy_ops.operators.cleanup.review import Review, merge_verdicts
+from include.deploy_ops.operators.cleanup.review import Review, ReviewResult, merge_verdicts
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.questions import Questions
-from include.deploy_ops.run.store import DryStore
+from include.deploy_ops.run.store import DryStore, Store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.deploy_ops.core.cleanup.expiry import Question
-    from include.deploy_ops.operators.cleanup.review import ReviewResult
     from include.deploy_ops.run.scope import Scope
-    from include.deploy_ops.run.store import Store
 
 FIND_TASK, APPROVE_TASK, REMEMBER_TASK = "find", "approve", "remember"
 QUESTIONS_KEY = "cleanup.questions"

@@ -12,10 +12,10 @@ from include.deploy_ops.core.cleanup.expiry import DELETE, TOLD, IdleFinding, ap
 from include.deploy_ops.core.cleanup.oddities import report_oddities
 from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.plan.schedule import Circumstances, count_allowed_deletes, schedule
-from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.plan.work import Difference, Verb, Work
 from include.deploy_ops.core.policy.keys import is_matched
 from include.deploy_ops.core.preview.ownership import find_previews
-from include.deploy_ops.observation.difference import Comparer
+from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.subjects import read_authors, read_subjects
 from include.deploy_ops.run.claims import Claims
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from include.deploy_ops.core.cleanup.expiry import AgeLimits, Expiry, Question
-    from include.deploy_ops.core.plan.work import Difference, Work
-    from include.deploy_ops.observation.difference import Observation
     from include.deploy_ops.observation.observe import Observer
     from include.deploy_ops.operators.cleanup.form import CleanupForm
     from include.deploy_ops.run.airflow_runs import Runs

@@ -10,13 +10,12 @@ from include.deploy_ops.core.text.markdown import quote_text
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField
 from include.deploy_ops.operators.cleanup.answer import UNANSWERED
-from include.deploy_ops.operators.cleanup.find import APPROVE_TASK, FIND_TASK, REMEMBER_TASK, load_found
+from include.deploy_ops.operators.cleanup.find import APPROVE_TASK, FIND_TASK, REMEMBER_TASK, Found, load_found
 from include.deploy_ops.operators.report import find_cause, list_failed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.deploy_ops.operators.cleanup.find import Found
 
 RECENT = timedelta(days=1)
 """How far back the summary tells what became of earlier verdicts; removed previews are remembered as long."""

@@ -14,7 +14,7 @@ from include.deploy_ops.core.cleanup.expiry import Subject, foresee, read_limits
 from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
-from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.plan.work import Plan, Verb
 from include.deploy_ops.core.view.row import Row, RowKind, Summary
 from include.deploy_ops.core.view.rows import PassRecord, make_rows
 from include.deploy_ops.run.airflow_runs import Runs
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.cleanup.verdict import Verdict
     from include.deploy_ops.core.plan.schedule import Circumstances
-    from include.deploy_ops.core.plan.work import Plan
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.observation.difference import Observation
     from include.deploy_ops.run.memory import Memory

@@ -21,7 +21,7 @@ from include.deploy_ops.core.errors import (
     SupersededError,
 )
 from include.deploy_ops.core.history import read_history
-from include.deploy_ops.core.model import ChangeType, DeployStatus
+from include.deploy_ops.core.model import ChangeType, DeployDecision, Deployment, DeployStatus
 from include.deploy_ops.core.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import BUILD, REUSE
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.core.model import DeployDecision, Deployment
     from include.deploy_ops.engine.push import PushTarget
     from include.deploy_ops.engine.served_engine import ServedEngine
     from include.deploy_ops.run.job import Job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError, TemplateError
-from include.deploy_ops.core.model import Mark
+from include.deploy_ops.core.model import Deployment, Mark
 from include.deploy_ops.core.naming import format_mark, hash_text
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.template.options import check_against_options
@@ -22,7 +22,6 @@ from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.template.template import Template
     from include.deploy_ops.run.job import Job
 

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SupersededError
 from include.deploy_ops.core.history import read_history
-from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.model import ChangeDecision, ChangeType
 from include.deploy_ops.core.naming import hash_text, name_run, name_work
 from include.deploy_ops.core.plan.remembered import Approval, Ending
 from include.deploy_ops.core.plan.work import Verb
@@ -24,7 +24,7 @@ from include.deploy_ops.core.text.markdown import escape_html
 from include.deploy_ops.core.view.pages import render_decision
 from include.deploy_ops.observation.checks import check_source, check_target
 from include.deploy_ops.observation.form_jobs import FormJobs
-from include.deploy_ops.operators.answer import load_answer
+from include.deploy_ops.operators.answer import Answer, load_answer
 from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
 from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
@@ -39,16 +39,13 @@ from include.deploy_ops.operators.request.approve import (
 from include.deploy_ops.run.decision import dump_decision, load_decision
 from include.deploy_ops.run.endings import hand_over, make_ended
 from include.deploy_ops.run.forms import RequestForm, name_person, read_form
-from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, dump_job, load_job, read_planned
+from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, Job, dump_job, load_job, read_planned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.core.model import ChangeDecision
-    from include.deploy_ops.operators.answer import Answer
-    from include.deploy_ops.run.job import Job
 
 REJECTIONS_MAX = 20
 """Rejections that are remembered of a target: of releases that may still come back."""
