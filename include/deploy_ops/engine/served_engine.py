@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
 from include.deploy_ops.engine.push import PushTarget, parse_push
 from include.deploy_ops.engine.socket_server import CommandAnswer, SocketServer
-from include.deploy_ops.process.command import redact
+from include.deploy_ops.process.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

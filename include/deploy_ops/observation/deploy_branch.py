@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from include.deploy_ops.core.model import Branch
-    from include.deploy_ops.core.policy.file import Promotion
+    from include.deploy_ops.core.policy.keys import Promotion
     from include.deploy_ops.hooks.github.answers import Commit
     from include.deploy_ops.hooks.github.git import GithubGitHook
     from include.deploy_ops.run.scope import Scope

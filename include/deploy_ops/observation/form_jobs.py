@@ -18,7 +18,7 @@ from include.deploy_ops.observation.targets import make_tip, read_source
 from include.deploy_ops.run.job import Job
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.file import Target
+    from include.deploy_ops.core.policy.keys import Target
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.run.forms import PreviewForm, TargetForm

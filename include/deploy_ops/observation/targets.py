@@ -17,7 +17,7 @@ from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.target.comparison import Source, TargetState, find_release
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.file import Project, Target
+    from include.deploy_ops.core.policy.keys import Project, Target
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook

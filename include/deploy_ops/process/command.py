@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError
-from include.deploy_ops.process.redaction import RedactedStream, list_forms, redact, replace_forms
+from include.deploy_ops.process.redaction import RedactedStream, list_forms, replace_forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-__all__ = ["Command", "CommandResult", "Limits", "build_environment", "redact"]
 
 _INHERITED_NAMES = frozenset(
     {

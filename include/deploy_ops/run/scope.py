@@ -10,7 +10,8 @@ from airflow.sdk import Asset
 
 from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
-from include.deploy_ops.core.policy.file import LoadedPolicy, Previews, Project, Target, fingerprint_policy, read_policy
+from include.deploy_ops.core.policy.file import LoadedPolicy, fingerprint_policy, read_policy
+from include.deploy_ops.core.policy.keys import Previews, Project, Target
 
 POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
 """Environment variable that names another policy file than `include/deploy_ops.yaml`."""

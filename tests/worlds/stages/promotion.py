@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.core.policy.file import Promotion
+from include.deploy_ops.core.policy.keys import Promotion
 from include.deploy_ops.core.promotion.message import parse_trailers
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, dump_job
 from tests.worlds.stages.stage import WRITES, Run, Stage

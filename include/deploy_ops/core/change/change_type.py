@@ -18,7 +18,7 @@ from include.deploy_ops.core.errors import PermanentError, PolicyError
 from include.deploy_ops.core.model import FOLDER_MODE, ChangeDecision, ChangeType, PathVerdict, TreeEntry
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.file import Project
+    from include.deploy_ops.core.policy.keys import Project
 
 
 ReadTree = Callable[[str], Sequence[TreeEntry]]

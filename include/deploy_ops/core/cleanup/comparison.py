@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from include.deploy_ops.core.model import Deployment, PullRequest
-    from include.deploy_ops.core.policy.file import Project
-    from include.deploy_ops.core.policy.keys import Previews
+    from include.deploy_ops.core.policy.keys import Previews, Project
     from include.deploy_ops.core.preview.desired import DesiredPreviews
     from include.deploy_ops.core.preview.observed import Observed
 

@@ -15,7 +15,7 @@ from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.file import Limits
+    from include.deploy_ops.core.policy.keys import Limits
 
 DELAY_MINUTES_MAX = 60
 """Minutes between attempts once they stopped growing (1, 2, 4 … 60)."""

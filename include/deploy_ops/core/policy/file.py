@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Strict, ValidationError
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.policy.keys import Limits, Policy, Previews, Project, Promotion, PullRequestSource, Target
+from include.deploy_ops.core.policy.keys import Policy, Project
 from include.deploy_ops.core.policy.rules import find_clashes, find_project_problems
 from include.deploy_ops.core.text.document import DocumentError, read_document
 from include.deploy_ops.core.text.schema import (
@@ -29,21 +29,6 @@ from include.deploy_ops.core.text.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-__all__ = [
-    "Limits",
-    "LoadedPolicy",
-    "Policy",
-    "PolicyProblem",
-    "Previews",
-    "Project",
-    "Promotion",
-    "PullRequestSource",
-    "Target",
-    "fingerprint_policy",
-    "load_policy",
-    "read_policy",
-]
 
 _FINGERPRINT_LENGTH = 12
 _FINGERPRINTED = {

@@ -18,7 +18,7 @@ from include.deploy_ops.core.preview.ownership import describe_taken, find_previ
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from include.deploy_ops.core.policy.file import Project
+    from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.core.preview.desired import DesiredPreviews
 
 

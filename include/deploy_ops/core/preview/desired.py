@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from include.deploy_ops.core.model import Branch, PullRequest
-    from include.deploy_ops.core.policy.file import Project
+    from include.deploy_ops.core.policy.keys import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from include.deploy_ops.core.model import Deploy, Deployment
-    from include.deploy_ops.core.policy.file import Project
+    from include.deploy_ops.core.policy.keys import Project
 
 CANDIDATES_MAX = 5
 """Deployments whose records are read for one image: targets and the newest previews are the likeliest to serve."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.core.model import Deployment, Mark
-    from include.deploy_ops.core.policy.file import Project
+    from include.deploy_ops.core.policy.keys import Project
 
 
 def is_own(mark: Mark | None, control_plane: str, project: Project) -> bool:

@@ -9,7 +9,7 @@ from include.deploy_ops.core.plan.work import Hold, Verb, Work
 from include.deploy_ops.core.promotion.derived_tree import fingerprint_promotion, select_pulls
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.file import Project
+    from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.core.model import Deployment, PullRequest
-    from include.deploy_ops.core.policy.file import Target
+    from include.deploy_ops.core.policy.keys import Target
 
 
 @dataclass(frozen=True, slots=True)

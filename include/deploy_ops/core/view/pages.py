@@ -16,7 +16,7 @@ from include.deploy_ops.core.text.markdown import escape_cell, render_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from include.deploy_ops.core.policy.file import Promotion
+    from include.deploy_ops.core.policy.keys import Promotion
     from include.deploy_ops.core.promotion.derived_tree import DerivedTree
 
 PAGE_ROWS_MAX = 200

@@ -25,7 +25,7 @@ from include.deploy_ops.core.view.row import Row, RowKind, State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from include.deploy_ops.core.policy.file import Project, Target
+    from include.deploy_ops.core.policy.keys import Project, Target
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed
     from include.deploy_ops.core.target.comparison import TargetState

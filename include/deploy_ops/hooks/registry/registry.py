@@ -15,12 +15,10 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, RetryableError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
-from include.deploy_ops.hooks.registry.repository import ImageReference, ImageRepository, Manifest, parse_image
+from include.deploy_ops.hooks.registry.repository import ImageRepository, Manifest, parse_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-__all__ = ["AstroRegistryHook", "CopyReport", "FoundImage", "ImageReference", "RegistryHook", "parse_image"]
 
 RUNTIME_LABEL = "io.astronomer.docker.runtime.version"
 _IMAGE_TYPES = frozenset(

@@ -30,7 +30,7 @@ from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.bounded_adapter import bound_session, stream_pieces
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import ANSWER_TIME_MAX_S, UNNAMED_WAIT_S, AnswerLimit, read_retry_after_s
-from include.deploy_ops.process.command import redact
+from include.deploy_ops.process.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

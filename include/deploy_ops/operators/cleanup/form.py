@@ -12,7 +12,7 @@ from airflow.sdk import Param
 from pydantic import BeforeValidator, Field
 
 from include.deploy_ops.core.errors import PermanentError
-from include.deploy_ops.core.policy.file import Project
+from include.deploy_ops.core.policy.keys import Project
 from include.deploy_ops.core.policy.values import Duration, Patterns
 from include.deploy_ops.core.text.schema import StrictModel, describe_value
 from include.deploy_ops.run.forms import MayBeBlank, Text, read_form

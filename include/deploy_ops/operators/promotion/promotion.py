@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import Branch, PullRequest
-    from include.deploy_ops.core.policy.file import Promotion
+    from include.deploy_ops.core.policy.keys import Promotion
     from include.deploy_ops.hooks.github.answers import Commit
     from include.deploy_ops.hooks.github.git import GithubGitHook
     from include.deploy_ops.run.job import Job

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.policy.file import LoadedPolicy, Project, fingerprint_policy, load_policy, read_policy
+from include.deploy_ops.core.policy.file import LoadedPolicy, fingerprint_policy, load_policy, read_policy
+from include.deploy_ops.core.policy.keys import Project
 
 PROJECT: dict[str, Any] = {
     "name": "data_platform",

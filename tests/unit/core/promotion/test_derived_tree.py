@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include.deploy_ops.core.model import PullRequest, TreeEntry
-from include.deploy_ops.core.policy.file import Project, Promotion
+from include.deploy_ops.core.policy.keys import Project, Promotion
 from include.deploy_ops.core.promotion.derived_tree import (
     Contribution,
     derive_tree,

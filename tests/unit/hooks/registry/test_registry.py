@@ -16,15 +16,8 @@ from include.deploy_ops.core.errors import (
     RateLimitError,
     RetryableError,
 )
-from include.deploy_ops.hooks.registry.registry import (
-    AstroRegistryHook,
-    CopyReport,
-    FoundImage,
-    ImageReference,
-    RegistryHook,
-    parse_image,
-)
-from include.deploy_ops.hooks.registry.repository import ImageRepository
+from include.deploy_ops.hooks.registry.registry import AstroRegistryHook, CopyReport, FoundImage, RegistryHook
+from include.deploy_ops.hooks.registry.repository import ImageReference, ImageRepository, parse_image
 from sandbox.identity import ASTRO_TOKEN, REGISTRY_PASSWORD, REGISTRY_USER
 from tests.worlds.doubles.registry_server import CLI_LOGIN, OCI_INDEX, OCI_MANIFEST, RegistryServer, run_registry
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include.deploy_ops.core.errors import PermanentError
-from include.deploy_ops.core.policy.file import Project
+from include.deploy_ops.core.policy.keys import Project
 from include.deploy_ops.operators.cleanup.form import (
     CleanupForm,
     OrphansForm,
