@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -113,6 +113,7 @@ def build_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, **extra}
 
 
+@dataclass(eq=False, repr=False)
 class Command:
     """One command, to be run once, which another thread or a signal handler can end.
 
@@ -127,32 +128,25 @@ class Command:
     :param limits: what the kernel lets it use; none by default. On Linux only.
     """
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-        timeout_s: float,
-        redact: Sequence[str] = (),
-        stdin: bytes | None = None,
-        on_line: Callable[[str], None] | None = None,
-        limits: Limits | None = None,
-    ) -> None:
-        self._limits = limits
-        self._argv = tuple(argv)
-        self._cwd = cwd
-        self._env = build_environment(env)
-        self._timeout_s = timeout_s
-        self._forms = list_forms(redact)
-        self._unsent = memoryview(stdin or b"")
-        self._has_stdin = stdin is not None
-        self._on_line = on_line or _ignore_line
+    argv: Sequence[str]
+    _: KW_ONLY
+    cwd: Path
+    env: Mapping[str, str]
+    timeout_s: float
+    redact: Sequence[str] = ()
+    stdin: bytes | None = None
+    on_line: Callable[[str], None] | None = None
+    limits: Limits | None = None
+
+    def __post_init__(self) -> None:
+        self._environment = build_environment(self.env)
+        self._forms = list_forms(self.redact)
+        self._unsent = memoryview(self.stdin or b"")
         self._stdout = RedactedStream(self._forms)
         self._stderr = RedactedStream(self._forms)
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ending = False
-        self._name = replace_forms(shlex.join(self._argv[:3]), self._forms)
+        self._name = replace_forms(shlex.join(self.argv[:3]), self._forms)
 
     def run(self) -> CommandResult:
         """Run the command and everything it starts to the end.
@@ -164,14 +158,14 @@ class Command:
         started = time.monotonic()
         try:
             process = self._start()
-            is_late = not self._follow(process, started + self._timeout_s)
+            is_late = not self._follow(process, started + self.timeout_s)
         finally:
             self._clear()
         result = self._build_result(process, time.monotonic() - started)
         if self._is_ending:
             raise RetryableError(f"`{self._name}` was stopped on request. It said last:\n{result.tail()}")
         if is_late:
-            text = f"`{self._name}` did not end within {self._timeout_s:g} s and was stopped. It said last:"
+            text = f"`{self._name}` did not end within {self.timeout_s:g} s and was stopped. It said last:"
             raise RetryableError(f"{text}\n{result.tail()}")
         return result
 
@@ -190,10 +184,10 @@ class Command:
             raise RetryableError(f"`{self._name}` was stopped on request before it started.")
         executable = self._find_executable()
         self._process = subprocess.Popen(  # noqa: S603 - the caller's argv, no shell
-            _wrap(executable, self._argv, self._limits),
-            cwd=self._cwd,
-            env=self._env,
-            stdin=subprocess.PIPE if self._has_stdin else subprocess.DEVNULL,
+            _wrap(executable, self.argv, self.limits),
+            cwd=self.cwd,
+            env=self._environment,
+            stdin=subprocess.PIPE if self.stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -202,11 +196,11 @@ class Command:
         return self._process
 
     def _find_executable(self) -> str:
-        if not self._cwd.is_dir():
-            raise PermanentError(f"`{self._name}` cannot run in {self._cwd}: there is no such folder.")
-        search = self._env.get("PATH", os.defpath)
-        name = self._argv[0]
-        found = shutil.which(os.path.join(self._cwd, name) if os.sep in name else name, path=search)  # noqa: PTH118
+        if not self.cwd.is_dir():
+            raise PermanentError(f"`{self._name}` cannot run in {self.cwd}: there is no such folder.")
+        search = self._environment.get("PATH", os.defpath)
+        name = self.argv[0]
+        found = shutil.which(os.path.join(self.cwd, name) if os.sep in name else name, path=search)  # noqa: PTH118
         if found is None:
             raise RetryableError(
                 f"The executable `{name}` was not found. Install it, or put its folder in PATH, which is: {search}"
@@ -246,7 +240,7 @@ class Command:
     def _register(self, selector: selectors.BaseSelector, process: subprocess.Popen[bytes]) -> None:
         for pipe, stream in ((process.stdout, self._stdout), (process.stderr, self._stderr)):
             selector.register(_unblock(pipe), selectors.EVENT_READ, stream)
-        if self._has_stdin:
+        if self.stdin is not None:
             selector.register(_unblock(process.stdin), selectors.EVENT_WRITE)
 
     def _move(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
@@ -269,7 +263,8 @@ class Command:
 
     def _tell(self, lines: Iterator[str]) -> None:
         for line in lines:
-            self._on_line(line)
+            if self.on_line is not None:
+                self.on_line(line)
 
     def _clear(self) -> None:
         if self._process is not None:
@@ -277,7 +272,7 @@ class Command:
             _close_pipes(self._process)
 
     def _build_result(self, process: subprocess.Popen[bytes], seconds: float) -> CommandResult:
-        argv = tuple(replace_forms(word, self._forms) for word in self._argv)
+        argv = tuple(replace_forms(word, self._forms) for word in self.argv)
         return CommandResult(argv, process.returncode, self._stdout.text, self._stderr.text, seconds)
 
 
@@ -287,10 +282,6 @@ def _has_streams(selector: selectors.BaseSelector) -> bool:
 
 def _is_inherited(name: str) -> bool:
     return name in _INHERITED_NAMES or name.startswith(_INHERITED_PREFIXES)
-
-
-def _ignore_line(line: str) -> None:
-    del line
 
 
 def _wrap(executable: str, argv: Sequence[str], limits: Limits | None) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,7 @@ class GithubAnswer:
         return self.status in _ABSENT
 
 
+@dataclass(eq=False, repr=False)
 class GithubReader:
     """Sends GET requests through PyGithub's requester, which adds the token, and checks what comes back.
 
@@ -93,25 +94,18 @@ class GithubReader:
     :param conn_id: the Airflow connection that the token is of, for the metrics.
     """
 
-    def __init__(
-        self,
-        requester: Requester,
-        token: Callable[[], str],
-        *,
-        tries: int = TRIES,
-        cache: MutableMapping[str, GithubAnswer] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        conn_id: str = "",
-    ) -> None:
-        self._conn_id = conn_id
-        self._requester = requester
-        self._token = token
-        self._tries = tries
-        self._cache: MutableMapping[str, GithubAnswer] = {} if cache is None else cache
-        self._sleep = sleep
-        self._base_url = requester.base_url.rstrip("/")
+    requester: Requester
+    token: Callable[[], str]
+    _: KW_ONLY
+    tries: int = TRIES
+    cache: MutableMapping[str, GithubAnswer] = field(default_factory=dict)
+    sleep: Callable[[float], None] = time.sleep
+    conn_id: str = ""
+    quota: Quota | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._base_url = self.requester.base_url.rstrip("/")
         self._connection = open_connection(self._base_url)
-        self.quota: Quota | None = None
 
     def close(self) -> None:
         """Close the connection; the next read would open a new one."""
@@ -126,43 +120,43 @@ class GithubReader:
         :raises ObservationError: no answer, or one that cannot be trusted.
         """
         url = path if path.startswith(("http://", "https://")) else f"{self._base_url}{path}"
-        call = Call(self._tries)
+        call = Call(self.tries)
         while True:
             try:
                 return self._read_once(url, etag)
             except (UnavailableError, RateLimitError) as error:
                 pause_s = call.endure(error)
                 log.warning("%s; asking again in %.1f s", error, pause_s)
-                self._sleep(pause_s)
+                self.sleep(pause_s)
 
     def read_cached(self, path: str, *, is_complete: Callable[[GithubAnswer], bool] = lambda _: True) -> GithubAnswer:
         """Read conditionally against the cache, so that what did not change costs no quota; raises as `read` does.
 
         :param is_complete: whether an equal answer would mean an equal whole; others are not kept.
         """
-        known = self._cache.get(path)
+        known = self.cache.get(path)
         answer = self.read(path, etag=known.etag if known else None)
         if known is not None and answer.is_unchanged:
             return known
-        self._cache.pop(path, None)
+        self.cache.pop(path, None)
         if answer.etag is not None and not answer.is_absent and is_complete(answer):
-            self._cache[path] = answer
+            self.cache[path] = answer
         return answer
 
     def _read_once(self, url: str, etag: str | None) -> GithubAnswer:
         request = f"GET {url}"
         headers = {} if etag is None else {"If-None-Match": etag}
-        self._token()
+        self.token()
         status, answer_headers, body = self._send(request, url, headers)
         if (quota := read_quota(request, answer_headers)) is not None:
             self.quota = quota
-            metrics.gauge_quota(quota.remaining, self._conn_id)
+            metrics.gauge_quota(quota.remaining, self.conn_id)
         return self._judge(GithubAnswer(request, status, None), answer_headers, body, is_conditional=etag is not None)
 
     def _send(self, request: str, url: str, headers: dict[str, str]) -> tuple[int, dict[str, str], str]:
         metrics.count_request(metrics.GITHUB)
         try:
-            return self._requester.requestJson("GET", url, headers=headers, cnx=self._connection)
+            return self.requester.requestJson("GET", url, headers=headers, cnx=self._connection)
         except RequestException as error:
             said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
             raise UnavailableError(f"{said}; {NOTHING_FOLLOWS}") from error

@@ -193,31 +193,30 @@ class _Copy:
             raise RetryableError(f"{self._destination.image} holds {found} after copying {manifest.digest} there.")
 
 
+@dataclass(frozen=True, slots=True)
 class _Blob:
     """A blob on its way, with a length, so that it is sent without chunked encoding, which not all registries take.
 
-    Each iteration pulls it anew, so a push that has to be sent again is whole again.
+    Each iteration pulls it anew, so a push that has to be sent again is whole again. Nothing of it may be called as a
+    file's methods are: requests would take it for one.
     """
 
-    def __init__(
-        self, origin: ImageRepository, digest: str, size_bytes: int, on_progress: Callable[[str], None]
-    ) -> None:
-        self._origin = origin
-        self._digest = digest
-        self._size_bytes = size_bytes
-        self._tell = on_progress
+    origin: ImageRepository
+    digest: str
+    size_bytes: int
+    on_progress: Callable[[str], None]
 
     def __len__(self) -> int:
-        return self._size_bytes
+        return self.size_bytes
 
     def __iter__(self) -> Iterator[bytes]:
         moved, told = 0, time.monotonic()
-        for piece in self._origin.stream_blob(self._digest, self._size_bytes):
+        for piece in self.origin.stream_blob(self.digest, self.size_bytes):
             yield piece
             moved += len(piece)
             if time.monotonic() - told >= _PROGRESS_INTERVAL_S:
                 told = time.monotonic()
-                self._tell(f"{self._digest[7:19]}: {moved / _MIB:.1f} of {self._size_bytes / _MIB:.1f} MiB")
+                self.on_progress(f"{self.digest[7:19]}: {moved / _MIB:.1f} of {self.size_bytes / _MIB:.1f} MiB")
 
 
 def _read_image_manifest(repository: ImageRepository) -> Manifest | None:
