@@ -146,7 +146,7 @@ class Memory:
     def read_rows(self) -> dict[str, Row]:
         """Return the rows that people are shown, by slug. A small fleet has few shards: the summary names them."""
         summary = self.summary.read()
-        return self._rows.read(sorted(summary.digests) if summary else None)
+        return self._rows.read(summary.digests if summary else None)
 
     def read_row(self, slug: str) -> Row | None:
         """Return one environment's row."""

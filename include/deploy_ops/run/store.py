@@ -14,7 +14,7 @@ from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.versioned import read_value, wrap_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from pydantic import TypeAdapter
 
@@ -97,9 +97,9 @@ class Shards(Generic[T]):
         """Return the shard in which the key's value lies."""
         return hash_text(key, 1)
 
-    def read(self, shards: Iterable[str] | None = None) -> dict[str, T]:
-        """Return what is in these shards, or in all of them."""
-        names = self.names if shards is None else shards
+    def read(self, among: Container[str] | None = None) -> dict[str, T]:
+        """Return what is in the shards `among` these names, or in all of them."""
+        names = [shard for shard in self.names if among is None or shard in among]
         return {key: value for name in names for key, value in self._slots[name].read().items()}
 
     def read_one(self, key: str) -> T | None:

@@ -8,9 +8,12 @@ import pytest
 
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.plan.remembered import Ending, Judgement, Remembered, Removal
+from include.deploy_ops.core.view.row import Summary
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
+from include.deploy_ops.run.store import shard_row
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import make_pull, merged, sha
+from tests.worlds.values.feedback_examples import make_row
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 REMEMBERED = Remembered(
@@ -82,3 +85,22 @@ def test_the_first_pass_is_remembered() -> None:
     assert memory.is_first_pass()
     memory.remember_first_pass(NOW)
     assert not memory.is_first_pass()
+
+
+def test_a_summary_that_names_shards_of_another_release_hides_no_row() -> None:
+    memory = Memory(DictStore())
+    rows = {name: make_row(name) for name in ("dev-x", "dev-y")}
+    digests = memory.write_rows({}, rows) | {"ff": "abc"}
+    memory.summary.write(Summary("shop", "acme/data-platform", "", NOW, "apply", 1, 20, 0, 0, 300, digests))
+    assert memory.read_rows() == rows
+    assert memory.read_row("dev-x") == rows["dev-x"]
+
+
+def test_a_shard_is_written_where_its_content_differs() -> None:
+    store = DictStore()
+    memory = Memory(store)
+    rows = {f"dev-{number}": make_row(f"dev-{number}") for number in range(40)}
+    memory.write_rows({}, rows)
+    store.values.clear()
+    memory.write_rows(rows, {**rows, "dev-7": make_row("dev-7", pull=2)})
+    assert store.values.keys() == {f"view.rows.{shard_row('dev-7'):02x}"}
