@@ -68,7 +68,8 @@ def test_what_is_deployed_behind_shows_both_commits(airflow: AirflowDouble, page
     airflow.show(PROJECT, [row])
     page.goto(airflow.page_url)
     commits = find_row(page, "dev-behind").get_by_role("link", name="commit")
-    assert [commits.nth(i).inner_text() for i in range(2)] == [row.deployed[:7], row.head[:7]]
+    for place, commit in enumerate((row.deployed, row.head)):
+        expect(commits.nth(place)).to_have_text(commit[:7])
 
 
 def test_everything_is_told_at_a_glance(airflow: AirflowDouble, page: Page) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from requests.adapters import HTTPAdapter
+from requests import Session
 
 from tests.contract.github.exchange import Exchange, catch
 from tests.sandbox.github.conftest import hub, judge, running
@@ -37,13 +37,13 @@ class Outgoing:
 @pytest.fixture
 def outgoing(monkeypatch: pytest.MonkeyPatch) -> Outgoing:
     """Catch whatever leaves through `requests`, on which PyGithub and the provider's hook stand."""
-    caught, send = Outgoing(), HTTPAdapter.send
+    caught, send = Outgoing(), Session.send
 
-    def send_and_catch(adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
-        response = send(adapter, request, *arguments, **options)
+    def send_and_catch(session: Session, request: PreparedRequest, **options: Any) -> Response:
+        response = send(session, request, **options)
         if not urlsplit(str(request.url)).path.startswith(REGISTRY_PATH):
             caught.exchanges.append(catch(request, response))
         return response
 
-    monkeypatch.setattr(HTTPAdapter, "send", send_and_catch)
+    monkeypatch.setattr(Session, "send", send_and_catch)
     return caught

@@ -211,7 +211,7 @@ CASES = (
         "clother",
     ),
     HookCase(
-        "deploy what is no project", deploy_dags, "orgs", "holds", "not an Astro", (make_deployment, leave_project)
+        "deploy what is no project", deploy_image(), "orgs", "holds", "not an Astro", (make_deployment, leave_project)
     ),
     HookCase(
         "deploy record is refused",

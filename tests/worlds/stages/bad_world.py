@@ -14,6 +14,7 @@ import pytest
 
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.astro.cli import AstroCli
+from include.deploy_ops.operators.control.row_writer import RowWriter
 from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN
 from tests.worlds.doubles.bad_answers import Fault, Request
 from tests.worlds.stages.fixtures import open_stage
@@ -125,6 +126,9 @@ def open_world(sandbox: Sandbox, author: Author) -> Iterator[World]:
         runs = build(stage)
         for verb in ("create", "update", "delete", "deploy"):
             monkeypatch.setattr(AstroCli, verb, end_at_cli(verb))
+        # A pass asks for one head's author beside its plan, and goes on without. Which head that is hangs on the
+        # commits' ids, and so on the time of day.
+        monkeypatch.setattr(RowWriter, "_learn_commits", lambda *_, **__: ({}, {}))
         world.scenes = [
             Scene("plan", lambda: stage.run_plan(stage.make_plan_task())),
             *(Scene(f"{step} of {name}", functools.partial(run.execute, step), run, step) for name, run, step in runs),

@@ -76,6 +76,15 @@ def test_a_failure_is_shown_with_its_cause(stage: Stage) -> None:
     assert "dags/typo.py" in row.outcomes[-1].cause
 
 
+def test_an_author_whom_github_does_not_tell_costs_no_pass(stage: Stage) -> None:
+    stage.push(BRANCH)
+    settle(stage)
+    head = stage.push_more(BRANCH, {"dags/more.py": "# more\n"})
+    stage.sandbox.plant(face="github", path=f"/git/commits/{head}", status=500, times=None)
+    assert [run.conf["job"]["verb"] for run in stage.plan()] == ["deploy"]
+    assert (read_row(stage).head, read_row(stage).author) == (head, "")
+
+
 def test_the_summary_tells_which_shard_changed(stage: Stage) -> None:
     stage.plan()
     first, before = stage.memory.summary.read(), stage.memory.read_rows()

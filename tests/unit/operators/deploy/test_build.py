@@ -79,6 +79,7 @@ def test_the_image_is_built_and_pushed_and_no_command_line_shows_the_token(stage
     assert f"digest: {found.digest}" in log.read()
     files = stage.list_files(deployment["id"])
     assert files.pop(".dockerignore"), "the CLI rewrites it"
+    assert files.pop(".astro/config.yaml"), "ours, in place of the branch's"
     assert files.items() <= stage.author.hash_files(head).items()
     assert {"include/more.py", "Dockerfile", "dags/report_revenue.py"} <= files.keys()
 
