@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 POLICY = ROOT / "include/deploy_ops.yaml"
-START_TIMEOUT_S = 180.0
-"""Seconds until Airflow must be healthy: three times what a busy 2-core machine took."""
+PATIENCE_S = 180.0
+"""Seconds until Airflow must be healthy, or what is awaited in it true: three times what a busy 2-core machine took."""
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 POLL_S = 0.5
 USERS = ("admin", "viewer")
@@ -53,6 +53,7 @@ class Stack:
     :param say: gets a line of progress now and then.
     :param policy: the policy file's text, with the sandbox at its usual address; by default the project's own.
     :param settings: environment variables laid over Airflow's settings.
+    :param patience_s: seconds after which what has not come true never will.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class Stack:
         say: Callable[[str], None],
         policy: str | None = None,
         settings: Mapping[str, str] | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.ports = ports
         self.home = home
+        self.patience_s = patience_s
         self._say = say
         self._settings = dict(settings or {})
         self._policy = policy or POLICY.read_text(encoding="utf-8")
@@ -175,7 +178,7 @@ class Stack:
         self.api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def _await(self, what: str, is_ready: Callable[[], bool]) -> None:
-        for waited in self.ticks(START_TIMEOUT_S, what):
+        for waited in self.ticks(self.patience_s, what):
             for name, process in self._processes:
                 if process.poll() is not None:
                     raise StackError(f"{name} ended with {process.returncode}:\n{self._tail(name)}")
@@ -185,7 +188,7 @@ class Stack:
                     return
             except httpx.TransportError:
                 continue
-        raise StackError(f"{what} did not come up within {START_TIMEOUT_S:.0f} s; its log is in {self.home}")
+        raise StackError(f"{what} did not come up within {self.patience_s:.0f} s; its log is in {self.home}")
 
     def ticks(self, timeout_s: float, what: str) -> Iterator[float]:
         """Yield the seconds waited, every half second until the time is up, telling what is awaited every 2 s."""
@@ -202,7 +205,7 @@ class Stack:
 
     def unpause(self, dag_id: str) -> None:
         """Wait until Airflow has parsed the DAG, then unpause it."""
-        for _ in self.ticks(START_TIMEOUT_S, f"DAG {dag_id} to be parsed"):
+        for _ in self.ticks(self.patience_s, f"DAG {dag_id} to be parsed"):
             if self.api.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).is_success:
                 return
         errors = self.api.get("/api/v2/importErrors").json().get("import_errors", [])

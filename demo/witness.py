@@ -36,7 +36,6 @@ DAGS = (
     CONTROL_DAG,
 )
 """All of them, control last: what it dispatches starts at once."""
-STEP_TIMEOUT_S = 180.0
 ENDED = frozenset({"success", "failed"})
 
 
@@ -53,13 +52,13 @@ class Witness:
     outside: Outside
     person: Person
 
-    def await_true(self, what: str, look: Callable[[], Any], timeout_s: float = STEP_TIMEOUT_S) -> tuple[Any, float]:
+    def await_true(self, what: str, look: Callable[[], Any]) -> tuple[Any, float]:
         """Return what the look finds as soon as it finds something, and after how many seconds."""
         start = time.monotonic()
-        for _ in self.stack.ticks(timeout_s, what):
+        for _ in self.stack.ticks(self.stack.patience_s, what):
             if found := look():
                 return found, time.monotonic() - start
-        raise WitnessError(f"{what}: not within {timeout_s:.0f} s; {self._describe_runs()}")
+        raise WitnessError(f"{what}: not within {self.stack.patience_s:.0f} s; {self._describe_runs()}")
 
     def _describe_runs(self) -> str:
         runs = self.outside.list_runs("~")[:6]

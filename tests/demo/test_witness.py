@@ -26,6 +26,7 @@ APPROVAL = Approval("p.request", "production~deploy~1", "approve", -1, "Deploy?"
 class Clock:
     """Stands in for stack, person and Airflow: each look is half a second later."""
 
+    patience_s: float = 180.0
     now_s: float = 0.0
     asks_after_s: float = 3.0
     runs: list[dict[str, Any]] = field(default_factory=list)

@@ -28,6 +28,8 @@ RARELY = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60"}
 """Each look at a DAG file costs a process, and a single test waits for one."""
 OPEN = {"AIRFLOW__API__EXPOSE_STACKTRACE": "True"}
 """An answer 500 tells the database's words, which stand nowhere else."""
+PATIENCE_S = 600.0
+"""A wait ends when its condition is true; on a busy machine, first deploys of seven tests at once took over 180 s."""
 HOME = pytest.StashKey[Path]()
 COMPANY_MAX = 16
 """Tests that go on at once; a further one begins when another has ended."""
@@ -77,8 +79,8 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     policy["projects"][0]["poll_interval_s"] = 2  # each push of each test waits for a poll
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
     policy["projects"][0]["previews"]["delete_notice"] = "60s"  # the comment is written meanwhile, many runs at once
-    settings = SOON | RARELY | OPEN
-    with Stack(Ports(*find_free_ports(5)), home / "airflow", print, yaml.safe_dump(policy), settings) as stack:
+    text, settings = yaml.safe_dump(policy), SOON | RARELY | OPEN
+    with Stack(Ports(*find_free_ports(5)), home / "airflow", print, text, settings, PATIENCE_S) as stack:
         for dag_id in DAGS:
             stack.unpause(dag_id)
         person = make_witness(stack)
