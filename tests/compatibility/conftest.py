@@ -1,9 +1,10 @@
-"""The fixture `dags`: the DAG files as they are now, parsed under the policy that was in force for the samples."""
+"""The fixtures: every release of the samples, and the DAG files as they are now, parsed under its policy."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,34 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from include.deploy_ops.run.scope import POLICY_VARIABLE
-from tests.compatibility.samples import POLICY
+from tests.compatibility.samples import RELEASES, Release
 
 DAGS = Path(__file__).parents[2] / "dags"
 CONNECTION = {"conn_type": "github", "host": "http://127.0.0.1:8900/github/api/v3", "password": "none"}
 
 
-@pytest.fixture(scope="session")
-def parsed() -> DagBag:
-    """Parse the DAG files once."""
+@pytest.fixture(scope="session", params=RELEASES, ids=str)
+def release(request: pytest.FixtureRequest) -> Release:
+    """Give every release; a test that is parametrised by `each_sample` gets that of its sample."""
+    found: Release = request.param
+    return found
+
+
+@cache
+def parse_dags(release: Release) -> DagBag:
+    """Parse the DAG files once for each release's policy."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv(POLICY_VARIABLE, str(POLICY))
+        monkeypatch.setenv(POLICY_VARIABLE, str(release.policy))
         bag = DagBag(DAGS)
     assert bag.import_errors == {}
     return bag
 
 
 @pytest.fixture
-def dags(parsed: DagBag, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
+def dags(release: Release, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
     """Give the DAGs by their ids; their tasks may run outside Airflow's task runner."""
-    monkeypatch.setenv(POLICY_VARIABLE, str(POLICY))
+    bag = parse_dags(release)
+    monkeypatch.setenv(POLICY_VARIABLE, str(release.policy))
     monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(CONNECTION))
     monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
-    return parsed.dags
+    return bag.dags

@@ -1,4 +1,4 @@
-"""What an earlier version wrote: the files of its folder, and the DAGs, XComs and runs that they speak of."""
+"""What a release wrote: the files of its folder, and the DAGs, XComs and runs that they speak of."""
 
 from __future__ import annotations
 
@@ -10,30 +10,74 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from airflow.sdk.serde import deserialize
 
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeEvents, FakeOutlets, FakeStores, FakeTaskInstance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-FOLDER = Path(__file__).parent / "before_0_2_0"
-POLICY = FOLDER / "policy.yaml"
+FOLDER = Path(__file__).parent
 PROJECT = "data_platform"
 
 
-def read_samples(name: str) -> dict[str, Any]:
-    """Return the samples of one file by their names."""
-    found: dict[str, Any] = json.loads(FOLDER.joinpath(name).read_text(encoding="utf-8"))
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release, or what was before the first: the folder that holds what it wrote is named like it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def folder(self) -> Path:
+        """Its samples."""
+        return FOLDER / self.name
+
+    @property
+    def policy(self) -> Path:
+        """The policy that was in force for them."""
+        return self.folder / "policy.yaml"
+
+    def read(self, file: str) -> dict[str, Any]:
+        """Return the samples of one file by their names."""
+        found: dict[str, Any] = json.loads(self.folder.joinpath(file).read_text(encoding="utf-8"))
+        return found
+
+    def read_bare(self, asset: str) -> dict[str, Any]:
+        """Return what was remembered of an asset, by key, each without the version of its form."""
+        return {key: strip_version(stored) for key, stored in self.read("store.json")[asset].items()}
+
+
+RELEASES = (Release("before-0.2.0"), Release("0.2.0"))
+"""All whose samples are read; the last wrote what is written now."""
+
+
+def each_sample(file: str, *parts: str, of: Callable[[Any], bool] = lambda _: True) -> list[Any]:
+    """Return release and name of every release's samples of one file, or of those in a part of it.
+
+    :param of: whether a sample is meant.
+    """
+    return [pytest.param(*pair, id=f"{pair[0]}: {pair[1]}") for pair in list_samples(file, *parts, of=of)]
+
+
+def list_samples(file: str, *parts: str, of: Callable[[Any], bool] = lambda _: True) -> list[tuple[Release, str]]:
+    """Return what `each_sample` does, as pairs."""
+    found = []
+    for release in RELEASES:
+        samples = release.read(file)
+        for part in parts:
+            samples = samples[part]
+        found += [(release, name) for name, sample in samples.items() if of(sample)]
     return found
 
 
-def list_samples(name: str, *parts: str) -> list[str]:
-    """Return the names of one file's samples, or of those in a part of it."""
-    found = read_samples(name)
-    for part in parts:
-        found = found[part]
-    return list(found)
+def strip_version(stored: Any) -> Any:
+    """Return a remembered value as it was meant; since 0.2.0 it lies beside the version of its form."""
+    is_versioned = isinstance(stored, dict) and stored.keys() == {"version", "value"}
+    return stored["value"] if is_versioned else stored
 
 
 def revive(stored: Any) -> Any:

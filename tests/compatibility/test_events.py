@@ -11,7 +11,7 @@ import pytest
 from include.deploy_ops.run.endings import read_endings
 from include.deploy_ops.triggers.repository import CURSOR_KEY
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed
-from tests.compatibility.samples import OldRun, list_samples, read_samples, take
+from tests.compatibility.samples import OldRun, Release, each_sample, take
 from tests.worlds.doubles.airflow import FakeEvent
 
 if TYPE_CHECKING:
@@ -20,22 +20,27 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 29, 14, 40, tzinfo=UTC)
 
 
-def pick(key: str) -> list[str]:
-    return [name for name in list_samples("events.json") if key in read_samples("events.json")[name].get("extra", {})]
+def has_ended(sample: Mapping[str, Any]) -> bool:
+    return "ended" in sample.get("extra", {})
 
 
-ENDINGS, WAKERS = pick("ended"), pick("payload")
-RESUMING = [name for name in list_samples("events.json") if "resumes" in read_samples("events.json")[name]]
-PLAIN = [name for name in list_samples("events.json") if name not in {*ENDINGS, *WAKERS, *RESUMING}]
+def is_waker(sample: Mapping[str, Any]) -> bool:
+    return "payload" in sample.get("extra", {})
+
+
+def is_resuming(sample: Mapping[str, Any]) -> bool:
+    return "resumes" in sample
 
 
 def emit(sample: Mapping[str, Any]) -> FakeEvent:
     return FakeEvent(sample["name"], NOW, sample["extra"], sample["source_run_id"])
 
 
-@pytest.mark.parametrize("name", [*ENDINGS, *PLAIN])
-def test_control_learns_how_runs_ended_before_the_release(name: str, dags: Mapping[str, Any]) -> None:
-    sample = read_samples("events.json")[name]
+@pytest.mark.parametrize(
+    ("release", "name"), each_sample("events.json", of=lambda sample: not is_waker(sample) and not is_resuming(sample))
+)
+def test_control_learns_how_runs_ended_before_the_release(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    sample = release.read("events.json")[name]
     run = OldRun("data_platform.control", "scheduled__1")
     run.events.events.append(emit(sample))
     plan = take(dags, run.dag_id, "plan")
@@ -67,9 +72,9 @@ def test_control_learns_how_runs_ended_before_the_release(name: str, dags: Mappi
         )
 
 
-@pytest.mark.parametrize("name", WAKERS)
-def test_the_triggers_cursor_travels_from_its_event_to_the_store(name: str) -> None:
-    payload = read_samples("events.json")[name]["extra"]["payload"]
+@pytest.mark.parametrize(("release", "name"), each_sample("events.json", of=is_waker))
+def test_the_triggers_cursor_travels_from_its_event_to_the_store(release: Release, name: str) -> None:
+    payload = release.read("events.json")[name]["extra"]["payload"]
     cursor = Cursor.model_validate(payload[CURSOR_KEY])
     assert [page.fingerprint for page in cursor.branches] == [
         each["fingerprint"] for each in payload["cursor"]["branches"]
@@ -79,9 +84,17 @@ def test_the_triggers_cursor_travels_from_its_event_to_the_store(name: str) -> N
     assert payload["reason"] in {"started", "changed", "due"}
 
 
-@pytest.mark.parametrize("name", RESUMING)
-def test_an_event_of_a_deferred_task_names_what_it_resumes(name: str) -> None:
-    sample = read_samples("events.json")[name]
-    resumed = [each for each in read_samples("parked.json").values() if each["task_id"] == sample["resumes"]]
+@pytest.mark.parametrize(("release", "name"), each_sample("events.json", of=is_resuming))
+def test_an_event_of_a_deferred_task_names_what_it_resumes(release: Release, name: str) -> None:
+    sample = release.read("events.json")[name]
+    resumed = [each for each in release.read("parked.json").values() if each["task_id"] == sample["resumes"]]
     assert resumed, "test_waiting plays it for each of these"
     assert SimpleNamespace(**sample["payload"]).state
+
+
+def test_every_kind_of_event_has_a_sample(release: Release) -> None:
+    samples = release.read("events.json").values()
+    assert all(any(is_kind(sample) for sample in samples) for is_kind in (has_ended, is_waker, is_resuming))
+    resumed = {(sample["resumes"], sample["payload"]["state"]) for sample in samples if is_resuming(sample)}
+    assert {("settle", state) for state in ("settled", "failed", "overtaken", "timeout")} <= resumed
+    assert {("image", state) for state in ("found", "timeout", "refused")} <= resumed

@@ -17,7 +17,7 @@ from include.deploy_ops.hooks.github.feedback_answers import MARK_KEY
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.request.request import write_comment
 from include.deploy_ops.run.job import load_job
-from tests.compatibility.samples import list_samples, read_samples, take
+from tests.compatibility.samples import Release, each_sample, take
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 MARKS = "marks_and_notes.json"
 
 
-@pytest.mark.parametrize("dag_id", list_samples("names.json", "dags"))
-def test_a_dag_and_its_tasks_and_fields_are_still_there(dag_id: str, dags: Mapping[str, Any]) -> None:
-    before = read_samples("names.json")["dags"][dag_id]
+@pytest.mark.parametrize(("release", "dag_id"), each_sample("names.json", "dags"))
+def test_a_dag_and_its_tasks_and_fields_are_still_there(release: Release, dag_id: str, dags: Mapping[str, Any]) -> None:
+    before = release.read("names.json")["dags"][dag_id]
     assert set(before["tasks"]) <= dags[dag_id].task_dict.keys()
     assert set(before["params"]) <= dags[dag_id].params.keys()
 
 
 @pytest.mark.parametrize("part", ["inlets", "outlets"])
-def test_a_task_still_has_its_assets(part: str, dags: Mapping[str, Any]) -> None:
-    for place, before in read_samples("names.json")[part].items():
+def test_a_task_still_has_its_assets(part: str, release: Release, dags: Mapping[str, Any]) -> None:
+    for place, before in release.read("names.json")[part].items():
         dag_id, _, task_id = place.partition("/")
         task = dags[dag_id].task_dict[task_id]
         assert set(before) <= {asset.name for asset in getattr(task, part)}, place
 
 
-def test_assets_aliases_watchers_and_pools_keep_their_names(dags: Mapping[str, Any]) -> None:
-    names = read_samples("names.json")
+def test_assets_aliases_watchers_and_pools_keep_their_names(release: Release, dags: Mapping[str, Any]) -> None:
+    names = release.read("names.json")
     tasks = [task for dag in dags.values() for task in dag.tasks]
     assets = [asset for task in tasks for asset in (*(task.inlets or ()), *(task.outlets or ()))]
     assert {*names["assets"], *names["aliases"]} <= {asset.name for asset in assets}
@@ -50,28 +50,29 @@ def test_assets_aliases_watchers_and_pools_keep_their_names(dags: Mapping[str, A
     assert set(names["pools"]) <= {task.pool for task in tasks}
 
 
-def test_no_part_of_the_names_is_passed_over() -> None:
-    assert read_samples("names.json").keys() == {"dags", "assets", "aliases", "inlets", "outlets", "pools", "watchers"}
+def test_no_part_of_the_names_is_passed_over(release: Release) -> None:
+    assert release.read("names.json").keys() == {"dags", "assets", "aliases", "inlets", "outlets", "pools", "watchers"}
+    assert release.read(MARKS)["comments"].keys() == {"feedback", "rejection"}
     parts = {"marks", "no marks", "notes", "no notes", "commits", "no commits", "comments", "github deployments"}
-    assert read_samples(MARKS).keys() == parts | {"statuses"}
+    assert release.read(MARKS).keys() == parts | {"statuses"}
 
 
 def get_scope(dags: Mapping[str, Any]) -> Any:
     return take(dags, "data_platform.preview", "claim").scope
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "marks"))
-def test_a_deployment_is_still_ours(name: str, dags: Mapping[str, Any]) -> None:
-    scope, mark = get_scope(dags), parse_mark(read_samples(MARKS)["marks"][name])
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "marks"))
+def test_a_deployment_is_still_ours(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    scope, mark = get_scope(dags), parse_mark(release.read(MARKS)["marks"][name])
     assert mark is not None
     assert is_own(mark, scope.control_plane, scope.project) == (mark.project == "data_platform")
     assert name in {name_deployment(mark.project, mark.branch), "gone-a"}
     assert len(mark.template) == 12
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "no marks"))
-def test_a_deployment_of_nobody_is_still_nobodys(name: str) -> None:
-    assert parse_mark(read_samples(MARKS)["no marks"][name]) is None
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "no marks"))
+def test_a_deployment_of_nobody_is_still_nobodys(release: Release, name: str) -> None:
+    assert parse_mark(release.read(MARKS)["no marks"][name]) is None
 
 
 def make_record(description: str) -> Deploy:
@@ -79,9 +80,9 @@ def make_record(description: str) -> Deploy:
     return Deploy("d", "cl", DeployStatus.DEPLOYED, DeployKind.DAG_ONLY, made, description)
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "notes"))
-def test_a_deploy_record_still_says_what_was_deployed(name: str) -> None:
-    description = read_samples(MARKS)["notes"][name]
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "notes"))
+def test_a_deploy_record_still_says_what_was_deployed(release: Release, name: str) -> None:
+    description = release.read(MARKS)["notes"][name]
     note = parse_note(description)
     assert note is not None
     assert (note.how, note.is_forced) == (name.split(maxsplit=1)[0], name.split(maxsplit=1)[0] != "planned")
@@ -94,14 +95,14 @@ def test_a_deploy_record_still_says_what_was_deployed(name: str) -> None:
     assert (note.person != "") == note.is_forced
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "no notes"))
-def test_a_strangers_record_is_still_a_strangers(name: str) -> None:
-    assert parse_note(read_samples(MARKS)["no notes"][name]) is None
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "no notes"))
+def test_a_strangers_record_is_still_a_strangers(release: Release, name: str) -> None:
+    assert parse_note(release.read(MARKS)["no notes"][name]) is None
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "commits"))
-def test_a_commit_of_the_deploy_branch_is_still_ours(name: str) -> None:
-    commit = read_samples(MARKS)["commits"][name]
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "commits"))
+def test_a_commit_of_the_deploy_branch_is_still_ours(release: Release, name: str) -> None:
+    commit = release.read(MARKS)["commits"][name]
     trailers = parse_trailers(commit["message"])
     assert trailers is not None
     assert is_own_commit(commit["message"], commit["tree"], "acme-demo", "data_platform")
@@ -109,9 +110,9 @@ def test_a_commit_of_the_deploy_branch_is_still_ours(name: str) -> None:
     assert commit["message"].count("Deploy-Ops-Pull-Request: ") == len(trailers.pulls)
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "no commits"))
-def test_a_strangers_commit_is_still_a_strangers(name: str) -> None:
-    commit = read_samples(MARKS)["no commits"][name]
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "no commits"))
+def test_a_strangers_commit_is_still_a_strangers(release: Release, name: str) -> None:
+    commit = release.read(MARKS)["no commits"][name]
     assert not is_own_commit(commit["message"], commit["tree"], "acme-demo", "data_platform")
 
 
@@ -120,9 +121,9 @@ def make_facts(dags: Mapping[str, Any]) -> Any:
     return gather_facts(scope.project, scope.control_plane, is_alone=True, airflow_url="", web_url="")
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "comments"))
-def test_a_comment_is_found_again_by_its_marker(name: str, dags: Mapping[str, Any]) -> None:
-    comment = read_samples(MARKS)["comments"][name]
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "comments"))
+def test_a_comment_is_found_again_by_its_marker(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    comment = release.read(MARKS)["comments"][name]
     if "job" not in comment:
         assert comment["body"].startswith(make_facts(dags).mark_comment(comment["pull"]))
         return
@@ -132,15 +133,15 @@ def test_a_comment_is_found_again_by_its_marker(name: str, dags: Mapping[str, An
     assert write_comment(job, answer, comment["dag_id"], comment["run_id"], marker) == comment["body"]
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "github deployments"))
-def test_a_github_deployment_is_still_ours(name: str, dags: Mapping[str, Any]) -> None:
-    found = read_samples(MARKS)["github deployments"][name]
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "github deployments"))
+def test_a_github_deployment_is_still_ours(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    found = release.read(MARKS)["github deployments"][name]
     slug = {"staging": "target.staging", "production": "target.production"}.get(name, name.removeprefix("preview/"))
     assert found["payload"] == {MARK_KEY: make_facts(dags).mark_deployment(slug)}
     assert found["environment"] == name
 
 
-@pytest.mark.parametrize("name", list_samples(MARKS, "statuses"))
-def test_a_commit_status_keeps_its_context(name: str, dags: Mapping[str, Any]) -> None:
-    status = read_samples(MARKS)["statuses"][name]
+@pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "statuses"))
+def test_a_commit_status_keeps_its_context(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    status = release.read(MARKS)["statuses"][name]
     assert make_facts(dags).name_context(name) == status["context"]

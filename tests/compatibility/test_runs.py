@@ -18,7 +18,7 @@ from include.deploy_ops.run.forms import (
     read_form,
 )
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, read_planned
-from tests.compatibility.samples import PROJECT, OldRun, list_samples, read_samples, take
+from tests.compatibility.samples import PROJECT, RELEASES, OldRun, Release, each_sample, take
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +33,15 @@ FORMS: dict[str, type[StrictModel]] = {
 }
 
 
-def list_runs(*, by_hand: bool) -> list[tuple[str, str]]:
-    """Return part and name of the runs that a person started, or of the others."""
-    parts = [part for part in list_samples("runs.json") if part != "without conf"]
-    named = [(part, name) for part in parts for name in list_samples("runs.json", part)]
-    return [each for each in named if (read_samples("runs.json")[each[0]][each[1]]["run_type"] == "manual") == by_hand]
+def each_run(*, by_hand: bool) -> list[Any]:
+    """Return release, part and name of the runs that a person started, or of the others."""
+    return [
+        pytest.param(release, part, name, id=f"{release}: {part}, {name}")
+        for release in RELEASES
+        for part, runs in release.read("runs.json").items()
+        for name, run in runs.items()
+        if part != "without conf" and (run["run_type"] == "manual") == by_hand
+    ]
 
 
 def read_job_of(run: Mapping[str, Any]) -> Job:
@@ -45,9 +49,9 @@ def read_job_of(run: Mapping[str, Any]) -> Job:
     return read_planned(run["conf"])
 
 
-@pytest.mark.parametrize(("part", "name"), list_runs(by_hand=False))
-def test_a_planned_run_does_what_it_was_planned_for(part: str, name: str) -> None:
-    run = read_samples("runs.json")[part][name]
+@pytest.mark.parametrize(("release", "part", "name"), each_run(by_hand=False))
+def test_a_planned_run_does_what_it_was_planned_for(release: Release, part: str, name: str) -> None:
+    run = release.read("runs.json")[part][name]
     said, job = run["conf"]["job"], read_job_of(run)
     assert (job.verb, job.branch, job.head) == (Verb(said["verb"]), said["branch"], said["head"])
     assert (job.deployment_name, job.deployment_id) == (said["deployment_name"], said["deployment_id"])
@@ -62,22 +66,24 @@ def test_a_planned_run_does_what_it_was_planned_for(part: str, name: str) -> Non
     assert part == "approved" or run["run_id"] == name_run(job.work, 1)
 
 
-@pytest.mark.parametrize("name", list_samples("runs.json", "queued behind a pause"))
-def test_a_run_that_waited_behind_a_pause_claims_its_environment(name: str, dags: Mapping[str, Any]) -> None:
-    sample = read_samples("runs.json")["queued behind a pause"][name]
+@pytest.mark.parametrize(("release", "name"), each_sample("runs.json", "queued behind a pause"))
+def test_a_run_that_waited_behind_a_pause_claims_its_environment(
+    release: Release, name: str, dags: Mapping[str, Any]
+) -> None:
+    sample = release.read("runs.json")["queued behind a pause"][name]
     if sample["run_type"] == "manual":
         return  # its form is read below; what it needs of GitHub is read when it runs
     run = OldRun(**sample)
     claim = take(dags, run.dag_id, "claim")
-    run.remember(read_samples("store.json"))
+    run.remember(release.read("store.json"))
     result = claim.execute(run.make_context(claim))
     assert result["branch"] == sample["conf"]["job"]["branch"]
     assert result["head"] == sample["conf"]["job"]["head"]
 
 
-@pytest.mark.parametrize(("part", "name"), list_runs(by_hand=True))
-def test_a_form_that_was_sent_is_read(part: str, name: str, dags: Mapping[str, Any]) -> None:
-    run = read_samples("runs.json")[part][name]
+@pytest.mark.parametrize(("release", "part", "name"), each_run(by_hand=True))
+def test_a_form_that_was_sent_is_read(release: Release, part: str, name: str, dags: Mapping[str, Any]) -> None:
+    run = release.read("runs.json")[part][name]
     kind = run["dag_id"].removeprefix(f"{PROJECT}.")
     dag = dags[run["dag_id"]]
     params = {key: param.value for key, param in dag.params.items()} | run["conf"]
@@ -98,8 +104,19 @@ def test_a_form_that_was_sent_is_read(part: str, name: str, dags: Mapping[str, A
         assert shown == run["conf"]
 
 
-@pytest.mark.parametrize("name", list_samples("runs.json", "without conf"))
-def test_a_run_without_conf_belongs_to_a_dag_that_asks_for_none(name: str, dags: Mapping[str, Any]) -> None:
-    run = read_samples("runs.json")["without conf"][name]
+@pytest.mark.parametrize(("release", "name"), each_sample("runs.json", "without conf"))
+def test_a_run_without_conf_belongs_to_a_dag_that_asks_for_none(
+    release: Release, name: str, dags: Mapping[str, Any]
+) -> None:
+    run = release.read("runs.json")["without conf"][name]
     assert run["conf"] == {}
     assert run["dag_id"] in dags
+
+
+def test_every_kind_of_run_has_a_sample(release: Release) -> None:
+    runs = release.read("runs.json")
+    assert runs.keys() == {*PLANNED, "by form", "without conf"}
+    verbs = {run["conf"]["job"]["verb"] for run in runs["planned"].values()}
+    assert verbs == {"promote", "deploy", "create", "delete", "hibernate", "update", "request", "merge"}
+    assert {run["run_type"] for run in runs["queued behind a pause"].values()} == {"manual", PLANNED_RUN_TYPE}
+    assert runs["approved"]

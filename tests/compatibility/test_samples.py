@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN, REGISTRY_PASSWORD
-from tests.compatibility.samples import FOLDER
+from tests.compatibility.samples import FOLDER, RELEASES, Release, strip_version
 
 READ_BY = {
     "runs.json": "test_runs.py",
@@ -24,13 +24,34 @@ READ_BY = {
 """Each of these tests goes through all samples of its file, and fails where it has no reader for one."""
 
 
-def test_every_file_is_read() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {*READ_BY, "policy.yaml", "README.md"}
-    for file, test in READ_BY.items():
-        assert f'"{file}"' in Path(__file__).with_name(test).read_text(encoding="utf-8")
+OTHERS = {"policy.yaml", "README.md"}
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
+def test_every_folder_is_read() -> None:
+    folders = {path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == {release.name for release in RELEASES}
+
+
+def test_every_release_has_every_kind_of_file(release: Release) -> None:
+    assert {path.name for path in release.folder.iterdir()} == {*READ_BY, *OTHERS}
+
+
+@pytest.mark.parametrize(("file", "test"), READ_BY.items())
+def test_every_file_is_read(file: str, test: str) -> None:
+    assert f'"{file}"' in Path(__file__).with_name(test).read_text(encoding="utf-8")
+
+
+def test_what_is_remembered_bears_a_version_since_it_has_one(release: Release) -> None:
+    stored = [value for values in release.read("store.json").values() for value in values.values()]
+    versions = {value["version"] if value != strip_version(value) else None for value in stored}
+    assert versions == ({None} if release.name == "before-0.2.0" else {1})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for release in RELEASES for path in sorted(release.folder.iterdir())],
+    ids=lambda path: f"{path.parent.name}/{path.name}",
+)
 def test_a_file_is_small_and_tells_nothing_of_where_it_was_written(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text) < 100_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.questions import Questions
 from include.deploy_ops.run.store import shard_row
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY, RepositoryTrigger
-from tests.compatibility.samples import read_samples
+from tests.compatibility.samples import RELEASES, Release, strip_version
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeTaskInstance
 
 if TYPE_CHECKING:
@@ -29,13 +30,22 @@ FLEET, REPOSITORY, ORPHANS = (
     "deploy_ops.data_platform.repository",
     "deploy_ops.orphans",
 )
-KEYS = [(asset, key) for asset, values in read_samples("store.json").items() for key in values]
 
 
-def open_memory(asset: str, key: str) -> Memory:
-    """Return a memory that holds the one key, and the summary that names the shards of rows."""
+def each_key() -> list[Any]:
+    """Return release, asset and key of all that was remembered."""
+    return [
+        pytest.param(release, asset, key, id=f"{release}: {asset} {key}")
+        for release in RELEASES
+        for asset, values in release.read("store.json").items()
+        for key in values
+    ]
+
+
+def open_memory(key: str, stored: Any) -> Memory:
+    """Return a memory that holds the one key."""
     store = DictStore()
-    store.values[key] = read_samples("store.json")[asset][key]
+    store.values[key] = stored
     return Memory(store)
 
 
@@ -186,8 +196,8 @@ def make_trigger(**values: Any) -> RepositoryTrigger:
     return trigger
 
 
-def check_cursor(said: Any) -> None:
-    cursor = asyncio.run(make_trigger(cursor=said)._load_cursor())
+def check_cursor(stored: Any, said: Any) -> None:
+    cursor = asyncio.run(make_trigger(cursor=stored)._load_cursor())
     assert cursor.pull_requests == said["pull_requests"]
     assert [(page.url, page.etag) for page in cursor.branches] == [
         (each["url"], each["etag"]) for each in said["branches"]
@@ -195,14 +205,15 @@ def check_cursor(said: Any) -> None:
     assert cursor.branches
 
 
-def check_wake(said: Any) -> None:
-    assert asyncio.run(make_trigger(wake_at=said)._find_due_wake()) in {None, said}
-    assert asyncio.run(make_trigger(wake_at="2026-01-01T00:00:00+00:00")._find_due_wake())
+def check_wake(stored: Any, said: Any) -> None:
+    assert asyncio.run(make_trigger(wake_at=stored)._find_due_wake()) in {None, said}
+    past = json.loads(json.dumps(stored).replace(said, "2026-01-01T00:00:00+00:00"))
+    assert asyncio.run(make_trigger(wake_at=past)._find_due_wake()) == "2026-01-01T00:00:00+00:00"
 
 
-def check_questions(asset: str, key: str, said: Any) -> None:
+def check_questions(key: str, stored: Any, said: Any) -> None:
     store = DictStore()
-    store.values[key] = said
+    store.values[key] = stored
     airflow = FakeAirflow(**dict.fromkeys(said, "running"))
     questions = Questions(store, key, Runs(FakeTaskInstance(airflow, {}, "find", 1), "dag"))  # type: ignore[arg-type]
     assert {run: list(asked.names) for run, asked in questions.read().items()} == {
@@ -240,29 +251,31 @@ def _check_equal(found: Any, said: Any) -> None:
     assert found
 
 
-@pytest.mark.parametrize(("asset", "key"), KEYS)
-def test_what_was_remembered_is_remembered(asset: str, key: str) -> None:
-    said = read_samples("store.json")[asset][key]
+@pytest.mark.parametrize(("release", "asset", "key"), each_key())
+def test_what_was_remembered_is_remembered(release: Release, asset: str, key: str) -> None:
+    stored = release.read("store.json")[asset][key]
+    said = strip_version(stored)
     if key in {QUESTIONS_KEY, ORPHANS_KEY}:
-        check_questions(asset, key, said)
+        check_questions(key, stored, said)
     elif asset == REPOSITORY:
-        {CURSOR_KEY: check_cursor, WAKE_AT_KEY: check_wake}[key](said)
+        {CURSOR_KEY: check_cursor, WAKE_AT_KEY: check_wake}[key](stored, said)
     else:
         assert asset == FLEET
         (reader,) = [each for pattern, each in READERS.items() if re.fullmatch(pattern, key)]
-        reader(open_memory(asset, key), key, said)
+        reader(open_memory(key, stored), key, said)
 
 
-def test_every_kind_of_key_has_a_sample() -> None:
-    keys = [key for asset, key in KEYS if asset == FLEET]
-    missing = [pattern for pattern in READERS if not any(re.fullmatch(pattern, key) for key in keys)]
+def test_every_kind_of_key_has_a_sample(release: Release) -> None:
+    stored = release.read("store.json")
+    missing = [pattern for pattern in READERS if not any(re.fullmatch(pattern, key) for key in stored[FLEET])]
     assert missing == []
-    assert {QUESTIONS_KEY, CURSOR_KEY, WAKE_AT_KEY, ORPHANS_KEY} <= {key for _, key in KEYS}
+    assert {QUESTIONS_KEY, CURSOR_KEY, WAKE_AT_KEY, ORPHANS_KEY} <= {
+        key for values in stored.values() for key in values
+    }
 
 
-def test_all_rows_are_found_by_the_summary() -> None:
-    values = read_samples("store.json")[FLEET]
+def test_all_rows_are_found_by_the_summary(release: Release) -> None:
     store = DictStore()
-    store.values.update(values)
-    shards = [value for key, value in values.items() if key.startswith("view.rows.")]
+    store.values.update(release.read("store.json")[FLEET])
+    shards = [value for key, value in release.read_bare(FLEET).items() if key.startswith("view.rows.")]
     assert Memory(store).read_rows().keys() == {slug for shard in shards for slug in shard}

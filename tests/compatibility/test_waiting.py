@@ -20,7 +20,7 @@ from include.deploy_ops.core.model import (
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.run.job import load_job
 from include.deploy_ops.run.memory import Memory
-from tests.compatibility.samples import OldRun, list_samples, read_samples, revive, take
+from tests.compatibility.samples import OldRun, Release, each_sample, revive, take
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 FLEET = "deploy_ops.data_platform.fleet"
 
 
-@pytest.mark.parametrize("path", list_samples("triggers.json"))
-def test_a_trigger_is_made_again_from_what_airflow_holds(path: str) -> None:
-    kwargs = read_samples("triggers.json")[path]
+@pytest.mark.parametrize(("release", "path"), each_sample("triggers.json"))
+def test_a_trigger_is_made_again_from_what_airflow_holds(release: Release, path: str) -> None:
+    kwargs = release.read("triggers.json")[path]
     assert import_string(path)(**kwargs).serialize() == (path, kwargs)
 
 
-def open_run(sample: Mapping[str, Any]) -> OldRun:
+def open_run(release: Release, sample: Mapping[str, Any]) -> OldRun:
     """Return the parked task's run with the XComs that it has so far, and what the earlier version remembered."""
     run = OldRun(sample["dag_id"], sample["run_id"], xcoms={task: dict(of) for task, of in sample["xcoms"].items()})
-    run.remember(read_samples("store.json"))
+    run.remember(release.read("store.json"))
     return run
 
 
@@ -49,21 +49,27 @@ def go_on(sample: Mapping[str, Any], dags: Mapping[str, Any], run: OldRun, event
     return task.resume_execution(sample["next_method"], kwargs, run.make_context(task))
 
 
-def is_approval(name: str) -> bool:
-    return bool(read_samples("parked.json")[name]["next_method"] == "execute_complete")
+def is_approval(sample: Mapping[str, Any]) -> bool:
+    return bool(sample["next_method"] == "execute_complete")
 
 
-APPROVALS = [name for name in list_samples("parked.json") if is_approval(name)]
-ANSWERED = [name for name in APPROVALS if "event" in read_samples("parked.json")[name]["next_kwargs"]]
-ASKING = [name for name in APPROVALS if name not in ANSWERED]
-DEFERRED = [name for name in list_samples("parked.json") if not is_approval(name)]
+def is_answered(sample: Mapping[str, Any]) -> bool:
+    return is_approval(sample) and "event" in sample["next_kwargs"]
 
 
-@pytest.mark.parametrize("name", ANSWERED)
-def test_an_answer_that_was_given_is_understood(name: str, dags: Mapping[str, Any]) -> None:
-    sample = read_samples("parked.json")[name]
+def is_asking(sample: Mapping[str, Any]) -> bool:
+    return is_approval(sample) and not is_answered(sample)
+
+
+def is_deferred(sample: Mapping[str, Any]) -> bool:
+    return not is_approval(sample)
+
+
+@pytest.mark.parametrize(("release", "name"), each_sample("parked.json", of=is_answered))
+def test_an_answer_that_was_given_is_understood(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    sample = release.read("parked.json")[name]
     given = sample["next_kwargs"]["event"]
-    run = open_run(sample)
+    run = open_run(release, sample)
     if sample["task_id"] == "approve_adoption":
         assert go_on(sample, dags, run)["chosen_options"] == ["Approve"]
         return
@@ -84,14 +90,14 @@ def make_event(option: str, *, timedout: bool = False) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", ASKING)
-def test_an_approval_that_was_parked_takes_its_answer(name: str, dags: Mapping[str, Any]) -> None:
-    sample = read_samples("parked.json")[name]
+@pytest.mark.parametrize(("release", "name"), each_sample("parked.json", of=is_asking))
+def test_an_approval_that_was_parked_takes_its_answer(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    sample = release.read("parked.json")[name]
     if sample["task_id"] == "approve_adoption":
-        assert go_on(sample, dags, open_run(sample), make_event("Approve"))["chosen_options"] == ["Approve"]
+        assert go_on(sample, dags, open_run(release, sample), make_event("Approve"))["chosen_options"] == ["Approve"]
         return
-    yes = load_answer(go_on(sample, dags, open_run(sample), make_event("Approve")))
-    late = load_answer(go_on(sample, dags, open_run(sample), make_event("Reject", timedout=True)))
+    yes = load_answer(go_on(sample, dags, open_run(release, sample), make_event("Approve")))
+    late = load_answer(go_on(sample, dags, open_run(release, sample), make_event("Reject", timedout=True)))
     assert (yes.is_approved, yes.person, yes.comment) == (True, "ada", "as agreed")
     assert (late.is_approved, late.person) == (False, "")
 
@@ -129,9 +135,9 @@ class AstroAsItWas:
         return (Deploy(self._newest, deployment_id, DeployStatus.DEPLOYED, DeployKind.IMAGE_AND_DAG, made),)
 
 
-def test_a_yes_after_the_release_is_a_yes_to_what_was_asked_before(dags: Mapping[str, Any]) -> None:
-    sample = read_samples("parked.json")["production.request approve, parked"]
-    run = open_run(sample)
+def test_a_yes_after_the_release_is_a_yes_to_what_was_asked_before(release: Release, dags: Mapping[str, Any]) -> None:
+    sample = release.read("parked.json")["production.request approve, parked"]
+    run = open_run(release, sample)
     job = load_job(run.xcoms["prepare"]["return_value"])
     run.xcoms["approve"] = {"return_value": go_on(sample, dags, run, make_event("Approve"))}
     recheck = take(dags, run.dag_id, "recheck")
@@ -144,37 +150,37 @@ def test_a_yes_after_the_release_is_a_yes_to_what_was_asked_before(dags: Mapping
     assert (approval.person, approval.merges) == ("ada", True)
 
 
-def read_events(task_id: str) -> list[dict[str, Any]]:
-    return [sample["payload"] for sample in read_samples("events.json").values() if sample.get("resumes") == task_id]
+def read_events(release: Release, task_id: str) -> list[dict[str, Any]]:
+    return [sample["payload"] for sample in release.read("events.json").values() if sample.get("resumes") == task_id]
 
 
-@pytest.mark.parametrize("name", DEFERRED)
-def test_a_deferred_task_goes_on_with_the_triggers_event(name: str, dags: Mapping[str, Any]) -> None:
-    sample = read_samples("parked.json")[name]
+@pytest.mark.parametrize(("release", "name"), each_sample("parked.json", of=is_deferred))
+def test_a_deferred_task_goes_on_with_the_triggers_event(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    sample = release.read("parked.json")[name]
     assert sample["task_id"] in {"settle", "image"}
-    events = [None] if "event" in sample["next_kwargs"] else read_events(sample["task_id"])
+    events = [None] if "event" in sample["next_kwargs"] else read_events(release, sample["task_id"])
     assert events
     for event in events:
         check = check_settle if sample["task_id"] == "settle" else check_image
-        check(sample, dags, event)
+        check(release, sample, dags, event)
 
 
-def check_settle(sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) -> None:
+def check_settle(release: Release, sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) -> None:
     said = event or sample["next_kwargs"]["event"]
     if said["state"] in {"settled", "overtaken"}:
-        found = go_on(sample, dags, open_run(sample), event)
+        found = go_on(sample, dags, open_run(release, sample), event)
         assert found == {key: said[key] for key in ("state", "deploy_id", "image_tag", "dag_version", "seconds")}
         return
     with pytest.raises(Exception, match=rf"the deploy did not settle \({said['state']}\)") as caught:
-        go_on(sample, dags, open_run(sample), event)
+        go_on(sample, dags, open_run(release, sample), event)
     assert said["detail"] in str(caught.value)
 
 
-def check_image(sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) -> None:
+def check_image(release: Release, sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) -> None:
     said = event or sample["next_kwargs"]["event"]
     image = SimpleNamespace(runtime_version="3.3-2", digest="sha256:0")
     registry = SimpleNamespace(find_image=lambda _: image)
-    run = open_run(sample)
+    run = open_run(release, sample)
     notes, source = sample["next_kwargs"]["notes"], sample["next_kwargs"]["source"]
     if said["state"] == "found":
         found = go_on(sample, dags, run, event, registry=registry)
@@ -188,11 +194,21 @@ def check_image(sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) 
     assert found["notes"] == [*notes, f"{source}: {said['detail']}"]
 
 
-def test_a_question_that_asks_nothing_any_more_is_a_skip(dags: Mapping[str, Any]) -> None:
-    sample = read_samples("parked.json")["production.request approve, parked"]
-    run = open_run(sample)
+def test_a_question_that_asks_nothing_any_more_is_a_skip(release: Release, dags: Mapping[str, Any]) -> None:
+    sample = release.read("parked.json")["production.request approve, parked"]
+    run = open_run(release, sample)
     run.xcoms["approve"] = {"return_value": go_on(sample, dags, run, make_event("Reject"))}
     recheck = take(dags, run.dag_id, "recheck")
     vars(recheck).update(github=GithubAsItWas(load_job(run.xcoms["prepare"]["return_value"])))
     with pytest.raises(AirflowSkipException, match="rejected by ada: as agreed"):
         recheck.execute(run.make_context(recheck))
+
+
+def test_every_kind_of_parked_task_has_a_sample(release: Release) -> None:
+    parked = release.read("parked.json").values()
+    kinds = {(sample["task_id"], is_asking(sample), is_answered(sample)) for sample in parked}
+    assert {(task, *how) for task in ("approve", "approve_adoption") for how in ((True, False), (False, True))} <= kinds
+    assert {("settle", False, False), ("image", False, False)} <= kinds
+    assert {path.rpartition(".")[2] for path in release.read("triggers.json")} == {
+        *("RepositoryTrigger", "DeploySettledTrigger", "ImageAvailableTrigger")
+    }

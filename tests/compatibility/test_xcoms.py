@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +21,38 @@ from include.deploy_ops.operators.report import find_cause
 from include.deploy_ops.run.endings import make_ended
 from include.deploy_ops.run.job import load_job
 from include.deploy_ops.run.memory import Memory
-from tests.compatibility.samples import OldRun, list_samples, read_samples, take
+from tests.compatibility.samples import OldRun, Release, each_sample, take
 from tests.worlds.doubles.airflow import DictStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CLAIM = next(name for name in list_samples("xcoms.json") if name.startswith("preview claim deploy"))
+
+@dataclass(frozen=True, slots=True)
+class XCom:
+    """A sample: what a task of a release handed on."""
+
+    release: Release
+    dag_id: str
+    run_id: str
+    task_id: str
+    key: str
+    value: Any
+
+    def find_other(self, start: str) -> Any:
+        """Return the value of the release's first sample whose name begins so."""
+        samples = self.release.read("xcoms.json")
+        return next(sample["value"] for name, sample in samples.items() if name.startswith(start))
 
 
-def open_run(sample: Mapping[str, Any], job: Any = None, **more: Any) -> OldRun:
+CLAIM = "preview claim deploy"
+
+
+def open_run(sample: XCom, job: Any = None, **more: Any) -> OldRun:
     """Return the run with this XCom; where it has no claim of its own, with that of another run."""
-    xcoms = {sample["task_id"]: {sample["key"]: sample["value"]}, **more}
-    xcoms.setdefault("claim", {}).setdefault("return_value", job or read_samples("xcoms.json")[CLAIM]["value"])
-    return OldRun(sample["dag_id"], sample["run_id"], xcoms=xcoms)
+    xcoms = {sample.task_id: {sample.key: sample.value}, **more}
+    xcoms.setdefault("claim", {}).setdefault("return_value", job or sample.find_other(CLAIM))
+    return OldRun(sample.dag_id, sample.run_id, xcoms=xcoms)
 
 
 def end(run: OldRun, dags: Any, states: Mapping[str, str], cause: Mapping[str, Any], main: tuple[str, ...] = ()) -> Any:
@@ -43,18 +62,18 @@ def end(run: OldRun, dags: Any, states: Mapping[str, str], cause: Mapping[str, A
     return make_ended(run.make_context(report, states), Memory(DictStore()), job, states, cause, main)
 
 
-def check_job(sample: Mapping[str, Any], dags: Any) -> None:
-    said, job = sample["value"], load_job(sample["value"])
+def check_job(sample: XCom, dags: Any) -> None:
+    said, job = sample.value, load_job(sample.value)
     assert (job.verb.value, job.branch, job.head) == (said["verb"], said["branch"], said["head"])
     assert (job.deployment_id, job.target, job.commit) == (said["deployment_id"], said["target"], said["commit"])
     assert job.is_forced == (not said["work"])
-    run = OldRun(sample["dag_id"], sample["run_id"], xcoms={sample["task_id"]: {"return_value": said}})
+    run = OldRun(sample.dag_id, sample.run_id, xcoms={sample.task_id: {"return_value": said}})
     report = take(dags, run.dag_id, "report")  # every verb ends there
     assert report.begin(run.make_context(report)) == job
 
 
-def check_decision(sample: Mapping[str, Any], dags: Any) -> None:
-    said = sample["value"]
+def check_decision(sample: XCom, dags: Any) -> None:
+    said = sample.value
     run = open_run(sample)
     ended = end(run, dags, {"change_type": "success"}, {})
     assert (ended.outcome.kind, ended.outcome.why) == (said["change_type"], said["reason"])
@@ -66,26 +85,26 @@ def check_decision(sample: Mapping[str, Any], dags: Any) -> None:
             image.execute(run.make_context(image))
 
 
-def check_release_decision(sample: Mapping[str, Any], dags: Any) -> None:
-    prepared = next(each for name, each in read_samples("xcoms.json").items() if "prepare" in name)
+def check_release_decision(sample: XCom, dags: Any) -> None:
+    prepared = sample.find_other("production.request prepare")
     run = OldRun(
-        sample["dag_id"],
-        sample["run_id"],
-        xcoms={"prepare": {"return_value": prepared["value"]}, "change_type": {"return_value": sample["value"]}},
+        sample.dag_id,
+        sample.run_id,
+        xcoms={"prepare": {"return_value": prepared}, "change_type": {"return_value": sample.value}},
     )
     ended = end(run, dags, {"change_type": "success"}, {})
-    assert (ended.outcome.kind, ended.outcome.why) == (sample["value"]["change_type"], sample["value"]["reason"])
-    assert {each["path"] for kind in sample["value"]["files"] for each in kind["shown"]} != set()
+    assert (ended.outcome.kind, ended.outcome.why) == (sample.value["change_type"], sample.value["reason"])
+    assert {each["path"] for kind in sample.value["files"] for each in kind["shown"]} != set()
 
 
-def check_image(sample: Mapping[str, Any], dags: Any) -> None:
-    shown = render_source(sample["value"])
-    assert sample["value"]["commit"]
-    assert sample["value"]["image"] in shown
+def check_image(sample: XCom, dags: Any) -> None:
+    shown = render_source(sample.value)
+    assert sample.value["commit"]
+    assert sample.value["image"] in shown
 
 
-def check_deploy(sample: Mapping[str, Any], dags: Any) -> None:
-    run, said = open_run(sample), sample["value"]
+def check_deploy(sample: XCom, dags: Any) -> None:
+    run, said = open_run(sample), sample.value
     settle = take(dags, run.dag_id, "settle")
     with pytest.raises(TaskDeferred) as deferred:
         settle.execute(run.make_context(settle))
@@ -94,48 +113,47 @@ def check_deploy(sample: Mapping[str, Any], dags: Any) -> None:
     assert {key: kwargs[key] for key in handed_on} == {key: said[key] for key in handed_on}
 
 
-def check_document(sample: Mapping[str, Any], dags: Any) -> None:
-    configuration = read_document(sample["value"])["deployment"]["configuration"]
+def check_document(sample: XCom, dags: Any) -> None:
+    configuration = read_document(sample.value)["deployment"]["configuration"]
     mark = parse_mark(configuration["description"])
     assert mark is not None
     assert configuration["name"] == f"data_platform-{mark.branch}"
 
 
-def check_basis(sample: Mapping[str, Any], dags: Any) -> None:
-    known = [digest for _, digest in read_samples("digests.json")["basis"]]
-    assert isinstance(sample["value"], str)
-    assert len(sample["value"]) in {len(each) for each in known}
+def check_basis(sample: XCom, dags: Any) -> None:
+    known = [digest for _, digest in sample.release.read("digests.json")["basis"]]
+    assert isinstance(sample.value, str)
+    assert len(sample.value) in {len(each) for each in known}
 
 
-def check_failure(sample: Mapping[str, Any], dags: Any) -> None:
+def check_failure(sample: XCom, dags: Any) -> None:
     run = open_run(sample)
     report = take(dags, run.dag_id, "report")
-    cause = find_cause(run.make_context(report), [sample["task_id"]])
-    ended = end(run, dags, {sample["task_id"]: "failed"}, cause)
+    cause = find_cause(run.make_context(report), [sample.task_id])
+    ended = end(run, dags, {sample.task_id: "failed"}, cause)
     said = (ended.outcome.state, ended.outcome.cause, ended.outcome.is_permanent)
-    assert said == ("failed", sample["value"]["cause"], sample["value"]["is_permanent"])
+    assert said == ("failed", sample.value["cause"], sample.value["is_permanent"])
 
 
-def check_superseded(sample: Mapping[str, Any], dags: Any) -> None:
-    run, task = open_run(sample), sample["task_id"]
+def check_superseded(sample: XCom, dags: Any) -> None:
+    run, task = open_run(sample), sample.task_id
     ended = end(run, dags, {task: "skipped"}, {}, (task,))
-    assert (ended.outcome.state, ended.outcome.why) == ("superseded", sample["value"])
+    assert (ended.outcome.state, ended.outcome.why) == ("superseded", sample.value)
 
 
-def check_promotion(sample: Mapping[str, Any], dags: Any) -> None:
-    (job,) = [each["value"] for name, each in read_samples("xcoms.json").items() if name == "promotion claim promote"]
-    ended = end(open_run(sample, job), dags, {"promote": "success"}, {})
-    assert ended.conflicts == {int(pull): tuple(told) for pull, told in sample["value"]["told"].items()}
+def check_promotion(sample: XCom, dags: Any) -> None:
+    ended = end(open_run(sample, sample.find_other("promotion claim promote")), dags, {"promote": "success"}, {})
+    assert ended.conflicts == {int(pull): tuple(told) for pull, told in sample.value["told"].items()}
 
 
-def check_answer(sample: Mapping[str, Any], dags: Any) -> None:
-    answer, said = load_answer(sample["value"]), sample["value"]
+def check_answer(sample: XCom, dags: Any) -> None:
+    answer, said = load_answer(sample.value), sample.value
     assert (answer.is_approved, answer.person, answer.comment) == (said["is_approved"], said["person"], said["comment"])
     assert answer.at.tzinfo is not None
 
 
-def check_found(sample: Mapping[str, Any], dags: Any) -> None:
-    found, said = load_found(sample["value"]), sample["value"]
+def check_found(sample: XCom, dags: Any) -> None:
+    found, said = load_found(sample.value), sample.value
     assert (found.is_dry, found.count, found.allowed) == (said["is_dry"], said["count"], said["allowed"])
     assert [(each.branch, each.standing.value) for each in found.verdicts] == [
         (each["branch"], each["standing"]) for each in said["verdicts"]
@@ -148,40 +166,40 @@ def check_found(sample: Mapping[str, Any], dags: Any) -> None:
     ]
 
 
-def check_orphans(sample: Mapping[str, Any], dags: Any) -> None:
+def check_orphans(sample: XCom, dags: Any) -> None:
     run = open_run(sample)
     (orphan,) = load_orphans(run.make_context(take(dags, run.dag_id, "approve")))
-    (said,) = sample["value"]
+    (said,) = sample.value
     assert (orphan.deployment_id, orphan.name, orphan.conn_id) == (said["deployment_id"], said["name"], said["conn_id"])
     assert (orphan.mark.project, orphan.mark.branch) == (said["mark"]["project"], said["mark"]["branch"])
 
 
-def check_dispatches(sample: Mapping[str, Any], dags: Any) -> None:
-    for each in sample["value"]:
+def check_dispatches(sample: XCom, dags: Any) -> None:
+    for each in sample.value:
         task = DispatchOperator(task_id="dispatch", **each)
         assert (task.trigger_dag_id, task.trigger_run_id) == (each["trigger_dag_id"], each["trigger_run_id"])
         assert task.trigger_dag_id in dags
         assert task.conf == each["conf"]
-    accepted = dags[sample["dag_id"]].task_dict["dispatch"].expand_input.value
-    assert accepted.operator.task_id == sample["task_id"]
+    accepted = dags[sample.dag_id].task_dict["dispatch"].expand_input.value
+    assert accepted.operator.task_id == sample.task_id
 
 
-def check_id(sample: Mapping[str, Any], dags: Any) -> None:
+def check_id(sample: XCom, dags: Any) -> None:
     """See that what `create` returned is the Deployment that `deploy` asks Astro for."""
     run, asked = open_run(sample), []
 
     def get(deployment_id: str) -> Any:
         asked.append(deployment_id)
 
-    job = {**read_samples("xcoms.json")[CLAIM]["value"], "deployment_id": ""}
+    job = {**sample.find_other(CLAIM), "deployment_id": ""}
     run.xcoms |= {"claim": {"return_value": job}, "change_type": {"return_value": DAGS_DECISION}}
     deploy = take(dags, run.dag_id, "deploy")
     vars(deploy).update(
         astro=SimpleNamespace(get_deployment=get), check_alive=lambda _: None, github=GithubOf(job["head"])
     )
-    with pytest.raises(AirflowSkipException, match=f"Deployment {sample['value']} of {job['branch']} is gone"):
+    with pytest.raises(AirflowSkipException, match=f"Deployment {sample.value} of {job['branch']} is gone"):
         deploy.execute(run.make_context(deploy))
-    assert asked == [sample["value"]]
+    assert asked == [sample.value]
 
 
 DAGS_DECISION = {"change_type": "dags", "commit": "", "reason": "", "observed": "", "image_base": "", "dags_base": ""}
@@ -200,21 +218,24 @@ class GithubOf:
         return SimpleNamespace(name=branch, head=self._head)
 
 
-def check_words(sample: Mapping[str, Any], dags: Any) -> None:
+FOR_PEOPLE = ("tell", "decide", "report", "settle", "update", "adopt", "merge", "approve_adoption")
+"""Tasks whose result no other task reads."""
+
+
+def check_words(sample: XCom, dags: Any) -> None:
     """Nobody reads it but people, in Airflow's UI; its task is still there."""
-    assert sample["task_id"] in dags[sample["dag_id"]].task_dict
-    assert sample["value"]
+    assert sample.task_id in dags[sample.dag_id].task_dict
+    assert sample.value
 
 
-def check_remembered_answer(sample: Mapping[str, Any], dags: Any) -> None:
-    found = next(each for name, each in read_samples("xcoms.json").items() if name.startswith("cleanup find, asked"))
-    run = open_run(sample, find={"return_value": found["value"]})
+def check_remembered_answer(sample: XCom, dags: Any) -> None:
+    run = open_run(sample, find={"return_value": sample.find_other("cleanup find, asked")})
     summary = take(dags, run.dag_id, "summary")
     summary.execute(run.make_context(summary, {"find": "success", "remember": "success"}))
-    assert sample["value"].split(";")[0] in summary.summary
+    assert sample.value.split(";")[0] in summary.summary
 
 
-READERS: dict[tuple[str, str], Callable[[Mapping[str, Any], Any], None]] = {
+READERS: dict[tuple[str, str], Callable[[XCom, Any], None]] = {
     ("claim", "return_value"): check_job,
     ("prepare", "return_value"): check_job,
     ("change_type", "return_value"): check_decision,
@@ -228,23 +249,36 @@ READERS: dict[tuple[str, str], Callable[[Mapping[str, Any], Any], None]] = {
     ("recheck", "return_value"): check_dispatches,
     ("create", "return_value"): check_id,
     ("remember", "return_value"): check_remembered_answer,
+    **dict.fromkeys([(task_id, "return_value") for task_id in FOR_PEOPLE], check_words),
 }
 
 
-def choose_reader(sample: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], None]:
-    """Return what reads this kind of XCom."""
-    if sample["key"] == "failure":
+def choose_reader(sample: XCom) -> Callable[[XCom, Any], None]:
+    """Return what reads this kind of XCom; a kind without a reader is a KeyError."""
+    if sample.key == "failure":
         return check_failure
-    if sample["key"] == "superseded":
+    if sample.key == "superseded":
         return check_superseded
-    if sample["task_id"] == "find":
-        return check_orphans if sample["dag_id"] == "orphans" else check_found
-    if sample["task_id"] == "change_type" and sample["dag_id"].endswith(".request"):
+    if sample.task_id == "find":
+        return check_orphans if sample.dag_id == "orphans" else check_found
+    if sample.task_id == "change_type" and sample.dag_id.endswith(".request"):
         return check_release_decision
-    return READERS.get((sample["task_id"], sample["key"]), check_words)
+    return READERS[sample.task_id, sample.key]
 
 
-@pytest.mark.parametrize("name", list_samples("xcoms.json"))
-def test_an_xcom_means_what_it_meant(name: str, dags: Mapping[str, Any]) -> None:
-    sample = read_samples("xcoms.json")[name]
+@pytest.mark.parametrize(("release", "name"), each_sample("xcoms.json"))
+def test_an_xcom_means_what_it_meant(release: Release, name: str, dags: Mapping[str, Any]) -> None:
+    sample = XCom(release, **release.read("xcoms.json")[name])
     choose_reader(sample)(sample, dags)
+
+
+def test_every_reader_has_a_sample(release: Release) -> None:
+    kinds = {(sample["task_id"], sample["key"]) for sample in release.read("xcoms.json").values()}
+    assert READERS.keys() <= kinds
+    assert {("find", "return_value"), ("claim", "failure"), ("deploy", "superseded")} <= kinds
+
+
+@pytest.mark.parametrize(("task_id", "key"), [("a_new_task", "return_value"), ("claim", "a_new_key")])
+def test_a_new_kind_of_xcom_needs_a_reader(task_id: str, key: str, release: Release) -> None:
+    with pytest.raises(KeyError):
+        choose_reader(XCom(release, "data_platform.preview", "run", task_id, key, "anything"))
