@@ -30,6 +30,11 @@ name beyond ASCII is believed only where the entries hash to the tree's id.
 
 MAX_PATHS = 200
 
+FOLDERS_MAX = 1_000
+"""Folders that are looked into for one question. Where more differ and nothing was found that counts, the folder that
+would be next is settled as a whole: a few hundred bytes of Git can nest more folders in one another than anyone reads.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeRules:
@@ -236,6 +241,7 @@ class _Walk:
 
     def _walk(self, start: _Difference, *, has_dags: bool) -> Iterator[PathVerdict]:
         pending = [start] if start.before != start.after else []
+        looked = 0
         while pending:
             difference = pending.pop()
             if not difference.is_told:
@@ -250,7 +256,11 @@ class _Walk:
             verdict, rule = self.judge.judge(difference.path, folder) if difference.path else (ChangeType.IMAGE, "")
             if verdict is ChangeType.NONE:
                 yield PathVerdict(f"{difference.path}/", verdict, rule)
+            elif (verdict is ChangeType.IMAGE or has_dags) and looked == FOLDERS_MAX:
+                yield PathVerdict(f"{difference.path}/", verdict, f"{rule}; over {FOLDERS_MAX} folders differ")
+                return
             elif verdict is ChangeType.IMAGE or has_dags:
+                looked += 1
                 pending.extend(self._compare(difference))
 
     def _settle(self, untold: _Difference) -> Iterator[PathVerdict]:

@@ -11,14 +11,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import ReadTree, hash_tree
+from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.model import FOLDER_MODE, NO_COMMIT, TreeEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+FOLDERS_MAX, LEAVES_MAX = 1_000, 20_000
+"""Folders that are compared, and leaves that are found to differ, at the most: a tree can name itself without end."""
+
 Edits = dict[str, TreeEntry | None]
 """Path → what stands there afterwards; None removes it. An entry's name is its path's last segment."""
+
+
+class TooManyChangesError(PermanentError):
+    """Two trees differ in more places than are looked at."""
 
 
 class Trees:
@@ -58,15 +66,25 @@ class Trees:
         return None if entry is None or entry.is_tree else entry
 
     def list_changes(self, path: str, before: TreeEntry | None, after: TreeEntry | None) -> Iterator[LeafChange]:
-        """List the leaves at or below the path that differ, reading only the folders that do; never a folder itself."""
+        """List the leaves at or below the path that differ, reading only the folders that do; never a folder itself.
+
+        :raises TooManyChangesError: more differ than `FOLDERS_MAX` folders or `LEAVES_MAX` leaves.
+        """
         pending = [(path, before, after)]
+        folders = leaves = 0
         while pending:
             place, old, new = pending.pop()
             if old == new:
                 continue
             sides = tuple(None if entry is None or entry.is_tree else entry for entry in (old, new))
             if sides[0] != sides[1]:
+                leaves += 1
                 yield LeafChange(place, *sides)
+            folders += any(entry is not None and entry.is_tree for entry in (old, new))
+            if folders > FOLDERS_MAX or leaves > LEAVES_MAX:
+                raise TooManyChangesError(
+                    f"more than {FOLDERS_MAX} folders or {LEAVES_MAX} files differ below '{path}'"
+                )
             inner = [self.read(entry.sha).by_name if entry and entry.is_tree else {} for entry in (old, new)]
             names = sorted(inner[0].keys() | inner[1].keys(), reverse=True)
             pending.extend((f"{place}/{name}", inner[0].get(name), inner[1].get(name)) for name in names)

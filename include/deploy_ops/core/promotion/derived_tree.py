@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import ReadTree, Snapshot
-from include.deploy_ops.core.change.tree_edits import Edits, LeafChange, Trees, edit_tree
+from include.deploy_ops.core.change.tree_edits import Edits, LeafChange, TooManyChangesError, Trees, edit_tree
 from include.deploy_ops.core.model import PullRequest, TreeEntry
 from include.deploy_ops.core.policy.keys import Project, Promotion, is_matched
 
@@ -169,10 +169,13 @@ class _Derivation:
         refusal = self._find_refusal(contribution, is_whole=is_whole)
         if refusal:
             self.conflicts.append(Conflict(f"{self._dags}/", number, refusal))
-        elif is_whole:
-            self._lay(number, {self._dags: self.trees.find(contribution.head.tree, self._dags)})
+            return
+        try:
+            taken = self._take_whole(contribution) if is_whole else self._take_changes(contribution)
+        except TooManyChangesError as error:  # of this pull request alone: the others are laid
+            self.conflicts.append(Conflict(f"{self._dags}/", number, f"{error}, so nothing of it is laid"))
         else:
-            self._lay(number, self._take_changes(contribution))
+            self._lay(number, taken)
 
     def _find_refusal(self, contribution: Contribution, *, is_whole: bool) -> str:
         """Return why nothing of the pull request can be laid, "" if something can."""
@@ -186,12 +189,19 @@ class _Derivation:
             return f"'{blocker}' is no folder in the branch that it goes into"
         return "" if is_whole or contribution.base else "it shares no history with the branch that it goes into"
 
+    def _take_whole(self, contribution: Contribution) -> Edits:
+        """Return the pull request's whole dags/, which is laid by its id, once all that differs was looked at."""
+        whole = self.trees.find(contribution.head.tree, self._dags)
+        for _ in self.trees.list_changes(self._dags, self.trees.find(self._into, self._dags), whole):
+            pass  # raises where there is more than may be laid
+        return {self._dags: whole}
+
     def _take_changes(self, contribution: Contribution) -> Edits:
         """Return what the pull request changes in dags/, without what `into` changed itself: that is told."""
         base = contribution.base.tree if contribution.base else ""
         before, after = (self.trees.find(tree, self._dags) for tree in (base, contribution.head.tree))
         taken: Edits = {}
-        for change in self.trees.list_changes(self._dags, before, after):
+        for change in tuple(self.trees.list_changes(self._dags, before, after)):  # all of them, or none is told
             if reason := self._judge(change):
                 self.conflicts.append(Conflict(change.path, contribution.number, reason))
             else:
