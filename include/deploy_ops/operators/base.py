@@ -115,7 +115,7 @@ def tell_failures(method: Method) -> Method:
             cause = mask_text(str(error))[:CAUSE_LENGTH_MAX]  # here, where the secrets in use are known
             context["ti"].xcom_push(FAILURE_KEY, {"is_permanent": is_permanent, "cause": cause})
             if is_permanent or isinstance(error, UnsettledError):
-                raise AirflowFailException(str(error)) from None
+                raise AirflowFailException(mask_text(str(error))) from None
             raise
 
     return told  # type: ignore[return-value]  # same signature, Airflow's exceptions

@@ -1,6 +1,6 @@
 """Take secrets out of texts and streams, in every spelling that programs give them.
 
-It does not know which values are secret: callers say so.
+Which values are secret callers say; besides, it knows what the tokens of some services look like, whoever's they are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,24 @@ _SHORTEST_FRAGMENT = 8  # characters; a shorter piece of a secret would blot out
 
 _LOGIN = re.compile(r"(https?://|://[^\s/?#:@\"<>]*:)[^\s/?#\"<>]+@", re.IGNORECASE)
 """What stands before a URL's host; of a scheme that is no web's, the password alone: `ssh://git@` hides nothing."""
+
+# Each begins with what nothing else begins with, and repeats one class of characters, so that no text takes long.
+_SHAPES = (
+    re.compile(r"\b(?:gh[opsru]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})"),
+    re.compile(r"\b(?:npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|xox[abeoprs]-[A-Za-z0-9-]{10,})"),
+    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s]*"),
+)
+_NAMED = (
+    re.compile(
+        r"([?&][\w.%-]{0,40}(?:token|secret|passw|signature|credential|api_?key|sig)[\w.%-]{0,40}=)[^&#\s\"'<>]+",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(aws_secret_access_key\W{1,4})[A-Za-z0-9/+=]{30,}", re.IGNORECASE),
+    re.compile(r"(http-basic\S{0,200}[ \t]+\S{1,200}[ \t]+)\S+"),
+    re.compile(r"(\b(?:Bearer|Basic)[ \t]+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE),
+)
 
 _KEPT_LENGTH = 1 << 20  # characters of each stream, its end
 _LONGEST_LINE = 1 << 16  # characters; a longer line is cut
@@ -46,6 +64,15 @@ def replace_forms(text: str, forms: Sequence[str]) -> str:
 def redact_urls(text: str) -> str:
     """Return `text` with `***` for the credentials in its URLs, whoever's they are."""
     return _LOGIN.sub(r"\1***@", text)
+
+
+def redact_shapes(text: str) -> str:
+    """Return `text` with `***` for what looks like a token of a service that we know, or is named like a secret."""
+    for shape in _SHAPES:
+        text = shape.sub("***", text)
+    for named in _NAMED:
+        text = named.sub(r"\1***", text)
+    return text
 
 
 class RedactedStream:
@@ -89,7 +116,7 @@ class RedactedStream:
         return self._keep(partial[:end], "")
 
     def _keep(self, line: str, ending: str) -> str:
-        line = replace_forms(line, self._forms)
+        line = redact_shapes(replace_forms(line, self._forms))
         self._kept.append(line + ending)
         self._kept_length += len(line) + len(ending)
         while self._kept_length > _KEPT_LENGTH and len(self._kept) > 1:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.plan.outcome import Ended, Outcome
-from include.deploy_ops.process.redaction import redact_urls
+from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 from include.deploy_ops.run.decision import load_decision
 
 if TYPE_CHECKING:
@@ -113,4 +113,4 @@ def mask_text(text: str) -> str:
 
     Airflow masks its logs alone.
     """
-    return redact_urls(str(redact(text)))
+    return redact_shapes(redact_urls(str(redact(text))))

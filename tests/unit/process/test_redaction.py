@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.deploy_ops.process.redaction import RedactedStream, list_forms, redact, redact_urls
+from include.deploy_ops.process.redaction import RedactedStream, list_forms, redact, redact_shapes, redact_urls
 
 SECRET = "s3cr/et+token=="  # noqa: S105 - an example
 
@@ -59,3 +60,51 @@ def test_a_stream_says_the_same_however_its_bytes_are_cut(words: list[str], size
     expected = "".join(words).replace(SECRET, "***")
     assert stream.text == expected
     assert lines == (expected.removesuffix("\n").split("\n") if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"git says {'ghp_' + 'a1B2' * 9} is wrong", "git says *** is wrong"),
+        (f"token={'github_pat_' + 'A1_b' * 20}", "token=***"),
+        (f"pushed with {'glpat-' + 'x9Y-' * 5}.", "pushed with ***."),
+        (f"key {'AKIA' + 'ABCD1234' * 2}, region eu", "key ***, region eu"),
+        (f"aws_secret_access_key = {'aB3/' * 10}", "aws_secret_access_key = ***"),
+        (f"got {'eyJhbGciOiJIUzI1NiJ9'}.eyJzdWIiOiIxIn0.c2lnbmF0dXJl back", "got *** back"),
+        (
+            "composer config http-basic.repo.example ann hunter2 --auth",
+            "composer config http-basic.repo.example ann *** --auth",
+        ),
+        ("GET /x?page=2&X-Amz-Signature=0a1b2c&sig=abc%3D&n=1", "GET /x?page=2&X-Amz-Signature=***&sig=***&n=1"),
+        ("GET /x?access_token=abc#top", "GET /x?access_token=***#top"),
+        (f"Authorization: Bearer {'t0ken' * 5}", "Authorization: Bearer ***"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow==\n-----END", "***-----END"),
+    ],
+)
+def test_what_looks_like_a_token_is_redacted(text: str, shown: str) -> None:
+    assert redact_shapes(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dags/ghp_report.py: 3:1: invalid syntax",
+        "deployed 68eb3ae2cad5dd18a48fcba3c0f7bd3f0e9e38a1 of dev-x",
+        "sha256:e6c371d8f917105247afbca9a1884c369bc6eea0b39f32b44c10347d666005d8",
+        "GET /repos/acme/shop/pulls?state=open&sort=updated&per_page=100",
+        "Basic knowledge of the bearer of news",
+        "AKIAVERYLONGNAMEOFAVARIABLE_X",
+        "the signature of f(x, key=1) changed",
+    ],
+)
+def test_ordinary_words_stay(text: str) -> None:
+    assert redact_shapes(text) == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "ghp_", "eyJ", "eyJa.", "?token", "http-basic ", "http-basic x ", "Bearer ", "-----BEGIN "]
+)
+def test_no_text_takes_long(piece: str) -> None:
+    begun = time.process_time()
+    redact_shapes(piece * (200_000 // len(piece)))
+    assert time.process_time() - begun < 2.0
