@@ -21,7 +21,7 @@ from include.deploy_ops.operators.report import find_cause
 from include.deploy_ops.run.endings import make_ended
 from include.deploy_ops.run.job import load_job
 from include.deploy_ops.run.memory import Memory
-from tests.compatibility.samples import OldRun, Release, each_sample, take
+from tests.compatibility.samples import PROJECT, OldRun, Release, each_sample, take
 from tests.worlds.doubles.airflow import DictStore
 
 if TYPE_CHECKING:
@@ -49,9 +49,11 @@ CLAIM = "preview claim deploy"
 
 
 def open_run(sample: XCom, job: Any = None, **more: Any) -> OldRun:
-    """Return the run with this XCom; where it has no claim of its own, with that of another run."""
+    """Return the run with this XCom; where it has no claim of its own, with that of another run, of its DAG if any."""
+    kind = sample.dag_id.removeprefix(f"{PROJECT}.")
+    claim = f"{kind} claim deploy" if kind in {"staging", "production"} else CLAIM
     xcoms = {sample.task_id: {sample.key: sample.value}, **more}
-    xcoms.setdefault("claim", {}).setdefault("return_value", job or sample.find_other(CLAIM))
+    xcoms.setdefault("claim", {}).setdefault("return_value", job or sample.find_other(claim))
     return OldRun(sample.dag_id, sample.run_id, xcoms=xcoms)
 
 

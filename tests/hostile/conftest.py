@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.worlds.doubles.git_host import GitHost
+from tests.worlds.stages.fixtures import author, log, shared_sandbox, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["author", "log", "shared_sandbox", "stage"]
 
 
 @pytest.fixture

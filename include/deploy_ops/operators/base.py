@@ -15,7 +15,7 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SupersededError, UnsettledError
-from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.plan.work import REQUEST_DAG, Verb
 from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.endings import SUPERSEDED_KEY, mask_text
@@ -196,12 +196,28 @@ class DeployOpsOperator(BaseOperator):
         value = context["ti"].xcom_pull(task_ids=self.job_task)
         if value is None:
             raise AirflowSkipException(f"'{self.job_task}' was skipped: the run has no errand, or does not hold it")
-        job = load_job(value)
+        job = self.own(load_job(value))
         if job.verb not in self.verbs:
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
         self.links[CommitLink.name] = self.github.web_url("commit", job.deployed_commit)
         if job.pull:
             self.links[PullRequestLink.name] = self.github.web_url("pull", job.pull)
+        return job
+
+    def own(self, job: Job) -> Job:
+        """Return the job, if its environment is one of the task's own DAG's.
+
+        Conf and XComs may be rewritten by whoever may edit that one DAG's runs; another environment's rights are those
+        of another DAG.
+
+        :raises PermanentError: it is not.
+        """
+        homes = {self.scope.name_dag(job.home_dag), self.scope.name_dag(f"{job.home_dag}.{REQUEST_DAG}")}
+        if self.dag_id not in homes:
+            raise PermanentError(
+                f"the job of this run is about {job.environment}, which is not worked on by {self.dag_id}; its conf or"
+                " an XCom was changed: look at Airflow's audit log, and let control plan anew"
+            )
         return job
 
     def link_deployment(self, deployment: Deployment) -> None:

@@ -43,7 +43,7 @@ class ClaimOperator(DeployOpsOperator):
         run = context["dag_run"]
         claims = Claims(self.memory(context), self.runs(context), is_one_at_a_time=bool(self.target))
         if run.run_type == PLANNED_RUN_TYPE:
-            job = read_planned(run.conf or {})
+            job = self.own(read_planned(run.conf or {}))
             if holder := claims.confirm(job.slug, run.run_id):
                 claims.release(job.slug, run.run_id)  # here: the report step is skipped along with its setup
                 if job.is_forced:  # approved by a person, and planned by nobody

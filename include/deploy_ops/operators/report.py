@@ -31,7 +31,7 @@ class ReportOperator(DeployOpsOperator):
 
     def execute(self, context: Context) -> str:
         """Return how the run ended, in a line."""
-        job = load_job(context["ti"].xcom_pull(task_ids=CLAIM_TASK))
+        job = self.own(load_job(context["ti"].xcom_pull(task_ids=CLAIM_TASK)))
         run_id = context["dag_run"].run_id
         memory, runs = self.memory(context), self.runs(context)
         states = runs.read_states(run_id)

@@ -80,6 +80,13 @@ class Assignment:
         """The commit whose files are deployed."""
         return self.commit or self.head
 
+    @property
+    def home_dag(self) -> str:
+        """The project's DAG whose runs claim the environment, by its id without the project."""
+        if self.verb is Verb.PROMOTE:
+            return PROMOTION_DAG
+        return self.target or PREVIEW_DAG
+
 
 @dataclass(frozen=True, slots=True)
 class Work(Assignment):
@@ -115,13 +122,6 @@ class Work(Assignment):
     def subject(self) -> str:
         """What it is about."""
         return name_subject(self.deployment_id, self.head, self.observed)
-
-    @property
-    def home_dag(self) -> str:
-        """The project's DAG whose runs claim the environment, by its id without the project."""
-        if self.verb is Verb.PROMOTE:
-            return PROMOTION_DAG
-        return self.target or PREVIEW_DAG
 
     @property
     def dag(self) -> str:

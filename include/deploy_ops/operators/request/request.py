@@ -66,7 +66,7 @@ class PrepareRequestOperator(DeployOpsOperator):
         """Return the job for the tasks that follow."""
         run = context["dag_run"]
         if run.run_type == PLANNED_RUN_TYPE:
-            job = read_planned(run.conf or {})
+            job = self.own(read_planned(run.conf or {}))
         else:
             form = read_form(RequestForm, context["params"])
             job = FormJobs(self.scope, self.github, self.astro).make_target_job(self.target, form, name_person(run))
@@ -184,7 +184,7 @@ class ReportRequestOperator(DeployOpsOperator):
     def execute(self, context: Context) -> str:
         """Return how the request ended, in a line."""
         ti = context["ti"]
-        job = load_job(ti.xcom_pull(task_ids=PREPARE_TASK))
+        job = self.own(load_job(ti.xcom_pull(task_ids=PREPARE_TASK)))
         run_id = context["dag_run"].run_id
         states = self.runs(context).read_states(run_id)
         failed = list_failed(states)
