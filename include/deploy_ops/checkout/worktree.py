@@ -26,7 +26,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
-from include.deploy_ops.process.command import Command, CommandResult, Limits
+from include.deploy_ops.process.command import Command, CommandResult, ProcessLimits
 from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
@@ -44,7 +44,7 @@ BYTES_MAX = 1 << 30
 COMMIT_FILES_MAX = 500_000
 """Files of the whole commit: Git's index names also those that are not checked out."""
 
-_LIMITS = Limits(memory_bytes=4 << 30, file_bytes=2 * BYTES_MAX)
+_LIMITS = ProcessLimits(memory_bytes=4 << 30, file_bytes=2 * BYTES_MAX)
 # GitHub takes any token as the password of this user, an App's too.
 # Source: docs.github.com, "Authenticating as a GitHub App installation".
 _USER = "x-access-token"

@@ -67,7 +67,7 @@ except OSError as error:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProcessLimits:
     """What a command and each of its children may use at the most; the kernel sees to it (setrlimit(2)).
 
     `memory_bytes` is address space, not what is touched: a Go program reserves much more than it uses, and the Astro
@@ -136,7 +136,7 @@ class Command:
     redact: Sequence[str] = ()
     stdin: bytes | None = None
     on_line: Callable[[str], None] | None = None
-    limits: Limits | None = None
+    limits: ProcessLimits | None = None
 
     def __post_init__(self) -> None:
         self._environment = build_environment(self.env)
@@ -284,7 +284,7 @@ def _is_inherited(name: str) -> bool:
     return name in _INHERITED_NAMES or name.startswith(_INHERITED_PREFIXES)
 
 
-def _wrap(executable: str, argv: Sequence[str], limits: Limits | None) -> list[str]:
+def _wrap(executable: str, argv: Sequence[str], limits: ProcessLimits | None) -> list[str]:
     if sys.platform != "linux":  # elsewhere a SIGKILL of ours leaves the command to its own end
         return [executable, *argv[1:]]
     shown = "" if limits is None else str(limits)

@@ -18,7 +18,7 @@ from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.hooks.astro.cli_endings import find_applied_id, find_success, hide_signatures
 from include.deploy_ops.hooks.astro.connection import AstroConnection, read_astro_connection
-from include.deploy_ops.process.command import Command, CommandResult, Limits
+from include.deploy_ops.process.command import Command, CommandResult, ProcessLimits
 from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 1800.0
 """Seconds for one call: the CLI has no limit of its own, and an image is built or copied within."""
 
-LIMITS = Limits(memory_bytes=4 << 30, file_bytes=4 << 30)
+LIMITS = ProcessLimits(memory_bytes=4 << 30, file_bytes=4 << 30)
 """What the CLI may use: it packs a branch's files. An engine that builds is no child of its."""
 
 _DEPLOYMENT_FILE = "deployment.yaml"
