@@ -236,7 +236,8 @@ def _cap_creates(max_live: int, live: int, given: Circumstances) -> Callable[[li
     def cap(due: list[Work]) -> Parted:
         creates = [work for work in due if work.verb is Verb.CREATE]
         oldest = datetime.min.replace(tzinfo=given.now.tzinfo)
-        creates.sort(key=lambda work: given.committed_at.get(work.head, oldest), reverse=True)
+        # A commit bears the date that its author wrote: one in the future counts as now, or it would always come first.
+        creates.sort(key=lambda work: min(given.committed_at.get(work.head, oldest), given.now), reverse=True)
         late = creates[max(max_live - live - given.creates_in_flight, 0) :]
         reason = f"max_live {max_live} previews are live; it gets its Deployment when there is room"
         return _split(due, late, reason)

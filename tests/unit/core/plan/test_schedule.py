@@ -141,10 +141,17 @@ def test_the_brake_counts_the_last_hour_only() -> None:
 
 def test_max_live_holds_new_ones_the_newest_head_goes_first() -> None:
     creates = [work(f"dev-{digit}", Verb.CREATE, sha(digit)) for digit in "abc"]
-    ages = {sha("a"): NOW, sha("b"): NOW + timedelta(1), sha("c"): NOW - timedelta(1)}
+    ages = {sha("a"): NOW - timedelta(hours=1), sha("b"): NOW, sha("c"): NOW - timedelta(1)}
     made = plan(*creates, live=19, max_live=20, committed_at=ages)
     assert [action.work.branch for action in made.actions] == ["dev-b"]
     assert all("max_live 20" in hold.reason for hold in made.holds)
+
+
+def test_a_date_in_the_future_counts_as_now() -> None:
+    creates = [work(f"dev-{digit}", Verb.CREATE, sha(digit)) for digit in "ab"]
+    ages = {sha("a"): NOW, sha("b"): NOW + timedelta(days=9999)}
+    made = plan(*creates, live=19, max_live=20, committed_at=ages)
+    assert [action.work.branch for action in made.actions] == ["dev-a"]
 
 
 def test_creates_in_flight_count_as_live() -> None:
