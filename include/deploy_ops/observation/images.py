@@ -51,9 +51,8 @@ class ImageReuse:
 
         Raises PermanentError if the commit cannot be deployed at all, and what reading the workspace raises.
         """
-        candidates = rank_candidates(
-            self.astro.list_deployments(), self.scope.control_plane, self.scope.project, self.need.deployment_id
-        )
+        deployments = self.astro.list_deployments()
+        candidates = rank_candidates(deployments, self.scope.control_plane, self.scope.project, self.need)
         reasons: list[str] = []
         looked = 0
         for candidate in candidates:
@@ -70,7 +69,8 @@ class ImageReuse:
         told = reasons[:CANDIDATES_MAX]
         if (more := len(candidates) - len(told)) > 0:
             told.append(f"{more} more")
-        return None, "; ".join(told) or "no Deployment of the project runs an image yet"
+        whose = "target" if self.need.is_target else "Deployment"
+        return None, "; ".join(told) or f"no {whose} of the project runs an image yet"
 
     def _look(self, candidate: Deployment) -> tuple[dict[str, Any] | None, str]:
         """Return the candidate's image, or None and what speaks against it."""

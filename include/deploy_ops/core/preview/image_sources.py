@@ -31,21 +31,24 @@ class Need:
     deployment_id: str
     runtime_version: str
     has_dag_deploys: bool
+    is_target: bool = False
 
 
 def rank_candidates(
-    deployments: Sequence[Deployment], control_plane: str, project: Project, deployment_id: str
+    deployments: Sequence[Deployment], control_plane: str, project: Project, need: Need
 ) -> list[Deployment]:
-    """Return the project's Deployments that run an image, the likeliest to serve first.
+    """Return the project's Deployments whose image may serve, the likeliest first.
 
-    Targets in the policy's order, then the one to be deployed to, then the other previews, the last changed first.
+    Targets in the policy's order, then the one to be deployed to, then the other previews, the last changed first. For
+    a target no previews: what is in a preview's image is the word of whoever pushed its branch, also where the policy
+    ignores the folder that it came from.
     """
     deployments = [each for each in deployments if each.image_repository and each.image_tag]
     by_name = {each.name: each for each in deployments}
     targets = [by_name[each.deployment] for each in project.targets.values() if each.deployment in by_name]
     previews = [each for pairs in find_previews(deployments, control_plane, project).values() for each, _ in pairs]
-    previews.sort(key=lambda each: (each.id == deployment_id, each.updated_at, each.id), reverse=True)
-    return list({each.id: each for each in (*targets, *previews)}.values())
+    previews.sort(key=lambda each: (each.id == need.deployment_id, each.updated_at, each.id), reverse=True)
+    return list({each.id: each for each in (*targets, *([] if need.is_target else previews))}.values())
 
 
 def find_obstacle(candidate: Deployment, need: Need) -> str:

@@ -150,11 +150,13 @@ class FindImageOperator(DeployOpsOperator):
         if not job.deployment_id:  # it is made as rendered, and the CLI's default is DAGs beside the image
             configuration = read_document(self.need(context, "render_template"))["deployment"]["configuration"]
             runtime, has_dag_deploys = configuration.get("runtime_version"), configuration.get("dag_deploy_enabled")
-            return Need("", str(runtime or ""), has_dag_deploys is not False)
+            return Need("", str(runtime or ""), has_dag_deploys is not False)  # a target is there already
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
             raise SupersededError(f"Deployment {job.deployment_id} of {job.environment} is gone")
-        return Need(deployment.id, deployment.runtime_version, deployment.is_dag_deploy_enabled)
+        return Need(
+            deployment.id, deployment.runtime_version, deployment.is_dag_deploy_enabled, is_target=bool(job.target)
+        )
 
     def _list_commits(self, head: str, *, has_dag_deploys: bool) -> Iterator[str]:
         """Yield the commit, then those before it whose image serves it too: CI builds a push's last commit only."""

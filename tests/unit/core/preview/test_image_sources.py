@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,13 +46,15 @@ def test_targets_come_first_then_itself_then_the_previews_that_changed_last() ->
         make_deployment("without-image", image_tag=""),
         make_deployment("without-repository", image_repository=""),
     ]
-    ranked = rank_candidates([*others, old, own, new, production], PLANE, make_project(), own.id)
-    assert ranked == [production, own, new, old]
+    need = replace(NEED, deployment_id=own.id)
+    every = [*others, old, own, new, production]
+    assert rank_candidates(every, PLANE, make_project(), need) == [production, own, new, old]
+    assert rank_candidates(every, PLANE, make_project(), replace(need, is_target=True)) == [production]
 
 
 def test_a_target_that_carries_our_mark_comes_once() -> None:
     production = make_deployment("p", name="Production")
-    assert rank_candidates([production], PLANE, make_project(), "") == [production]
+    assert rank_candidates([production], PLANE, make_project(), NEED) == [production]
 
 
 @pytest.mark.parametrize(
