@@ -8,7 +8,6 @@ head of this repository contains it. Branches and tags are the repository's own.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -22,6 +21,7 @@ from include.deploy_ops.core.change.refs import (
     shorten_name,
 )
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError
+from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.hooks.github.answers import (
     parse_commit_id,
     parse_ref_target,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
 _TAGS_DEEP_MAX = 10  # a tag may name a tag; nobody nests them this deep
-_SHA = re.compile(r"[0-9a-f]{40}")
 _CONTAINED = {"behind", "identical"}
 
 
@@ -102,7 +101,7 @@ def _find_tag(hook: DeployOpsGithubHook, name: str) -> str | None:
 
 
 def _find_commit(hook: DeployOpsGithubHook, sha: str) -> str | None:
-    if _SHA.fullmatch(sha):
+    if COMMIT_ID.fullmatch(sha):
         try:
             return hook.get_commit(sha).sha
         except CommitMissingError:
@@ -117,7 +116,7 @@ def _list_tags(hook: DeployOpsGithubHook) -> tuple[str, ...]:
 
 def _check_own(hook: DeployOpsGithubHook, commit: str, heads: Sequence[str]) -> None:
     for name in heads:
-        sha = name if _SHA.fullmatch(name) else _find(hook, Lookup(RefKind.BRANCH, name))
+        sha = name if COMMIT_ID.fullmatch(name) else _find(hook, Lookup(RefKind.BRANCH, name))
         if sha is not None and (sha == commit or _is_known_ancestor(hook, commit, sha)):
             return
     asked = ", ".join(f"'{shorten_name(name)}'" for name in heads)

@@ -6,7 +6,6 @@ means is `answers`'.
 
 from __future__ import annotations
 
-import re
 import time
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, CommitMissingError, ObservationError, PermanentError
+from include.deploy_ops.core.model import COMMIT_ID, Branch, PullRequest, TreeEntry
 from include.deploy_ops.hooks.github.answers import (
     PAGE_SIZE,
     Commit,
@@ -31,14 +31,12 @@ from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
 
-    from include.deploy_ops.core.model import Branch, PullRequest, TreeEntry
 
 KEPT_COMMITS = 1024
 KEPT_TREES = 4096  # a large repository's folders, some ten entries each
 BRANCHES_QUERY = f"/git/matching-refs/heads/?per_page={PAGE_SIZE}"
 PULLS_QUERY = f"/pulls?state=all&sort=updated&direction=desc&per_page={PAGE_SIZE}"
 
-_SHA = re.compile(r"[0-9a-f]{40}")
 _FILE_MODES = {"100644", "100755", "100664"}  # the last one only in very old commits
 _LOST = "the repository is gone or renamed, or the token lost access to it"
 
@@ -242,13 +240,13 @@ class DeployOpsGithubHook(GithubConnectionHook):
         return next((entry for entry in self.read_tree(tree) if entry.name == name), None)
 
     def _find_commit(self, ref: str) -> Commit:
-        return self.get_commit(ref if _SHA.fullmatch(ref) else self.get_branch(ref).head)
+        return self.get_commit(ref if COMMIT_ID.fullmatch(ref) else self.get_branch(ref).head)
 
     def _read_ref(self, name: str) -> GithubAnswer:
         return self.ask(f"/git/ref/heads/{quote(name)}")
 
     def _read_commit(self, sha: str) -> Commit:
-        if not _SHA.fullmatch(sha):
+        if not COMMIT_ID.fullmatch(sha):
             raise CommitMissingError(f"{self.repository}: {sha!r} is no commit id (40 hexadecimal digits)")
         answer = self.ask(f"/git/commits/{sha}")
         if answer.is_absent:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError
+from include.deploy_ops.core.model import COMMIT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _adapt: Callable[[Any], TypeAdapter[Any]] = functools.cache(TypeAdapter)  # milliseconds, once for each shape
-Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Sha = Annotated[str, StringConstraints(pattern=f"^{COMMIT_ID.pattern}$")]
 
 
 class Json(BaseModel):
