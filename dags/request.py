@@ -9,6 +9,7 @@ from include.deploy_ops.operators.dispatch import dispatch_runs
 from include.deploy_ops.operators.request.approve import ApproveReleaseOperator
 from include.deploy_ops.operators.request.request import (
     ClassifyReleaseOperator,
+    FindReleaseImageOperator,
     PrepareRequestOperator,
     RecheckReleaseOperator,
     ReportRequestOperator,
@@ -41,12 +42,19 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
     ) as dag:
         prepare = PrepareRequestOperator(task_id="prepare", target=name, scope=scope).as_setup()
         change_type = ClassifyReleaseOperator(task_id="change_type", scope=scope)
+        image = FindReleaseImageOperator(task_id="image", scope=scope)
         approve = ApproveReleaseOperator(
-            task_id="approve", target=name, params=make_answer_params(), scope=scope, retries=ANSWER_TRIES
+            task_id="approve",
+            target=name,
+            params=make_answer_params(),
+            trigger_rule="none_failed",  # a DAG-only deploy needs no image
+            scope=scope,
+            retries=ANSWER_TRIES,
         )
         recheck = RecheckReleaseOperator(task_id="recheck", scope=scope)
         dispatch = dispatch_runs(recheck.output)
         report = ReportRequestOperator(task_id="report", outlets=[scope.fleet], scope=scope)
+        change_type >> image >> approve
         prepare >> change_type >> approve >> recheck >> dispatch >> report.as_teardown(setups=prepare)
     return dag
 

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.serde import deserialize
 
+from include.deploy_ops.operators.sealed import SEAL_PREFIX
+from include.deploy_ops.run.job import CONF_PART
+from include.deploy_ops.run.seals import WORK, Place, Seals
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeEvents, FakeOutlets, FakeStores, FakeTaskInstance
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 PROJECT = "data_platform"
+SEALS = Seals("samples", ("token",))
+"""Seals that the old values are given, to show that their form is still read; without one each is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,14 @@ class OldRun:
     events: FakeEvents = field(default_factory=FakeEvents)
 
     def make_context(self, task: Any, states: Mapping[str, str] | None = None) -> Any:
-        """Return what Airflow gives to the task; `states` are those of the run's other tasks."""
+        """Return what Airflow gives to the task; `states` are those of the run's other tasks.
+
+        XComs bear today's seals: so their form is read. What bears none is refused, whatever its form.
+        """
+        for task_id, values in self.xcoms.items():
+            for key, value in list(values.items()):
+                place = Place(self.dag_id, self.run_id, f"{task_id}.{key}")
+                values.setdefault(SEAL_PREFIX + key, SEALS.make(WORK, place, value))
         self.airflow.states[self.run_id] = "running"
         self.airflow.tasks[self.run_id] = dict(states or {})
         return {
@@ -121,6 +133,11 @@ class OldRun:
             "params": dict(self.params),
         }
 
+    def seal_conf(self) -> None:
+        """Let control have sealed the conf."""
+        seal = SEALS.make(WORK, Place(self.dag_id, self.run_id, CONF_PART), self.conf["job"])
+        self.conf = {**self.conf, "seal": seal}
+
     def remember(self, stores: Mapping[str, Mapping[str, Any]]) -> None:
         """Give the run what the earlier version remembered, by asset and key."""
         for asset, values in stores.items():
@@ -130,4 +147,6 @@ class OldRun:
 
 def take(dags: Mapping[str, Any], dag_id: str, task_id: str) -> Any:
     """Return a copy of the DAG's task, as a worker makes its own."""
-    return copy.copy(dags[dag_id].task_dict[task_id])
+    task = copy.copy(dags[dag_id].task_dict[task_id])
+    task.seals = SEALS
+    return task

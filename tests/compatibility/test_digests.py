@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -163,6 +164,11 @@ def compare_one_target(sample: Mapping[str, Any], loaded: LoadedPolicy, observed
     (project,) = loaded.policy.projects
     target = project.targets[sample["target"]]
     (deployment,) = [each for each in observed.deployments if each.name == target.deployment]
+    remembered = TypeAdapter(Remembered).validate_python(sample["remembered"])
+    if remembered.approval is not None:  # one given now says of which commit as well
+        source = Source(**sample["source"])
+        approval = replace(remembered.approval, commit=source.commit or source.head)
+        remembered = replace(remembered, approval=approval)
     state = TargetState(
         name=sample["target"],
         target=target,
@@ -170,7 +176,7 @@ def compare_one_target(sample: Mapping[str, Any], loaded: LoadedPolicy, observed
         deployments=(deployment,),
         history=observed.histories[deployment.id],
         deployed_base="",
-        remembered=TypeAdapter(Remembered).validate_python(sample["remembered"]),
+        remembered=remembered,
     )
     work = compare_target(state, project.name, fingerprint_policy(project))
     assert isinstance(work, Work)

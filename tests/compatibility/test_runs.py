@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.work import Verb
@@ -76,6 +77,9 @@ def test_a_run_that_waited_behind_a_pause_claims_its_environment(
     run = OldRun(**sample)
     claim = take(dags, run.dag_id, "claim")
     run.remember(release.read("store.json"))
+    with pytest.raises(AirflowFailException, match=r"bears no seal: a release before 0\.3 wrote it"):
+        claim.execute(run.make_context(claim))
+    run.seal_conf()
     result = claim.execute(run.make_context(claim))
     assert result["branch"] == sample["conf"]["job"]["branch"]
     assert result["head"] == sample["conf"]["job"]["head"]

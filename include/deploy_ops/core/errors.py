@@ -34,8 +34,12 @@ class ImageRefusedError(RetryableError):
     """The registry refuses us, or has nothing that we can use; the text says what to do. Another source may serve."""
 
 
-class UnsettledError(RetryableError):
-    """A deploy was called and did not settle: the same task has nothing left to try, a later run has."""
+class RunSpentError(RetryableError):
+    """The same run has nothing left to try, a later one has."""
+
+
+class UnsettledError(RunSpentError):
+    """A deploy was called and did not settle."""
 
 
 NOTHING_FOLLOWS = "nothing is concluded from it, and the next attempt asks again"
@@ -91,3 +95,10 @@ class RateLimitError(RetryableError):
 
 class SupersededError(DeployOpsError):
     """The work is no longer wanted: the head or the mark moved since it was planned. Not a failure."""
+
+
+class SealError(PermanentError):
+    """What a step was handed bears no seal of this control plane: changed by hand, or sealed under another token.
+
+    The same run fails again. A new run is handed anew what it works on.
+    """

@@ -24,7 +24,8 @@ FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})
 class DeployHistory:
     """What a Deployment's records say.
 
-    `image_commit` and `dags_commit` are the commits that its image and its DAGs come from, None when no record tells.
+    `image_commit` and `dags_commit` are the commits that its image and its DAGs come from, None when no record tells;
+    `image_origin` is where the image came from, as in `DeployNote`, empty when no record of ours tells.
     `head` is the source's head at our newest successful deploy. `image_tag` and `dag_version` are what the Deployment
     has to show then, empty where no record tells.
     `overridden_by` says which later record is a stranger's, a rollback or a person's override, and is empty when a
@@ -45,6 +46,11 @@ class DeployHistory:
     deployed_at: datetime | None = None
     active_at: datetime | None = None
     unfinished: tuple[tuple[str, datetime], ...] = ()
+    image_origin: str = ""
+
+
+_State = tuple[str | None, str, str | None]
+"""What a record left: the image's commit, where it came from, the DAGs' commit."""
 
 
 def read_commit(deploy: Deploy) -> str | None:
@@ -60,14 +66,14 @@ def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
     commit of image and DAGs.
     """
     history = DeployHistory()
-    states: dict[str, tuple[str | None, str | None]] = {}
+    states: dict[str, _State] = {}
     records = sorted(deploys, key=lambda record: (record.created_at, record.id))
     for deploy in records:
         # A failed deploy changed nothing, and a bundle, such as a dbt project, lies beside image and DAGs.
         if deploy.status is not DeployStatus.DEPLOYED or deploy.kind is DeployKind.BUNDLE:
             continue
         history = _apply(history, deploy, states)
-        states[deploy.id] = (history.image_commit, history.dags_commit)
+        states[deploy.id] = (history.image_commit, history.image_origin, history.dags_commit)
     return replace(
         history,
         active_at=records[-1].created_at if records else None,
@@ -75,14 +81,15 @@ def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
     )
 
 
-def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str | None, str | None]]) -> DeployHistory:
+def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, _State]) -> DeployHistory:
     note = parse_note(deploy.description)
     is_ours = note is not None and deploy.rollback_from_id is None
     if deploy.rollback_from_id is not None:
-        image, dags = states.get(deploy.rollback_from_id, (None, None))
+        image, origin, dags = states.get(deploy.rollback_from_id, (None, "", None))
     else:
         commit = read_commit(deploy)
         image = commit if deploy.kind.has_image else history.image_commit
+        origin = (note.image if note else "") if deploy.kind.has_image else history.image_origin
         dags = commit if deploy.kind.has_dags else history.dags_commit
     return DeployHistory(
         newest_id=deploy.id,
@@ -95,6 +102,7 @@ def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, tuple[str |
         commit=(dags if deploy.kind.has_dags else image) or "",
         kind=(ChangeType.IMAGE if deploy.kind.has_image else ChangeType.DAGS).value,
         deployed_at=deploy.created_at,
+        image_origin=origin,
     )
 
 

@@ -152,7 +152,8 @@ class DeployNote:
 
     `head` is the source's head when the deploy was decided, `commit` what was deployed: they differ in a rollback, and
     where a pull request's test merge is deployed. `is_override` tells a forced deploy of something else than what the
-    source has now: a rollback, or another branch's commit.
+    source has now: a rollback, or another branch's commit. `image` says where the image came from that is deployed
+    along: "ci" or "build" of a target's, "preview"; empty where nobody told. `approver` is who approved it.
     """
 
     ref: str
@@ -164,6 +165,8 @@ class DeployNote:
     person: str = ""
     reason: str = ""
     is_override: bool = False
+    image: str = ""
+    approver: str = ""
 
     @property
     def how(self) -> str:
@@ -191,6 +194,7 @@ def format_note(note: DeployNote) -> str:
     says = _CONTROL.sub(" ", says.replace("[", "(").replace("]", ")"))
     fields = {"run": note.run_id, "try": str(note.attempt), "how": note.how, "head": note.head, "commit": note.commit}
     fields |= {"ref": note.ref, "by": note.person}
+    fields |= {key: value for key, value in (("image", note.image), ("approved", note.approver)) if value}
     return f"{' '.join(says.split())[:DESCRIPTION_TEXT_LENGTH_MAX]} {_write_tag(fields)}"
 
 
@@ -211,4 +215,6 @@ def parse_note(description: str) -> DeployNote | None:
         is_forced=fields["how"] != "planned",
         person=fields["by"],
         is_override=fields["how"] == "override",
+        image=fields.get("image", ""),
+        approver=fields.get("approved", ""),
     )

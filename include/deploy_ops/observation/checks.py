@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,17 @@ from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.preview.ownership import is_own
 from include.deploy_ops.core.target.comparison import compare_target
 from include.deploy_ops.observation.targets import TargetObserver
+from include.deploy_ops.run.approvals import check_approval
 
 if TYPE_CHECKING:
+    from include.deploy_ops.core.plan.remembered import Approval
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
+    from include.deploy_ops.run.seals import Seals
 
 
 def find_branch(scope: Scope, github: DeployOpsGithubHook, job: Job) -> Branch:
@@ -130,23 +134,55 @@ def check_ended(scope: Scope, github: DeployOpsGithubHook, job: Job) -> str:
     return describe_merge(merge)
 
 
-def check_due(scope: Scope, github: GithubPullsHook, astro: AstroApiHook, memory: Memory, job: Job) -> None:
-    """Raise SupersededError unless the planner's own rule still asks for what the job is to do at its target.
+@dataclass(frozen=True, slots=True)
+class DueCheck:
+    """The planner's own rule for targets, and a person's yes to it, asked again right before a write."""
 
-    Over what is read now: also policy and approval may have changed since it was planned.
-    """
-    target = scope.target(job.target)
-    deployment = check_target(scope, astro, job)
-    observed = Observed((deployment,), {deployment.id: read_history(astro.list_deploys(deployment.id))})
-    followed = target.followed_branch
-    branches = (github.get_branch(followed),) if followed else ()
-    pulls = () if followed else github.list_pull_requests_from(job.branch)
-    snapshot = RepositorySnapshot(tuple(Branch(each.name, each.head) for each in branches), pulls)
-    state = TargetObserver(scope.project, github, memory).read_state(job.target, target, snapshot, observed)
-    due = compare_target(state, scope.project.name, scope.policy)
-    wanted = (job.verb, job.pull, job.head, job.base)
-    if not isinstance(due, Work) or (due.verb, due.pull, due.head, due.base) != wanted:
-        raise SupersededError(f"to {job.verb.value} {job.head[:12]} is not due any more: {due or 'nothing is'}")
+    scope: Scope
+    github: GithubPullsHook
+    astro: AstroApiHook
+    memory: Memory
+    seals: Seals
+
+    def check_due(self, job: Job) -> None:
+        """Raise SupersededError unless the planner still asks for what the job is to do at its target.
+
+        Over what is read now: also policy and approval may have changed since it was planned.
+        """
+        target = self.scope.target(job.target)
+        deployment = check_target(self.scope, self.astro, job)
+        observed = Observed((deployment,), {deployment.id: read_history(self.astro.list_deploys(deployment.id))})
+        followed = target.followed_branch
+        branches = (self.github.get_branch(followed),) if followed else ()
+        pulls = () if followed else self.github.list_pull_requests_from(job.branch)
+        snapshot = RepositorySnapshot(tuple(Branch(each.name, each.head) for each in branches), pulls)
+        observer = TargetObserver(self.scope, self.github, self.memory, self.seals)
+        state = observer.read_state(job.target, target, snapshot, observed)
+        due = compare_target(state, self.scope.project.name, self.scope.policy)
+        wanted = (job.verb, job.pull, job.head, job.base)
+        if not isinstance(due, Work) or (due.verb, due.pull, due.head, due.base) != wanted:
+            raise SupersededError(f"to {job.verb.value} {job.head[:12]} is not due any more: {due or 'nothing is'}")
+
+    def find_approval(self, job: Job) -> Approval | None:
+        """Return the yes by which the job deploys to its target; None where none is needed.
+
+        :raises SealError: no run of the request DAG gave it out.
+        :raises SupersededError: it is missing, or about something else.
+        """
+        target = self.scope.target(job.target) if job.target else None
+        if target is None or not (target.asks_when_forced if job.is_forced else target.approval == "required"):
+            return None
+        remembered = self.memory.environment(job.slug).read().approval
+        approval = job.approval if job.is_forced else remembered
+        if approval is None:
+            raise SupersededError(f"nobody approved {job.deployed_commit[:12]} for {job.target}, or it was voided")
+        check_approval(self.seals, self.scope.request_dag(job.target), approval)
+        if not approval.covers(job.head, job.base, job.observed or "", job.deployed_commit):
+            raise SupersededError(
+                f"{approval.person} approved {approval.commit[:12]} on top of deploy {approval.observed or 'none'}, "
+                f"not {job.deployed_commit[:12]} on top of {job.observed or 'none'}"
+            )
+        return approval
 
 
 def check_expired(

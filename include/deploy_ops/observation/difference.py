@@ -56,7 +56,7 @@ class Comparer:
         snapshot = self.observer.read_repository()
         observed = self.observer.read_astro()
         project = self.scope.project
-        reader = TargetObserver(project, self.observer.github, self.observer.memory)
+        reader = TargetObserver(self.scope, self.observer.github, self.observer.memory, self.observer.seals)
         desired = derive_previews(project, snapshot) if project.previews else None
         return Observation(snapshot, observed, desired, reader.read_states(snapshot, observed))
 

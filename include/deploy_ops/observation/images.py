@@ -13,7 +13,7 @@ from include.deploy_ops.core.preview.image_sources import (
     describe_runtime,
     find_obstacle,
     rank_candidates,
-    read_image_commit,
+    read_image,
 )
 
 if TYPE_CHECKING:
@@ -75,10 +75,12 @@ class ImageReuse:
     def _look(self, candidate: Deployment) -> tuple[dict[str, Any] | None, str]:
         """Return the candidate's image, or None and what speaks against it."""
         try:
-            commit, why = read_image_commit(candidate, self.astro.list_deploys(candidate.id))
-            if why := why or self._compare(commit):
+            running = read_image(candidate, self.astro.list_deploys(candidate.id), self.need)
+            if isinstance(running, str):
+                return None, running
+            if why := self._compare(running.commit):
                 return None, why
-            return self._find_image(candidate)
+            return self._find_image(candidate, running.origin)
         except ImageRefusedError as error:
             return None, f"its image cannot be had ({str(error).partition('. ')[0]})"
         except RetryableError as error:
@@ -98,7 +100,7 @@ class ImageReuse:
             self._differences[commit] = f"what changed since {commit[:12]} asks for an image" if is_other else ""
         return self._differences[commit]
 
-    def _find_image(self, candidate: Deployment) -> tuple[dict[str, Any] | None, str]:
+    def _find_image(self, candidate: Deployment, origin: str) -> tuple[dict[str, Any] | None, str]:
         repository = candidate.image_repository
         try:
             image = self.registry.find_image(f"{repository}:{candidate.image_tag}")
@@ -110,4 +112,4 @@ class ImageReuse:
             return None, why
         # By digest: whatever the Deployment runs by the time of the copy, this image is taken or none.
         found = {"image": f"{repository}@{image.digest}", "digest": image.digest}
-        return {**found, "runtime_version": image.runtime_version, "deployment": candidate.name}, ""
+        return {**found, "runtime_version": image.runtime_version, "deployment": candidate.name, "origin": origin}, ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.run.scope import Scope
+    from include.deploy_ops.run.seals import Seals
 
 
 UNFINISHED = timedelta(hours=1)
@@ -40,6 +41,7 @@ class Observer:
     github: GithubPullsHook
     astro: AstroApiHook
     memory: Memory
+    seals: Seals
 
     def read_repository(self) -> RepositorySnapshot:
         """Return every branch, and the pull requests of those that exist; pull requests are read first.

@@ -35,8 +35,8 @@ class ReleaseReader:
     astro: AstroApiHook
     memory: Memory
 
-    def read(self, job: Job, decision: ReleaseDecision, now: datetime) -> Release:
-        """Return the release that the job asks for."""
+    def read(self, job: Job, decision: ReleaseDecision, image: str, image_source: str, now: datetime) -> Release:
+        """Return the release that the job asks for, with the image that was found for it."""
         is_release = bool(job.pull) and not job.is_override
         commits = self.github.list_commits_of(job.pull) if is_release else ()
         target = self.scope.target(job.target)
@@ -61,6 +61,8 @@ class ReleaseReader:
             is_override=job.is_override,
             person=job.person,
             person_reason=job.reason if job.is_forced else "",
+            image=image,
+            image_source=image_source,
         )
 
     def _read_source(self, job: Job) -> SourceState | None:

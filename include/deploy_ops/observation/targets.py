@@ -6,35 +6,44 @@ than the pass has read already.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.errors import CommitMissingError
+from include.deploy_ops.core.errors import CommitMissingError, SealError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import NO_COMMIT, MergeState, PullRequest
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.target.comparison import Source, TargetState, find_release
+from include.deploy_ops.run.approvals import check_approval
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.keys import Project, Target
+    from include.deploy_ops.core.policy.keys import Target
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.run.memory import Memory
+    from include.deploy_ops.run.scope import Scope
+    from include.deploy_ops.run.seals import Seals
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TargetObserver:
     """Reads the sources of one project's targets."""
 
-    project: Project
+    scope: Scope
     github: GithubPullsHook
     memory: Memory
+    seals: Seals
 
     def read_states(self, snapshot: RepositorySnapshot, observed: Observed) -> tuple[TargetState, ...]:
         """Return every target's state, in the policy's order."""
-        return tuple(self.read_state(name, target, snapshot, observed) for name, target in self.project.targets.items())
+        return tuple(
+            self.read_state(name, target, snapshot, observed) for name, target in self.scope.project.targets.items()
+        )
 
     def read_state(self, name: str, target: Target, snapshot: RepositorySnapshot, observed: Observed) -> TargetState:
         """Return one target's state."""
@@ -48,8 +57,20 @@ class TargetObserver:
             deployments=deployments,
             history=history,
             deployed_base=self._find_deployed_base(source, history),
-            remembered=self.memory.environment(slug_target(name)).read() if source else Remembered(),
+            remembered=self._recall(name, target) if source else Remembered(),
         )
+
+    def _recall(self, name: str, target: Target) -> Remembered:
+        """Return what is remembered; an approval that no run of ours gave out counts as none."""
+        remembered = self.memory.environment(slug_target(name)).read()
+        if target.approval == "none" or remembered.approval is None:
+            return remembered
+        try:
+            check_approval(self.seals, self.scope.request_dag(name), remembered.approval)
+        except SealError as error:
+            log.warning("the approval that is remembered of %s counts as none: %s", name, error)
+            return replace(remembered, approval=None)
+        return remembered
 
     def _find_source(self, target: Target, snapshot: RepositorySnapshot) -> Source | None:
         if target.followed_branch is not None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Param
+from airflow.sdk.exceptions import TaskAwaitingInput
 from pydantic import TypeAdapter
+
+from include.deploy_ops.core.errors import RunSpentError
+from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.plan.remembered import Approval
+from include.deploy_ops.operators.base import tell_failures
+from include.deploy_ops.operators.sealed import SealingOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,18 +26,26 @@ if TYPE_CHECKING:
 ANSWER_TRIES = 5
 """An answer given in the seconds in which the task parks is lost, and the next try asks again."""
 
+ASKED_KEY = "asked"
+"""Key in a task's own store, which outlasts its being cleared: a fingerprint of what it asks."""
+
 ANSWER_COMMENT_LENGTH_MAX = 2000
 """Characters of an approver's comment that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered to a request. `person` is empty when nobody did in time, which rejects."""
+    """What was answered to a request. `person` is empty when nobody did in time, which rejects.
+
+    `user_id` is the person's id in Airflow; `approval` is the sealed yes, where it is to a release.
+    """
 
     is_approved: bool
     person: str
     comment: str
     at: datetime
+    user_id: str = ""
+    approval: Approval | None = None
 
     def describe_rejection(self) -> str:
         """Return who said no, and why, in one line."""
@@ -50,7 +66,7 @@ def make_answer_params(guide: str = "Why; a rejection's comment is posted to the
     return {"comment": Param(None, type=["string", "null"], title="Comment", description=guide)}
 
 
-class AskOperator(ApprovalOperator):
+class AskOperator(SealingOperator, ApprovalOperator):
     """Waits for a yes or a no, and returns the answer as JSON, also a no. The tasks after it decide what follows.
 
     A rejection does not skip them by itself, as Airflow's operator would: then nobody could read its comment.
@@ -62,7 +78,29 @@ class AskOperator(ApprovalOperator):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(body="", defaults=self.REJECT, **kwargs)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, context: Context, asked: Mapping[str, Any]) -> NoReturn:
+        """Park the task with what it asks, as JSON: this comes back with the answer, whatever becomes of XComs.
+
+        :raises RunSpentError: the run has asked something else before, and Airflow would show that page again.
+        """
+        store, fingerprint = context["task_state_store"], hash_text(json.dumps(asked, sort_keys=True), 16)
+        if store.get(ASKED_KEY, fingerprint) != fingerprint:
+            raise RunSpentError(
+                "this run has asked about something else before, and Airflow would show that page again; a new run "
+                "asks about what is so now"
+            )
+        store.set(ASKED_KEY, fingerprint)
+        try:
+            ApprovalOperator.execute(self, context)
+        except TaskAwaitingInput as parked:
+            parked.kwargs = {"asked": asked}
+            raise
+        raise AssertionError("execute parks")
+
+    @tell_failures
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], asked: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return the answer; a malformed one fails the try, and the next one asks again."""
         payload: Mapping[str, Any] = HITLOperator.execute_complete(self, context, event)
         person = payload["responded_by_user"] or {}
@@ -71,6 +109,12 @@ class AskOperator(ApprovalOperator):
             person=str(person.get("name") or person.get("id") or ""),
             comment=str((payload["params_input"] or {}).get("comment") or "").strip()[:ANSWER_COMMENT_LENGTH_MAX],
             at=payload["responded_at"],
+            user_id=str(person.get("id") or ""),
         )
+        answer = self.weigh(context, answer, asked)
         self.log.info("%s", f"approved by {answer.person}" if answer.is_approved else answer.describe_rejection())
         return dict(_ANSWER.dump_python(answer, mode="json"))
+
+    def weigh(self, context: Context, answer: Answer, asked: Mapping[str, Any] | None) -> Answer:  # noqa: ARG002
+        """Return the answer as it counts: what was asked is as it was when the person was shown it."""
+        return answer

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
-from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
-from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SupersededError, UnsettledError
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RunSpentError, SupersededError
 from include.deploy_ops.core.plan.work import REQUEST_DAG, Verb
 from include.deploy_ops.hooks.astro.api import AstroApiHook
+from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.operators.sealed import RESULT_KEY, SealingOperator
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.endings import SUPERSEDED_KEY, mask_text
-from include.deploy_ops.run.job import Job, load_job
+from include.deploy_ops.run.job import Job, load_job, open_conf
 from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.seals import Seals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
+    from include.deploy_ops.observation.checks import DueCheck
     from include.deploy_ops.run.scope import Scope
 
 CLAIM_TASK = "claim"
@@ -100,12 +103,15 @@ class RenderedField:
 
 
 def tell_failures(method: Method) -> Method:
-    """Turn our errors into Airflow's: superseded → skipped, permanent → failed without retry, others → retried."""
+    """Seal what the task returns, and turn our errors into Airflow's.
+
+    Superseded → skipped, permanent → failed without retry, others → retried.
+    """
 
     @functools.wraps(method)
-    def told(self: DeployOpsOperator, context: Context, *args: Any, **kwargs: Any) -> Any:
+    def told(self: SealingOperator, context: Context, *args: Any, **kwargs: Any) -> Any:
         try:
-            return method(self, context, *args, **kwargs)
+            result = method(self, context, *args, **kwargs)
         except SupersededError as error:
             self.log.info("superseded: %s", error)
             context["ti"].xcom_push(SUPERSEDED_KEY, mask_text(str(error))[:CAUSE_LENGTH_MAX])
@@ -114,14 +120,16 @@ def tell_failures(method: Method) -> Method:
             is_permanent = isinstance(error, PermanentError)
             cause = mask_text(str(error))[:CAUSE_LENGTH_MAX]  # here, where the secrets in use are known
             context["ti"].xcom_push(FAILURE_KEY, {"is_permanent": is_permanent, "cause": cause})
-            if is_permanent or isinstance(error, UnsettledError):
+            if is_permanent or isinstance(error, RunSpentError):
                 raise AirflowFailException(mask_text(str(error))) from None
             raise
+        self.seal_result(context, result)
+        return result
 
     return told  # type: ignore[return-value]  # same signature, Airflow's exceptions
 
 
-class DeployOpsOperator(BaseOperator):
+class DeployOpsOperator(SealingOperator):
     """Base of the operators that work for one project. Each reads the project's memory, and is tried once more.
 
     Hooks are made where they are first used, and those with large libraries behind them imported there: Airflow parses
@@ -169,9 +177,20 @@ class DeployOpsOperator(BaseOperator):
 
         return RegistryHook(self.scope.project.registry_conn_id)
 
+    @functools.cached_property
+    def seals(self) -> Seals:
+        """The seals of the project: of its Astro token."""
+        return Seals(self.scope.control_plane, (read_astro_connection(self.scope.project.astro_conn_id).token,))
+
     def memory(self, context: Context) -> Memory:
         """Return what is remembered of the project's environments."""
         return Memory(context["asset_state_store"][self.scope.fleet])
+
+    def due_check(self, context: Context) -> DueCheck:
+        """Return what asks once more, right before a write, whether it is due and approved."""
+        from include.deploy_ops.observation.checks import DueCheck
+
+        return DueCheck(self.scope, self.github, self.astro, self.memory(context), self.seals)
 
     def runs(self, context: Context) -> Runs:
         """Return the answers to questions about the runs of the task's own DAG."""
@@ -185,7 +204,7 @@ class DeployOpsOperator(BaseOperator):
     def post_execute(self, context: Context, result: Any = None) -> None:  # noqa: ARG002 - Airflow gives no result
         """Skip the idle tasks: Airflow ends this one as successful, but loses its result, so that is pushed here."""
         if self._idle:
-            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, self._result)
+            context["ti"].xcom_push(RESULT_KEY, self._result)
             raise DownstreamTasksSkipped(tasks=self._idle)
 
     def begin(self, context: Context) -> Job:
@@ -193,16 +212,31 @@ class DeployOpsOperator(BaseOperator):
 
         Skips the task when the run holds no environment, or is about something else.
         """
-        value = context["ti"].xcom_pull(task_ids=self.job_task)
-        if value is None:
-            raise AirflowSkipException(f"'{self.job_task}' was skipped: the run has no errand, or does not hold it")
-        job = self.own(load_job(value))
+        job = self.need_job(context)
         if job.verb not in self.verbs:
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
         self.links[CommitLink.name] = self.github.web_url("commit", job.deployed_commit)
         if job.pull:
             self.links[PullRequestLink.name] = self.github.web_url("pull", job.pull)
         return job
+
+    def need_job(self, context: Context) -> Job:
+        """Return the run's job; skip the task where the run has none.
+
+        :raises PermanentError: it is not what the task made that makes it, or about another DAG's environment.
+        """
+        value = self.read(context, self.job_task)
+        if value is None:
+            raise AirflowSkipException(f"'{self.job_task}' was skipped: the run has no errand, or does not hold it")
+        return self.own(load_job(value))
+
+    def read_conf(self, context: Context) -> Job:
+        """Return the job of a run that a DAG of ours triggered.
+
+        :raises PermanentError: no DAG of ours made its conf for this run, or it is about another DAG's environment.
+        """
+        run = context["dag_run"]
+        return self.own(open_conf(self.seals, self.dag_id, run.run_id, run.conf or {}))
 
     def own(self, job: Job) -> Job:
         """Return the job, if its environment is one of the task's own DAG's.
@@ -235,7 +269,7 @@ class DeployOpsOperator(BaseOperator):
 
     def need(self, context: Context, task_id: str) -> Any:
         """Return what an earlier task of the run found; skip when it found nothing to go on with."""
-        value = context["ti"].xcom_pull(task_ids=task_id)
+        value = self.read(context, task_id)
         if value is None:
             raise AirflowSkipException(f"nothing to do: '{task_id}' was skipped")
         return value

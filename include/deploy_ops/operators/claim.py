@@ -13,7 +13,7 @@ from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.forms import PreviewForm, TargetForm, name_person, read_form
-from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, dump_job, read_planned
+from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, dump_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class ClaimOperator(DeployOpsOperator):
         run = context["dag_run"]
         claims = Claims(self.memory(context), self.runs(context), is_one_at_a_time=bool(self.target))
         if run.run_type == PLANNED_RUN_TYPE:
-            job = self.own(read_planned(run.conf or {}))
+            job = self.read_conf(context)
             if holder := claims.confirm(job.slug, run.run_id):
                 claims.release(job.slug, run.run_id)  # here: the report step is skipped along with its setup
                 if job.is_forced:  # approved by a person, and planned by nobody

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.plan.remembered import Ending, Removal
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.operators.base import CLAIM_TASK, FAILURE_KEY, DeployOpsOperator
+from include.deploy_ops.operators.base import FAILURE_KEY, DeployOpsOperator
 from include.deploy_ops.operators.metrics import count_run
 from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.endings import hand_over, make_ended
-from include.deploy_ops.run.job import Job, load_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
 
 
@@ -31,7 +32,7 @@ class ReportOperator(DeployOpsOperator):
 
     def execute(self, context: Context) -> str:
         """Return how the run ended, in a line."""
-        job = self.own(load_job(context["ti"].xcom_pull(task_ids=CLAIM_TASK)))
+        job = self.need_job(context)
         run_id = context["dag_run"].run_id
         memory, runs = self.memory(context), self.runs(context)
         states = runs.read_states(run_id)
@@ -52,7 +53,7 @@ class ReportOperator(DeployOpsOperator):
             main = [
                 task.task_id for task in self.dag.tasks if job.verb in getattr(task, "verbs", ()) and task is not self
             ]
-            ended = make_ended(context, memory, job, states, cause, main)
+            ended = make_ended(context, partial(self.read, context), memory, job, states, cause, main)
             hand_over(context, self.scope.fleet, ended)
             count_run(self.scope, job, ended.outcome)
         ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"

@@ -19,7 +19,7 @@ from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 from include.deploy_ops.run.decision import load_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from airflow.sdk import Asset, Context
 
@@ -65,13 +65,25 @@ def read_endings(context: Context, fleet: Asset, since: str) -> tuple[tuple[Ende
 
 
 def make_ended(
-    context: Context, memory: Memory, job: Job, states: Mapping[str, str], cause: Mapping[str, Any], main: Iterable[str]
+    context: Context,
+    read: Callable[[str], Any],
+    memory: Memory,
+    job: Job,
+    states: Mapping[str, str],
+    cause: Mapping[str, Any],
+    main: Iterable[str],
 ) -> Ended:
-    """Return how the run ended. `states` are its tasks', `cause` why it failed; `main` the tasks of its errand."""
+    """Return how the run ended.
+
+    `read` returns what a task of the run returned; `states` are its tasks', `cause` why it failed; `main` the tasks of
+    its errand.
+    """
     run, now = context["dag_run"], datetime.now(UTC)
     skipped = [task for task in main if states.get(task) == "skipped"]
-    superseded = next(filter(None, (_pull(context, task, SUPERSEDED_KEY) for task in skipped)), "")
-    value = _pull(context, "change_type") if states.get("change_type") == "success" else None
+    superseded = next(
+        filter(None, (context["ti"].xcom_pull(task_ids=task, key=SUPERSEDED_KEY) for task in skipped)), ""
+    )
+    value = read("change_type") if states.get("change_type") == "success" else None
     decision = load_decision(value) if value else None
     row = memory.read_row(job.slug)
     is_pushed = row is not None and row.head_at is not None and row.head == job.head and not job.is_forced
@@ -95,16 +107,12 @@ def make_ended(
             if is_pushed and is_deployed and row and row.head_at
             else 0,
         ),
-        _read_conflicts(context) if job.slug == PROMOTION_SLUG and states.get("promote") == "success" else None,
+        _list_conflicts(read("promote")) if job.slug == PROMOTION_SLUG and states.get("promote") == "success" else None,
     )
 
 
-def _pull(context: Context, task: str, key: str = "return_value") -> Any:
-    return context["ti"].xcom_pull(task_ids=task, key=key)
-
-
-def _read_conflicts(context: Context) -> dict[int, tuple[str, ...]]:
-    told = (_pull(context, "promote") or {}).get("told") or {}
+def _list_conflicts(promoted: Mapping[str, Any] | None) -> dict[int, tuple[str, ...]]:
+    told = (promoted or {}).get("told") or {}
     return {int(pull): tuple(texts) for pull, texts in told.items()}
 
 

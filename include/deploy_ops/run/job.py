@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.plan.work import Action, Assignment, Verb
+from include.deploy_ops.run.seals import WORK, Place, Seals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +23,7 @@ PLANNED_RUN_TYPE = "operator_triggered"
 """How Airflow calls a run that another DAG triggered; a person cannot start one."""
 
 INFER = "infer"
+CONF_PART = "conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Job(Assignment):
     called the commit. `observed` is the newest deploy on top of which it was planned or approved; None in a run that a
     person started there and then. `is_override`: something else is deployed than what the source has now. `wake`: a
     hibernating Deployment is woken. `ends_keep`: the preview may expire again. `is_dry`: nothing is written.
-    `is_expiry`: it is done because nobody uses the preview, whose branch lives.
+    `is_expiry`: it is done because nobody uses the preview, whose branch lives. `approval`: another person's yes to
+    what a person asked for; one to what control planned is remembered instead.
     """
 
     _: KW_ONLY
@@ -45,6 +49,7 @@ class Job(Assignment):
     ends_keep: bool = False
     is_dry: bool = False
     is_expiry: bool = False
+    approval: Approval | None = None
 
     @property
     def is_forced(self) -> bool:
@@ -70,10 +75,10 @@ def load_job(value: Any) -> Job:
     return _JOB.validate_python(value)
 
 
-def conf_of(action: Action, deploy_type: str = INFER) -> dict[str, Any]:
-    """Return the `conf` with which control triggers the action's run; the policy may set a target's deploy type."""
+def make_job(action: Action, deploy_type: str = INFER) -> Job:
+    """Return what the run of control's action is to do; the policy may set a target's deploy type."""
     work = action.work
-    job = Job(
+    return Job(
         **{each.name: getattr(work, each.name) for each in fields(Assignment)},
         work=work.name,
         deploy_type=deploy_type,
@@ -81,11 +86,27 @@ def conf_of(action: Action, deploy_type: str = INFER) -> dict[str, Any]:
         is_expiry=work.is_expiry,
         wake=work.verb is Verb.DEPLOY and not work.target,
     )
-    return {"job": dump_job(job)}
+
+
+def make_dispatch(seals: Seals, dag_id: str, run_id: str, job: Job) -> dict[str, Any]:
+    """Return the keyword arguments of the dispatch of one run, with the job sealed for that run."""
+    value = dump_job(job)
+    seal = seals.make(WORK, Place(dag_id, run_id, CONF_PART), value)
+    return {"trigger_dag_id": dag_id, "trigger_run_id": run_id, "conf": {"job": value, "seal": seal}}
+
+
+def open_conf(seals: Seals, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> Job:
+    """Return the job of a run that a DAG of ours triggered.
+
+    :raises PermanentError: there is none, or it is not what was sealed for this run.
+    """
+    job = read_planned(conf)
+    seals.check(WORK, Place(dag_id, run_id, CONF_PART), conf["job"], conf.get("seal"))
+    return job
 
 
 def read_planned(conf: Mapping[str, Any]) -> Job:
-    """Return the job of a run that control triggered."""
+    """Return the job that a run's conf holds, whoever wrote it."""
     try:
         return load_job(conf["job"])
     except (KeyError, ValidationError) as error:

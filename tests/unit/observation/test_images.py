@@ -183,7 +183,7 @@ def test_an_older_runtime_does_not_serve(stage: Stage, source: dict[str, Any], m
     monkeypatch.setattr(installed_engine, "NAMES", ())
     run = start(stage)
     newer = run.xcoms["render_template"]["return_value"].replace("3.3-2", "3.4-1")
-    run.xcoms["render_template"]["return_value"] = newer
+    run.hand("render_template", newer)
     with pytest.raises(RetryableError, match=r"reuse: .*: its runtime 3\.3-2 is older than 3\.4-1; build: no docker"):
         run.step("image")
 

@@ -88,6 +88,7 @@ def test_the_form_creates_where_there_is_no_deployment(stage: Stage) -> None:
         "ends_keep": False,
         "is_dry": False,
         "is_expiry": False,
+        "approval": None,
     }
     claim = stage.memory.claim(BRANCH, MANUAL).read()
     assert claim is not None

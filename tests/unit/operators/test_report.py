@@ -63,8 +63,7 @@ def test_an_outcome_tells_no_secret_of_airflows_and_no_credentials_of_urls(stage
     run = start(stage, deploy="failed")
     cause = "pip: pr1vate-index-word was refused by https://robot:hunter22@pypi.example/simple"
     run.xcoms["deploy"] = {"failure": {"is_permanent": True, "cause": cause}}
-    run.conf["job"]["reason"] = "see https://ann:hunter22@wiki.example"
-    run.step("claim")
+    run.rehand("claim", reason="see https://ann:hunter22@wiki.example")
     run.step("report")
     (event,) = [each for each in stage.events.events if each.extra]
     said = event.extra["ended"]["outcome"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.errors import PermanentError, SealError
 from include.deploy_ops.core.plan.work import Action, Verb, Work
-from include.deploy_ops.run.job import conf_of, dump_job, load_job, read_planned
+from include.deploy_ops.run.job import dump_job, load_job, make_dispatch, make_job, open_conf, read_planned
+from include.deploy_ops.run.seals import Seals
 
 HEAD, COMMIT, BASE = "a" * 40, "c" * 40, "b" * 40
 WORK = Work(
@@ -47,11 +49,32 @@ CONF: dict[str, Any] = {
     "ends_keep": False,
     "is_dry": False,
     "is_expiry": False,
+    "approval": None,
 }
+SEALS = Seals("plane", ("token",))
 
 
 def test_planned_work_becomes_a_flat_conf() -> None:
-    assert conf_of(Action(WORK, "run"), "dags") == {"job": CONF}
+    job = make_job(Action(WORK, "run"), "dags")
+    assert dump_job(job) == CONF
+    dispatched = make_dispatch(SEALS, "shop.production", "r~1", job)
+    assert dispatched["conf"]["job"] == CONF
+    assert open_conf(SEALS, "shop.production", "r~1", json.loads(json.dumps(dispatched["conf"]))) == job
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "run_id", "changes"),
+    [
+        ("shop.staging", "r~1", {}),
+        ("shop.production", "r~2", {}),
+        ("shop.production", "r~1", {"job": {**CONF, "head": COMMIT}}),
+        ("shop.production", "r~1", {"seal": ""}),
+    ],
+)
+def test_a_conf_counts_for_the_run_that_it_was_made_for(dag_id: str, run_id: str, changes: dict[str, Any]) -> None:
+    conf = make_dispatch(SEALS, "shop.production", "r~1", make_job(Action(WORK, "run")))["conf"] | changes
+    with pytest.raises(SealError, match="conf of run r~"):
+        open_conf(SEALS, dag_id, run_id, conf)
 
 
 def test_a_conf_is_read_with_keys_that_nobody_knows_and_without_those_of_later_releases() -> None:
@@ -66,11 +89,11 @@ def test_a_conf_is_read_with_keys_that_nobody_knows_and_without_those_of_later_r
 
 def test_a_preview_is_woken_by_what_is_deployed_to_it_and_not_by_what_ends_it() -> None:
     deploy = Work(Verb.DEPLOY, "dev-x", HEAD, "shop-dev-x", "cl1", "a push", observed="", digest="0" * 8)
-    assert conf_of(Action(deploy, "run"))["job"]["wake"] is True
+    assert make_job(Action(deploy, "run")).wake is True
     due = datetime(2026, 11, 1, tzinfo=UTC)
     end = Work(Verb.DELETE, "dev-x", HEAD, "shop-dev-x", "cl1", "idle", observed="", digest="0" * 8, due_at=due)
-    job = conf_of(Action(end, "run"))["job"]
-    assert (job["wake"], job["is_expiry"]) == (False, True)
+    job = make_job(Action(end, "run"))
+    assert (job.wake, job.is_expiry) == (False, True)
 
 
 @pytest.mark.parametrize("conf", [{}, {"job": None}, {"job": {"verb": "deploy"}}, {"job": {**CONF, "verb": "bake"}}])

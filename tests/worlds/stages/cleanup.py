@@ -77,7 +77,6 @@ class AskingRun(Run):
         try:
             self.execute("approve")
         except TaskAwaitingInput as parked:
-            self.states["approve"] = "awaiting_input"
             return {**self.shown, "timeout": parked.timeout}
         raise AssertionError("nobody is asked")
 

@@ -28,7 +28,7 @@ def clean_up(stage: Stage, limits: AgeLimits, run_id: str = "cleanup") -> dict[s
     """Judge the project's previews as cleanup does, remember the verdicts, and return them by branch."""
     task = stage.make_plan_task()
     memory = stage.memory
-    observer = Observer(stage.scope, task.github, task.astro, memory)
+    observer = Observer(stage.scope, task.github, task.astro, memory, task.seals)
     try:
         seen = Comparer(stage.scope, observer).look()
         times = observer.read_commit_times(branch.head for branch in seen.wanted.values())
@@ -62,7 +62,7 @@ def let_notice_pass(stage: Stage) -> None:
 def compare(stage: Stage) -> Difference:
     """Return the difference as a pass sees it now."""
     task = stage.make_plan_task()
-    comparer = Comparer(stage.scope, Observer(stage.scope, task.github, task.astro, stage.memory))
+    comparer = Comparer(stage.scope, Observer(stage.scope, task.github, task.astro, stage.memory, task.seals))
     try:
         return comparer.compare(comparer.look())
     finally:

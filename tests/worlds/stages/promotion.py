@@ -9,7 +9,7 @@ from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Promotion
 from include.deploy_ops.core.promotion.message import parse_trailers
-from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, dump_job
+from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, make_dispatch
 from tests.worlds.stages.stage import WRITES, Run, Stage
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ class Promotions:
         head, number = self.find_head("staging"), next(self.stage.numbers)
         work = f"{PROMOTION_SLUG}~promote~{head[:12]}~{'0' * 8}"
         job = Job(Verb.PROMOTE, "astro_deploy", head, "", "", "planned by the test", work=work)
-        return self._start(f"{work}~{number}", PLANNED_RUN_TYPE, {"job": dump_job(job)}, {})
+        dispatched = make_dispatch(self.stage.seals, self.stage.scope.promotion_dag, f"{work}~{number}", job)
+        return self._start(f"{work}~{number}", PLANNED_RUN_TYPE, dispatched["conf"], {})
 
     def start_form(self, **params: Any) -> PromotionRun:
         """Return a run that a person starts with the form, not yet claimed."""

@@ -249,7 +249,6 @@ class ReleaseWorld(Flights):
         try:
             super().run_task(run, name)
         except TaskAwaitingInput:
-            run.states[name] = "awaiting_input"
             self._ask(run)
 
     def interfere(self, move: Move, pick: int, stop: int, at: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators import hitl
@@ -14,6 +15,7 @@ from include.deploy_ops.core.naming import DeployNote, format_note, slug_target
 from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.policy.keys import PullRequestSource, Target
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+from include.deploy_ops.run.approvals import seal_approval
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, dump_job
 from tests.worlds.stages.stage import Run
 
@@ -87,10 +89,16 @@ class Gate:
     def deploy_merge(self) -> MergeResult:
         """Let production run the present test merge, as after a whole run of its DAG."""
         merge = self.read_merge()
-        approval = Approval(merge.pull.head_sha, merge.base, "", "ada", datetime.now(UTC), merges=True)
-        self.stage.memory.environment(SLUG).write(replace(self.remembered, approval=approval))
+        self.approve(merge)
         self.record(self.production, commit=merge.commit)
         return merge
+
+    def approve(self, merge: MergeResult, observed: str = "", **changes: Any) -> None:
+        """Let a person have approved the merge."""
+        plain = Approval(merge.pull.head_sha, merge.base, observed, "ada", datetime.now(UTC), merges=True, run_id="r")
+        approval = replace(plain, **{"commit": merge.commit, "kind": "dags", **changes})
+        sealed = seal_approval(self.stage.seals, self.stage.scope.request_dag("production"), approval)
+        self.stage.memory.environment(SLUG).write(replace(self.remembered, approval=sealed))
 
     def read_merge(self) -> MergeResult:
         """Ask GitHub what merging would give."""
@@ -109,8 +117,8 @@ class Gate:
     def start_merge(self, job: Job) -> Run:
         """Return a run of production's DAG whose errand is the merge, claimed already."""
         dag_id = self.stage.scope.target_dag("production")
-        run = self.stage.start({"job": dump_job(job)}, f"{job.work}~1", dag_id=dag_id)
-        run.xcoms["claim"] = {"return_value": dump_job(job)}
+        run = self.stage.start_job(dag_id, f"{job.work}~1", job)
+        run.hand("claim", dump_job(job))
         return run
 
 
@@ -124,10 +132,15 @@ class RequestRun(Run):
         """Run up to the approval and return what the person is shown."""
         for task in ("prepare", "change_type"):
             self.step(task)
+        if self.states.get("image") != "skipped":
+            self.step("image")
+        return self.park()
+
+    def park(self) -> dict[str, Any]:
+        """Let the approval step ask, and return what the person is shown."""
         try:
             self.execute("approve")
         except TaskAwaitingInput as parked:
-            self.states["approve"] = "awaiting_input"
             return {**self.gate.asked, "timeout": parked.timeout, "method": parked.method_name}
         raise AssertionError("nobody is asked")
 
@@ -149,9 +162,16 @@ class RequestRun(Run):
         return [json.loads(json.dumps(each)) for each in dispatched]
 
 
-def answer_request(run: Run, option: str, comment: str | None = None, *, timedout: bool = False) -> Any:
+def answer_request(
+    run: Run,
+    option: str,
+    comment: str | None = None,
+    *,
+    timedout: bool = False,
+    task_id: str = "approve",
+) -> Any:
     """Answer as Airflow hands it on: a person's choice, or the default when nobody answered in time."""
-    task: Any = run._make_task("approve")
+    task: Any = run._make_task(task_id)
     event = {
         "chosen_options": [option],
         "params_input": {"comment": comment},
@@ -159,7 +179,8 @@ def answer_request(run: Run, option: str, comment: str | None = None, *, timedou
         "responded_by_user": None if timedout else {"id": "7", "name": "ada"},
         "timedout": timedout,
     }
-    return run._conclude("approve", lambda context: task.execute_complete(context, event), run._make_context(task))
+    resume = partial(task.execute_complete, event=event, **run.parked.get(task_id, {}))
+    return run._conclude(task_id, resume, run._make_context(task))
 
 
 def open_gate(stage: Stage, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Gate:

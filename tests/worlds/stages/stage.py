@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped, TaskAwaitingInput, TaskDeferred
 
 from dags.control import make_control_dag
 from dags.preview import make_preview_dag
@@ -22,9 +22,11 @@ from dags.target import make_target_dag
 from include.deploy_ops.core.model import ChangeType, DeployDecision, Mark
 from include.deploy_ops.core.naming import format_mark, name_deployment, slug_branch
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.sealed import RESULT_KEY, SEAL_PREFIX
 from include.deploy_ops.run.decision import dump_decision
-from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, dump_job
+from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, make_dispatch
 from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.seals import WORK, Place, Seals
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeEvents, FakeOutlets, FakeStores, FakeTaskInstance
 
@@ -72,6 +74,11 @@ class Stage:
         self.airflow = FakeAirflow()
         self.stores.clear()
         self.events.events.clear()
+
+    @property
+    def seals(self) -> Seals:
+        """The seals by which the project's tasks know one another's values."""
+        return Seals(self.scope.control_plane, (ASTRO_TOKEN,))
 
     @property
     def memory(self) -> Memory:
@@ -267,9 +274,13 @@ class Stage:
             reason="planned by the test",
             work=f"{slug_branch(branch)}~{verb.value}~{head[:12]}~{'0' * 8}",
         )
-        run = self.start({"job": dump_job(replace(job, **changes))}, f"{job.work}~{next(self.numbers)}")
+        run = self.start_job(self.scope.preview_dag, f"{job.work}~{next(self.numbers)}", replace(job, **changes))
         run.step("claim")
         return run
+
+    def start_job(self, dag_id: str, run_id: str, job: Job) -> Run:
+        """Return a run that control started for this job, not yet claimed."""
+        return self.start_dispatched(make_dispatch(self.seals, dag_id, run_id, job))
 
     def start_form(self, **params: Any) -> Run:
         """Return a run that a person starts with the form, not yet claimed."""
@@ -306,12 +317,23 @@ class Run:
     tries: dict[str, int] = field(default_factory=dict)
     task_stores: dict[str, DictStore] = field(default_factory=dict)
     tasks: dict[str, BaseOperator] = field(default_factory=dict)
+    parked: dict[str, dict[str, Any]] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def decide(self, kind: ChangeType, commit: str, observed: str = "") -> None:
         """Let the change type step have decided so, on top of the deploy of that id, with bases that nobody knows."""
         decision = DeployDecision(kind, commit, "decided by the test", observed)
-        self.xcoms["change_type"] = {"return_value": dump_decision(decision)}
+        self.hand("change_type", dump_decision(decision))
+
+    def hand(self, task_id: str, value: Any) -> None:
+        """Let the task have returned this, sealed as it does."""
+        place = Place(self.dag_id, self.run_id, f"{task_id}.{RESULT_KEY}")
+        seal = self.stage.seals.make(WORK, place, value)
+        self.xcoms[task_id] = {RESULT_KEY: value, SEAL_PREFIX + RESULT_KEY: seal}
+
+    def rehand(self, task_id: str, **changes: Any) -> None:
+        """Let the task have returned something else, sealed as it does."""
+        self.hand(task_id, self.xcoms[task_id][RESULT_KEY] | changes)
 
     def _make_dag(self) -> Any:
         scope, name = self.stage.scope, self.dag_id.partition(".")[2]
@@ -373,6 +395,10 @@ class Run:
             value = call(context)
         except TaskDeferred:
             self.states[task_id] = "deferred"
+            raise
+        except TaskAwaitingInput as parked:
+            self.states[task_id] = "awaiting_input"
+            self.parked[task_id] = json.loads(json.dumps(parked.kwargs))
             raise
         except AirflowSkipException:
             self.states[task_id] = "skipped"

@@ -44,7 +44,11 @@ class Judgement:
 class Approval:
     """A person's yes to one release: to this head onto this base, on top of this deploy record of the target's.
 
-    `merges` tells whether the question said that the pull request is merged afterwards.
+    `merges` tells whether the question said that the pull request is merged afterwards; `commit`, `kind` (a
+    `ChangeType`'s value) and `image` are what it said would be deployed. The image is named by its digest and empty
+    where there is none yet: it is not deployed, or built only then. `image_source` is the entry of the policy's `image`
+    list that it is from, `image_origin` as in `DeployNote`. `user_id` is the person's id in Airflow, `run_id` the run
+    that asked, `seal` that run's word that it was so (`run/approvals.py`).
     """
 
     head: str
@@ -53,10 +57,18 @@ class Approval:
     person: str
     at: datetime
     merges: bool = False
+    commit: str = ""
+    kind: str = ""
+    image: str = ""
+    image_source: str = ""
+    image_origin: str = ""
+    user_id: str = ""
+    run_id: str = ""
+    seal: str = ""
 
-    def covers(self, head: str, base: str, observed: str) -> bool:
-        """Whether it is about this release; it is void as soon as one of the three moved."""
-        return (self.head, self.base, self.observed) == (head, base, observed)
+    def covers(self, head: str, base: str, observed: str, commit: str) -> bool:
+        """Whether it is about this release; it is void as soon as one of the four moved."""
+        return (self.head, self.base, self.observed, self.commit) == (head, base, observed, commit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class Target(StrictModel):
 
     `on`: deploy what the open pull request would give, or `into` after the merge. `approval_timeout`: how long a
     request waits; without an answer it is rejected. `forced`: whether a forced run of a gated target asks too. `merge`:
-    merge the pull request once its code runs.
+    merge the pull request once its code runs. `build`: build images for a gated target too, whose digest nobody can
+    approve.
     """
 
     deployment: values.Text
@@ -77,6 +78,7 @@ class Target(StrictModel):
     approval_timeout: values.Duration = timedelta(days=3)
     forced: Literal["ask", "skip"] = "ask"
     merge: bool = False
+    build: bool = False
 
     @property
     def asks_when_forced(self) -> bool:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.model import Deploy, Deployment
     from include.deploy_ops.core.policy.keys import Project
 
+OF_CI, OF_BUILD, OF_PREVIEW = "ci", "build", "preview"
+"""Where an image came from, as deploy notes tell: for a target by the CI or a build, or for a preview."""
+
+TARGET_ORIGINS = frozenset({OF_CI, OF_BUILD})
 CANDIDATES_MAX = 5
 """Deployments whose records are read for one image: targets and the newest previews are the likeliest to serve."""
 
@@ -68,15 +72,26 @@ def describe_runtime(version: str | None, need: Need) -> str:
     return ""
 
 
-def read_image_commit(candidate: Deployment, deploys: Iterable[Deploy]) -> tuple[str, str]:
-    """Return the commit of the image that the candidate runs, or "" and why nobody can tell."""
+@dataclass(frozen=True, slots=True)
+class RunningImage:
+    """The image that a Deployment runs: which commit it is of, and where it came from, as in `DeployNote`."""
+
+    commit: str
+    origin: str
+
+
+def read_image(candidate: Deployment, deploys: Iterable[Deploy], need: Need) -> RunningImage | str:
+    """Return the image that the candidate runs, or why nobody can tell, or why it may not serve."""
     records = {record.id: record for record in deploys}
     history = read_history(records.values())
     if history.image_commit is None:
-        return "", "no deploy record says which commit its image is of"
+        return "no deploy record says which commit its image is of"
     if (shown := records[history.newest_id].image_tag) != candidate.image_tag:
-        return "", f"Astro shows the image {candidate.image_tag}, its newest deploy record {shown}"
-    return history.image_commit, ""
+        return f"Astro shows the image {candidate.image_tag}, its newest deploy record {shown}"
+    if need.is_target and history.image_origin not in TARGET_ORIGINS:
+        came = f"came from a {history.image_origin}" if history.image_origin else "came from where no record tells"
+        return f"its image {came}; a target takes what was built for targets only"
+    return RunningImage(history.image_commit, history.image_origin)
 
 
 def _rank_runtime(version: str) -> tuple[int, ...]:

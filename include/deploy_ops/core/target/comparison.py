@@ -6,7 +6,7 @@ Pure. Decides about long-lived Deployments only, which are found by name, and ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.naming import digest_work
@@ -138,7 +138,22 @@ def _is_approved(state: TargetState, source: Source) -> bool:
     if state.target.approval == "none":
         return True
     approval = state.remembered.approval
-    return approval is not None and approval.covers(source.head, source.base, state.history.newest_id)
+    commit = source.commit or source.head
+    return approval is not None and approval.covers(source.head, source.base, state.history.newest_id, commit)
+
+
+_FIRST_RULES = frozenset(
+    ("deployment", "branch", "pull_request", "on", "deploy_type", "approval", "approval_timeout", "forced", "merge")
+)
+
+
+def _list_rules(target: Target) -> dict[str, Any]:
+    """Return the target's rules as they take part in names of work: the first ones, and later ones that are set.
+
+    So a release that brings a key gives no work another name, by which endings and rejections are remembered.
+    """
+    later = target.model_dump(mode="json", exclude_defaults=True)
+    return later | target.model_dump(mode="json", include=set(_FIRST_RULES))
 
 
 def _work(state: TargetState, source: Source, project: str, policy: str, verb: Verb, reason: str) -> Work:
@@ -153,7 +168,7 @@ def _work(state: TargetState, source: Source, project: str, policy: str, verb: V
         "deployment": deployment.id,
         "deploy": observed,
         "resumed": state.remembered.resumed,
-        "rules": state.target.model_dump(mode="json"),
+        "rules": _list_rules(state.target),
         "policy": policy,
     }
     return Work(

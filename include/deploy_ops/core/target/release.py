@@ -27,6 +27,8 @@ COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN = 30, 25, 20
 """Of these at most are listed; files are counted per kind. The pull request's own page has all."""
 
 _SHORT = 12
+IMAGE_LENGTH_MAX = 400
+"""Characters of an image's name: its digest stands at the end."""
 
 
 class Pages(Protocol):
@@ -79,7 +81,8 @@ class Release:
 
     `base` is empty and `pull` None where a person asks for another commit. `running` is the commit that the Deployment
     runs, None when unknown; `carried` are the numbers of pull requests that the source branch holds though they are
-    still open. `source` is None where no target follows it.
+    still open. `source` is None where no target follows it. `image` is the image's name by digest where one is
+    deployed, empty where it is built only then; `image_source` is the entry of the policy that it is from.
     """
 
     target: str
@@ -102,6 +105,8 @@ class Release:
     is_override: bool = False
     person: str = ""
     person_reason: str = ""
+    image: str = ""
+    image_source: str = ""
 
 
 def summarize_subject(release: Release) -> str:
@@ -152,6 +157,8 @@ def _describe_facts(release: Release, page_of: Pages) -> str:
     if release.base:
         head, base = _link_commit(release.head, page_of), _link_commit(release.base, page_of)
         rows["commit"] += f", the merge of head {head} into base {base}"
+    if release.change_type is ChangeType.IMAGE:
+        rows["image"] = _describe_image(release)
     rows["runs now"] = _link_commit(release.running, page_of) if release.running else "nothing that we know of"
     if release.source is not None:
         name = write_plain_link(quote_text(release.source.deployment), release.source.url)
@@ -159,6 +166,14 @@ def _describe_facts(release: Release, page_of: Pages) -> str:
     until = f"{release.deadline:%Y-%m-%d %H:%M} UTC, without an answer until then it is rejected"
     rows["asked"] = f"{release.asked_at:%Y-%m-%d %H:%M} UTC; open until {until}"
     return render_table(("", ""), rows.items())
+
+
+def _describe_image(release: Release) -> str:
+    if not release.image:
+        return "built by the deploy: **nobody knows its digest yet**, and what the build brings in is not approved"
+    return (
+        f"{quote_text(release.image, IMAGE_LENGTH_MAX)} from {quote_text(release.image_source)}; no other is deployed"
+    )
 
 
 def describe_source(source: SourceState, head: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -12,7 +12,7 @@ from include.deploy_ops.core.cleanup.text import render_question
 from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.operators.answer import Answer, AskOperator, load_answer
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
-from include.deploy_ops.operators.cleanup.find import APPROVE_TASK, FIND_TASK, Found, load_found
+from include.deploy_ops.operators.cleanup.find import APPROVE_TASK, FIND_TASK, Found, load_found, name_question
 from include.deploy_ops.operators.notify import APPROVAL, Occasion, notify
 from include.deploy_ops.run.scope import CLEANUP_DAG
 
@@ -37,7 +37,7 @@ class ApproveCleanupOperator(DeployOpsOperator, AskOperator):
         super().__init__(subject="Delete previews?", response_timeout=ANSWER_TIMEOUT, **kwargs)
 
     @tell_failures
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> NoReturn:
         """Name the list, and park the task."""
         found = load_found(self.need(context, FIND_TASK))
         count = len(found.verdicts) + len(found.works)
@@ -50,7 +50,7 @@ class ApproveCleanupOperator(DeployOpsOperator, AskOperator):
             f"{render_question(found.verdicts, found.works, found.findings)}"
         )
         notify(self.scope, context, Occasion(APPROVAL, CLEANUP_DAG, DELETE, self.subject))
-        return super().execute(context)
+        self.ask(context, {"names": name_question(found)})
 
 
 class RememberAnswerOperator(DeployOpsOperator):

@@ -86,7 +86,7 @@ class FindExpiredOperator(DeployOpsOperator):
         questions = Questions(store, QUESTIONS_KEY, runs)
         review = Review(
             scope=self.scope,
-            observer=Observer(self.scope, self.github, self.astro, memory),
+            observer=Observer(self.scope, self.github, self.astro, memory, self.seals),
             form=form,
             questions=questions,
             runs=runs,
@@ -134,7 +134,7 @@ def _make_found(review: ReviewResult, *, is_dry: bool) -> Found:
     )
 
 
-def name_question(question: Question) -> tuple[str, ...]:
+def name_question(question: Question | Found) -> tuple[str, ...]:
     """Return what the question is about, by name: so it is known that it was asked."""
     verdicts = [f"{verdict.deployment_id} at {verdict.head}" for verdict in question.verdicts]
     return (*verdicts, *(work.name for work in question.works))

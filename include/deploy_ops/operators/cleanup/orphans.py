@@ -7,9 +7,9 @@ concluded from a file of which a part is wrong.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import Asset, BaseOperator
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import TypeAdapter
 
@@ -25,15 +25,18 @@ from include.deploy_ops.core.text.markdown import describe_span, quote_reason, q
 from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
-from include.deploy_ops.operators.answer import AskOperator, load_answer
+from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.operators.answer import Answer, AskOperator, load_answer
 from include.deploy_ops.operators.base import RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_orphans_form
+from include.deploy_ops.operators.sealed import SealingOperator
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.questions import Questions
 from include.deploy_ops.run.scope import load_policy_file
+from include.deploy_ops.run.seals import Seals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -50,13 +53,31 @@ ORPHANS = Asset("deploy_ops.orphans")
 _ORPHANS = TypeAdapter(tuple[Orphan, ...])
 
 
-class FindOrphansOperator(BaseOperator):
-    """Returns the orphans that are asked about, as JSON: none in a dry run. All that were found are shown."""
+class OrphansOperator(SealingOperator):
+    """Base of the three: what they hand on is sealed by the tokens of those Astro connections that it is about."""
+
+    def need_orphans(self, context: Context) -> tuple[Orphan, ...]:
+        """Return what the run asks about; skip the task when that is nothing."""
+        found = _ORPHANS.validate_python(context["ti"].xcom_pull(task_ids=FIND_TASK) or ())
+        if not found:
+            raise AirflowSkipException("nothing to ask about; the find task's table says what was found")
+        self.choose_seals(found)
+        self.read(context, FIND_TASK)
+        return found
+
+    def choose_seals(self, found: Iterable[Orphan]) -> None:
+        """Seal by the tokens through which these were found; another project's connection may come or go meanwhile."""
+        tokens = [read_astro_connection(each).token for each in sorted({each.conn_id for each in found})]
+        self.seals = Seals(load_policy_file().policy.control_plane, tuple(tokens))
+
+
+class FindOrphansOperator(OrphansOperator):
+    """Returns the orphans that are asked about, as JSON: None in a dry run. All that were found are shown."""
 
     table = RenderedField()
 
     @tell_failures
-    def execute(self, context: Context) -> list[dict[str, Any]]:
+    def execute(self, context: Context) -> list[dict[str, Any]] | None:
         """Look into every workspace of the policy."""
         form = read_orphans_form(context["params"], context["dag_run"].run_type)
         loaded = load_policy_file()
@@ -76,6 +97,9 @@ class FindOrphansOperator(BaseOperator):
         self.table = f"{_say_count(found)} in the workspaces of {workspaces}\n\n{render_orphans(found, now, notes)}"
         for each in found:
             self.log.info("%s (%s): %s; %s", each.name, each.deployment_id, each.reason, notes[each.deployment_id])
+        if not asked:
+            return None
+        self.choose_seals(asked)
         return list(_ORPHANS.dump_python(tuple(asked), mode="json"))
 
 
@@ -126,15 +150,7 @@ def render_orphans(found: Sequence[Orphan], now: datetime, notes: dict[str, str]
     return render_table(("Deployment", "project", "repository", "branch", "age", "status", "reason", "what now"), rows)
 
 
-def load_orphans(context: Context) -> tuple[Orphan, ...]:
-    """Return what the run asks about; skip the task when that is nothing."""
-    found = _ORPHANS.validate_python(context["ti"].xcom_pull(task_ids=FIND_TASK) or ())
-    if not found:
-        raise AirflowSkipException("nothing to ask about; the find task's table says what was found")
-    return found
-
-
-class ApproveOrphansOperator(AskOperator):
+class ApproveOrphansOperator(OrphansOperator, AskOperator):
     """Asks whether the listed Deployments may be deleted; returns the answer, also a no."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -143,9 +159,9 @@ class ApproveOrphansOperator(AskOperator):
         )
 
     @tell_failures
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> NoReturn:
         """Name the list, and park the task."""
-        found = load_orphans(context)
+        found = self.need_orphans(context)
         count = f"{len(found)} Deployment{'' if len(found) == 1 else 's'}"
         self.subject = f"Delete {count} of projects that left the policy?"
         notes = {each.deployment_id: f"through connection {each.conn_id}" for each in found}
@@ -153,10 +169,15 @@ class ApproveOrphansOperator(AskOperator):
             "Approving deletes exactly these, each looked at again right before. They cannot be brought back.\n\n"
             f"{render_orphans(found, datetime.now(UTC), notes)}"
         )
-        return super().execute(context)
+        self.ask(context, {"deployments": sorted(each.deployment_id for each in found)})
+
+    def weigh(self, context: Context, answer: Answer, asked: Mapping[str, Any] | None) -> Answer:
+        """Return the answer; what it is about says which tokens seal it."""
+        self.need_orphans(context)
+        return super().weigh(context, answer, asked)
 
 
-class DeleteOrphansOperator(BaseOperator):
+class DeleteOrphansOperator(OrphansOperator):
     """Deletes what was agreed on; what changed since is left alone, and one failure does not keep the others."""
 
     outcome = RenderedField()
@@ -169,12 +190,13 @@ class DeleteOrphansOperator(BaseOperator):
     @tell_failures
     def execute(self, context: Context) -> None:
         """Delete one after the other, then fail if one of them failed; a policy gone wrong ends it at once."""
-        answer = load_answer(context["ti"].xcom_pull(task_ids=APPROVE_TASK))
+        found = self.need_orphans(context)
+        answer = load_answer(self.read(context, APPROVE_TASK))
         if not answer.is_approved:
             raise AirflowSkipException(f"nothing is deleted: {answer.describe_rejection()}")
         endings: list[tuple[Orphan, str]] = []
         failed: list[str] = []
-        for each in load_orphans(context):
+        for each in found:
             try:
                 endings.append((each, self._delete(each)))
             except PolicyError:

@@ -28,7 +28,7 @@ class SummarizeCleanupOperator(DeployOpsOperator):
 
     def execute(self, context: Context) -> None:
         """Make the summary, and log it."""
-        found = load_found(context["ti"].xcom_pull(task_ids=FIND_TASK))
+        found = load_found(self.read(context, FIND_TASK))
         rows = self.memory(context).read_rows().values()
         outcomes = pick_outcomes(((row.environment, row.outcomes) for row in rows), datetime.now(UTC) - RECENT)
         self.summary = render_summary(found.findings, outcomes, self._list_notes(context, found))
@@ -45,11 +45,10 @@ class SummarizeCleanupOperator(DeployOpsOperator):
         ]
 
     def _say(self, context: Context) -> str:
-        ti = context["ti"]
         if failed := list_failed(self.runs(context).read_states(context["dag_run"].run_id)):
             cause = quote_text(str(find_cause(context, failed)["cause"]))
             return f"failed in {failed[0]}, {cause}; the next run asks again"
-        if said := ti.xcom_pull(task_ids=REMEMBER_TASK):
+        if said := self.read(context, REMEMBER_TASK):
             return quote_text(str(said))
-        value = ti.xcom_pull(task_ids=APPROVE_TASK)
+        value = self.read(context, APPROVE_TASK)
         return UNANSWERED if value is None or not load_answer(value).person else "answered, and not remembered"

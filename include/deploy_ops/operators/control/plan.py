@@ -21,7 +21,7 @@ from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.feedback_runs import dispatch_feedback
-from include.deploy_ops.run.job import INFER, conf_of
+from include.deploy_ops.run.job import INFER, make_dispatch, make_job
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class PlanOperator(DeployOpsOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan one pass."""
         memory, now = self.memory(context), datetime.now(UTC)
-        observer = Observer(self.scope, self.github, self.astro, memory)
+        observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
         comparer = Comparer(self.scope, observer)
         observation = comparer.look()
         difference = comparer.compare(observation)
@@ -77,7 +77,7 @@ class PlanOperator(DeployOpsOperator):
         target = action.work.target
         deploy_type = self.scope.target(target).deploy_type if target else INFER
         dag_id = self.scope.name_dag(action.work.dag)
-        return {"trigger_dag_id": dag_id, "trigger_run_id": action.run_id, "conf": conf_of(action, deploy_type)}
+        return make_dispatch(self.seals, dag_id, action.run_id, make_job(action, deploy_type))
 
     def _remember_backlog(self, observer: Observer, difference: Difference, now: datetime) -> None:
         """On the first pass ever, count old branches without a Deployment as removed for idleness."""

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.errors import RetryableError, SupersededError
 from include.deploy_ops.core.naming import has_later_mark, parse_mark
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.answer import AskOperator, load_answer
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
 from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
 from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import Deployment
@@ -27,19 +26,16 @@ ANSWER_TIMEOUT = timedelta(hours=8)
 """How long an adoption may wait for its yes: it holds the branch's environment meanwhile."""
 
 
-class ApproveAdoptionOperator(DeployOpsOperator, ApprovalOperator):
-    """Asks whether the Deployment may become ours; a no, or no answer in time, ends the run."""
+class ApproveAdoptionOperator(DeployOpsOperator, AskOperator):
+    """Asks whether the Deployment may become ours; returns the answer, also a no."""
 
     verbs = (Verb.ADOPT,)
-    template_fields: Sequence[str] = ()  # the page holds what others wrote: never a template
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            subject="Adopt the Deployment?", body="", defaults=self.REJECT, response_timeout=ANSWER_TIMEOUT, **kwargs
-        )
+        super().__init__(subject="Adopt the Deployment?", response_timeout=ANSWER_TIMEOUT, **kwargs)
 
     @tell_failures
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> NoReturn:
         """Say what becomes of it, and park the task."""
         job = self.begin(context)
         self.refuse_dry(job, f"ask whether {job.deployment_name} may be adopted")
@@ -50,7 +46,7 @@ class ApproveAdoptionOperator(DeployOpsOperator, ApprovalOperator):
             f"{job.person or 'A person'} asks: {job.reason}"
         )
         notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
-        return super().execute(context)
+        self.ask(context, {"deployment": job.deployment_id, "branch": job.branch})
 
 
 class AdoptDeploymentOperator(AstroCliOperator):
@@ -62,10 +58,13 @@ class AdoptDeploymentOperator(AstroCliOperator):
     def execute(self, context: Context) -> str:
         """Return the Deployment's id."""
         job = self.begin(context)
+        answer = load_answer(self.need(context, "approve_adoption"))
+        if not answer.is_approved:
+            raise AirflowSkipException(answer.describe_rejection())
         text = self.need(context, "render_template")
         deployment = self._check(job)
         self.link_deployment(deployment)
-        if fingerprint_basis(deployment) != context["ti"].xcom_pull(task_ids="render_template", key=BASIS_KEY):
+        if fingerprint_basis(deployment) != self.read(context, "render_template", BASIS_KEY):
             raise SupersededError(f"{deployment.name} changed since it was rendered; clear 'render_template'")
         self.refuse_dry(job, f"adopt {deployment.name}")
         self.cli.update(deployment.id, text)

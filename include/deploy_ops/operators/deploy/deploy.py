@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import BUILD, REUSE
 from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
-from include.deploy_ops.observation.checks import check_due, check_head, check_mark, check_source, check_target
+from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.observation.images import open_astro_registry
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.plan.remembered import Approval
     from include.deploy_ops.engine.push import PushTarget
     from include.deploy_ops.engine.served_engine import ServedEngine
     from include.deploy_ops.run.job import Job
@@ -77,8 +79,14 @@ class DeployCodeOperator(AstroCliOperator):
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         self._check_decision(job, deployment, decision, image)
+        due = self.due_check(context)
+        approval = due.find_approval(job)
+        _check_consent(approval, decision, image)
         if job.target and not job.is_forced:
-            check_due(self.scope, self.github, self.astro, self.memory(context), job)
+            due.check_due(job)
+        note = replace(
+            note, image=image.get("origin", "") if image else "", approver=approval.person if approval else ""
+        )
         # Before the deploy: a hibernating Deployment fetches no DAGs until it wakes.
         woke = job.wake and self._wake(deployment)
         said = self._deploy(job, deployment, decision, note, image)
@@ -262,6 +270,19 @@ class DeployCodeOperator(AstroCliOperator):
             return report.digest
 
         return CopyingEngine(directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end)
+
+
+def _check_consent(approval: Approval | None, decision: DeployDecision, image: Mapping[str, Any] | None) -> None:
+    """Raise SupersededError unless what is deployed is what was approved, where somebody had to."""
+    if approval is None:
+        return
+    found = (decision.change_type.value, image.get("digest", "") if image else "")
+    asked = (approval.kind, approval.image.partition("@")[2])
+    if found != asked:
+        raise SupersededError(
+            f"{approval.person} approved {' with image '.join(filter(None, asked))}, this would be "
+            f"{' with image '.join(filter(None, found))}; ask anew"
+        )
 
 
 def find_ignore_syntax(deployment: Deployment) -> str:

@@ -95,7 +95,7 @@ class UpdateDeploymentOperator(AstroCliOperator):
         text = self.need(context, "render_template")
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
         self.link_deployment(deployment)
-        if fingerprint_basis(deployment) != context["ti"].xcom_pull(task_ids="render_template", key=BASIS_KEY):
+        if fingerprint_basis(deployment) != self.read(context, "render_template", BASIS_KEY):
             raise SupersededError(
                 f"name, variables or alert addresses of {deployment.name} changed since it was rendered"
             )

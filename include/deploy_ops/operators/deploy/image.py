@@ -12,7 +12,7 @@ from include.deploy_ops.core.errors import ImageRefusedError, RetryableError, Su
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy import values as policy_values
-from include.deploy_ops.core.preview.image_sources import Need
+from include.deploy_ops.core.preview.image_sources import OF_BUILD, OF_CI, OF_PREVIEW, Need
 from include.deploy_ops.core.text.document import read_document
 from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.plan.remembered import Approval
+    from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.run.job import Job
 
 ANCESTORS_MAX = 10
@@ -34,8 +36,9 @@ ANCESTORS_MAX = 10
 class FindImageOperator(DeployOpsOperator):
     """Takes the first source of the project's `image` list that can serve, awaiting the CI without a worker slot.
 
-    Returns `source`, the `commit` it serves, `notes` (why not the sources before it), and what the source is: `image`,
-    `digest`, `runtime_version` of one to copy, with the `deployment` whose it is for "reuse"; the `engine` for "build".
+    What was approved is taken as it was approved. Returns `source`, the `commit` it serves, `notes` (why not the
+    sources before it), the image's `origin` as deploy notes tell it, and what the source is: `image`, `digest`,
+    `runtime_version` of one to copy, with the `deployment` whose it is for "reuse"; the `engine` for "build".
     The same is the rendered field `decision`. Skipped when the run deploys no image.
     """
 
@@ -49,7 +52,13 @@ class FindImageOperator(DeployOpsOperator):
         kind = load_decision(self.need(context, "change_type")).change_type
         if kind is not ChangeType.IMAGE:
             raise AirflowSkipException(f"no image needed: {kind.value}")
+        if approval := self.find_approval(context, job):
+            return self._take_approved(job, approval)
         return self._find(context, job, start=0, notes=[])
+
+    def find_approval(self, context: Context, job: Job) -> Approval | None:
+        """Return the yes by which the image is deployed: it names the image, and no other is looked for."""
+        return self.due_check(context).find_approval(job)
 
     @tell_failures
     def resume(self, context: Context, event: Mapping[str, Any], *, source: str, notes: list[str]) -> dict[str, Any]:
@@ -57,10 +66,10 @@ class FindImageOperator(DeployOpsOperator):
         job = self.begin(context)
         if event["state"] == "found":
             # The event names the image; what is in it is read here, where an error ends a task and no trigger.
-            found = self._look([event["image"]])
+            found = self._look([event["image"]], self.registry)
             if found is None:
                 raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
-            return self._take(job, source, found, notes)
+            return self._take(job, source, {**found, "origin": _name_origin(job)}, notes)
         why = event.get("detail") or f"no image within {self.scope.project.image_timeout_s} s; did the CI's build fail?"
         sources = self.scope.project.image
         start = sources.index(source) + 1 if source in sources else 0  # the policy may have moved meanwhile
@@ -72,7 +81,7 @@ class FindImageOperator(DeployOpsOperator):
                 case policy_values.REUSE:
                     found, why = self._reuse(context, job)
                 case policy_values.BUILD:
-                    found, why = self._prepare_build()
+                    found, why = self._prepare_build(job)
                 case pattern:
                     found, why = self._look_for_ci(context, job, pattern, notes)
             if why:
@@ -102,13 +111,39 @@ class FindImageOperator(DeployOpsOperator):
             self.scope, self.github, self.astro, open_astro_registry(self.scope), job.deployed_commit, need
         ).find()
 
-    def _prepare_build(self) -> tuple[dict[str, Any] | None, str]:
+    def _take_approved(self, job: Job, approval: Approval) -> dict[str, Any]:
+        """Return the image that was approved, by its digest; one that is built then had none to be approved."""
+        source = approval.image_source
+        if source == policy_values.BUILD:
+            found, why = self._prepare_build(job)
+        elif approval.image:
+            registry = open_astro_registry(self.scope) if source == policy_values.REUSE else self.registry
+            found, why = self._look([approval.image], registry), f"{approval.image} is not in the registry any more"
+        else:
+            raise SupersededError(f"{approval.person} approved a deploy without an image; the next request asks anew")
+        if found is None:
+            raise RetryableError(f"{why}; it is what {approval.person} approved: bring it back, or ask anew")
+        return self._take(job, source, {**found, "origin": approval.image_origin}, [])
+
+    def _prepare_build(self, job: Job) -> tuple[dict[str, Any] | None, str]:
         from include.deploy_ops.engine.installed_engine import EngineMissingError, find_engine
 
+        if why := self._refuse_build(job):
+            return None, why
         try:
-            return {"engine": str(find_engine())}, ""
+            return {"engine": str(find_engine()), "origin": OF_BUILD if job.target else OF_PREVIEW}, ""
         except EngineMissingError as error:
             return None, str(error)
+
+    def _refuse_build(self, job: Job) -> str:
+        """Return why nothing is built for the job, empty where the policy lets it."""
+        target = self.scope.target(job.target) if job.target else None
+        if target is not None and target.approval == "required" and not target.build:
+            return (
+                f"{job.target} is deployed to after approval, and what would be built has no digest yet that anybody "
+                f"could approve; let the CI build it, or set `targets.{job.target}.build: true`"
+            )
+        return ""
 
     def _look_for_ci(
         self, context: Context, job: Job, pattern: str, notes: list[str]
@@ -117,16 +152,16 @@ class FindImageOperator(DeployOpsOperator):
         commits = self._list_commits(job.deployed_commit, has_dag_deploys=need.has_dag_deploys)
         references = [pattern.replace("{sha}", commit) for commit in commits]
         try:
-            found = self._look(references)
+            found = self._look(references, self.registry)
         except ImageRefusedError as error:
             return None, str(error).rstrip(".")
         if found is None:
             self._await(job, references, pattern, notes)
-        return found, ""
+        return {**found, "origin": _name_origin(job)}, ""
 
-    def _look(self, references: list[str]) -> dict[str, Any] | None:
+    def _look(self, references: list[str], registry: RegistryHook) -> dict[str, Any] | None:
         for reference in references:
-            if image := self.registry.find_image(reference):
+            if image := registry.find_image(reference):
                 return {"image": reference, "runtime_version": image.runtime_version, "digest": image.digest}
         return None
 
@@ -179,3 +214,17 @@ class FindImageOperator(DeployOpsOperator):
             ):
                 yield sha
                 queue.extend(commit.parents)
+
+
+def _name_origin(job: Job) -> str:
+    return OF_CI if job.target else OF_PREVIEW
+
+
+def name_by_digest(found: Mapping[str, Any]) -> str:
+    """Return the name of an image that was found, by its digest; empty where it is not built yet."""
+    digest = found.get("digest", "")
+    if not digest:
+        return ""
+    repository = str(found["image"]).partition("@")[0]
+    head, slash, name = repository.rpartition("/")
+    return f"{head}{slash}{name.partition(':')[0]}@{digest}"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.core.errors import CommitMissingError, RetryableError, SupersededError
 from include.deploy_ops.core.model import MergeState
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.observation.checks import check_due
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class MergePullRequestOperator(DeployOpsOperator):
         if commit := self._find_merge(job):
             self.log.info("#%d is merged already, as %s", job.pull, commit[:12])
             return self._describe(job, commit)
-        check_due(self.scope, self.github, self.astro, self.memory(context), job)
+        self.due_check(context).check_due(job)
         self.refuse_dry(job, f"merge pull request #{job.pull} at {job.head[:12]}")
         commit = self._merge(job)
         self.log.info("merged #%d at %s as %s", job.pull, job.head[:12], commit[:12])

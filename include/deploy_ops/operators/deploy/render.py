@@ -56,7 +56,7 @@ class RenderTemplateOperator(DeployOpsOperator):
         observed = self._observe(job)
         if job.verb is Verb.ADOPT and observed and (fixed := find_fixed_differences(template, observed)):
             raise PermanentError(f"'{observed.name}' cannot become a preview, Astro cannot change {'; '.join(fixed)}")
-        context["ti"].xcom_push(BASIS_KEY, fingerprint_basis(observed))
+        self.write(context, BASIS_KEY, fingerprint_basis(observed))
         self.document = dump_deployment(self._make_document(template, job, observed))
         self.log.info(
             "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk.head[:12]

@@ -1,23 +1,30 @@
 """The approval step: shows a person what a deploy would change, and waits, holding no slot of anything.
 
-The page is made when the task begins to wait. Airflow keeps the first page of a task that is cleared later: it asks
-again with it, which is why the step after it reads everything once more.
+Airflow gives the answer to this task alone. It parks with what it asked, and seals that together with who answered: no
+XCom and no store is believed instead.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.target.release import summarize, summarize_subject
 from include.deploy_ops.observation.release_facts import ReleaseReader
-from include.deploy_ops.operators.answer import AskOperator
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.answer import Answer, AskOperator
+from include.deploy_ops.operators.base import IMAGE_TASK, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.deploy.image import name_by_digest
 from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
+from include.deploy_ops.run.approvals import seal_approval
 from include.deploy_ops.run.decision import load_release_decision
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
 
     from include.deploy_ops.run.scope import Scope
@@ -46,13 +53,36 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         )
 
     @tell_failures
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> NoReturn:
         """Make the page and park the task."""
         job = self.begin(context)
         self.refuse_dry(job, f"ask for approval to deploy {job.deployed_commit[:12]} to {job.target}")
         decision = load_release_decision(self.need(context, CHANGE_TYPE_TASK))
+        found = self.need(context, IMAGE_TASK) if decision.change_type is ChangeType.IMAGE else {}
+        image, source = name_by_digest(found), found.get("source", "")
         reader = ReleaseReader(self.scope, self.github, self.astro, self.memory(context))
-        release = reader.read(job, decision, datetime.now(UTC))
+        release = reader.read(job, decision, image, source, datetime.now(UTC))
         self.subject, self.body = summarize_subject(release), summarize(release, self.github.web_url)
         notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
-        return super().execute(context)
+        self.ask(
+            context,
+            {
+                "head": job.head,
+                "base": job.base,
+                "observed": decision.observed,
+                "commit": job.deployed_commit,
+                "kind": decision.change_type.value,
+                "merges": self.scope.target(job.target).merge,
+                "image": image,
+                "image_source": source,
+                "image_origin": found.get("origin", ""),
+            },
+        )
+
+    def weigh(self, context: Context, answer: Answer, asked: Mapping[str, Any] | None) -> Answer:
+        """Return the answer, with the sealed approval where it is a yes to what the page said."""
+        if not answer.is_approved or asked is None:  # a release before 0.3 asked: its approval counts as none
+            return answer
+        run_id = context["dag_run"].run_id
+        approval = Approval(**asked, person=answer.person, at=answer.at, user_id=answer.user_id, run_id=run_id)
+        return replace(answer, approval=seal_approval(self.seals, self.dag_id, approval))

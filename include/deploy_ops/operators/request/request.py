@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SupersededError
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SealError, SupersededError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
 from include.deploy_ops.core.naming import hash_text, name_run, name_work
@@ -25,8 +26,9 @@ from include.deploy_ops.core.view.pages import render_decision
 from include.deploy_ops.observation.checks import check_source, check_target
 from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.answer import Answer, load_answer
-from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, IMAGE_TASK, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
+from include.deploy_ops.operators.deploy.image import FindImageOperator
 from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
 from include.deploy_ops.operators.report import find_cause, list_failed
 from include.deploy_ops.operators.request.approve import (
@@ -36,10 +38,11 @@ from include.deploy_ops.operators.request.approve import (
     PREPARE_TASK,
     RECHECK_TASK,
 )
+from include.deploy_ops.run.approvals import check_approval
 from include.deploy_ops.run.decision import dump_decision, load_decision
 from include.deploy_ops.run.endings import hand_over, make_ended
 from include.deploy_ops.run.forms import RequestForm, name_person, read_form
-from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, Job, dump_job, load_job, read_planned
+from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, Job, dump_job, make_dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +69,7 @@ class PrepareRequestOperator(DeployOpsOperator):
         """Return the job for the tasks that follow."""
         run = context["dag_run"]
         if run.run_type == PLANNED_RUN_TYPE:
-            job = self.own(read_planned(run.conf or {}))
+            job = self.read_conf(context)
         else:
             form = read_form(RequestForm, context["params"])
             job = FormJobs(self.scope, self.github, self.astro).make_target_job(self.target, form, name_person(run))
@@ -104,7 +107,9 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
             running=history.dags_commit,
             files=group_files(decision.paths),
         )
-        idle = () if is_asked else (APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK)
+        idle = [] if is_asked else [APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK]
+        if not is_asked or change_type is not ChangeType.IMAGE:
+            idle.append(IMAGE_TASK)
         return dict(self.finish(dump_decision(decided), idle=idle))
 
 
@@ -114,6 +119,17 @@ def _explain(job: Job, decision: ChangeDecision) -> str:
         return decision.reason
     who = (job.person or "a person") if job.is_forced else "the policy"
     return f"set by {who}; by itself it is {decision.change_type.value}, {decision.reason}"
+
+
+class FindReleaseImageOperator(FindImageOperator):
+    """Finds the image of the release before anybody is asked, so that the question names its digest."""
+
+    job_task: ClassVar[str] = PREPARE_TASK
+    verbs = (Verb.REQUEST, Verb.DEPLOY)
+
+    def find_approval(self, context: Context, job: Job) -> Approval | None:  # noqa: ARG002 - it is asked for only now
+        """Return none."""
+        return None
 
 
 class RecheckReleaseOperator(DeployOpsOperator):
@@ -134,17 +150,33 @@ class RecheckReleaseOperator(DeployOpsOperator):
         if not answer.is_approved:
             raise AirflowSkipException(answer.describe_rejection())
         observed = load_decision(self.need(context, CHANGE_TYPE_TASK)).observed
-        self._check(replace(job, observed=observed))
+        job = replace(job, observed=observed)
+        self._check(job)
         self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
+        approval = self._verify(job, answer)
         if job.is_forced:
-            return [self._dispatch(context, replace(job, observed=observed), answer)]
+            return [self._dispatch(context, replace(job, approval=approval), answer)]
         memory = self.memory(context)
         known = memory.environment(job.slug).read()
-        merges = self.scope.target(job.target).merge
-        approval = Approval(job.head, job.base, observed, answer.person, answer.at, merges=merges)
         memory.environment(job.slug).write(replace(known, approval=approval))
         self.log.info("approved by %s; control plans the deploy", answer.person)
         return []
+
+    def _verify(self, job: Job, answer: Answer) -> Approval:
+        """Return the approval, if the task that asked gave it out and was asked for exactly this."""
+        approval = answer.approval
+        if approval is None:
+            raise SealError(
+                f"{answer.person} answered a question that a release before 0.3 asked, which bears no seal; a new "
+                "request asks again"
+            )
+        check_approval(self.seals, self.dag_id, approval)
+        if not approval.covers(job.head, job.base, job.observed or "", job.deployed_commit):
+            raise PermanentError(
+                f"{answer.person} was asked about {approval.commit[:12]}, not about {job.deployed_commit[:12]}; "
+                "trigger a new request"
+            )
+        return approval
 
     def _check(self, job: Job) -> None:
         """Raise if source or target moved since the question: control asks anew, a person has to."""
@@ -169,11 +201,8 @@ class RecheckReleaseOperator(DeployOpsOperator):
         """Return the target's run; its name is the same for each try, and another one for each answer."""
         digest = hash_text(f"{context['dag_run'].run_id} {answer.at.isoformat()}", 8)
         approved = replace(job, reason=f"{job.reason} (approved by {answer.person})")
-        return {
-            "trigger_dag_id": self.scope.target_dag(job.target),
-            "trigger_run_id": name_run(name_work(job.slug, job.verb.value, job.deployed_commit, digest), 1),
-            "conf": {"job": dump_job(approved)},
-        }
+        run_id = name_run(name_work(job.slug, job.verb.value, job.deployed_commit, digest), 1)
+        return make_dispatch(self.seals, self.scope.target_dag(job.target), run_id, approved)
 
 
 class ReportRequestOperator(DeployOpsOperator):
@@ -183,12 +212,11 @@ class ReportRequestOperator(DeployOpsOperator):
 
     def execute(self, context: Context) -> str:
         """Return how the request ended, in a line."""
-        ti = context["ti"]
-        job = self.own(load_job(ti.xcom_pull(task_ids=PREPARE_TASK)))
+        job = self.need_job(context)
         run_id = context["dag_run"].run_id
         states = self.runs(context).read_states(run_id)
         failed = list_failed(states)
-        value = None if failed else ti.xcom_pull(task_ids=APPROVE_TASK)
+        value = None if failed else self.read(context, APPROVE_TASK)
         answer = None if value is None else load_answer(value)
         cause = find_cause(context, failed)
         has_news = is_news(context, self.memory(context), job, cause)
@@ -203,7 +231,9 @@ class ReportRequestOperator(DeployOpsOperator):
         if not job.is_dry:
             said = f"approved by {answer.person}" if answer is not None and answer.is_approved else job.reason
             asked = replace(job, verb=Verb.REQUEST, reason=said)
-            ended = make_ended(context, self.memory(context), asked, states, cause, [RECHECK_TASK])
+            ended = make_ended(
+                context, partial(self.read, context), self.memory(context), asked, states, cause, [RECHECK_TASK]
+            )
             hand_over(context, self.scope.fleet, ended)
         line = f"request for {job.target} at {job.head[:12]}: {cause['cause'] if cause else 'done'}"
         self.log.info("%s", line)

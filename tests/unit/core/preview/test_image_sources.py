@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
+from include.deploy_ops.core.naming import DeployNote, format_note
 from include.deploy_ops.core.preview.image_sources import (
     Need,
+    RunningImage,
     describe_runtime,
     find_obstacle,
     rank_candidates,
-    read_image_commit,
+    read_image,
 )
 from tests.worlds.values.examples import PLANE, make_deployment, make_mark, make_project, sha
 
@@ -108,7 +110,7 @@ def test_the_images_commit_is_that_of_the_newest_image_deploy() -> None:
         make_deploy(3, sha("3"), "two", kind=DeployKind.DAG_ONLY),
         make_deploy(4, sha("4"), "four", status=DeployStatus.FAILED),
     ]
-    assert read_image_commit(make_deployment("a", image_tag="two"), records) == (sha("2"), "")
+    assert read_image(make_deployment("a", image_tag="two"), records, NEED) == RunningImage(sha("2"), "")
 
 
 def test_after_a_rollback_it_is_that_of_the_image_that_came_back() -> None:
@@ -117,7 +119,7 @@ def test_after_a_rollback_it_is_that_of_the_image_that_came_back() -> None:
         make_deploy(2, sha("2"), "two"),
         make_deploy(3, None, "one", kind=DeployKind.DAG_ONLY, rollback_from_id="deploy-1"),
     ]
-    assert read_image_commit(make_deployment("a", image_tag="one"), records) == (sha("1"), "")
+    assert read_image(make_deployment("a", image_tag="one"), records, NEED) == RunningImage(sha("1"), "")
 
 
 @pytest.mark.parametrize(
@@ -129,4 +131,26 @@ def test_after_a_rollback_it_is_that_of_the_image_that_came_back() -> None:
     ],
 )
 def test_what_the_records_do_not_show_is_not_believed(records: list[Deploy], said: str) -> None:
-    assert read_image_commit(make_deployment("a"), records) == ("", said)
+    assert read_image(make_deployment("a"), records, NEED) == said
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("ci", ""),
+        ("build", ""),
+        ("preview", "its image came from a preview; a target takes what was built for targets only"),
+        ("", "its image came from where no record tells; a target takes what was built for targets only"),
+        ("CI", "its image came from a CI; a target takes what was built for targets only"),
+    ],
+)
+def test_a_target_takes_what_was_made_for_targets_alone(origin: str, said: str) -> None:
+    note = DeployNote("main", sha("1"), sha("1"), "r", 1, is_forced=False, image=origin)
+    records = [
+        make_deploy(1, None, "one", description=format_note(note)),
+        make_deploy(2, sha("2"), "one", kind=DeployKind.DAG_ONLY),
+    ]
+    candidate = make_deployment("a", image_tag="one")
+    expected = said or RunningImage(sha("1"), origin)
+    assert read_image(candidate, records, replace(NEED, is_target=True)) == expected
+    assert read_image(candidate, records, NEED) == RunningImage(sha("1"), origin)

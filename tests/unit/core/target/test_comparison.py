@@ -108,7 +108,7 @@ def test_a_release_asks_first() -> None:
 
 
 def approved(**changes: Any) -> Approval:
-    return replace(Approval(HEAD, BASE, "d1", "mira", NOW), **changes)
+    return replace(Approval(HEAD, BASE, "d1", "mira", NOW, commit=MERGE), **changes)
 
 
 def test_an_approved_release_is_deployed() -> None:
@@ -116,7 +116,7 @@ def test_an_approved_release_is_deployed() -> None:
     assert (found.verb, found.deployed_commit) == (Verb.DEPLOY, MERGE)
 
 
-@pytest.mark.parametrize("moved", [{"head": OLD}, {"base": OLD}, {"observed": "d0"}])
+@pytest.mark.parametrize("moved", [{"head": OLD}, {"base": OLD}, {"observed": "d0"}, {"commit": OLD}])
 def test_an_approval_of_something_else_is_void(moved: dict[str, str]) -> None:
     assert work(state(PRODUCTION, PULL, deployed(OLD), approval=approved(**moved))).verb is Verb.REQUEST
 

@@ -9,6 +9,7 @@ from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
 from include.deploy_ops.core.naming import name_deployment, parse_mark
+from tests.worlds.stages.request import answer_request
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Run, Stage
@@ -44,7 +45,7 @@ def test_after_a_yes_it_is_ours_and_follows_the_branch(stage: Stage, asked: dict
     assert asked["subject"] == f"Adopt {name_deployment('shop', BRANCH)} as the preview of {BRANCH}?"
     assert deployment_id in asked["body"]
     assert "it was there first" in asked["body"]
-    run.states["approve_adoption"] = "success"
+    answer_request(run, "Approve", task_id="approve_adoption")
     assert run.step("adopt") == deployment_id
     run.play()
     mark = parse_mark(stage.ask_astro("GET", f"deployments/{deployment_id}")["description"])
@@ -61,9 +62,24 @@ def test_a_mark_that_somebody_else_set_meanwhile_wins(stage: Stage) -> None:
     run = start(stage)
     run.step("claim")
     run.step("render_template")
+    answer_request(run, "Approve", task_id="approve_adoption")
     stage.edit_deployment(deployment_id, description=stage.write_mark(BRANCH, control_plane="other"))
     with pytest.raises(Exception, match="bears a mark by now"):
         run.step("adopt")
+
+
+@pytest.mark.parametrize("marked", ["Reject", "late", "marked as a success by hand"])
+def test_without_a_yes_it_stays_as_it_is(stage: Stage, marked: str) -> None:
+    deployment_id = plant(stage)
+    run = start(stage)
+    run.step("claim")
+    run.step("render_template")
+    run.states["approve_adoption"] = "success"
+    if marked in {"Reject", "late"}:
+        answer_request(run, "Reject", timedout=marked == "late", task_id="approve_adoption")
+    with pytest.raises(AirflowSkipException, match=r"rejected|was skipped"):
+        run.step("adopt")
+    assert stage.ask_astro("GET", f"deployments/{deployment_id}")["description"] == "made by hand"
 
 
 def test_a_dry_run_asks_nobody(stage: Stage, asked: dict[str, Any]) -> None:

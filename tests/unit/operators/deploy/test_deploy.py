@@ -196,7 +196,7 @@ def test_a_decision_on_top_of_another_deploy_is_made_anew(stage: Stage) -> None:
 def test_what_was_decided_for_another_commit_deploys_nothing(stage: Stage, task: str) -> None:
     run = start(stage, stage.push(BRANCH), stage.make_deployment(BRANCH), "image-and-dags")
     run.step("image")
-    run.xcoms[task]["return_value"]["commit"] = "1" * 40
+    run.rehand(task, commit="1" * 40)
     stage.forget_requests()
     with pytest.raises(AirflowSkipException, match="the next pass decides anew, or clear 'change_type'"):
         run.step("deploy")
@@ -255,7 +255,7 @@ def test_a_typo_beside_a_new_image_is_refused_as_well(stage: Stage) -> None:
 
 def test_a_base_that_is_gone_means_that_every_file_is_checked(stage: Stage) -> None:
     run = start(stage, stage.push(BRANCH, TYPO), stage.make_deployment(BRANCH))
-    run.xcoms["change_type"]["return_value"]["dags_base"] = "1" * 40
+    run.rehand("change_type", dags_base="1" * 40)
     with pytest.raises(AirflowFailException, match=r"dags/more.py:1:8: '\(' was never closed"):
         run.step("deploy")
 
@@ -286,7 +286,7 @@ def test_an_image_that_moved_while_it_was_copied_is_tried_again(stage: Stage) ->
     head = stage.push(BRANCH)
     run = start(stage, head, stage.make_deployment(BRANCH), "image-and-dags")
     run.step("image")
-    run.xcoms["image"]["return_value"]["digest"] = f"sha256:{'0' * 64}"
+    run.rehand("image", digest=f"sha256:{'0' * 64}")
     with pytest.raises(RetryableError, match=f"{head} moved since it was found; the next attempt takes what is there"):
         run.step("deploy")
     assert all(each["status"] != "DEPLOYED" for each in stage.list_deploys(run.conf["job"]["deployment_id"]))

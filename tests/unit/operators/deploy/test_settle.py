@@ -29,7 +29,7 @@ ASK = {
 
 def start(stage: Stage, ask: dict[str, Any]) -> Run:
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
-    run.xcoms["deploy"] = {"return_value": ask}
+    run.hand("deploy", ask)
     return run
 
 

@@ -220,7 +220,7 @@ def test_a_lost_race_reads_again_and_builds_on_what_is_there(
 ) -> None:
     promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
     other = promotions.start()
-    other.xcoms["claim"] = {"return_value": other.conf["job"]}  # as if the claims had been lost
+    other.hand("claim", other.conf["job"])  # as if the claims had been lost
 
     def be_quicker() -> None:
         promotions.open_pull("dev-b", {"dags/b.py": "# b\n"})
