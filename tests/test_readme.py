@@ -36,6 +36,7 @@ OTHERS_FILES = {
     "owner/name": "how a repository is written",
     "deploy-ops/preview": "a commit status",
     "refs/heads/": "a prefix in Git",
+    "refs/heads/x": "a ref",
     "refs/tags/x": "a ref",
 }
 """What looks like a file of ours and is none."""

@@ -42,7 +42,7 @@ class FormJobs:
         branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
         verb = self._choose_verb(form, deployment, branch)
         source = Source(form.branch, branch.head if branch else NO_COMMIT)
-        job = self._make_job(form, person, verb, source, deployment)
+        job = self._override(self._make_job(form, person, verb, source, deployment), form, source)
         name = deployment.name if deployment else self._name_preview(form)
         return replace(job, deployment_name=name, ends_keep=form.action == Verb.RESUME.value)
 
@@ -106,7 +106,8 @@ class FormJobs:
         target = self.scope.target(name)
         deployment = self._find_target(target)
         source = self._find_source(target, form)
-        return replace(self._make_job(form, person, Verb(form.action), source, deployment), target=name)
+        job = replace(self._make_job(form, person, Verb(form.action), source, deployment), target=name)
+        return self._override(job, form, source)
 
     def _find_source(self, target: Target, form: TargetForm) -> Source:
         """Return what the target follows; without an open pull request, the tip of what it would be merged into."""
@@ -124,8 +125,8 @@ class FormJobs:
     def _make_job(
         self, form: TargetForm, person: str, verb: Verb, source: Source, deployment: Deployment | None
     ) -> Job:
-        """Return the job: what is deployed is what the source has now, or the ref of the form."""
-        job = Job(
+        """Return the job that deploys what the source has now."""
+        return Job(
             verb=verb,
             branch=source.ref,
             head=source.head,
@@ -140,22 +141,25 @@ class FormJobs:
             wake=form.wake,
             is_dry=form.dry_run,
         )
-        return self._override(job, form.ref, source) if form.ref and form.action == Verb.DEPLOY.value else job
 
-    def _override(self, job: Job, ref: str, source: Source) -> Job:
-        """Return the job with the ref's commit in place of what the source has now."""
-        from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_ref
+    def _override(self, job: Job, form: TargetForm, source: Source) -> Job:
+        """Return the job with the commit of the form's ref, where it has one, in place of what the source has now."""
+        from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_plain_ref, resolve_ref
 
+        if not form.ref or form.action != Verb.DEPLOY.value:
+            return job
         trunk = self.scope.project.trunk
-        heads = (*self._list_deployed(job.deployment_id, ref), source.ref, trunk)
-        found = resolve_ref(self.github, ref, trunk=trunk, heads=heads)
+        heads = (*self._list_deployed(job.deployment_id, form.ref), source.ref, trunk)
+        resolve = resolve_plain_ref if job.target else resolve_ref
+        found = resolve(self.github, form.ref, trunk=trunk, heads=heads)
+        log.info("ref: %s is the %s %s, at %s", form.ref, found.kind.value, found.name, found.commit)
         if found.told:
             log.info("ref: %s", found.told)
         # Of a pull request the test merge is what would be deployed by itself, of a branch its head.
         is_override = found.commit != (source.commit if source.pull else source.head)
         is_rollback = is_override and is_ancestor(self.github, found.commit, source.head)
         reason = f"rollback: {job.reason}" if is_rollback else job.reason
-        return replace(job, commit=found.commit, ref=found.name, reason=reason, is_override=is_override)
+        return replace(job, commit=found.commit, ref=found.full, reason=reason, is_override=is_override)
 
     def _list_deployed(self, deployment_id: str, ref: str) -> list[str]:
         """Return the commit of that id which ran there before: a test merge lies in no branch's history."""

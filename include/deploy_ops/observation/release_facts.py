@@ -43,7 +43,7 @@ class ReleaseReader:
         return Release(
             target=job.target,
             deployment=job.deployment_name,
-            branch=job.ref or job.branch,
+            ref=job.ref or f"refs/heads/{job.branch}",
             head=job.head,
             base=job.base if is_release else "",
             commit=job.deployed_commit,

@@ -1,7 +1,8 @@
 """What a person typed as a ref → how to look it up, in which order, and the nearest names where nothing is found.
 
-Asks nobody. A name wins over a commit's short id and a branch over a tag of the same name, as the form shows branches
-first; what else it could have meant is told. All 40 digits are always the commit, as in Git.
+Asks nobody. At a preview a name wins over a commit's short id and a branch over a tag of the same name, and what else
+it could have meant is told. At a target nothing wins: whoever may push a branch could otherwise choose what is released
+by the branch's name. All 40 digits are the commit and nothing else, as in Git.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.model import COMMIT_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 NEAREST_MAX = 5
 NAME_SHOWN_MAX = 60
@@ -37,6 +39,14 @@ class RefKind(Enum):
     BRANCH = "branch"
     TAG = "tag"
     COMMIT = "commit"
+
+
+_SHORT_STARTS = {
+    "heads/": RefKind.BRANCH,
+    "tags/": RefKind.TAG,
+    "remotes/origin/": RefKind.BRANCH,
+    "origin/": RefKind.BRANCH,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,31 @@ class ResolvedRef:
     commit: str
     told: str = ""
 
+    @property
+    def full(self) -> str:
+        """The text that means this and nothing else: `refs/heads/x`, `refs/tags/x`, or the commit's 40 digits."""
+        return _write_full(self.kind, self.name) if self.kind is not RefKind.COMMIT else self.commit
+
+
+def _write_full(kind: RefKind, name: str) -> str:
+    return f"refs/{'heads' if kind is RefKind.BRANCH else 'tags'}/{name}"
+
+
+def read_kind(ref: str) -> tuple[str, str]:
+    """Return kind and name of a ref that is written in full, as `ResolvedRef.full` is; no kind for any other text."""
+    for kind in (RefKind.BRANCH, RefKind.TAG):
+        start = _write_full(kind, "")
+        if ref.startswith(start):
+            return kind.value, ref.removeprefix(start)
+    return (RefKind.COMMIT.value if COMMIT_ID.fullmatch(ref) else ""), ref
+
 
 def plan_lookups(text: str) -> tuple[Lookup, ...]:
-    """Return what the text may mean, most likely first: the first that exists is meant.
+    """Return what the text may mean, most likely first: at a preview, the first that exists is meant.
 
-    `refs/heads/x` and `refs/tags/x` leave no choice. `origin/x` is a branch of that name, or else `x`: that is how
-    `git branch --all` lists it. Raises PermanentError for a text that can mean nothing.
+    `refs/heads/x`, `refs/tags/x` and 40 digits leave no choice. `origin/x` is a branch of that name, or else `x`: that
+    is how `git branch --all` lists it; `heads/x` and `tags/x` likewise, as Git shortens refs. Raises PermanentError for
+    a text that can mean nothing.
     """
     text = text.strip(_BLANK)
     for prefix, kind in (
@@ -80,13 +109,39 @@ def plan_lookups(text: str) -> tuple[Lookup, ...]:
         if text.startswith(prefix):
             return (Lookup(kind, _check_name(text, text.removeprefix(prefix))),)
     name = _check_name(text, text)
+    if is_whole_id(name):
+        return (Lookup(RefKind.COMMIT, name.lower()),)
     names = [Lookup(kind, name) for kind in (RefKind.BRANCH, RefKind.TAG)]
-    if name.startswith("origin/") and name != "origin/":
-        names.append(Lookup(RefKind.BRANCH, name.removeprefix("origin/")))
-    if not _COMMIT.fullmatch(name):
-        return tuple(names)
-    commit = Lookup(RefKind.COMMIT, name.lower())
-    return (commit, *names) if len(name) == _COMMIT_DIGITS else (*names, commit)
+    for start, kind in _SHORT_STARTS.items():
+        if name.startswith(start) and name != start:
+            names.append(Lookup(kind, name.removeprefix(start)))
+    return (*names, Lookup(RefKind.COMMIT, name.lower())) if is_like_id(name) else tuple(names)
+
+
+def list_names(lookups: Iterable[Lookup]) -> tuple[Lookup, ...]:
+    """Return the branches and tags among what a text may mean, and those that its short id would be taken for.
+
+    An id is asked for in small letters, and GitHub looks for branches and tags first: `DECADE5` meets a `decade5`.
+    """
+    known = tuple(lookups)
+    names = [each for each in known if each.kind is not RefKind.COMMIT]
+    shadows = [
+        Lookup(kind, each.name)
+        for each in known
+        for kind in (RefKind.BRANCH, RefKind.TAG)
+        if each.kind is RefKind.COMMIT and not is_whole_id(each.name)
+    ]
+    return tuple(dict.fromkeys([*names, *shadows]))
+
+
+def is_like_id(name: str) -> bool:
+    """Whether the name could be a commit's id, whole or shortened."""
+    return _COMMIT.fullmatch(name) is not None
+
+
+def is_whole_id(name: str) -> bool:
+    """Whether the name is a whole id, in letters of any case: no repository on GitHub has a branch or tag like it."""
+    return is_like_id(name) and len(name) == _COMMIT_DIGITS
 
 
 def _check_name(text: str, name: str) -> str:
@@ -104,11 +159,27 @@ def explain_choice(chosen: Lookup, others: Collection[Lookup]) -> str:
     """
     said = ""
     for other in others:
-        full = f"refs/{'heads' if other.kind is RefKind.BRANCH else 'tags'}/{other.name}"
-        said += f"; for the {other} write {full}"
-    if chosen.kind is not RefKind.COMMIT and _COMMIT.fullmatch(chosen.name):
+        said += f"; for the {other} write {_write_full(other.kind, other.name)}"
+    if chosen.kind is not RefKind.COMMIT and is_like_id(chosen.name):
         said += "; for a commit of that id write all 40 digits"
     return f"taken as the {chosen}{said}" if said else ""
+
+
+def explain_ambiguity(text: str, found: Sequence[ResolvedRef]) -> str:
+    """Return the error's text where branches and tags of one text are different commits; empty where they are one.
+
+    A branch or tag that is called like a short id is always ambiguous: GitHub answers a question about that id with the
+    branch, so nobody can tell whether there is such a commit.
+    """
+    text = text.strip(_BLANK)
+    is_id = bool(found) and is_like_id(text)
+    if not is_id and len({each.commit for each in found}) <= 1:
+        return ""
+    means = [f"the {Lookup(each.kind, each.name)} at {each.commit}" for each in found]
+    means += ["perhaps a commit whose id begins so"] if is_id else []
+    ways = [shorten_name(each.full) for each in found]
+    said = f"ref: '{shorten_name(text)}' is ambiguous: {', or '.join(means)}"
+    return f"{said}; write {', '.join(ways)}, or all 40 digits of the commit that is meant"
 
 
 def explain_missing(text: str, repository: str, branches: Iterable[str], tags: Iterable[str]) -> str:

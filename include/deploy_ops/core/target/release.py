@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from include.deploy_ops.core.change.refs import read_kind
 from include.deploy_ops.core.model import ChangeType, DeployDecision, PathVerdict, PullCommit, PullRequest
 from include.deploy_ops.core.text.markdown import (
     REASON_LENGTH_MAX,
@@ -79,15 +80,16 @@ class ReleaseDecision(DeployDecision):
 class Release:
     """A deploy that waits for approval.
 
-    `base` is empty and `pull` None where a person asks for another commit. `running` is the commit that the Deployment
-    runs, None when unknown; `carried` are the numbers of pull requests that the source branch holds though they are
-    still open. `source` is None where no target follows it. `image` is the image's name by digest where one is
-    deployed, empty where it is built only then; `image_source` is the entry of the policy that it is from.
+    `ref` is what it was asked for by, written in full, so that its kind can be told. `base` is empty and `pull` None
+    where a person asks for another commit. `running` is the commit that the Deployment runs, None when unknown;
+    `carried` are the numbers of pull requests that the source branch holds though they are still open. `source` is None
+    where no target follows it. `image` is the image's name by digest where one is deployed, empty where it is built
+    only then; `image_source` is the entry of the policy that it is from.
     """
 
     target: str
     deployment: str
-    branch: str
+    ref: str
     head: str
     base: str
     commit: str
@@ -111,8 +113,10 @@ class Release:
 
 def summarize_subject(release: Release) -> str:
     """Return the request's headline, as plain text: no word in it is written by others than the policy's authors."""
-    what = f"pull request #{release.pull.number}" if release.pull else "forced"
-    return f"Deploy {release.commit[:_SHORT]} to {release.target}? ({what})"
+    kind = read_kind(release.ref)[0]
+    forced = f"forced, by {kind}" if kind else "forced"
+    what = f"pull request #{release.pull.number}" if release.pull else forced
+    return f"Deploy {release.commit} to {release.target}? ({what})"
 
 
 def summarize(release: Release, page_of: Pages) -> str:
@@ -133,7 +137,7 @@ def _describe_request(release: Release, page_of: Pages) -> str:
         asks = quote_text(release.person) if release.person else "A person"
         why = f": {_quote_reason(release)}"
         other = " **in place of what its source holds**" if release.is_override else ""
-        what = f"{_link_commit(release.commit, page_of)} of {quote_text(release.branch)}"
+        what = f"{_link_commit(release.commit, page_of)} of {_describe_ref(release.ref)}"
         return f"{asks} wants {what} on {deployment}{other}{why}"
     pull = release.pull
     number = write_plain_link(f"#{pull.number}", page_of("pull", pull.number))
@@ -153,13 +157,14 @@ def _quote_reason(release: Release) -> str:
 
 def _describe_facts(release: Release, page_of: Pages) -> str:
     rows = {"deploy": f"**{release.change_type.value}**: {quote_text(release.reason, REASON_LENGTH_MAX)}"}
-    rows["commit"] = _link_commit(release.commit, page_of)
+    rows["ref"] = _describe_ref(release.ref)
+    rows["commit"] = _link_whole(release.commit, page_of)
     if release.base:
-        head, base = _link_commit(release.head, page_of), _link_commit(release.base, page_of)
+        head, base = _link_whole(release.head, page_of), _link_whole(release.base, page_of)
         rows["commit"] += f", the merge of head {head} into base {base}"
     if release.change_type is ChangeType.IMAGE:
         rows["image"] = _describe_image(release)
-    rows["runs now"] = _link_commit(release.running, page_of) if release.running else "nothing that we know of"
+    rows["runs now"] = _link_whole(release.running, page_of) if release.running else "nothing that we know of"
     if release.source is not None:
         name = write_plain_link(quote_text(release.source.deployment), release.source.url)
         rows[quote_text(release.source.target)] = f"{name} {describe_source(release.source, release.head)}"
@@ -174,6 +179,11 @@ def _describe_image(release: Release) -> str:
     return (
         f"{quote_text(release.image, IMAGE_LENGTH_MAX)} from {quote_text(release.image_source)}; no other is deployed"
     )
+
+
+def _describe_ref(ref: str) -> str:
+    kind, name = read_kind(ref)
+    return f"{kind} {quote_text(name)}".strip()
 
 
 def describe_source(source: SourceState, head: str) -> str:
@@ -231,3 +241,8 @@ def _count(number: int, what: str) -> str:
 
 def _link_commit(commit: str, page_of: Pages) -> str:
     return write_plain_link(f"`{commit[:_SHORT]}`", page_of("commit", commit))
+
+
+def _link_whole(commit: str, page_of: Pages) -> str:
+    """Return what is decided about by all its digits: a shortened id is what somebody can make another commit share."""
+    return write_plain_link(f"`{commit}`", page_of("commit", commit))

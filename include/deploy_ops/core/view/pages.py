@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.model import ChangeDecision, PullRequest
-from include.deploy_ops.core.plan.work import Plan
+from include.deploy_ops.core.plan.work import Plan, Work
 from include.deploy_ops.core.text.markdown import escape_cell, render_table
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class PromotionRecord:
 def render_promotion(record: PromotionRecord) -> str:
     """Return the page."""
     derived = record.derived
-    pulls = [(f"#{pull.number} {pull.title}", pull.head_ref, pull.head_sha[:12], pull.author) for pull in record.pulls]
+    pulls = [(f"#{pull.number} {pull.title}", pull.head_ref, pull.head_sha, pull.author) for pull in record.pulls]
     laid = [(each.path, f"#{each.number}", _describe(each.entry is None)) for each in derived.laid]
     conflicts = [(each.path, f"#{each.number}", each.reason) for each in derived.conflicts]
     overlaps = [
@@ -72,7 +72,7 @@ def _render_head(record: PromotionRecord) -> Iterator[str]:
 
 def _describe_work(record: PromotionRecord) -> str:
     name = record.promotion.deploy_branch
-    on = f"made again on `{record.parent[:12]}`" if record.is_missing else f"on top of `{record.parent[:12]}`"
+    on = f"made again on `{record.parent}`" if record.is_missing else f"on top of `{record.parent}`"
     if record.made is None:
         return f"{name}: not written, {on}"
     if record.made:
@@ -121,9 +121,16 @@ def render_plan(plan: Plan, now: datetime) -> str:
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
     )
     rows = [
-        ("start", work.environment, f"{work.verb.value} at `{work.head[:12]}`", work.reason)
+        ("start", work.environment, _describe_action(work), work.reason)
         for work in (action.work for action in plan.actions)
     ]
     rows += [("hold", hold.environment, hold.what, hold.reason) for hold in plan.holds]
     cells = [(word, f"`{escape_cell(name)}`", what, escape_cell(why)) for word, name, what, why in rows]
     return f"{head}\n\n{render_table(('', 'environment', 'what', 'why'), cells)}" if cells else head
+
+
+def _describe_action(work: Work) -> str:
+    """Return what is done to which branch's commit, by all its digits; of a merge, what it was made of."""
+    if not work.commit or work.commit == work.head:
+        return f"{work.verb.value} at `{work.head}`, the head of branch `{escape_cell(work.branch)}`"
+    return f"{work.verb.value} at `{work.commit}`, the merge of `{work.head}`, branch `{escape_cell(work.branch)}`"

@@ -15,8 +15,10 @@ from include.deploy_ops.core.change.refs import (
     Lookup,
     RefKind,
     ResolvedRef,
+    explain_ambiguity,
     explain_choice,
     explain_missing,
+    list_names,
     plan_lookups,
     shorten_name,
 )
@@ -54,14 +56,37 @@ def resolve_ref(hook: DeployOpsGithubHook, text: str, *, trunk: str, heads: Sequ
         if commit is not None:
             break
     else:
-        branches = [branch.name for branch in hook.list_branches(trunk)]
-        raise PermanentError(explain_missing(text, hook.repository, branches, _list_tags(hook)))
+        raise _miss(hook, text, trunk)
     if lookup.kind is RefKind.COMMIT:
         _check_own(hook, commit, heads)
         return ResolvedRef(RefKind.COMMIT, commit, commit)
     twin = Lookup(RefKind.TAG, lookup.name)
     twins = [twin] if lookup.kind is RefKind.BRANCH and twin in lookups and _find_tag(hook, twin.name) else []
     return ResolvedRef(lookup.kind, lookup.name, commit, explain_choice(lookup, twins))
+
+
+def resolve_plain_ref(hook: DeployOpsGithubHook, text: str, *, trunk: str, heads: Sequence[str]) -> ResolvedRef:
+    """Return what the text stands for now, if it can stand for one commit only: for targets.
+
+    Parameters and errors as of `resolve_ref`; also PermanentError where the text is ambiguous.
+    """
+    lookups = plan_lookups(text)
+    places = [(each, _find(hook, each)) for each in list_names(lookups)]
+    found = [ResolvedRef(lookup.kind, lookup.name, commit) for lookup, commit in places if commit is not None]
+    if said := explain_ambiguity(text, found):
+        raise PermanentError(said)
+    if found:
+        return found[0]
+    commit = _find(hook, lookups[-1]) if lookups[-1].kind is RefKind.COMMIT else None
+    if commit is None:
+        raise _miss(hook, text, trunk)
+    _check_own(hook, commit, heads)
+    return ResolvedRef(RefKind.COMMIT, commit, commit)
+
+
+def _miss(hook: DeployOpsGithubHook, text: str, trunk: str) -> PermanentError:
+    branches = [branch.name for branch in hook.list_branches(trunk)]
+    return PermanentError(explain_missing(text, hook.repository, branches, _list_tags(hook)))
 
 
 def is_ancestor(hook: DeployOpsGithubHook, commit: str, head: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import islice, permutations
 
@@ -15,12 +16,16 @@ from include.deploy_ops.core.change.refs import (
     NEAREST_MAX,
     Lookup,
     RefKind,
+    ResolvedRef,
     _fold,
     _rate,
+    explain_ambiguity,
     explain_choice,
     explain_missing,
     find_nearest,
+    list_names,
     plan_lookups,
+    read_kind,
     shorten_name,
 )
 from include.deploy_ops.core.errors import PermanentError
@@ -46,8 +51,12 @@ def plan(text: str) -> list[str]:
         ("a]b", ["branch a]b", "tag a]b"]),
         ("refs/remotes/origin/dev/a", ["branch dev/a"]),
         ("origin/dev-a", ["branch origin/dev-a", "tag origin/dev-a", "branch dev-a"]),
-        (FULL, [f"commit {FULL}", f"branch {FULL}", f"tag {FULL}"]),
-        (FULL.upper(), [f"commit {FULL}", f"branch {FULL.upper()}", f"tag {FULL.upper()}"]),
+        ("tags/v1", ["branch tags/v1", "tag tags/v1", "tag v1"]),
+        ("heads/v1", ["branch heads/v1", "tag heads/v1", "branch v1"]),
+        ("remotes/origin/v1", ["branch remotes/origin/v1", "tag remotes/origin/v1", "branch v1"]),
+        ("refs/heads/refs/tags/v1", ["branch refs/tags/v1"]),
+        (FULL, [f"commit {FULL}"]),
+        (FULL.upper(), [f"commit {FULL}"]),
         ("0123456", ["branch 0123456", "tag 0123456", "commit 0123456"]),
         ("DECADE5", ["branch DECADE5", "tag DECADE5", "commit decade5"]),
         ("012345", ["branch 012345", "tag 012345"]),  # too short for a commit
@@ -104,6 +113,50 @@ def test_what_else_a_name_could_mean_is_told() -> None:
         "taken as the branch 'decade5'; for the tag 'decade5' write refs/tags/decade5;"
         " for a commit of that id write all 40 digits"
     )
+
+
+def find(kind: RefKind, name: str, commit: str) -> ResolvedRef:
+    return ResolvedRef(kind, name, commit)
+
+
+BRANCH_V1, TAG_V1 = find(RefKind.BRANCH, "v1", "a" * 40), find(RefKind.TAG, "v1", "b" * 40)
+
+
+def test_two_commits_under_one_text_are_named_with_their_kinds_all_digits_and_how_to_say_which() -> None:
+    assert explain_ambiguity("v1", [BRANCH_V1, TAG_V1]) == (
+        f"ref: 'v1' is ambiguous: the branch 'v1' at {'a' * 40}, or the tag 'v1' at {'b' * 40};"
+        " write refs/heads/v1, refs/tags/v1, or all 40 digits of the commit that is meant"
+    )
+    assert explain_ambiguity("v1", [BRANCH_V1]) == ""
+    assert explain_ambiguity("v1", [BRANCH_V1, replace(TAG_V1, commit=BRANCH_V1.commit)]) == ""
+
+
+@pytest.mark.parametrize("text", ["decade5", " DECADE5\n", "20260101"])
+def test_a_name_like_a_short_id_is_always_ambiguous(text: str) -> None:
+    said = explain_ambiguity(text, [find(RefKind.TAG, text.strip(), "b" * 40)])
+    assert f"at {'b' * 40}, or perhaps a commit whose id begins so; write refs/tags/" in said
+    assert explain_ambiguity(text, []) == ""
+
+
+@given(branch_names(), st.sampled_from([RefKind.BRANCH, RefKind.TAG]))
+def test_what_was_found_can_be_written_again_and_means_the_same(name: str, kind: RefKind) -> None:
+    full = find(kind, name, "a" * 40).full
+    assert plan_lookups(full) == (Lookup(kind, name),)
+    assert read_kind(full) == (kind.value, name)
+
+
+def test_the_kind_of_a_commit_and_of_what_is_not_written_in_full() -> None:
+    assert find(RefKind.COMMIT, FULL, FULL).full == FULL
+    assert read_kind(FULL) == ("commit", FULL)
+    assert read_kind("v1") == ("", "v1")
+    assert read_kind("") == ("", "")
+
+
+def test_the_names_that_a_short_id_would_be_taken_for_are_looked_for_too() -> None:
+    names = [f"{each.kind.value} {each.name}" for each in list_names(plan_lookups("DECADE5"))]
+    assert names == ["branch DECADE5", "tag DECADE5", "branch decade5", "tag decade5"]
+    assert list_names(plan_lookups(FULL)) == ()
+    assert len(list_names(plan_lookups("main"))) == 2
 
 
 NAMES = ["main", "staging", "dev-orders", "dev-orders-2", "dev/reports", "astro_deploy", "release-2026.1", "hotfix"]

@@ -55,7 +55,7 @@ PATHS = (
 RELEASE = Release(
     target="production",
     deployment="Production",
-    branch="astro_deploy",
+    ref="refs/heads/astro_deploy",
     head=HEAD,
     base=BASE,
     commit=MERGE,
@@ -106,14 +106,16 @@ def test_the_page_says_what_is_asked_and_what_it_means() -> None:
     assert f"**[#12]({SITE}/pull/12)** `Weekly release` by `ada`, `astro_deploy` into `main`" in text
     assert "deploys their merge to `Production` and then merges exactly this head" in text
     assert "**image-and-dags**: `requirements.txt is outside dags/`" in text
-    assert f"the merge of head [`{HEAD[:12]}`]({SITE}/commit/{HEAD}) into base [`{BASE[:12]}`]" in text
-    assert f"| runs now | [`{OLD[:12]}`]({SITE}/commit/{OLD}) |" in text
+    assert "| ref | branch `astro_deploy` |" in text
+    assert f"| commit | [`{MERGE}`]({SITE}/commit/{MERGE}), the merge of head [`{HEAD}`]({SITE}/commit/{HEAD})" in text
+    assert f" into base [`{BASE}`]({SITE}/commit/{BASE}) |" in text
+    assert f"| runs now | [`{OLD}`]({SITE}/commit/{OLD}) |" in text
     assert "| `staging` | [`Staging`](https://cloud.example/staging) shows this head; healthy |" in text
     assert "asked | 2026-03-01 09:30 UTC; open until 2026-03-04 09:30 UTC" in text
     assert f"still open:** [#3]({SITE}/pull/3), [#5]({SITE}/pull/5)" in text
     assert text.index("Use pendulum 3") < text.index("Add a DAG")
     assert "Why" not in text
-    assert summarize_subject(RELEASE) == f"Deploy {MERGE[:12]} to production? (pull request #12)"
+    assert summarize_subject(RELEASE) == f"Deploy {MERGE} to production? (pull request #12)"
 
 
 def test_files_stand_by_kind_the_dearest_first() -> None:
@@ -145,10 +147,35 @@ def test_a_forced_deploy_says_who_wants_what_and_why() -> None:
         RELEASE, pull=None, base="", commits=(), carried=(), person="mira", person_reason="fire", is_override=True
     )
     text = summarize(release, page_of)
-    assert text.startswith(f"`mira` wants [`{MERGE[:12]}`]({SITE}/commit/{MERGE}) of `astro_deploy` on `Production`")
+    assert text.startswith(
+        f"`mira` wants [`{MERGE[:12]}`]({SITE}/commit/{MERGE}) of branch `astro_deploy` on `Production`"
+    )
     assert "**in place of what its source holds**: `fire`" in text
     assert "the merge of" not in text
-    assert summarize_subject(release) == f"Deploy {MERGE[:12]} to production? (forced)"
+    assert summarize_subject(release) == f"Deploy {MERGE} to production? (forced, by branch)"
+
+
+@pytest.mark.parametrize(
+    ("ref", "kind", "shown"),
+    [
+        ("refs/tags/v1.2.3", "tag", "tag `v1.2.3`"),
+        ("refs/heads/v1.2.3", "branch", "branch `v1.2.3`"),
+        ("refs/heads/refs/tags/v1", "branch", "branch `refs/tags/v1`"),
+        (MERGE, "commit", f"commit `{MERGE}`"),
+    ],
+)
+def test_what_was_asked_for_is_shown_with_its_kind(ref: str, kind: str, shown: str) -> None:
+    release = replace(RELEASE, pull=None, base="", commits=(), carried=(), ref=ref)
+    text = summarize(release, page_of)
+    assert f"| ref | {shown} |" in text
+    assert f"| commit | [`{MERGE}`]({SITE}/commit/{MERGE}) |" in text
+    assert summarize_subject(release) == f"Deploy {MERGE} to production? (forced, by {kind})"
+
+
+def test_a_ref_that_an_older_release_wrote_without_its_kind_is_shown_as_it_is() -> None:
+    release = replace(RELEASE, pull=None, base="", ref="v1")
+    assert "| ref | `v1` |" in summarize(release, page_of)
+    assert summarize_subject(release).endswith("(forced)")
 
 
 def test_long_lists_are_cut_and_counted() -> None:

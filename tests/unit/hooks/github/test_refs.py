@@ -8,7 +8,7 @@ import pytest
 
 from include.deploy_ops.core.change.refs import RefKind, ResolvedRef
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError, PermanentError
-from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_ref
+from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_plain_ref, resolve_ref
 from tests.unit.hooks.github.test_repository import make_commit
 from tests.worlds.doubles.github import REPO, GithubDouble, Reply, make_ref, make_sha, put_branches
 
@@ -129,6 +129,67 @@ def test_branch_called_like_an_id_is_the_branch_and_told(github: GithubDouble, h
     found = resolve(hook, "decade5")
     assert (found.kind, found.commit) == (RefKind.BRANCH, OLD)
     assert found.told == "taken as the branch 'decade5'; for a commit of that id write all 40 digits"
+
+
+def resolve_plain(hook: DeployOpsGithubHook, text: str, *heads: str) -> ResolvedRef:
+    return resolve_plain_ref(hook, text, trunk="main", heads=heads)
+
+
+def test_at_a_target_a_branch_and_a_tag_of_one_name_are_refused(
+    github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    put_branch(github, "v1")
+    put_tag(github, "v1", TAG, "tag")
+    put_tag_object(github, TAG, OLD, "commit")
+    with pytest.raises(
+        PermanentError, match=f"the branch 'v1' at {SHA}, or the tag 'v1' at {OLD}; write refs/heads/v1"
+    ):
+        resolve_plain(hook, "v1")
+    assert resolve_plain(hook, "refs/tags/v1") == ResolvedRef(RefKind.TAG, "v1", OLD)
+    assert resolve_plain(hook, "refs/heads/v1") == ResolvedRef(RefKind.BRANCH, "v1", SHA)
+    put_tag(github, "v1")
+    assert resolve_plain(hook, "v1").commit == SHA
+
+
+@pytest.mark.parametrize("text", ["origin/v1", "heads/v1", "remotes/origin/v1", "tags/v1"])
+def test_at_a_target_what_git_shortens_is_no_choice_either(
+    github: GithubDouble, hook: DeployOpsGithubHook, text: str
+) -> None:
+    (put_tag if text.startswith("tags/") else put_branch)(github, "v1", OLD)
+    assert resolve_plain(hook, text).commit == OLD
+    put_branch(github, text)
+    with pytest.raises(PermanentError, match="is ambiguous"):
+        resolve_plain(hook, text)
+
+
+@pytest.mark.parametrize("text", ["decade5", "DECADE5"])
+@pytest.mark.parametrize("put", [put_branch, put_tag])
+def test_at_a_target_a_name_like_an_id_is_refused(
+    github: GithubDouble, hook: DeployOpsGithubHook, put: Any, text: str
+) -> None:
+    """GitHub takes the id for the name, so what the id means is never asked while there is such a name."""
+    put(github, "decade5", OLD)
+    with pytest.raises(PermanentError, match=f"'decade5' at {OLD}, or perhaps a commit"):
+        resolve_plain(hook, text, OLD)
+    assert not any("/commits/" in path for path in list_asked(github))
+
+
+def test_at_a_target_an_id_is_found_where_no_name_is_like_it(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    put_commit(github)
+    put_branch(github, SHA, OLD)
+    github.answers[f"{REPO}/commits/{SHA[:8]}?per_page=1"] = Reply({"sha": SHA, "files": [], "commit": {}})
+    for text in (SHA, SHA[:8], SHA.upper()):
+        assert resolve_plain(hook, text, SHA) == ResolvedRef(RefKind.COMMIT, SHA, SHA)
+    put_relation(github, OLD, SHA, Reply({"status": "ahead"}))
+    with pytest.raises(PermanentError, match="is not in the history of"):
+        resolve_plain(hook, SHA[:8], OLD)
+
+
+def test_at_a_target_a_missing_ref_names_the_nearest(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    put_refs(github, ["dev-order"], "dev-orders")
+    for text in ("dev-ordesr", make_sha("nowhere")):
+        with pytest.raises(PermanentError, match="there is no branch, tag or commit"):
+            resolve_plain(hook, text, "main")
 
 
 def test_forks_commit_is_refused(github: GithubDouble, hook: DeployOpsGithubHook) -> None:

@@ -45,11 +45,11 @@ def test_a_person_is_shown_what_would_change(gate: Gate) -> None:
     gate.record(gate.staging)
     shown = gate.start_planned().ask()
     merge = gate.read_merge()
-    assert shown["subject"] == f"Deploy {merge.commit[:12]} to production? (pull request #{gate.number})"
+    assert shown["subject"] == f"Deploy {merge.commit} to production? (pull request #{gate.number})"
     body = shown["body"]
     assert "`Weekly ¦ release`" in body
     assert "shows this head; healthy" in body
-    assert f"the merge of head [`{gate.head[:12]}`]" in body
+    assert f"the merge of head [`{gate.head}`]" in body
     assert "| `dags/release.py` |" not in body  # nothing is deployed yet, so all files count as changed by one reason
     assert "**image-and-dags**: `no successful deploy with a known commit" in body
     assert "**2 commits**" in body
