@@ -131,12 +131,16 @@ class MergeResult:
 
 @dataclass(frozen=True, slots=True)
 class PullCommit:
-    """A commit that a pull request brings: its whole message, who wrote it, its page."""
+    """A commit that a pull request brings: its whole message, who wrote it, its page.
+
+    `login` is the author's account, empty where GitHub knows none of that e-mail address; `author` then a bare name.
+    """
 
     sha: str
     message: str
     author: str
     url: str
+    login: str = ""
 
     @property
     def subject(self) -> str:

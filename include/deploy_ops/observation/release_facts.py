@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.history import DeployHistory, read_history
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.promotion.message import parse_trailers
+from include.deploy_ops.core.target.approvers import form_panel
 from include.deploy_ops.core.target.release import Release, ReleaseDecision, SourceState
 from include.deploy_ops.core.target.settling import is_calm
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from include.deploy_ops.core.model import PullCommit
+    from include.deploy_ops.core.model import PullCommit, PullRequest
+    from include.deploy_ops.core.target.approvers import Panel
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.run.job import Job
@@ -39,6 +41,8 @@ class ReleaseReader:
         """Return the release that the job asks for, with the image that was found for it."""
         is_release = bool(job.pull) and not job.is_override
         commits = self.github.list_commits_of(job.pull) if is_release else ()
+        pull = self.github.get_pull_request(job.pull) if is_release else None
+        promoted = self._read_promoted(job, commits) if is_release else ()
         target = self.scope.target(job.target)
         return Release(
             target=job.target,
@@ -52,11 +56,12 @@ class ReleaseReader:
             running=decision.running,
             asked_at=now,
             deadline=now + target.approval_timeout,
-            pull=self.github.get_pull_request(job.pull) if is_release else None,
+            pull=pull,
             commits=commits,
             files=decision.files,
             source=self._read_source(job),
-            carried=self._find_carried(job, commits) if is_release else (),
+            carried=tuple(each.number for each in promoted if each.is_open),
+            panel=self._form_panel(job, (*promoted, *filter(None, (pull,))), commits),
             is_merging=target.merge and is_release and not job.is_forced,
             is_override=job.is_override,
             person=job.person,
@@ -96,8 +101,25 @@ class ReleaseReader:
             return head
         return history.head
 
-    def _find_carried(self, job: Job, commits: Iterable[PullCommit]) -> tuple[int, ...]:
-        """Return the pull requests in the branch's newest promotion that are still open.
+    def read_panel(self, job: Job) -> Panel:
+        """Return who may approve what the job asks for, by the policy and the pull requests as they are now."""
+        if job.pull and not job.is_override and self.scope.target(job.target).approvers:
+            commits = self.github.list_commits_of(job.pull)
+            pulls = (*self._read_promoted(job, commits), self.github.get_pull_request(job.pull))
+            return self._form_panel(job, pulls, commits)
+        return self._form_panel(job, (), ())
+
+    def _form_panel(self, job: Job, pulls: Iterable[PullRequest], commits: Iterable[PullCommit]) -> Panel:
+        return form_panel(
+            self.scope.target(job.target).approvers,
+            self.scope.project.people,
+            requester=job.person,
+            authors=[each.author for each in pulls],
+            pushers=[each.login for each in commits],
+        )
+
+    def _read_promoted(self, job: Job, commits: Iterable[PullCommit]) -> tuple[PullRequest, ...]:
+        """Return the pull requests in the branch's newest promotion, as they are now, by number.
 
         Below people's commits the promotion is looked for among those that GitHub lists; the tip is never too many.
         """
@@ -106,4 +128,4 @@ class ReleaseReader:
         if promoted is None or promoted.project != self.scope.project.name:
             return ()
         numbers = sorted({number for number, _ in promoted.pulls})
-        return tuple(number for number in numbers if self.github.get_pull_request(number).is_open)
+        return tuple(self.github.get_pull_request(number) for number in numbers)

@@ -60,13 +60,24 @@ class PullRequestSource(StrictModel):
     into: values.BranchName
 
 
+class Approvers(StrictModel):
+    """Who may approve a deploy, beside what Airflow itself demands.
+
+    `users`: ids of Airflow users; none: whoever may answer in Airflow. `not_requester`: neither who asked for the
+    deploy nor who has a pull request or commit in it.
+    """
+
+    users: Annotated[values.Texts, Field(min_length=1)] = ()
+    not_requester: bool = False
+
+
 class Target(StrictModel):
     """A long-lived Deployment, named as in Astro, that follows a branch or a pull request.
 
     `on`: deploy what the open pull request would give, or `into` after the merge. `approval_timeout`: how long a
-    request waits; without an answer it is rejected. `forced`: whether a forced run of a gated target asks too. `merge`:
-    merge the pull request once its code runs. `build`: build images for a gated target too, whose digest nobody can
-    approve.
+    request waits; without an answer it is rejected. `approvers`: who may; None: whoever may answer in Airflow.
+    `forced`: whether a forced run of a gated target asks too. `merge`: merge the pull request once its code runs.
+    `build`: build images for a gated target too, whose digest nobody can approve.
     """
 
     deployment: values.Text
@@ -76,6 +87,7 @@ class Target(StrictModel):
     deploy_type: Literal["infer", "dags", "image-and-dags"] = "infer"
     approval: Literal["required", "none"] = "none"
     approval_timeout: values.Duration = timedelta(days=3)
+    approvers: Approvers | None = None
     forced: Literal["ask", "skip"] = "ask"
     merge: bool = False
     build: bool = False
@@ -141,7 +153,8 @@ class Project(StrictModel):
 
     `registry_conn_id`: how images named in `image` are pulled; None: anonymously. `trunk`: template and settings are
     read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
-    whose change means an image deploy. `image`: where an image comes from, the first that can serve.
+    whose change means an image deploy. `image`: where an image comes from, the first that can serve. `people`: ids of
+    Airflow users by login of GitHub.
     """
 
     name: values.Name
@@ -161,6 +174,7 @@ class Project(StrictModel):
     previews: Previews | None = None
     promotion: Promotion | None = None
     targets: dict[values.Name, Target] = Field(default_factory=dict)
+    people: dict[values.Login, values.Text] = Field(default_factory=dict)
     limits: Limits = Limits()
     feedback: Feedback = Feedback()
     notify: Annotated[tuple[Notice, ...], Strict(strict=False)] = ()

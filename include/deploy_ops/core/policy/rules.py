@@ -9,7 +9,7 @@ import itertools
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.policy.keys import Previews, Project, Promotion, Target, is_matched
+from include.deploy_ops.core.policy.keys import Approvers, Previews, Project, Promotion, Target, is_matched
 from include.deploy_ops.core.template.rules import find_override_problems
 from include.deploy_ops.core.text.schema import Location, Problem, format_location
 
@@ -32,7 +32,7 @@ def find_project_problems(project: Project) -> tuple[Problem, ...]:
         found += [each.move_below("promotion") for each in _check_promotion(project.promotion, project)]
     for name, target in project.targets.items():
         found += [each.move_below("targets", name) for each in _check_target(name, target)]
-    found += _check_releases(project)
+    found += [*_check_releases(project), *_check_people(project.people)]
     return tuple(found)
 
 
@@ -112,6 +112,31 @@ def _check_target(name: str, target: Target) -> Iterator[Problem]:
         yield Problem(
             ("deploy_type",), "'dags' would merge what never ran as an image; choose another, or remove 'merge'"
         )
+
+    if target.approvers is not None:
+        yield from (each.move_below("approvers") for each in _check_approvers(target.approvers, target))
+
+
+def _check_approvers(approvers: Approvers, target: Target) -> Iterator[Problem]:
+    if target.approval == "none":
+        yield Problem((), "nobody is asked about this target; remove it, or set approval: required")
+    if not approvers.users and not approvers.not_requester:
+        yield Problem((), "it says nothing about who may approve; name users, or set not_requester: true")
+    if approvers.not_requester and target.forced == "skip":
+        message = "forced: skip lets who asks deploy without anybody's yes; remove one of the two"
+        yield Problem(("not_requester",), message)
+    for index, user in enumerate(approvers.users):
+        if user in approvers.users[:index]:
+            yield Problem(("users", index), f"'{user}' stands in the list before; remove one")
+
+
+def _check_people(people: Mapping[str, str]) -> Iterator[Problem]:
+    """GitHub's logins are the same in any case."""
+    seen: dict[str, str] = {}
+    for login in people:
+        first = seen.setdefault(login.casefold(), login)
+        if first != login:
+            yield Problem(("people", login), f"it is the same account as '{first}'; remove one")
 
 
 def _check_releases(project: Project) -> Iterator[Problem]:

@@ -32,6 +32,7 @@ _IMAGE = re.compile(
     r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 )
 _DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?")
 _ARGUMENT = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _RANDOM_IN_CRON = re.compile(r"\b[rRhH]\b|[rRhH]\(")
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([smhd])")
@@ -162,6 +163,13 @@ def check_class_path(text: str) -> str:
     return text
 
 
+def check_login(text: str) -> str:
+    """Return the name of an account on GitHub."""
+    if not _LOGIN.fullmatch(text):
+        raise ValueError("a login of GitHub, such as ada-l or renovate[bot]")
+    return text
+
+
 def check_argument(text: str) -> str:
     """Return the name of a keyword argument."""
     if not _ARGUMENT.fullmatch(text):
@@ -179,6 +187,7 @@ File = Annotated[str, AfterValidator(check_file)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 ClassPath = Annotated[str, AfterValidator(check_class_path)]
 Argument = Annotated[str, AfterValidator(check_argument)]
+Login = Annotated[str, AfterValidator(check_login)]
 Cron = Annotated[str, AfterValidator(check_cron)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, added, as a DAG's limit of 32 bits
@@ -186,6 +195,7 @@ Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, a
 # A list in the file is a tuple in the model: only that conversion is let through.
 BranchNames = Annotated[tuple[BranchName, ...], Strict(strict=False)]
 Patterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], Strict(strict=False)]
+Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
 Folders = Annotated[tuple[Folder, ...], Strict(strict=False)]
 IgnorePatterns = Annotated[tuple[Annotated[str, AfterValidator(check_ignore_pattern)], ...], Strict(strict=False)]
 ImageSources = Annotated[

@@ -6,11 +6,12 @@ nothing, and is cut; so the page's length has a bound and no branch can change w
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from include.deploy_ops.core.change.refs import read_kind
 from include.deploy_ops.core.model import ChangeType, DeployDecision, PathVerdict, PullCommit, PullRequest
+from include.deploy_ops.core.target.approvers import Panel
 from include.deploy_ops.core.text.markdown import (
     REASON_LENGTH_MAX,
     TEXT_LENGTH_MAX,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN = 30, 25, 20
+COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN, PEOPLE_SHOWN = 30, 25, 20, 10
 """Of these at most are listed; files are counted per kind. The pull request's own page has all."""
 
 _SHORT = 12
@@ -109,6 +110,7 @@ class Release:
     person_reason: str = ""
     image: str = ""
     image_source: str = ""
+    panel: Panel = field(default_factory=Panel)
 
 
 def summarize_subject(release: Release) -> str:
@@ -169,6 +171,7 @@ def _describe_facts(release: Release, page_of: Pages) -> str:
         name = write_plain_link(quote_text(release.source.deployment), release.source.url)
         rows[quote_text(release.source.target)] = f"{name} {describe_source(release.source, release.head)}"
     until = f"{release.deadline:%Y-%m-%d %H:%M} UTC, without an answer until then it is rejected"
+    rows |= describe_panel(release.panel)
     rows["asked"] = f"{release.asked_at:%Y-%m-%d %H:%M} UTC; open until {until}"
     return render_table(("", ""), rows.items())
 
@@ -196,6 +199,25 @@ def describe_source(source: SourceState, head: str) -> str:
     if source.head != head:
         return f"**shows another head**, `{source.head[:_SHORT]}`; {health}"
     return f"shows this head; {health}"
+
+
+def describe_panel(panel: Panel) -> dict[str, str]:
+    """Return who may approve, who may not and why, and whom the policy does not know; each only where there is any."""
+    rows: dict[str, str] = {}
+    if panel.users is not None:
+        rows["may approve"] = _join(map(quote_text, panel.users))
+    if panel.excluded:
+        rows["may not"] = _join(f"{quote_text(user)}, who {why}" for user, why in panel.excluded.items())
+    if panel.unmapped:
+        names = _join(map(quote_text, panel.unmapped))
+        rows["not known"] = f"**who these of GitHub are in Airflow, so an answer of theirs would count:** {names}"
+    return rows
+
+
+def _join(cells: Iterable[str]) -> str:
+    shown = list(cells)
+    more = f" … and {len(shown) - PEOPLE_SHOWN} more" if len(shown) > PEOPLE_SHOWN else ""
+    return f"{'; '.join(shown[:PEOPLE_SHOWN]) or 'nobody'}{more}"
 
 
 def _list_carried(release: Release, page_of: Pages) -> str:

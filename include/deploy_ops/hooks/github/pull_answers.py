@@ -121,6 +121,7 @@ def parse_pull_commits(answer: GithubAnswer) -> tuple[PullCommit, ...]:
             author=(each.author.login if each.author else None)
             or (each.commit.author.name if each.commit.author else ""),
             url=each.html_url,
+            login=(each.author.login if each.author else None) or "",
         )
         for each in validate(list[_PullCommit], answer)
     )

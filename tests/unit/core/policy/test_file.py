@@ -114,7 +114,33 @@ def test_patterns_match_the_whole_name_and_exclude_wins(branch: str, is_wanted: 
     assert not read_project(OTHER).wants_preview(branch)
 
 
+def test_who_may_approve_and_who_is_who_is_read() -> None:
+    changed = change("targets.production.approvers", {"users": ["7", "ada@acme.example"], "not_requester": True})
+    changed = change(
+        "targets.production.forced", "ask", change("people", {"Ada-L": "7", "renovate[bot]": "8"}, changed)
+    )
+    project = read_project(changed)
+    approvers = project.targets["production"].approvers
+    assert approvers is not None
+    assert (approvers.users, approvers.not_requester) == (("7", "ada@acme.example"), True)
+    assert project.people == {"Ada-L": "7", "renovate[bot]": "8"}
+    assert read_project(PROJECT).targets["production"].approvers is None
+
+
+APPROVERS = "targets.production.approvers"
 WRONG = [
+    (f"{APPROVERS}.users", [], f"{APPROVERS}.users", "at least one entry"),
+    (f"{APPROVERS}.users", "ada", f"{APPROVERS}.users", "found 'ada', expected a list"),
+    (f"{APPROVERS}.users", [7], f"{APPROVERS}.users[0]", "found 7, expected text; put it in quotes"),
+    (f"{APPROVERS}.users", ["ada", "ada"], f"{APPROVERS}.users[1]", "stands in the list before"),
+    (f"{APPROVERS}.user", ["ada"], f"{APPROVERS}.user", "did you mean 'users'?"),
+    (APPROVERS, ["ada"], APPROVERS, "expected a mapping"),
+    (APPROVERS, {}, APPROVERS, "it says nothing about who may approve"),
+    (f"{APPROVERS}.not_requester", True, f"{APPROVERS}.not_requester", "forced: skip lets who asks deploy without"),
+    ("targets.staging.approvers.users", ["ada"], "targets.staging.approvers", "nobody is asked about this target"),
+    ("people", {"ada": "7", "Ada": "8"}, "people.Ada", "it is the same account as 'ada'"),
+    ("people", {"a b": "7"}, "people['a b']", "a login of GitHub"),
+    ("people", {"ada": ""}, "people.ada", "a text of one line"),
     ("previews.brnches", ["x"], "previews.brnches", "unknown key; did you mean 'branches'?"),
     ("zzz", 1, "zzz", "unknown key; known here: also_watch, astro_conn_id"),
     ("previews.branches", "dev*", "previews.branches", "found 'dev*', expected a list"),

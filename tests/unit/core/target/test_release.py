@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from include.deploy_ops.core.model import ChangeType, PathVerdict, PullCommit, PullRequest
+from include.deploy_ops.core.target.approvers import WROTE, Panel
 from include.deploy_ops.core.target.release import (
     COMMITS_SHOWN,
     FILES_SHOWN,
     PULLS_SHOWN,
     Release,
     SourceState,
+    describe_panel,
     describe_source,
     group_files,
     summarize,
@@ -178,6 +180,15 @@ def test_a_ref_that_an_older_release_wrote_without_its_kind_is_shown_as_it_is() 
     assert summarize_subject(release).endswith("(forced)")
 
 
+def test_who_may_approve_who_may_not_and_who_is_not_known_stand_on_the_page() -> None:
+    text = summarize(replace(RELEASE, panel=Panel(("ann",), {"mira": "asked", "7": WROTE}, ("stranger",))), page_of)
+    assert "| may approve | `ann` |" in text
+    assert f"| may not | `mira`, who asked; `7`, who {WROTE} |" in text
+    assert "an answer of theirs would count:** `stranger` |" in text
+    assert "may approve" not in summarize(RELEASE, page_of)
+    assert describe_panel(Panel(())) == {"may approve": "nobody"}
+
+
 def test_long_lists_are_cut_and_counted() -> None:
     commits = tuple(PullCommit(f"{number:040x}", f"Change {number}", "ada", "") for number in range(100))
     paths = tuple(PathVerdict(f"dags/{number}.py", ChangeType.DAGS, "inside dags/") for number in range(100))
@@ -209,7 +220,7 @@ TEXTS = st.sampled_from(ATTACKS) | st.text(max_size=300) | st.text("|\\`<>[]()!#
 @settings(max_examples=40)
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 def test_no_text_of_others_changes_the_page(title: str, author: str, subject: str, path: str) -> None:
-    plain = summarize(RELEASE, page_of)
+    plain = summarize(replace(RELEASE, panel=Panel(("ann",), {"bob": WROTE}, ("x",))), page_of)
     release = replace(
         RELEASE,
         pull=replace(PULL, title=title, author=author or "x", head_ref=title, base_ref=author),
@@ -218,6 +229,7 @@ def test_no_text_of_others_changes_the_page(title: str, author: str, subject: st
         source=replace(STAGING, deployment=title, url=f"https://cloud.example/{path}", target=author),
         deployment=author,
         reason=subject,
+        panel=Panel((title,), {author: WROTE}, (subject,)),
     )
     text = summarize(release, page_of)
     types = [
@@ -248,6 +260,7 @@ def test_the_page_has_a_bound(letter: str) -> None:
         carried=tuple(range(count)),
         source=replace(STAGING, deployment=long, url=long, target=long, overridden_by=long, is_healthy=False),
         reason=long,
+        panel=Panel((long,) * count, {f"{long}{number}": WROTE for number in range(count)}, (long,) * count),
     )
     assert len(summarize(release, page_of)) <= BODY_LENGTH_MAX
     assert len(summarize(replace(release, pull=None, person=long, person_reason=long), page_of)) <= BODY_LENGTH_MAX
