@@ -33,7 +33,8 @@ function makeFlight(flight) {
 
 export function describe(outcome, now) {
   const took = outcome.seconds ? ` in ${tellDuration(outcome.seconds)}` : "";
-  const by = outcome.person ? ` by ${outcome.person}` : "";
+  const named = [outcome.person && ` by ${outcome.person}`, outcome.approver && ` approved by ${outcome.approver}`];
+  const by = [...named, outcome.author && ` of ${outcome.author}'s head`].filter(Boolean).join(",");
   const why = outcome.cause || outcome.why;
   return `${tellOutcome(outcome)}${took}, ${tellAge(outcome.at, now)}${by}${why ? `: ${why}` : ""}`;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -40,10 +41,11 @@ from include.deploy_ops.core.template.template import fingerprint_template, merg
 from include.deploy_ops.operators.deploy.render import fingerprint_basis
 from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.store import shard_row
-from tests.compatibility.samples import Release
+from tests.compatibility.samples import Release, strip_version
 from tests.worlds.doubles.airflow import DictStore
 
 _PULLS = TypeAdapter(tuple[PullRequest, ...])
+DROPPED = {"deploy_kind", "created_at"}
 Samples = Mapping[str, Any]
 """What one release made of given input, part by part."""
 
@@ -97,7 +99,13 @@ def test_rows_have_the_same_digests_so_that_nobody_is_told_again(release: Releas
     values = release.read("store.json")["deploy_ops.data_platform.fleet"]
     before, after = DictStore(), DictStore()
     before.values.update(values)
-    assert Memory(after).write_rows({}, Memory(before).read_rows()) == samples["row_digests"]
+    found = Memory(after).write_rows({}, Memory(before).read_rows())
+    assert found.keys() == samples["row_digests"].keys()
+    for shard, digest in samples["row_digests"].items():
+        stored = strip_version(values[f"view.rows.{shard}"])
+        # What no face reads any more is dropped: such a shard is read once again, and says the same.
+        kept = {slug: {key: each for key, each in row.items() if key not in DROPPED} for slug, row in stored.items()}
+        assert found[shard] == (digest if kept == stored else hash_text(json.dumps(kept, sort_keys=True), 12))
 
 
 def test_fingerprints_are_the_same(samples: Samples, loaded: LoadedPolicy) -> None:

@@ -26,6 +26,9 @@ SLUG_LENGTH_MAX = 40
 DESCRIPTION_TEXT_LENGTH_MAX = 200
 """Characters of free text (a person's reason) in a deploy description."""
 
+DESCRIPTION_LENGTH_MAX = 500
+"""Characters of a deploy description that Astro takes; the free text leaves room for the tag."""
+
 _HASH = 8
 _READABLE = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _LOOKS_HASHED = re.compile(rf"-[0-9a-f]{{{_HASH}}}$")
@@ -153,7 +156,8 @@ class DeployNote:
     `head` is the source's head when the deploy was decided, `commit` what was deployed: they differ in a rollback, and
     where a pull request's test merge is deployed. `is_override` tells a forced deploy of something else than what the
     source has now: a rollback, or another branch's commit. `image` says where the image came from that is deployed
-    along: "ci" or "build" of a target's, "preview"; empty where nobody told. `approver` is who approved it.
+    along: "ci" or "build" of a target's, "preview"; empty where nobody told. `person` asked for it, `approver` said
+    yes.
     """
 
     ref: str
@@ -190,12 +194,15 @@ class DeployNote:
 def format_note(note: DeployNote) -> str:
     """Return the deploy's description: a sentence for people, then a tag for us."""
     says = f"{note.what}, {note.how}" + (f" by {note.person}" if note.person else "")
+    says += f", approved by {note.approver}" if note.approver else ""
     says += f": {note.reason}" if note.reason else ""
     says = _CONTROL.sub(" ", says.replace("[", "(").replace("]", ")"))
     fields = {"run": note.run_id, "try": str(note.attempt), "how": note.how, "head": note.head, "commit": note.commit}
     fields |= {"ref": note.ref, "by": note.person}
     fields |= {key: value for key, value in (("image", note.image), ("approved", note.approver)) if value}
-    return f"{' '.join(says.split())[:DESCRIPTION_TEXT_LENGTH_MAX]} {_write_tag(fields)}"
+    tag = _write_tag(fields)
+    room = max(0, min(DESCRIPTION_TEXT_LENGTH_MAX, DESCRIPTION_LENGTH_MAX - len(tag) - 1))
+    return f"{' '.join(says.split())[:room]} {tag}"
 
 
 def parse_note(description: str) -> DeployNote | None:

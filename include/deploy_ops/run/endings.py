@@ -103,6 +103,8 @@ def make_ended(
             cause=mask_text(str(cause.get("cause", ""))),
             is_permanent=bool(cause.get("is_permanent")),
             person=job.person,
+            approver=_find_approver(memory, job) if job.target else "",
+            author=row.author if row is not None and row.head == job.head else "",
             push_s=round((now - row.head_at).total_seconds(), 1)
             if is_pushed and is_deployed and row and row.head_at
             else 0,
@@ -114,6 +116,13 @@ def make_ended(
 def _list_conflicts(promoted: Mapping[str, Any] | None) -> dict[int, tuple[str, ...]]:
     told = (promoted or {}).get("told") or {}
     return {int(pull): tuple(texts) for pull, texts in told.items()}
+
+
+def _find_approver(memory: Memory, job: Job) -> str:
+    """Return who approved exactly this, for people to see; nothing is decided by it."""
+    approval = job.approval or memory.environment(job.slug).read().approval
+    wanted = (job.head, job.base, job.observed or "", job.deployed_commit)
+    return approval.person if approval is not None and approval.covers(*wanted) else ""
 
 
 def mask_text(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.model import Mark
 from include.deploy_ops.core.naming import (
     DEPLOYMENT_NAME_LENGTH_MAX,
+    DESCRIPTION_LENGTH_MAX,
     SLUG_LENGTH_MAX,
     DeployNote,
     digest_work,
@@ -97,6 +99,21 @@ def test_a_note_reads_back(ref: str, commit: str, head: str, person: str, reason
 )
 def test_what_is_not_our_mark_is_nobodys(description: str) -> None:
     assert parse_mark(description) is None
+
+
+def test_who_approved_stands_in_the_note_and_a_note_without_it_is_read() -> None:
+    note = DeployNote("refs/tags/v1", "a" * 40, "b" * 40, "r", 1, is_forced=True, person="mira", approver="ada")
+    written = format_note(note)
+    assert written.startswith("refs/tags/v1@aaaaaaaaaaaa, forced by mira, approved by ada [deploy-ops/1 ")
+    assert parse_note(written) == note
+    assert parse_note(written.replace(" approved=ada", "")) == replace(note, approver="")
+
+
+def test_a_description_leaves_room_for_its_tag() -> None:
+    note = DeployNote("x" * 200, "a" * 40, "b" * 40, "r" * 40, 1, is_forced=True, reason="why " * 100)
+    written = format_note(note)
+    assert len(written) == DESCRIPTION_LENGTH_MAX
+    assert parse_note(written) == replace(note, reason="")
 
 
 def test_a_reason_cannot_forge_a_note() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.model import Mark
 from include.deploy_ops.core.naming import (
     DEPLOYMENT_NAME_LENGTH_MAX,
+    DESCRIPTION_LENGTH_MAX,
     DESCRIPTION_TEXT_LENGTH_MAX,
     SLUG_LENGTH_MAX,
     DeployNote,
@@ -63,6 +64,7 @@ NOTES = st.builds(
     is_forced=st.booleans(),
     person=HOSTILE,
     reason=HOSTILE,
+    approver=HOSTILE,
 )
 
 
@@ -150,6 +152,7 @@ def test_a_note_reads_back_whatever_people_are_called_and_say(note: DeployNote) 
 def test_a_description_is_one_short_line_of_text(note: DeployNote) -> None:
     says, _, tag = format_note(note).partition(" [deploy-ops/1 ")
     assert len(says) <= DESCRIPTION_TEXT_LENGTH_MAX
+    assert len(format_note(note)) <= max(DESCRIPTION_LENGTH_MAX, len(" [deploy-ops/1 ") + len(tag))
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", says + tag)
     assert tag.isascii()
 

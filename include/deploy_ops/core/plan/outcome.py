@@ -19,7 +19,9 @@ class Outcome:
     """How one run of an environment ended. `state` is success, failed or superseded; `seconds` from its start on.
 
     `kind` is the deploy type, "none" where nothing was to be deployed, empty where the run does not deploy; `why` its
-    reason. `dag` is the full DAG id. `push_s`: seconds from the push that was deployed until it ran; 0 if unknown.
+    reason. `dag` is the full DAG id. `person` asked for it, and `approver` said yes, by their names in Airflow, empty
+    where nobody did; `author` wrote the head, by GitHub. `push_s`: seconds from the push that was deployed until it
+    ran; 0 if unknown.
     """
 
     run_id: str
@@ -34,6 +36,8 @@ class Outcome:
     cause: str = ""
     is_permanent: bool = False
     person: str = ""
+    approver: str = ""
+    author: str = ""
     push_s: float = 0.0
 
 

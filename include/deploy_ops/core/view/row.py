@@ -1,6 +1,7 @@
 """What people are shown: one row per environment, made of a pass's observation, its plan, and how runs ended.
 
-Control writes the rows; the Deployments page and the feedback on GitHub read them and nothing else. Pure.
+Control writes the rows; the Deployments page and the feedback on GitHub read them and nothing else. So may whoever may
+read assets in Airflow: a row holds what one of the two shows, and no e-mail address. Pure.
 """
 
 from __future__ import annotations
@@ -69,12 +70,10 @@ class Row:
     conflicts: tuple[str, ...] = ()
     deployed: str = ""
     deployed_at: datetime | None = None
-    deploy_kind: str = ""
     deployment_id: str = ""
     deployment_name: str = ""
     status: str = ""
     status_reason: str = ""
-    created_at: datetime | None = None
     airflow_url: str = ""
     astro_url: str = ""
     run_id: str = ""

@@ -5,6 +5,7 @@ Decides nothing about work: it puts into one word and a line each what planner a
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -46,6 +47,7 @@ _STATUSES = {
     DeploymentStatus.DEPLOYING: (State.DEPLOYING, "Astro is rolling it out"),
     DeploymentStatus.HIBERNATING: (State.ASLEEP, "it hibernates; a push wakes it"),
 }
+_ADDRESS = re.compile(r"([A-Za-z0-9._%+-]{1,64})@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}")
 ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
 
@@ -87,7 +89,34 @@ def make_rows(record: PassRecord) -> dict[str, Row]:
     rows = [*_make_previews(record), *_make_targets(record), *_make_deploy_branch(record)]
     found = {row.slug: row for row in rows}
     found |= dict(_keep_removed(record, found.keys()))
-    return found
+    return {slug: _hide_addresses(row) for slug, row in found.items()}
+
+
+def _hide_addresses(row: Row) -> Row:
+    """Return the row with e-mail addresses cut behind their sign: some names in Airflow and in Git are addresses."""
+    return replace(
+        row,
+        why=_hide_address(row.why),
+        author=_hide_address(row.author),
+        kept=_hide_address(row.kept),
+        holds=tuple(map(_hide_address, row.holds)),
+        outcomes=tuple(map(_hide_of_outcome, row.outcomes)),
+    )
+
+
+def _hide_of_outcome(outcome: Outcome) -> Outcome:
+    return replace(
+        outcome,
+        why=_hide_address(outcome.why),
+        cause=_hide_address(outcome.cause),
+        person=_hide_address(outcome.person),
+        approver=_hide_address(outcome.approver),
+        author=_hide_address(outcome.author),
+    )
+
+
+def _hide_address(text: str) -> str:
+    return _ADDRESS.sub(r"\1@…", text)
 
 
 def _make_previews(record: PassRecord) -> Iterable[Row]:
@@ -214,12 +243,10 @@ def _add_deployment(record: PassRecord, row: Row, deployment: Deployment | None,
         row,
         deployed=(history.head if is_plain else history.commit) or "",
         deployed_at=history.deployed_at,
-        deploy_kind=history.kind,
         deployment_id=deployment.id,
         deployment_name=deployment.name,
         status=deployment.status.value,
         status_reason=deployment.status_reason,
-        created_at=deployment.created_at,
         airflow_url=deployment.airflow_url,
         astro_url=deployment.astro_url,
         override=deployment.override,

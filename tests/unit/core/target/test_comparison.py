@@ -14,7 +14,7 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.remembered import Approval, Judgement, Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
-from include.deploy_ops.core.policy.keys import PullRequestSource, Target
+from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Target
 from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target, find_release
 from tests.worlds.values.examples import make_deployment, make_pull, sha
 
@@ -114,6 +114,15 @@ def approved(**changes: Any) -> Approval:
 def test_an_approved_release_is_deployed() -> None:
     found = work(state(PRODUCTION, PULL, deployed(OLD), approval=approved()))
     assert (found.verb, found.deployed_commit) == (Verb.DEPLOY, MERGE)
+
+
+def test_new_approvers_are_asked_anew() -> None:
+    asked = state(PRODUCTION, PULL, deployed(OLD))
+    names = {work(asked).name}
+    for users in (("ann",), ("bob",)):
+        target = PRODUCTION.model_copy(update={"approvers": Approvers(users=users)})
+        names.add(work(replace(asked, target=target)).name)
+    assert len(names) == 3
 
 
 @pytest.mark.parametrize("moved", [{"head": OLD}, {"base": OLD}, {"observed": "d0"}, {"commit": OLD}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ def look(
 ) -> PassRecord:
     """Return what a pass sees of one branch with a preview that runs `HEAD`."""
     deployment = make_deployment("dev-a", status=status)
-    history = DeployHistory(newest_id="d1", head=HEAD, commit=HEAD, kind="dags", deployed_at=NOW)
+    history = DeployHistory(newest_id="d1", head=HEAD, commit=HEAD, deployed_at=NOW)
     sight = PassRecord(
         project=make_project(targets={}),
         control_plane=PLANE,
@@ -72,6 +73,31 @@ def ending(number: int, **changes: Any) -> Ended:
 
 
 NO_DEPLOYMENT = Observed((), {})
+ADDRESS = "ann.b+c@mail.acme.example"
+
+
+def test_a_row_holds_no_address_of_a_person_whatever_wrote_it() -> None:
+    told = {"why": f"set by {ADDRESS}", "cause": f"see {ADDRESS}, {ADDRESS}", "person": ADDRESS, "approver": ADDRESS}
+    sight = look(
+        plan_with(Hold("dev-a", "deploy", f"overridden by v1@{HEAD[:12]}, forced by {ADDRESS}")),
+        ended=[ending(1, author=ADDRESS, **told)],
+        authors={HEAD: ADDRESS},
+        remembered={"dev-a": Remembered(kept=f"by {ADDRESS}: the demo")},
+    )
+    row = show(sight)
+    assert "acme.example" not in str(row)
+    assert (row.author, row.kept) == ("ann.b+c@…", "by ann.b+c@…: the demo")
+    assert row.why == f"deploy: overridden by v1@{HEAD[:12]}, forced by ann.b+c@…"
+    (outcome,) = row.outcomes
+    assert (outcome.person, outcome.approver, outcome.cause) == ("ann.b+c@…", "ann.b+c@…", "see ann.b+c@…, ann.b+c@…")
+    assert show(replace(sight, before={"dev-a": row}, ended=())) == row
+
+
+@pytest.mark.parametrize("text", ["a@b@c@d.e" * 3000, "@." * 20_000, "x" * 50_000 + "@" + "y." * 20_000])
+def test_texts_without_end_are_searched_for_addresses_at_once(text: str) -> None:
+    started = time.process_time()
+    show(look(plan_with(Hold("dev-a", "deploy", text))))
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
