@@ -83,7 +83,10 @@ def test_a_pass_returns_what_dispatch_needs_and_has_claimed_it(stage: Stage) -> 
     claim = stage.memory.claim(BRANCH, PLANNED).read()
     assert claim is not None
     assert claim.run_id == found["trigger_run_id"]
-    assert f"| start | `dev-x` | create at `{head}`, the head of branch `dev-x` | the branch has no Deployment |" in task.plan
+    assert (
+        f"| start | `dev-x` | create at `{head}`, the head of branch `dev-x` | the branch has no Deployment |"
+        in task.plan
+    )
 
 
 def test_a_branchs_name_is_data_all_the_way(stage: Stage) -> None:

@@ -83,7 +83,7 @@ def test_a_second_promotion_of_the_same_world_writes_nothing(promotions: Promoti
     run = promotions.start()
     assert promotions.count_writes(lambda: finish(run)) == 0
     assert promotions.tip == tip
-    assert f"astro_deploy: nothing to commit on top of `{tip[:12]}`" in run.record
+    assert f"astro_deploy: nothing to commit on top of `{tip}`" in run.record
 
 
 def test_what_was_looked_at_is_remembered_for_control(promotions: Promotions) -> None:
