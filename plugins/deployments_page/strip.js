@@ -33,10 +33,11 @@ function makeFlight(flight) {
 
 export function describe(outcome, now) {
   const took = outcome.seconds ? ` in ${tellDuration(outcome.seconds)}` : "";
-  const named = [outcome.person && ` by ${outcome.person}`, outcome.approver && ` approved by ${outcome.approver}`];
-  const by = [...named, outcome.author && ` of ${outcome.author}'s head`].filter(Boolean).join(",");
+  const asked = outcome.person ? ` by ${outcome.person}` : "";
+  const approved = outcome.approver ? `, approved by ${outcome.approver}` : "";
+  const wrote = outcome.author ? `, head by ${outcome.author}` : "";
   const why = outcome.cause || outcome.why;
-  return `${tellOutcome(outcome)}${took}, ${tellAge(outcome.at, now)}${by}${why ? `: ${why}` : ""}`;
+  return `${tellOutcome(outcome)}${took}, ${tellAge(outcome.at, now)}${asked}${approved}${wrote}${why ? `: ${why}` : ""}`;
 }
 
 // One stop of the Tab key per strip; arrows walk its marks.
