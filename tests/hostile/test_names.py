@@ -186,3 +186,9 @@ def test_a_name_that_moves_after_the_question_changes_nothing_of_what_was_asked(
     assert list_jobs(dispatched) == [("production", good)]
     gate.stage.start_dispatched(dispatched[0]).play()
     assert gate.stage.list_files(gate.production).keys() & {"dags/good.py", "dags/evil.py"} == {"dags/good.py"}
+    note = gate.stage.list_deploys(gate.production)[0]["description"]
+    assert note.startswith(f"refs/tags/{VERSION}@{good[:12]}, override by mira, approved by ada")
+    gate.plan()
+    row = gate.stage.memory.read_row("target.production")
+    assert row is not None
+    assert [(each.person, each.approver) for each in row.outcomes if each.verb == "deploy"][-1] == ("mira", "ada")

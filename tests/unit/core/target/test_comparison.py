@@ -116,6 +116,16 @@ def test_an_approved_release_is_deployed() -> None:
     assert (found.verb, found.deployed_commit) == (Verb.DEPLOY, MERGE)
 
 
+def test_who_is_no_approver_any_more_approved_nothing() -> None:
+    approval = approved(user_id="7", merges=True, commit=MERGE)
+    for users, is_valid in ((("7",), True), (("8",), False), (("7", "8"), True)):
+        target = PRODUCTION.model_copy(update={"approvers": Approvers(users=users)})
+        due = work(state(target, PULL, deployed(OLD), approval=approval))
+        assert due.verb is (Verb.DEPLOY if is_valid else Verb.REQUEST)
+        runs = work(state(target, PULL, deployed(), deployed_base=BASE, approval=approval))
+        assert runs.verb is (Verb.MERGE if is_valid else Verb.REQUEST)
+
+
 def test_new_approvers_are_asked_anew() -> None:
     asked = state(PRODUCTION, PULL, deployed(OLD))
     names = {work(asked).name}
