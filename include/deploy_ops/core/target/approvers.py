@@ -38,11 +38,6 @@ class Panel:
         """Whether nobody is left who could approve, so that asking would be in vain."""
         return self.users is not None and not self.users
 
-    @property
-    def assigned(self) -> list[dict[str, str]] | None:
-        """The users whom Airflow is to let answer, in its form; None for everybody. Only for a panel that is asked."""
-        return None if self.users is None else [{"id": user, "name": user} for user in self.users]
-
 
 def form_panel(
     approvers: Approvers | None,

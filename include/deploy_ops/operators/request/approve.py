@@ -10,9 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from airflow.sdk.execution_time.hitl import HITLUser
+
+from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.target.approvers import describe_nobody, refuse_answer
 from include.deploy_ops.core.target.release import summarize, summarize_subject
 from include.deploy_ops.observation.release_facts import ReleaseReader
 from include.deploy_ops.operators.answer import Answer, AskOperator
@@ -62,6 +66,10 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         image, source = name_by_digest(found), found.get("source", "")
         reader = ReleaseReader(self.scope, self.github, self.astro, self.memory(context))
         release = reader.read(job, decision, image, source, datetime.now(UTC))
+        if release.panel.is_nobody:
+            raise PermanentError(describe_nobody(release.panel, job.target))
+        users = release.panel.users
+        self.assigned_users = None if users is None else [HITLUser(id=user, name=user) for user in users]
         self.subject, self.body = summarize_subject(release), summarize(release, self.github.web_url)
         notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
         self.ask(
@@ -83,6 +91,17 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         """Return the answer, with the sealed approval where it is a yes to what the page said."""
         if not answer.is_approved or asked is None:  # a release before 0.3 asked: its approval counts as none
             return answer
+        self._check_approver(context, answer)
         run_id = context["dag_run"].run_id
         approval = Approval(**asked, person=answer.person, at=answer.at, user_id=answer.user_id, run_id=run_id)
         return replace(answer, approval=seal_approval(self.seals, self.dag_id, approval))
+
+    def _check_approver(self, context: Context, answer: Answer) -> None:
+        """Raise PermanentError unless who approved may, by the policy and the pull requests as they are now.
+
+        Before anything is sealed: what is sealed once would count wherever somebody puts it.
+        """
+        job, memory = self.need_job(context), self.memory(context)
+        panel = ReleaseReader(self.scope, self.github, self.astro, memory).read_panel(job)
+        if said := refuse_answer(panel, answer.user_id, answer.person):
+            raise PermanentError(f"the approval does not count: {said}; clear this run to ask again")

@@ -31,13 +31,12 @@ def form(*users: str, requester: str = "", is_strict: bool = True, **parts: Any)
 def test_without_the_key_whoever_may_answer_counts() -> None:
     panel = form_panel(None, PEOPLE, requester="ada", authors=["ada-l"])
     assert panel == Panel()
-    assert (panel.assigned, panel.is_nobody, refuse_answer(panel, "x", "x")) == (None, False, "")
+    assert (panel.users, panel.is_nobody, refuse_answer(panel, "x", "x")) == (None, False, "")
 
 
 def test_users_alone_exclude_nobody() -> None:
     panel = form(*USERS, is_strict=False, requester="ada", authors=["ada-l", "stranger"])
     assert panel == Panel(USERS)
-    assert panel.assigned == [{"id": user, "name": user} for user in USERS]
 
 
 def test_who_asked_wrote_or_pushed_is_left_out_and_why_is_said() -> None:
@@ -109,7 +108,7 @@ def test_question_and_answer_agree_and_nobody_is_never_everybody(case: dict[str,
     assert (panel.users is None) is (not users)
     if panel.users is not None:
         assert set(panel.users) <= set(users)
-        assert panel.is_nobody or panel.assigned  # what Airflow would take for everybody is never handed to it
+        assert panel.is_nobody is (panel.users == ())  # which Airflow would take for everybody
         assert (user in panel.users) is (not refuse_answer(panel, user, user))
     if case["approvers"].not_requester:
         has_part = {login.casefold() for login in (*case["authors"], *case["pushers"])}
