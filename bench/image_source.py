@@ -48,7 +48,7 @@ class Bench:
     def measure(self, name: str, branch: str, source: str, dockerfile: str = "") -> tuple[str, ...]:
         """Deploy a new branch for the first time; return the table's row."""
         stage = self.stage
-        stage.change_project(image=(source,))
+        stage.change_project(image=(source,), previews={"build": source == "build"})
         head = push(stage, branch, dockerfile)
         if "{sha}" in source:
             put_image(self.ci, head, self.size)

@@ -66,11 +66,11 @@ def import_baseline(folder: Path) -> float:
 def write_policy(folder: Path, projects: int) -> str:
     """Write a policy of so many projects, and return its path."""
     previews = {"branches": ["dev*"], "template": "deployments/preview.yaml", "merged_into": ["staging", "main"]}
+    each = {"image": ["reuse"], "previews": previews}
     document = {
         "control_plane": "acme-bench",
         "projects": [
-            {"name": f"project_{number}", "repository": f"acme/project-{number}", "previews": previews}
-            for number in range(projects)
+            {"name": f"project_{number}", "repository": f"acme/project-{number}", **each} for number in range(projects)
         ],
     }
     path = folder / f"{projects}.yaml"

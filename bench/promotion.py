@@ -37,6 +37,7 @@ control_plane: bench
 projects:
   - name: shop
     repository: {REPOSITORY}
+    image: [reuse]
     promotion: {{from: ["dev-*"], into: staging, deploy_branch: astro_deploy}}
 """
 

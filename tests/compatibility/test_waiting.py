@@ -182,7 +182,7 @@ def check_image(release: Release, sample: Mapping[str, Any], dags: Mapping[str, 
         assert (found["image"], found["source"], found["notes"]) == (said["image"], source, notes)
         assert found["commit"] == load_job(run.xcoms["claim"]["return_value"]).deployed_commit
         return
-    # The next source of the policy is `build`.
+    # The next source of the policy is `build`; whether a preview may be built is asked in there.
     doubles = {"registry": registry, "_prepare_build": lambda _: ({"engine": "podman"}, "")}
     found = go_on(sample, dags, run, event, **doubles)
     assert found["source"] == "build"

@@ -27,6 +27,7 @@ projects:
   - name: shop
     repository: acme/shop
     github_conn_id: github_shop
+    image: [reuse]
     poll_interval_s: 7
     trunk: trunk
     previews: {branches: ["dev*"], template: preview.yaml, merged_into: [trunk]}

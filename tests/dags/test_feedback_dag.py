@@ -16,10 +16,11 @@ projects:
   - name: shop
     repository: acme/shop
     root: shop
+    image: [reuse]
     previews: {{branches: ["dev*"], template: preview.yaml, merged_into: [main]}}
     feedback: {feedback}
-  - {{name: till, repository: acme/shop, root: till, nonsense: 1}}
-  - {{name: bare, repository: acme/bare}}
+  - {{name: till, repository: acme/shop, root: till, image: [reuse], nonsense: 1}}
+  - {{name: bare, repository: acme/bare, image: [reuse]}}
 """
 
 

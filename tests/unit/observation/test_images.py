@@ -179,7 +179,7 @@ def test_trouble_at_a_deployment_goes_on_with_the_next_source(
 
 
 def test_an_older_runtime_does_not_serve(stage: Stage, source: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    stage.change_project(image=("reuse", "build"))
+    stage.change_project(image=("reuse", "build"), previews={"build": True})
     monkeypatch.setattr(installed_engine, "NAMES", ())
     run = start(stage)
     newer = run.xcoms["render_template"]["return_value"].replace("3.3-2", "3.4-1")

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+_ADDED = {
+    "image": """`image: [reuse, "<registry>/<name>:{sha}"]` with the image that your CI pushes, """
+    "or `image: [build]`, which is what a project without the key had before"
+}
+"""What to add where a key is missing whose value is not plain from its name."""
 _FINGERPRINT_LENGTH = 12
 _FINGERPRINTED = {
     *("repository", "github_conn_id", "astro_conn_id", "registry_conn_id"),
@@ -149,7 +154,9 @@ def fingerprint_policy(project: Project) -> str:
     """
     dumped = project.model_dump(mode="json", include=_FINGERPRINTED)
     if project.previews is not None:
-        dumped |= project.previews.model_dump(mode="json", include={"template", "overrides"})
+        # `build` only where it is set: work that was named before there was such a key keeps its name.
+        included = {"template", "overrides", *(["build"] if project.previews.build else [])}
+        dumped |= project.previews.model_dump(mode="json", include=included)
     canonical = json.dumps(dumped, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
 
@@ -178,7 +185,7 @@ def _read_project(raw: Any) -> Project | tuple[Problem, ...]:
     try:
         project = Project.model_validate(raw)
     except ValidationError as error:
-        return list_problems(error, Project)
+        return list_problems(error, Project, added=_ADDED)
     return find_project_problems(project) or project
 
 

@@ -18,6 +18,7 @@ class Previews(StrictModel):
     `template`: a Deployment file on trunk, by its path from the repository's top.
     `merged_into`: the branches into which a merge ends a preview.
     `overrides`: what replaces parts of the template, below its `deployment` key; mappings merge, lists replace.
+    `build`: whether a branch's Dockerfile may run on the worker's container engine, which whoever pushes then owns.
     `max_live`: how many previews may exist. `hibernate_after`, `delete_after`: how long without activity; None: never.
     `delete_notice`: how long before that it is told. `keep_label`: pull requests with it keep their preview.
     `cleanup_cron`: when cleanup runs, in UTC.
@@ -28,6 +29,7 @@ class Previews(StrictModel):
     template: values.File
     merged_into: Annotated[values.BranchNames, Field(min_length=1)]
     overrides: dict[str, Any] = Field(default_factory=dict)
+    build: bool = False
     max_live: values.Count = 20
     hibernate_after: values.Duration | None = None
     delete_after: values.Duration | None = None
@@ -167,7 +169,7 @@ class Project(StrictModel):
     poll_interval_s: values.Seconds = 10
     ignore: values.IgnorePatterns = ()
     also_watch: values.Folders = ()
-    image: values.ImageSources = (values.BUILD,)
+    image: values.ImageSources
     image_timeout_s: values.Seconds = 1800
     settle_timeout_s: values.Seconds = 1800
     cli_timeout_s: values.Seconds = 1800

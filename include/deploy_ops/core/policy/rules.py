@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.policy.keys import Approvers, Previews, Project, Promotion, Target, is_matched
+from include.deploy_ops.core.policy.values import BUILD
 from include.deploy_ops.core.template.rules import find_override_problems
 from include.deploy_ops.core.text.schema import Location, Problem, format_location
 
@@ -59,6 +60,12 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
+    if not previews.build and set(project.image) == {BUILD}:
+        message = (
+            "previews have no image: the project's 'image' list has 'build' alone, by which whoever pushes a branch "
+            "owns the worker's container engine; name another source there, or add 'build: true' here"
+        )
+        yield Problem(("build",), message)
     for index, pattern in enumerate(previews.branches):
         for branch in sorted(project.named_branches):
             if is_matched(branch, (pattern,)) and not is_matched(branch, previews.exclude):

@@ -25,6 +25,12 @@ TARGET_ORIGINS = frozenset({OF_CI, OF_BUILD})
 CANDIDATES_MAX = 5
 """Deployments whose records are read for one image: targets and the newest previews are the likeliest to serve."""
 
+BUILD_BAN = (
+    "`previews.build` is not true in the policy, and whoever pushes a branch owns the container engine that builds it. "
+    "Name another source in the project's `image` list, or set `previews.build: true`"
+)
+"""Why a preview's image is not built, and what to do."""
+
 _RUNTIME = re.compile(r"(\d+)\.(\d+)-(\d+)|(\d+)\.(\d+)\.(\d+)")
 
 
@@ -36,6 +42,11 @@ class Need:
     runtime_version: str
     has_dag_deploys: bool
     is_target: bool = False
+
+
+def is_build_banned(project: Project, *, is_target: bool) -> bool:
+    """Whether no container engine may run the Dockerfile of what is deployed there."""
+    return not is_target and (project.previews is None or not project.previews.build)
 
 
 def rank_candidates(

@@ -82,14 +82,20 @@ def suggest_key(key: str, known: Iterable[str]) -> str:
 
 
 def list_problems(
-    error: ValidationError, model: type[BaseModel], advice: Mapping[str, str] | None = None
+    error: ValidationError,
+    model: type[BaseModel],
+    advice: Mapping[str, str] | None = None,
+    added: Mapping[str, str] | None = None,
 ) -> tuple[Problem, ...]:
     """Return what the model refused, in the order of its keys.
 
-    `advice` says what to do about unknown keys that are known somewhere else. Of very many, the first are told.
+    `advice` says what to do about unknown keys that are known somewhere else, `added` what to add where a key of that
+    name is missing. Of very many, the first are told.
     """
     details = error.errors(include_url=False)
-    told = [Problem(_locate(each), _explain(each, model, advice or {})) for each in details[:PROBLEMS_TOLD_MAX]]
+    told = [
+        Problem(_locate(each), _explain(each, model, advice or {}, added or {})) for each in details[:PROBLEMS_TOLD_MAX]
+    ]
     if more := details[PROBLEMS_TOLD_MAX:]:
         told.append(Problem((), f"{len(more)} problems more; mend those above first"))
     return tuple(told)
@@ -116,12 +122,12 @@ def describe_value(value: object, location: Location = ()) -> str:
     return shown if len(shown) <= _SHOWN_LENGTH_MAX else f"{shown[:_SHOWN_LENGTH_MAX]}…"
 
 
-def _explain(detail: ErrorDetails, model: type[BaseModel], advice: Mapping[str, str]) -> str:
+def _explain(detail: ErrorDetails, model: type[BaseModel], advice: Mapping[str, str], added: Mapping[str, str]) -> str:
     location, kind = detail["loc"], detail["type"]
     if kind == "extra_forbidden":
         return _explain_unknown(location, model, advice)
     if kind == "missing":
-        return "it is missing; add it"
+        return f"it is missing; add {added.get(str(location[-1]), 'it')}"
     return (
         f"found {describe_value(detail['input'], location)}, expected {_name_expected(detail)}{_advise_quotes(detail)}"
     )

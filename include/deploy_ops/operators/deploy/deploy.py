@@ -27,6 +27,7 @@ from include.deploy_ops.core.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import BUILD, REUSE
 from include.deploy_ops.core.preview.hibernation import is_asleep
+from include.deploy_ops.core.preview.image_sources import BUILD_BAN, is_build_banned
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.observation.images import open_astro_registry
@@ -79,6 +80,8 @@ class DeployCodeOperator(AstroCliOperator):
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         self._check_decision(job, deployment, decision, image)
+        if image and image["source"] == BUILD and is_build_banned(self.scope.project, is_target=bool(job.target)):
+            raise PermanentError(BUILD_BAN)  # the policy moved, or somebody wrote the image step's answer
         due = self.due_check(context)
         approval = due.find_approval(job)
         _check_consent(approval, decision, image)

@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, needs_image
-from include.deploy_ops.core.errors import ImageRefusedError, RetryableError, SupersededError
+from include.deploy_ops.core.errors import (
+    DeployOpsError,
+    ImageRefusedError,
+    PermanentError,
+    RetryableError,
+    SupersededError,
+)
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy import values as policy_values
-from include.deploy_ops.core.preview.image_sources import OF_BUILD, OF_CI, OF_PREVIEW, Need
+from include.deploy_ops.core.preview.image_sources import (
+    BUILD_BAN,
+    OF_BUILD,
+    OF_CI,
+    OF_PREVIEW,
+    Need,
+    is_build_banned,
+)
 from include.deploy_ops.core.text.document import read_document
 from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
@@ -88,8 +101,17 @@ class FindImageOperator(DeployOpsOperator):
                 notes.append(f"{source}: {why}")
             if found is not None:
                 return self._take(job, source, found, notes)
-        raise RetryableError(
-            f"no image for {job.deployed_commit[:12]}: {'; '.join(notes)}. Let the repository's CI push one, "
+        raise self._explain_failure(job, notes)
+
+    def _explain_failure(self, job: Job, notes: list[str]) -> DeployOpsError:
+        """Return why no source serves, as an error: for good where only the policy can mend it."""
+        sources = self.scope.project.image
+        said = f"no image for {job.deployed_commit[:12]}: {'; '.join(notes)}"
+        is_awaited = any(policy_values.COMMIT_FIELD in each for each in sources)  # the CI may still push it
+        if policy_values.BUILD in sources and not is_awaited and self._refuse_build(job):
+            return PermanentError(said)
+        return RetryableError(
+            f"{said}. Let the repository's CI push one, "
             f"add a source to the project's `image` list, or run where a container engine is"
         )
 
@@ -137,6 +159,8 @@ class FindImageOperator(DeployOpsOperator):
 
     def _refuse_build(self, job: Job) -> str:
         """Return why nothing is built for the job, empty where the policy lets it."""
+        if is_build_banned(self.scope.project, is_target=bool(job.target)):
+            return BUILD_BAN
         target = self.scope.target(job.target) if job.target else None
         if target is not None and target.approval == "required" and not target.build:
             return (

@@ -48,7 +48,7 @@ PROJECT: dict[str, Any] = {
     },
     "limits": {"max_deletes": 3, "max_delete_fraction": 1},
 }
-OTHER: dict[str, Any] = {"name": "other", "repository": "acme/other"}
+OTHER: dict[str, Any] = {"name": "other", "repository": "acme/other", "image": ["build"]}
 
 
 def load(*projects: object, **top: object) -> LoadedPolicy:
@@ -198,6 +198,8 @@ WRONG = [
     ("ignore", ["dags/*.md"], "ignore[0]", "every change inside dags/ is deployed"),
     ("image", ["build", "build"], "image[1]", "'build' stands in the list before"),
     ("image", [], "image", "at least one entry"),
+    ("image", ["build"], "previews.build", "name another source there, or add 'build: true' here"),
+    ("previews.build", "yes", "previews.build", "found 'yes', expected true or false"),
     ("image", ["ghcr.io/acme/x:latest"], "image[0]", "{sha} in the tag"),
     ("limits.max_delete_fraction", 1.5, "limits.max_delete_fraction", "found 1.5"),
     ("limits.max_deletes", -1, "limits.max_deletes", "a number above 0"),
@@ -227,11 +229,37 @@ def test_a_root_at_the_top_leaves_nothing_to_watch_besides() -> None:
 
 
 def test_a_missing_key_is_named_and_the_policy_is_not_whole() -> None:
-    loaded = load({"name": "half"}, OTHER)
+    loaded = load({"name": "half", "image": ["build"]}, OTHER)
     assert [str(problem) for problem in loaded.problems] == [
         "projects[0].repository: project 'half': it is missing; add it"
     ]
     assert not loaded.is_complete  # so nothing may be concluded from what is not in it
+
+
+def test_a_project_without_a_source_of_images_is_told_the_line_to_add() -> None:
+    """It had `build` before there had to be one, and nothing is built in silence any more."""
+    without = {key: value for key, value in PROJECT.items() if key != "image"}
+    (problem,) = load(without, OTHER).problems
+    assert problem.path == "projects[0].image"
+    lines = re.findall(r"`(image: .+?)`", problem.message)
+    assert lines == ['image: [reuse, "<registry>/<name>:{sha}"]', "image: [build]"]
+    ci, build = (yaml.safe_load(line.replace("<registry>/<name>", "ghcr.io/acme/etl")) for line in lines)
+    assert read_project(without | ci).image == ("reuse", "ghcr.io/acme/etl:{sha}")
+    assert read_project(change("previews.build", value=True, project=without | build)).image == ("build",)
+
+
+@pytest.mark.parametrize("image", [["build"], ["reuse", "build"], ["build", "ghcr.io/acme/etl:{sha}"]])
+def test_previews_build_only_where_the_policy_says_so(image: list[str]) -> None:
+    withheld = load(change("image", image))
+    assert withheld.is_complete is (len(image) > 1)  # of the others, the sources beside `build` may serve
+    assert [problem.path for problem in withheld.problems] == ["projects[0].previews.build"] * (len(image) == 1)
+    built = read_project(change("image", image, change("previews.build", value=True)))
+    assert built.previews is not None
+    assert built.previews.build
+
+
+def test_a_project_without_previews_builds_as_it_likes() -> None:
+    assert read_project(OTHER).image == ("build",)
 
 
 def test_two_projects_with_one_name_are_both_told_also_if_one_is_wrong_otherwise() -> None:
@@ -245,17 +273,23 @@ def test_two_projects_with_one_name_are_both_told_also_if_one_is_wrong_otherwise
 @pytest.mark.parametrize(
     ("second", "path"),
     [
-        ({"name": "b", "repository": "Acme/Data-Platform", "root": "services/etl/"}, "root"),
+        ({"name": "b", "repository": "Acme/Data-Platform", "image": ["reuse"], "root": "services/etl/"}, "root"),
         (
             {
                 "name": "b",
+                "image": ["reuse"],
                 "repository": "acme/data-platform",
                 "promotion": {"from": ["x*"], "into": "staging", "deploy_branch": "astro_deploy"},
             },
             "promotion.deploy_branch",
         ),
         (
-            {"name": "b", "repository": "acme/b", "targets": {"live": {"deployment": "Production", "branch": "x"}}},
+            {
+                "name": "b",
+                "image": ["reuse"],
+                "repository": "acme/b",
+                "targets": {"live": {"deployment": "Production", "branch": "x"}},
+            },
             "targets.live.deployment",
         ),
     ],
@@ -321,12 +355,13 @@ CHANGES = {
     "root": "x",
     "ignore": ["x"],
     "also_watch": ["y"],
-    "image": ["build"],
+    "image": ["reuse"],
     "trunk": "trunk",
     "repository": "a/b",
     "registry_conn_id": "x",
     "previews.template": "x.yaml",
     "previews.overrides": {},
+    "previews.build": True,
 }
 NO_CHANGES = {
     "poll_interval_s": 1,

@@ -15,6 +15,7 @@ from include.deploy_ops.core.preview.image_sources import (
     RunningImage,
     describe_runtime,
     find_obstacle,
+    is_build_banned,
     rank_candidates,
     read_image,
 )
@@ -36,6 +37,13 @@ def make_deploy(number: int, commit: str | None, tag: str, **changes: Any) -> De
         "image_tag": tag,
     }
     return Deploy(**{**fields, **changes})
+
+
+def test_only_a_policy_that_says_so_lets_previews_build() -> None:
+    silent, without = make_project(), make_project().model_copy(update={"previews": None})
+    assert [is_build_banned(each, is_target=False) for each in (silent, without)] == [True, True]
+    assert not is_build_banned(make_project(previews={"build": True}), is_target=False)
+    assert not is_build_banned(silent, is_target=True)
 
 
 def test_targets_come_first_then_itself_then_the_previews_that_changed_last() -> None:

@@ -320,7 +320,7 @@ def test_no_other_takes_part(changes: dict[str, object]) -> None:
 
 
 def make_project(**changes: object) -> Project:
-    fields: dict[str, object] = {"name": "shop", "repository": "acme/shop", "promotion": PROMOTION, **changes}
+    fields = {"name": "shop", "repository": "acme/shop", "image": ["build"], "promotion": PROMOTION, **changes}
     return Project.model_validate(fields)
 
 

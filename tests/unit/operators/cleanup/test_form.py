@@ -22,6 +22,7 @@ PROJECT = Project.model_validate(
     {
         "name": "shop",
         "repository": "acme/shop",
+        "image": ["registry.example/acme/shop:{sha}"],
         "previews": {
             "branches": ["dev*"],
             "template": "preview.yaml",

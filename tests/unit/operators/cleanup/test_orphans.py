@@ -21,12 +21,14 @@ control_plane: acme-test
 projects:
   - name: shop
     repository: acme/data-platform
+    image: [reuse]
     previews: {branches: ["dev*"], template: deployments/preview.yaml, merged_into: [main]}
     targets: {production: {deployment: Production, branch: astro_deploy}}
 """
-BROKEN = POLICY + "  - {name: bad, repository: acme/bad, poll_intervall_s: 5}\n"
+BROKEN = POLICY + "  - {name: bad, repository: acme/bad, image: [build], poll_intervall_s: 5}\n"
 GONE = """  - name: gone
     repository: acme/gone
+    image: [reuse]
     previews: {branches: ["dev*"], template: deployments/preview.yaml, merged_into: [main]}
 """
 

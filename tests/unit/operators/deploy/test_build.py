@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from include.deploy_ops.core.errors import ImageRefusedError, RetryableError
 from include.deploy_ops.core.model import ChangeType
@@ -40,7 +41,7 @@ def podman(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
                 tools.joinpath(tool).symlink_to(Path(folder) / tool)
                 break
     monkeypatch.setenv("PATH", os.pathsep.join([str(tools), str(Path(sys.executable).parent)]))
-    stage.change_project(image=("build",))
+    stage.change_project(image=("build",), previews={"build": True})
     return str(tools / "podman")
 
 
@@ -145,6 +146,16 @@ def test_without_our_engine_the_clis_login_would_show_the_token(
         )
     assert done.returncode == 0, done.stderr
     assert watch.find(ASTRO_TOKEN)
+
+
+def test_what_the_policy_does_not_let_build_any_more_is_not_built(stage: Stage, podman: str) -> None:
+    """Also where somebody wrote the image step's answer: the policy is asked again, and no engine is."""
+    run = start(stage, push_project(stage))
+    stage.change_project(previews={"build": False})
+    with watch_command_lines() as watch, pytest.raises(AirflowFailException, match=r"set `previews\.build: true`"):
+        run.step("deploy")
+    assert watch.find(podman) == []
+    assert stage.list_deploys(run.conf["job"]["deployment_id"]) == []
 
 
 def test_a_refused_push_is_told_and_no_login_follows(stage: Stage, podman: str) -> None:

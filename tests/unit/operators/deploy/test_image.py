@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeType
@@ -161,7 +161,7 @@ def test_an_awaited_image_that_vanished_again_is_tried_again(stage: Stage) -> No
 
 def test_after_a_wait_in_vain_the_next_source_serves(stage: Stage, path: Path) -> None:
     install_podman(path)
-    stage.change_project(image=(stage.scope.project.image[0], "build"))
+    stage.change_project(image=(stage.scope.project.image[0], "build"), previews={"build": True})
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
     pattern = stage.scope.project.image[0]
     notes = [f"{pattern}: the registry has none of them"]
@@ -187,7 +187,7 @@ def test_after_a_wait_in_vain_the_next_registry_is_asked(stage: Stage) -> None:
 
 
 def test_without_any_source_the_run_says_what_to_do(stage: Stage, path: Path) -> None:
-    stage.change_project(image=(stage.scope.project.image[0], "build"))
+    stage.change_project(image=(stage.scope.project.image[0], "build"), previews={"build": True})
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, "clsome")
     with pytest.raises(RetryableError) as caught:
         time_out(run, stage)
@@ -199,12 +199,46 @@ def test_without_any_source_the_run_says_what_to_do(stage: Stage, path: Path) ->
 
 
 def test_build_alone_needs_an_engine(stage: Stage, path: Path) -> None:
-    stage.change_project(image=("build",))
+    stage.change_project(image=("build",), previews={"build": True})
     run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, stage.make_deployment(BRANCH))
     run.decide(ChangeType.IMAGE, "1" * 40)
     assert "no docker or podman" in fail(run)
     install_podman(path)
     assert run.step("image") == {**BUILT, "notes": []}
+
+
+def find_ban(stage: Stage, path: Path, *image: str) -> dict[str, Any]:
+    """Play a preview's image step where an engine is and the policy does not let previews build; return its failure."""
+    install_podman(path)
+    stage.change_project(image=image)
+    run = stage.start_planned(Verb.DEPLOY, BRANCH, "1" * 40, stage.make_deployment(BRANCH))
+    run.decide(ChangeType.IMAGE, "1" * 40)
+    with pytest.raises((AirflowFailException, RetryableError)):
+        time_out(run, stage) if "{sha}" in image[0] else run.execute("image")
+    return run.read_failure("image")
+
+
+def test_a_preview_that_could_only_be_built_fails_for_good_and_the_policys_key_is_named(
+    stage: Stage, path: Path
+) -> None:
+    failure = find_ban(stage, path, "reuse", "build")
+    assert failure["is_permanent"]
+    assert "reuse: no Deployment of the project runs an image yet; build: `previews.build` is not" in failure["cause"]
+    assert "set `previews.build: true`" in failure["cause"]
+
+
+def test_a_preview_whose_image_the_ci_may_still_push_is_tried_again(stage: Stage, path: Path) -> None:
+    failure = find_ban(stage, path, stage.scope.project.image[0], "build")
+    assert not failure["is_permanent"]
+    assert "set `previews.build: true`" in failure["cause"]
+
+
+def test_a_source_behind_a_build_that_is_not_allowed_serves(stage: Stage) -> None:
+    stage.change_project(image=("build", stage.scope.project.image[0]))
+    head = stage.push(BRANCH, REQUIREMENTS)
+    found = start(stage, head).step("image")
+    assert found["image"] == name_image(stage, head)
+    assert "`previews.build` is not true" in found["notes"][0]
 
 
 def test_a_refused_pull_fails_before_anything_is_created(stage: Stage) -> None:
