@@ -1,18 +1,32 @@
-FROM astrocrpublic.azurecr.io/runtime:3.3-2
+# A tag, or a tag with its digest, which nobody can move: RUNTIME=3.3-2@sha256:<digest>.
+ARG RUNTIME=3.3-2
+FROM astrocrpublic.azurecr.io/runtime:${RUNTIME}
 
-# The Astro CLI that the operators run. The archive is held to the checksums of its own release, and, where
-# ASTRO_CLI_SHA256 is given, to that one too (docs/install.md: "Build the management Deployment").
+# The Astro CLI that the operators run. Its archive is held to ASTRO_CLI_SHA256, which a person looked up and wrote here
+# (docs/install.md: "Build the management Deployment"). Only BUILD=development believes the release's own list instead,
+# which whoever replaced the archive could have replaced as well.
 ARG ASTRO_CLI_VERSION=1.45.0
 ARG ASTRO_CLI_SHA256=""
+ARG BUILD=release
 USER root
 RUN set -eu; \
     archive="astro_${ASTRO_CLI_VERSION}_linux_amd64.tar.gz"; \
     release="https://github.com/astronomer/astro-cli/releases/download/v${ASTRO_CLI_VERSION}"; \
+    list="astro_${ASTRO_CLI_VERSION}_checksums.txt"; \
+    if [ -z "${ASTRO_CLI_SHA256}" ] && [ "${BUILD}" != development ]; then \
+        echo "ASTRO_CLI_SHA256 is empty, expected the SHA-256 of ${archive}. Look it up in ${release}/${list}, and" \
+            "write it into the Dockerfile, or give it by --build-arg. To try without: --build-arg BUILD=development." \
+            >&2; \
+        exit 1; \
+    fi; \
     cd "$(mktemp -d)"; \
     curl --fail --silent --show-error --location --remote-name "${release}/${archive}"; \
-    curl --fail --silent --show-error --location --remote-name "${release}/astro_${ASTRO_CLI_VERSION}_checksums.txt"; \
-    grep --fixed-strings "  ${archive}" "astro_${ASTRO_CLI_VERSION}_checksums.txt" | sha256sum --check --strict; \
-    if [ -n "${ASTRO_CLI_SHA256}" ]; then echo "${ASTRO_CLI_SHA256}  ${archive}" | sha256sum --check --strict; fi; \
+    if [ -n "${ASTRO_CLI_SHA256}" ]; then \
+        echo "${ASTRO_CLI_SHA256}  ${archive}" > "${list}"; \
+    else \
+        curl --fail --silent --show-error --location --remote-name "${release}/${list}"; \
+    fi; \
+    grep --fixed-strings "  ${archive}" "${list}" | sha256sum --check --strict; \
     tar --extract --gzip --file "${archive}" --directory /usr/local/bin astro; \
     rm -rf "${PWD}"; \
     astro version
