@@ -14,9 +14,13 @@ PURE := tests/unit/core
 # Airflow starts a process per task, and each would compile the product anew.
 unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
-LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
+COMPILE = $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11
+LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
+# The tools that only look at what the image is made of have an environment of their own, beside that of the tests.
+SUPPLY := .supply
+SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e contract description bench lock clean
+.PHONY: demo check test lint style types imports pure unit e2e contract description bench audit sbom lock clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -27,6 +31,12 @@ $(READY): requirements-uv.txt requirements-dev.txt
 	@$(PIP) -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.txt \
 	  || $(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(SUPPLY_READY): requirements-supply.txt $(READY)
+	@$(BIN)/python -m venv --clear $(SUPPLY)
+	@$(BIN)/uv pip install --quiet --python $(SUPPLY)/bin/python --require-hashes -r $< \
+	  || $(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # TOUR=0 starts without the tour; ONCE=1 plays it, stops, and exits 0 only if every step came true.
@@ -57,7 +67,7 @@ pure: $(READY)
 test: lint unit e2e
 
 # Two processes at once, a file each, the long ones (@pytest.mark.long) first.
-unit: description
+unit: description $(SUPPLY_READY)
 	@[ -z "$(PAGELESS)" ] || echo "left out: the tests of the Deployments page; they need Chromium (Debian: apt-get install chromium)"
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(PAGELESS)
 
@@ -77,10 +87,22 @@ description: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench
 
-# The locks name no package index.
+# Known holes in what the locks name. Says so and fails when nobody can be asked; `python -m supply.audit` tells the two
+# apart by its exit code.
+audit: $(SUPPLY_READY)
+	@$(BIN)/python -m supply.audit
+
+# What the image is made of, as CycloneDX.
+sbom: $(SUPPLY_READY)
+	@$(BIN)/python -m supply.sbom sbom.json
+
+# The locks name no package index. requirements.txt leaves out what the base image has: Airflow, and all that it needs.
 lock: $(READY)
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) requirements.in --constraints requirements-dev.txt -o requirements.txt --excludes \
+	  <(grep '^apache-airflow==' requirements-dev.in | $(COMPILE) --constraints requirements-dev.txt -)
 	echo uv | $(LOCK) - -o requirements-uv.txt
+	printf '%s\n' cyclonedx-bom pip-audit | $(LOCK) - -o requirements-supply.txt
 
 clean:
-	rm -rf .venv .airflow .sandbox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(SUPPLY) sbom.json .airflow .sandbox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
