@@ -142,6 +142,7 @@ def make_advisory(package: str, fixed: str) -> dict[str, Any]:
 def run_audit(url: str, monkeypatch: pytest.MonkeyPatch, *locks: str) -> int:
     assert (TOOLS / "pip-audit").exists(), "`make .supply/.ready` installs the tools"
     monkeypatch.setenv("OSV_URL", url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(audit, "LOCKS", locks or (IMAGE,))
     return audit.main()
 
