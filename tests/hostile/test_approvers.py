@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.core.policy.keys import Approvers
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
@@ -114,3 +114,19 @@ def test_who_asks_by_hand_is_not_asked(gate: Gate) -> None:
     run.answer("Approve")
     (dispatched,) = run.finish()
     assert dispatched["conf"]["job"]["approval"]["user_id"] == ANSWERS
+
+
+def test_an_approver_whom_the_policy_lost_after_the_answer_deploys_nothing(gate: Gate) -> None:
+    change_approvers(gate, users=(ANSWERS,))
+    asked = gate.start_form(deploy_type="dags")
+    asked.ask()
+    asked.answer("Approve")
+    (dispatched,) = asked.finish()
+    change_approvers(gate, users=("bob",))
+    run = gate.stage.start_dispatched(dispatched)
+    run.step("claim")
+    run.step("change_type")
+    gate.stage.forget_requests()
+    with pytest.raises(AirflowSkipException, match="ada, who approved, is not among the approvers of production"):
+        run.step("deploy")
+    assert gate.stage.list_requests("astro", WRITES) == []

@@ -17,6 +17,7 @@ from include.deploy_ops.core.preview.desired import RepositorySnapshot, describe
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.preview.ownership import is_own
+from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.comparison import compare_target
 from include.deploy_ops.observation.targets import TargetObserver
 from include.deploy_ops.run.approvals import check_approval
@@ -181,6 +182,10 @@ class DueCheck:
             raise SupersededError(
                 f"{approval.person} approved {approval.commit[:12]} on top of deploy {approval.observed or 'none'}, "
                 f"not {job.deployed_commit[:12]} on top of {job.observed or 'none'}"
+            )
+        if not is_listed(target.approvers, approval.user_id):
+            raise SupersededError(
+                f"{approval.person}, who approved, is not among the approvers of {job.target} any more"
             )
         return approval
 

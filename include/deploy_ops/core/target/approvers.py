@@ -97,6 +97,11 @@ def refuse_answer(panel: Panel, user_id: str, name: str) -> str:
     return ""
 
 
+def is_listed(approvers: Approvers | None, user_id: str) -> bool:
+    """Whether a user of Airflow is (still) among a target's approvers; where nobody is named, everybody is."""
+    return approvers is None or not approvers.users or user_id in approvers.users
+
+
 def describe_nobody(panel: Panel, target: str) -> str:
     """Return what is told at once where nobody is left, also in public: it names no user of Airflow."""
     whys = " or ".join(dict.fromkeys(panel.excluded.values()))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.naming import digest_work
-from include.deploy_ops.core.plan.remembered import Approval, Remembered
+from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
+from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.settling import describe_unsettled
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ def _is_merge_approved(state: TargetState, source: Source) -> bool:
     if state.target.approval == "none" or approval is None:
         return state.target.approval == "none"
     return (
-        _is_listed(state, approval) and approval.merges and (approval.head, approval.base) == (source.head, source.base)
+        is_listed(state.target.approvers, approval.user_id)
+        and approval.merges
+        and (approval.head, approval.base) == (source.head, source.base)
     )
 
 
@@ -140,15 +143,9 @@ def _is_approved(state: TargetState, source: Source) -> bool:
     if state.target.approval == "none":
         return True
     approval = state.remembered.approval
-    if approval is None or not _is_listed(state, approval):
+    if approval is None or not is_listed(state.target.approvers, approval.user_id):
         return False
     return approval.covers(source.head, source.base, state.history.newest_id, source.commit or source.head)
-
-
-def _is_listed(state: TargetState, approval: Approval) -> bool:
-    """Whether who approved is still among the policy's approvers."""
-    approvers = state.target.approvers
-    return approvers is None or not approvers.users or approval.user_id in approvers.users
 
 
 _FIRST_RULES = frozenset(
