@@ -56,7 +56,7 @@ def make_control_dag(scope: Scope) -> DAG:
             on_failure_callback=tell_outage,
             on_success_callback=end_outage,
         )
-        dispatch_runs(plan.output)
+        dispatch_runs(scope, plan.output)
     return dag
 
 

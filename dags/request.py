@@ -52,7 +52,7 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
             retries=ANSWER_TRIES,
         )
         recheck = RecheckReleaseOperator(task_id="recheck", scope=scope)
-        dispatch = dispatch_runs(recheck.output)
+        dispatch = dispatch_runs(scope, recheck.output)
         report = ReportRequestOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         change_type >> image >> approve
         prepare >> change_type >> approve >> recheck >> dispatch >> report.as_teardown(setups=prepare)

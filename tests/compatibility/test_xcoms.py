@@ -181,7 +181,7 @@ def check_orphans(sample: XCom, dags: Any) -> None:
 
 def check_dispatches(sample: XCom, dags: Any) -> None:
     for each in sample.value:
-        task = DispatchOperator(task_id="dispatch", **each)
+        task = DispatchOperator(task_id="dispatch", control_plane="", astro_conn_id="", feedback_dag="", **each)
         assert (task.trigger_dag_id, task.trigger_run_id) == (each["trigger_dag_id"], each["trigger_run_id"])
         assert task.trigger_dag_id in dags
         assert task.conf == each["conf"]

@@ -332,7 +332,7 @@ def test_only_a_gated_target_has_a_request_dag_whose_runs_wait_and_hold_nothing(
     assert bag.import_errors == {}
     assert list_ids(bag) == {"shop.control", "shop.open", "shop.gated", "shop.gated.request"}
     dag: Any = bag.dags["shop.gated.request"]
-    assert dag.task_dict.keys() == {"prepare", "change_type", "approve", "recheck", "dispatch", "report"}
+    assert dag.task_dict.keys() == {"prepare", "change_type", "image", "approve", "recheck", "dispatch", "report"}
     assert dag.max_active_runs >= 1000  # one that waits keeps no newer one from asking
     approve, report = dag.task_dict["approve"], dag.task_dict["report"]
     assert (approve.response_timeout, approve.defaults) == (timedelta(hours=36), ["Reject"])

@@ -1,36 +1,67 @@
 """The dispatch step of control, and of an approved request: starts one run per action.
 
-What it is handed is data, never a template.
+What it is handed is data, never a template; and since an XCom may be rewritten by whoever has rights on this one DAG,
+it starts nothing but what was sealed for the run that it starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
+from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.operators.base import tell_failures
+from include.deploy_ops.operators.sealed import SealingOperator
+from include.deploy_ops.run.job import open_conf
+from include.deploy_ops.run.seals import Seals
+
 if TYPE_CHECKING:
-    from airflow.sdk import XComArg
+    from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+    from include.deploy_ops.run.scope import Scope
 
-class DispatchOperator(TriggerDagRunOperator):
+
+class DispatchOperator(SealingOperator, TriggerDagRunOperator):
     """Triggers a run without rendering its arguments: a branch called `{{ conn.x.password }}` is only a name.
 
-    Airflow renders what an upstream task returned when it comes through a mapping.
+    Airflow renders what an upstream task returned when it comes through a mapping. A mapped task's arguments are stored
+    with its DAG, so these are texts.
+
+    :param control_plane: the control plane's name.
+    :param astro_conn_id: the connection of the project's workspace, whose token seals.
+    :param feedback_dag: the one DAG whose runs have no job: they tell what is so anyway.
     """
 
     template_fields: Sequence[str] = ()
 
+    def __init__(self, *, control_plane: str, astro_conn_id: str, feedback_dag: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.control_plane = control_plane
+        self.astro_conn_id = astro_conn_id
+        self.feedback_dag = feedback_dag
 
-def dispatch_runs(found: XComArg) -> MappedOperator:
+    @tell_failures
+    def execute(self, context: Context) -> None:
+        """Trigger the run."""
+        if self.trigger_dag_id != self.feedback_dag:
+            self.seals = Seals(self.control_plane, (read_astro_connection(self.astro_conn_id).token,))
+            open_conf(self.seals, self.trigger_dag_id, str(self.trigger_run_id), dict(self.conf or {}))
+        TriggerDagRunOperator.execute(self, context)
+
+
+def dispatch_runs(scope: Scope, found: XComArg) -> MappedOperator:
     """Return the task `dispatch`, which starts a run for each `{"trigger_dag_id", "trigger_run_id", "conf"}`.
 
     A run whose id is there already was started by an earlier try.
     """
     return DispatchOperator.partial(
         task_id="dispatch",
+        control_plane=scope.control_plane,
+        astro_conn_id=scope.project.astro_conn_id,
+        feedback_dag=scope.feedback_dag,
         logical_date=None,  # a DAG has one run at most for each; without one there may be any number
         skip_when_already_exists=True,
         map_index_template="{{ task.trigger_run_id }}",

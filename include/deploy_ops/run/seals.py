@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from include.deploy_ops.core.errors import SealError
 
 WORK: Final = "work"
@@ -83,6 +80,10 @@ class Seals:
         return self._derive("name", _NAME_LENGTH).hex()
 
     def _derive(self, purpose: str, length: int) -> bytes:
+        # Here: Airflow parses each DAG file anew for every task, and most parsings seal nothing.
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
         info = json.dumps(["deploy-ops seal", _VERSION, self.control_plane, purpose]).encode()
         if not all(self.tokens) or not self.tokens:
             raise ValueError("a seal needs a token")

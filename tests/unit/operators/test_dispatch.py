@@ -1,0 +1,69 @@
+"""The dispatch step: it starts what was sealed for the run that it starts, and the runs of feedback; nothing else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.dispatch import DispatchOperator
+from include.deploy_ops.run.job import Job, make_dispatch
+from tests.worlds.doubles.airflow import FakeTaskInstance
+
+if TYPE_CHECKING:
+    from tests.worlds.stages.stage import Stage
+
+JOB = Job(Verb.DEPLOY, "dev-x", "1" * 40, "shop-dev-x", "cl1", "a push", work="dev-x~deploy~111111111111~00000000")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
+    """Return the runs that Airflow is asked for."""
+    found: list[tuple[str, str | None]] = []
+
+    def trigger(self: TriggerDagRunOperator, _context: Any) -> None:
+        found.append((self.trigger_dag_id, self.trigger_run_id))
+
+    monkeypatch.setattr(TriggerDagRunOperator, "execute", trigger)
+    return found
+
+
+def dispatch(stage: Stage, told: dict[str, Any]) -> None:
+    scope = stage.scope
+    task = DispatchOperator(
+        task_id="dispatch",
+        control_plane=scope.control_plane,
+        astro_conn_id=scope.project.astro_conn_id,
+        feedback_dag=scope.feedback_dag,
+        **told,
+    )
+    ti = FakeTaskInstance(stage.airflow, {}, "dispatch", 1, "shop.control")
+    context: Any = {"ti": ti, "dag_run": SimpleNamespace(run_id="pass")}
+    task.execute(context)
+
+
+def test_what_was_sealed_for_a_run_starts_it(stage: Stage, started: list[Any]) -> None:
+    dispatch(stage, make_dispatch(stage.seals, "shop.preview", "r~1", JOB))
+    dispatch(stage, {"trigger_dag_id": "shop.feedback", "trigger_run_id": "tell~1", "conf": {}})
+    assert started == [("shop.preview", "r~1"), ("shop.feedback", "tell~1")]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"trigger_dag_id": "payroll.pay"},
+        {"trigger_dag_id": "payroll.pay", "conf": {}},
+        {"trigger_dag_id": "shop.production"},
+        {"trigger_run_id": "r~2"},
+        {"conf": {"job": {}}},
+        {"conf": None},
+    ],
+)
+def test_no_other_dag_or_run_is_started(stage: Stage, started: list[Any], forged: dict[str, Any]) -> None:
+    with pytest.raises(AirflowFailException):
+        dispatch(stage, {**make_dispatch(stage.seals, "shop.preview", "r~1", JOB), **forged})
+    assert started == []
