@@ -145,7 +145,11 @@ def test_what_is_swapped_while_a_person_thinks_is_not_approved(
         run.rehand(task, **changes)
     else:
         run.xcoms[task]["return_value"] |= changes
-    run.answer("Approve")
+    try:
+        run.answer("Approve")
+    except AirflowFailException:  # who may answer is read of the job once more
+        assert "return_value" not in run.xcoms["approve"]
+        return
     approval = load_approval(run)
     assert (approval["head"], approval["commit"]) == (gate.head, gate.read_merge().commit)
     assert (approval["observed"], approval["kind"]) == ("", "image-and-dags")
