@@ -6,20 +6,36 @@ Stricter than Python's own reader: what could not be sent, hashed or stored is r
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
+_VALUES_MAX = 2_000_000
+"""Values in one body, about: each takes up to a hundred times the bytes in memory that it has in the body."""
+
+_DIGITS_MAX = 20
+"""Of a whole number, its sign included: one with more fits into no field of a database."""
+
 
 def read_json(body: str | bytes) -> Any:
     """Return the value of a body in UTF-8.
 
-    :raises ValueError: it is no JSON, or nested too deeply, or holds NaN or half a character; quotes nothing of it.
+    :raises ValueError: it is no JSON, or nested too deeply, or holds too much, a key twice, what is no number that can
+        be, or half a character; quotes nothing of it.
     """
     text = body if isinstance(body, str) else body.decode()
+    if sum(map(text.count, ",[{")) > _VALUES_MAX:
+        raise ValueError("it holds too many values")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_int=_read_int,
+            parse_float=_read_float,
+            object_pairs_hook=_make_object,
+        )
         if _SURROGATE.search(text):  # two of them make a character, one makes a text that nothing takes
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -31,3 +47,22 @@ def read_json(body: str | bytes) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number in JSON")
+
+
+def _read_int(digits: str) -> int:
+    if len(digits) > _DIGITS_MAX:
+        raise ValueError("a number in it is too long")
+    return int(digits)
+
+
+def _read_float(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):
+        raise ValueError("a number in it is too large")
+    return value
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):  # readers differ in which of the two they take
+        raise ValueError("an object in it has a key twice")
+    return made

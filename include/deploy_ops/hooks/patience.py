@@ -11,7 +11,7 @@ import random
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
 
@@ -27,7 +27,9 @@ CALL_TIME_MAX_S = 180.0
 """Seconds after which a call begins no other try: a minute of pauses, and four tries of 30 s that hear nothing."""
 
 ANSWER_TIME_MAX_S = 60.0
-"""Seconds from an answer's headers to its body's end. A time limit for each piece alone would let it drip for ever."""
+"""Seconds until an answer's headers are there, and from them to its body's end.
+
+A time limit for each piece alone would let it drip for ever."""
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """Far above all that we ask for: a page of 1000 Deployments with large environments stays well below."""
@@ -41,6 +43,11 @@ WAIT_MAX_S = 3600.0
 
 class UnendingAnswerError(ObservationError):
     """An answer was too long or came too slowly, and was dropped; it is not asked for again in place."""
+
+    @classmethod
+    def of(cls, answer: str, seconds: float) -> Self:
+        """Return the error for an answer that was not there as a whole after this time."""
+        return cls(f"{answer}: the answer was not complete after {seconds:.0f} s; {NOTHING_FOLLOWS}")
 
 
 class Call:
@@ -85,9 +92,11 @@ class AnswerLimit:
         """Return the body's next piece as it is. :raises UnendingAnswerError: it is one too many, or too late."""
         self._length += len(piece)
         if self._length > self._bytes_max:
-            raise self._refuse(f"is longer than {self._bytes_max} bytes")
+            raise UnendingAnswerError(
+                f"{self._answer}: the answer is longer than {self._bytes_max} bytes; {NOTHING_FOLLOWS}"
+            )
         if time.monotonic() > self._ends_at:
-            raise self._refuse(f"was not complete after {self._time_max_s:.0f} s")
+            raise UnendingAnswerError.of(self._answer, self._time_max_s)
         return piece
 
     def join(self, pieces: Iterable[bytes]) -> bytes:
@@ -96,9 +105,6 @@ class AnswerLimit:
         for piece in pieces:
             body += self.check(piece)
         return bytes(body)
-
-    def _refuse(self, what: str) -> UnendingAnswerError:
-        return UnendingAnswerError(f"{self._answer}: the answer {what}; {NOTHING_FOLLOWS}")
 
 
 def choose_backoff_s(error: Exception, failures: int, first_s: float, longest_s: float) -> float:

@@ -31,7 +31,7 @@ def open_astro_registry(scope: Scope) -> RegistryHook:
     """Return the registry of the project's Deployments, opened by the token with which the CLI pushes there."""
     from include.deploy_ops.hooks.registry.registry import AstroRegistryHook
 
-    return AstroRegistryHook(scope.project.astro_conn_id)
+    return AstroRegistryHook(scope.project.astro_conn_id, login_hosts=scope.project.login_hosts)
 
 
 @dataclass(slots=True)

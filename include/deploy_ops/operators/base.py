@@ -175,7 +175,7 @@ class DeployOpsOperator(SealingOperator):
         """The registries of the project's images."""
         from include.deploy_ops.hooks.registry.registry import RegistryHook
 
-        return RegistryHook(self.scope.project.registry_conn_id)
+        return RegistryHook(self.scope.project.registry_conn_id, login_hosts=self.scope.project.login_hosts)
 
     @functools.cached_property
     def seals(self) -> Seals:

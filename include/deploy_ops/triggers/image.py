@@ -6,7 +6,7 @@ Builds nothing, copies nothing, and does not judge whether the image can be used
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -34,12 +34,14 @@ class ImageAvailableTrigger(StoredTrigger):
     :param candidates: image references, the most wanted first.
     :param deadline: when to give up, ISO 8601 with an offset.
     :param poll_interval_s: seconds between two looks, which are some requests for each candidate.
+    :param login_hosts: further hosts that may be told a registry's login, by the registry's host.
     """
 
     registry_conn_id: str | None
     candidates: list[str]
     deadline: str
     poll_interval_s: float = 5
+    login_hosts: dict[str, list[str]] = field(default_factory=dict)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""
@@ -74,5 +76,5 @@ class ImageAvailableTrigger(StoredTrigger):
         from include.deploy_ops.hooks.registry.registry import RegistryHook  # not where DAG files are parsed
 
         # A new hook for each look, so that a repaired Airflow connection counts.
-        registry = RegistryHook(self.registry_conn_id)
+        registry = RegistryHook(self.registry_conn_id, login_hosts=self.login_hosts)
         return next((each for each in self.candidates if registry.find_image(each) is not None), None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.hooks.json_body import read_json
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
@@ -34,6 +34,12 @@ def test_json_is_read_as_it_was_written(value: object, *, is_ascii: bool) -> Non
         '["hunter2", NaN]',
         '["hunter2", -Infinity]',
         f'["hunter2", {"9" * 5000}]',
+        f'["hunter2", {"9" * 21}]',
+        '["hunter2", 1e999]',
+        '["hunter2", -1e999]',
+        '{"hunter2": 1, "b": 2, "hunter2": 3}',
+        '["hunter2", {"a": {"b": 1, "b": 1}}]',
+        f'["hunter2"{",1" * 2_000_001}]',
         '["hunter2", "\\ud800"]',
         '{"hunter2\\udFFF": 1}',
         '["hunter2", "\\ude00\\ud83d"]',

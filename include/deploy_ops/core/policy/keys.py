@@ -153,7 +153,8 @@ class Notice(StrictModel):
 class Project(StrictModel):
     """One Astro project in one repository. The `*_conn_id` are Airflow connections; times are in seconds.
 
-    `registry_conn_id`: how images named in `image` are pulled; None: anonymously. `trunk`: template and settings are
+    `registry_conn_id`: how images named in `image` are pulled; None: anonymously. `login_hosts`:
+    further hosts that may be told a registry's login, by the registry's host. `trunk`: template and settings are
     read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
     whose change means an image deploy. `image`: where an image comes from, the first that can serve. `people`: ids of
     Airflow users by login of GitHub.
@@ -164,6 +165,7 @@ class Project(StrictModel):
     github_conn_id: values.Text = "github_default"
     astro_conn_id: values.Text = "astro_default"
     registry_conn_id: values.Text | None = None
+    login_hosts: dict[values.Host, values.Hosts] = Field(default_factory=dict)
     root: values.Folder = "."
     trunk: values.BranchName = "main"
     poll_interval_s: values.Seconds = 10

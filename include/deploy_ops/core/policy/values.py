@@ -31,6 +31,7 @@ _IMAGE = re.compile(
     r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+"
     r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 )
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*(?::[1-9][0-9]{0,4})?")
 _DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?")
 _ARGUMENT = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -134,6 +135,16 @@ def check_image_source(text: str) -> str:
     return text
 
 
+def check_host(text: str) -> str:
+    """Return a host with its port, if it has one, in lower case."""
+    host = text.lower()
+    if not _HOST.fullmatch(host):
+        raise ValueError(
+            "a host, with its port where that is not HTTPS's, such as auth.acme.com or gitlab.acme.com:8443"
+        )
+    return host
+
+
 def parse_duration(value: object) -> timedelta:
     """Return the duration that a number and a unit say: 90s, 30m, 36h, 2d."""
     if isinstance(value, timedelta):
@@ -182,6 +193,7 @@ Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, AfterValidator(check_text)]
 Repository = Annotated[str, AfterValidator(check_repository)]
 BranchName = Annotated[str, AfterValidator(check_branch)]
+Host = Annotated[str, AfterValidator(check_host)]
 Folder = Annotated[str, AfterValidator(check_folder)]
 File = Annotated[str, AfterValidator(check_file)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -194,6 +206,7 @@ Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, a
 
 # A list in the file is a tuple in the model: only that conversion is let through.
 BranchNames = Annotated[tuple[BranchName, ...], Strict(strict=False)]
+Hosts = Annotated[tuple[Host, ...], Strict(strict=False), Field(min_length=1)]
 Patterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], Strict(strict=False)]
 Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
 Folders = Annotated[tuple[Folder, ...], Strict(strict=False)]

@@ -26,7 +26,7 @@ from include.deploy_ops.hooks.astro.answers import (
     parse_workspace_name,
 )
 from include.deploy_ops.hooks.astro.connection import AstroConnection, aread_astro_connection, read_astro_connection
-from include.deploy_ops.hooks.astro.http import Ask, Conversation, Pace, ahold, ask, hold, make_settings
+from include.deploy_ops.hooks.astro.http import Ask, AstroClient, Conversation, Pace, ahold, ask, hold, make_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,9 +54,9 @@ class AstroApiHook(BaseHook):
         self.astro_conn_id = astro_conn_id
         self._sleep = sleep
         self._pace = Pace()
-        self._opened: tuple[AstroConnection, httpx.Client] | None = None
+        self._opened: tuple[AstroConnection, AstroClient] | None = None
 
-    def get_conn(self) -> httpx.Client:
+    def get_conn(self) -> AstroClient:
         """Return the HTTP client, made at the first call; it carries the token."""
         return self._open()[1]
 
@@ -96,10 +96,10 @@ class AstroApiHook(BaseHook):
         """
         return self._hold(ask_options(self._open()[0], deployment_type, cloud_provider))
 
-    def _open(self) -> tuple[AstroConnection, httpx.Client]:
+    def _open(self) -> tuple[AstroConnection, AstroClient]:
         if self._opened is None:
             connection = read_astro_connection(self.astro_conn_id)
-            self._opened = (connection, httpx.Client(**make_settings(connection)))
+            self._opened = (connection, AstroClient(connection))
         return self._opened
 
     def _hold(self, conversation: Conversation[T]) -> T:

@@ -19,10 +19,12 @@ from typing import Any, TypeVar
 import httpx
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
-from include.deploy_ops.hooks import metrics
+from include.deploy_ops.hooks import metrics, patience
 from include.deploy_ops.hooks.astro.connection import AstroConnection
+from include.deploy_ops.hooks.inflation import ACCEPTED, Inflater
 from include.deploy_ops.hooks.json_body import read_json
-from include.deploy_ops.hooks.patience import AnswerLimit, Call, read_retry_after_s
+from include.deploy_ops.hooks.lifeline import Lifeline
+from include.deploy_ops.hooks.patience import AnswerLimit, Call, UnendingAnswerError, read_retry_after_s
 
 REQUESTS_PER_S_MAX = 20
 """Astro documents 25 reads a second per token; the token may have other users."""
@@ -112,7 +114,7 @@ class Pace:
 
 
 def hold(
-    conversation: Conversation[T], client: httpx.Client, pace: Pace, sleep: Callable[[float], None] = time.sleep
+    conversation: Conversation[T], client: AstroClient, pace: Pace, sleep: Callable[[float], None] = time.sleep
 ) -> T:
     """Carry out a conversation, and return what it concludes; raises what it raises.
 
@@ -155,34 +157,76 @@ async def ahold(
         return conclusion
 
 
+class AstroClient(httpx.Client):
+    """The blocking client, whose connection is cut when an answer takes too long.
+
+    One request after the other: it keeps one connection.
+    """
+
+    def __init__(self, connection: AstroConnection) -> None:
+        super().__init__(**make_settings(connection), limits=httpx.Limits(max_connections=1))
+        self.lifeline = Lifeline()
+        self._hold = self.lifeline.hold if connection.is_plain_http else self.lifeline.hold_twin
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Learn from httpcore which socket is in use, as its extension `trace` tells."""
+        if event == "connection.connect_tcp.complete":
+            self._hold(info["return_value"].get_extra_info("socket"))
+        elif event == "connection.start_tls.complete":
+            self.lifeline.hold(info["return_value"].get_extra_info("socket"))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.lifeline.release()
+        super().close()
+
+
 def make_settings(connection: AstroConnection) -> dict[str, Any]:
     """Return the keyword arguments of the httpx client, blocking or not, for this connection."""
     return {
         "base_url": connection.api_url,
-        "headers": {"authorization": f"Bearer {connection.token}", "accept": "application/json"},
+        "headers": {
+            "authorization": f"Bearer {connection.token}",
+            "accept": "application/json",
+            "accept-encoding": ACCEPTED,
+        },
         "timeout": httpx.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
         "follow_redirects": False,  # a redirect would carry the token elsewhere
         "trust_env": not connection.is_plain_http,  # as the CLI: a local Astro is never asked through a proxy
     }
 
 
-def _send(client: httpx.Client, request: Ask) -> Reply:
+def _send(client: AstroClient, request: Ask) -> Reply:
     metrics.count_request(metrics.ASTRO)
     try:
-        with client.stream("GET", request.path, params=dict(request.query)) as response:
-            return _make_reply(response, AnswerLimit(str(request)).join(response.iter_bytes()))
+        with (
+            client.lifeline.limit(str(request)),
+            client.stream(
+                "GET", request.path, params=dict(request.query), extensions={"trace": client.trace}
+            ) as response,
+        ):
+            inflater = Inflater(response.headers)
+            pieces = (piece for raw in response.iter_raw() for piece in inflater.feed(raw))
+            return _make_reply(response, AnswerLimit(str(request)).join(pieces))
     except httpx.RequestError as error:
         return Reply(failure=_name_failure(error))
 
 
 async def _asend(client: httpx.AsyncClient, request: Ask) -> Reply:
     metrics.count_request(metrics.ASTRO)
+    limit_s, body = patience.ANSWER_TIME_MAX_S, bytearray()
     try:
-        async with client.stream("GET", request.path, params=dict(request.query)) as response:
-            limit, body = AnswerLimit(str(request)), bytearray()
-            async for piece in response.aiter_bytes():
-                body += limit.check(piece)
+        async with (
+            asyncio.timeout(limit_s),
+            client.stream("GET", request.path, params=dict(request.query)) as response,
+        ):
+            inflater, limit = Inflater(response.headers), AnswerLimit(str(request))
+            async for raw in response.aiter_raw():
+                for piece in inflater.feed(raw):
+                    body += limit.check(piece)
             return _make_reply(response, bytes(body))
+    except TimeoutError as error:
+        raise UnendingAnswerError.of(str(request), limit_s) from error
     except httpx.RequestError as error:
         return Reply(failure=_name_failure(error))
 

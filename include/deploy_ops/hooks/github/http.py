@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from github.Requester import Requester
     from requests import Response
 
+API_VERSION = "2022-11-28"
+USER_AGENT = "deploy-ops"
+
 TRIES = 3
 REQUEST_TIMEOUT_S = 15  # GitHub itself gives up after 10 s, and its front needs a moment more
 SCARCE_QUOTA = 0.05  # of the limit: below it, whoever can wait should

@@ -5,16 +5,18 @@ It builds nothing and does not wait for an image: callers ask again.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, RetryableError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.hooks.registry.login_hosts import LoginHosts, find_places
 from include.deploy_ops.hooks.registry.repository import ImageRepository, Manifest, parse_image
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ _PLATFORM = ("linux", "amd64")  # what Astro runs
 _TIMEOUT_S = 60.0
 _PROGRESS_INTERVAL_S = 1.0
 _LARGEST_CONFIG_BYTES = 8 << 20  # it is read into memory, layers are not
+_BLOBS_MAX = 1000  # Docker itself takes 127 layers
 _MIB = 1 << 20
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,15 @@ class RegistryHook(BaseHook):
 
     :param registry_conn_id: the Airflow connection whose login and password are used to pull; None pulls anonymously.
     :param timeout_s: seconds for each request to connect, and between two pieces of an answer.
+    :param login_hosts: further hosts that may be told a registry's login, by the registry's host.
     """
 
-    def __init__(self, registry_conn_id: str | None, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(
+        self, registry_conn_id: str | None, timeout_s: float = _TIMEOUT_S, *, login_hosts: LoginHosts | None = None
+    ) -> None:
         super().__init__()
         self.registry_conn_id = registry_conn_id
+        self.login_hosts = login_hosts or {}
         self._timeout_s = timeout_s
         self._login: tuple[str | None, str | None] | None = None
 
@@ -95,7 +103,7 @@ class RegistryHook(BaseHook):
         :param on_progress: called with a line per blob, and once a second while a blob moves; what it raises ends the
             copy and passes through. A copy that broke can simply be repeated: its whole blobs are there already.
         """
-        destination = ImageRepository(parse_image(target), username, password, self._timeout_s)
+        destination = self._open(target, username, password)
         with self._open_source(source) as origin, destination:
             manifest = _read_image_manifest(origin)
             if manifest is None:
@@ -103,8 +111,12 @@ class RegistryHook(BaseHook):
             return _Copy(origin, destination, on_progress or _ignore_line).run(manifest)
 
     def _open_source(self, reference: str) -> ImageRepository:
-        username, password = self._read_login()
-        return ImageRepository(parse_image(reference), username, password, self._timeout_s)
+        return self._open(reference, *self._read_login())
+
+    def _open(self, reference: str, username: str | None, password: str | None) -> ImageRepository:
+        image = parse_image(reference)
+        places = find_places(image.host, self.login_hosts)
+        return ImageRepository(image, username, password, self._timeout_s, places)
 
     def _read_login(self) -> tuple[str | None, str | None]:
         if self.registry_conn_id is None:
@@ -129,8 +141,10 @@ class AstroRegistryHook(RegistryHook):
     :param astro_conn_id: the Airflow connection that holds the API token; `hooks/astro/connection.py` says what else.
     """
 
-    def __init__(self, astro_conn_id: str, timeout_s: float = _TIMEOUT_S) -> None:
-        super().__init__(None, timeout_s)
+    def __init__(
+        self, astro_conn_id: str, timeout_s: float = _TIMEOUT_S, *, login_hosts: LoginHosts | None = None
+    ) -> None:
+        super().__init__(None, timeout_s, login_hosts=login_hosts)
         self.astro_conn_id = astro_conn_id
 
     def _read_login(self) -> tuple[str | None, str | None]:
@@ -234,17 +248,21 @@ def _read_image_manifest(repository: ImageRepository) -> Manifest | None:
 
 
 def _read_platform_manifest(repository: ImageRepository, index: Manifest) -> Manifest:
-    entries = [entry for entry in _list_entries(index, "manifests") if _is_wanted(entry.get("platform") or {})]
+    entries = [entry for entry in _list_entries(index, "manifests") if _is_wanted(entry.get("platform"))]
     if not entries:
         raise ImageRefusedError(f"{repository.image} has no image for {'/'.join(_PLATFORM)}; build it for that too.")
-    digest = str(entries[0].get("digest"))
+    digest = entries[0].get("digest")
+    if not _is_digest(digest):
+        raise ObservationError(f"{repository.image} lists {digest!r:.80} where a manifest's digest is expected.")
     manifest = repository.read_manifest(digest)
     if manifest is None:
         raise ObservationError(f"{repository.image} lists the manifest {digest}, which its registry does not know.")
     return manifest
 
 
-def _is_wanted(platform: dict[str, Any]) -> bool:
+def _is_wanted(platform: object) -> bool:
+    if not isinstance(platform, dict):
+        return False
     return (platform.get("os"), platform.get("architecture")) == _PLATFORM and not platform.get("variant")
 
 
@@ -253,8 +271,16 @@ def _describe_image(repository: ImageRepository, manifest: Manifest) -> FoundIma
     config = blobs[0]
     if config["size"] > _LARGEST_CONFIG_BYTES:
         raise ImageRefusedError(f"{repository.image} has a config of {config['size']} bytes; that is no usual image.")
-    labels = (repository.read_json_blob(config["digest"], config["size"]).get("config") or {}).get("Labels") or {}
-    return FoundImage(manifest.digest, labels.get(RUNTIME_LABEL), sum(blob["size"] for blob in blobs))
+    label = _read_label(repository.read_json_blob(config["digest"], config["size"]))
+    return FoundImage(manifest.digest, label, sum(blob["size"] for blob in blobs))
+
+
+def _read_label(config: dict[str, Any]) -> str | None:
+    """Return the runtime's version by the image's label; None where there is none, or what no label can be."""
+    value: Any = config
+    for key in ("config", "Labels", RUNTIME_LABEL):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def _list_blobs(manifest: Manifest) -> list[dict[str, Any]]:
@@ -263,23 +289,35 @@ def _list_blobs(manifest: Manifest) -> list[dict[str, Any]]:
     :raises ObservationError: one of them lacks its digest or size.
     """
     blobs = [manifest.fields.get("config"), *_list_entries(manifest, "layers")]
+    if len(blobs) > _BLOBS_MAX:
+        raise ObservationError(f"The manifest {manifest.digest} has {len(blobs)} blobs; no image has so many.")
     for blob in blobs:
-        if not isinstance(blob, dict) or not isinstance(blob.get("size"), int) or not _is_digest(blob.get("digest")):
+        if not _is_descriptor(blob):
             raise ObservationError(
-                f"The manifest {manifest.digest} has {blob!r} where a digest and a size are expected."
+                f"The manifest {manifest.digest} has {blob!r:.200} where a digest and a size are expected."
             )
     return [blob for blob in blobs if isinstance(blob, dict)]
+
+
+def _is_descriptor(blob: object) -> bool:
+    return isinstance(blob, dict) and _is_size(blob.get("size")) and _is_digest(blob.get("digest"))
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _list_entries(manifest: Manifest, key: str) -> list[dict[str, Any]]:
     entries = manifest.fields.get(key)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ObservationError(f"The manifest {manifest.digest} has {entries!r} where a list of {key} is expected.")
+        raise ObservationError(
+            f"The manifest {manifest.digest} has {entries!r:.200} where a list of {key} is expected."
+        )
     return entries
 
 
-def _is_digest(text: object) -> bool:
-    return isinstance(text, str) and text.startswith("sha256:")
+def _is_digest(text: object) -> TypeGuard[str]:
+    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
 
 
 def _ignore_line(line: str) -> None:

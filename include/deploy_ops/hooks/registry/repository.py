@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 from dxf import DXF
-from dxf.exceptions import DXFError, DXFMountFailed, DXFUnauthorizedError
+from dxf.exceptions import DXFError, DXFUnauthorizedError
 from requests.utils import parse_dict_header
 
 from include.deploy_ops.core.errors import (
@@ -27,9 +27,10 @@ from include.deploy_ops.core.errors import (
     RetryableError,
 )
 from include.deploy_ops.hooks import metrics
-from include.deploy_ops.hooks.bounded_adapter import bound_session, stream_pieces
+from include.deploy_ops.hooks.bounded_adapter import bound_session, limit_body, stream_pieces
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import ANSWER_TIME_MAX_S, UNNAMED_WAIT_S, AnswerLimit, read_retry_after_s
+from include.deploy_ops.hooks.registry.login_hosts import DOCKER_HUB, LoginPlaces, is_loopback
 from include.deploy_ops.process.redaction import redact
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
 
     from dxf import DXFBase
 
-_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
-_DOCKER_HUB = "registry-1.docker.io"  # what `docker.io`, and a name without a host, stand for
 _UNKNOWN_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})  # NOT_FOUND is Harbor's
 _MOUNT_REFUSALS = frozenset({400, 403, 404, 405})
 _BLOB_BYTES_PER_S_MIN = 256 << 10  # a layer of 1 GiB may take over an hour, one that drips may not
 _TOLD_LENGTH = 300  # characters of a registry's answer that an error repeats
+_REDACTED_BYTES = 4096  # of its body, that are looked through for what is secret
+_REDIRECTS_MAX = 5  # a registry sends to where its blobs lie, and that perhaps to another place
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 # Like the references of https://github.com/distribution/reference, with a host that may hold a port.
 _REFERENCE = re.compile(
@@ -66,7 +68,7 @@ class ImageReference:
     @property
     def is_loopback(self) -> bool:
         """Whether the registry is on this machine, where plain HTTP is spoken."""
-        return self.host.partition(":")[0] in _LOOPBACK_HOSTS
+        return is_loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def parse_image(reference: str) -> ImageReference:
         )
     host = found["host"] or "docker.io"
     return ImageReference(
-        _DOCKER_HUB if host == "docker.io" else host, found["repository"], found["tag"] or found["digest"] or "latest"
+        DOCKER_HUB if host == "docker.io" else host, found["repository"], found["tag"] or found["digest"] or "latest"
     )
 
 
@@ -107,16 +109,26 @@ class ImageRepository:
 
     :param image: host and repository; the tag only shows in errors.
     :param timeout_s: seconds for connecting, and between two pieces of an answer.
+    :param places: where the login may be sent; by default to the registry's own host, and what is known to be its.
     """
 
-    def __init__(self, image: ImageReference, username: str | None, password: str | None, timeout_s: float) -> None:
+    def __init__(
+        self,
+        image: ImageReference,
+        username: str | None,
+        password: str | None,
+        timeout_s: float,
+        places: LoginPlaces | None = None,
+    ) -> None:
         self.image = image
         self._username = username
         self._password = password
         self._timeout_s = timeout_s
+        self._places = places or LoginPlaces(image.host)
         self._dxf = _Dxf(
             image.host, image.repository, auth=self._authorize, insecure=image.is_loopback, timeout=timeout_s
         )
+        self._dxf.places = self._places
 
     def __enter__(self) -> Self:
         self._dxf.__enter__()
@@ -144,7 +156,8 @@ class ImageRepository:
         # A header may carry parameters, such as a charset, which are no part of the type.
         served_as = response.headers.get("Content-Type", "").partition(";")[0].strip()
         media_type = _parse_object(response.content, response.url).get("mediaType")
-        return Manifest(response.content, media_type or served_as, digest)
+        is_told = isinstance(media_type, str) and bool(media_type)
+        return Manifest(response.content, str(media_type) if is_told else served_as, digest)
 
     def write_manifest(self, tag: str, manifest: Manifest) -> None:
         """Store a manifest, byte for byte, under a tag."""
@@ -162,7 +175,7 @@ class ImageRepository:
         """Whether the repository holds the blob."""
         with self._explain("look into"):
             try:
-                self._dxf.blob_size(digest)
+                self._dxf.find_blob(digest)
             except requests.HTTPError as error:
                 if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
                     return False
@@ -175,9 +188,13 @@ class ImageRepository:
         :raises UnendingAnswerError: it is longer than its manifest says, or comes too slowly.
         """
         time_max_s = ANSWER_TIME_MAX_S + size_bytes / _BLOB_BYTES_PER_S_MIN
-        with self._explain("pull from"):
-            response, hashed = self._dxf.open_blob(digest), hashlib.sha256()
-            limit = AnswerLimit(f"The blob {digest} of {self.image}", size_bytes, time_max_s)
+        name = f"The blob {digest} of {self.image}"
+        with (
+            self._explain("pull from"),
+            self._dxf.open_blob(digest) as response,
+            limit_body(response, name, time_max_s),
+        ):
+            limit, hashed = AnswerLimit(name, size_bytes, time_max_s), hashlib.sha256()
             for piece in stream_pieces(response):
                 hashed.update(limit.check(piece))
                 yield piece
@@ -187,20 +204,19 @@ class ImageRepository:
     def push_blob(self, digest: str, pieces: Iterable[bytes]) -> None:
         """Store a blob. `pieces` may be iterated a second time, if the registry asks for a login in between."""
         with self._explain("push to"):
-            self._dxf.push_blob(data=pieces, digest=digest, check_exists=False)
+            self._dxf.send_blob(digest, pieces)
 
     def mount_blob(self, digest: str, repository: str) -> bool:
         """Show another repository's blob of the same registry here; False if the registry would rather not."""
         with self._explain("push to"):
             try:
-                self._dxf.mount_blob(repository, digest)
-            except (DXFMountFailed, DXFUnauthorizedError):
+                return self._dxf.ask_mount(digest, repository)
+            except DXFUnauthorizedError:
                 return False
             except requests.HTTPError as error:
                 if error.response is not None and error.response.status_code in _MOUNT_REFUSALS:
                     return False
                 raise
-        return True
 
     def _authorize(self, dxf: DXFBase, response: requests.Response) -> None:
         """Answer a 401: https://distribution.github.io/distribution/spec/auth/token/, or Basic.
@@ -208,8 +224,8 @@ class ImageRepository:
         dxf can do it too, but not for a registry that speaks plain HTTP on this machine.
         """
         scheme, _, rest = response.headers.get("WWW-Authenticate", "").partition(" ")
-        if response.history or not isinstance(dxf, _Dxf):
-            return  # the challenge is that of a storage host, to which our login says nothing
+        if response.history or not isinstance(dxf, _Dxf) or not self._places.has(response.url):
+            return  # the challenge is that of another host, to which our login says nothing
         if scheme.lower() == "bearer":
             dxf.token = self._fetch_token(parse_dict_header(rest))
             metrics.count_request(metrics.REGISTRY)  # dxf asks once more
@@ -218,8 +234,7 @@ class ImageRepository:
             metrics.count_request(metrics.REGISTRY)
 
     def _fetch_token(self, challenge: dict[str, Any]) -> str:
-        realm = str(challenge.get("realm"))
-        self._check_realm(realm)
+        realm = self._check_realm(str(challenge.get("realm")))
         query = [("scope", scope) for scope in str(challenge.get("scope") or "").split()]
         if service := challenge.get("service"):
             query.append(("service", str(service)))
@@ -227,20 +242,25 @@ class ImageRepository:
         metrics.count_request(metrics.REGISTRY)
         answer = self._dxf.session.get(realm, params=query, headers=headers, timeout=self._timeout_s)
         answer.raise_for_status()
-        fields = _parse_object(answer.content, realm)
+        fields = _parse_object(answer.content, realm.partition("?")[0])
         token = fields.get("token") or fields.get("access_token")
-        if not isinstance(token, str):
-            raise ObservationError(f"GET {realm} answered without a token.")
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise ObservationError(f"GET {realm.partition('?')[0]:.200} answered without a token.")
         return token
 
-    def _check_realm(self, realm: str) -> None:
+    def _check_realm(self, realm: str) -> str:
+        """Return where a token is fetched: anonymously anywhere, with a login only where that may go."""
         parts = urlsplit(realm)
-        is_local = self.image.is_loopback and parts.hostname in _LOOPBACK_HOSTS
-        if parts.scheme != "https" and not is_local:
+        if parts.scheme != "https" and not (self.image.is_loopback and is_loopback(parts.hostname)):
             raise ImageRefusedError(
-                f"The registry {self.image.host} sends its login to {realm!r}, which is not encrypted. "
+                f"The registry {self.image.host} sends its login to {realm!r:.200}, which is not encrypted. "
                 f"Use a registry whose token service speaks HTTPS."
             )
+        if self._username is not None and not self._places.has(realm):
+            raise ImageRefusedError(
+                f"The registry {self.image.host} asks for its login on another host. {self._places.advise(realm)}"
+            )
+        return realm
 
     def _encode_login(self) -> str:
         return base64.b64encode(f"{self._username}:{self._password or ''}".encode()).decode()
@@ -256,11 +276,15 @@ class ImageRepository:
             raise self._describe(place, error.response) from error
         except (requests.RequestException, DXFError) as error:
             raise RetryableError(f"Could not {place}: {self._redact(f'{type(error).__name__}: {error}')}") from error
+        except ValueError as error:  # an address or a text that is none
+            raise ObservationError(f"Could not {place}: the answer is malformed ({type(error).__name__})") from error
 
     def _describe(self, place: str, response: requests.Response | None) -> Exception:
         if response is None:
             return RetryableError(f"Could not {place}: no answer.")
-        status, said = response.status_code, f"HTTP {response.status_code}: {self._redact(response.text)}"
+        # No more than is told: the guess at the encoding of a long body takes minutes.
+        body = response.content[:_REDACTED_BYTES].decode("utf-8", "replace")
+        status, said = response.status_code, f"HTTP {response.status_code}: {self._redact(body)}"
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return self._refuse(place, said)
         wanted_s = read_retry_after_s(response.headers)
@@ -288,9 +312,14 @@ class ImageRepository:
 class _Dxf(DXF):
     """What DXF lacks: limits, OCI manifests without a mediaType, Basic logins of our own, a count of its requests."""
 
+    places: LoginPlaces
+
     def __enter__(self) -> Self:
         super().__enter__()
         bound_session(self.session)
+        self.session.max_redirects = _REDIRECTS_MAX
+        self.session.auth = _add_nothing
+        self.session.hooks["response"].append(_refuse_downgrade)
         return self
 
     @property
@@ -299,13 +328,42 @@ class _Dxf(DXF):
         return self._sessions[0]  # type: ignore[return-value]  # at the bottom of the stack lies the module itself
 
     def _base_request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        """Ask as DXF does; but a host that may not be told the login is asked without it."""
         metrics.count_request(metrics.REGISTRY)
-        send: Callable[..., requests.Response] = super()._base_request
-        return send(method, path, **kwargs)
+        login, is_told = self._headers, self.places.has(urljoin(self._base_url, path))
+        if not is_told:
+            self._headers = {}
+        try:
+            send: Callable[..., requests.Response] = super()._base_request
+            return send(method, path, **kwargs)
+        finally:
+            if not is_told:
+                self._headers = login
+
+    def find_blob(self, digest: str) -> None:
+        request: Callable[..., requests.Response] = self._request
+        request("head", f"blobs/{digest}")
 
     def open_blob(self, digest: str) -> requests.Response:
         request: Callable[..., requests.Response] = self._request
         return request("get", f"blobs/{digest}", stream=True)
+
+    def ask_mount(self, digest: str, repository: str) -> bool:
+        request: Callable[..., requests.Response] = self._request
+        wanted = urlencode({"mount": digest, "from": self._get_repo_path(repository, suffix="")})  # type: ignore[no-untyped-call]
+        return request("post", f"blobs/uploads/?{wanted}").status_code == HTTPStatus.CREATED
+
+    def send_blob(self, digest: str, pieces: Iterable[bytes]) -> None:
+        """Upload to where the registry says: https://distribution.github.io/distribution/spec/api/#monolithic-upload."""
+        request: Callable[..., requests.Response] = self._request
+        opened = request("post", "blobs/uploads/")
+        place = urlsplit(urljoin(opened.url, opened.headers.get("Location", "")))
+        if not opened.headers.get("Location") or place.scheme not in {"http", "https"}:
+            raise ObservationError(f"POST {opened.url} answered without a place to upload to.")
+        query = "&".join([*filter(None, [place.query]), urlencode({"digest": digest})])
+        # Behind a proxy some registries name themselves without encryption.
+        scheme = "http" if self._insecure and is_loopback(place.hostname) else "https"
+        self._base_request("put", place._replace(scheme=scheme, query=query).geturl(), data=pieces)
 
     def put_manifest(self, alias: str, manifest: Manifest) -> None:
         request: Callable[..., requests.Response] = self._request
@@ -313,6 +371,22 @@ class _Dxf(DXF):
 
     def set_authorization(self, value: str) -> None:
         self._headers = {"Authorization": value}
+
+
+def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep python-requests from sending a login of the worker's .netrc in place of ours."""
+    return request
+
+
+def _refuse_downgrade(response: requests.Response, **_: Any) -> None:
+    """Follow no redirect that leads out of encryption: whoever sits on the way could answer."""
+    target = urljoin(response.url, response.headers.get("Location", ""))
+    if response.is_redirect and response.url.startswith("https:") and not target.startswith("https:"):
+        raise DowngradeError("a redirect leads to an address without encryption")
+
+
+class DowngradeError(requests.RequestException):
+    """A redirect that is not followed."""
 
 
 def _is_unknown(response: requests.Response | None) -> bool:

@@ -196,6 +196,7 @@ class FindImageOperator(DeployOpsOperator):
         self.defer(
             trigger=ImageAvailableTrigger(
                 registry_conn_id=self.scope.project.registry_conn_id,
+                login_hosts={name: list(hosts) for name, hosts in self.scope.project.login_hosts.items()},
                 candidates=references,
                 deadline=datetime.fromtimestamp(datetime.now(UTC).timestamp() + timeout_s, UTC).isoformat(),
             ),

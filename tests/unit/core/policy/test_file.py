@@ -364,6 +364,7 @@ CHANGES = {
     "previews.build": True,
 }
 NO_CHANGES = {
+    "login_hosts": {"registry.example.com": ["auth.example.com"]},
     "poll_interval_s": 1,
     "settle_timeout_s": 1,
     "limits.max_deletes": 9,

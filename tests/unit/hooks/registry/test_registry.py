@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tracemalloc
 from typing import TYPE_CHECKING
 
@@ -437,7 +438,7 @@ def test_progress_is_told_while_a_blob_moves(
     ci.put_image(SOURCE, "v1", os.urandom(1 << 20))
     lines: list[str] = []
     copy(ci, astro, on_progress=lines.append)
-    assert any("0.5 of 1.0 MiB" in line for line in lines)
+    assert any(re.search(r": 0\.\d of 1\.0 MiB", line) for line in lines)
 
 
 def test_memory_stays_flat_with_a_large_layer(ci: RegistryServer, astro: RegistryServer) -> None:
