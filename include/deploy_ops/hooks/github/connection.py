@@ -6,25 +6,19 @@ Reads nothing of the repository; `github` does.
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from airflow.providers.github.hooks.github import GithubHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
-from github import BadAttributeException, Github, GithubException
-from jwt.exceptions import PyJWTError
-from requests import RequestException
+from github import Github
+from github.Auth import AppInstallationAuth
 
-from include.deploy_ops.core.errors import ObservationError, RateLimitError
-from include.deploy_ops.hooks.github.http import REQUEST_TIMEOUT_S, UnavailableError, read_pause_s
+from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.hooks.github.http import API_VERSION, REQUEST_TIMEOUT_S, USER_AGENT
+from include.deploy_ops.hooks.github.installation import InstallationAuth
 
-API_VERSION = "2022-11-28"
-USER_AGENT = "deploy-ops"
-
-# What PyGithub raises on a key that cannot sign, and on an answer to POST access_tokens that is not what it should be.
-_APP_ERRORS = (PyJWTError, BadAttributeException, AssertionError, AttributeError, TypeError, ValueError)
 _OUR_SETTINGS = {
     "retry": None,
     "timeout": REQUEST_TIMEOUT_S,
@@ -72,22 +66,11 @@ class GithubConnectionHook(GithubHook):
     def token(self) -> str:
         """Return the access token for API and git, masked in Airflow's logs; a GitHub App's is renewed when due.
 
-        :raises UnavailableError: GitHub did not answer the app's request for a token.
-        :raises ObservationError: GitHub refused the app, or the token cannot be sent in a header.
+        :raises ObservationError: GitHub refused the app or did not answer, or the token cannot be sent in a header.
+        :raises RateLimitError: GitHub wants a pause.
         """
         auth = self.get_conn().requester.auth
-        try:
-            token = auth.token if auth else ""
-        except RequestException as error:
-            raise UnavailableError(f"{self._where()}: no installation token: {type(error).__name__}") from error
-        except GithubException as error:
-            raise self._explain_app_refusal(error) from error
-        except _APP_ERRORS as error:
-            raise ObservationError(
-                f"{self._where()}: no installation token, {type(error).__name__}: "
-                "the GitHub App's private key is no RSA key in PEM form, or GitHub's answer is malformed"
-            ) from error
-        return self._check_token(token)
+        return self._check_token(auth.token if auth else "")
 
     def _check_token(self, token: object) -> str:
         if not isinstance(token, str) or not token:
@@ -132,16 +115,10 @@ class GithubConnectionHook(GithubHook):
             self.client = None  # the provider's client retries; it must never be the one that asks
         if "@" in urlsplit(client.requester.base_url).netloc:
             raise ObservationError(f"{self._where()}: remove user and password from the connection's host")
-        return client.requester.kwargs
-
-    def _explain_app_refusal(self, error: GithubException) -> ObservationError | RateLimitError:
-        pause_s = read_pause_s(error.status, error.headers or {}, str(error.data))
-        what = f"{self._where()}: asked for an installation token, GitHub answered HTTP {error.status}"
-        if pause_s is not None:
-            return RateLimitError(f"{what} and wants a pause of {pause_s:.0f} s", pause_s)
-        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return UnavailableError(what)
-        return ObservationError(f"{what}: check app_id, installation_id and private key in the connection's extra")
+        settings = client.requester.kwargs
+        if isinstance(settings["auth"], AppInstallationAuth):  # which asks without limits
+            settings["auth"] = InstallationAuth(settings["auth"], client.requester.base_url, self._where())
+        return settings
 
     def _where(self) -> str:
         return f"{self.repository} through connection {self.github_conn_id!r}"
