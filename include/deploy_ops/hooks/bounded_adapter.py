@@ -15,10 +15,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.poolmanager import pool_classes_by_scheme
 
-from include.deploy_ops.core.errors import ObservationError
-from include.deploy_ops.hooks.inflation import ACCEPTED, Inflater
+from include.deploy_ops.hooks.inflation import ACCEPTED, Inflater, PackingError
 from include.deploy_ops.hooks.lifeline import Lifeline
-from include.deploy_ops.hooks.patience import AnswerLimit
+from include.deploy_ops.hooks.patience import AnswerLimit, UnendingAnswerError
 
 if TYPE_CHECKING:
     import socket
@@ -87,7 +86,6 @@ class BoundedAdapter(HTTPAdapter):
         """Send as the adapter does.
 
         :raises UnendingAnswerError: the answer is too long, or comes too slowly.
-        :raises ObservationError: its body is not packed as was asked for.
         """
         response = super().send(request, stream, *args, **options)
         # Also where a stream was asked for, requests itself reads a redirect's body, and we that of an error.
@@ -97,7 +95,7 @@ class BoundedAdapter(HTTPAdapter):
             try:
                 with limit_body(response, name):
                     response._content = AnswerLimit(name).join(stream_pieces(response))  # noqa: SLF001 - requests' own reader keeps it there
-            except ObservationError:
+            except UnendingAnswerError:
                 response.close()  # or the rest would wait in a connection that is used again
                 raise
             response._content_consumed = True  # noqa: SLF001 - likewise
@@ -126,12 +124,12 @@ def limit_body(response: Response, name: str, seconds: float | None = None) -> A
 def stream_pieces(response: Response) -> Iterator[bytes]:
     """Yield the body's pieces as they arrive; `iter_content` waits for whole ones, and a drip holds it for ever.
 
-    :raises requests.ConnectionError: the connection broke, fell silent, or the body's framing is wrong.
-    :raises ObservationError: the body cannot be unpacked.
+    :raises requests.ConnectionError: the connection broke, fell silent, or the body cannot be unpacked.
     """
-    inflater = Inflater(response.headers)
     try:
+        inflater = Inflater(response.headers)
         while piece := response.raw.read1(_PIECE_BYTES_MAX, decode_content=False):
             yield from inflater.feed(piece)
-    except HTTPError as error:
+    except (HTTPError, PackingError) as error:
+        response.close()  # or the rest would wait in a connection that is used again
         raise BrokenConnectionError(error, request=response.request) from error

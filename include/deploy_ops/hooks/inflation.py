@@ -9,8 +9,6 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.errors import ObservationError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -21,25 +19,29 @@ _PIECE_BYTES_MAX = 1 << 18
 _GZIP = 16 + zlib.MAX_WBITS
 
 
+class PackingError(Exception):
+    """A body that cannot be unpacked; whoever sent the request takes it for a broken connection, and names it."""
+
+
 class Inflater:
     """Takes one answer's body as it arrives, and gives it as it was meant.
 
     :param headers: the answer's, in whatever case they are asked for.
-    :raises ObservationError: it is packed in a way that was not asked for.
+    :raises PackingError: it is packed in a way that was not asked for.
     """
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         packing = headers.get("content-encoding", "").strip().lower()
         if packing not in {"", "identity", ACCEPTED}:
-            raise ObservationError(
-                f"an answer is packed as {packing!r:.60}, which was not asked for; look at the proxy between"
+            raise PackingError(
+                f"the answer is packed as {packing!r:.60}, which was not asked for; look at the proxy between"
             )
         self._unpack = zlib.decompressobj(_GZIP) if packing == ACCEPTED else None
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """Yield what a piece holds, in pieces that are bounded; an empty one where it holds nothing yet.
 
-        :raises ObservationError: it cannot be unpacked.
+        :raises PackingError: it cannot be unpacked.
         """
         if self._unpack is None:
             yield piece
@@ -51,6 +53,6 @@ class Inflater:
                 if not piece:
                     break
         except zlib.error as error:
-            raise ObservationError(f"an answer cannot be unpacked: {error}") from error
+            raise PackingError(f"the answer cannot be unpacked: {error}") from error
         if self._unpack.unused_data:
-            raise ObservationError("an answer goes on behind the end of what is packed in it")
+            raise PackingError("the answer goes on behind the end of what is packed in it")

@@ -21,7 +21,7 @@ import httpx
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
 from include.deploy_ops.hooks import metrics, patience
 from include.deploy_ops.hooks.astro.connection import AstroConnection
-from include.deploy_ops.hooks.inflation import ACCEPTED, Inflater
+from include.deploy_ops.hooks.inflation import ACCEPTED, Inflater, PackingError
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.lifeline import Lifeline
 from include.deploy_ops.hooks.patience import AnswerLimit, Call, UnendingAnswerError, read_retry_after_s
@@ -208,7 +208,7 @@ def _send(client: AstroClient, request: Ask) -> Reply:
             inflater = Inflater(response.headers)
             pieces = (piece for raw in response.iter_raw() for piece in inflater.feed(raw))
             return _make_reply(response, AnswerLimit(str(request)).join(pieces))
-    except httpx.RequestError as error:
+    except (httpx.RequestError, PackingError) as error:
         return Reply(failure=_name_failure(error))
 
 
@@ -227,7 +227,7 @@ async def _asend(client: httpx.AsyncClient, request: Ask) -> Reply:
             return _make_reply(response, bytes(body))
     except TimeoutError as error:
         raise UnendingAnswerError.of(str(request), limit_s) from error
-    except httpx.RequestError as error:
+    except (httpx.RequestError, PackingError) as error:
         return Reply(failure=_name_failure(error))
 
 
@@ -235,7 +235,7 @@ def _make_reply(response: httpx.Response, body: bytes) -> Reply:
     return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
 
-def _name_failure(error: httpx.RequestError) -> str:
+def _name_failure(error: Exception) -> str:
     return f"{type(error).__name__} {error}".strip()
 
 
