@@ -41,7 +41,6 @@ def make_cleanup_dag(scope: Scope) -> DAG:
             task_id="find",
             outlets=[make_alias(scope)],
             max_active_tis_per_dag=1,
-            execution_timeout=timedelta(minutes=10),
             scope=scope,
         ).as_setup()
         approve = ApproveCleanupOperator(

@@ -52,7 +52,6 @@ def make_control_dag(scope: Scope) -> DAG:
             inlets=[repository, scope.fleet],
             retries=2,
             retry_delay=timedelta(seconds=10),
-            execution_timeout=timedelta(minutes=10),
             on_failure_callback=tell_outage,
             on_success_callback=end_outage,
         )

@@ -33,7 +33,6 @@ def make_feedback_dag(scope: Scope) -> DAG:
             retry_delay=timedelta(seconds=30),
             retry_exponential_backoff=True,
             max_retry_delay=timedelta(minutes=10),
-            execution_timeout=timedelta(minutes=15),
         )
     return dag
 

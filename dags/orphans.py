@@ -10,7 +10,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
-from include.deploy_ops.operators.base import RETRIES
+from include.deploy_ops.operators.base import STEP
 from include.deploy_ops.operators.cleanup.form import make_orphans_params
 from include.deploy_ops.operators.cleanup.orphans import (
     ORPHANS,
@@ -50,13 +50,12 @@ def make_orphans_dag() -> DAG:
             task_id="find",
             inlets=[ORPHANS],
             max_active_tis_per_dag=1,
-            execution_timeout=timedelta(minutes=10),
-            **RETRIES,
+            **STEP,
         )
         approve = ApproveOrphansOperator(
-            task_id="approve", params=make_answer_params("Why"), **{**RETRIES, "retries": ANSWER_TRIES}
+            task_id="approve", params=make_answer_params("Why"), **{**STEP, "retries": ANSWER_TRIES}
         )
-        find >> approve >> DeleteOrphansOperator(task_id="delete", pool=CLI_POOL, **RETRIES)
+        find >> approve >> DeleteOrphansOperator(task_id="delete", pool=CLI_POOL, **STEP)
     return dag
 
 

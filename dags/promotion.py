@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import DAG
 
 from include.deploy_ops.operators.promotion.claim import ClaimPromotionOperator
@@ -31,7 +29,7 @@ def make_promotion_dag(scope: Scope) -> DAG:
         doc_md=GUIDE,
     ) as dag:
         claim = ClaimPromotionOperator(task_id="claim", scope=scope).as_setup()
-        promote = PromoteOperator(task_id="promote", execution_timeout=timedelta(minutes=10), scope=scope)
+        promote = PromoteOperator(task_id="promote", scope=scope)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         claim >> promote >> report.as_teardown(setups=claim)
     return dag

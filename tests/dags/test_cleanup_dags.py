@@ -77,7 +77,7 @@ def test_a_question_waits_holds_nothing_and_means_no_without_an_answer(parse: Pa
     approve = dag.task_dict["approve"]
     assert approve.defaults == ["Reject"]
     assert approve.retries > 1  # an answer in the moment of parking is lost
-    assert approve.execution_timeout is None
+    assert approve.execution_timeout < approve.response_timeout  # which is for the worker alone
     assert list(approve.params) == ["comment"]
     assert tuple(approve.template_fields) == ()  # the page holds what others wrote
 

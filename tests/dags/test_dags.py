@@ -12,6 +12,8 @@ import yaml
 from airflow.sdk import AssetAny, AssetOrTimeSchedule
 from airflow.sdk.exceptions import ParamValidationError
 
+from include.deploy_ops.hooks.astro.cli import TIMEOUT_S as CLI_TIMEOUT_S
+from include.deploy_ops.operators.base import STEP_TIME_MAX
 from include.deploy_ops.run.scope import CLI_POOL
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 
@@ -238,6 +240,28 @@ def test_every_step_is_retried_and_can_remember(parse: Parse) -> None:
         assert [asset.name for asset in task.inlets] == ["deploy_ops.shop.fleet"], task.task_id
 
 
+def test_every_step_of_every_dag_ends_in_time_and_after_what_it_calls(parse: Parse) -> None:
+    bag = parse(ROOT / "include" / "deploy_ops.yaml")
+    tasks: list[Any] = [task for dag in bag.dags.values() for task in dag.tasks]
+    assert len(tasks) > 40
+    for task in tasks:
+        assert timedelta(minutes=1) < task.execution_timeout <= timedelta(hours=4), task
+    for task in tasks:
+        if task.pool == CLI_POOL:
+            calls = getattr(task, "long_calls", 1)
+            called = getattr(getattr(task, "scope", None), "project", None)
+            longest = called.cli_timeout_s if called else CLI_TIMEOUT_S
+            assert task.execution_timeout > calls * timedelta(seconds=longest), task
+            assert callable(task.on_kill)
+
+
+def test_a_longer_time_for_the_cli_is_a_longer_time_for_its_steps_alone(parse: Parse) -> None:
+    bag = parse(make_policy({"cli_timeout_s": 7200}))
+    deploy, claim = get_task(bag, "shop.preview", "deploy"), get_task(bag, "shop.preview", "claim")
+    assert deploy.execution_timeout > 3 * timedelta(hours=2)
+    assert claim.execution_timeout == STEP_TIME_MAX
+
+
 def test_an_invalid_project_is_left_out_and_told(parse: Parse) -> None:
     bag = parse(make_policy({"name": "bad", "poll_intervall_s": 5, "root": "x"}, {}))
     assert list_ids(bag) == {"shop.control", "shop.preview", "shop.cleanup"}
@@ -339,7 +363,7 @@ def test_only_a_gated_target_has_a_request_dag_whose_runs_wait_and_hold_nothing(
     assert list(approve.params) == ["comment"]
     assert tuple(approve.template_fields) == ()  # the page holds what others wrote
     assert approve.retries >= 1  # an answer in the moment of parking is lost
-    assert approve.execution_timeout is None
+    assert approve.execution_timeout < approve.response_timeout  # which is for the worker alone
     assert tuple(dag.task_dict["dispatch"].operator_class.template_fields) == ()
     assert report.is_teardown
     assert [asset.name for asset in report.outlets] == ["deploy_ops.shop.fleet"]

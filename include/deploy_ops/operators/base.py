@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
     from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.observation.checks import DueCheck
@@ -42,8 +43,12 @@ FAILURE_KEY = "failure"
 CAUSE_LENGTH_MAX = 600
 """Characters of a failure's cause that are remembered for plan and page; the log has all of it."""
 
-RETRIES: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=15)}
-"""How a task is tried again. Never none: Airflow may fail one that resumes soon after it parked."""
+STEP_TIME_MAX = timedelta(minutes=15)
+"""How long one try may hold a worker that asks GitHub, Astro and registries alone; not counted while it is parked."""
+
+STEP: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=15), "execution_timeout": STEP_TIME_MAX}
+"""How long a try takes at most, and how it is tried again: never not at all, since Airflow may fail a task that resumes
+soon after it parked."""
 
 Method = TypeVar("Method", bound="Callable[..., Any]")
 
@@ -152,11 +157,17 @@ class DeployOpsOperator(SealingOperator):
     """The task that returns the run's job."""
 
     def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
-        super().__init__(**{"inlets": [scope.fleet], **RETRIES, **kwargs})
+        super().__init__(
+            **{"inlets": [scope.fleet], **STEP, "execution_timeout": self.find_time_max(scope.project), **kwargs}
+        )
         self.scope = scope
         self.links: dict[str, str] = {}
         self._idle: list[str] = []
         self._result: Any = None
+
+    def find_time_max(self, project: Project) -> timedelta:  # noqa: ARG002 - the CLI's steps need it
+        """Return how long one try may take; what a step runs for longer has a shorter time limit of its own."""
+        return STEP_TIME_MAX
 
     @functools.cached_property
     def github(self) -> GithubPullsHook:

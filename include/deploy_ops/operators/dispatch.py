@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
-from include.deploy_ops.operators.base import tell_failures
+from include.deploy_ops.operators.base import STEP_TIME_MAX, tell_failures
 from include.deploy_ops.operators.sealed import SealingOperator
 from include.deploy_ops.run.job import open_conf
 from include.deploy_ops.run.seals import Seals
@@ -62,6 +62,7 @@ def dispatch_runs(scope: Scope, found: XComArg) -> MappedOperator:
         control_plane=scope.control_plane,
         astro_conn_id=scope.project.astro_conn_id,
         feedback_dag=scope.feedback_dag,
+        execution_timeout=STEP_TIME_MAX,
         logical_date=None,  # a DAG has one run at most for each; without one there may be any number
         skip_when_already_exists=True,
         map_index_template="{{ task.trigger_run_id }}",

@@ -114,7 +114,10 @@ def run(candidates: list[str], seconds: float = 5, conn_id: str | None = None) -
 def test_serialize_gives_back_every_argument() -> None:
     arguments = {"registry_conn_id": None, "candidates": ["a/b:1"], "deadline": "2026-01-01T00:00:00+00:00"}
     trigger = ImageAvailableTrigger(registry_conn_id=None, candidates=["a/b:1"], deadline="2026-01-01T00:00:00+00:00")
-    expected = ("include.deploy_ops.triggers.image.ImageAvailableTrigger", {**arguments, "poll_interval_s": 5, "login_hosts": {}})
+    expected = (
+        "include.deploy_ops.triggers.image.ImageAvailableTrigger",
+        {**arguments, "poll_interval_s": 5, "login_hosts": {}},
+    )
     assert trigger.serialize() == expected
 
 

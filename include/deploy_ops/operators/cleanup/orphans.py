@@ -27,7 +27,7 @@ from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.operators.answer import Answer, AskOperator, load_answer
-from include.deploy_ops.operators.base import RenderedField, tell_failures
+from include.deploy_ops.operators.base import STEP_TIME_MAX, RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_orphans_form
 from include.deploy_ops.operators.sealed import SealingOperator
 from include.deploy_ops.run.airflow_runs import Runs
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 FIND_TASK, APPROVE_TASK = "find", "approve"
 ANSWER_TIMEOUT = timedelta(days=3)
 """How long a list may wait for its yes; the next week's run asks again."""
+
+DELETES_TIME_MAX = timedelta(hours=3)
+"""For all deletes of one try; one call of the CLI may take half an hour. What is left is deleted by the next try."""
 
 ORPHAN_QUESTIONS_KEY = "questions"
 ORPHANS = Asset("deploy_ops.orphans")
@@ -183,7 +186,7 @@ class DeleteOrphansOperator(OrphansOperator):
     outcome = RenderedField()
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "execution_timeout": STEP_TIME_MAX + DELETES_TIME_MAX})
         self._cli: AstroCli | None = None
         self._is_ended = False
 

@@ -60,6 +60,7 @@ class DeployCodeOperator(AstroCliOperator):
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
+    long_calls = 3  # it wakes the Deployment, checks the commit out, and deploys it
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
 
 from include.deploy_ops.core.errors import RetryableError, SupersededError
 from include.deploy_ops.core.plan.remembered import Removal
@@ -14,18 +15,26 @@ from include.deploy_ops.core.preview.ownership import describe_taken, find_previ
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.observation.checks import check_alive, check_ended, check_expired, check_mark
-from include.deploy_ops.operators.base import DeployOpsOperator, PullRequestLink, tell_failures
+from include.deploy_ops.operators.base import STEP_TIME_MAX, DeployOpsOperator, PullRequestLink, tell_failures
 from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.run.job import Job
 
 
 class AstroCliOperator(DeployOpsOperator):
     """Base of the operators that run the Astro CLI; ending the task ends the CLI and its children."""
+
+    long_calls: ClassVar[int] = 1
+    """How often it does at the most what has the policy's `cli_timeout_s`."""
+
+    def find_time_max(self, project: Project) -> timedelta:
+        """Return more than the time limits of its calls together: they end first, and say what did not end."""
+        return STEP_TIME_MAX + self.long_calls * timedelta(seconds=project.cli_timeout_s)
 
     @functools.cached_property
     def cli(self) -> AstroCli:
