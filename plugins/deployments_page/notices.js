@@ -10,6 +10,7 @@ const GRACE_S = 60;
 // Returns [{key, tone, parts}] for a snapshot that was read.
 export function listNotices(snapshot, { strays, unseen }, now) {
   return [
+    ...(snapshot.missingPool ? [tellPool(snapshot.missingPool)] : []),
     ...snapshot.projects.flatMap((project) => judgeProject(project, snapshot.dags, now)),
     ...strays.map(askStray),
     ...(unseen.length ? [tellUnseen(unseen)] : []),
@@ -51,6 +52,11 @@ function judgeAge(name, summary, link, now) {
 function judgeMode(name, summary) {
   if (summary.mode !== "plan") return [];
   return [notice(`mode ${name}`, "info", bdi(name), " is in plan mode: it shows what it would do, and writes nothing.")];
+}
+
+function tellPool(name) {
+  const make = el("code", {}, `airflow pools set ${name} 3 "Astro CLI calls"`);
+  return notice("pool", "bad", `Airflow has no pool ${name}: every run waits for ever before its first call of the Astro CLI. Create it: `, make);
 }
 
 function askStray(detail) {

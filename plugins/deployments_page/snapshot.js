@@ -5,6 +5,7 @@ import { AirflowError } from "./airflow.js";
 const PAGE = 100; // the most that Airflow gives in one answer, by default
 const FLEET = /^deploy_ops\.(.+)\.fleet$/;
 const ASSETS_EVERY = 60; // polls; a project's asset keeps its id
+const POOL = "deploy_ops_cli"; // in it runs call the Astro CLI; without it Airflow never starts their steps
 const LOCAL = new Set(["forbidden", "refused", "broken"]); // failures that may be of one project's store alone
 
 export class SnapshotReader {
@@ -13,21 +14,23 @@ export class SnapshotReader {
     this.fleets = new Map(); // project → asset id
     this.kept = new Map(); // project → {summary, shards}: what was read of it last, digests in the summary
     this.polls = 0;
+    this.missingPool = ""; // its name
   }
 
-  // Resolves to {dags, projects, runs, approvals, gaps}; throws what keeps everything from being shown. A project that
+  // Resolves to {dags, projects, runs, approvals, gaps, missingPool}; throws what keeps everything from being shown. A project that
   // cannot be read has its `failure`, and what was read of it last.
   async read() {
     const gaps = [];
     const dags = await this.readDags();
     const names = listProjects(dags);
+    if (this.missingPool || this.polls % ASSETS_EVERY === 0) this.missingPool = names.length && !(await this.hasPool()) ? POOL : "";
     await this.readFleets(names, gaps);
     const projects = await Promise.all(names.map((name) => this.readProject(name)));
     const [runs, approvals] = await Promise.all([
       this.attempt(gaps, "what is in flight", () => this.readRuns(dags, projects)),
       this.attempt(gaps, "what waits for approval", () => this.readApprovals(dags)),
     ]);
-    return { dags, projects, runs, approvals, gaps };
+    return { dags, projects, runs, approvals, gaps, missingPool: this.missingPool };
   }
 
   async readDags() {
@@ -100,6 +103,16 @@ export class SnapshotReader {
     const path = "/dags/~/dagRuns/~/hitlDetails?state=awaiting_input&response_received=false";
     const details = await this.readAll(path, "hitl_details");
     return details.filter((detail) => dags.has(detail.task_instance.dag_id));
+  }
+
+  // False only where Airflow says that there is none; to whoever may not look, nothing is told.
+  async hasPool() {
+    try {
+      await this.airflow.get(`/pools/${POOL}`);
+      return true;
+    } catch (error) {
+      return !(error instanceof AirflowError && error.kind === "missing");
+    }
   }
 
   async readAll(path, field) {

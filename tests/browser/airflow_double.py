@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 
 from demo.ports import HOST, find_free_ports
 from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.scope import CLI_POOL
 from plugins import deployments_page
 from tests.browser.fleet import make_summary
 
@@ -80,6 +81,7 @@ class AirflowDouble:
     runs: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
+    pools: set[str] = field(default_factory=lambda: {CLI_POOL})
     asked: list[str] = field(default_factory=list)
     posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     port: int = field(default_factory=lambda: find_free_ports(1)[0])
@@ -108,6 +110,7 @@ class AirflowDouble:
         ):
             kept.clear()
         self.theme = "light"
+        self.pools = {CLI_POOL}
 
     def show(self, project: str, rows: Sequence[Row], at: datetime | None = None, mode: str = "apply") -> None:
         """Write the rows as a pass of control does, and let the project have its DAGs."""
@@ -145,6 +148,9 @@ class AirflowDouble:
             case "GET", ["dags"]:
                 dags = [{"dag_id": dag, "is_paused": is_paused} for dag, is_paused in self.dags.items()]
                 return give_page("dags", dags, query)
+            case "GET", ["pools", pool]:
+                is_there = pool in self.pools
+                return JSONResponse({"name": pool} if is_there else {"detail": "none"}, 200 if is_there else 404)
             case "GET", ["assets"]:
                 names = enumerate(self.stores)
                 return give_page("assets", [{"id": i, "name": f"deploy_ops.{name}.fleet"} for i, name in names], query)

@@ -241,6 +241,18 @@ def test_plan_mode_is_told(airflow: AirflowDouble, page: Page) -> None:
     expect(page.get_by_role("status", name="Notices")).to_contain_text("shop is in plan mode")
 
 
+def test_a_missing_pool_is_told_until_it_is_made(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, make_few())
+    airflow.pools.clear()
+    page.goto(airflow.page_url)
+    notices = page.get_by_role("status", name="Notices")
+    expect(notices).to_contain_text("Airflow has no pool deploy_ops_cli")
+    expect(notices).to_contain_text("airflow pools set deploy_ops_cli 3")
+    airflow.pools.add("deploy_ops_cli")
+    look_again(page)
+    expect(notices).to_be_empty(timeout=SOON_MS)
+
+
 REFUSALS = [(401, "Your session has ended."), (403, "You may not see this"), (500, "Airflow failed: the moon")]
 
 

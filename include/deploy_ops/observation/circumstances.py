@@ -56,6 +56,7 @@ class CircumstancesReader:
             now=now,
             policy=self.scope.policy,
             in_flight=in_flight,
+            stuck=self._find_stuck(works, in_flight),
             updates_in_flight=_count_flights(works, in_flight, Verb.UPDATE),
             creates_in_flight=_count_flights(works, in_flight, Verb.CREATE),
             remembered=backlog | known | recovered,
@@ -95,6 +96,12 @@ class CircumstancesReader:
             if run := _find_living(self._runs_in(work.dag), work, finished[work.name]):
                 found[work.slug] = run
         return found
+
+    def _find_stuck(self, works: Iterable[Work], in_flight: Mapping[str, str]) -> dict[str, str]:
+        """Return what the runs in flight wait for that have no place for their next step."""
+        homes = {work.slug: work.home_dag for work in works if work.slug in in_flight}
+        waits = {slug: self._runs_in(dag).describe_wait(in_flight[slug]) for slug, dag in homes.items()}
+        return {slug: wait for slug, wait in waits.items() if wait}
 
     def _runs_in(self, dag: str) -> Runs:
         return Runs(self.task_instance, self.scope.name_dag(dag))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.run.scope import CLI_POOL
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 ALIVE = frozenset({"queued", "running"})
 RUNNING = frozenset({"running"})
 QUEUED = frozenset({"queued"})
+SCHEDULED = "scheduled"
+"""Of a task that could start if there were a slot for it."""
+
 WINDOW = 64
 """Attempts asked for in one request."""
 
@@ -52,6 +56,19 @@ class Runs:
     def read_states(self, run_id: str) -> dict[str, str]:
         """Return the states of the run's tasks by task id."""
         return dict(self._task_instance.get_task_states(self._dag_id, run_ids=[run_id]).get(run_id, {}))
+
+    def describe_wait(self, run_id: str) -> str:
+        """Return what a run waits for that has no place for its next step, and what to do; nothing if it has one.
+
+        Airflow tells no task which pools there are, and never starts a step of a pool that is not there.
+        """
+        waiting = sorted(task for task, state in self.read_states(run_id).items() if state == SCHEDULED)
+        if not waiting:
+            return ""
+        return (
+            f"{', '.join(waiting)} waits for a slot; if it stays so, see that Airflow has the pool {CLI_POOL}: "
+            f"airflow pools set {CLI_POOL} 3 'Astro CLI calls'"
+        )
 
     def find_block(self) -> str:
         """Return why the DAG starts nothing now: a person froze it, or Airflow has not parsed it yet; else nothing."""

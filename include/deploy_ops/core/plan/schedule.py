@@ -37,7 +37,8 @@ Wait = tuple[str, HoldKind, datetime | None]
 class Circumstances:
     """What one pass knows beside the difference.
 
-    `in_flight` maps an environment's slug to its queued or running run, `remembered` to what is remembered of it.
+    `in_flight` maps an environment's slug to its queued or running run, `stuck` to what that waits for in Airflow,
+    `remembered` to what is remembered of it.
     `finished` maps a work's name to its highest finished attempt. `delete_times` are those of deletes dispatched
     before. `blocked` maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at`
     ranks creates when not all fit (the newest head first). `released` names the work that a person let pass the brake,
@@ -47,6 +48,7 @@ class Circumstances:
     now: datetime
     policy: str
     in_flight: Mapping[str, str] = field(default_factory=dict)
+    stuck: Mapping[str, str] = field(default_factory=dict)
     updates_in_flight: int = 0
     creates_in_flight: int = 0
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
@@ -124,7 +126,7 @@ def _find_wait(work: Work, given: Circumstances) -> Wait:
 def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
     """Return why the work waits, whatever became of it before; None if nothing is in its way."""
     if run := given.in_flight.get(work.slug):
-        return f"in flight: {run}", HoldKind.FLIGHT, None
+        return "; ".join(filter(None, [f"in flight: {run}", given.stuck.get(work.slug)])), HoldKind.FLIGHT, None
     if work.verb is Verb.DELETE and (person := given.refused.get(work.subject)):
         return f"refused by {person}, until something of it moves; delete it by the form", HoldKind.PERSON, None
     if work.due_at is not None and work.due_at > given.now:

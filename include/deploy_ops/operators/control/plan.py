@@ -45,6 +45,8 @@ class PlanOperator(DeployOpsOperator):
         difference = comparer.compare(observation)
         self._remember_backlog(observer, difference, now)
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
+        for slug, wait in given.stuck.items():
+            self.log.warning("%s: %s", given.in_flight[slug], wait)
         plan = schedule(difference, given, self.scope.project.limits, self.scope.max_live)
         # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at
         # work that nobody knows of, and the brake counts a delete too many rather than one too few.

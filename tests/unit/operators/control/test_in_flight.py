@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from include.deploy_ops.run.scope import CLI_POOL
 from tests.unit.operators.control.test_plan import let_time_pass, play, read_plan
 
 if TYPE_CHECKING:
@@ -52,6 +53,18 @@ def test_a_branch_that_moves_while_it_is_deployed_is_deployed_again(stage: Stage
     play([following])
     assert stage.list_files(deployment_id) == stage.author.hash_files(second)
     assert len(stage.list_deploys(deployment_id)) == 2
+
+
+def test_a_run_that_gets_no_slot_is_told_with_the_pool_and_how_to_make_it(stage: Stage, log: Log) -> None:
+    stage.push(BRANCH)
+    (run,) = stage.plan()
+    stage.airflow.states[run.run_id] = "running"
+    stage.airflow.tasks[run.run_id] = {"claim": "success", "create": "scheduled", "deploy": "None"}
+    assert stage.plan() == []
+    told = f"in flight: {run.run_id}; create waits for a slot; if it stays so, see that Airflow has the pool {CLI_POOL}"
+    assert told in read_plan(stage)
+    assert f"{run.run_id}: create waits for a slot" in log.read()
+    assert f"airflow pools set {CLI_POOL} 3" in log.read()
 
 
 def test_a_branch_deleted_while_its_preview_is_created_leaves_none(stage: Stage, log: Log) -> None:
