@@ -1,7 +1,7 @@
 // The dialog of an action: its fields, the run that it asks Airflow for, and in words what Airflow says to that.
 
 import { makeConf } from "./actions.js";
-import { bdi, el } from "./dom.js";
+import { bdi, el, reveal } from "./dom.js";
 import { airflowLink, runPath } from "./frame.js";
 
 export class ActionDialog {
@@ -100,7 +100,7 @@ function findWrong(form, action) {
   for (const field of action.fields) {
     const words = judge(field, entered[field.name]);
     const input = form.elements[field.name];
-    form.querySelector(`#field-${field.name}-wrong`).textContent = words;
+    form.querySelector(`#field-${field.name}-wrong`).textContent = reveal(words);
     input.setAttribute("aria-invalid", String(Boolean(words)));
     input.setAttribute("aria-errormessage", `field-${field.name}-wrong`);
     if (words && !first) first = input;
@@ -116,7 +116,7 @@ function judge(field, value) {
 
 function tell(form, words, isWrong = false) {
   const message = form.querySelector(".message");
-  message.textContent = words;
+  message.textContent = reveal(words);
   message.classList.toggle("bad", isWrong);
 }
 

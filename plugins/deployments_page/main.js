@@ -4,7 +4,7 @@ import { listActions } from "./actions.js";
 import { Airflow, AirflowError } from "./airflow.js";
 import { openDetails } from "./details.js";
 import { ActionDialog } from "./dialog.js";
-import { el, refreshTimes } from "./dom.js";
+import { el, refreshTimes, reveal } from "./dom.js";
 import { makeEnvironments } from "./environments.js";
 import { Filters } from "./filters.js";
 import { airflowUI, base, followTheme, leaveByLinks, readAddress, reloadAirflow, writeAddress } from "./frame.js";
@@ -185,7 +185,7 @@ class Page {
     const states = new Map(before.map((each) => [each.id, each.state]));
     const moved = this.found.environments.filter((each) => states.get(each.id) !== each.state);
     const told = moved.slice(0, 3).map((each) => `${each.name}: ${tellState(each.state, each.verb)}`);
-    if (moved.length) byId("told").textContent = [...told, moved.length > 3 ? `and ${moved.length - 3} more` : ""].filter(Boolean).join("; ");
+    if (moved.length) byId("told").textContent = reveal([...told, moved.length > 3 ? `and ${moved.length - 3} more` : ""].filter(Boolean).join("; "));
   }
 
   tick() {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.errors import ImageRefusedError, RetryableError
+from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.engine.served_engine import SHOWN_NAMES, ServedEngine
 from include.deploy_ops.engine.socket_server import CommandAnswer
 from include.deploy_ops.process.command import Command, build_environment
@@ -31,6 +33,8 @@ _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _REFUSALS = re.compile(r"\b40[13]\b|unauthorized|forbidden|denied|authentication required", re.IGNORECASE)
 _TOLD_LINES = 5
 _REFUSED = 125
+
+log = logging.getLogger(__name__)
 
 
 class BuildingEngine(ServedEngine):
@@ -96,9 +100,10 @@ class BuildingEngine(ServedEngine):
             command.end()
         result = command.run()
         if result.exit_code:
-            said = result.tail(_TOLD_LINES)
+            log.warning("%s said last:\n%s", self._describe_push(), reveal(result.tail(_TOLD_LINES)))
             error = ImageRefusedError if _REFUSALS.search(result.stderr) else RetryableError
-            raise error(f"{self._describe_push()} to {target} failed with exit code {result.exit_code}:\n{said}")
+            how = f"exit code {result.exit_code}; see what it printed in the log of the task"
+            raise error(f"{self._describe_push()} to {target} failed with {how}")
         found = _DIGEST.search(result.stdout)
         return found[1] if found else None
 

@@ -6,6 +6,7 @@ It does not know what the command is for: callers give the arguments and judge t
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import selectors
 import shlex
@@ -19,10 +20,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError
+from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.process.redaction import RedactedStream, list_forms, replace_forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_LOG = logging.getLogger(__name__)
 
 _INHERITED_NAMES = frozenset(
     {
@@ -152,8 +156,7 @@ class Command:
         """Run the command and everything it starts to the end.
 
         :raises PermanentError: `cwd` does not exist.
-        :raises RetryableError: this worker has no such executable, the time limit passed, or `end` was called; with
-            the last lines of the output.
+        :raises RetryableError: this worker has no such executable, the time limit passed, or `end` was called.
         """
         started = time.monotonic()
         try:
@@ -162,12 +165,12 @@ class Command:
         finally:
             self._clear()
         result = self._build_result(process, time.monotonic() - started)
+        if not (self._is_ending or is_late):
+            return result
+        _LOG.info("%s said last:\n%s", self._name, reveal(result.tail()))  # its error goes to people outside
         if self._is_ending:
-            raise RetryableError(f"`{self._name}` was stopped on request. It said last:\n{result.tail()}")
-        if is_late:
-            text = f"`{self._name}` did not end within {self.timeout_s:g} s and was stopped. It said last:"
-            raise RetryableError(f"{text}\n{result.tail()}")
-        return result
+            raise RetryableError(f"`{self._name}` was stopped on request.")
+        raise RetryableError(f"`{self._name}` did not end within {self.timeout_s:g} s and was stopped.")
 
     def end(self) -> None:
         """Ask the running group to end, and return at once; `run` then sees to it, by KILL if need be, and raises.

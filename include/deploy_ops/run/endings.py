@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.plan.outcome import Ended, Outcome
+from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 from include.deploy_ops.run.decision import load_decision
 
@@ -128,6 +129,6 @@ def _find_approver(memory: Memory, job: Job) -> str:
 def mask_text(text: str) -> str:
     """Return a tool's text as people may read it anywhere: without the secrets that this process has seen.
 
-    Airflow masks its logs alone.
+    Airflow masks its logs alone. What shows nothing is made visible last, so that it parts no secret.
     """
-    return redact_shapes(redact_urls(str(redact(text))))
+    return reveal(redact_shapes(redact_urls(str(redact(text)))))

@@ -184,7 +184,7 @@ def test_docker_pushes_with_the_users_context_and_our_login_alone(
     [("requested access to the resource is denied", ImageRefusedError), ("connection reset by peer", RetryableError)],
 )
 def test_a_failed_push_is_told_without_the_token_and_ends_the_cli(
-    said: str, error: type[DeployOpsError], folder: Path
+    said: str, error: type[DeployOpsError], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     double = Double(folder, "podman", f"echo 'Error: {said} for Bearer {TOKEN} {TOKEN}' >&2; exit 125")
     ended: list[bool] = []
@@ -193,8 +193,9 @@ def test_a_failed_push_is_told_without_the_token_and_ends_the_cli(
         reason = push(engine, lines)
     assert type(engine.failure) is error
     assert reason is not None
-    assert said in reason
-    assert TOKEN not in f"{reason}{lines}{engine.failure!r}"
+    assert said not in reason  # which goes to people outside
+    assert said in caplog.text
+    assert TOKEN not in f"{reason}{lines}{engine.failure!r}{caplog.text}"
     assert ended == [True]
     assert engine.pushed_digest is None
 

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.naming import PROMOTION_SLUG, name_subject, name_work, slug_branch, slug_target
+from include.deploy_ops.core.text.visible import reveal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -129,7 +130,7 @@ class Work(Assignment):
         return f"{self.home_dag}.{REQUEST_DAG}" if self.verb is Verb.REQUEST else self.home_dag
 
     def __str__(self) -> str:
-        return f"{self.verb.value} {self.environment} at {self.head[:12]}: {self.reason}"
+        return reveal(f"{self.verb.value} {self.environment} at {self.head[:12]}: {self.reason}")
 
 
 class HoldKind(Enum):
@@ -159,7 +160,7 @@ class Hold:
     kind: HoldKind = HoldKind.PERSON
 
     def __str__(self) -> str:
-        return f"{self.what} {self.environment} held: {self.reason}"
+        return reveal(f"{self.what} {self.environment} held: {self.reason}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ the escapes do: each stands below its reader, with the reason. Pure; what is sai
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
+
+from include.deploy_ops.core.text.visible import reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,7 +59,7 @@ def describe_span(span: timedelta | None) -> str:
 
 def escape_cell(text: str) -> str:
     """Return the text as the content of one cell of a table."""
-    return text.replace("|", "\\|").replace("`", "'").replace("\n", "\\n").replace("\r", "\\r")
+    return reveal(text).replace("|", "\\|").replace("`", "'").replace("\n", "\\n")
 
 
 # --- Airflow's approval page -----------------------------------------------------------------------------------------
@@ -77,8 +78,6 @@ CELL_REASON_LENGTH_MAX = 300
 
 URL_LENGTH_MAX = 300
 
-# Line breaks, other controls, and the marks that turn the direction of what follows.
-_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&'*+,;=%-]+")
 
 
@@ -87,7 +86,7 @@ def quote_text(text: str, length_max: int = TEXT_LENGTH_MAX) -> str:
 
     A pipe becomes `¦`: behind a backslash no escape keeps it from ending a table's cell.
     """
-    line = cut(_UNPRINTED.sub(" ", text).replace("`", "'").replace("|", "¦").strip(), length_max)
+    line = cut(flatten(text).replace("`", "'").replace("|", "¦"), length_max)
     return f"`{line}`" if line else "-"
 
 
@@ -122,17 +121,12 @@ _SAFE_IN_URL = ":/?#[]@!$&'*+,;=~%-._"
 
 
 def clean(text: str) -> str:
-    """Return the text without characters that show nothing or turn others around; tabs and line ends stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    kept = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(
-        each for each in kept if each in "\n\t" or unicodedata.category(each) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
-    )
+    """Return the text with what shows nothing, or turns others around, made visible; line ends are line feeds."""
+    return reveal(text.replace("\r\n", "\n"))
 
 
 def flatten(text: str) -> str:
-    """Return the text on one line, without what `clean` removes."""
+    """Return the text on one line, with what `clean` makes visible."""
     return _SPACES.sub(" ", clean(text)).strip()
 
 
@@ -178,9 +172,6 @@ def write_link(label: str, url: str) -> str:
     return f"[{label}](<{quote(url, safe=_SAFE_IN_URL)}>)" if is_web else label
 
 
-def escape_html(text: str) -> str:
-    """Return the words of a person who may approve, without the power of HTML; their Markdown and mentions stay.
-
-    GitHub would hide what stands in an HTML comment or in a tag.
-    """
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+def write_quotation(text: str) -> str:
+    """Return Markdown of a quotation that shows somebody's lines and does nothing."""
+    return "\n".join(f"> {write_words(line)}" for line in clean(text).split("\n"))

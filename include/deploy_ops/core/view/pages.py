@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.model import ChangeDecision, PullRequest
 from include.deploy_ops.core.plan.work import Plan, Work
-from include.deploy_ops.core.text.markdown import escape_cell, render_table
+from include.deploy_ops.core.text.markdown import escape_cell, flatten, render_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +90,7 @@ def _render_section(title: str, headings: Sequence[str], rows: Sequence[Sequence
 def render_decision(decision: ChangeDecision) -> str:
     """Return the decision record of a change type: bases, verdict, and per changed path the verdict and its rule."""
     head = (
-        f"**{decision.change_type.value}**: {decision.reason}\n\n`{decision.commit}`, "
+        f"**{decision.change_type.value}**: {flatten(decision.reason)}\n\n`{decision.commit}`, "
         f"image from `{decision.image_base or '?'}`, DAGs from `{decision.dags_base or '?'}`"
     )
     rows = [(f"`{escape_cell(path.path)}`", path.verdict.value, escape_cell(path.rule)) for path in decision.paths]
@@ -101,7 +101,7 @@ def render_source(found: Mapping[str, Any]) -> str:
     """Return the decision record of an image: the source taken, and why not those before it."""
     taken = [f"**{found['source']}** for `{found['commit']}`"]
     taken += [
-        f"{name}: `{found[key]}`"
+        f"{name}: `{escape_cell(str(found[key]))}`"
         for key, name in (
             ("deployment", "image of the Deployment"),
             ("engine", "built by"),
@@ -111,7 +111,7 @@ def render_source(found: Mapping[str, Any]) -> str:
         )
         if found.get(key)
     ]
-    notes = [f"- {' '.join(note.split())}" for note in found["notes"]]
+    notes = [f"- {flatten(note)}" for note in found["notes"]]
     return "\n".join([*("  \n".join(taken),), *(["", "Not taken:", "", *notes] if notes else [])])
 
 

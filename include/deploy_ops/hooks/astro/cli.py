@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from include.deploy_ops.core.errors import PermanentError, RetryableError
+from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.cli_endings import find_applied_id, find_success, hide_signatures
 from include.deploy_ops.hooks.astro.connection import AstroConnection, read_astro_connection
 from include.deploy_ops.process.command import Command, CommandResult, ProcessLimits
@@ -49,7 +50,7 @@ class AstroCli:
     """Runs the Astro CLI with one Airflow connection, each call in a private home of its own that is removed after it.
 
     Every method raises `PermanentError` for an ending that stays the same, `RetryableError` for any other, each with
-    what the CLI said last; `ObservationError` (retryable) when the connection is incomplete.
+    the line by which the CLI said so; `ObservationError` (retryable) when the connection is incomplete.
 
     :param astro_conn_id: the Airflow connection's id; `connection` says what it holds.
     :param timeout_s: seconds until a call is ended.
@@ -190,14 +191,12 @@ class AstroCli:
             command.end()
         try:
             return command.run()
-        except RetryableError as error:  # its text quotes the output
-            raise RetryableError(hide_signatures(str(error))) from None
         finally:
             self._command = None
 
     def _tell(self, line: str) -> None:
         if self._on_line is not None and line.strip():
-            self._on_line(hide_signatures(line))
+            self._on_line(reveal(hide_signatures(line)))
 
 
 def _leave_out_usage(tell: Callable[[str], None]) -> Callable[[str], None]:

@@ -19,7 +19,7 @@ from include.deploy_ops.core.errors import DeployOpsError, PermanentError, Retry
 if TYPE_CHECKING:
     from include.deploy_ops.process.command import CommandResult
 
-_QUOTED_LINES = 15
+_QUOTED_LENGTH = 300  # characters of the one line of the CLI's that an error repeats
 _SIGNED_QUERY = re.compile(r"\?[^\s\"'<>]*\b(?:sig|[\w-]*signature)=[^\s\"'<>]*", re.IGNORECASE)
 
 
@@ -40,10 +40,13 @@ class _Ending:
     start: str
     meaning: str
 
-    def has_text(self, result: CommandResult) -> bool:
-        """Whether the call ended so."""
-        prefix = "Error: " if self.stream == "stderr" else ""
-        return bool(re.search(rf"^{prefix}{self.start}", getattr(result, self.stream), re.MULTILINE))
+    def find_line(self, result: CommandResult) -> str | None:
+        """Return the line by which the call says that it ended so, or None."""
+        if self.stream == "stderr":
+            own = find_own_error(result)
+            return own if re.match(f"Error: {self.start}", own, re.MULTILINE) else None
+        found = re.search(f"^{self.start}.*$", result.stdout, re.MULTILINE)
+        return found and found[0]
 
 
 _refuse = functools.partial(_Ending, "stderr", PermanentError)
@@ -152,21 +155,29 @@ def find_applied_id(call: str, result: CommandResult) -> str:
 
 
 def explain_ending(call: str, result: CommandResult) -> DeployOpsError:
-    """Return the error for a call without effect: permanent only by a known text, otherwise one that comes again."""
-    said = quote_output(result)
+    """Return the error for a call without effect: permanent only by a known text, otherwise one that comes again.
+
+    Its text goes to people outside: of all that was printed, what a branch's build says among it, it repeats the one
+    line that a known ending or the CLI's own error is known by. The log has every line.
+    """
     for ending in _ENDINGS:
-        if ending.has_text(result):
-            return ending.error(f"{call}: {ending.meaning}. It said:\n{said}")
+        if (line := ending.find_line(result)) is not None:
+            return ending.error(f"{call}: {ending.meaning}{_quote(line)}")
     how = f"failed with exit code {result.exit_code}" if result.exit_code else "ended without saying that it succeeded"
-    return RetryableError(f"{call} {how}. It said last:\n{said}")
+    own = find_own_error(result)
+    return RetryableError(f"{call} {how}{_quote(own) or '; see what it printed in the log of the task'}")
 
 
-def quote_output(result: CommandResult) -> str:
-    """Return the last lines of what the CLI said, its error first of all: usage text that follows one is left out."""
-    printed = [line for line in result.stdout.splitlines() if line.strip()][-_QUOTED_LINES:]
-    lines = [line for line in result.stderr.partition("\nUsage:")[0].splitlines() if line.strip()]
-    start = next((i for i, line in enumerate(lines) if line.startswith(("Error: ", "panic: "))), 0)
-    return hide_signatures("\n".join([*lines[start : start + _QUOTED_LINES], *printed]))
+def find_own_error(result: CommandResult) -> str:
+    """Return the CLI's own error, its last: what it runs prints before. Empty where it says none."""
+    said = result.stderr.rpartition("\nUsage:")[0] or result.stderr
+    lines = [line for line in said.splitlines() if line.startswith(("Error: ", "panic: "))]
+    return lines[-1] if lines else ""
+
+
+def _quote(line: str) -> str:
+    said = hide_signatures(line).strip()
+    return f". It said: {said[:_QUOTED_LENGTH]}" if said else ""
 
 
 def hide_signatures(text: str) -> str:

@@ -144,7 +144,7 @@ def render_orphans(found: Sequence[Orphan], now: datetime, notes: dict[str, str]
             quote_text(each.mark.repository),
             quote_text(each.mark.branch),
             describe_span(now - each.created_at if each.created_at else None),
-            each.status,
+            quote_text(each.status),
             quote_reason(each.reason),
             quote_reason(notes.get(each.deployment_id, "")),
         ]

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.errors import RetryableError, SupersededError
 from include.deploy_ops.core.naming import has_later_mark, parse_mark
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX, flatten, quote_text
 from include.deploy_ops.operators.answer import AskOperator, load_answer
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
@@ -39,11 +40,11 @@ class ApproveAdoptionOperator(DeployOpsOperator, AskOperator):
         """Say what becomes of it, and park the task."""
         job = self.begin(context)
         self.refuse_dry(job, f"ask whether {job.deployment_name} may be adopted")
-        self.subject = f"Adopt {job.deployment_name} as the preview of {job.branch}?"
+        self.subject = flatten(f"Adopt {job.deployment_name} as the preview of {job.branch}?")
         self.body = (
-            f"Deployment `{job.deployment_id}` gets the preview template's configuration and our mark. From then on "
-            f"it follows the branch: it is deployed to, and deleted when the branch ends. "
-            f"{job.person or 'A person'} asks: {job.reason}"
+            f"Deployment {quote_text(job.deployment_id)} gets the preview template's configuration and our mark. From "
+            "then on it follows the branch: it is deployed to, and deleted when the branch ends. "
+            f"{quote_text(job.person) if job.person else 'A person'} asks: {quote_text(job.reason, REASON_LENGTH_MAX)}"
         )
         notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
         self.ask(context, {"deployment": job.deployment_id, "branch": job.branch})

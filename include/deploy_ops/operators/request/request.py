@@ -21,7 +21,7 @@ from include.deploy_ops.core.naming import hash_text, name_run, name_work
 from include.deploy_ops.core.plan.remembered import Approval, Ending
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.target.release import ReleaseDecision, group_files
-from include.deploy_ops.core.text.markdown import escape_html
+from include.deploy_ops.core.text.markdown import write_code, write_quotation, write_words
 from include.deploy_ops.core.view.pages import render_decision
 from include.deploy_ops.observation.checks import check_source, check_target
 from include.deploy_ops.observation.form_jobs import FormJobs
@@ -291,8 +291,9 @@ def _drop_oldest(endings: Mapping[str, Ending]) -> dict[str, Ending]:
 
 def write_comment(job: Job, answer: Answer, dag_id: str, run_id: str, marker: str) -> str:
     """Return the pull request's comment: what was rejected, by whom, and their words as a quotation."""
-    who = f"by **{escape_html(answer.person)}**" if answer.person else "since nobody answered in time"
+    who = f"by **{write_words(answer.person)}**" if answer.person else "since nobody answered in time"
     lines = [f"Not approved for **{job.target}** {who}: {job.head} onto {job.base}.", ""]
-    lines += [f"> {escape_html(line)}" for line in answer.comment.splitlines()]
-    lines += ["", f"<sub>Run `{run_id}` of `{dag_id}`. A new head asks again; so does clearing the run.</sub>", marker]
+    lines += [write_quotation(answer.comment)] if answer.comment else []
+    run = f"Run {write_code(run_id)} of {write_code(dag_id)}"
+    lines += ["", f"<sub>{run}. A new head asks again; so does clearing the run.</sub>", marker]
     return "\n".join(lines)

@@ -268,7 +268,7 @@ def test_the_page_has_a_bound(letter: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "quoted"),
-    [("a`b|c\nd", "`a'b¦c d`"), ("", "-"), ("  ", "-"), ("x" * 200, f"`{'x' * 119}…`"), ("a\u202eb", "`a b`")],
+    [("a`b|c\nd", "`a'b¦c d`"), ("", "-"), ("  ", "-"), ("x" * 200, f"`{'x' * 119}…`"), ("a\u202eb", "`a<U+202E>b`")],
 )
 def test_texts_are_quoted_on_one_line(text: str, quoted: str) -> None:
     assert quote_text(text) == quoted

@@ -17,7 +17,6 @@ from include.deploy_ops.core.text.markdown import (
     cut,
     describe_span,
     escape_cell,
-    escape_html,
     flatten,
     quote_reason,
     quote_text,
@@ -26,6 +25,7 @@ from include.deploy_ops.core.text.markdown import (
     write_code,
     write_link,
     write_plain_link,
+    write_quotation,
     write_words,
 )
 from sandbox.github.markdown import render_markdown
@@ -111,14 +111,16 @@ def test_only_web_addresses_become_links(url: str, markdown: str) -> None:
     assert write_link("L", url) == markdown
 
 
-def test_what_shows_nothing_is_left_out() -> None:
-    assert clean("a\u202eb\x00c\u200bd\r\ne\tf\ud800") == "abcd\ne\tf"
+def test_what_shows_nothing_is_shown_by_its_number() -> None:
+    shown = "a<U+202E>b<U+0000>c<U+200B>d\ne\tf<U+D800>g<U+000D>h"
+    assert clean("a\u202eb\x00c\u200bd\r\ne\tf\ud800g\rh") == shown
+    assert quote_text("a\x1b[31mb\u2066") == "`a<U+001B>[31mb<U+2066>`"
     assert flatten(" a \n\n b\t") == "a b"
     assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "ab…")
 
 
 def test_a_cell_that_is_read_as_source_shows_its_escapes() -> None:
-    assert escape_cell("a|b`c\nd\re") == "a\\|b'c\\nd\\re"
+    assert escape_cell("a|b`c\nd\re\u202e") == "a\\|b'c\\nd<U+000D>e<U+202E>"
 
 
 def test_a_table_says_how_many_rows_it_leaves_out() -> None:
@@ -139,8 +141,12 @@ def test_a_plain_link_has_an_address_without_escapes(url: str, markdown: str) ->
     assert write_plain_link("L", url) == markdown
 
 
-def test_an_approvers_words_hide_nothing_in_html() -> None:
-    assert escape_html("<!-- & @ann **no** -->") == "&lt;!-- &amp; @ann **no** -->"
+def test_a_quotation_says_the_words_and_does_nothing() -> None:
+    said = "<!-- & @ann **no** -->\n\n# big\r\n![i](https://x.example)"
+    html = render_markdown(write_quotation(said), HOME)
+    assert html.count("<blockquote>") == 1
+    assert re.findall(r"<(?!/|blockquote|p>)", html) == []
+    assert read_text(html).replace(MUTE, "").split() == said.split()
 
 
 def test_no_cell_of_a_strangers_makes_another_cell_or_line() -> None:

@@ -79,7 +79,7 @@ def test_an_approval_is_remembered_and_control_plans_the_deploy(gate: Gate) -> N
 
 
 REJECTIONS = (
-    ("not on\nFriday <!-- x", False, "rejected by ada: not on Friday <!-- x", "> not on\n> Friday &lt;!-- x"),
+    ("not on\nFriday <!-- x", False, "rejected by ada: not on Friday <!-- x", "> not on\n> Friday \\<\\!\\-\\- x"),
     (None, False, "rejected by ada", "by **ada**"),
     (None, True, "rejected: nobody answered in time", "since nobody answered in time"),
 )
@@ -294,6 +294,6 @@ def test_the_comment_is_one_page_of_markdown_without_html_of_others() -> None:
     answer = Answer(is_approved=False, person="a<b", comment="<script>\n\n# big\nlast", at=datetime.now(UTC))
     job = Job(Verb.REQUEST, "astro_deploy", "a" * 40, "Production", "d1", "planned", target="production", base="b" * 40)
     text = write_comment(job, answer, "shop.production.request", "run", "<!-- m -->")
-    assert "by **a&lt;b**" in text
-    assert text.splitlines()[2:6] == ["> &lt;script>", "> ", "> # big", "> last"]
+    assert "by **a\\<b**" in text
+    assert text.splitlines()[2:6] == ["> \\<script\\>", "> ", "> \\#\u200b big", "> last"]
     assert text.endswith("<!-- m -->")
