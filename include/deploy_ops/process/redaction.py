@@ -48,6 +48,11 @@ def redact(text: str, secrets: Sequence[str]) -> str:
     return replace_forms(text, list_forms(secrets))
 
 
+def redact_error(error: Exception, secrets: Sequence[str]) -> None:
+    """Take secrets out of an error's text; it stays the same error. Whoever answers us may repeat what we sent."""
+    error.args = (redact(str(error), secrets), *error.args[1:])
+
+
 def list_forms(secrets: Sequence[str]) -> list[str]:
     """Return every text that a secret may appear as, the longest first, so that no rest of one stays."""
     forms = {form for secret in secrets if secret.strip() for form in _spell_secret(secret)}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from airflow.sdk import BaseHook
 
-from include.deploy_ops.core.errors import ObservationError, PermanentError
+from include.deploy_ops.core.errors import DeployOpsError, ObservationError, PermanentError
 from include.deploy_ops.hooks.astro.answers import (
     Page,
     doubt,
@@ -27,11 +27,15 @@ from include.deploy_ops.hooks.astro.answers import (
 )
 from include.deploy_ops.hooks.astro.connection import AstroConnection, aread_astro_connection, read_astro_connection
 from include.deploy_ops.hooks.astro.http import Ask, AstroClient, Conversation, Pace, ahold, ask, hold, make_settings
+from include.deploy_ops.process.redaction import redact_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from include.deploy_ops.core.model import Deploy, Deployment
+
+ITEMS_MAX = 100_000
+"""Of one list: far more than any workspace has, and few enough to be read."""
 
 PAGE_SIZE = 1000
 """The largest page that Astro documents (OpenAPI description of the platform API)."""
@@ -105,8 +109,8 @@ class AstroApiHook(BaseHook):
     def _hold(self, conversation: Conversation[T]) -> T:
         try:
             return hold(conversation, self.get_conn(), self._pace, self._sleep)
-        except ObservationError as error:
-            raise _name_connection(error, self.astro_conn_id) from error
+        except DeployOpsError as error:
+            raise _tell(error, self._open()[0])  # noqa: B904 - it may be the error itself
 
 
 class AsyncAstroApi:
@@ -151,8 +155,9 @@ class AsyncAstroApi:
     async def _hold(self, conversation: Conversation[T], client: httpx.AsyncClient) -> T:
         try:
             return await ahold(conversation, client, self._pace)
-        except ObservationError as error:
-            raise _name_connection(error, self.astro_conn_id) from error
+        except DeployOpsError as error:
+            connection, _ = await self._open()
+            raise _tell(error, connection)  # noqa: B904 - likewise
 
 
 def ask_deployments(connection: AstroConnection) -> Conversation[tuple[Deployment, ...]]:
@@ -219,6 +224,8 @@ def _ask_all(request: Ask, key: str) -> Conversation[list[Any]]:
         page = yield from _ask_page(request, key, len(items), PAGE_SIZE)
         if total not in (None, page.total):
             raise doubt(request, f"the list changed while it was read, from {total} to {page.total} items")
+        if page.total > ITEMS_MAX:
+            raise doubt(request, f"Astro counts {page.total} items, more than {ITEMS_MAX}")
         total = page.total
         new = {parse_id(request, item): item for item in page.items}
         if items.keys() & new.keys():
@@ -258,5 +265,9 @@ def _path(connection: AstroConnection, *words: str) -> str:
     return "/".join(("/organizations", connection.organization_id, *(quote(word, safe="") for word in words)))
 
 
-def _name_connection(error: ObservationError, conn_id: str) -> ObservationError:
-    return ObservationError(f"{error} (connection {conn_id!r})")
+def _tell(error: DeployOpsError, connection: AstroConnection) -> DeployOpsError:
+    """Return the error as it is told: without the token, which an answer may repeat, and with the connection's name."""
+    redact_error(error, [connection.token])
+    if not isinstance(error, ObservationError):
+        return error
+    return ObservationError(f"{error} (connection {connection.conn_id!r})")

@@ -17,11 +17,18 @@ from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectio
 from requests import RequestException
 from requests.utils import parse_header_links
 
-from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError, ReadRefusedError
+from include.deploy_ops.core.errors import (
+    NOTHING_FOLLOWS,
+    DeployOpsError,
+    ObservationError,
+    RateLimitError,
+    ReadRefusedError,
+)
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.bounded_adapter import bound_session
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import UNNAMED_WAIT_S, Call, limit_wait_s, read_retry_after_s
+from include.deploy_ops.process.redaction import redact_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -126,7 +133,7 @@ class GithubReader:
         call = Call(self.tries)
         while True:
             try:
-                return self._read_once(url, etag)
+                return self._read_told(url, etag)
             except (UnavailableError, RateLimitError) as error:
                 pause_s = call.endure(error)
                 log.warning("%s; asking again in %.1f s", error, pause_s)
@@ -146,10 +153,18 @@ class GithubReader:
             self.cache[path] = answer
         return answer
 
+    def _read_told(self, url: str, etag: str | None) -> GithubAnswer:
+        """Read once; what goes wrong is told without the token, which an answer may repeat."""
+        token = self.token()
+        try:
+            return self._read_once(url, etag)
+        except DeployOpsError as error:
+            redact_error(error, [token])
+            raise
+
     def _read_once(self, url: str, etag: str | None) -> GithubAnswer:
         request = f"GET {url}"
         headers = {} if etag is None else {"If-None-Match": etag}
-        self.token()
         status, answer_headers, body = self._send(request, url, headers)
         if (quota := read_quota(request, answer_headers)) is not None:
             self.quota = quota

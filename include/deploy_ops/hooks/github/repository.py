@@ -6,6 +6,7 @@ means is `answers`'.
 
 from __future__ import annotations
 
+import json
 import time
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, CommitMissingError, ObservationError, PermanentError
 from include.deploy_ops.core.model import COMMIT_ID, Branch, PullRequest, TreeEntry
+from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.hooks.github.answers import (
     PAGE_SIZE,
     Commit,
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 KEPT_COMMITS = 1024
 KEPT_TREES = 4096  # a large repository's folders, some ten entries each
+PAGES_MAX = 500
+"""Of one listing: 50,000 branches or pull requests. A longer one would use up the hour's requests."""
+
 BRANCHES_QUERY = f"/git/matching-refs/heads/?per_page={PAGE_SIZE}"
 PULLS_QUERY = f"/pulls?state=all&sort=updated&direction=desc&per_page={PAGE_SIZE}"
 
@@ -275,12 +280,15 @@ class DeployOpsGithubHook(GithubConnectionHook):
 
     def _follow_pages(self, first_url: str, read: Callable[[str], GithubAnswer]) -> Iterator[GithubAnswer]:
         url: str | None = first_url
-        seen: list[object] = []
+        seen: set[str] = set()
         while url is not None:
             answer = self._require(read(url))
-            if answer.data in seen:
+            digest = hash_text(json.dumps(answer.data), 32)
+            if digest in seen:
                 raise ObservationError(f"{answer.request} repeats an earlier page of the listing; {NOTHING_FOLLOWS}")
-            seen.append(answer.data)
+            if len(seen) == PAGES_MAX:
+                raise ObservationError(f"{answer.request}: the listing has more than {PAGES_MAX} pages")
+            seen.add(digest)
             yield answer
             url = answer.next_url
 

@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from requests import RequestException
 
-from include.deploy_ops.core.errors import ObservationError, RateLimitError, WriteRefusedError, WriteUnknownError
+from include.deploy_ops.core.errors import (
+    DeployOpsError,
+    ObservationError,
+    RateLimitError,
+    WriteRefusedError,
+    WriteUnknownError,
+)
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.github.http import DetourError, GithubAnswer, open_connection, parse_json, read_pause_s
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import UnendingAnswerError
+from include.deploy_ops.process.redaction import redact_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,8 +54,15 @@ class GithubWriter:
         :raises WriteRefusedError: GitHub has done nothing, and says why.
         :raises WriteUnknownError: no whole answer, a 5xx or one that cannot be read: it may have been done.
         """
+        token = self._token()
+        try:
+            return self._send_told(method, path, body)
+        except DeployOpsError as error:
+            redact_error(error, [token])  # which an answer may repeat
+            raise
+
+    def _send_told(self, method: str, path: str, body: Mapping[str, Any]) -> GithubAnswer:
         request = f"{method} {self._base_url}{path}"
-        self._token()
         status, headers, text = self._send_once(request, method, path, dict(body))
         if (pause_s := read_pause_s(status, headers, text)) is not None:
             raise RateLimitError(f"{request}: GitHub asks to wait {pause_s:.0f} s (HTTP {status})", pause_s)

@@ -20,6 +20,7 @@ from dxf.exceptions import DXFError, DXFUnauthorizedError
 from requests.utils import parse_dict_header
 
 from include.deploy_ops.core.errors import (
+    DeployOpsError,
     ImageRefusedError,
     ObservationError,
     PermanentError,
@@ -31,7 +32,7 @@ from include.deploy_ops.hooks.bounded_adapter import bound_session, limit_body, 
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import ANSWER_TIME_MAX_S, UNNAMED_WAIT_S, AnswerLimit, read_retry_after_s
 from include.deploy_ops.hooks.registry.login_hosts import DOCKER_HUB, LoginPlaces, is_loopback
-from include.deploy_ops.process.redaction import redact
+from include.deploy_ops.process.redaction import redact, redact_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -134,8 +135,10 @@ class ImageRepository:
         self._dxf.__enter__()
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._dxf.__exit__(*exception)  # type: ignore[no-untyped-call]
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._dxf.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        if isinstance(error, DeployOpsError):
+            redact_error(error, self._list_secrets())  # which an answer may repeat
 
     def read_manifest(self, reference: str) -> Manifest | None:
         """Return what a tag or digest names; None only if the registry says in its protocol that it knows none.
@@ -305,8 +308,11 @@ class ImageRepository:
         )
 
     def _redact(self, text: str) -> str:
+        return redact(text, self._list_secrets())[:_TOLD_LENGTH]
+
+    def _list_secrets(self) -> list[str]:
         password = self._password or ""
-        return redact(text, [password, password.removeprefix("Bearer ")])[:_TOLD_LENGTH]
+        return [password, password.removeprefix("Bearer "), str(self._dxf.token or "")]
 
 
 class _Dxf(DXF):
