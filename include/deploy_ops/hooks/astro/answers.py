@@ -25,6 +25,8 @@ E = TypeVar("E", bound=Enum)
 _Id = Annotated[str, StringConstraints(min_length=1)]
 _Instant = Annotated[AwareDatetime, Strict(strict=False)]  # JSON has no times, only texts
 
+_PROBLEMS_TOLD_MAX = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -219,10 +221,10 @@ def _parse(request: Ask, model: type[M], answer: Any) -> M:
         # The values stay out of the text: an environment variable's may be private.
         said = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'answer'}: {each['msg']}"
-            for each in error.errors(include_url=False, include_input=False)
+            for each in error.errors(include_url=False, include_input=False)[:_PROBLEMS_TOLD_MAX]
         )
         identity = answer.get("id") if isinstance(answer, dict) else None
-        where = f" of {identity}" if isinstance(identity, str) else ""
+        where = f" of {identity:.80}" if isinstance(identity, str) else ""
         raise doubt(request, f"Astro's answer{where} is malformed: {said}") from None
 
 

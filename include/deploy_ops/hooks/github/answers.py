@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from include.deploy_ops.core.change.change_type import Snapshot
 from include.deploy_ops.core.model import Branch, TreeEntry
-from include.deploy_ops.hooks.github.validation import Json, Sha, check_sha, doubt, validate
+from include.deploy_ops.hooks.github.validation import Json, Many, Sha, check_sha, doubt, validate
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -85,7 +85,7 @@ class _Commit(Json):
     sha: Sha
     message: str
     tree: _Object
-    parents: list[_Object]
+    parents: Many[_Object]
     author: _Writer | None = None  # nothing is decided by it
     committer: _Committer
 
@@ -112,7 +112,7 @@ class _Entry(Json):
 
 class _Tree(Json):
     sha: Sha
-    tree: list[_Entry]
+    tree: Many[_Entry]
     truncated: bool
 
 

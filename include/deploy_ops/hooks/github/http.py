@@ -180,7 +180,7 @@ class GithubReader:
             raise UnavailableError(f"{said}; {NOTHING_FOLLOWS}") from error
         except DetourError as error:
             raise ObservationError(f"{request} {error}") from error
-        except ValueError as error:  # PyGithub reads the rate-limit headers as numbers
+        except (ValueError, OverflowError) as error:  # PyGithub reads the rate-limit headers as numbers
             raise _doubt_quota(request, error) from error
 
     def _judge(

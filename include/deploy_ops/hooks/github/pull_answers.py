@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import StringConstraints
 
 from include.deploy_ops.core.model import PullCommit, PullRequest
-from include.deploy_ops.hooks.github.validation import Json, Sha, doubt, validate
+from include.deploy_ops.hooks.github.validation import Json, Many, Sha, doubt, validate
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.http import GithubAnswer
@@ -50,7 +50,7 @@ class _Pull(Json):
     updated_at: _Instant
     merged_at: str | None
     user: _User | None  # None when the account was deleted
-    labels: list[_Label]
+    labels: Many[_Label]
     head: _Head
     base: _Base
 

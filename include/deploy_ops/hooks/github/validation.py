@@ -6,9 +6,9 @@ Knows no shape of its own; the modules of answers do.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, StringConstraints, TypeAdapter, ValidationError
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError
 from include.deploy_ops.core.model import COMMIT_ID
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.http import GithubAnswer
 
 T = TypeVar("T")
-_adapt: Callable[[Any], TypeAdapter[Any]] = functools.cache(TypeAdapter)  # milliseconds, once for each shape
+Many = Annotated[list[T], FailFast()]
+"""A list of which the first wrong item is told: an answer may hold a million of them."""
 Sha = Annotated[str, StringConstraints(pattern=f"^{COMMIT_ID.pattern}$")]
 
 
@@ -27,6 +28,13 @@ class Json(BaseModel):
     """Strict: a number in quotes is as wrong as a missing field. Fields that we do not name are GitHub's affair."""
 
     model_config = ConfigDict(strict=True, frozen=True)
+
+
+def _make_adapter(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(Annotated[shape, FailFast()] if get_origin(shape) is list else shape)
+
+
+_adapt: Callable[[Any], TypeAdapter[Any]] = functools.cache(_make_adapter)  # milliseconds, once for each shape
 
 
 def validate(shape: type[T], answer: GithubAnswer) -> T:

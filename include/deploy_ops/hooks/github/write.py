@@ -84,7 +84,7 @@ class GithubWriter:
         except (RequestException, DetourError, UnendingAnswerError) as error:
             said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
             raise WriteUnknownError(f"{said}; {_LOOK_FIRST}") from error
-        except ValueError as error:  # PyGithub reads the rate-limit headers as numbers
+        except (ValueError, OverflowError) as error:  # PyGithub reads the rate-limit headers as numbers
             raise WriteUnknownError(f"{request}: GitHub's rate-limit headers make no sense; {_LOOK_FIRST}") from error
         finally:
             connection.close()
