@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
     from include.deploy_ops.core.model import Deployment
-    from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.observation.checks import DueCheck
@@ -157,15 +156,13 @@ class DeployOpsOperator(SealingOperator):
     """The task that returns the run's job."""
 
     def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
-        super().__init__(
-            **{"inlets": [scope.fleet], **STEP, "execution_timeout": self.find_time_max(scope.project), **kwargs}
-        )
+        super().__init__(**{"inlets": [scope.fleet], **STEP, "execution_timeout": self.find_time_max(scope), **kwargs})
         self.scope = scope
         self.links: dict[str, str] = {}
         self._idle: list[str] = []
         self._result: Any = None
 
-    def find_time_max(self, project: Project) -> timedelta:  # noqa: ARG002 - the CLI's steps need it
+    def find_time_max(self, scope: Scope) -> timedelta:  # noqa: ARG002 - the CLI's steps need it
         """Return how long one try may take; what a step runs for longer has a shorter time limit of its own."""
         return STEP_TIME_MAX
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
@@ -42,6 +42,13 @@ class ImageAvailableTrigger(StoredTrigger):
     deadline: str
     poll_interval_s: float = 5
     login_hosts: dict[str, list[str]] = field(default_factory=dict)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what Airflow stores: where no host is named, the same as before one could be."""
+        path, arguments = super().serialize()
+        if not self.login_hosts:
+            del arguments["login_hosts"]
+        return path, arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""

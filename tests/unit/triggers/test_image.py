@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -116,9 +117,12 @@ def test_serialize_gives_back_every_argument() -> None:
     trigger = ImageAvailableTrigger(registry_conn_id=None, candidates=["a/b:1"], deadline="2026-01-01T00:00:00+00:00")
     expected = (
         "include.deploy_ops.triggers.image.ImageAvailableTrigger",
-        {**arguments, "poll_interval_s": 5, "login_hosts": {}},
+        {**arguments, "poll_interval_s": 5},
     )
     assert trigger.serialize() == expected
+    hosts = {"registry.example.com": ["auth.example.com"]}
+    more = replace(trigger, login_hosts=hosts)
+    assert more.serialize() == (expected[0], {**expected[1], "login_hosts": hosts})
 
 
 def test_the_first_candidate_that_is_there_is_taken(registry: Registry) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import Deployment
-    from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.scope import Scope
 
 
 class AstroCliOperator(DeployOpsOperator):
@@ -32,9 +32,9 @@ class AstroCliOperator(DeployOpsOperator):
     long_calls: ClassVar[int] = 1
     """How often it does at the most what has the policy's `cli_timeout_s`."""
 
-    def find_time_max(self, project: Project) -> timedelta:
+    def find_time_max(self, scope: Scope) -> timedelta:
         """Return more than the time limits of its calls together: they end first, and say what did not end."""
-        return STEP_TIME_MAX + self.long_calls * timedelta(seconds=project.cli_timeout_s)
+        return STEP_TIME_MAX + self.long_calls * timedelta(seconds=scope.project.cli_timeout_s)
 
     @functools.cached_property
     def cli(self) -> AstroCli:
