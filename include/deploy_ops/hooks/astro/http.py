@@ -25,6 +25,7 @@ from include.deploy_ops.hooks.inflation import ACCEPTED, Inflater, PackingError
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.lifeline import Lifeline
 from include.deploy_ops.hooks.patience import AnswerLimit, Call, UnendingAnswerError, read_retry_after_s
+from include.deploy_ops.process.redaction import list_forms, replace_forms
 
 REQUESTS_PER_S_MAX = 20
 """Astro documents 25 reads a second per token; the token may have other users."""
@@ -232,7 +233,13 @@ async def _asend(client: httpx.AsyncClient, request: Ask) -> Reply:
 
 
 def _make_reply(response: httpx.Response, body: bytes) -> Reply:
-    return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+    """Return the reply; one that is no plain answer is told in errors and logs, so without the token that it repeats."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if response.status_code == HTTPStatus.OK:
+        return Reply(response.status_code, headers, body)
+    forms = list_forms([response.request.headers.get("authorization", "").removeprefix("Bearer ")])
+    told = replace_forms(body.decode("utf-8", "replace"), forms).encode()
+    return Reply(response.status_code, {name: replace_forms(value, forms) for name, value in headers.items()}, told)
 
 
 def _name_failure(error: Exception) -> str:
