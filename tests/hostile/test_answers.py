@@ -45,6 +45,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "ANSWER_TIME_MAX_S", LIMIT_S)
     monkeypatch.setattr(patience, "ANSWER_BYTES_MAX", LIMIT_BYTES)
     monkeypatch.setattr(patience, "FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr("include.deploy_ops.hooks.json_body._VALUES_MAX", 100_000)
     monkeypatch.setattr(patience, "IN_PLACE_WAIT_MAX_S", 0.01)
 
 
@@ -129,13 +130,19 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("pause_s", [0.02, 0.0], ids=["drips", "floods"])
 @pytest.mark.parametrize("kind", ENDLESS)
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_what_never_ends_is_ended(read: Reader, kind: str, pause_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_drips_is_ended(read: Reader, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     head, piece = ENDLESS[kind]
-    piece = piece * (1 if pause_s else 512)
-    with HostileServer(lambda _: server.drip(head, piece, pause_s)) as server:
+    with HostileServer(lambda _: server.drip(head, piece)) as server:
+        fail(read, server, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+@pytest.mark.parametrize("read", [read_github, read_astro], ids=["requests", "httpx"])  # the two libraries
+def test_what_floods_is_ended_in_little_memory(read: Reader, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    head, piece = ENDLESS[kind]
+    with HostileServer(lambda _: server.drip(head, piece * 512, 0)) as server:
         tracemalloc.start()
         try:
             fail(read, server, monkeypatch)
@@ -164,7 +171,8 @@ BODIES: dict[str, list[bytes]] = {
     "not packed at all": answer(Content_Encoding="gzip"),
     "depth": answer(body=b"[" * 900_000),
     "objects in depth": answer(body=b'{"a":' * 150_000),
-    "too many values": answer(body=b"[" + b"[]," * 340_000 + b"[]]"),
+    "too many values": answer(body=b"[" + b"[]," * 60_000 + b"[]]"),
+    "many values that are wrong": answer(body=b"[" + b"[]," * 20_000 + b"[]]"),
     "no number": answer(body=b'{"deployments": NaN}'),
     "infinity": answer(body=b"[1e999]"),
     "a number of a million digits": answer(body=b"[" + b"9" * 1_000_000 + b"]"),
@@ -199,7 +207,7 @@ def test_a_body_that_attacks_its_reader_is_an_error(read: Reader, kind: str, mon
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    assert peak < 4 * MEMORY_MAX  # a million empty lists, at the most
+    assert peak < MEMORY_MAX
 
 
 FRAMES: dict[str, list[bytes]] = {
@@ -245,7 +253,7 @@ PAUSES = [
 ]
 
 
-@pytest.mark.parametrize("status", [403, 429, 503])
+@pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("pause", PAUSES)
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_a_pause_that_cannot_be_is_bounded(

@@ -233,7 +233,7 @@ async def _asend(client: httpx.AsyncClient, request: Ask) -> Reply:
 
 
 def _make_reply(response: httpx.Response, body: bytes) -> Reply:
-    """Return the reply; one that is no plain answer is told in errors and logs, so without the token that it repeats."""
+    """Return the reply; one that is no plain answer is told in errors and logs: without the token that it repeats."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     if response.status_code == HTTPStatus.OK:
         return Reply(response.status_code, headers, body)
