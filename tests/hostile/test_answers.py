@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from include.deploy_ops.core.errors import DeployOpsError, ObservationError
 from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
+from include.deploy_ops.hooks.bounded_adapter import bound_session
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.hooks.registry.registry import RegistryHook
 from tests.worlds.doubles.github import connect
@@ -82,7 +84,8 @@ def await_astro(host: str, monkeypatch: pytest.MonkeyPatch) -> object:
 
 def set_astro(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"organization_id": "clorg", "workspace_id": "clws"}
-    connection = {"conn_type": "http", "host": f"http://{host}/astro", "password": TOKEN, "extra": extra}
+    url = host if "://" in host else f"http://{host}/astro"
+    connection = {"conn_type": "http", "host": url, "password": TOKEN, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", json.dumps(connection))
 
 
@@ -299,6 +302,28 @@ def test_a_list_of_a_billion_items_is_not_begun(monkeypatch: pytest.MonkeyPatch)
     with HostileServer(lambda _: answer(body=body)) as server:
         assert "more than 100000" in str(fail(read_astro, server, monkeypatch))
     assert len(server.asked) == 1
+
+
+def ask_by_requests(url: str, _: pytest.MonkeyPatch) -> object:
+    with requests.Session() as session:
+        bound_session(session)
+        return session.get(url, timeout=5)
+
+
+def ask_by_httpx(url: str, monkeypatch: pytest.MonkeyPatch) -> object:
+    set_astro(url, monkeypatch)
+    with AstroApiHook("astro_default", sleep=lambda _: None) as hook:
+        return hook.list_deployments()
+
+
+@pytest.mark.parametrize("ask", [ask_by_requests, ask_by_httpx], ids=["requests", "httpx"])
+def test_a_handshake_that_drips_is_ended(ask: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    with HostileServer(lambda _: [], greeting=b"\x16\x03") as server:  # the head of a record of 790 bytes, and they
+        url = f"https://{server.host}"
+        began = time.monotonic()
+        with pytest.raises(ObservationError, match="not complete after"):
+            ask(url, monkeypatch)
+        assert time.monotonic() - began < SECONDS_MAX
 
 
 REDIRECTS = [301, 302, 303, 307, 308]

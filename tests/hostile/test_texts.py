@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from markdown_it import MarkdownIt
@@ -49,6 +50,10 @@ from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.job import Job
 from sandbox.github.markdown import render_markdown
 from tests.worlds.values.feedback_examples import NOW, WEB, make_facts, make_failed, make_live, make_outcome, make_row
+
+if TYPE_CHECKING:
+    from tests.worlds.stages.fixtures import Log
+    from tests.worlds.stages.stage import Stage
 
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
@@ -229,3 +234,33 @@ def test_a_page_has_one_place_that_makes_elements_and_it_makes_text() -> None:
             name
         )
     assert "reveal(child)" in sources["dom.js"]
+
+
+NAMES = [
+    "dev-\u202egnp.exe",
+    "dev-a\u200bb\u2066c",
+    "dev-{{conn.astro_default.password}}",
+    "dev-<img/src=x>|`$(id)`",
+    "dev-\u3164",
+]
+
+
+@pytest.mark.parametrize("branch", NAMES)
+def test_a_branch_with_such_a_name_lives_and_is_shown_as_it_is(branch: str, stage: Stage, log: Log) -> None:
+    stage.push(branch)
+    (run,) = stage.plan()
+    assert run.play()["settle"] == "success", run.states
+    assert stage.plan() == []
+    fields = [
+        str(vars(task).get(name))
+        for task in run.tasks.values()
+        if task.task_id != "render_template"
+        for name in task.template_fields
+    ]
+    ours = [line for line in log.read().splitlines() if "[info" in line or "include." in line]
+    assert len(ours) > 5
+    shown = [HIDDEN.sub("*", line) for line in [*fields, *ours] if HIDDEN.search(line.replace("\x1b", ""))]
+    assert shown == []
+    rows = [row for row in stage.memory.read_rows().values() if row.branch == branch]
+    assert rows
+    assert_inert(render_comment(make_facts(), 1, rows), render_comment(make_facts(), 1, [replace(rows[0], branch="x")]))

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RunSpentError, SupersededError
 from include.deploy_ops.core.plan.work import REQUEST_DAG, Verb
+from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.operators.sealed import RESULT_KEY, SealingOperator
@@ -133,6 +134,17 @@ def tell_failures(method: Method) -> Method:
     return told  # type: ignore[return-value]  # same signature, Airflow's exceptions
 
 
+class ShownLog:
+    """A task's log in which what is unseen is shown: names of branches and words of others stand in its lines."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    def __getattr__(self, level: str) -> Callable[..., None]:
+        tell = getattr(self._log, level)
+        return lambda text, *args, **given: tell("%s", reveal(str(text) % args if args else str(text)), **given)
+
+
 class DeployOpsOperator(SealingOperator):
     """Base of the operators that work for one project. Each reads the project's memory, and is tried once more.
 
@@ -161,6 +173,11 @@ class DeployOpsOperator(SealingOperator):
         self.links: dict[str, str] = {}
         self._idle: list[str] = []
         self._result: Any = None
+
+    @property
+    def log(self) -> Any:
+        """The task's log."""
+        return ShownLog(super().log)
 
     def find_time_max(self, scope: Scope) -> timedelta:  # noqa: ARG002 - the CLI's steps need it
         """Return how long one try may take; what a step runs for longer has a shorter time limit of its own."""

@@ -36,10 +36,14 @@ def answer(status: int = 200, body: bytes = b"{}", **headers: str) -> list[bytes
 
 
 class HostileServer:
-    """Serves a script, each connection in a thread; give one that never ends with `drip`."""
+    """Serves a script, each connection in a thread; give one that never ends with `drip`.
 
-    def __init__(self, script: Script) -> None:
+    :param greeting: what is sent again and again to whoever connects, before anything is asked; then no script is.
+    """
+
+    def __init__(self, script: Script, greeting: bytes = b"") -> None:
         self.script = script
+        self._greeting = greeting
         self.asked: list[Asked] = []
         self.bytes_sent = 0
         self._is_over = threading.Event()
@@ -85,6 +89,8 @@ class HostileServer:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each piece leaves by itself
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
             connection.settimeout(5)
+            while self._greeting and not self._is_over.wait(0.02):
+                connection.sendall(self._greeting)
             if (asked := _read(connection)) is None:
                 return
             self.asked.append(asked)
