@@ -23,6 +23,7 @@ from airflow.sdk.module_loading import import_string  # type: ignore[attr-define
 
 from include.deploy_ops.core.errors import DeployOpsError, PolicyError
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.memory import Memory
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ def load_notifier(notice: Notice) -> BaseNotifier:
 
 
 def _describe(scope: Scope, context: Context, occasion: Occasion) -> dict[str, str]:
-    """Return what notifiers find in the context as `deploy_ops`: data, never templates."""
-    return asdict(occasion) | {"project": scope.project.name, "run_url": _make_run_url(context, occasion.what)}
+    """Return what notifiers find in the context as `deploy_ops`: data, never templates, and nothing in it is unseen."""
+    told = {name: mask_text(str(text)) for name, text in asdict(occasion).items()}
+    return told | {"project": scope.project.name, "run_url": _make_run_url(context, occasion.what)}
 
 
 def _make_run_url(context: Context, what: str) -> str:

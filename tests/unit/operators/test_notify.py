@@ -139,6 +139,14 @@ def test_what_others_wrote_is_never_a_template(told: Told, monkeypatch: pytest.M
     assert SECRET not in json.dumps(found)
 
 
+def test_what_is_unseen_in_others_words_is_shown_and_their_tokens_are_not(told: Told) -> None:
+    cause = "\x1b[31mrefused ghp_0123456789abcdefghij\u202e"
+    occasion = replace(FAILED, cause=cause, branch="dev-\u200b", environment="dev-\u200b")
+    notify(make_scope(told.notice(message="{{ deploy_ops.cause }} {{ deploy_ops.branch }}")), make_context(), occasion)
+    (found,) = told.read()
+    assert found["message"] == "<U+001B>[31mrefused ***<U+202E> dev-<U+200B>"
+
+
 def test_the_policys_own_words_are_templates(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PLANTED", json.dumps({"conn_type": "http", "password": SECRET}))
     notify(make_scope(told.notice(message="{{ conn.planted.password }}")), make_context(), FAILED)
