@@ -52,8 +52,14 @@ class _CutConnection(HTTPConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own, as in its class
         if self.sock is not None:
             self.lifeline.hold(self.sock)
-        with self.lifeline.limit(f"the answer of {self.host}"):
-            response = super().getresponse()
+        response: HTTPResponse | None = None
+        try:
+            with self.lifeline.limit(f"the answer of {self.host}"):
+                response = super().getresponse()
+        except UnendingAnswerError:
+            if response is not None:  # it came, but too late
+                response.close()
+            raise
         response.lifeline = self.lifeline  # type: ignore[attr-defined]  # the connection leaves it while it is read
         return response
 
