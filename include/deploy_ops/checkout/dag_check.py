@@ -9,8 +9,10 @@ that works must not be held up. Three judges, each for what it knows best:
 - A file that it refuses may be newer than this worker: the Deployment's Runtime may have a later Python. Ruff reads it
   as the newest Python and as ours; it is let through, with a warning, if Ruff finds nothing wrong for the newest, and
   blames the version for ours. Whether the Runtime is that new, nobody tells us.
-- A file that exhausts the compiler (nesting, memory, size) is let through with a warning: another Python has other
-  limits.
+- A file that exhausts the compiler (nesting, memory, size, time) is let through with a warning: another Python has
+  other limits. Ruff is not asked about it.
+
+The check is bounded as a whole, too: in files, bytes, time and what is said. What it did not look at it tells.
 
 `astro deploy` uploads all of `dags/`, so every changed file counts, but a broken one that `.airflowignore` excludes is
 a warning: Airflow never parses it by itself, and it may be a template that was never meant to be Python. If a DAG
@@ -23,22 +25,29 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.checkout import dag_probe
+from include.deploy_ops.checkout.dag_probe import SOURCE_BYTES_MAX
 from include.deploy_ops.checkout.ruff import NEWEST_PYTHON, SYNTAX, CodeFinding, RuffFailedError, ask_ruff
 from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.process.command import Command
+from include.deploy_ops.process.redaction import redact_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
 TIME_LIMIT_S = 60.0
-"""Seconds for the compiling, and again for each question to Ruff."""
+"""Seconds for all compiling, and again for all questions to Ruff."""
+
+FILES_MAX = 5_000
+BYTES_MAX = 64 << 20
+"""Files that are looked at, and their bytes together."""
 
 _AIRFLOW_RULES = "AIR"
 # What the compiler refuses and the grammar does not; Ruff tells it by these rules alone.
@@ -53,8 +62,10 @@ _LOG = logging.getLogger(__name__)
 
 def check_dags(
     project: Path, changed: Collection[str] | None, *, ignore_syntax: str = "glob", refuses: bool = True
-) -> None:
+) -> int:
     """Raise PermanentError if a changed Python file below `dags/` is broken; log what is only worth a warning.
+
+    Returns how many files were not checked: too large, too many, or too much for the compiler; the log names them.
 
     :param project: the project's folder in a worktree; nothing is written to it, links out of it are not followed.
     :param changed: paths relative to the project that differ from what is deployed; None means all below `dags/`.
@@ -64,13 +75,14 @@ def check_dags(
         merely newer, is missing or did not answer.
     """
     check = _Check(project, ignore_syntax)
-    check.run(sorted(_list_files(project, changed)))
+    check.run(sorted(set(_list_files(project, changed))))
     warnings = check.warnings if refuses else [*map(str, check.broken), *check.warnings]
     for line in _shorten(warnings, _WARNINGS_SHOWN):
         _LOG.warning("%s", line)
     if refuses and check.broken:
         told = "\n".join(_shorten(map(str, check.broken), _REFUSALS_SHOWN))
         raise PermanentError(f"{told}\ncorrect it on the branch; nothing was deployed, what ran before runs on")
+    return check.unchecked
 
 
 def _list_files(project: Path, changed: Collection[str] | None) -> Iterator[str]:
@@ -101,28 +113,55 @@ class _Check:
     ignore_syntax: str
     broken: list[CodeFinding] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    unchecked: int = 0
     _judged: int = 0
+    _ruff_s: float = TIME_LIMIT_S  # seconds that Ruff has left
 
     def run(self, names: Sequence[str]) -> None:
-        compiled = self._compile(names)
-        fine = [name for name in compiled if "error" not in compiled[name] or self._excuse(name, compiled[name])]
+        compiled = self._compile(self._choose(names))
+        known = (name for name in compiled if "unknown" not in compiled[name])
+        fine = [name for name in known if "error" not in compiled[name] or self._excuse(name, compiled[name])]
         if fine and not self.broken:
             self._warn_of_airflow(fine)
+
+    def _choose(self, names: Sequence[str]) -> list[str]:
+        """Return the files that are looked at; tell which are not."""
+        chosen, left = list[str](), BYTES_MAX
+        for at, name in enumerate(names):
+            size = (self.project / name).stat().st_size
+            if len(chosen) == FILES_MAX or min(size, SOURCE_BYTES_MAX) > left:
+                bounds = f"{FILES_MAX} files or {BYTES_MAX >> 20} MiB"
+                self._leave(len(names) - at, f"more than {bounds} changed")
+                break
+            if size > SOURCE_BYTES_MAX:
+                self._leave_out(name, f"not checked: it is larger than {SOURCE_BYTES_MAX >> 20} MiB")
+                continue
+            chosen.append(name)
+            left -= size
+        return chosen
+
+    def _leave(self, count: int, why: str) -> None:
+        self.unchecked += count
+        self.warnings.append(f"{count} more changed files were not checked: {why}")
+
+    def _leave_out(self, name: str, why: str) -> None:
+        self.unchecked += 1
+        self._warn(name, why)
 
     def _compile(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the probe's answers by name; after a file that ends it, go on with the next one."""
         answers: dict[str, Any] = {}
         left, deadline = list(names), time.monotonic() + TIME_LIMIT_S
         for _ in range(_DEATHS_MAX):
-            if not left:
+            if not left or (answers and time.monotonic() >= deadline):
                 break
             found, ending = self._probe(left, deadline - time.monotonic())
             answers |= dict(zip(left, found, strict=False))
             for name in left[len(found) :][:1]:
-                self._warn(name, f"not checked, the compiler gave up on it: {ending}")
+                self._leave_out(name, f"not checked, the compiler gave up on it: {ending}")
             left = left[len(found) + 1 :]
         if left:
-            self.warnings.append(f"{len(left)} more changed files were not checked")
+            self._leave(len(left), "the compiler gave up on others, or took all the time there is")
         for name, answer in answers.items():
             self._tell(name, answer)
         return answers
@@ -135,16 +174,26 @@ class _Check:
         argv = [sys.executable, "-I", "-S", dag_probe.__file__, str(self.project), self.ignore_syntax]
         given = b"\0".join(map(os.fsencode, names))
         try:
-            probe = Command(argv, cwd=self.project, env={}, timeout_s=timeout_s, stdin=given, on_line=lines.append)
+            probe = Command(
+                argv,
+                cwd=self.project,
+                env={},
+                timeout_s=timeout_s,
+                stdin=given,
+                on_line=lines.append,
+                is_answer=True,
+            )
             result = probe.run()
             ending = f"exit code {result.exit_code} {result.stderr.strip()[-200:]}"
+            if result.exit_code == -signal.SIGALRM:
+                ending = f"it took longer than {dag_probe.FILE_TIME_LIMIT_S:.0f} s"
         except RetryableError:
-            ending = f"it took longer than {TIME_LIMIT_S:.0f} s"
-        return [json.loads(line) for line in lines if line.endswith("}")], ending
+            ending = f"all together took longer than {TIME_LIMIT_S:.0f} s"
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")], ending
 
     def _tell(self, name: str, answer: dict[str, Any]) -> None:
         if "unknown" in answer:
-            self._warn(name, f"not checked: {answer['unknown']}")
+            self._leave_out(name, f"not checked: {answer['unknown']}")
         self.warnings += [str(_read_finding(name, each)) for each in answer["warnings"]]
 
     def _warn(self, name: str, text: str) -> None:
@@ -170,13 +219,12 @@ class _Check:
         if self._judged > _JUDGED_MAX:
             return found
         try:
-            newest, ours = (
-                ask_ruff(self.project, [name], _COMPILER_RULES, python=python, timeout_s=TIME_LIMIT_S)
-                for python in (NEWEST_PYTHON, _OURS)
-            )
+            newest, ours = (self._ask_ruff([name], _COMPILER_RULES, python=python) for python in (NEWEST_PYTHON, _OURS))
         except RuffFailedError:
             return found
         except RetryableError as error:
+            if self._ruff_s <= 0:  # it is there, and this file is too much for it: so it will be another time
+                return found
             raise RetryableError(f"{found}; whether it is broken or merely newer, Ruff has to tell: {error}") from error
         if not newest:
             return None if any(each.rule == SYNTAX for each in ours) else found
@@ -185,12 +233,19 @@ class _Check:
 
     def _warn_of_airflow(self, names: Sequence[str]) -> None:
         try:
-            found = ask_ruff(self.project, names, _AIRFLOW_RULES, heeds_noqa=True, timeout_s=TIME_LIMIT_S)
+            found = self._ask_ruff(names, _AIRFLOW_RULES, heeds_noqa=True)
         except (RuffFailedError, RetryableError) as error:
             self.warnings.append(f"Ruff's Airflow rules were not checked: {error}")
             return
         self.warnings += [str(each) for each in found if each.rule != SYNTAX]
 
+    def _ask_ruff(self, names: Sequence[str], select: str, **options: Any) -> list[CodeFinding]:
+        begun = time.monotonic()
+        try:
+            return ask_ruff(self.project, names, select, timeout_s=self._ruff_s, **options)
+        finally:
+            self._ruff_s -= time.monotonic() - begun
+
 
 def _read_finding(name: str, said: dict[str, Any]) -> CodeFinding:
-    return CodeFinding(name, said["line"], said["column"], said["text"])
+    return CodeFinding(name, said["line"], said["column"], redact_shapes(said["text"]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import resource
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import Any
 SOURCE_BYTES_MAX = 1 << 20
 """Larger files are not compiled: the compiler takes up to 430 bytes and 5 microseconds for each of their bytes."""
 MEMORY_BYTES_MAX = 1 << 30
-IGNORE_BYTES_MAX = 1 << 20
+FILE_TIME_LIMIT_S = 15.0
+"""Seconds of one file, after which the process dies of SIGALRM: compiling takes no notice of anything milder."""
+IGNORE_BYTES_MAX = 64 << 10
 MESSAGE_LENGTH_MAX = 200
 WARNINGS_MAX = 20
 
@@ -44,7 +47,7 @@ def _compile(path: Path, name: str) -> dict[str, Any]:
         return {"error": _describe(error, source)}
     except ValueError as error:  # null bytes, before Python 3.12
         return {"error": _place(_find_null(source), None, str(error))}
-    except (RecursionError, MemoryError, OverflowError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - codecs raise what they like
         # Not proven broken: another Python has another limit (3.13 compiles chains that 3.12 refuses).
         return {"unknown": f"{type(error).__name__}: {error}"[:MESSAGE_LENGTH_MAX]}
     return {}
@@ -95,6 +98,7 @@ class Airflowignore:
     def __init__(self, project: Path, syntax: str) -> None:
         self._project = project
         self._syntax = syntax
+        self.unread: list[str] = []  # files of patterns that are too large
 
     def find_rule(self, name: str) -> str | None:
         """Return the pattern by which Airflow passes over the file, None if it parses it."""
@@ -107,27 +111,36 @@ class Airflowignore:
         ]
         if self._syntax == "regexp":
             return _search(["/".join(rest[: depth + 1]) for depth in range(len(rest))], [line for _, line in patterns])
-        from include.deploy_ops.core.change.ignore import IgnoreRules
+        from include.deploy_ops.core.change.ignore import RULE_LENGTH_MAX, IgnoreRules
 
-        return IgnoreRules(_reroot(folder, line) for folder, line in patterns).find_rule(
-            "/".join(rest), is_folder=False
-        )
+        rules = (_reroot(folder, line) for folder, line in patterns)
+        short = (rule for rule in rules if len(rule.encode("utf-8", "surrogateescape")) <= RULE_LENGTH_MAX)
+        return IgnoreRules(short).find_rule("/".join(rest), is_folder=False)
 
     def _read_patterns(self, path: Path) -> list[str]:
         """Return the lines without comments, as Airflow reads them (its file_discovery.py)."""
         if not path.is_file() or not path.resolve().is_relative_to(self._project.resolve()):
             return []
         with path.open("rb") as file:
-            text = file.read(IGNORE_BYTES_MAX).decode(errors="replace")
-        lines = (re.sub(r"\s*#.*", "", line.removesuffix("\r")) for line in text.split("\n"))
+            text = file.read(IGNORE_BYTES_MAX + 1).decode(errors="replace")
+        if len(text) > IGNORE_BYTES_MAX:
+            self.unread.append(path.relative_to(self._project).as_posix())
+            return []
+        lines = (_drop_comment(line.removesuffix("\r")) for line in text.split("\n"))
         return [line for line in lines if line]
+
+
+def _drop_comment(line: str) -> str:
+    said, mark, _ = line.partition("#")
+    return said.rstrip() if mark else line
 
 
 def _search(paths: list[str], patterns: list[str]) -> str | None:
     for pattern in patterns:
         try:
             matcher = re.compile(pattern)
-        except re.error:  # Airflow, too, passes over a pattern that is none
+        # Airflow, too, passes over a pattern that is none.
+        except (re.error, OverflowError, RecursionError):
             continue
         if any(matcher.search(path) for path in paths):
             return pattern
@@ -153,9 +166,13 @@ def main() -> None:
     ignored = Airflowignore(project, syntax)
     for raw in sys.stdin.buffer.read().split(b"\0"):
         name = raw.decode("utf-8", "surrogateescape")
+        signal.setitimer(signal.ITIMER_REAL, FILE_TIME_LIMIT_S)
         said = probe(project, name)
         if "error" in said:
             said["ignored_by"] = ignored.find_rule(name)
+            large = f"is larger than {IGNORE_BYTES_MAX >> 10} KiB, and was not read"
+            said["warnings"] += [_place(1, None, f"{each} {large}") for each in ignored.unread]
+            ignored.unread.clear()
         print(json.dumps(said), flush=True)  # noqa: T201 - its output is what it is for
 
 

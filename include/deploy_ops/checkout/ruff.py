@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sysconfig
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.process.command import Command
+from include.deploy_ops.core.text.markdown import cut
+from include.deploy_ops.process.command import Command, ProcessLimits
+from include.deploy_ops.process.redaction import redact_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +25,9 @@ SYNTAX = "invalid-syntax"
 
 _COMMAND = ("ruff", "check", "--isolated", "--no-cache", "--output-format", "json-lines")
 _BATCH = 200  # files on one command line
+_LIMITS = ProcessLimits(memory_bytes=2 << 30, file_bytes=1 << 20)
+_FINDINGS_MAX = 1_000  # of which a person sees a few; Ruff may tell of every line
+_TEXT_LENGTH_MAX = 300
 _ANSWERED = {0, 1}  # Ruff found nothing, or something; 2 and signals are failures (docs.astral.sh/ruff/linter)
 
 
@@ -44,6 +50,10 @@ class RuffFailedError(Exception):
     """Ruff ended without an answer: it exhausts its stack by nesting that Python itself refuses. Holds its words."""
 
 
+class _EnoughError(Exception):
+    """More was found than anybody reads."""
+
+
 def ask_ruff(
     project: Path,
     names: Sequence[str],
@@ -53,26 +63,39 @@ def ask_ruff(
     heeds_noqa: bool = False,
     timeout_s: float,
 ) -> list[CodeFinding]:
-    """Return what Ruff finds in the files, sorted; it skips what is no UTF-8.
+    """Return what Ruff finds in the files, sorted, the first thousand of it; it skips what is no UTF-8.
 
     :param select: Ruff's rules, separated by commas; what no Python could parse is found besides.
     :param python: the version of Python that Ruff takes the files for.
     :param heeds_noqa: whether a comment in a file can silence a rule.
+    :param timeout_s: seconds for all of them together.
     :raises RuffFailedError: for one of the files; then nothing is known of the others either.
     :raises RetryableError: this worker has no Ruff, or the time passed.
     """
     known = {str(project.resolve() / name): name for name in names if _is_text(name)}
-    paths, lines = list(known), list[str]()
+    paths, lines, deadline = list(known), list[str](), time.monotonic() + timeout_s
+
+    def take(line: str) -> None:
+        lines.append(line)
+        if len(lines) > _FINDINGS_MAX:
+            raise _EnoughError
+
     options = ["--select", select, "--target-version", f"py{python[0]}{python[1]}"]
     options += [] if heeds_noqa else ["--ignore-noqa"]
     for at in range(0, len(paths), _BATCH):
-        result = Command(
+        command = Command(
             [*_COMMAND, *options, "--", *paths[at : at + _BATCH]],
             cwd=project,
             env={"PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])},
-            timeout_s=timeout_s,
-            on_line=lines.append,
-        ).run()
+            timeout_s=max(0.0, deadline - time.monotonic()),
+            on_line=take,
+            limits=_LIMITS,
+            is_answer=True,
+        )
+        try:
+            result = command.run()
+        except _EnoughError:
+            break
         if result.exit_code not in _ANSWERED:
             raise RuffFailedError(f"Ruff ended with exit code {result.exit_code}: {result.stderr.strip()[-200:]}")
     return sorted(_read_finding(known, line) for line in lines if line.startswith("{") and line.endswith("}"))
@@ -84,6 +107,10 @@ def _is_text(name: str) -> bool:
 
 
 def _read_finding(known: dict[str, str], line: str) -> CodeFinding:
-    said = json.loads(line)
-    place = said["location"]
-    return CodeFinding(known[said["filename"]], place["row"], place["column"], said["message"], said["code"] or SYNTAX)
+    try:
+        said = json.loads(line)
+        name, place = known[said["filename"]], said["location"]
+        text = cut(redact_shapes(said["message"]), _TEXT_LENGTH_MAX)
+        return CodeFinding(name, place["row"], place["column"], text, said["code"] or SYNTAX)
+    except (ValueError, LookupError, TypeError) as error:
+        raise RuffFailedError(f"Ruff's answer cannot be read ({type(error).__name__})") from None

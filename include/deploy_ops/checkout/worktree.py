@@ -41,6 +41,11 @@ FILES_MAX = 50_000
 BYTES_MAX = 1 << 30
 """Files and bytes of a checkout at the most; a few hundred bytes of Git can name more than any disk holds."""
 
+DEPTH_MAX = 100
+"""Folders in one another that are checked out: Python and other programs walk through folders by recursion."""
+
+_PATH_BYTES_MAX = 4096
+
 COMMIT_FILES_MAX = 500_000
 """Files of the whole commit: Git's index names also those that are not checked out."""
 
@@ -52,11 +57,12 @@ _USER = "x-access-token"
 # Git's own words in the C locale, and the answers that GitHub gives instead of an error 403.
 _REFUSED = re.compile(
     r"could not read Username|could not read Password|Authentication failed|returned error: 40[134]"
-    r"|repository '.*' not found|Repository not found|not accessible by"
+    r"|repository '[^'\n]{0,500}' not found|Repository not found|not accessible by"
 )
 _MOVED = re.compile(r"returned error: 30[12378]|unable to update url base from redirection")
+_LONG_NAME = "File name too long"
 _GONE = re.compile(r"not our ref")
-_ODD_PATH = re.compile(r"invalid path '.*'")  # `.git` in another spelling, which some file systems take for it
+_ODD_PATH = re.compile(r"invalid path '.{0,500}'")  # `.git` in another spelling, which some file systems take for it
 
 # Attributes of the commit must not change bytes on checkout: what is deployed is what the trees say.
 _ATTRIBUTES = "* -text !eol !ident !filter !working-tree-encoding\n"
@@ -162,7 +168,7 @@ def _bound(git: _Git, source: _Source, *, is_partial: bool) -> None:
     """
     if source.folder != ".":
         _list_blobs(git, source, ".", COMMIT_FILES_MAX)
-    blobs = _list_blobs(git, source, source.folder, FILES_MAX)
+    blobs = _list_blobs(git, source, source.folder, FILES_MAX, _refuse_deep)
     wanted = "".join(f"{blob}\n" for blob in sorted(set(blobs))).encode()
     if is_partial and wanted:
         git.run(
@@ -173,10 +179,13 @@ def _bound(git: _Git, source: _Source, *, is_partial: bool) -> None:
     sizes: dict[str, int] = {}
 
     def weigh(line: str) -> None:
-        blob, size = line.split()
-        sizes[blob] = int(size)
+        blob, _, size = line.partition(" ")
+        if size.isdecimal():
+            sizes[blob] = int(size)
 
     git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", given=wanted, on_line=weigh)
+    if lacking := set(blobs) - sizes.keys():
+        raise RetryableError(f"the repository did not give {len(lacking)} of the commit's files")
     if (total := sum(sizes[blob] for blob in blobs)) > BYTES_MAX:
         raise PermanentError(
             f"the files of branch '{source.branch}' in {source.folder} have {total} bytes, the most that is checked out"
@@ -203,7 +212,17 @@ def _match_folder(path: str) -> str:
     return "/" + (re.sub(r"([\\*?\[\]!# ])", r"\\\1", path) + "/" if path else "")
 
 
-def _list_blobs(git: _Git, source: _Source, folder: str, most: int) -> list[str]:
+def _refuse_deep(path: str) -> None:
+    """Raise PermanentError for a path that other programs may fail at; Git writes a byte of it as 4 characters."""
+    if len(path) > 4 * _PATH_BYTES_MAX or path.count("/") > DEPTH_MAX:
+        raise PermanentError(
+            f"{path[:100]}… has more than {_PATH_BYTES_MAX} bytes, or lies in over {DEPTH_MAX} folders; shorten it"
+        )
+
+
+def _list_blobs(
+    git: _Git, source: _Source, folder: str, most: int, check_path: Callable[[str], None] | None = None
+) -> list[str]:
     """Return the ids of a folder's files, each as often as it is there; submodules are none."""
     blobs: list[str] = []
 
@@ -213,11 +232,13 @@ def _list_blobs(git: _Git, source: _Source, folder: str, most: int) -> list[str]
                 f"branch '{source.branch}' has more than {most} files in {folder}, the most that is looked at; leave"
                 " out what is no part of the project"
             )
-        kind, _, blob = line.partition(" ")
+        kind, blob, path = f"{line}  ".split(" ", 2)
+        if check_path is not None:
+            check_path(path.strip())
         if kind == "blob":
             blobs.append(blob)
 
-    shown = "--format=%(objecttype) %(objectname)"
+    shown = f"--format=%(objecttype) %(objectname){' %(path)' if check_path else ''}"
     git.run("ls-tree", "-r", "--full-tree", shown, source.commit, "--", folder, on_line=count)
     return blobs
 
@@ -301,6 +322,7 @@ class _Git:
             stdin=given,
             on_line=on_line,
             limits=_LIMITS,
+            is_answer=True,
         ).run()
         if result.exit_code != 0:
             raise _explain(arguments, result)
@@ -315,6 +337,8 @@ def _explain(arguments: tuple[str, ...], result: CommandResult) -> DeployOpsErro
         )
     if odd := _ODD_PATH.search(said):
         return PermanentError(f"the branch holds an {odd[0]}, which Git never writes; remove it from the branch")
+    if _LONG_NAME in said:
+        return PermanentError(f"a path of the branch is longer than this system takes; shorten it. Git says: {said}")
     if _MOVED.search(said):
         return RetryableError(f"the repository moved; write its present name in the policy. Git says: {said}")
     # Not permanent: whoever mends the token or its permission tells us nothing of it.

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.core.text.visible import reveal
-from include.deploy_ops.process.redaction import RedactedStream, list_forms, replace_forms
+from include.deploy_ops.process.redaction import RedactedStream, list_forms, redact_shapes, replace_forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,9 +103,10 @@ class CommandResult:
 
     def tail(self, lines: int = 20) -> str:
         """Return the last lines of stdout and then of stderr, at most `lines` of each, for an error's text."""
-        return "\n".join(
+        said = "\n".join(
             line for text in (self.stdout, self.stderr) for line in text.splitlines()[-lines:] if line.strip()
         )
+        return redact_shapes(said)
 
 
 def build_environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -130,6 +131,8 @@ class Command:
     :param on_line: called in the running thread with each redacted line of stdout and stderr as it comes; what it
         raises ends the command and passes through.
     :param limits: what the kernel lets it use; none by default. On Linux only.
+    :param is_answer: stdout is for us to read: what merely looks like a token stays in it, or a file's name could
+        change what is read. `CommandResult.tail` hides it.
     """
 
     argv: Sequence[str]
@@ -141,12 +144,13 @@ class Command:
     stdin: bytes | None = None
     on_line: Callable[[str], None] | None = None
     limits: ProcessLimits | None = None
+    is_answer: bool = False
 
     def __post_init__(self) -> None:
         self._environment = build_environment(self.env)
         self._forms = list_forms(self.redact)
         self._unsent = memoryview(self.stdin or b"")
-        self._stdout = RedactedStream(self._forms)
+        self._stdout = RedactedStream(self._forms, hides_shapes=not self.is_answer)
         self._stderr = RedactedStream(self._forms)
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ending = False

@@ -21,13 +21,14 @@ _SHORTEST_FRAGMENT = 8  # characters; a shorter piece of a secret would blot out
 _LOGIN = re.compile(r"(https?://|://[^\s/?#:@\"<>]*:)[^\s/?#\"<>]+@", re.IGNORECASE)
 """What stands before a URL's host; of a scheme that is no web's, the password alone: `ssh://git@` hides nothing."""
 
-# Each begins with what nothing else begins with, and repeats one class of characters, so that no text takes long.
+# Each begins with what nothing else begins with, and repeats one class of characters. Where something must follow, it
+# is repeated a bounded number of times: a text of many beginnings would take the square of its length.
 _SHAPES = (
     re.compile(r"\b(?:gh[opsru]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})"),
     re.compile(r"\b(?:npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|xox[abeoprs]-[A-Za-z0-9-]{10,})"),
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"),
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s]*"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]{8,1000}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"),
+    re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[A-Za-z0-9+/=\s]*"),
 )
 _NAMED = (
     re.compile(
@@ -84,9 +85,11 @@ class RedactedStream:
     """Turns bytes into redacted lines as they come, and keeps the last of them; its memory is bounded.
 
     :param forms: what `list_forms` made of the secrets.
+    :param hides_shapes: whether what merely looks like a token is hidden as well.
     """
 
-    def __init__(self, forms: Sequence[str]) -> None:
+    def __init__(self, forms: Sequence[str], *, hides_shapes: bool = True) -> None:
+        self._hides_shapes = hides_shapes
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._forms = forms
         self._overlap = max(map(len, forms), default=0)
@@ -121,7 +124,8 @@ class RedactedStream:
         return self._keep(partial[:end], "")
 
     def _keep(self, line: str, ending: str) -> str:
-        line = redact_shapes(replace_forms(line, self._forms))
+        line = replace_forms(line, self._forms)
+        line = redact_shapes(line) if self._hides_shapes else line
         self._kept.append(line + ending)
         self._kept_length += len(line) + len(ending)
         while self._kept_length > _KEPT_LENGTH and len(self._kept) > 1:

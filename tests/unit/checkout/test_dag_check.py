@@ -180,7 +180,7 @@ def test_compiler_that_dies_costs_one_file(
     caplog.clear()
     write(project, {f"dags/{number}.py": b"die\n" for number in range(8)})
     (project / "dags/b.py").unlink()
-    assert check(project, caplog)[-1] == "4 more changed files were not checked"
+    assert check(project, caplog)[-1].startswith("4 more changed files were not checked: the compiler gave up")
 
 
 def test_endless_compiling_is_cut(
@@ -189,7 +189,7 @@ def test_endless_compiling_is_cut(
     monkeypatch.setattr(dag_check, "TIME_LIMIT_S", 0.0)
     write(project, {"dags/a.py": BROKEN})
     (warning,) = check(project, caplog)
-    assert warning.startswith("dags/a.py:1:1: not checked, the compiler gave up on it: it took longer than")
+    assert warning == "dags/a.py:1:1: not checked, the compiler gave up on it: all together took longer than 0 s"
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ name beyond ASCII is believed only where the entries hash to the tree's id.
 
 MAX_PATHS = 200
 
+PATH_LENGTH_MAX = 4096
+"""Characters of a path that the ignore rules are asked about: Linux opens no longer one, Git's trees may hold any."""
+
 FOLDERS_MAX = 1_000
 """Folders that are looked into for one question. Where more differ and nothing was found that counts, the folder that
 would be next is settled as a whole: a few hundred bytes of Git can nest more folders in one another than anyone reads.
@@ -168,6 +171,8 @@ class _Judge:
 
     def _judge_inside(self, path: str, entry: TreeEntry) -> tuple[ChangeType, str]:
         relative = path[len(self.root) :].removeprefix("/")
+        if len(relative) > PATH_LENGTH_MAX:
+            return ChangeType.IMAGE, f"outside dags/, and longer than {PATH_LENGTH_MAX} characters"
         # Git's ignore rules take a submodule for a folder.
         pattern = self.ignored.find_rule(relative, is_folder=entry.is_tree or entry.is_submodule)
         return (ChangeType.NONE, f"ignored by '{pattern}'") if pattern else (ChangeType.IMAGE, "outside dags/")

@@ -2,10 +2,14 @@
 
 Written out here because the libraries for it compile a pattern together with everything below what it matches, which
 lets negated rules re-include what Git keeps ignored. Source: gitignore(5), and Git's dir.c and wildmatch.c.
+
+Paths come from whoever pushes, and from `.airflowignore` rules as well: whatever both hold, the time of a match grows
+with the path's length alone. No star but the last gives back what it took.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 import string
 from dataclasses import dataclass
@@ -31,6 +35,9 @@ _CLASSES = {
     b"xdigit": string.hexdigits.encode(),
 }
 _NEVER = b"(?!)"
+
+RULE_LENGTH_MAX = 1024
+"""Bytes of a rule; a component of a path has 255 at the most."""
 _LITERAL = re.compile(rb"[^*?\[\\]*")
 # One wildcard, escape or plain byte. A doubled star counts as such only between slashes; elsewhere it is one star.
 _TOKEN = re.compile(
@@ -56,15 +63,31 @@ class _Rule:
         return self.matcher.fullmatch(subject) is not None
 
 
+class _Gap(enum.Enum):
+    """A wildcard of any length, as a regular expression that takes as much as it can."""
+
+    NONE = b""
+    STAR = b"[^/]*"
+    FOLDERS = b"(?:.*/)?"  # a doubled star and its slash
+    ANY = b".*"  # a doubled star at the end
+
+    @property
+    def shortest(self) -> bytes:
+        """The same, taking as little as it can."""
+        return {_Gap.NONE: b"", _Gap.STAR: b"[^/]*?", _Gap.FOLDERS: b"(?:.*?/)??", _Gap.ANY: b".*?"}[self]
+
+
 class IgnoreRules:
     """The rules of a gitignore file, as one pattern per entry; the last rule that matches decides.
 
     :param patterns: gitignore patterns, relative to the folder that `find_rule`'s paths are relative to. A pattern of
-        several lines raises PolicyError. Comments, blanks and malformed patterns match nothing, as in Git.
+        several lines, or of over `RULE_LENGTH_MAX` bytes, raises PolicyError. Comments, blanks and malformed patterns
+        match nothing, as in Git.
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._rules = tuple(rule for pattern in patterns for rule in _read_rule(pattern))
+        self._folders: dict[bytes, str | None] = {b"": None}  # what was decided of folders, so that each is judged once
 
     def find_rule(self, path: str, *, is_folder: bool) -> str | None:
         """Return the pattern that ignores the path or one of the folders above it; None if it is not ignored.
@@ -73,10 +96,20 @@ class IgnoreRules:
         at either end; bytes that are no UTF-8 are expected as surrogate escapes.
         """
         whole = path.encode("utf-8", "surrogateescape")
-        for folder in _list_folders(whole):
-            if rule := self._decide(folder, is_folder=True):
-                return rule
-        return self._decide(whole, is_folder=is_folder)
+        if is_folder:
+            return self._find_for_folder(whole)
+        return self._find_for_folder(whole.rpartition(b"/")[0]) or self._decide(whole, is_folder=False)
+
+    def _find_for_folder(self, folder: bytes) -> str | None:
+        """Return what ignores the folder or one above it; it is remembered for the paths below."""
+        unknown: list[bytes] = []
+        while folder not in self._folders:
+            unknown.append(folder)
+            folder = folder.rpartition(b"/")[0]
+        rule = self._folders[folder]
+        for each in reversed(unknown):
+            rule = self._folders[each] = rule or self._decide(each, is_folder=True)
+        return rule
 
     def _decide(self, path: bytes, *, is_folder: bool) -> str | None:
         for rule in reversed(self._rules):
@@ -85,14 +118,14 @@ class IgnoreRules:
         return None
 
 
-def _list_folders(path: bytes) -> Iterator[bytes]:
-    return (path[: slash.start()] for slash in re.finditer(b"/", path))
-
-
 def _read_rule(text: str) -> Iterator[_Rule]:
     if "\n" in text:
         raise PolicyError(f"ignore: {text!r} has several lines; write one gitignore pattern per entry")
     pattern = _trim(text.removesuffix("\r").encode("utf-8", "surrogateescape"))  # CRLF ends a line, too
+    if len(pattern) > RULE_LENGTH_MAX:
+        raise PolicyError(
+            f"ignore: a rule has {len(pattern)} bytes, the most is {RULE_LENGTH_MAX}; write a shorter one"
+        )
     if not pattern or pattern.startswith(b"#"):
         return
     is_negated = pattern.startswith(b"!")
@@ -106,7 +139,7 @@ def _read_rule(text: str) -> Iterator[_Rule]:
 
 def _trim(pattern: bytes) -> bytes:
     """Cut trailing spaces, unless a backslash keeps the first of them."""
-    kept = re.match(rb"(?:\\.|[^\\ ]|\\$| +(?! *$))*", pattern, re.DOTALL)
+    kept = re.match(rb"(?:\\.|[^\\ ]|\\$| ++(?!$))*+", pattern, re.DOTALL)
     return kept[0] if kept else b""
 
 
@@ -114,25 +147,54 @@ def _translate(pattern: bytes) -> bytes:
     """Return the regular expression for a path; Git compares the part before the first wildcard literally."""
     literal = _LITERAL.match(pattern)
     prefix = literal[0] if literal else b""
-    return re.escape(prefix) + _translate_wildcards(pattern[len(prefix) :])
+    *blocks, (last_gap, last) = _group(re.escape(prefix), _list_parts(pattern[len(prefix) :]))
+    settled = b"".join(_settle(gap, _join_stars(chunks, is_last=False)) for gap, chunks in blocks)
+    return settled + last_gap.value + _join_stars(last, is_last=True)
 
 
-def _translate_wildcards(pattern: bytes) -> bytes:
-    parts: list[bytes] = []
+def _settle(gap: _Gap, block: bytes) -> bytes:
+    """Return a doubled star and what stands behind it, up to the next one: it ends at the first place, for good.
+
+    A later place would give the next doubled star nothing more: it takes all that lies between.
+    """
+    return b"(?>%b%b)" % (gap.shortest, block)
+
+
+def _join_stars(chunks: list[bytes], *, is_last: bool) -> bytes:
+    """Return fixed parts with stars between; each but the pattern's last ends at its first place, likewise."""
+    first, *others = chunks
+    ends = [b"[^/]*%b" % others.pop()] if is_last and others else []
+    return b"".join([first, *(b"(?>[^/]*?%b)" % chunk for chunk in others), *ends])
+
+
+def _group(prefix: bytes, parts: Iterable[bytes | _Gap]) -> list[tuple[_Gap, list[bytes]]]:
+    """Return the pattern's blocks: what begins each of them, and its fixed parts between single stars."""
+    blocks = [(_Gap.NONE, [prefix])]
+    for part in parts:
+        if part is _Gap.STAR:
+            blocks[-1][1].append(b"")
+        elif isinstance(part, _Gap):
+            blocks.append((part, [b""]))
+        else:
+            blocks[-1][1][-1] += part
+    return blocks
+
+
+def _list_parts(pattern: bytes) -> Iterator[bytes | _Gap]:
     at = 0
     while token := _TOKEN.match(pattern, at):
         at = token.end()
         if token["set"]:
             members, at = _read_set(pattern, at)
-            parts.append(b"[" + b"".join(map(re.escape, members)) + b"]" if members else _NEVER)
+            yield b"[%b]" % b"".join(map(re.escape, members)) if members else _NEVER
         elif token["folders"]:
-            parts.append(b"(?:.*/)?" if token[0].endswith(b"/") else b".*")
+            yield _Gap.FOLDERS if token[0].endswith(b"/") else _Gap.ANY
         elif token["star"]:
-            parts.append(b"[^/]*")
+            yield _Gap.STAR
         else:
-            parts.append(b"[^/]" if token["any"] else re.escape(token["byte"]))
-            parts.extend([_NEVER] if token[0] == b"\\" else [])
-    return b"".join(parts)
+            yield b"[^/]" if token["any"] else re.escape(token["byte"])
+            if token[0] == b"\\":
+                yield _NEVER
 
 
 def _read_set(pattern: bytes, at: int) -> tuple[list[bytes], int]:

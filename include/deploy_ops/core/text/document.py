@@ -2,8 +2,9 @@
 
 Plainer than YAML 1.1, so that nothing turns into something that was not written: only `true` and `false` are booleans,
 only plain decimal numbers are numbers, and every other unquoted value is the text that stands there (`no`, `on`,
-`010`, `1:30`, `2026-01-01`). Keys are text. A key given twice, an alias and a tag are refused, and so is what no person
-writes by hand: a document too long or too deep to be read quickly, and half a character.
+`010`, `1:30`, `2026-01-01`). Keys are text, also `<<`, and stand for nothing but themselves. A key given twice, an
+anchor, an alias and a tag are refused, and so is what no person writes by hand: a document too long, too deep or of too
+many values to be read quickly, and half a character.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LENGTH_MAX = 128 * 1024
 
 DEPTH_MAX = 64
 """Lists and mappings in one another; the reader's time grows with the square of them."""
+
+VALUES_MAX = 20_000
+"""Keys, values, lists and mappings of a YAML document together; the reader takes a second for them."""
 
 _TEXT = "tag:yaml.org,2002:str"
 
@@ -114,18 +118,24 @@ class _StrictLoader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._values = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it open
         if isinstance(event, yaml.AliasEvent):
             raise _refuse(event.start_mark, "an alias is not read here, write the value out, or quote a text with *")
+        if getattr(event, "anchor", None) is not None:
+            raise _refuse(event.start_mark, "an anchor (&) is not read here; remove it, or quote a text with &")
         if getattr(event, "tag", None) is not None:
             raise _refuse(event.start_mark, "a tag (!) is not read here; remove it, or quote a text with !")
         if isinstance(event, yaml.ScalarEvent) and not _is_whole(event.value):
             raise _refuse(event.start_mark, _HALF)
         self._depth += 1
+        self._values += 1
         if self._depth > DEPTH_MAX:
             raise _refuse(event.start_mark, f"it is nested deeper than {DEPTH_MAX}; write it flatter")
+        if self._values > VALUES_MAX:
+            raise _refuse(event.start_mark, f"it has more than {VALUES_MAX} keys and values; write it shorter")
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node

@@ -12,15 +12,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
+from include.deploy_ops.core.text.document import DocumentError, read_document
 
 if TYPE_CHECKING:
     from include.deploy_ops.process.command import CommandResult
 
 _QUOTED_LENGTH = 300  # characters of the one line of the CLI's that an error repeats
-_SIGNED_QUERY = re.compile(r"\?[^\s\"'<>]*\b(?:sig|[\w-]*signature)=[^\s\"'<>]*", re.IGNORECASE)
+_QUERY = re.compile(r"\?[^\s\"'<>]*")
+_SIGNATURE = re.compile(r"(?:\bsig|signature)=", re.IGNORECASE)
 
 
 class DeploymentExistsError(RetryableError):
@@ -182,7 +182,7 @@ def _quote(line: str) -> str:
 
 def hide_signatures(text: str) -> str:
     """Return `text` without the queries of signed URLs: a dropped upload's error shows its whole address."""
-    return _SIGNED_QUERY.sub("?***", text)
+    return _QUERY.sub(lambda query: "?***" if _SIGNATURE.search(query[0]) else query[0], text)
 
 
 def _read_document_id(stdout: str) -> str | None:
@@ -190,8 +190,8 @@ def _read_document_id(stdout: str) -> str | None:
     if start is None:
         return None
     try:
-        document: Any = yaml.safe_load(stdout[start.start() :])
-    except yaml.YAMLError:
+        document: Any = read_document(stdout[start.start() :])
+    except DocumentError:
         return None
     for key in ("deployment", "metadata", "deployment_id"):
         document = document.get(key) if isinstance(document, dict) else None

@@ -115,7 +115,7 @@ def _explain_absence(conn_id: str, error: Exception) -> ObservationError:
 def _parse_extra(where: str, text: str | None) -> dict[str, Any]:
     try:
         extra = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ObservationError(f"{where}: extra is not JSON ({type(error).__name__}); correct it") from None
     if not isinstance(extra, dict):
         raise ObservationError(f"{where}: extra is a {type(extra).__name__}; write a JSON object")

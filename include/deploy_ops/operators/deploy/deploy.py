@@ -56,7 +56,8 @@ class DeployCodeOperator(AstroCliOperator):
     """Deploys the job's commit and returns what the settle step waits for.
 
     Returns `{"deployment_id", "needle", "kind", "started_at", "said", "woke"}`; `needle` is the part of the deploy's
-    description by which this call's record is found, `said` the CLI's last line, `woke` whether it was woken first.
+    description by which this call's record is found, `said` the CLI's last line and how many files were not
+    checked, `woke` whether it was woken first.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
@@ -190,7 +191,7 @@ class DeployCodeOperator(AstroCliOperator):
                 prepare_build(worktree.project)
             # Our `-f` silences the question that the CLI asks about an empty DAG folder.
             refuse_empty_dags(worktree.project)
-            self._check_dags(worktree.project, job, deployment, decision)
+            unchecked = self._check_dags(worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):
                 # Our folder comes first in PATH, so that the CLI finds our engine and none of the machine's.
                 shown = engine.environment(os.environ.get("PATH", os.defpath)) if engine else None
@@ -209,12 +210,16 @@ class DeployCodeOperator(AstroCliOperator):
                     if engine is not None and engine.failure is not None:
                         raise engine.failure from error  # the CLI swallows what its engine said
                     raise
-                return outcome.last_line
+                told = f"; {unchecked} changed Python files were not checked, the log says why" if unchecked else ""
+                return f"{outcome.last_line}{told}"
 
-    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: DeployDecision) -> None:
-        """Refuse broken DAGs; a first image deploy only warns of them, for it replaces nothing that is good."""
+    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: DeployDecision) -> int:
+        """Refuse broken DAGs, or return how many were not checked.
+
+        A first image deploy only warns of broken ones, for it replaces nothing that is good.
+        """
         base = decision.dags_base
-        check_dags(
+        return check_dags(
             project,
             self._list_changed(base, job.deployed_commit) if base else None,
             ignore_syntax=find_ignore_syntax(deployment),
