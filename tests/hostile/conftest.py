@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.worlds.doubles.git_host import GitHost
 from tests.worlds.stages.fixtures import author, log, shared_sandbox, stage
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["author", "log", "shared_sandbox", "stage"]
+__all__ = ["author", "log", "shared_sandbox", "stage", "within"]
 
 
 @pytest.fixture
@@ -35,3 +34,19 @@ def canary(tmp_path: Path) -> Iterator[Path]:
     yield path
     assert not path.exists()
     assert not path.is_symlink()
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Fail as soon as what is done inside takes longer: an attack that works would hold up the tests for minutes."""
+
+    def give_up(*_: object) -> None:
+        raise AssertionError(f"it took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 TIME_LIMIT_S = 60.0
 """Seconds for all compiling, and again for all questions to Ruff."""
 
+FILE_TIME_LIMIT_S = 15.0
+"""Seconds for compiling one file."""
+
 FILES_MAX = 5_000
 BYTES_MAX = 64 << 20
 """Files that are looked at, and their bytes together."""
@@ -172,6 +175,7 @@ class _Check:
         # -I and -S: no module of the branch's, the user's or an installed package's is imported in place of Python's
         # own.
         argv = [sys.executable, "-I", "-S", dag_probe.__file__, str(self.project), self.ignore_syntax]
+        argv.append(str(FILE_TIME_LIMIT_S))
         given = b"\0".join(map(os.fsencode, names))
         try:
             probe = Command(
@@ -186,7 +190,7 @@ class _Check:
             result = probe.run()
             ending = f"exit code {result.exit_code} {result.stderr.strip()[-200:]}"
             if result.exit_code == -signal.SIGALRM:
-                ending = f"it took longer than {dag_probe.FILE_TIME_LIMIT_S:.0f} s"
+                ending = f"it took longer than {FILE_TIME_LIMIT_S:.0f} s"
         except RetryableError:
             ending = f"all together took longer than {TIME_LIMIT_S:.0f} s"
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")], ending

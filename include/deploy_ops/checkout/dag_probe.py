@@ -1,8 +1,9 @@
 """Compiles files without running them, as a program of its own: what a file does to the compiler stays in its process.
 
 Reads NUL-separated paths, relative to the project, from stdin; prints one JSON object a line for each of them, in
-order. `dag_check.py` runs it as `python -I -S dag_probe.py PROJECT SYNTAX`; it imports nothing but the standard
-library and the ignore rules.
+order. `dag_check.py` runs it as `python -I -S dag_probe.py PROJECT SYNTAX SECONDS`; it imports nothing but the standard
+library and the ignore rules. After that many seconds with one file it dies of SIGALRM: compiling takes no notice of
+anything milder.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from typing import Any
 SOURCE_BYTES_MAX = 1 << 20
 """Larger files are not compiled: the compiler takes up to 430 bytes and 5 microseconds for each of their bytes."""
 MEMORY_BYTES_MAX = 1 << 30
-FILE_TIME_LIMIT_S = 15.0
-"""Seconds of one file, after which the process dies of SIGALRM: compiling takes no notice of anything milder."""
 IGNORE_BYTES_MAX = 64 << 10
 MESSAGE_LENGTH_MAX = 200
 WARNINGS_MAX = 20
@@ -111,7 +110,8 @@ class Airflowignore:
         ]
         if self._syntax == "regexp":
             return _search(["/".join(rest[: depth + 1]) for depth in range(len(rest))], [line for _, line in patterns])
-        from include.deploy_ops.core.change.ignore import RULE_LENGTH_MAX, IgnoreRules
+        from include.deploy_ops.core.change.ignore import IgnoreRules
+        from include.deploy_ops.core.model import RULE_LENGTH_MAX
 
         rules = (_reroot(folder, line) for folder, line in patterns)
         short = (rule for rule in rules if len(rule.encode("utf-8", "surrogateescape")) <= RULE_LENGTH_MAX)
@@ -159,14 +159,14 @@ def _reroot(folder: list[str], pattern: str) -> str:
 
 def main() -> None:
     """Probe every file that stdin names; a file that is broken is looked up in `.airflowignore`, too."""
-    project, syntax = Path(sys.argv[1]), sys.argv[2]
+    project, syntax, file_time_limit_s = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
     # Our top, for the ignore rules; last, so that nothing in it stands in for the standard library.
     sys.path.append(str(Path(__file__).resolve().parents[3]))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     ignored = Airflowignore(project, syntax)
     for raw in sys.stdin.buffer.read().split(b"\0"):
         name = raw.decode("utf-8", "surrogateescape")
-        signal.setitimer(signal.ITIMER_REAL, FILE_TIME_LIMIT_S)
+        signal.setitimer(signal.ITIMER_REAL, file_time_limit_s)
         said = probe(project, name)
         if "error" in said:
             said["ignored_by"] = ignored.find_rule(name)

@@ -44,7 +44,8 @@ BYTES_MAX = 1 << 30
 DEPTH_MAX = 100
 """Folders in one another that are checked out: Python and other programs walk through folders by recursion."""
 
-_PATH_BYTES_MAX = 4096
+PATH_BYTES_MAX = 1024
+"""Bytes of a path in the repository; the whole path on this system has at most 4096."""
 
 COMMIT_FILES_MAX = 500_000
 """Files of the whole commit: Git's index names also those that are not checked out."""
@@ -213,10 +214,11 @@ def _match_folder(path: str) -> str:
 
 
 def _refuse_deep(path: str) -> None:
-    """Raise PermanentError for a path that other programs may fail at; Git writes a byte of it as 4 characters."""
-    if len(path) > 4 * _PATH_BYTES_MAX or path.count("/") > DEPTH_MAX:
+    """Raise PermanentError for a path that other programs may fail at; in quotes Git writes a byte as 4 characters."""
+    length_max = PATH_BYTES_MAX * 4 if path.startswith('"') else PATH_BYTES_MAX
+    if len(path) > length_max or path.count("/") > DEPTH_MAX:
         raise PermanentError(
-            f"{path[:100]}… has more than {_PATH_BYTES_MAX} bytes, or lies in over {DEPTH_MAX} folders; shorten it"
+            f"{path[:100]}… has more than {PATH_BYTES_MAX} bytes, or lies in over {DEPTH_MAX} folders; shorten it"
         )
 
 

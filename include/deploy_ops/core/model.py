@@ -16,6 +16,9 @@ NO_COMMIT = "0" * 40
 
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 
+RULE_LENGTH_MAX = 1024
+"""Bytes of one ignore rule; a component of a path has 255 at the most."""
+
 FOLDER_MODE = "040000"
 _ENTRY_KINDS = {FOLDER_MODE: "a folder", "120000": "a symbolic link", "160000": "a submodule"}
 

@@ -367,7 +367,7 @@ def test_without_ruff_only_a_broken_file_is_a_problem(
 def test_probe_runs_alone(project: Path) -> None:
     """It is started without site packages and by whatever Python runs the task."""
     write(project, {"dags/a.py": BROKEN})
-    argv = [sys.executable, "-I", "-S", dag_probe.__file__, str(project), "glob"]
+    argv = [sys.executable, "-I", "-S", dag_probe.__file__, str(project), "glob", "9"]
     ran = subprocess.run(argv, input=b"dags/a.py", capture_output=True, check=True, cwd=project)
     assert b'"ignored_by": null' in ran.stdout
     assert not (project / "dags/__pycache__").exists()

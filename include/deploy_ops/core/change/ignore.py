@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PolicyError
+from include.deploy_ops.core.model import RULE_LENGTH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,8 +37,6 @@ _CLASSES = {
 }
 _NEVER = b"(?!)"
 
-RULE_LENGTH_MAX = 1024
-"""Bytes of a rule; a component of a path has 255 at the most."""
 _LITERAL = re.compile(rb"[^*?\[\\]*")
 # One wildcard, escape or plain byte. A doubled star counts as such only between slashes; elsewhere it is one star.
 _TOKEN = re.compile(

@@ -12,7 +12,7 @@ from typing import Annotated
 from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
-from include.deploy_ops.core.model import NO_COMMIT
+from include.deploy_ops.core.model import NO_COMMIT, RULE_LENGTH_MAX
 
 NAME_LENGTH_MAX = 40
 CRON_FIELDS = 5
@@ -119,6 +119,8 @@ def check_ignore_pattern(text: str) -> str:
     rule = text.removeprefix("!").lstrip("/").removeprefix("**/")
     if not rule.strip() or text.startswith("#") or _CONTROL.search(text):
         raise ValueError("one gitignore rule, such as docs/ or *.md")
+    if len(text.encode()) > RULE_LENGTH_MAX:
+        raise ValueError(f"a rule of at most {RULE_LENGTH_MAX} bytes")
     if rule.split("/")[0].rstrip() == "dags":
         raise ValueError("a rule for files outside dags/: every change inside dags/ is deployed. Remove it")
     return text
