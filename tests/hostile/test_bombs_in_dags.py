@@ -1,4 +1,4 @@
-"""Python files that exhaust or deceive the check of DAG files: it ends in time, tells what it left out, runs nothing."""
+"""Python files that exhaust or deceive the check of DAG files: it ends in time, tells what is left out, runs none."""
 
 from __future__ import annotations
 

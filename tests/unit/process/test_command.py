@@ -52,6 +52,14 @@ def test_exit_code_streams_and_lines_are_told(tmp_path: Path) -> None:
     assert result.tail() == "one\nthree\ntwo"
 
 
+def test_an_answer_is_read_as_it_is_and_told_masked(tmp_path: Path) -> None:
+    lines: list[str] = []
+    token = f"ghp_{'a1B2' * 9}"
+    result = run(f"echo {token}; echo {token} >&2", tmp_path, on_line=lines.append, is_answer=True)
+    assert sorted(lines) == ["***", token]
+    assert (result.stdout, result.stderr, result.tail()) == (f"{token}\n", "***\n", "***\n***")
+
+
 def test_arguments_are_elements_and_never_a_shell_line(tmp_path: Path) -> None:
     result = Command(["printf", "%s", "$(id) ; 'x'"], cwd=tmp_path, env={}, timeout_s=10).run()
     assert result.stdout == "$(id) ; 'x'"

@@ -102,7 +102,8 @@ def test_ordinary_words_stay(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "ghp_", "eyJ", "eyJa.", "?token", "http-basic ", "http-basic x ", "Bearer ", "-----BEGIN "]
+    "piece",
+    ["a", "ghp_", "eyJ", "eyJ-", "-eyJ", "eyJa.", "?token", "http-basic ", "http-basic x ", "Bearer ", "-----BEGIN "],
 )
 def test_no_text_takes_long(piece: str) -> None:
     begun = time.process_time()

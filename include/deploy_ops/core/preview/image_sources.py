@@ -31,7 +31,7 @@ BUILD_BAN = (
 )
 """Why a preview's image is not built, and what to do."""
 
-_RUNTIME = re.compile(r"(\d+)\.(\d+)-(\d+)|(\d+)\.(\d+)\.(\d+)")
+_RUNTIME = re.compile(r"(\d{1,9})\.(\d{1,9})-(\d{1,9})|(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,7 +244,7 @@ def _pair_fixed(configuration: Mapping[str, Any], deployment: Deployment) -> Ite
 
 def _rank_runtime(version: str) -> tuple[bool, tuple[int, ...]]:
     """Order runtime versions: 3.1-14, of Airflow 3, comes after 13.1.0, of Airflow 2."""
-    return is_airflow_3_runtime(version), tuple(int(digits) for digits in re.findall(r"\d+", version))
+    return is_airflow_3_runtime(version), tuple(int(digits) for digits in re.findall(r"\d{1,9}", version))
 
 
 class _QuotingDumper(yaml.SafeDumper):

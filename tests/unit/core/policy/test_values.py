@@ -117,6 +117,11 @@ def test_an_ignore_rule_that_rules_nothing_is_refused(written: str) -> None:
         values.check_ignore_pattern(written)
 
 
+def test_an_ignore_rule_is_as_long_as_a_person_writes_it() -> None:
+    with pytest.raises(ValueError, match="at most 1024 bytes"):
+        values.check_ignore_pattern("\u00e9" * 513)
+
+
 @pytest.mark.parametrize("written", ["*.md", "docs/", "!docs/keep", "dags2/", "include/dags/", "/a b", "**/x"])
 def test_other_ignore_rules_are_kept_as_written(written: str) -> None:
     assert values.check_ignore_pattern(written) == written

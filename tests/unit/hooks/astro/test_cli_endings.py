@@ -193,6 +193,8 @@ def test_what_a_build_prints_is_not_repeated_and_does_not_speak_for_the_cli() ->
         ("https://h/p?se=1&sig=s%2B&sp=w next", "https://h/p?*** next"),
         ("https://h/p?X-Amz-Date=1&X-Amz-Signature=abc", "https://h/p?***"),
         ("Airflow UI: https://org.run/x?orgId=o", "Airflow UI: https://org.run/x?orgId=o"),
+        ("https://h/?a?b&x-Signature=s?c", "https://h/?***"),
+        ("https://h/?design=1&asig=2", "https://h/?design=1&asig=2"),
         ("is it a signal? sig=no address", "is it a signal? sig=no address"),
     ],
 )
