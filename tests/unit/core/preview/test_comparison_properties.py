@@ -28,6 +28,7 @@ LASTING_HOLDS = (
     "matches the policy no longer",
     "exists without our mark",
     "is the preview of",
+    "bears a later release's mark",
     "overridden by",
     "recreate it, Astro cannot change these",
     "the template is broken",
