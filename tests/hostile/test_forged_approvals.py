@@ -224,15 +224,28 @@ def test_another_image_than_the_approved_one_is_not_deployed(gate: Gate) -> None
     with pytest.raises(AirflowSkipException, match="ada approved image-and-dags with image sha256:"):
         run.step("deploy")
     assert list_writes(gate) == []
+    assert gate.remembered.approval is None
 
 
 def test_a_kind_that_was_not_approved_is_not_deployed(gate: Gate) -> None:
     run = ask_and_approve(gate)
     run.rehand("change_type", change_type="dags")
     gate.stage.forget_requests()
-    with pytest.raises(AirflowSkipException, match="this would be dags; ask anew"):
+    with pytest.raises(AirflowSkipException, match="this would be dags; the next request asks anew"):
         run.step("deploy")
     assert list_writes(gate) == []
+    assert gate.remembered.approval is None
+
+
+def test_an_approved_image_that_is_gone_is_asked_about_anew(gate: Gate) -> None:
+    run = ask_and_approve(gate)
+    unknown = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
+    fault = {"method": "GET", "path": "manifests/sha256", "status": 404, "body": unknown}
+    assert gate.stage.sandbox.client.post("/sandbox/faults", json=fault).is_success
+    with pytest.raises(AirflowSkipException, match="is not in the registry any more; the next request asks anew"):
+        run.step("image")
+    assert gate.remembered.approval is None
+    assert gate.stage.list_deploys(gate.production) == []
 
 
 def test_what_is_built_has_no_digest_and_is_refused_behind_an_approval(gate: Gate) -> None:

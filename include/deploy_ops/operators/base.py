@@ -6,8 +6,9 @@ An expected failure is pushed as the XCom `failure` (class and cause), where the
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
@@ -216,6 +217,14 @@ class DeployOpsOperator(SealingOperator):
         from include.deploy_ops.observation.checks import DueCheck
 
         return DueCheck(self.scope, self.github, self.astro, self.memory(context), self.seals)
+
+    def void_approval(self, context: Context, job: Job, why: str) -> NoReturn:
+        """End the run since what was approved cannot be deployed; control asks anew, a person has to."""
+        if job.is_forced:
+            raise PermanentError(f"{why}; trigger a new request")
+        environment = self.memory(context).environment(job.slug)
+        environment.write(replace(environment.read(), approval=None))
+        raise SupersededError(f"{why}; the next request asks anew")
 
     def runs(self, context: Context) -> Runs:
         """Return the answers to questions about the runs of the task's own DAG."""

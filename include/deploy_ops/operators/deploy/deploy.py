@@ -86,7 +86,8 @@ class DeployCodeOperator(AstroCliOperator):
             raise PermanentError(BUILD_BAN)  # the policy moved, or somebody wrote the image step's answer
         due = self.due_check(context)
         approval = due.find_approval(job)
-        _check_consent(approval, decision, image)
+        if approval is not None and (why := _find_difference(approval, decision, image)):
+            self.void_approval(context, job, why)
         if job.target and not job.is_forced:
             due.check_due(job)
         note = replace(
@@ -281,17 +282,14 @@ class DeployCodeOperator(AstroCliOperator):
         return CopyingEngine(directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end)
 
 
-def _check_consent(approval: Approval | None, decision: DeployDecision, image: Mapping[str, Any] | None) -> None:
-    """Raise SupersededError unless what is deployed is what was approved, where somebody had to."""
-    if approval is None:
-        return
+def _find_difference(approval: Approval, decision: DeployDecision, image: Mapping[str, Any] | None) -> str:
+    """Return how what would be deployed differs from what was approved, empty if it does not."""
     found = (decision.change_type.value, image.get("digest", "") if image else "")
     asked = (approval.kind, approval.image.partition("@")[2])
-    if found != asked:
-        raise SupersededError(
-            f"{approval.person} approved {' with image '.join(filter(None, asked))}, this would be "
-            f"{' with image '.join(filter(None, found))}; ask anew"
-        )
+    if found == asked:
+        return ""
+    approved, would_be = (" with image ".join(filter(None, each)) for each in (asked, found))
+    return f"{approval.person} approved {approved}, this would be {would_be}"
 
 
 def find_ignore_syntax(deployment: Deployment) -> str:
