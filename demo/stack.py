@@ -139,6 +139,7 @@ class Stack:
             "PATH": os.pathsep.join([bin_dir, given.get("PATH", os.defpath)]),
             "PYTHONPATH": str(ROOT),
             "DEPLOY_OPS_POLICY": str(self.policy_file),
+            "ASTRO_CLI_READS": str(ROOT / "sandbox"),
             "ASTRO_CLI": given.get("ASTRO_CLI") or str(ROOT / "sandbox/bin/astro"),
         }
 

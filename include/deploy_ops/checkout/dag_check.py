@@ -29,6 +29,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.checkout import dag_probe
@@ -36,11 +37,11 @@ from include.deploy_ops.checkout.dag_probe import SOURCE_BYTES_MAX
 from include.deploy_ops.checkout.ruff import NEWEST_PYTHON, SYNTAX, CodeFinding, RuffFailedError, ask_ruff
 from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.process.command import Command
+from include.deploy_ops.process.confinement import Sight
 from include.deploy_ops.process.redaction import redact_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
-    from pathlib import Path
 
 TIME_LIMIT_S = 60.0
 """Seconds for all compiling, and again for all questions to Ruff."""
@@ -56,6 +57,7 @@ _AIRFLOW_RULES = "AIR"
 # What the compiler refuses and the grammar does not; Ruff tells it by these rules alone.
 _COMPILER_RULES = "F404,F406,F407,F621,F622,F701,F702,F704,F706,F707,PLE0115,PLE0117,PLE0118,PLE1142"
 _OURS = sys.version_info[:2]
+_OUR_CODE = Path(__file__).parents[1]
 _DEATHS_MAX = 5  # of the compiling process, each by another file
 _JUDGED_MAX = 20  # broken files for which Ruff is asked, one by one: it gives up a whole batch for one file
 _REFUSALS_SHOWN, _WARNINGS_SHOWN = 5, 30
@@ -178,7 +180,7 @@ class _Check:
         argv.append(str(FILE_TIME_LIMIT_S))
         given = b"\0".join(map(os.fsencode, names))
         try:
-            probe = Command(
+            result = Command(
                 argv,
                 cwd=self.project,
                 env={},
@@ -186,8 +188,8 @@ class _Check:
                 stdin=given,
                 on_line=lines.append,
                 is_answer=True,
-            )
-            result = probe.run()
+                sight=Sight(reads=(self.project, Path(dag_probe.__file__), _OUR_CODE), has_network=False),
+            ).run()
             ending = f"exit code {result.exit_code} {result.stderr.strip()[-200:]}"
             if result.exit_code == -signal.SIGALRM:
                 ending = f"it took longer than {FILE_TIME_LIMIT_S:.0f} s"

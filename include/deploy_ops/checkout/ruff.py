@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.text.markdown import cut
 from include.deploy_ops.process.command import Command, ProcessLimits
+from include.deploy_ops.process.confinement import Sight
 from include.deploy_ops.process.redaction import redact_shapes
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def ask_ruff(
             on_line=take,
             limits=_LIMITS,
             is_answer=True,
+            sight=Sight(reads=(project,), has_network=False),
         )
         try:
             result = command.run()

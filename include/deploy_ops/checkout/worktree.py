@@ -27,6 +27,7 @@ from urllib.parse import SplitResult, urlsplit
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
 from include.deploy_ops.process.command import Command, CommandResult, ProcessLimits
+from include.deploy_ops.process.confinement import Sight
 from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
@@ -325,6 +326,7 @@ class _Git:
             on_line=on_line,
             limits=_LIMITS,
             is_answer=True,
+            sight=Sight(writes=(self.top.parent,)),
         ).run()
         if result.exit_code != 0:
             raise _explain(arguments, result)

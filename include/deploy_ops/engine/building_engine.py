@@ -1,7 +1,7 @@
 """Stand between the Astro CLI and a real Docker or Podman: it builds, and pushes without a login on a command line.
 
-The CLI runs the real engine's `build`, `tag`, `inspect` and `rmi` through a script that gives it back the environment
-that is its own. Only the push comes to us, by the Docker API, with the registry's login in a header.
+The real engine runs here, as no child of the CLI's, in our environment: neither the CLI's limits nor its confinement
+are for it. Commands come by the shim, the push by the Docker API, with the registry's login in a header.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import json
 import logging
 import os
 import re
-import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.errors import ImageRefusedError, RetryableError
+from include.deploy_ops.core.errors import DeployOpsError, ImageRefusedError, RetryableError
 from include.deploy_ops.core.text.visible import reveal
-from include.deploy_ops.engine.served_engine import SHOWN_NAMES, ServedEngine
+from include.deploy_ops.engine.served_engine import ServedEngine
 from include.deploy_ops.engine.socket_server import CommandAnswer
-from include.deploy_ops.process.command import Command, build_environment
+from include.deploy_ops.process.command import Command, CommandResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from include.deploy_ops.engine.installed_engine import InstalledEngine
     from include.deploy_ops.engine.push import PushTarget
 
-_COMMANDS = ("build", "tag", "inspect", "rmi")
+_COMMANDS = (["build"], ["tag"], ["inspect"], ["rmi"])
+_SHOWN_COMMANDS = ", ".join(name for (name,) in _COMMANDS)
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _REFUSALS = re.compile(r"\b40[13]\b|unauthorized|forbidden|denied|authentication required", re.IGNORECASE)
 _TOLD_LINES = 5
@@ -42,7 +42,7 @@ class BuildingEngine(ServedEngine):
 
     :param directory: as `ServedEngine` has it.
     :param engine: the real one.
-    :param timeout_s: seconds for the push.
+    :param timeout_s: seconds for each of its commands.
     :param on_push_failed: as `ServedEngine` has it.
     """
 
@@ -59,14 +59,18 @@ class BuildingEngine(ServedEngine):
         self._command: Command | None = None
         self._is_closing = False
 
-    def answer_command(self, argv: list[str]) -> CommandAnswer:
-        """Refuse: the real engine's commands do not come this way."""
-        return CommandAnswer(_REFUSED, stderr=f"Error: `{shlex.join(argv)}` is not for this socket\n")
-
-    def _write_binary(self, path: Path, socket_path: Path) -> None:
-        del socket_path
-        path.write_text(_write_script(self._engine))
-        path.chmod(0o700)
+    def answer_command(self, argv: list[str], cwd: Path) -> CommandAnswer:
+        """Run it by the real engine, if it is one of the four that a deploy needs."""
+        if argv[:1] not in _COMMANDS:
+            return CommandAnswer(_REFUSED, stderr=f"Error: only {_SHOWN_COMMANDS} are for the engine itself\n")
+        try:
+            result = self._run(argv, cwd=cwd)
+        except DeployOpsError as error:
+            self._fail(error)
+            return CommandAnswer(_REFUSED, stderr=f"Error: {error}\n")
+        # The CLI takes the label for missing where anything stands beside it: Podman warns of what a session lacks.
+        stderr = "" if argv[0] == "inspect" else result.stderr
+        return CommandAnswer(result.exit_code, result.stdout, stderr)
 
     def _check_push(self, target: PushTarget) -> None:
         """Whatever the CLI tagged may be pushed: the real engine knows what it has."""
@@ -79,26 +83,16 @@ class BuildingEngine(ServedEngine):
             folder = Path(name)
             if self._engine.name == "docker":
                 _write_docker_config(folder, target)
-                return self._run(target, ["push", str(target)], {"DOCKER_CONFIG": name})
+                return self._push_by(target, ["push", str(target)], {"DOCKER_CONFIG": name})
             login, digest = folder / "auth.json", folder / "digest"
             _write_private(login, {"auths": _make_auths(target)})
-            self._run(target, ["push", f"--authfile={login}", f"--digestfile={digest}", str(target)], {})
+            self._push_by(target, ["push", f"--authfile={login}", f"--digestfile={digest}", str(target)], {})
             return digest.read_text(encoding="ascii").strip() if digest.exists() else None  # not told from elsewhere
 
-    def _run(self, target: PushTarget, argv: list[str], env: Mapping[str, str]) -> str | None:
+    def _push_by(self, target: PushTarget, argv: list[str], env: Mapping[str, str]) -> str | None:
         """Run the push and return the digest that stands in its output."""
-        command = Command(
-            [self._engine.path, *argv],
-            cwd=self._need_folder(),
-            env={**self._engine.environment, **env},
-            timeout_s=self._timeout_s,
-            redact=target.secrets,
-            on_line=target.report,
-        )
-        self._command = command
-        if self._is_closing:  # asked before the command was known
-            command.end()
-        result = command.run()
+        folder = self._need_folder()
+        result = self._run(argv, cwd=folder, env=env, redact=target.secrets, on_line=target.report)
         if result.exit_code:
             log.warning("%s said last:\n%s", self._describe_push(), reveal(result.tail(_TOLD_LINES)))
             error = ImageRefusedError if _REFUSALS.search(result.stderr) else RetryableError
@@ -107,35 +101,32 @@ class BuildingEngine(ServedEngine):
         found = _DIGEST.search(result.stdout)
         return found[1] if found else None
 
-    def _end_push(self) -> None:
+    def _run(
+        self,
+        argv: list[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        redact: Sequence[str] = (),
+        on_line: Callable[[str], None] | None = None,
+    ) -> CommandResult:
+        command = Command(
+            [self._engine.path, *argv],
+            cwd=cwd,
+            env={**self._engine.environment, **(env or {})},
+            timeout_s=self._timeout_s,
+            redact=redact,
+            on_line=on_line,
+        )
+        self._command = command
+        if self._is_closing:  # asked before the command was known
+            command.end()
+        return command.run()
+
+    def _end_command(self) -> None:
         self._is_closing = True
         if self._command is not None:
             self._command.end()
-
-
-def _write_script(engine: InstalledEngine) -> str:
-    """Return what the CLI runs: the real engine, in the environment that it would have without us.
-
-    What the engine says to `inspect` besides the answer is left out, or the CLI takes the label for missing: Podman
-    warns on stderr wherever a user's session lacks something.
-    """
-    known = {**build_environment({}), **engine.environment}
-    names = sorted({*SHOWN_NAMES, *engine.environment})
-    lines = [f"export {name}={shlex.quote(known[name])}" if name in known else f"unset {name}" for name in names]
-    return "\n".join(
-        (
-            "#!/bin/sh",
-            'case "${1-}" in',
-            f"  {'|'.join(_COMMANDS)}) ;;",
-            f'  *) echo "Error: only {", ".join(_COMMANDS)} are for the engine itself" >&2; exit {_REFUSED} ;;',
-            "esac",
-            "unset ASTRO_API_TOKEN  # no engine needs it",
-            *lines,
-            'if [ "$1" = inspect ]; then exec 2>/dev/null; fi',
-            f'exec {shlex.quote(engine.path)} "$@"',
-            "",
-        )
-    )
 
 
 def _make_auths(target: PushTarget) -> dict[str, Any]:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import logging
 import shlex
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
-from include.deploy_ops.engine import shim
 from include.deploy_ops.engine.served_engine import ServedEngine
 from include.deploy_ops.engine.socket_server import CommandAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from include.deploy_ops.engine.push import PushTarget
 
@@ -57,20 +55,15 @@ class CopyingEngine(ServedEngine):
         self._copy = copy
         self._tags = {image}
 
-    def answer_command(self, argv: list[str]) -> CommandAnswer:
+    def answer_command(self, argv: list[str], cwd: Path) -> CommandAnswer:
         """Answer what the CLI runs as `podman …`; the first refusal is kept as `failure`."""
+        del cwd
         try:
             return CommandAnswer(stdout=self._run_command(argv))
         except DeployOpsError as error:
             self._fail(error)
             log.error("Refused `podman %s`: %s", shlex.join(argv), error)  # noqa: TRY400 - expected, and told whole
             return CommandAnswer(_REFUSED, stderr=f"Error: {error}\n")
-
-    def _write_binary(self, path: Path, socket_path: Path) -> None:
-        # A shell line, since a `#!` line takes one argument only, and no blanks in the interpreter's path.
-        command = [sys.executable, "-I", "-S", str(Path(shim.__file__).resolve()), str(socket_path)]
-        path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-        path.chmod(0o700)
 
     def _check_push(self, target: PushTarget) -> None:
         self._require(str(target))

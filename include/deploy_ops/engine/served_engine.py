@@ -6,6 +6,8 @@ What a command or a push does is decided by the engines built on it. None of the
 from __future__ import annotations
 
 import logging
+import shlex
+import sys
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
+from include.deploy_ops.engine import shim
 from include.deploy_ops.engine.push import PushTarget, parse_push
 from include.deploy_ops.engine.socket_server import CommandAnswer, SocketServer
 from include.deploy_ops.process.redaction import redact
@@ -21,9 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LONGEST_SOCKET_PATH = 107  # bytes: sockaddr_un has 108 with the closing zero, unix(7)
-
-SHOWN_NAMES = ("PATH", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-"""The environment variables by which the CLI is shown such an engine."""
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +55,12 @@ class ServedEngine(ABC):
             socket_path = folder / "engine.sock"
             _check_socket_path(socket_path)
             (folder / "bin").mkdir()
-            self._write_binary(folder / "bin" / self.binary, socket_path)
+            _write_binary(folder / "bin" / self.binary, socket_path)
             _block_login(folder / "bin" / "bash")
             (folder / "docker").mkdir()
             server = SocketServer(socket_path, self)
             stack.callback(server.stop)
-            stack.callback(self._end_push)  # before the server, which waits for its threads
+            stack.callback(self._end_command)  # before the server, which waits for its threads
             server.start()
             self._folder = folder
             self._stack = stack.pop_all()
@@ -69,6 +69,10 @@ class ServedEngine(ABC):
     def __exit__(self, *exception: object) -> None:
         self._folder = None
         self._stack.close()
+
+    def sees(self) -> tuple[Path, ...]:
+        """Return what the CLI must be able to read to use this engine; the socket lies there, too."""
+        return self._need_folder(), Path(shim.__file__)
 
     def environment(self, path: str) -> dict[str, str]:
         """Return what the CLI's environment must say to see this engine, and no other.
@@ -87,8 +91,8 @@ class ServedEngine(ABC):
         }
 
     @abstractmethod
-    def answer_command(self, argv: list[str]) -> CommandAnswer:
-        """Answer what came through the shim."""
+    def answer_command(self, argv: list[str], cwd: Path) -> CommandAnswer:
+        """Answer what came through the shim, which ran in the folder `cwd`."""
 
     def answer_push(self, url: str, registry_auth: str | None, report: Callable[[str], None]) -> str | None:
         """Answer a push of the API; return the reason if it failed, which is kept as `failure` too."""
@@ -115,10 +119,6 @@ class ServedEngine(ABC):
         target.report(f"{target.tag}: digest: {self.pushed_digest or 'not told'}")
 
     @abstractmethod
-    def _write_binary(self, path: Path, socket_path: Path) -> None:
-        """Write what the CLI runs as its engine."""
-
-    @abstractmethod
     def _check_push(self, target: PushTarget) -> None:
         """Raise DeployOpsError where the CLI must not push that."""
 
@@ -130,8 +130,8 @@ class ServedEngine(ABC):
     def _carry_out(self, target: PushTarget) -> str | None:
         """Bring the image there; return its digest, None if that is not told."""
 
-    def _end_push(self) -> None:
-        """End a push that is under way, where breaking its connection would not."""
+    def _end_command(self) -> None:
+        """End what the engine does right now, where breaking its connection would not."""
         return
 
     def _need_folder(self) -> Path:
@@ -151,6 +151,14 @@ def _check_socket_path(path: Path) -> None:
             f"The engine's socket would be {path}, of {length} bytes; the system allows {_LONGEST_SOCKET_PATH}. "
             f"Set TMPDIR to a shorter folder."
         )
+
+
+def _write_binary(path: Path, socket_path: Path) -> None:
+    """Write what the CLI runs as its engine."""
+    # A shell line, since a `#!` line takes one argument only, and no blanks in the interpreter's path.
+    command = [sys.executable, "-I", "-S", shim.__file__, str(socket_path)]
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    path.chmod(0o700)
 
 
 def _block_login(path: Path) -> None:

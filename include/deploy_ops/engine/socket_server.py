@@ -14,6 +14,7 @@ import threading
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +24,6 @@ from include.deploy_ops.engine.shim import COMMAND_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 # The newest that we speak: the CLI names no newer one in the path of its push.
 _API_VERSION = "1.47"
@@ -50,8 +50,8 @@ class CommandAnswer:
 class Engine(Protocol):
     """What the server asks."""
 
-    def answer_command(self, argv: list[str]) -> CommandAnswer:
-        """Answer one run of the shim."""
+    def answer_command(self, argv: list[str], cwd: Path) -> CommandAnswer:
+        """Answer one run of the shim in the folder `cwd`."""
 
     def answer_push(self, url: str, registry_auth: str | None, report: Callable[[str], None]) -> str | None:
         """Carry out a push; return the reason if it failed."""
@@ -154,8 +154,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"OK")
 
     def _answer_command(self, body: bytes) -> None:
-        argv = json.loads(body)["argv"]
-        self._answer_json(asdict(self.server.engine.answer_command([str(word) for word in argv])), HTTPStatus.OK)
+        asked = json.loads(body)
+        argv, cwd = [str(word) for word in asked["argv"]], Path(asked["cwd"])
+        self._answer_json(asdict(self.server.engine.answer_command(argv, cwd)), HTTPStatus.OK)
 
     def _answer_push(self) -> None:
         """Stream progress and result as the JSON messages that a Docker client reads, until the connection closes."""

@@ -1,4 +1,4 @@
-"""Run one command: allow-listed environment, time limit, redaction, and an end that takes its whole group along.
+"""Run one command: allow-listed environment, limits, confinement, redaction, and an end that takes its group along.
 
 It does not know what the command is for: callers give the arguments and judge the exit code.
 """
@@ -21,10 +21,13 @@ from typing import IO, TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.core.text.visible import reveal
+from include.deploy_ops.process import confinement
 from include.deploy_ops.process.redaction import RedactedStream, list_forms, redact_shapes, replace_forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from include.deploy_ops.process.confinement import Sight
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ _DRAIN_S = 1.0  # for reading what a command left in its pipes, when something e
 _DIE_WITH_PARENT = """
 import ctypes, os, resource, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-parent, limits, executable, *argv = sys.argv[1:]
+parent, limits, *argv = sys.argv[1:]
 if os.getppid() != int(parent):
     os._exit(125)
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -63,9 +66,9 @@ for name, most in (limit.split("=") for limit in limits.split()):
     most = int(most) if hard == resource.RLIM_INFINITY else min(int(most), hard)
     resource.setrlimit(getattr(resource, name), (most, most))
 try:
-    os.execv(executable, argv)
+    os.execv(argv[0], argv)
 except OSError as error:
-    sys.stderr.write(f"{executable} cannot be executed: {error}\\n")
+    sys.stderr.write(f"{argv[0]} cannot be executed: {error}\\n")
     os._exit(126)
 """
 
@@ -92,7 +95,8 @@ class CommandResult:
     """How a command ended.
 
     `stdout` and `stderr` are redacted text, the last 2^20 characters of each stream at most; undecodable bytes show as
-    U+FFFD. `exit_code` is negative when a signal ended the command, as `subprocess` has it.
+    U+FFFD. `exit_code` is negative when a signal ended the command, as `subprocess` has it; of a
+    confined one it is 128 and the signal, as a shell has it.
     """
 
     argv: tuple[str, ...]
@@ -133,6 +137,8 @@ class Command:
     :param limits: what the kernel lets it use; none by default. On Linux only.
     :param is_answer: stdout is for us to read: what merely looks like a token stays in it, or a file's name could
         change what is read. `CommandResult.tail` hides it.
+    :param sight: what of this worker's files it sees, `cwd` among it, where the worker allows that; by default, what
+        its user sees.
     """
 
     argv: Sequence[str]
@@ -145,6 +151,7 @@ class Command:
     on_line: Callable[[str], None] | None = None
     limits: ProcessLimits | None = None
     is_answer: bool = False
+    sight: Sight | None = None
 
     def __post_init__(self) -> None:
         self._environment = build_environment(self.env)
@@ -191,7 +198,7 @@ class Command:
             raise RetryableError(f"`{self._name}` was stopped on request before it started.")
         executable = self._find_executable()
         self._process = subprocess.Popen(  # noqa: S603 - the caller's argv, no shell
-            _wrap(executable, self.argv, self.limits),
+            _wrap([*self._confine(executable), executable, *self.argv[1:]], self.limits),
             cwd=self.cwd,
             env=self._environment,
             stdin=subprocess.PIPE if self.stdin is not None else subprocess.DEVNULL,
@@ -213,6 +220,11 @@ class Command:
                 f"The executable `{name}` was not found. Install it, or put its folder in PATH, which is: {search}"
             )
         return os.path.abspath(found)  # noqa: PTH100 - a link must be run by its own name
+
+    def _confine(self, executable: str) -> list[str]:
+        if self.sight is None:
+            return []
+        return confinement.find_protection().confine(self.sight, executable, self.cwd, self._environment)
 
     def _follow(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
         """Wait for the command while moving its bytes; return False if it has to be ended instead."""
@@ -291,11 +303,11 @@ def _is_inherited(name: str) -> bool:
     return name in _INHERITED_NAMES or name.startswith(_INHERITED_PREFIXES)
 
 
-def _wrap(executable: str, argv: Sequence[str], limits: ProcessLimits | None) -> list[str]:
+def _wrap(argv: list[str], limits: ProcessLimits | None) -> list[str]:
     if sys.platform != "linux":  # elsewhere a SIGKILL of ours leaves the command to its own end
-        return [executable, *argv[1:]]
+        return argv
     shown = "" if limits is None else str(limits)
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), shown, executable, *argv]
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), shown, *argv]
 
 
 def _unblock(pipe: IO[bytes] | None) -> IO[bytes]:

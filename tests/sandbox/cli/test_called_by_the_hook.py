@@ -41,6 +41,7 @@ from tests.sandbox.cli.case import (
     write_file,
 )
 from tests.sandbox.cli.stage import ASTRO, OTHER_CLI, Stage, set_stage
+from tests.worlds.doubles.worker import forbid_confinement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -389,6 +390,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, stage: Stage, workspace: str) -> No
     connection = {"conn_type": "http", "host": host, "password": stage.token, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", json.dumps(connection))
     monkeypatch.setenv("PATH", str(stage.root / "tools"))
+    forbid_confinement(monkeypatch)  # the engine writes down what it is asked
     monkeypatch.setenv("HOME", str(stage.root))
     monkeypatch.setenv("DOCKER_HOST", stage.docker_host)
     stage.write_engine_settings()

@@ -18,6 +18,7 @@ import pytest
 from include.deploy_ops.checkout.worktree import Contents, Worktree, checkout
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
 from tests.worlds.doubles.git_host import TOKEN, GitHost, run_git
+from tests.worlds.doubles.worker import forbid_confinement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +114,7 @@ def test_token_reaches_no_argument_file_or_log(
 
 def _put_spy_before_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put a `git` first in PATH that has Git record the command line of every process that it starts."""
+    forbid_confinement(monkeypatch)  # the record lies outside the worktree
     spied = tmp_path / "spied"
     spy = tmp_path / "bin" / "git"
     spy.parent.mkdir()

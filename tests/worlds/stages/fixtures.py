@@ -106,6 +106,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(github))
     monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", json.dumps(astro))
     monkeypatch.setenv("ASTRO_CLI", os.environ.get("ASTRO_CLI") or str(ROOT / "sandbox" / "bin" / "astro"))
+    monkeypatch.setenv("ASTRO_CLI_READS", str(ROOT / "sandbox"))
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,7 +21,9 @@ from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.cli_endings import find_applied_id, find_success, hide_signatures
 from include.deploy_ops.hooks.astro.connection import AstroConnection, read_astro_connection
+from include.deploy_ops.process import confinement
 from include.deploy_ops.process.command import Command, CommandResult, ProcessLimits
+from include.deploy_ops.process.confinement import Sight
 from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
@@ -34,6 +38,10 @@ TIMEOUT_S = 1800.0
 LIMITS = ProcessLimits(memory_bytes=4 << 30, file_bytes=4 << 30)
 """What the CLI may use: it packs a branch's files. An engine that builds is no child of its."""
 
+READS_VARIABLE = "ASTRO_CLI_READS"
+"""Environment variable that names what the CLI must be able to read beside its executable, separated by colons."""
+
+_LOG = logging.getLogger(__name__)
 _DEPLOYMENT_FILE = "deployment.yaml"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
@@ -44,6 +52,18 @@ class CliOutcome:
 
     last_line: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEngine:
+    """A container engine that the CLI is shown: podman or docker as `binary`, the first of that name in its PATH.
+
+    `environment` makes it the one that the CLI takes, `sees` is what the CLI must be able to read for that.
+    """
+
+    binary: str
+    environment: Mapping[str, str]
+    sees: tuple[Path, ...] = ()
 
 
 class AstroCli:
@@ -108,9 +128,9 @@ class AstroCli:
         cwd: Path,
         kind: ChangeType,
         description: str,
+        checkout: Path | None = None,
         image_name: str | None = None,
-        engine_environment: Mapping[str, str] | None = None,
-        engine_binary: str = "podman",
+        engine: ShownEngine | None = None,
     ) -> CliOutcome:
         """Deploy `dags/` in `cwd`, where the CLI also leaves its tarballs, and an image; the folder must not be empty.
 
@@ -118,13 +138,18 @@ class AstroCli:
 
         :param kind: DAGS sends the DAG folder, IMAGE an image and the DAG folder.
         :param description: by which Astro's record of this call is found.
+        :param checkout: the repository's top, where `cwd` lies below it; the CLI sees it whole.
         :param image_name: an image to send instead of building one.
-        :param engine_environment: makes the CLI use the `engine_binary` that comes first in its PATH.
-        :param engine_binary: podman or docker.
+        :param engine: the only one that the CLI finds.
         """
         argv = ["deploy", _check_id(deployment_id), "-f", f"--workspace-id={self._connection.workspace_id}"]
         argv += [f"--description={description}", *_choose_flags(kind, image_name)]
-        result = self._run(argv, cwd=cwd, engine_environment=engine_environment, engine_binary=engine_binary)
+        result = self._run(
+            argv,
+            cwd=cwd,
+            sight=Sight(writes=(checkout or cwd,), reads=engine.sees if engine else ()),
+            engine=engine,
+        )
         return self._conclude("deploy", result, _DEPLOY_MARKERS[kind])
 
     def delete(self, deployment_id: str) -> CliOutcome:
@@ -164,28 +189,30 @@ class AstroCli:
         argv: Sequence[str],
         *,
         cwd: Path | None = None,
+        sight: Sight | None = None,
         deployment_file: str | None = None,
-        engine_environment: Mapping[str, str] | None = None,
-        engine_binary: str = "",
+        engine: ShownEngine | None = None,
     ) -> CommandResult:
         with hold_folder("astro-cli") as folder:
             home, work = folder / "home", folder / "work"
-            _write_config(home, self._connection, engine_binary=engine_binary if engine_environment else "")
+            _write_config(home, self._connection, engine_binary=engine.binary if engine else "")
             work.mkdir()
             if deployment_file is not None:
                 work.joinpath(_DEPLOYMENT_FILE).write_text(deployment_file, encoding="utf-8")
             command = Command(
                 [self._connection.executable, *argv],
                 cwd=cwd or work,
-                env={**(engine_environment or {}), **_make_environment(home, self._connection)},
+                env={**(engine.environment if engine else {}), **_make_environment(home, self._connection)},
                 timeout_s=self._timeout_s,
                 redact=[self._connection.token],
                 limits=LIMITS,
+                sight=_see_also(folder, sight or Sight()),
                 on_line=self._tell if deployment_file is None else _leave_out_usage(self._tell),
             )
             return self._hold(command)
 
     def _hold(self, command: Command) -> CommandResult:
+        _LOG.info("%s", confinement.find_protection().tell("the Astro CLI"))
         self._command = command
         if self._is_ended:  # asked between two calls, or before the command was known
             command.end()
@@ -233,9 +260,16 @@ def _check_id(deployment_id: str) -> str:
     return deployment_id
 
 
+def _see_also(folder: Path, sight: Sight) -> Sight:
+    """Add the call's own folder, and what an executable needs that is no single file."""
+    needed = filter(None, os.environ.get(READS_VARIABLE, "").split(os.pathsep))
+    return replace(sight, writes=(*sight.writes, folder), reads=(*sight.reads, *map(Path, needed)))
+
+
 def _make_environment(home: Path, connection: AstroConnection) -> dict[str, str]:
     return {
         **make_git_environment(),  # it asks Git about its folder, which holds a branch's files
+        "HOME": str(home),
         "ASTRO_HOME": str(home),
         "ASTRO_API_TOKEN": connection.token,
         "ASTRO_TELEMETRY_DISABLED": "1",

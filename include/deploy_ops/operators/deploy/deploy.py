@@ -29,6 +29,7 @@ from include.deploy_ops.core.policy.values import BUILD, REUSE
 from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.core.preview.image_sources import BUILD_BAN, is_build_banned
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
+from include.deploy_ops.hooks.astro.cli import ShownEngine
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.observation.images import open_astro_registry
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
@@ -194,18 +195,16 @@ class DeployCodeOperator(AstroCliOperator):
             refuse_empty_dags(worktree.project)
             unchecked = self._check_dags(worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):
-                # Our folder comes first in PATH, so that the CLI finds our engine and none of the machine's.
-                shown = engine.environment(os.environ.get("PATH", os.defpath)) if engine else None
                 try:
                     outcome = self.cli.deploy(
                         deployment.id,
                         cwd=worktree.project,
+                        checkout=worktree.path,
                         kind=kind,
                         # The CLI prints no id of the deploy: by this text the settle step finds its record.
                         description=format_note(note),
                         image_name=image_name,
-                        engine_environment=shown,
-                        engine_binary=engine.binary if engine else "",
+                        engine=_show(engine) if engine else None,
                     )
                 except DeployOpsError as error:
                     if engine is not None and engine.failure is not None:
@@ -280,6 +279,11 @@ class DeployCodeOperator(AstroCliOperator):
             return report.digest
 
         return CopyingEngine(directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end)
+
+
+def _show(engine: ServedEngine) -> ShownEngine:
+    # Our folder comes first in PATH, so that the CLI finds our engine and none of the machine's.
+    return ShownEngine(engine.binary, engine.environment(os.environ.get("PATH", os.defpath)), engine.sees())
 
 
 def _find_difference(approval: Approval, decision: DeployDecision, image: Mapping[str, Any] | None) -> str:

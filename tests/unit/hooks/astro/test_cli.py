@@ -16,8 +16,9 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, PermanentError, RetryableError
 from include.deploy_ops.core.model import ChangeType
-from include.deploy_ops.hooks.astro.cli import AstroCli
+from include.deploy_ops.hooks.astro.cli import AstroCli, ShownEngine
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentExistsError, DeploymentGoneError
+from tests.worlds.doubles.worker import forbid_confinement
 
 TOKEN = "astro-token-that-must-not-show"  # noqa: S105 - opens nothing
 DOCUMENT = "deployment:\n    configuration:\n        name: n\n    metadata:\n        deployment_id: cldep1\n\n"
@@ -66,6 +67,7 @@ def astro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     folder.mkdir()
     stand_in = StandIn(folder)
     connect(monkeypatch, stand_in)
+    forbid_confinement(monkeypatch)  # it writes beside itself
     return stand_in
 
 
@@ -227,7 +229,7 @@ def test_image_is_built_or_named(astro: StandIn, cli: AstroCli, tmp_path: Path) 
         kind=ChangeType.IMAGE,
         description="d",
         image_name="ghcr.io/acme/x:1",
-        engine_environment=engine,
+        engine=ShownEngine("podman", engine),
     )
     built, named = astro.calls
     assert built["argv"][-1] == "--description=d"
