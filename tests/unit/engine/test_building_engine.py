@@ -16,7 +16,8 @@ import pytest
 from include.deploy_ops.core.errors import DeployOpsError, ImageRefusedError, RetryableError
 from include.deploy_ops.engine.building_engine import BuildingEngine
 from include.deploy_ops.engine.installed_engine import InstalledEngine
-from include.deploy_ops.process.command import build_environment
+from include.deploy_ops.process.command import Command, ProcessLimits, build_environment
+from include.deploy_ops.process.confinement import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,37 @@ def test_the_commands_reach_the_engine_that_is_the_users_own(folder: Path, monke
         os.environ["PATH"],
     )
     assert not {"DOCKER_CERT_PATH", "ASTRO_API_TOKEN"} & seen.keys()
+
+
+def test_neither_limits_nor_confinement_of_the_cli_are_the_engines(folder: Path) -> None:
+    double = Double(folder, "podman", f"ulimit -v; cat '{folder}/of-the-worker'; pwd")
+    (folder / "of-the-worker").write_text("seen ")
+    work = folder / "work"
+    work.mkdir()
+    with BuildingEngine(folder, double.engine, 30) as engine:
+        result = Command(
+            ["sh", "-c", f"ulimit -v; cat '{folder}/of-the-worker'; podman build ."],
+            cwd=work,
+            env=engine.environment(os.environ["PATH"]),
+            timeout_s=30,
+            limits=ProcessLimits(memory_bytes=4 << 30, file_bytes=1 << 20),
+            sight=Sight(writes=(work,), reads=engine.sees()),
+        ).run()
+    assert result.stdout == f"{(4 << 30) >> 10}\nunlimited\nseen {work}\n", result.stderr
+    assert "No such file" in result.stderr
+
+
+def test_the_end_of_the_cli_ends_a_build(folder: Path) -> None:
+    fifo = folder / "fifo"
+    os.mkfifo(fifo)
+    double = Double(folder, "podman", f"echo $$ > '{fifo}'; exec sleep 60")
+    with BuildingEngine(folder, double.engine, 60) as engine:
+        building = threading.Thread(target=engine.answer_command, args=(["build", "."], folder))
+        building.start()
+        pid = int(fifo.read_text())
+    building.join(20)
+    assert not building.is_alive()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_podman_elsewhere_is_reached_as_the_engine_was_found(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WHO = "the Astro CLI"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -133,3 +135,28 @@ def test_a_folder_that_is_not_shown_is_told(tmp_path: Path) -> None:
     result = run(tmp_path, "true", Sight())
     assert result.exit_code == 1
     assert str(tmp_path) in result.stderr
+
+
+def ask_another_worker(prepare: str) -> str:
+    """Return what a worker in namespaces of its own, prepared by a shell line, says of its protection."""
+    program = "from include.deploy_ops.process.confinement import find_protection as f; print(f().tell('a child'))"
+    script = f'{prepare} && exec "$0" -c "$1"'
+    argv = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, sys.executable, program]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or done.stderr
+
+
+def test_a_kernel_without_user_namespaces_is_told() -> None:
+    told = ask_another_worker("echo 0 > /proc/sys/user/max_user_namespaces")
+    assert told.startswith(
+        "a child sees this worker's files, as far as its user may read them: bubblewrap does not work"
+    )
+
+
+def test_a_container_whose_proc_is_masked_confines_too() -> None:
+    """Docker and Kubernetes lay folders over parts of /proc: no new one may be mounted there then."""
+    mask = "mount -t tmpfs none /proc/acpi"
+    assert ask_another_worker(mask) == "a child sees its own folder alone (bubblewrap)"
+    assert "mount proc" in ask_another_worker(
+        f"{mask} && bwrap --ro-bind / / --unshare-user --unshare-pid --proc /proc true"
+    )
