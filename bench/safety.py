@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
+import logging
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -65,20 +65,14 @@ def show(seconds: float) -> str:
     return f"{seconds * 1000:,.2f} ms"
 
 
-def prepare_deploys(stage: Stage) -> Callable[[], Callable[[], object]]:
-    """Return what pushes a change of a DAG and plans its deploy, and returns the step that deploys it."""
-    stage.push(BRANCH)
-    deployment_id = stage.make_deployment(BRANCH)
-    numbers = itertools.count()
-
-    def prepare() -> Callable[[], object]:
-        with contextlib.redirect_stdout(io.StringIO()):
-            head = stage.push_more(BRANCH, {"dags/more.py": f"n = {next(numbers)}\n"})
-            run = stage.start_planned(Verb.DEPLOY, BRANCH, head, deployment_id)
-            run.decide(ChangeType.DAGS, head, next((each["id"] for each in stage.list_deploys(deployment_id)), ""))
-        return lambda: run.step("deploy")
-
-    return prepare
+def prepare_deploy(stage: Stage) -> Callable[[], object]:
+    """Push a branch and plan its deploy to an empty Deployment; return the step that deploys it."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        stage.renew()
+        head = stage.push(BRANCH)
+        run = stage.start_planned(Verb.DEPLOY, BRANCH, head, stage.make_deployment(BRANCH))
+        run.decide(ChangeType.DAGS, head)
+    return lambda: run.step("deploy")
 
 
 def measure_seals() -> tuple[str, ...]:
@@ -100,7 +94,8 @@ def list_rows(folder: Path) -> Iterator[tuple[str, ...]]:
         author = Author(folder / "author", world.url, GITHUB_TOKEN)
         author.folder.mkdir()
         author.clone()
-        yield compare("the step `deploy`, of DAGs", prepare_deploys(set_stage(world, author, monkeypatch)))
+        stage = set_stage(world, author, monkeypatch)
+        yield compare("the step `deploy`, of DAGs", lambda: prepare_deploy(stage))
     sight = Sight(writes=(folder,))
     yield compare("a command", lambda: Command(["git", "version"], cwd=folder, env={}, timeout_s=60, sight=sight).run)
     trials = [measure(find_protection.__wrapped__) for _ in range(ROUNDS)]
@@ -110,6 +105,7 @@ def list_rows(folder: Path) -> Iterator[tuple[str, ...]]:
 
 def main() -> None:
     """Print the table."""
+    logging.disable(logging.INFO)
     with TemporaryDirectory() as name:
         print_table("What the safety of a deploy costs", COLUMNS, list_rows(Path(name)))
 

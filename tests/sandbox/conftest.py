@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 ASTRO_LOGIN = ("cli", f"Bearer {ASTRO_TOKEN}")
 CI_LOGIN = (REGISTRY_USER, REGISTRY_PASSWORD)
 _START_LIMIT_S = 30
+_OTHER_CLI = os.environ.get("ASTRO_CLI")
 
 
 @dataclass
@@ -47,7 +48,9 @@ class Sandbox:
         return str(answer.json()["token"])
 
     def plant(self, **fault: Any) -> None:
-        """Plant a fault."""
+        """Plant a fault; where ASTRO_CLI names the real CLI, which obeys none of its own, the test is left out."""
+        if "cli" in fault and _OTHER_CLI:
+            pytest.skip("only the stand-in of the Astro CLI has planted faults")
         answer = self.client.post("/sandbox/faults", json=fault)
         assert answer.status_code == 201, answer.text
 

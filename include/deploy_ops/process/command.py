@@ -328,10 +328,12 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     grace_s = _GRACE_S if process.poll() is None else _LEFTOVER_GRACE_S
     is_alive = _signal_group(process.pid, signal.SIGTERM)
     give_up = time.monotonic() + grace_s
+    pause_s = 0.001  # what was confined dies with its leader, at once
     try:
         while is_alive and time.monotonic() < give_up:
             process.poll()  # reaps the leader, which would count as alive otherwise
-            time.sleep(0.01)  # nothing can be awaited here: the others are not our children
+            time.sleep(pause_s)  # nothing can be awaited here: the others are not our children
+            pause_s = min(2 * pause_s, 0.01)
             is_alive = _has_living(process.pid)
     finally:  # also when a second Ctrl-C cuts the grace short
         if is_alive:

@@ -26,7 +26,7 @@ _SYSTEM = (
     *(f"/usr/{name}" for name in _PROGRAMS),
     *(f"/{name}" for name in ("bin", "lib", "lib32", "lib64")),
     *(f"/usr/local/{name}" for name in ("bin", "lib", "share/ca-certificates")),
-    *(f"/etc/{name}" for name in ("alternatives", "ld.so.cache", "localtime")),
+    *(f"/etc/{name}" for name in ("alternatives", "crypto-policies", "ld.so.cache", "localtime")),
     *(f"/etc/{name}" for name in ("gai.conf", "host.conf", "hosts", "nsswitch.conf", "resolv.conf")),
     *(f"/etc/ssl/{name}" for name in ("cert.pem", "certs", "openssl.cnf")),
     *(f"/etc/pki/{name}" for name in ("ca-trust/extracted", "tls/certs", "tls/cert.pem", "tls/openssl.cnf")),
