@@ -47,6 +47,7 @@ _READ_BYTES = 1 << 16
 _TICK_S = 0.2  # between looks at the exit code while the pipes are silent, and at `end()`
 _GRACE_S = 5.0  # between TERM and KILL
 _LEFTOVER_GRACE_S = 0.5  # the same for what a command that ended by itself left behind
+_SIGNALLED = 128  # bubblewrap adds a signal's number to it, as a shell does
 _DRAIN_S = 1.0  # for reading what a command left in its pipes, when something else holds them open
 
 # Runs between fork and the command: asks Linux to kill the command when we die, SIGKILL included, then becomes the
@@ -95,8 +96,7 @@ class CommandResult:
     """How a command ended.
 
     `stdout` and `stderr` are redacted text, the last 2^20 characters of each stream at most; undecodable bytes show as
-    U+FFFD. `exit_code` is negative when a signal ended the command, as `subprocess` has it; of a
-    confined one it is 128 and the signal, as a shell has it.
+    U+FFFD. `exit_code` is negative when a signal ended the command, as `subprocess` has it.
     """
 
     argv: tuple[str, ...]
@@ -161,6 +161,7 @@ class Command:
         self._stderr = RedactedStream(self._forms)
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ending = False
+        self._is_confined = False
         self._name = replace_forms(shlex.join(self.argv[:3]), self._forms)
 
     def run(self) -> CommandResult:
@@ -224,7 +225,9 @@ class Command:
     def _confine(self, executable: str) -> list[str]:
         if self.sight is None:
             return []
-        return confinement.find_protection().confine(self.sight, executable, self.cwd, self._environment)
+        before = confinement.find_protection().confine(self.sight, executable, self.cwd, self._environment)
+        self._is_confined = bool(before)
+        return before
 
     def _follow(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
         """Wait for the command while moving its bytes; return False if it has to be ended instead."""
@@ -292,7 +295,9 @@ class Command:
 
     def _build_result(self, process: subprocess.Popen[bytes], seconds: float) -> CommandResult:
         argv = tuple(replace_forms(word, self._forms) for word in self.argv)
-        return CommandResult(argv, process.returncode, self._stdout.text, self._stderr.text, seconds)
+        code = process.returncode
+        exit_code = _SIGNALLED - code if self._is_confined and code > _SIGNALLED else code
+        return CommandResult(argv, exit_code, self._stdout.text, self._stderr.text, seconds)
 
 
 def _has_streams(selector: selectors.BaseSelector) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_exit_code_streams_and_signals_are_told(tmp_path: Path) -> None:
     sight = Sight(writes=(tmp_path,))
     result = run(tmp_path, "echo out; echo err >&2; exit 7", sight)
     assert (result.exit_code, result.stdout, result.stderr) == (7, "out\n", "err\n")
-    assert run(tmp_path, "kill -TERM $$", sight).exit_code == 128 + 15
+    assert run(tmp_path, "kill -TERM $$", sight).exit_code == -signal.SIGTERM
     fed = Command(["cat"], cwd=tmp_path, env={}, timeout_s=20, stdin=b"given", sight=sight).run()
     assert fed.stdout == "given"
 
