@@ -63,17 +63,17 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _validate(folder: Path) -> None:
-    """Refuse what Airflow 3 could not read: no folder, and links that lead out of it."""
+    """Refuse what Airflow 3 could not read: no folder, and links that lead out of it, by what they say themselves."""
     if not os.path.lexists(folder):
         raise CliError(f"bundle validation failed: lstat {folder}: no such file or directory")
-    if folder.is_symlink() or not folder.is_dir():
-        raise CliError(f"bundle validation failed: {folder} is not a directory")
-    root = folder.resolve()
-    for path in _walk(folder):
-        target = path.resolve()
-        if path.is_symlink() and not str(target).startswith(str(root)):
+    root = os.path.abspath(folder)  # noqa: PTH100 - follows no link
+    for path in (folder, *_walk(folder)):
+        target = os.path.normpath(path.parent / path.readlink()) if path.is_symlink() else root
+        if not os.path.abspath(target).startswith(root):  # noqa: PTH100 - likewise
             outside = f"symlink {path} points to {target} which is outside the bundle directory {root}"
             raise CliError(f"bundle validation failed: {outside}")
+    if folder.is_symlink() or not folder.is_dir():
+        raise CliError(f"bundle validation failed: {folder} is not a directory")
 
 
 def _pack(folder: Path) -> None:

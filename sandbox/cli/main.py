@@ -143,7 +143,7 @@ def _run_other(argv: Sequence[str]) -> int:
         say(f"Astro CLI Version: {VERSION}")
         return 0
     if argv and argv[0] not in _GROUPS:
-        raise CliError(f'unknown command "{argv[0]}" for "astro"')
+        raise CliError(f'unknown command "{argv[0]}" for "astro"\nRun \'astro --help\' for usage.')
     parse_line(argv, ())
     say(_describe_usage(tuple(argv[:1])))
     return 0

@@ -227,7 +227,7 @@ def start_stubborn(tmp_path: Path, timeout_s: float, on_line: Callable[[str], No
 
 def test_a_deadline_ends_everything_that_was_confined(tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(RetryableError, match="did not end within 0.5 s"):
+    with pytest.raises(RetryableError, match=r"did not end within 0\.5 s"):
         start_stubborn(tmp_path, 0.5).run()
     assert find_processes(str(tmp_path)) == []
     assert time.monotonic() - started < 5, "no grace is needed: the kernel ends them with the first"

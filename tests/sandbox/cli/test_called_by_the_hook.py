@@ -227,7 +227,7 @@ CASES = (
         deploy_dags,
         "orgs get deploy upload",
         "again",
-        "RESPONSE 403",
+        "It said: Error: PUT http",
         (make_deployment, plant("PUT /upload", 403)),
     ),
     HookCase(
@@ -260,7 +260,7 @@ CASES = (
         deploy_image(),
         "orgs get deploy",
         "holds",
-        "COPY nothing",
+        "see the build logs for details",
         (make_deployment, add_engine, break_build),
     ),
     HookCase(
@@ -281,7 +281,12 @@ CASES = (
     ),
     HookCase("image of an old runtime", NAMED, IMAGE, "holds", "downgraded", (make_deployment, add_engine, label("3"))),
     HookCase(
-        "image of a runtime unknown", NAMED, IMAGE, "holds", "Supported", (make_deployment, add_engine, label("3.9-9"))
+        "image of a runtime unknown",
+        NAMED,
+        IMAGE,
+        "holds",
+        "an unsupported Astro",
+        (make_deployment, add_engine, label("3.9-9")),
     ),
     HookCase(
         "image that is not there",

@@ -213,7 +213,10 @@ def test_the_bundle_holds_the_dags_folder(stage: Stage) -> None:
     [
         ("rm -r dags", "lstat <WORK>/project/dags: no such file or directory"),
         ("ln -s /etc/hosts dags/out.py", "which is outside the bundle directory <WORK>/project/dags"),
-        ("mv dags real && ln -s real dags", "<WORK>/project/dags is not a directory"),
+        (
+            "mv dags real && ln -s real dags",
+            "<WORK>/project/dags points to <WORK>/project/real which is outside the bundle directory <WORK>/project/",
+        ),
     ],
 )
 def test_a_folder_that_airflow_3_cannot_read_is_refused(stage: Stage, break_dags: str, reason: str) -> None:
