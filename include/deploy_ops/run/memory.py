@@ -17,6 +17,7 @@ from include.deploy_ops.core.feedback.values import FeedbackRecord
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.plan.remembered import BegunDelete, Rejection, Remembered
+from include.deploy_ops.core.promotion.contribution import KeptContribution
 from include.deploy_ops.core.versioned import read_parts, wrap_value
 from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards, Store
@@ -82,6 +83,7 @@ _SUMMARY = TypeAdapter(Summary)
 _RECORDS = TypeAdapter(dict[str, FeedbackRecord])
 _BUDGET = TypeAdapter(Budget)
 _REJECTIONS = TypeAdapter(dict[str, Rejection])
+_CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
@@ -116,6 +118,8 @@ class Memory:
         self.authors = Shards(store, "control.authors", _TEXTS)
         # By Deployment id.
         self.histories = Shards(store, "control.histories", _HISTORIES)
+        # What the last promotion found of open pull requests, by their numbers.
+        self.contributions = SortedShards(store, "promotion.contributions", _CONTRIBUTIONS)
         # What cleanup decided, by Deployment id.
         self.verdicts = FilledSlot(store, "cleanup.verdicts", _VERDICTS, blank=dict)
         # The names of the deletes that a person let pass the brake, with the person; only cleanup writes it.
