@@ -19,6 +19,7 @@ from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.plan.remembered import BegunDelete, Rejection, Remembered
 from include.deploy_ops.core.promotion.contribution import KeptContribution
 from include.deploy_ops.core.versioned import read_parts, wrap_value
+from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards, Store
 
@@ -84,6 +85,7 @@ _RECORDS = TypeAdapter(dict[str, FeedbackRecord])
 _BUDGET = TypeAdapter(Budget)
 _REJECTIONS = TypeAdapter(dict[str, Rejection])
 _CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
+_AWAITED = TypeAdapter(dict[str, Awaited])
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
@@ -129,6 +131,8 @@ class Memory:
         # What the last pass said of the project.
         self.summary = Slot(store, "view.summary", _SUMMARY)
         self._rows = SortedShards(store, "view.rows", _ROWS)
+        # The commits of which somebody may wait for the word on a preview, by what they are the head of.
+        self._awaited = SortedShards(store, "view.awaited", _AWAITED)
         # What GitHub was told; after each write of the run one shard differs.
         self.feedback = SortedShards(store, "feedback.told", _RECORDS)
         # The digest of the view that GitHub was told as a whole; see `digest_view`.
@@ -168,3 +172,12 @@ class Memory:
         """Replace the rows; return a digest of each shard that has some."""
         self._rows.write(before, after)
         return self._rows.digest(after)
+
+    def read_awaited(self) -> dict[str, Awaited]:
+        """Return the commits of which somebody may wait for the word on a preview."""
+        return self._awaited.read()
+
+    def write_awaited(self, after: Mapping[str, Awaited]) -> dict[str, str]:
+        """Replace them; return a digest of each shard that has some, beside those of the rows."""
+        self._awaited.write(self._awaited.read(), after)
+        return {f"awaited.{shard}": digest for shard, digest in self._awaited.digest(after).items()}
