@@ -164,7 +164,7 @@ def check_budget(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_deletes(memory: Memory, key: str, said: Any) -> None:
-    assert memory.delete_times.read() == tuple(datetime.fromisoformat(each) for each in said)
+    assert [each.at for each in memory.begun_deletes.read()] == [datetime.fromisoformat(each) for each in said]
     assert said
 
 

@@ -77,7 +77,7 @@ def read_all(memory: Memory) -> dict[str, Any]:
         "claims": claims,
         "environments": {slug: memory.environment(slug).read() for slug in list_slugs()},
         "pulls": memory.pulls.read(),
-        "deletes": memory.delete_times.read(),
+        "deletes": memory.begun_deletes.read(),
         "released": memory.released.read(),
         "refused": memory.refused.read(),
         "first": memory.is_first_pass(),
@@ -133,7 +133,7 @@ def rewrite(memory: Memory, known: dict[str, Any]) -> None:
         if f"environment.{slug}.remembered" in STORED:
             memory.environment(slug).write(remembered)
     memory.pulls.write(known["pulls"])
-    memory.delete_times.write(known["deletes"])
+    memory.begun_deletes.write(known["deletes"])
     memory.released.write(known["released"])
     memory.refused.write(known["refused"])
     memory.remember_first_pass(datetime(2026, 1, 1, tzinfo=UTC))
@@ -199,7 +199,7 @@ def test_unknown_keys_of_a_remembered_value_are_passed_over(key: str) -> None:
 
 COLLECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Memory], Any]]] = {
     "control.pulls": (("pulls",), lambda memory: {each.number: each for each in _pulls(memory).pulls}),
-    "control.deletes": ((), lambda memory: memory.delete_times.read()),
+    "control.deletes": ((), lambda memory: memory.begun_deletes.read()),
     "cleanup.released": ((), lambda memory: memory.released.read()),
     "cleanup.refused": ((), lambda memory: memory.refused.read()),
     "cleanup.verdicts": ((), lambda memory: memory.verdicts.read()),

@@ -17,7 +17,8 @@ from include.deploy_ops.core.change.change_type import (
     needs_image,
 )
 from include.deploy_ops.core.model import ChangeType, TreeEntry
-from include.deploy_ops.core.promotion.derived_tree import Contribution, derive_tree
+from include.deploy_ops.core.promotion.contribution import Contribution
+from include.deploy_ops.core.promotion.derived_tree import derive_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.remembered import Ending, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances
 from include.deploy_ops.core.plan.work import Difference, Verb, Work
-from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.airflow_runs import Runs, count_dispatches_max
 from include.deploy_ops.run.claims import PLANNED, Claims
 
 if TYPE_CHECKING:
@@ -61,11 +61,12 @@ class CircumstancesReader:
             creates_in_flight=_count_flights(works, in_flight, Verb.CREATE),
             remembered=backlog | known | recovered,
             finished=finished,
-            delete_times=self.memory.delete_times.read(),
+            begun_deletes=self.memory.begun_deletes.read(),
             blocked=self._find_blocks(works),
             committed_at=self._read_ages(difference),
             released=frozenset(self.memory.released.read()),
             refused=self.memory.refused.read(),
+            dispatches_max=count_dispatches_max(),
         )
 
     def _list_near(self, difference: Difference, backlog: Mapping[str, Remembered], now: datetime) -> Iterable[Work]:

@@ -61,12 +61,13 @@ class Observer:
         # A branch that comes back under an old name has lost its old merges here: control asks for those by name before
         # it creates a preview.
         pulls = tuple(pull for pull in known if pull.head_ref in names and self._counts(pull))
+        bystanders = tuple(_strip_bystander(pull) for pull in known if self._is_bystander(pull))
         # Where nothing is new the old bound stays, or the next pass would read all of them.
         since = max((pull.updated_at for pull in news), default=cache.since if cache else "")
-        fresh = PullCache(since, pulls, rules)
+        fresh = PullCache(since, (*pulls, *bystanders), rules)
         if fresh != cache:
             self.memory.pulls.write(fresh)
-        return RepositorySnapshot(branches, pulls)
+        return RepositorySnapshot(branches, pulls, bystanders)
 
     def _fingerprint_rules(self) -> str:
         """Return what tells that other pull requests count than before."""
@@ -75,7 +76,7 @@ class Observer:
         previews = [getattr(project.previews, name) for name in names] if project.previews else []
         releases = [target.pull_request for target in project.targets.values()]
         # The last word names what caches of an older version lack: they are read anew.
-        return hash_text(repr((previews, project.promotion, releases, "labels")), 16)
+        return hash_text(repr((previews, project.promotion, releases, sorted(project.awaited_bases), "bystanders")), 16)
 
     def _counts(self, pull: PullRequest) -> bool:
         """Whether anything is decided by the pull request: a preview's end, a release, the deploy branch, a label."""
@@ -84,6 +85,10 @@ class Observer:
         project = self.scope.project
         speaks_while_open = project.feeds(pull) or project.wants_preview(pull.head_ref)
         return project.can_end_preview(pull) or (pull.is_open and speaks_while_open)
+
+    def _is_bystander(self, pull: PullRequest) -> bool:
+        """Whether nothing is decided by the pull request, and somebody may wait all the same for our word on it."""
+        return pull.is_open and pull.base_ref in self.scope.project.awaited_bases and not self._counts(pull)
 
     def read_astro(self) -> Observed:
         """Return the workspace's Deployments, and the histories of this project's previews and targets."""
@@ -157,6 +162,10 @@ def merge_pulls(cached: Iterable[PullRequest], news: Iterable[PullRequest]) -> t
 def _strip(pull: PullRequest) -> PullRequest:
     """Of an open one, title, author and labels count; a repository has many more that are merged."""
     return replace(pull, url="") if pull.is_open else replace(pull, title="", author="", url="", labels=())
+
+
+def _strip_bystander(pull: PullRequest) -> PullRequest:
+    return replace(pull, title="", author="", url="", labels=())
 
 
 def fingerprint_deployment(deployment: Deployment) -> str:

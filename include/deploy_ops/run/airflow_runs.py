@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.deploy_ops.core.naming import name_run
@@ -20,6 +21,9 @@ RUNNING = frozenset({"running"})
 QUEUED = frozenset({"queued"})
 SCHEDULED = "scheduled"
 """Of a task that could start if there were a slot for it."""
+
+MAP_LENGTH_MAX = 1024
+"""Airflow's own bound on how many tasks one mapping makes, where nobody set another."""
 
 WINDOW = 64
 """Attempts asked for in one request."""
@@ -79,6 +83,11 @@ class Runs:
                 return f"DAG {self._dag_id} is not there yet; look at its import errors if it does not come"
             raise
         return f"paused: DAG {self._dag_id} is paused" if dag.is_paused else ""
+
+
+def count_dispatches_max() -> int:
+    """Return how many pieces of work a pass may start, beside the run that tells GitHub: Airflow maps no more."""
+    return max(int(conf.getint("core", "max_map_length", fallback=MAP_LENGTH_MAX)) - 1, 0)
 
 
 def is_not_found(error: AirflowRuntimeError) -> bool:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import AwareDatetime, BeforeValidator, TypeAdapter
 
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.values import FeedbackRecord
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest
-from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.plan.remembered import BegunDelete, Rejection, Remembered
+from include.deploy_ops.core.promotion.contribution import KeptContribution
 from include.deploy_ops.core.versioned import read_parts, wrap_value
+from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards, Store
 
@@ -62,13 +64,18 @@ class CachedHistory:
     history: DeployHistory
 
 
+def _read_bare_time(entry: Any) -> Any:
+    """Read what releases before 0.3.0 wrote: the time alone."""
+    return {"at": entry} if isinstance(entry, str | int | float) else entry
+
+
 _CLAIM = TypeAdapter(Claim)
 _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _TEMPLATE = TypeAdapter(CachedTemplate)
 _TIME = TypeAdapter(AwareDatetime)
-_TIMES = TypeAdapter(tuple[AwareDatetime, ...])
+_DELETES = TypeAdapter(tuple[Annotated[BegunDelete, BeforeValidator(_read_bare_time)], ...])
 _TIMES_BY_NAME = TypeAdapter(dict[str, AwareDatetime])
 _TEXT = TypeAdapter(str)
 _TEXTS = TypeAdapter(dict[str, str])
@@ -76,6 +83,9 @@ _ROWS = TypeAdapter(dict[str, Row])
 _SUMMARY = TypeAdapter(Summary)
 _RECORDS = TypeAdapter(dict[str, FeedbackRecord])
 _BUDGET = TypeAdapter(Budget)
+_REJECTIONS = TypeAdapter(dict[str, Rejection])
+_CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
+_AWAITED = TypeAdapter(dict[str, Awaited])
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
@@ -95,19 +105,23 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.pulls = PullSlot(store, "control.pulls", _PULLS)
-        # When control dispatched its recent deletes.
-        self.delete_times = FilledSlot(store, "control.deletes", _TIMES, blank=tuple)
+        # The deletes that control dispatched lately.
+        self.begun_deletes = FilledSlot(store, "control.deletes", _DELETES, blank=tuple)
         # When people were told last that control fails; empty while it does not.
         self.outage = Slot(store, "control.outage", _TIME)
         # The template as it was read last.
         self.template = Slot(store, "control.template", _TEMPLATE)
         # The heads of the branches that were old on the first pass, by slug: they count as removed there.
         self.backlog = Shards(store, "control.backlog", _TEXTS)
+        # The branches that get no preview after all, by slug.
+        self.rejections = Shards(store, "control.rejected", _REJECTIONS)
         # When commits were made, and who wrote them, as far as it is known.
         self.commit_times = Shards(store, "control.commits", _TIMES_BY_NAME)
         self.authors = Shards(store, "control.authors", _TEXTS)
         # By Deployment id.
         self.histories = Shards(store, "control.histories", _HISTORIES)
+        # What the last promotion found of open pull requests, by their numbers.
+        self.contributions = SortedShards(store, "promotion.contributions", _CONTRIBUTIONS)
         # What cleanup decided, by Deployment id.
         self.verdicts = FilledSlot(store, "cleanup.verdicts", _VERDICTS, blank=dict)
         # The names of the deletes that a person let pass the brake, with the person; only cleanup writes it.
@@ -117,6 +131,8 @@ class Memory:
         # What the last pass said of the project.
         self.summary = Slot(store, "view.summary", _SUMMARY)
         self._rows = SortedShards(store, "view.rows", _ROWS)
+        # The commits of which somebody may wait for the word on a preview, by what they are the head of.
+        self._awaited = SortedShards(store, "view.awaited", _AWAITED)
         # What GitHub was told; after each write of the run one shard differs.
         self.feedback = SortedShards(store, "feedback.told", _RECORDS)
         # The digest of the view that GitHub was told as a whole; see `digest_view`.
@@ -156,3 +172,12 @@ class Memory:
         """Replace the rows; return a digest of each shard that has some."""
         self._rows.write(before, after)
         return self._rows.digest(after)
+
+    def read_awaited(self) -> dict[str, Awaited]:
+        """Return the commits of which somebody may wait for the word on a preview."""
+        return self._awaited.read()
+
+    def write_awaited(self, after: Mapping[str, Awaited]) -> dict[str, str]:
+        """Replace them; return a digest of each shard that has some, beside those of the rows."""
+        self._awaited.write(self._awaited.read(), after)
+        return {f"awaited.{shard}": digest for shard, digest in self._awaited.digest(after).items()}

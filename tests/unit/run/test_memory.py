@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.plan.remembered import Ending, Judgement, Remembered, Removal
+from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Judgement, Remembered, Removal
 from include.deploy_ops.core.view.row import Summary
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
 from include.deploy_ops.run.store import shard_row
@@ -45,8 +45,8 @@ def test_pull_requests_and_times_read_back() -> None:
         "2026-01-01T00:00:00Z", (make_pull(1, "dev-x", sha("a")), merged(make_pull(2, "dev-y", sha("b"))))
     )
     memory.pulls.write(cache)
-    memory.delete_times.write((NOW,))
-    assert (memory.pulls.read(), memory.delete_times.read()) == (cache, (NOW,))
+    memory.begun_deletes.write((BegunDelete(NOW, "id"),))
+    assert (memory.pulls.read(), memory.begun_deletes.read()) == (cache, (BegunDelete(NOW, "id"),))
 
 
 def test_the_template_and_the_times_of_commits_read_back() -> None:

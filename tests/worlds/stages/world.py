@@ -257,7 +257,8 @@ class World(Flights):
                 environment.write(replace(known, endings=endings))
             if claim := planned.read():  # a run without a report counts from its claim
                 planned.write(replace(claim, at=claim.at - QUIET))
-        memory.delete_times.write(tuple(time - QUIET for time in memory.delete_times.read()))
+        begun = memory.begun_deletes.read()
+        memory.begun_deletes.write(tuple(replace(each, at=each.at - QUIET) for each in begun))
 
     def check_rest(self) -> None:
         """Every preview equals its branch, and none is left over, missing or done twice."""

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import Snapshot
-from include.deploy_ops.core.promotion.derived_tree import Contribution, DerivedTree, derive_tree
+from include.deploy_ops.core.promotion.contribution import Contribution, Part
+from include.deploy_ops.core.promotion.derived_tree import DerivedTree, derive_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from include.deploy_ops.core.model import TreeEntry
     from tests.worlds.values.git_store import GitStore, Leaf
 
 State = dict[str, "Leaf"]
@@ -34,20 +36,36 @@ def snapshot(git: GitStore, state: Mapping[str, Leaf]) -> Snapshot:
     return Snapshot(COMMIT, git.write_tree(state))
 
 
-def contribute(git: GitStore, pull: Pull) -> Contribution:
-    return Contribution(pull.number, snapshot(git, pull.head), snapshot(git, pull.base))
+def contribute(git: GitStore, pull: Pull, known: Part | None = None) -> Contribution:
+    return Contribution(pull.number, snapshot(git, pull.head), snapshot(git, pull.base), known)
 
 
 def derive(
-    git: GitStore, into: Mapping[str, Leaf], pulls: Iterable[Pull], *, root: str = ".", copy_mode: str = "changes"
+    git: GitStore,
+    into: Mapping[str, Leaf],
+    pulls: Iterable[Pull],
+    *,
+    root: str = ".",
+    copy_mode: str = "changes",
+    known: Mapping[int, Part] | None = None,
 ) -> DerivedTree:
     return derive_tree(
         snapshot(git, into),
-        [contribute(git, pull) for pull in pulls],
+        [contribute(git, pull, (known or {}).get(pull.number)) for pull in pulls],
         root=root,
         copy_mode=copy_mode,
         read_tree=git.read_tree,
+        read_below=lambda sha: read_below(git, sha),
     )
+
+
+def read_below(git: GitStore, sha: str) -> dict[str, Sequence[TreeEntry]]:
+    """Return a tree and all below it, by id."""
+    entries = git.read_tree(sha)
+    found: dict[str, Sequence[TreeEntry]] = {sha: entries}
+    for entry in entries:
+        found |= read_below(git, entry.sha) if entry.is_tree else {}
+    return found
 
 
 @dataclass

@@ -16,7 +16,12 @@ DELAYS_MINUTES = [1, 2, 4, 8, 16, 32, 60]
 
 
 def make_work(branch: str, verb: Verb, head: str = sha("b")) -> Work:
-    return Work(verb, branch, head, f"shop-{branch}", "id", "because", observed="d1", digest="01234567")
+    return Work(verb, branch, head, f"shop-{branch}", name_id(branch), "because", observed="d1", digest="01234567")
+
+
+def name_id(branch: str) -> str:
+    """Return the id of the branch's Deployment."""
+    return f"id-{branch}"
 
 
 def make_difference(goals: dict[str, tuple[Verb, ...]], live: int) -> Difference:

@@ -6,6 +6,7 @@ Reads only the folders that hold an edited path. Decides nothing about which pat
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.model import FOLDER_MODE, NO_COMMIT, TreeEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 
 FOLDERS_MAX, LEAVES_MAX = 1_000, 20_000
@@ -23,6 +24,10 @@ FOLDERS_MAX, LEAVES_MAX = 1_000, 20_000
 
 Edits = dict[str, TreeEntry | None]
 """Path → what stands there afterwards; None removes it. An entry's name is its path's last segment."""
+
+
+ReadBelow = Callable[[str], Mapping[str, Sequence[TreeEntry]]]
+"""A tree's id → trees at and below it, as many as one request gives, by id; each is whole."""
 
 
 class TooManyChangesError(PermanentError):
@@ -33,21 +38,31 @@ class Trees:
     """The trees of one repository, each read once.
 
     :param read_tree: a tree's id → its entries.
+    :param read_below: reads many at once, if there is such a way.
     """
 
-    def __init__(self, read_tree: ReadTree) -> None:
+    def __init__(self, read_tree: ReadTree, read_below: ReadBelow | None = None) -> None:
         self._read_tree = read_tree
+        self._read_below = read_below
         self._folders: dict[str, Folder] = {}
         self._known: set[str] = set()
 
     def read(self, sha: str) -> Folder:
         """Return one tree."""
         if sha not in self._folders:
-            folder = Folder(sha, tuple(self._read_tree(sha)))
-            self._folders[sha] = folder
-            self._known.add(sha)
-            self._known.update(entry.sha for entry in folder.entries if entry.is_tree)
+            self._keep(sha, self._read_tree(sha))
         return self._folders[sha]
+
+    def read_below(self, sha: str) -> None:
+        """Read the tree and what lies below it at once, as far as that is possible; the rest is read when needed."""
+        if self._read_below is not None and sha not in self._folders:
+            for each, entries in self._read_below(sha).items():
+                self._keep(each, entries)
+
+    def _keep(self, sha: str, entries: Sequence[TreeEntry]) -> None:
+        self._folders[sha] = Folder(sha, tuple(entries))
+        self._known.add(sha)
+        self._known.update(entry.sha for entry in entries if entry.is_tree)
 
     def is_known(self, sha: str) -> bool:
         """Whether the repository holds this tree, as far as was read: then an entry may name it."""

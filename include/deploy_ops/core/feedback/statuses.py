@@ -10,12 +10,14 @@ from include.deploy_ops.core.feedback.text import find_outcome, name_environment
 from include.deploy_ops.core.feedback.values import DIGEST_LENGTH, Facts, FeedbackRecord, SetStatus, Write, key_status
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.plan.work import PREVIEW_DAG
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
+    from include.deploy_ops.core.view.awaited import Awaited
 
 PENDING, SUCCESS, FAILURE, ERROR = "pending", "success", "failure", "error"
 _SEVERITY = (FAILURE, ERROR, PENDING, SUCCESS)
@@ -60,13 +62,14 @@ def list_status_writes(
 ) -> tuple[list[tuple[datetime | None, Write]], list[str]]:
     """Return the statuses that are missing, and the keys of those that are settled."""
     writes: list[tuple[datetime | None, Write]] = []
-    said = _group_by_commit(rows.values(), facts)
+    said = _group_by_commit(rows, facts)
     for (sha, context), each in said.items():
         known = records.get(key_status(sha, context), FeedbackRecord())
         status = _join(each)
-        if known.digest != status.digest and not (status.is_weak and known.state == SUCCESS):
-            about = tuple(row.slug for row, _ in each)
-            writes.append((max(row.state_at for row, _ in each), _set(sha, context, status, about)))
+        if known.digest != status.digest and not (status.is_weak and _stands(known, each)):
+            about = tuple(word.slug for word in each if word.slug)
+            times = [word.at for word in each if word.at]
+            writes.append((max(times, default=None), _set(sha, context, status, about)))
     forgotten = []
     for key, known in records.items():
         kind, _, rest = key.partition("/")
@@ -86,22 +89,58 @@ def _set(sha: str, context: str, status: CommitStatus, about: tuple[str, ...]) -
     return SetStatus(key, sha, context, status.state, status.description, status.target_url, record)
 
 
-def _group_by_commit(rows: Iterable[Row], facts: Facts) -> dict[tuple[str, str], list[tuple[Row, CommitStatus]]]:
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What is said of a commit for the sake of one environment, or of none (then `slug` is empty)."""
+
+    status: CommitStatus
+    slug: str = ""
+    name: str = ""
+    at: datetime | None = None
+
+
+def _group_by_commit(rows: Mapping[str, Row], facts: Facts) -> dict[tuple[str, str], list[_Word]]:
     """Return what rows say, by commit and context: two branches may point to one commit."""
-    found: dict[tuple[str, str], list[tuple[Row, CommitStatus]]] = {}
-    for row in rows:
+    found: dict[tuple[str, str], list[_Word]] = {}
+    for row in rows.values():
         if row.kind is not RowKind.DEPLOY_BRANCH and COMMIT_ID.fullmatch(row.head) and (said := judge(row, facts)):
             name = "preview" if row.kind is RowKind.PREVIEW else row.environment
-            found.setdefault((row.head, facts.name_context(name)), []).append((row, said))
+            word = _Word(said, row.slug, name_environment(row), row.state_at)
+            found.setdefault((row.head, facts.name_context(name)), []).append(word)
+    for awaited in facts.awaited:
+        words = found.setdefault((awaited.head, facts.name_context("preview")), [])
+        if awaited.slug not in {word.slug for word in words}:
+            status = _judge_awaited(awaited, rows.get(awaited.slug), facts)
+            words.append(_Word(status, awaited.slug, f"preview {awaited.slug}"))
     return found
 
 
-def _join(said: list[tuple[Row, CommitStatus]]) -> CommitStatus:
-    """Return the worst of what is said; where there are several, it says whose it is."""
-    row, worst = min(said, key=lambda each: (_SEVERITY.index(each[1].state), each[0].slug))
-    if len(said) == 1:
+def _judge_awaited(awaited: Awaited, row: Row | None, facts: Facts) -> CommitStatus:
+    """Return what is said of a commit that no row speaks of: nothing good, unless no preview of it can exist."""
+    if not awaited.slug:
+        return CommitStatus(SUCCESS, awaited.why, "")
+    link = facts.link_run(f"{facts.project}.{PREVIEW_DAG}")
+    if row is None:
+        return CommitStatus(FAILURE, write_line(f"no preview: {awaited.why}"), link, is_weak=True)
+    if row.state is State.REMOVED:
+        return CommitStatus(FAILURE, write_line(f"removed: {row.why or awaited.why}"), link, is_weak=True)
+    said = "being deleted" if row.head == awaited.head else "waiting for the next look at its branch"
+    return CommitStatus(PENDING, said, link, is_weak=True)
+
+
+def _stands(known: FeedbackRecord, words: list[_Word]) -> bool:
+    """Whether a success that was told speaks of each environment that is less sure of itself now."""
+    unsure = {word.slug for word in words if word.status.state != SUCCESS}
+    return known.state == SUCCESS and unsure <= set(known.about)
+
+
+def _join(said: list[_Word]) -> CommitStatus:
+    """Return the worst of what is said; where there are several environments, it says whose it is."""
+    word = min(said, key=lambda each: (_SEVERITY.index(each.status.state), not each.slug, each.slug))
+    worst = word.status
+    if sum(bool(each.slug) for each in said) <= 1:
         return worst
-    named = write_line(f"{name_environment(row)}: {worst.description}")
+    named = write_line(f"{word.name}: {worst.description}")
     return CommitStatus(worst.state, named, worst.target_url, worst.is_weak)
 
 

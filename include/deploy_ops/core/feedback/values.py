@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.policy.keys import Feedback, Project
+from include.deploy_ops.core.view.awaited import Awaited
 
 DIGEST_LENGTH = 12
 
@@ -39,7 +40,8 @@ class Facts:
     `airflow_url` and `web_url` are the addresses of this Airflow and of the repository's page, without a slash at the
     end. `is_alone`: no other project of the policy is about the repository. `releases` names the targets that deploy
     what an open pull request would give, `gated` those that ask first. `policy` is the policy's fingerprint, `access`
-    that of the token, empty where nobody looked at it.
+    that of the token, empty where nobody looked at it. `awaited` are commits of which somebody may wait for the word on
+    a preview.
     """
 
     project: str
@@ -53,6 +55,7 @@ class Facts:
     gated: frozenset[str] = frozenset()
     policy: str = ""
     access: str = ""
+    awaited: tuple[Awaited, ...] = ()
 
     def wants(self, kind: Kind) -> bool:
         """Whether the policy wants this kind of feedback."""

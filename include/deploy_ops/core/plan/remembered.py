@@ -19,11 +19,36 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class BegunDelete:
+    """When control dispatched the delete of a Deployment; releases before 0.3.0 did not note of which."""
+
+    at: datetime
+    deployment_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Removal:
     """A preview that was removed at this head for a reason other than its branch's end; it stays so until it moves."""
 
     head: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a branch gets no preview after all, as GitHub said when it was asked by name.
+
+    `basis` names what that was said of: the branch's head and the pull requests that the pass knew of. At `until` it is
+    asked again; None where only another basis can change it.
+    """
+
+    basis: str
+    reason: str
+    until: datetime | None = None
+
+    def covers(self, basis: str, now: datetime) -> bool:
+        """Whether it is about this, and still counts."""
+        return self.basis == basis and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)

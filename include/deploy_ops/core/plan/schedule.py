@@ -5,13 +5,14 @@ Pure: `now` is an argument. Holds the brake on deletes, the growing delay after 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.naming import name_run
-from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.plan.remembered import BegunDelete, Remembered
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FRACTION_FROM_LIVE = 4
 """Live previews from which `max_delete_fraction` counts: a quarter of three would forbid every delete."""
 
 BRAKE_WINDOW = timedelta(hours=1)
-"""The time over which deletes are counted against the brake."""
+"""The time over which Deployments that were to be deleted are counted against the brake."""
 
 BRIEFLY = timedelta(seconds=10)
 """When to look again for what ends by itself, such as GitHub's computing of a test merge."""
@@ -39,10 +40,11 @@ class Circumstances:
 
     `in_flight` maps an environment's slug to its queued or running run, `stuck` to what that waits for in Airflow,
     `remembered` to what is remembered of it.
-    `finished` maps a work's name to its highest finished attempt. `delete_times` are those of deletes dispatched
-    before. `blocked` maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at`
-    ranks creates when not all fit (the newest head first). `released` names the work that a person let pass the brake,
-    `refused` maps the subject of a delete (`Work.subject`) to the person who said no to it.
+    `finished` maps a work's name to its highest finished attempt. `begun_deletes` were dispatched before. `blocked`
+    maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at` ranks creates when
+    not all fit (the newest head first). `released` names the work that a person let pass the brake, `refused` maps the
+    subject of a delete (`Work.subject`) to the person who said no to it. `dispatches_max` is how many pieces of work
+    Airflow lets one pass start, whatever the policy says; None where nobody asked.
     """
 
     now: datetime
@@ -53,11 +55,12 @@ class Circumstances:
     creates_in_flight: int = 0
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
     finished: Mapping[str, int] = field(default_factory=dict)
-    delete_times: tuple[datetime, ...] = ()
+    begun_deletes: tuple[BegunDelete, ...] = ()
     blocked: Mapping[str, str] = field(default_factory=dict)
     committed_at: Mapping[str, datetime] = field(default_factory=dict)
     released: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
+    dispatches_max: int | None = None
 
 
 def schedule(difference: Difference, given: Circumstances, limits: Limits, max_live: int) -> Plan:
@@ -80,15 +83,15 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
     due, braked, release = _brake(due, difference, given, limits)
     held += [hold for _, hold in braked]
     wakes.extend([release] if release else [])
-    for cap in (_cap_creates(max_live, difference.live, given), _cap_updates(limits, given), _cap_pass(limits)):
+    caps = (
+        _cap_creates(max_live, difference.live, given),
+        _cap_updates(limits, given),
+        _block(given),
+        _cap_pass(limits, given),
+    )
+    for cap in caps:
         due, more = cap(due)
         held.extend(more)
-    held += [
-        Hold(work.environment, work.verb.value, given.blocked[work.dag], kind=HoldKind.FROZEN)
-        for work in due
-        if work.dag in given.blocked
-    ]
-    due = [work for work in due if work.dag not in given.blocked]
     actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
     return Plan(
         actions,
@@ -184,13 +187,17 @@ def _brake(
 ) -> tuple[list[Work], list[tuple[Work, Hold]], datetime | None]:
     """Hold the deletes that exceed what an hour may delete, and say when the next may go; everything else proceeds.
 
-    What a person released passes, and counts as done.
+    What a person released passes, and counts as done. So does what comes again within the hour: a delete that fails
+    takes one Deployment's room, however often it is tried.
     """
+    begun = _find_begun(given)
     every = [work for work in due if work.verb is Verb.DELETE]
-    deletes = [work for work in every if not (work.is_released or work.name in given.released)]
-    passed = len(every) - len(deletes)
-    recent = sorted(time for time in given.delete_times if given.now - time < BRAKE_WINDOW) + [given.now] * passed
-    live = difference.live - _count_dying(difference, given) - passed
+    fresh = [work for work in every if work.deployment_id not in begun]
+    begun |= {work.deployment_id: given.now for work in every if work.deployment_id in begun}  # they begin anew
+    deletes = [work for work in fresh if not (work.is_released or work.name in given.released)]
+    passed = len(fresh) - len(deletes)
+    recent = sorted(begun.values()) + [given.now] * passed
+    live = difference.live - _count_dying(difference, begun) - passed
     allowed = max(count_allowed_deletes(live + len(recent), limits) - len(recent), 0)
     if len(deletes) <= allowed:
         return due, [], None
@@ -206,12 +213,23 @@ def _brake(
     return kept, list(zip(late, holds, strict=True)), release
 
 
-def _count_dying(difference: Difference, given: Circumstances) -> int:
-    """Return how many live previews have their delete in flight: the brake counts it as a recent one already."""
-    return sum(
-        work.verb is Verb.DELETE and given.in_flight.get(work.slug, "").startswith(f"{work.slug}~{work.verb.value}~")
-        for work in difference.works
-    )
+def _find_begun(given: Circumstances) -> dict[str, datetime]:
+    """Return the Deployments whose delete was begun within the hour, with the last time; of old notes, each by itself.
+
+    Releases before 0.3.0 did not note which Deployment it was.
+    """
+    begun: dict[str, datetime] = {}
+    for number, each in enumerate(given.begun_deletes):
+        if given.now - each.at < BRAKE_WINDOW:
+            key = each.deployment_id or f"{number}"
+            begun[key] = max(each.at, begun.get(key, each.at))
+    return begun
+
+
+def _count_dying(difference: Difference, begun: Mapping[str, datetime]) -> int:
+    """Return how many live previews the brake counts among the recent deletes already."""
+    dying = {work.deployment_id for work in difference.works if work.verb is Verb.DELETE}
+    return len(dying & begun.keys())
 
 
 def _find_release(times: list[datetime], live: int, limits: Limits) -> datetime | None:
@@ -256,12 +274,43 @@ def _cap_updates(limits: Limits, given: Circumstances) -> Callable[[list[Work]],
     return cap
 
 
-def _cap_pass(limits: Limits) -> Callable[[list[Work]], Parted]:
+def _block(given: Circumstances) -> Callable[[list[Work]], Parted]:
+    """Take out what may not start, before it takes room of a pass from what may."""
+
     def cap(due: list[Work]) -> Parted:
-        late = due[limits.max_actions_per_pass :]
-        return _split(due, late, f"max_actions_per_pass {limits.max_actions_per_pass}; the next pass goes on")
+        return [work for work in due if work.dag not in given.blocked], [
+            Hold(work.environment, work.verb.value, given.blocked[work.dag], kind=HoldKind.FROZEN)
+            for work in due
+            if work.dag in given.blocked
+        ]
 
     return cap
+
+
+def _cap_pass(limits: Limits, given: Circumstances) -> Callable[[list[Work]], Parted]:
+    room, said = limits.max_actions_per_pass, f"max_actions_per_pass {limits.max_actions_per_pass}"
+    if given.dispatches_max is not None and given.dispatches_max < room:
+        room = given.dispatches_max
+        said += f", of which Airflow's max_map_length leaves {room}"
+
+    def cap(due: list[Work]) -> Parted:
+        return _split(due, _take_turns(due)[room:], f"{said}; the next pass goes on")
+
+    return cap
+
+
+def _take_turns(due: Iterable[Work]) -> list[Work]:
+    """Return the work in turns: of each kind the first, then of each the second, so that many starve no other kind.
+
+    A kind is what one DAG does at one rank: each target's, the deploy branch's, and each verb of the previews'.
+    """
+    turns: Counter[tuple[str, int]] = Counter()
+    ordered: list[tuple[int, Work]] = []
+    for work in due:
+        kind = work.dag, work.rank
+        ordered.append((turns[kind], work))
+        turns[kind] += 1
+    return [work for _, work in sorted(ordered, key=lambda each: each[0])]
 
 
 def _split(due: list[Work], late: list[Work], reason: str) -> Parted:

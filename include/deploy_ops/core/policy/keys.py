@@ -10,6 +10,9 @@ from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.policy import values
 from include.deploy_ops.core.text.schema import StrictModel
 
+MERGE_QUEUE_PREFIX = "gh-readonly-queue/"
+"""What GitHub's merge queue begins its branches with: `gh-readonly-queue/<base>/pr-<number>-<commit>`."""
+
 
 class Previews(StrictModel):
     """Which branches get a Deployment of their own, and what it looks like.
@@ -38,7 +41,9 @@ class Previews(StrictModel):
     cleanup_cron: values.Cron = "0 5 * * *"
 
     def is_match(self, branch: str) -> bool:
-        """Whether the patterns want a preview of the branch."""
+        """Whether the patterns want a preview of the branch; a merge group, which lives for minutes, never gets one."""
+        if branch.startswith(MERGE_QUEUE_PREFIX):
+            return False
         return is_matched(branch, self.branches) and not is_matched(branch, self.exclude)
 
 
@@ -199,6 +204,13 @@ class Project(StrictModel):
             and pull.base_ref in self.previews.merged_into
             and self.previews.is_match(pull.head_ref)
         )
+
+    @property
+    def awaited_bases(self) -> frozenset[str]:
+        """The branches whose open pull requests may wait for the word on a preview: of `merged_into`, of a target."""
+        if self.previews is None:
+            return frozenset()
+        return frozenset(self.previews.merged_into).union(*(target.branches for target in self.targets.values()))
 
     def feeds(self, pull: PullRequest) -> bool:
         """Whether the pull request, while it is open, feeds the deploy branch or is a target's release."""

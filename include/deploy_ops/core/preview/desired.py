@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RepositorySnapshot:
-    """What was read of a repository in one pass: every branch, and the pull requests that speak of them."""
+    """What was read of a repository in one pass: every branch, and the pull requests that speak of them.
+
+    `bystanders` are other open ones, of forks among them, by which nothing is decided but what GitHub is told.
+    """
 
     branches: tuple[Branch, ...]
     pull_requests: tuple[PullRequest, ...]
+    bystanders: tuple[PullRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

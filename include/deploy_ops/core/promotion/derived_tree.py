@@ -13,9 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import ReadTree, Snapshot
-from include.deploy_ops.core.change.tree_edits import Edits, LeafChange, TooManyChangesError, Trees, edit_tree
+from include.deploy_ops.core.change.tree_edits import (
+    Edits,
+    LeafChange,
+    ReadBelow,
+    TooManyChangesError,
+    Trees,
+    edit_tree,
+)
 from include.deploy_ops.core.model import PullRequest, TreeEntry
 from include.deploy_ops.core.policy.keys import Project, Promotion, is_matched
+from include.deploy_ops.core.promotion.contribution import Contribution, Part, is_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,19 +31,11 @@ if TYPE_CHECKING:
 
 COPY_ALL = "all"
 FINGERPRINT_LENGTH = 16
+
+READ_BELOW_FROM = 5
+"""Pull requests from which the whole `dags/` of `into` is read at once: each looks into folders of its own there."""
+
 _MODES = {"100664": "100644"}  # Git wrote it once; GitHub takes only the other
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """An open pull request: its head, and the merge base of that with `into`; None where they share no history.
-
-    The merge base is not looked at where whole DAG folders are copied.
-    """
-
-    number: int
-    head: Snapshot
-    base: Snapshot | None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,7 +69,8 @@ class DerivedTree:
     """What the deploy branch shall hold.
 
     `tree` is its id; None where a name cannot be read exactly, and then only Git can tell it. `edits` make it of
-    `into`'s tree: path → entry, None removes. `is_stored` says that the repository holds the tree already.
+    `into`'s tree: path → entry, None removes. `is_stored` says that the repository holds the tree already. `parts` is
+    what each pull request brings, by its number.
     """
 
     into: Snapshot
@@ -80,6 +81,7 @@ class DerivedTree:
     laid: tuple[Laid, ...]
     conflicts: tuple[Conflict, ...]
     overlaps: tuple[Overlap, ...]
+    parts: tuple[tuple[int, Part], ...] = ()
 
 
 def select_pulls(pulls: Iterable[PullRequest], promotion: Promotion) -> tuple[PullRequest, ...]:
@@ -114,15 +116,24 @@ def fingerprint_promotion(project: Project, pulls: Iterable[PullRequest], into_h
 
 
 def derive_tree(
-    into: Snapshot, contributions: Iterable[Contribution], *, root: str, copy_mode: str, read_tree: ReadTree
+    into: Snapshot,
+    contributions: Iterable[Contribution],
+    *,
+    root: str,
+    copy_mode: str,
+    read_tree: ReadTree,
+    read_below: ReadBelow | None = None,
 ) -> DerivedTree:
     """Return the deploy branch's tree. The order in which the contributions come does not matter.
 
     :param root: the project's folder in the repository, "." or "a/b".
     :param copy_mode: "changes" lays what a pull request changes in dags/, "all" its whole dags/.
+    :param read_below: reads many folders in one request, if there is such a way.
     """
     ordered = sorted(contributions, key=lambda each: each.number)
-    derivation = _Derivation(Trees(read_tree), into.tree, "dags" if root == "." else f"{root}/dags")
+    derivation = _Derivation(Trees(read_tree, read_below), into.tree, "dags" if root == "." else f"{root}/dags")
+    if len(ordered) >= READ_BELOW_FROM:
+        derivation.read_into()
     for contribution in ordered:
         derivation.add(contribution, is_whole=copy_mode == COPY_ALL)
     edits = derivation.list_edits()
@@ -136,6 +147,7 @@ def derive_tree(
         laid=tuple(sorted((derivation.laid[path] for path in edits), key=lambda each: each.path)),
         conflicts=tuple(sorted(derivation.conflicts)),
         overlaps=derivation.list_overlaps(),
+        parts=tuple(sorted(derivation.parts.items())),
     )
 
 
@@ -146,6 +158,7 @@ class _Derivation:
         self.trees = trees
         self.laid: dict[str, Laid] = {}
         self.conflicts: list[Conflict] = []
+        self.parts: dict[int, Part] = {}
         self._into = into
         self._dags = dags
         self._authors: defaultdict[str, list[int]] = defaultdict(list)
@@ -165,43 +178,68 @@ class _Derivation:
 
     def add(self, contribution: Contribution, *, is_whole: bool) -> None:
         """Lay one pull request's DAGs over what is there, or tell why not."""
-        number = contribution.number
-        refusal = self._find_refusal(contribution, is_whole=is_whole)
+        number, part = contribution.number, self._find_part(contribution, is_whole=is_whole)
+        self.parts[number] = part
+        taken: Edits = {}
+        refusal = part.refusal or self._find_obstacle(contribution, is_whole=is_whole)
+        if not refusal:
+            try:
+                taken = {self._dags: part.whole} if is_whole else self._take_changes(contribution, part)
+            except TooManyChangesError as error:  # of this pull request alone: the others are laid
+                refusal = _refuse(error)
         if refusal:
             self.conflicts.append(Conflict(f"{self._dags}/", number, refusal))
-            return
-        try:
-            taken = self._take_whole(contribution) if is_whole else self._take_changes(contribution)
-        except TooManyChangesError as error:  # of this pull request alone: the others are laid
-            self.conflicts.append(Conflict(f"{self._dags}/", number, f"{error}, so nothing of it is laid"))
         else:
             self._lay(number, taken)
 
-    def _find_refusal(self, contribution: Contribution, *, is_whole: bool) -> str:
-        """Return why nothing of the pull request can be laid, "" if something can."""
+    def read_into(self) -> None:
+        """Read all folders of the `dags/` of `into` at once."""
+        dags = self.trees.find(self._into, self._dags)
+        if dags is not None and dags.is_tree:
+            self.trees.read_below(dags.sha)
+
+    def _find_part(self, contribution: Contribution, *, is_whole: bool) -> Part:
+        """Return what the pull request brings: what is known of it, or what is read now."""
+        before = self.trees.find(self._into, self._dags) if is_whole else None
+        if is_whole:
+            against = before.sha if before is not None else ""
+        else:
+            against = contribution.base.commit if contribution.base else ""
+        if contribution.known is not None and contribution.known.against == against:
+            return contribution.known
+        refusal, after = self._find_dags(contribution, is_whole=is_whole)
+        if refusal or (not is_whole and contribution.base is None):
+            return Part(against, refusal)
+        if contribution.base is not None and not is_whole:
+            before = self.trees.find(contribution.base.tree, self._dags)
+        try:
+            changes = tuple(self.trees.list_changes(self._dags, before, after))
+        except TooManyChangesError as error:
+            return Part(against, _refuse(error))
+        return Part(against, whole=after) if is_whole else Part(against, changes=changes)
+
+    def _find_dags(self, contribution: Contribution, *, is_whole: bool) -> tuple[str, TreeEntry | None]:
+        """Return why nothing of the head can be laid, "" if something can, and its dags/."""
+        found = None
         for place in (*_list_folders(self._dags), self._dags):
             found = self.trees.find(contribution.head.tree, place)
             if found is not None and not found.is_tree:
-                return f"'{place}' is {found.kind} at its head, so nothing below it is laid"
-        if is_whole and self.trees.find(contribution.head.tree, self._dags) is None:
-            return "its head has no such folder, so nothing is copied"
+                return f"'{place}' is {found.kind} at its head, so nothing below it is laid", None
+        if is_whole and found is None:
+            return "its head has no such folder, so nothing is copied", None
+        return "", found
+
+    def _find_obstacle(self, contribution: Contribution, *, is_whole: bool) -> str:
+        """Return why nothing of the pull request can be laid over `into`, "" if something can."""
         if is_whole and (blocker := self._find_leaf_above(self._dags)):
             return f"'{blocker}' is no folder in the branch that it goes into"
         return "" if is_whole or contribution.base else "it shares no history with the branch that it goes into"
 
-    def _take_whole(self, contribution: Contribution) -> Edits:
-        """Return the pull request's whole dags/, which is laid by its id, once all that differs was looked at."""
-        whole = self.trees.find(contribution.head.tree, self._dags)
-        for _ in self.trees.list_changes(self._dags, self.trees.find(self._into, self._dags), whole):
-            pass  # raises where there is more than may be laid
-        return {self._dags: whole}
-
-    def _take_changes(self, contribution: Contribution) -> Edits:
+    def _take_changes(self, contribution: Contribution, part: Part) -> Edits:
         """Return what the pull request changes in dags/, without what `into` changed itself: that is told."""
         base = contribution.base.tree if contribution.base else ""
-        before, after = (self.trees.find(tree, self._dags) for tree in (base, contribution.head.tree))
         taken: Edits = {}
-        for change in tuple(self.trees.list_changes(self._dags, before, after)):  # all of them, or none is told
+        for change in part.changes:
             if reason := self._judge(change):
                 self.conflicts.append(Conflict(change.path, contribution.number, reason))
             else:
@@ -215,7 +253,7 @@ class _Derivation:
 
     def _judge(self, change: LeafChange) -> str:
         """Return why the change is not laid, "" if it is."""
-        if not _is_writable(change.path):
+        if not is_writable(change.path):
             return "GitHub's API cannot write its name, which is no UTF-8"
         now = self.trees.find_leaf(self._into, change.path)
         if now in {change.before, change.after}:
@@ -263,15 +301,14 @@ class _Derivation:
             self.laid[rival] = Laid(rival, number, None)
 
 
+def _refuse(error: TooManyChangesError) -> str:
+    return f"{error}, so nothing of it is laid"
+
+
 def _list_folders(path: str) -> Iterator[str]:
     """List the folders on the way to a path, the outermost first."""
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(1, len(parts)))
-
-
-def _is_writable(path: str) -> bool:
-    """Whether JSON can say the path: GitHub replaces what is no UTF-8 by U+FFFD, Python by surrogates."""
-    return "\ufffd" not in path and not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def _normalize(entry: TreeEntry | None) -> TreeEntry | None:

@@ -88,7 +88,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What one pass says of its whole project. `digests` tell, by shard that has rows, that something changed."""
+    """What one pass says of its whole project. `digests` tell, by shard that holds something, that it changed."""
 
     project: str
     repository: str

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from include.deploy_ops.core.change.change_type import Snapshot
-from include.deploy_ops.core.model import Branch, TreeEntry
+from include.deploy_ops.core.change.change_type import Snapshot, hash_tree
+from include.deploy_ops.core.model import FOLDER_MODE, Branch, TreeEntry
 from include.deploy_ops.hooks.github.validation import Json, Many, Sha, check_sha, doubt, validate
 
 if TYPE_CHECKING:
@@ -229,6 +229,33 @@ def parse_tree(answer: GithubAnswer, sha: str) -> tuple[TreeEntry, ...]:
     if len(set(names)) != len(names):
         raise doubt(answer, "a tree that names an entry twice")
     return tuple(sorted(TreeEntry(entry.path, entry.mode, entry.sha) for entry in found.tree))
+
+
+def parse_trees(answer: GithubAnswer, sha: str) -> dict[str, tuple[TreeEntry, ...]]:
+    """Read a tree and those below it, by id: each that is there as a whole, as its id proves.
+
+    Missing are what a truncated answer cuts, and folders with a name that is no UTF-8. :raises ObservationError:
+    malformed, or another tree than `sha`.
+    """
+    found = validate(_Tree, answer)
+    check_sha(answer, found.sha, sha)
+    inside: dict[str, list[TreeEntry]] = {"": []}
+    ids = {"": sha}
+    for entry in found.tree:
+        folder, _, name = entry.path.rpartition("/")
+        inside.setdefault(folder, []).append(TreeEntry(name, entry.mode, entry.sha))
+        if entry.mode == FOLDER_MODE:
+            ids[entry.path] = entry.sha
+            inside.setdefault(entry.path, [])
+    listed = ((ids[path], tuple(sorted(entries))) for path, entries in inside.items() if path in ids)
+    return {each: entries for each, entries in listed if _is_whole(each, entries)}
+
+
+def _is_whole(sha: str, entries: tuple[TreeEntry, ...]) -> bool:
+    try:
+        return hash_tree(entries) == sha
+    except UnicodeEncodeError:
+        return False
 
 
 def parse_blob(answer: GithubAnswer, sha: str) -> bytes:

@@ -17,6 +17,7 @@ from include.deploy_ops.hooks.github.answers import (
     parse_branch,
     parse_comparison,
     parse_made,
+    parse_trees,
 )
 from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
@@ -68,6 +69,13 @@ class GithubGitHook(GithubPullsHook):
         if answer.data["message"].startswith(_NO_COMMON_HISTORY):
             return None
         raise CommitMissingError(f"{answer.request} answered HTTP 404: one of the commits is gone, or not there yet")
+
+    def read_trees_below(self, sha: str) -> dict[str, tuple[TreeEntry, ...]]:
+        """Read the tree with id `sha` and those below it in one request, by id; of very many, some.
+
+        :raises ObservationError: anything else than trees.
+        """
+        return parse_trees(self.ask(f"/git/trees/{sha}?recursive=1", is_required=True), sha)
 
     def write_tree(self, base_tree: str, edits: Iterable[tuple[str, TreeEntry | None]]) -> str:
         """Write the tree that `base_tree` becomes by the edits (path → entry, None removes it); return its id.

@@ -148,7 +148,7 @@ class Review:
             policy=self.scope.policy,
             in_flight={slug: run for slug, run in holders.items() if run},
             remembered={work.slug: memory.environment(work.slug).read() for work in deletes},
-            delete_times=memory.delete_times.read(),
+            begun_deletes=memory.begun_deletes.read(),
             released=frozenset(memory.released.read()),
             refused=refused,
         )

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
+from include.deploy_ops.core.plan.remembered import BegunDelete
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
-from include.deploy_ops.core.preview.desired import describe_merge, find_merge
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
+from include.deploy_ops.observation.creates import CreateCheck
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
@@ -44,13 +45,15 @@ class PlanOperator(DeployOpsOperator):
         observation = comparer.look()
         difference = comparer.compare(observation)
         self._remember_backlog(observer, difference, now)
+        creates = CreateCheck(self.scope, self.github, memory, observation.snapshot, difference, now)
+        difference = creates.hold_rejected(difference)
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         for slug, wait in given.stuck.items():
             self.log.warning("%s: %s", given.in_flight[slug], wait)
-        plan = schedule(difference, given, self.scope.project.limits, self.scope.max_live)
+        plan = self._schedule(difference, given, creates)
         # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at
         # work that nobody knows of, and the brake counts a delete too many rather than one too few.
-        plan = self._claim(context, self._check_creates(plan))
+        plan = self._claim(context, plan)
         self._remember(context, memory, plan, given)
         feedback_runs = self._show(context, RowWriter(self.scope, self.github, memory), observation, plan, given)
         self.plan = render_plan(plan, now)
@@ -96,26 +99,13 @@ class PlanOperator(DeployOpsOperator):
     def _claims(self, context: Context, work: Work) -> Claims:
         return Claims(self.memory(context), Runs(context["ti"], self.scope.name_dag(work.home_dag)))
 
-    def _check_creates(self, plan: Plan) -> Plan:
-        """Ask for a new preview's pull requests by name: an old merge may lie beyond what the passes have read."""
-        kept: list[Action] = []
-        holds = list(plan.holds)
-        for action in plan.actions:
-            reason = self._find_end(action.work) if action.work.verb is Verb.CREATE else ""
-            if reason:
-                holds.append(
-                    Hold(action.work.branch, Verb.CREATE.value, f"{reason}, at this head", kind=HoldKind.ENDED)
-                )
-            else:
-                kept.append(action)
-        return replace(plan, actions=tuple(kept), holds=tuple(holds))
-
-    def _find_end(self, work: Work) -> str:
-        branch = self.github.find_branch_beside(work.branch, self.scope.project.trunk)
-        if branch is None:
-            return "the branch is gone"
-        merge = find_merge(self.scope.project, branch, self.github.list_pull_requests_from(work.branch))
-        return describe_merge(merge) if merge else ""
+    def _schedule(self, difference: Difference, given: Circumstances, creates: CreateCheck) -> Plan:
+        """Return the plan; the room of a preview that is not to be made after all goes to the next."""
+        while True:
+            held = creates.hold_rejected(difference)
+            plan = schedule(held, given, self.scope.project.limits, self.scope.max_live)
+            if not creates.check(plan):
+                return creates.defer_unasked(plan)
 
     def _claim(self, context: Context, plan: Plan) -> Plan:
         """Claim what the actions work on; a request claims nothing, and so is never in the way."""
@@ -131,10 +121,15 @@ class PlanOperator(DeployOpsOperator):
         return replace(plan, actions=tuple(kept), holds=tuple(holds))
 
     def _remember(self, context: Context, memory: Memory, plan: Plan, given: Circumstances) -> None:
-        recent = [time for time in given.delete_times if given.now - time < BRAKE_WINDOW]
-        deletes = [given.now for action in plan.actions if action.work.verb is Verb.DELETE]
-        if deletes or len(recent) != len(given.delete_times):
-            memory.delete_times.write((*recent, *deletes))
+        works = [action.work for action in plan.actions if action.work.verb is Verb.DELETE]
+        deletes = {work.deployment_id: BegunDelete(given.now, work.deployment_id) for work in works}
+        kept = [
+            each
+            for each in given.begun_deletes
+            if given.now - each.at < BRAKE_WINDOW and each.deployment_id not in deletes
+        ]
+        if deletes or len(kept) != len(given.begun_deletes):
+            memory.begun_deletes.write((*kept, *deletes.values()))
         store = context["asset_state_store"][self.scope.repository]
         # Without one the old time stays: it was announced already, and once more costs a pass.
         if plan.wake_at is not None:

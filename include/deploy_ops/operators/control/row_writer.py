@@ -15,6 +15,7 @@ from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.work import Plan, Verb
+from include.deploy_ops.core.view.awaited import list_awaited
 from include.deploy_ops.core.view.row import Row, RowKind, Summary
 from include.deploy_ops.core.view.rows import PassRecord, make_rows
 from include.deploy_ops.run.airflow_runs import Runs
@@ -44,7 +45,7 @@ LEARNED_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class WrittenRows:
-    """What a pass left: all rows by slug, and the digests of their shards."""
+    """What a pass left: all rows by slug, and the digests of all that GitHub is told of."""
 
     rows: Mapping[str, Row]
     digests: Mapping[str, str]
@@ -86,7 +87,9 @@ class RowWriter:
         )
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
         # The rows first: who reads the summary and then the rows finds them at least as new as it says.
-        digests = self.memory.write_rows(before, rows)
+        over = observation.desired.ended if observation.desired else {}
+        awaited = list_awaited(self.scope.project, observation.snapshot, over, plan.holds)
+        digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
         self.memory.summary.write(self._summarize(plan, now, digests, until))
         return WrittenRows(rows, digests)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
@@ -67,14 +68,14 @@ class TellOperator(DeployOpsOperator):
             raise AirflowSkipException(
                 "control has made no pass yet, as far as anybody remembers; it starts a run then"
             )
-        rows = memory.read_rows()
+        rows, awaited = memory.read_rows(), tuple(memory.read_awaited().values())
         if self.scope.is_dry:
-            facts = read_facts(self.scope, self.feedback.repository_url)
+            facts = replace(read_facts(self.scope, self.feedback.repository_url), awaited=awaited)
             missing = compare_feedback(rows, memory.feedback.read(), facts, read_clock()).writes
             self.report = render_report(FeedbackResult(told=[str(write) for write in missing]), verb="Would tell")
             self.refuse_dry(None, f"tell GitHub {len(missing)} things")
         facts = read_facts(self.scope, self.feedback.repository_url, self.feedback.fingerprint_access())
-        writer = FeedbackWriter(self.feedback, memory, facts)
+        writer = FeedbackWriter(self.feedback, memory, replace(facts, awaited=awaited))
         try:
             result = writer.write(rows, is_fresh=context["dag_run"].run_type != PLANNED_RUN_TYPE)
         finally:

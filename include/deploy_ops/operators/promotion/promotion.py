@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.core.change.change_type import Snapshot
 from include.deploy_ops.core.errors import BranchMovedError, ObservationError, PermanentError, RetryableError
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.promotion.contribution import Contribution, KeptContribution, name_rules
 from include.deploy_ops.core.promotion.derived_tree import (
     COPY_ALL,
-    Contribution,
     DerivedTree,
     derive_tree,
     fingerprint_promotion,
@@ -96,7 +96,7 @@ class PromoteOperator(DeployOpsOperator):
         branch = DeployBranch(self.scope, self.github, promotion, into)
         tip, is_missing = branch.read_tip()
         self._check_tip(context, job, branch, tip)
-        derived = self._derive(into, pulls)
+        derived = self._derive(context, job, into, pulls)
         record = PromotionRecord(promotion, derived, pulls, tip.sha, is_missing=is_missing)
         # Set before the write and again after it: where the write fails, the page shows what was meant.
         self.decision = render_promotion(record)
@@ -128,20 +128,39 @@ class PromoteOperator(DeployOpsOperator):
         elif self.memory(context).environment(job.slug).read().adopted != tip.sha:
             raise PermanentError(branch.describe_hold(tip))
 
-    def _derive(self, into: Branch, pulls: Sequence[PullRequest]) -> DerivedTree:
-        return derive_tree(
+    def _derive(self, context: Context, job: Job, into: Branch, pulls: Sequence[PullRequest]) -> DerivedTree:
+        """Derive the tree, and keep what was found of each pull request: only what moved is read again."""
+        kept = self.memory(context).contributions.read()
+        contributions = [self._find_contribution(into, pull, kept.get(str(pull.number))) for pull in pulls]
+        derived = derive_tree(
             Snapshot(into.head, self.github.get_commit(into.head).tree),
-            [self._read_contribution(into, pull) for pull in pulls],
+            contributions,
             root=self.scope.project.root,
             copy_mode=self._promotion.copy_mode,
             read_tree=self.github.read_tree,
+            read_below=self.github.read_trees_below,
         )
+        if not self.is_dry(job):
+            rules, parts = name_rules(self.scope.project), dict(derived.parts)
+            found = {
+                str(each.number): KeptContribution(each.head, each.base, into.head, rules, parts[each.number])
+                for each in contributions
+                if parts[each.number].is_small
+            }
+            self.memory(context).contributions.write(kept, found)
+        return derived
 
-    def _read_contribution(self, into: Branch, pull: PullRequest) -> Contribution:
-        compared = None if self._promotion.copy_mode == COPY_ALL else self.github.compare(pull.head_sha, into.head)
+    def _find_contribution(self, into: Branch, pull: PullRequest, kept: KeptContribution | None) -> Contribution:
+        """Return a pull request with its merge base, which moves with its head, or where `into` takes in some of it."""
+        part = kept.recall(pull, name_rules(self.scope.project)) if kept else None
+        is_whole = self._promotion.copy_mode == COPY_ALL
+        if kept is not None and part is not None and (is_whole or kept.into == into.head):
+            return Contribution(pull.number, kept.head, kept.base, part)
+        compared = None if is_whole else self.github.compare(pull.head_sha, into.head)
         if compared is not None:
-            return Contribution(pull.number, compared.first, compared.merge_base)
-        return Contribution(pull.number, Snapshot(pull.head_sha, self.github.get_commit(pull.head_sha).tree), None)
+            return Contribution(pull.number, compared.first, compared.merge_base, part)
+        head = Snapshot(pull.head_sha, self.github.get_commit(pull.head_sha).tree)
+        return Contribution(pull.number, head, None, part)
 
     def _bring(self, job: Job, record: PromotionRecord, tip: Commit) -> str:
         """Bring the branch to the derived tree; return the commit that was made, "" where none was needed."""

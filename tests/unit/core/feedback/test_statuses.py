@@ -8,6 +8,7 @@ import pytest
 
 from include.deploy_ops.core.feedback.statuses import list_status_writes
 from include.deploy_ops.core.feedback.values import Facts, FeedbackRecord, SetStatus, key_status
+from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.row import Row, State
 from tests.worlds.values.feedback_examples import (
     AIRFLOW,
@@ -125,3 +126,52 @@ def test_a_commit_that_is_still_being_deployed_waits_for_its_last_word() -> None
     writes, forgotten = compare(told, make_flight(B))
     assert [write.sha for write in writes] == [B]
     assert forgotten == []
+
+
+def wait(slug: str = "dev-x", head: str = A, why: str = "no preview for this branch") -> Facts:
+    """Return facts with an open pull request's head."""
+    return make_facts(awaited=(Awaited(head, why, slug),))
+
+
+def test_where_no_preview_can_exist_a_required_status_comes_all_the_same() -> None:
+    ((write,), _) = compare({}, facts=wait(slug=""))
+    assert (write.context, write.state, write.description) == (CONTEXT, "success", "no preview for this branch")
+    assert compare({KEY: write.record}, facts=wait(slug="")) == ([], [])
+    assert compare({KEY: write.record}) == ([], [KEY]), "closed"
+
+
+@pytest.mark.parametrize(
+    ("rows", "state", "says"),
+    [
+        ((), "failure", "no preview: removed (idle)"),
+        ((make_row(state=State.REMOVED, why="removed by ann"),), "failure", "removed: removed by ann"),
+        ((make_flight(verb="delete"),), "pending", "being deleted"),
+        ((make_live(B),), "pending", "waiting for the next look at its branch"),
+        ((make_row(state=State.HELD, why="create: taken"),), "failure", "held: create: taken"),
+        ((make_row(why="create: no room"),), "pending", "waiting: create: no room"),
+        ((make_live(),), "success", "live"),
+    ],
+)
+def test_held_waiting_or_removed_is_no_success(rows: tuple[Row, ...], state: str, says: str) -> None:
+    writes, _ = compare({}, *rows, facts=wait(why="removed (idle)"))
+    (write,) = [write for write in writes if write.sha == A]
+    assert (write.state, write.description, write.record.about) == (state, says, ("dev-x",))
+
+
+def test_of_two_branches_on_one_commit_the_worse_counts() -> None:
+    both = make_facts(awaited=(Awaited(A, "no preview for this branch"), Awaited(A, "removed (idle)", "dev-y")))
+    (worse,) = compare({}, facts=both)[0]
+    assert (worse.state, worse.description) == ("failure", "no preview: removed (idle)")
+    (named,) = compare({}, make_live(), facts=both)[0]
+    assert (named.state, named.description) == ("failure", "preview dev-y: no preview: removed (idle)")
+
+
+def test_a_success_stands_for_the_environments_alone_of_which_it_was_told() -> None:
+    nobody = {write.key: write.record for write in compare({}, facts=wait(slug=""))[0]}
+    waiting = make_row(why="create: no room")
+    assert [write.state for write in compare(nobody, waiting, facts=wait())[0]] == ["pending"], "the policy changed"
+    live = tell(make_live())
+    assert compare(live, waiting, facts=wait()) == ([], []), "it was live at this commit"
+    assert compare(live, facts=wait(why="removed (idle)")) == ([], [])
+    other = make_row("dev-y", why="create: no room")
+    assert [write.state for write in compare(live, make_live(), other)[0]] == ["pending"], "dev-y never was"

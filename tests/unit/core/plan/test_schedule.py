@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.deploy_ops.core.plan.remembered import Ending, Judgement, Remembered, Removal
+from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances, count_allowed_deletes, count_delay_minutes, schedule
 from include.deploy_ops.core.plan.work import Difference, Plan, Verb, Work
 from include.deploy_ops.core.policy.keys import Limits
@@ -20,7 +22,7 @@ LIMITS = make_project().limits
 
 
 def work(branch: str = "dev-x", verb: Verb = Verb.DEPLOY, head: str = sha("b")) -> Work:
-    return Work(verb, branch, head, f"shop-{branch}", "id", "because", observed="d1", digest="01234567")
+    return Work(verb, branch, head, f"shop-{branch}", f"id-{branch}", "because", observed="d1", digest="01234567")
 
 
 def plan(*works: Work, live: int = 1, max_live: int = 20, limits: Limits = LIMITS, **given: Any) -> Plan:
@@ -133,10 +135,22 @@ def test_past_the_brake_deletes_are_held_and_the_rest_proceeds() -> None:
 
 
 def test_the_brake_counts_the_last_hour_only() -> None:
-    recent = tuple(NOW - timedelta(minutes=59) for _ in range(4))
-    assert len(started(plan(*deletes(3), live=96, delete_times=recent))) == 1
-    old = tuple(NOW - timedelta(minutes=61) for _ in range(4))
-    assert len(started(plan(*deletes(3), live=96, delete_times=old))) == 3
+    recent = tuple(BegunDelete(NOW - timedelta(minutes=59), f"gone-{number}") for number in range(4))
+    assert len(started(plan(*deletes(3), live=96, begun_deletes=recent))) == 1
+    untold = [replace(each, deployment_id="") for each in recent]  # as releases before 0.3.0 wrote them
+    assert len(started(plan(*deletes(3), live=96, begun_deletes=untold))) == 1
+    old = tuple(BegunDelete(NOW - timedelta(minutes=61), f"gone-{number}") for number in range(4))
+    assert len(started(plan(*deletes(3), live=96, begun_deletes=old))) == 3
+
+
+def test_a_delete_that_fails_again_and_again_takes_the_room_of_one_deployment() -> None:
+    failing, *healthy = deletes(6)
+    tries = tuple(BegunDelete(NOW - timedelta(minutes=ago), failing.deployment_id) for ago in (1, 3, 7, 15, 31))
+    made = plan(failing, *healthy, live=100, begun_deletes=tries, finished={failing.name: 5})
+    assert [action.work.branch for action in made.actions] == [*(each.branch for each in healthy[:4]), failing.branch]
+    (held,) = made.holds
+    assert "the brake: 1 deletes in the last hour and 5 due" in held.reason
+    assert made.wake_at == NOW + timedelta(hours=1)
 
 
 def test_max_live_holds_new_ones_the_newest_head_goes_first() -> None:
@@ -175,6 +189,39 @@ def test_a_pass_starts_no_more_than_its_limit_deletes_first() -> None:
     assert [action.work.verb for action in made.actions[:3]] == [Verb.DELETE] * 3
 
 
+def target(name: str, verb: Verb = Verb.DEPLOY) -> Work:
+    return replace(work(verb=verb), branch="main", target=name, deployment_id=f"id-{name}")
+
+
+def test_what_may_not_start_takes_no_room_from_what_may() -> None:
+    paused = [work(f"dev-{number:02}") for number in range(60)]
+    made = plan(*paused, target("staging"), target("production"), blocked={"preview": "paused: DAG shop.preview"})
+    assert [action.work.target for action in made.actions] == ["staging", "production"]
+    assert Counter(hold.reason for hold in made.holds) == {"paused: DAG shop.preview": 60}
+
+
+def test_a_pass_starts_no_more_than_airflow_maps_and_says_so() -> None:
+    many = [work(f"dev-{number:03}") for number in range(9)]
+    made = plan(*many, limits=limits(max_actions_per_pass=8), dispatches_max=3)
+    assert len(made.actions) == 3
+    said = "max_actions_per_pass 8, of which Airflow's max_map_length leaves 3; the next pass goes on"
+    assert {hold.reason for hold in made.holds} == {said}
+    assert len(plan(*many, limits=limits(max_actions_per_pass=8), dispatches_max=8).actions) == 8
+
+
+def test_many_of_one_kind_leave_each_other_kind_its_share() -> None:
+    many = [work(f"dev-{number:02}", Verb.CREATE) for number in range(60)]
+    due = [*many, work("main", Verb.PROMOTE), target("staging"), target("production", Verb.REQUEST)]
+    made = plan(*due, live=0, max_live=100, limits=limits(max_actions_per_pass=5))
+    assert Counter(action.work.verb for action in made.actions) == {
+        Verb.CREATE: 2,
+        Verb.DEPLOY: 1,
+        Verb.REQUEST: 1,
+        Verb.PROMOTE: 1,
+    }
+    assert made.actions[0].work.verb is Verb.CREATE
+
+
 WORKS = st.lists(
     st.builds(work, st.sampled_from([f"dev-{number}" for number in range(12)]), st.sampled_from(Verb)),
     unique_by=lambda each: each.branch,
@@ -183,8 +230,8 @@ WORKS = st.lists(
 
 @given(WORKS, st.integers(0, 30), st.integers(0, 5), st.integers(1, 8))
 def test_all_work_is_started_or_held_never_both(works: list[Work], live: int, recent: int, cap: int) -> None:
-    times = tuple(NOW for _ in range(recent))
-    made = plan(*works, live=live, limits=limits(max_actions_per_pass=cap), delete_times=times)
+    begun = tuple(BegunDelete(NOW, f"gone-{number}") for number in range(recent))
+    made = plan(*works, live=live, limits=limits(max_actions_per_pass=cap), begun_deletes=begun)
     names = sorted([action.work.branch for action in made.actions] + [hold.environment for hold in made.holds])
     assert names == sorted(each.branch for each in works)
     assert len(set(started(made))) == len(made.actions) <= cap

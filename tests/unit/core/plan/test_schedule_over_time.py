@@ -9,11 +9,11 @@ from random import Random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from include.deploy_ops.core.plan.remembered import Ending, Remembered
+from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Remembered
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, count_allowed_deletes, schedule
 from include.deploy_ops.core.plan.work import Action, Plan, Verb
 from include.deploy_ops.core.policy.keys import Limits
-from tests.worlds.values.works import BRANCHES, DELAYS_MINUTES, GOALS, LIMITS, NOW, make_difference, make_work
+from tests.worlds.values.works import BRANCHES, DELAYS_MINUTES, GOALS, LIMITS, NOW, make_difference, make_work, name_id
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Clock:
             creates_in_flight=sum(action.work.verb is Verb.CREATE for action, _ in self.runs.values()),
             remembered=self.remembered,
             finished=self.finished,
-            delete_times=tuple(time for time, _, _ in self.deletes),
+            begun_deletes=tuple(BegunDelete(time, name_id(branch)) for time, _, branch in self.deletes),
         )
         return schedule(difference, given, self.limits, 30)
 

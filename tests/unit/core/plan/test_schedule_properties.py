@@ -11,17 +11,22 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.deploy_ops.core.plan.remembered import Ending, Judgement, Remembered, Removal
+from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, count_allowed_deletes, schedule
 from include.deploy_ops.core.plan.work import Plan, Verb, Work
 from include.deploy_ops.core.policy.keys import Limits
 from tests.worlds.values.examples import sha
-from tests.worlds.values.works import BRANCHES, DELAYS_MINUTES, GOALS, LIMITS, NOW, make_difference, make_work
+from tests.worlds.values.works import BRANCHES, DELAYS_MINUTES, GOALS, LIMITS, NOW, make_difference, make_work, name_id
 
 SECOND = timedelta(seconds=1)
 
 
 AGES = st.sampled_from([0, 1, 30, 59, 60, 61, 119, 120, 3599, 3600, 3601])
+BEGUN = st.builds(
+    lambda age, branch: BegunDelete(NOW - timedelta(seconds=age), branch and name_id(branch)),
+    AGES,
+    st.sampled_from(["", "dev-gone", *BRANCHES]),
+)
 ENDINGS = st.tuples(st.sampled_from(["same", "other"]), AGES, st.booleans(), st.booleans())
 MEMORIES = st.tuples(st.dictionaries(st.sampled_from(Verb), ENDINGS), st.sampled_from(["", "removal", "judgement"]))
 
@@ -54,7 +59,7 @@ def circumstances(draw: st.DrawFn) -> Circumstances:
         creates_in_flight=draw(st.integers(0, 2)),
         remembered={branch: remember(branch, memory) for branch, memory in memories.items()},
         finished={make_work(branch, verb).name: count for branch, count in attempts.items() for verb in Verb},
-        delete_times=tuple(NOW - timedelta(seconds=age) for age in draw(st.lists(AGES, max_size=4))),
+        begun_deletes=tuple(draw(st.lists(BEGUN, max_size=4))),
         blocked=draw(st.sampled_from([{}, {}, {}, {"preview": "paused"}])),
     )
 
@@ -89,17 +94,21 @@ def test_the_caps_hold_and_max_live_evicts_nothing(
 ) -> None:
     difference = make_difference(goals, live)
     plan = schedule(difference, given, limits, max_live)
-    recent = sum(NOW - time < BRAKE_WINDOW for time in given.delete_times)
+    begun = [each for each in given.begun_deletes if NOW - each.at < BRAKE_WINDOW]
+    known = {each.deployment_id for each in begun if each.deployment_id}
+    recent = len(known) + sum(not each.deployment_id for each in begun)
+    dying = len(known & {work.deployment_id for work in difference.works if work.verb is Verb.DELETE})
     assert len(plan.actions) <= limits.max_actions_per_pass
     assert count(plan, Verb.UPDATE) <= max(limits.max_updates_per_pass - given.updates_in_flight, 0)
     assert count(plan, Verb.CREATE) <= max(max_live - live - given.creates_in_flight, 0)
-    assert count(plan, Verb.DELETE) <= max(count_allowed_deletes(live + recent, limits) - recent, 0)
+    deletes = {action.work.deployment_id for action in plan.actions if action.work.verb is Verb.DELETE}
+    assert len(deletes - known) <= max(count_allowed_deletes(live - dying + recent, limits) - recent, 0)
     assert {action.work.name for action in plan.actions} <= {work.name for work in difference.works}
     for action in plan.actions:
-        known = given.remembered.get(action.work.branch, Remembered())
-        ending = known.endings.get(action.work.verb.value)
+        remembered = given.remembered.get(action.work.branch, Remembered())
+        ending = remembered.endings.get(action.work.verb.value)
         assert action.work.branch not in given.in_flight
-        assert not (action.work.verb is Verb.CREATE and known.removal)
+        assert not (action.work.verb is Verb.CREATE and remembered.removal)
         if ending is not None and ending.work == action.work.name:
             assert not (ending.is_failure and ending.is_permanent)
             tries = max(given.finished.get(ending.work, 0), 1)
@@ -114,10 +123,10 @@ def test_the_order_of_what_is_known_does_not_matter(
     def turn(known: Any) -> dict[Any, Any]:
         return dict(random.sample(list(known.items()), len(known)))
 
-    times = tuple(random.sample(given.delete_times, len(given.delete_times)))
+    begun = tuple(random.sample(given.begun_deletes, len(given.begun_deletes)))
     turned = replace(
         given,
-        delete_times=times,
+        begun_deletes=begun,
         in_flight=turn(given.in_flight),
         remembered=turn(given.remembered),
         finished=turn(given.finished),
@@ -128,14 +137,14 @@ def test_the_order_of_what_is_known_does_not_matter(
 
 def put_in_flight(plan: Plan, given: Circumstances, at: datetime) -> Circumstances:
     """Return what a later pass knows: all that was started is still at work."""
-    deletes = (given.now for action in plan.actions if action.work.verb is Verb.DELETE)
+    works = [action.work for action in plan.actions if action.work.verb is Verb.DELETE]
     return replace(
         given,
         now=at,
         in_flight={**given.in_flight, **{action.work.branch: action.run_id for action in plan.actions}},
         updates_in_flight=given.updates_in_flight + count(plan, Verb.UPDATE),
         creates_in_flight=given.creates_in_flight + count(plan, Verb.CREATE),
-        delete_times=(*given.delete_times, *deletes),
+        begun_deletes=(*given.begun_deletes, *(BegunDelete(given.now, work.deployment_id) for work in works)),
     )
 
 

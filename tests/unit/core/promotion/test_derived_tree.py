@@ -9,8 +9,8 @@ import pytest
 
 from include.deploy_ops.core.model import PullRequest, TreeEntry
 from include.deploy_ops.core.policy.keys import Project, Promotion
+from include.deploy_ops.core.promotion.contribution import Contribution
 from include.deploy_ops.core.promotion.derived_tree import (
-    Contribution,
     derive_tree,
     fingerprint_promotion,
     select_pulls,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from include.deploy_ops.core.promotion import derived_tree
 from sandbox.github.git import Git
 from sandbox.github.objects import TreeEntry as SandboxEntry
 from sandbox.github.objects import edit_tree
@@ -94,6 +95,26 @@ def test_git_makes_the_tree_of_the_edits_and_nothing_is_left_to_do(
     if not pulls:
         assert derived.tree == derived.into.tree
         assert derived.is_stored
+
+
+@MANY
+@given(world=worlds(), root=st.sampled_from(ROOTS), copy_mode=st.sampled_from(["changes", "all"]), data=st.data())
+def test_what_was_found_before_gives_the_same_tree_whatever_became_of_into(
+    git: GitStore,
+    world: tuple[State, list[Pull]],
+    root: str,
+    copy_mode: str,
+    data: st.DataObject,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    into, pulls = world
+    before = data.draw(st.sampled_from([into, dict(BASE), *(pull.head for pull in pulls)]))
+    known = dict(derive(git, before, pulls, root=root, copy_mode=copy_mode).parts)
+    wanted = derive(git, into, pulls, root=root, copy_mode=copy_mode)
+    monkeypatch.setattr(derived_tree, "READ_BELOW_FROM", data.draw(st.sampled_from([1, 99])))
+    found = derive(git, into, pulls, root=root, copy_mode=copy_mode, known=known)
+    told = ("tree", "laid", "conflicts", "overlaps", "pulls", "parts")
+    assert {name: getattr(found, name) for name in told} == {name: getattr(wanted, name) for name in told}
 
 
 @FEW

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from include.deploy_ops.core.change.change_type import hash_tree
 from include.deploy_ops.core.errors import (
     BranchMovedError,
     CommitMissingError,
@@ -66,6 +67,32 @@ def test_the_merge_base_comes_with_its_tree_and_the_first_commits(github: Github
     assert found is not None
     assert (found.first.commit, found.first.tree) == (ONE, make_sha("tree of one"))
     assert (found.merge_base.commit, found.merge_base.tree) == (make_sha("base"), make_sha("tree of base"))
+
+
+LEAF = make_sha("leaf")
+
+
+def list_below(*, of: str, truncated: bool = False) -> dict[str, Any]:
+    """Return a recursive listing of dags/ with two folders, one of them with a name that JSON cannot say."""
+    inner, odd = hash_tree([TreeEntry("a.py", "100644", LEAF)]), make_sha("odd")
+    paths = (("x", "040000", inner), ("x/a.py", "100644", LEAF), ("y", "040000", odd), ("y/caf\ufffd", "100644", LEAF))
+    lines = [{"path": path, "mode": mode, "sha": sha} for path, mode, sha in paths]
+    return {"sha": of, "tree": lines, "truncated": truncated}
+
+
+def test_a_listing_gives_each_folder_that_is_there_as_a_whole(github: GithubDouble, git: GithubGitHook) -> None:
+    inner = (TreeEntry("a.py", "100644", LEAF),)
+    whole = (TreeEntry("x", "040000", hash_tree(inner)), TreeEntry("y", "040000", make_sha("odd")))
+    sha = hash_tree(whole)
+    path = f"{REPO}/git/trees/{sha}?recursive=1"
+    github.answers[path] = Reply(list_below(of=sha))
+    assert git.read_trees_below(sha) == {sha: whole, hash_tree(inner): inner}
+    cut = list_below(of=sha, truncated=True)
+    github.answers[path] = Reply(cut | {"tree": cut["tree"][:2]})
+    assert git.read_trees_below(sha) == {hash_tree(inner): inner}, "of what is cut, only what proves to be whole"
+    github.answers[path] = Reply(list_below(of=make_sha("other")))
+    with pytest.raises(ObservationError, match="another object"):
+        git.read_trees_below(sha)
 
 
 def test_a_comparison_of_another_commit_is_refused(github: GithubDouble, git: GithubGitHook) -> None:

@@ -235,15 +235,15 @@ def test_a_no_to_what_controls_brake_holds_outlasts_the_brake_until_its_run_is_c
     run.step("remember")
     doomed.end(run)
     assert len(stage.memory.refused.read()) == len(held)
-    recent = stage.memory.delete_times.read()
-    stage.memory.delete_times.write(())  # an hour later
+    recent = stage.memory.begun_deletes.read()
+    stage.memory.begun_deletes.write(())  # an hour later
     assert list_deletes(doomed) & held == set()
     task = stage.make_plan_task()
     stage.run_plan(task)
     assert task.plan.count("refused by ada, until something of it moves; delete it by the form") == len(held)
     doomed.run()
     assert len(stage.memory.refused.read()) == len(held), "another run reopens nothing"
-    stage.memory.delete_times.write(recent)
+    stage.memory.begun_deletes.write(recent)
     stage.airflow.states[run.run_id] = "running"
     assert run.ask()["subject"] == "Delete 3 previews of shop?"
     run.answer("Approve")

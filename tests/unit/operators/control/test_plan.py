@@ -14,6 +14,7 @@ from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
 from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 
 from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.core.plan.remembered import BegunDelete
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.observation.circumstances import IDLE_AT_FIRST
 from include.deploy_ops.run.claims import MANUAL, PLANNED
@@ -250,11 +251,11 @@ def test_the_brake_holds_deletes_and_nothing_else(stage: Stage) -> None:
         ("create", BRANCH),
     ]
     play(runs)
-    assert len(stage.memory.delete_times.read()) == 2
+    assert len(stage.memory.begun_deletes.read()) == 2
     said = read_plan(stage)
     assert "| hold | `dev-c` | delete | the brake: 2 deletes in the last hour" in said
     hour_ago = datetime.now(UTC) - timedelta(minutes=61)
-    stage.memory.delete_times.write((hour_ago, hour_ago))
+    stage.memory.begun_deletes.write((BegunDelete(hour_ago, "a"), BegunDelete(hour_ago, "b")))
     play(stage.plan())
     assert [each["name"] for each in stage.list_deployments()] == ["shop-dev-x"]
 
@@ -288,7 +289,14 @@ def test_a_branch_whose_merge_the_passes_never_saw_gets_no_preview(stage: Stage)
     known = stage.memory.pulls.read()
     assert known is not None
     stage.memory.pulls.write(replace(known, since="2999-01-01T00:00:00Z", pulls=()))
-    assert f"create | pull request #{number} was merged into staging, at this head |" in read_plan(stage)
+    said = f"create | pull request #{number} was merged into staging, at this head |"
+    assert said in read_plan(stage)
+    stage.forget_requests()
+    assert said in read_plan(stage), "it is remembered"
+    assert not [each for each in stage.list_requests("github") if "/git/ref/heads/dev-x" in each]
+    stage.change_project(previews={"max_live": 1})
+    stage.push("dev-y", base="origin/main~1")
+    assert [run.conf["job"]["branch"] for run in stage.plan()] == ["dev-y"]
 
 
 def test_the_triggers_cursor_is_saved(stage: Stage) -> None:

@@ -345,3 +345,27 @@ def test_a_pass_starts_a_run_that_tells_unless_one_waits_or_tells_the_very_same(
     stage.airflow.paused.add(stage.scope.feedback_dag)
     (delete,) = stage.plan()
     assert delete.dag_id == stage.scope.preview_dag
+
+
+def test_a_required_status_comes_also_where_no_preview_can_exist(told: Told) -> None:
+    stage = told.stage
+    head = stage.push("feature", {"dags/other.py": "# other\n"})
+    stage.author.open_pull_request("feature", "staging", "By hand")
+    group = stage.push(f"gh-readonly-queue/staging/pr-1-{head}", {"dags/group.py": "# group\n"})
+    stage.plan()
+    assert told.tell()["told"] > 0
+    for commit, says in ((head, "no preview for this branch"), (group, "no preview for a merge group")):
+        (status,) = told.ask(f"/commits/{commit}/status")["statuses"]
+        assert (status["context"], status["state"], status["description"]) == ("deploy-ops/preview", "success", says)
+    assert told.read_status()[0] == "pending", "its preview is being created"
+    summary = stage.memory.summary.read()
+    assert summary is not None
+    assert not find_untold(stage.scope, stage.memory, summary.digests, NOW)
+    stage.author.open_pull_request("feature", "main", "Elsewhere")
+    stage.plan()
+    newer = stage.memory.summary.read()
+    assert newer is not None
+    before, after = (
+        {key: each for key, each in found.digests.items() if key.startswith("awaited.")} for found in (summary, newer)
+    )
+    assert before != after, "a pull request more is news for GitHub's sake"

@@ -133,6 +133,40 @@ def test_only_a_handful_of_requests_is_sent(promotions: Promotions) -> None:
     assert pulls < min(index for index, line in enumerate(asked) if "/git/ref/" in line)
 
 
+def count_reads(promotions: Promotions) -> int:
+    """Promote; return how many requests that sent to GitHub."""
+    run = promotions.start()
+    promotions.stage.forget_requests()
+    finish(run)
+    return len(promotions.stage.list_requests("github"))
+
+
+def open_many(promotions: Promotions, count: int) -> list[int]:
+    """Open pull requests that each add a DAG in a folder of its own; return their numbers."""
+    numbers = []
+    author = promotions.stage.author
+    for number in range(count):
+        author.start_branch(f"dev-{number}", "origin/staging")
+        author.commit({f"dags/team_{number}/load.py": "# new\n"}, "Add a DAG")
+        author.push(f"dev-{number}", force=True)
+        numbers.append(author.open_pull_request(f"dev-{number}", "staging", f"Team {number}"))
+    promotions.stage.await_ci()
+    return numbers
+
+
+def test_only_what_moved_is_read_again(promotions: Promotions) -> None:
+    count = 20
+    numbers = open_many(promotions, count)
+    assert count_reads(promotions) > count * 3
+    promotions.push("dev-3", {"dags/team_3/load.py": "# better\n"})
+    assert count_reads(promotions) <= 25 + 10
+    assert promotions.list_files(promotions.tip).keys() >= {f"dags/team_{number}/load.py" for number in range(count)}
+    promotions.stage.author.merge(numbers[5])
+    assert count_reads(promotions) <= 25 + count, "staging moved: one request for each merge base, and no folder again"
+    assert "dags/team_5/load.py" in promotions.list_files(promotions.tip)
+    assert len(promotions.stage.memory.contributions.read()) == count - 1
+
+
 def test_the_record_shows_pull_requests_paths_conflicts_and_overlaps(promotions: Promotions) -> None:
     promotions.open_pull("dev-a", {ORDERS: "# a\n", "dags/new.py": "# new\n"})
     promotions.open_pull("dev-b", {"dags/both.py": "# b\n"})
