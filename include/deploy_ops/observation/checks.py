@@ -215,7 +215,7 @@ def check_expired(
         woken_at=find_wake(memory.read_row(job.slug), deployment, now),
     )
     labels = read_labels(github.list_pull_requests_from(job.branch)).get(job.branch, ())
-    kept = memory.environment(job.slug).read().kept
+    kept = memory.environment(job.slug).read().find_keep(deployment.id)
     if reason := ended or describe_exemption(kept, labels, previews.keep_label):
         raise SupersededError(f"{job.branch} stays: {reason}")
     return verdict

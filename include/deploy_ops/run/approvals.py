@@ -14,7 +14,9 @@ from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.run.seals import APPROVAL, Place
 
 if TYPE_CHECKING:
+    from include.deploy_ops.core.plan.remembered import Remembered
     from include.deploy_ops.run.seals import Seals
+    from include.deploy_ops.run.store import FilledSlot
 
 _APPROVAL = TypeAdapter(Approval)
 
@@ -27,6 +29,12 @@ def seal_approval(seals: Seals, dag_id: str, approval: Approval) -> Approval:
 def check_approval(seals: Seals, dag_id: str, approval: Approval) -> None:
     """Raise SealError unless a run of the request DAG gave out exactly this approval."""
     seals.check(APPROVAL, _place(dag_id, approval), _dump(approval), approval.seal)
+
+
+def void_approval(environment: FilledSlot[Remembered], approval: Approval) -> None:
+    """Forget this yes where it is remembered: as long as it counts, nobody is asked anew. For the claim's holder."""
+    if (known := environment.read()).approval == approval:
+        environment.write(replace(known, approval=None))
 
 
 def _place(dag_id: str, approval: Approval) -> Place:

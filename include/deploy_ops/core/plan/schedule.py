@@ -5,13 +5,13 @@ Pure: `now` is an argument. Holds the brake on deletes, the growing delay after 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.naming import name_run
-from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.plan.remembered import Ending, Remembered
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Circumstances:
     `remembered` to what is remembered of it.
     `finished` maps a work's name to its highest finished attempt. `delete_times` are those of deletes dispatched
     before. `blocked` maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at`
-    ranks creates when not all fit (the newest head first). `released` names the work that a person let pass the brake,
-    `refused` maps the subject of a delete (`Work.subject`) to the person who said no to it.
+    ranks creates when not all fit (the newest head first). `released` are the subjects of deletes (`Work.subject`)
+    that a person let pass the brake, `refused` maps those of others to the person who said no.
     """
 
     now: datetime
@@ -109,7 +109,7 @@ def _is_settled(work: Work, given: Circumstances) -> bool:
     if work.is_expiry:
         ending = remembered.endings.get(work.verb.value)
         is_done = ending is not None and ending.work == work.name and not ending.is_failure
-        return bool(remembered.kept) or (work.verb is Verb.HIBERNATE and is_done)
+        return bool(remembered.find_keep(work.deployment_id)) or (work.verb is Verb.HIBERNATE and is_done)
     judgement = remembered.judgement
     return (
         work.verb is Verb.DEPLOY
@@ -141,9 +141,8 @@ def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
 def _find_delay(work: Work, given: Circumstances) -> Wait:
     """Return how long the work waits after an attempt."""
     remembered = given.remembered.get(work.slug, Remembered())
-    # Rejections are kept by the work's name, everything else by its verb: see `Remembered`.
-    ending = remembered.endings.get(work.name) or remembered.endings.get(work.verb.value)
-    if ending is None or ending.work != work.name:
+    ending = _find_ending(work, remembered.endings)
+    if ending is None:
         return "", HoldKind.WAITING, None
     if ending.is_failure and ending.is_permanent:
         return f"failed: {ending.cause}; push a fix, clear the failed run, or force it", HoldKind.FAILED, None
@@ -154,6 +153,14 @@ def _find_delay(work: Work, given: Circumstances) -> Wait:
     state = f"failing, {ending.cause}" if ending.is_failure else "done before, and due again"
     kind = HoldKind.FAILING if ending.is_failure else HoldKind.WAITING
     return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", kind, due_at
+
+
+def _find_ending(work: Work, endings: Mapping[str, Ending]) -> Ending | None:
+    """Return how the work ended before: a person's no by what was asked, everything else by the work's name."""
+    if work.verb is Verb.REQUEST and (rejection := endings.get(work.subject)):
+        return rejection
+    ending = endings.get(work.name) or endings.get(work.verb.value)
+    return ending if ending is not None and ending.work == work.name else None
 
 
 _DONE = {Verb.DELETE: "deleted", Verb.HIBERNATE: "let hibernate"}
@@ -187,7 +194,7 @@ def _brake(
     What a person released passes, and counts as done.
     """
     every = [work for work in due if work.verb is Verb.DELETE]
-    deletes = [work for work in every if not (work.is_released or work.name in given.released)]
+    deletes = [work for work in every if not (work.is_released or is_released(work, given.released))]
     passed = len(every) - len(deletes)
     recent = sorted(time for time in given.delete_times if given.now - time < BRAKE_WINDOW) + [given.now] * passed
     live = difference.live - _count_dying(difference, given) - passed
@@ -204,6 +211,11 @@ def _brake(
     late = deletes[allowed:]
     kept, holds = _split(due, late, reason)
     return kept, list(zip(late, holds, strict=True)), release
+
+
+def is_released(work: Work, released: Collection[str]) -> bool:
+    """Whether a person let the delete pass the brake; a release before 0.3 noted the work's name."""
+    return work.subject in released or work.name in released
 
 
 def _count_dying(difference: Difference, given: Circumstances) -> int:

@@ -121,8 +121,8 @@ class Work(Assignment):
 
     @property
     def subject(self) -> str:
-        """What it is about."""
-        return name_subject(self.deployment_id, self.head, self.observed)
+        """What a person is asked about it, and answers."""
+        return name_subject(self.deployment_id, self.head, self.observed, self.base)
 
     @property
     def dag(self) -> str:

@@ -162,6 +162,11 @@ def _list_rules(target: Target) -> dict[str, Any]:
     return later | target.model_dump(mode="json", include=set(_FIRST_RULES))
 
 
+def fingerprint_rules(target: Target) -> str:
+    """Return 8 hexadecimal digits over the target's rules."""
+    return digest_work(_list_rules(target))
+
+
 def _work(state: TargetState, source: Source, project: str, policy: str, verb: Verb, reason: str) -> Work:
     (deployment,) = state.deployments
     observed = state.history.newest_id

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
+from include.deploy_ops.core.plan.remembered import OpenQuestion
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 from include.deploy_ops.core.preview.desired import describe_merge, find_merge
+from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
@@ -135,6 +137,10 @@ class PlanOperator(DeployOpsOperator):
         deletes = [given.now for action in plan.actions if action.work.verb is Verb.DELETE]
         if deletes or len(recent) != len(given.delete_times):
             memory.delete_times.write((*recent, *deletes))
+        for work, run_id in ((action.work, action.run_id) for action in plan.actions):
+            if work.verb is Verb.REQUEST:
+                rules = fingerprint_rules(self.scope.target(work.target))
+                memory.question(work.slug).write(OpenQuestion(run_id, work.subject, rules))
         store = context["asset_state_store"][self.scope.repository]
         # Without one the old time stays: it was announced already, and once more costs a pass.
         if plan.wake_at is not None:

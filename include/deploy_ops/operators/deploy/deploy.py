@@ -34,6 +34,7 @@ from include.deploy_ops.observation.images import open_astro_registry
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
 from include.deploy_ops.process.scratch import hold_folder
+from include.deploy_ops.run.approvals import void_approval
 from include.deploy_ops.run.decision import load_decision
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class DeployCodeOperator(AstroCliOperator):
             raise PermanentError(BUILD_BAN)  # the policy moved, or somebody wrote the image step's answer
         due = self.due_check(context)
         approval = due.find_approval(job)
-        _check_consent(approval, decision, image)
+        self._check_consent(context, job, approval, decision, image)
         if job.target and not job.is_forced:
             due.check_due(job)
         note = replace(
@@ -143,6 +144,30 @@ class DeployCodeOperator(AstroCliOperator):
                 f"now it is {job.deployed_commit[:12]} on top of {observed or 'none'}; "
                 "the next pass decides anew, or clear 'change_type'"
             )
+
+    def _check_consent(
+        self,
+        context: Context,
+        job: Job,
+        approval: Approval | None,
+        decision: DeployDecision,
+        image: Mapping[str, Any] | None,
+    ) -> None:
+        """Raise SupersededError unless what is deployed is what was approved, where somebody had to.
+
+        A remembered yes to something else is void then, such as one that an edit of `ignore` overtook.
+        """
+        if approval is None:
+            return
+        found = (decision.change_type.value, image.get("digest", "") if image else "")
+        asked = (approval.kind, approval.image.partition("@")[2])
+        if found == asked:
+            return
+        void_approval(self.memory(context).environment(job.slug), approval)
+        raise SupersededError(
+            f"{approval.person} approved {' with image '.join(filter(None, asked))}, this would be "
+            f"{' with image '.join(filter(None, found))}; ask anew"
+        )
 
     def _write_note(self, context: Context, job: Job, *, is_partial: bool) -> DeployNote:
         return DeployNote(
@@ -279,19 +304,6 @@ class DeployCodeOperator(AstroCliOperator):
             return report.digest
 
         return CopyingEngine(directory, image["image"], image["runtime_version"], copy, on_push_failed=self.cli.end)
-
-
-def _check_consent(approval: Approval | None, decision: DeployDecision, image: Mapping[str, Any] | None) -> None:
-    """Raise SupersededError unless what is deployed is what was approved, where somebody had to."""
-    if approval is None:
-        return
-    found = (decision.change_type.value, image.get("digest", "") if image else "")
-    asked = (approval.kind, approval.image.partition("@")[2])
-    if found != asked:
-        raise SupersededError(
-            f"{approval.person} approved {' with image '.join(filter(None, asked))}, this would be "
-            f"{' with image '.join(filter(None, found))}; ask anew"
-        )
 
 
 def find_ignore_syntax(deployment: Deployment) -> str:

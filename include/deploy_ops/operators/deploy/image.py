@@ -30,6 +30,7 @@ from include.deploy_ops.core.text.document import read_document
 from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.run.approvals import void_approval
 from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 
@@ -66,7 +67,7 @@ class FindImageOperator(DeployOpsOperator):
         if kind is not ChangeType.IMAGE:
             raise AirflowSkipException(f"no image needed: {kind.value}")
         if approval := self.find_approval(context, job):
-            return self._take_approved(job, approval)
+            return self._take_approved(context, job, approval)
         return self._find(context, job, start=0, notes=[])
 
     def find_approval(self, context: Context, job: Job) -> Approval | None:
@@ -133,7 +134,7 @@ class FindImageOperator(DeployOpsOperator):
             self.scope, self.github, self.astro, open_astro_registry(self.scope), job.deployed_commit, need
         ).find()
 
-    def _take_approved(self, job: Job, approval: Approval) -> dict[str, Any]:
+    def _take_approved(self, context: Context, job: Job, approval: Approval) -> dict[str, Any]:
         """Return the image that was approved, by its digest; one that is built then had none to be approved."""
         source = approval.image_source
         if source == policy_values.BUILD:
@@ -142,6 +143,7 @@ class FindImageOperator(DeployOpsOperator):
             registry = open_astro_registry(self.scope) if source == policy_values.REUSE else self.registry
             found, why = self._look([approval.image], registry), f"{approval.image} is not in the registry any more"
         else:
+            void_approval(self.memory(context).environment(job.slug), approval)
             raise SupersededError(f"{approval.person} approved a deploy without an image; the next request asks anew")
         if found is None:
             raise RetryableError(f"{why}; it is what {approval.person} approved: bring it back, or ask anew")
