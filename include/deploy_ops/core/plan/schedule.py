@@ -70,7 +70,7 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
             continue
         reason, kind, wake = _find_wait(work, given)
         if reason:
-            holds.append(Hold(work.environment, work.verb.value, reason, kind=kind))
+            holds.append(_hold(work, reason, kind))
             wakes.extend([wake] if wake else [])
         else:
             due.append(work)
@@ -83,11 +83,7 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
     for cap in (_cap_creates(max_live, difference.live, given), _cap_updates(limits, given), _cap_pass(limits)):
         due, more = cap(due)
         held.extend(more)
-    held += [
-        Hold(work.environment, work.verb.value, given.blocked[work.dag], kind=HoldKind.FROZEN)
-        for work in due
-        if work.dag in given.blocked
-    ]
+    held += [_hold(work, given.blocked[work.dag], HoldKind.FROZEN) for work in due if work.dag in given.blocked]
     due = [work for work in due if work.dag not in given.blocked]
     actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
     return Plan(
@@ -176,12 +172,7 @@ def _keep_first(due: Iterable[Work]) -> Parted:
     first: dict[str, Work] = {}
     late = [work for work in due if first.setdefault(work.slug, work) is not work]
     return list(first.values()), [
-        Hold(
-            work.environment,
-            work.verb.value,
-            f"one at a time: it comes after the {first[work.slug].verb.value}",
-            kind=HoldKind.WAITING,
-        )
+        _hold(work, f"one at a time: it comes after the {first[work.slug].verb.value}", HoldKind.WAITING)
         for work in late
     ]
 
@@ -280,8 +271,12 @@ def _split(due: list[Work], late: list[Work], reason: str) -> Parted:
     names = {work.name for work in late}
     return (
         [work for work in due if work.name not in names],
-        [Hold(work.environment, work.verb.value, reason, kind=HoldKind.WAITING) for work in late],
+        [_hold(work, reason, HoldKind.WAITING) for work in late],
     )
+
+
+def _hold(work: Work, reason: str, kind: HoldKind) -> Hold:
+    return Hold(work.environment, work.verb.value, reason, kind=kind, slug=work.slug)
 
 
 def _sort_holds(holds: Iterable[Hold]) -> list[Hold]:

@@ -285,7 +285,7 @@ def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[s
 
 
 def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Row:
-    holds = [hold for hold in record.plan.holds if hold.environment == row.environment]
+    holds = [hold for hold in record.plan.holds if hold.home == row.slug]
     telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(record, row, hold)]
     row = replace(row, holds=tuple(map(str, telling)))
     flight = _find_flight(record, row)

@@ -127,7 +127,8 @@ class PlanOperator(DeployOpsOperator):
             work = action.work
             is_claimed = work.verb is not Verb.REQUEST
             if is_claimed and (holder := self._claims(context, work).plan(work.slug, action.run_id)):
-                holds.append(Hold(work.environment, work.verb.value, f"in flight: {holder}", kind=HoldKind.FLIGHT))
+                said = f"in flight: {holder}"
+                holds.append(Hold(work.environment, work.verb.value, said, kind=HoldKind.FLIGHT, slug=work.slug))
             else:
                 kept.append(action)
         return replace(plan, actions=tuple(kept), holds=tuple(holds))

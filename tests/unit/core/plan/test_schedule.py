@@ -117,12 +117,18 @@ def test_a_rejection_outlasts_an_edit_of_the_policy() -> None:
 
 
 @pytest.mark.parametrize("moved", [{"head": sha("d")}, {"base": sha("d")}, {"observed": "d2"}])
-def test_a_rejection_ends_when_what_was_asked_moved(moved: dict[str, str]) -> None:
+def test_a_rejection_ends_when_what_was_asked_moved(moved: dict[str, Any]) -> None:
     assert started(plan(replace(REQUEST, **moved), **rejected(REQUEST)))
 
 
 def test_a_rejection_holds_no_deploy_that_needs_no_answer() -> None:
     assert started(plan(replace(REQUEST, verb=Verb.DEPLOY), **rejected(REQUEST)))
+
+
+def test_a_hold_tells_a_target_from_a_branch_of_its_name() -> None:
+    branch, target = work("prod"), replace(work("main"), target="prod")
+    made = plan(branch, target, blocked={"preview": "paused", "prod": "paused"})
+    assert sorted((hold.environment, hold.home) for hold in made.holds) == [("prod", "prod"), ("prod", "target.prod")]
 
 
 def test_a_failure_whose_run_was_purged_comes_again_all_the_same() -> None:

@@ -132,6 +132,8 @@ def test_texts_without_end_are_searched_for_addresses_at_once(text: str) -> None
         (look(plan_with(Hold("dev-a", "deploy", "overridden"))), State.HELD, "deploy: overridden"),
         (look(plan_with(Hold("dev-a", "update", "later", kind=HoldKind.WAITING))), State.WAITING, "update: later"),
         (look(plan_with(Hold("dev-b", "deploy", "another's"))), State.LIVE, ""),
+        (look(plan_with(Hold("dev-a", "deploy", "a target's", slug="target.dev-a"))), State.LIVE, ""),
+        (look(plan_with(Hold("dev-a", "promote", "the deploy branch's", slug=PROMOTION_SLUG))), State.LIVE, ""),
         (look(observed=NO_DEPLOYMENT), State.WAITING, "there is no Deployment"),
         (
             look(plan_with(Hold("dev-a", "create", "max_live", kind=HoldKind.WAITING)), observed=NO_DEPLOYMENT),
