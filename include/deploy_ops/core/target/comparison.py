@@ -84,7 +84,8 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
         return _hold(state, Verb.DEPLOY, state.source.problem, kind, is_brief=brief)
     due = _find_due(state, state.source, policy)
     # The merge is a release's last word: it waits until what was deployed is seen to run.
-    if due is not None and due[0] is Verb.MERGE and (reason := describe_unsettled(state.deployments[0], state.history)):
+    is_merge = due is not None and due[0] is Verb.MERGE
+    if is_merge and (reason := describe_unsettled(state.deployments[0], state.history, has_run=True)):
         return _hold(state, Verb.MERGE, reason, HoldKind.WAITING)
     return due and _work(state, state.source, project, policy, *due)
 
