@@ -75,7 +75,7 @@ class Observer:
         previews = [getattr(project.previews, name) for name in names] if project.previews else []
         releases = [target.pull_request for target in project.targets.values()]
         # The last word names what caches of an older version lack: they are read anew.
-        return hash_text(repr((previews, project.promotion, releases, "labels")), 16)
+        return hash_text(repr((previews, project.promotion, releases, "labels", "drafts")), 16)
 
     def _counts(self, pull: PullRequest) -> bool:
         """Whether anything is decided by the pull request: a preview's end, a release, the deploy branch, a label."""

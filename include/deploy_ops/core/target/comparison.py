@@ -166,7 +166,10 @@ def _list_rules(target: Target) -> dict[str, Any]:
     So a release that brings a key gives no work another name, by which endings and rejections are remembered.
     """
     later = target.model_dump(mode="json", exclude_defaults=True)
-    return later | target.model_dump(mode="json", include=set(_FIRST_RULES))
+    first = target.model_dump(mode="json", include=set(_FIRST_RULES))
+    if target.pull_request is not None and not target.pull_request.drafts:
+        del first["pull_request"]["drafts"]
+    return later | first
 
 
 def fingerprint_rules(target: Target) -> str:

@@ -13,6 +13,7 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.promotion.message import Trailers, format_message
+from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.operators.answer import ANSWER_COMMENT_LENGTH_MAX, Answer
 from include.deploy_ops.operators.request import request
 from include.deploy_ops.operators.request.request import write_comment
@@ -168,6 +169,54 @@ def test_a_yes_that_an_edit_of_the_policy_overtook_is_void_and_asked_again(gate:
     gate.stage.airflow.states[run.run_id] = "success"
     (asked,) = gate.plan()
     assert asked["trigger_dag_id"] == "shop.production.request"
+
+
+def refuse_merges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the repository allow no merge commits."""
+    read = GithubPullsHook.read_merge
+    monkeypatch.setattr(
+        GithubPullsHook, "read_merge", lambda hook, number: replace(read(hook, number), allows_merge_commits=False)
+    )
+
+
+def test_nobody_is_asked_about_a_merge_that_github_would_refuse(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        refuse_merges(patch)
+        assert gate.plan() == []
+        row = gate.stage.memory.read_row("target.production")
+        assert "allows no merge commits" in str(row)
+    run = gate.start_planned()
+    with monkeypatch.context() as patch:  # since it was planned
+        refuse_merges(patch)
+        with pytest.raises(AirflowSkipException, match="it is asked about when that is mended"):
+            run.ask()
+    assert gate.asked == {}
+
+
+def test_production_is_not_deployed_for_a_merge_that_is_refused_after_the_yes(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = gate.start_planned()
+    assert "| merge | nothing stands in its way |" in run.ask()["body"]
+    run.answer("Approve")
+    run.finish()
+    refuse_merges(monkeypatch)
+    assert gate.plan() == []
+
+
+def test_a_draft_is_not_asked_about(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = open_gate(stage, monkeypatch)
+    read = GithubPullsHook.read_merge
+
+    def read_draft(hook: GithubPullsHook, number: int) -> Any:
+        merge = read(hook, number)
+        return replace(merge, pull=replace(merge.pull, is_draft=True))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GithubPullsHook, "read_merge", read_draft)
+        assert gate.plan() == []
+        assert "it is a draft" in str(gate.stage.memory.read_row("target.production"))
+    assert len(gate.plan()) == 1
 
 
 def test_rejections_of_long_ago_are_forgotten(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
