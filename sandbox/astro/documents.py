@@ -91,10 +91,9 @@ def _describe_addresses(deployment: Deployment, base_url: str) -> dict[str, Any]
     """Return the addresses; the web server's two have no scheme, as the real API gives them."""
     host = urlsplit(base_url).netloc
     airflow = f"{host}/astro/airflow/{deployment.id[-8:]}"
-    page = f"{base_url}/astro/cloud/{WORKSPACE_ID}/deployments/{deployment.id}"
     return {
         "apiUrl": f"{base_url}/astro/v1/organizations/{ORGANIZATION_ID}/deployments/{deployment.id}",
-        "uiUrl": page,
+        "uiUrl": f"{urlsplit(base_url).scheme}://{airflow}?orgId={ORGANIZATION_ID}",
         "webServerUrl": f"{airflow}?orgId={ORGANIZATION_ID}",
         "webServerAirflowApiUrl": f"{airflow}/api/v2",
         "webServerIngressHostname": host,

@@ -100,6 +100,7 @@ class PullRequest:
     author: str = ""
     url: str = ""
     labels: tuple[str, ...] = ()
+    is_draft: bool = False
 
     @property
     def is_from_fork(self) -> bool:
@@ -122,7 +123,8 @@ class MergeResult:
     """What merging a pull request gives. `base` is the tip of its base branch, its head stands in `pull`.
 
     `commit` is GitHub's test merge of exactly (base, head) while READY, what the merge made once MERGED, else empty.
-    `reason` says in words why it is not READY.
+    `reason` says in words why it is not READY. `standing` is GitHub's word on whether rules of the base let it be
+    merged ("blocked", "behind", "clean" …), `allows_merge_commits` the repository's setting, None where it is not told.
     """
 
     pull: PullRequest
@@ -130,6 +132,8 @@ class MergeResult:
     state: MergeState
     commit: str = ""
     reason: str = ""
+    standing: str = ""
+    allows_merge_commits: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

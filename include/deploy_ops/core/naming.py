@@ -80,12 +80,14 @@ def digest_work(facts: Mapping[str, object]) -> str:
     return hash_text(json.dumps(facts, sort_keys=True, separators=(",", ":")), 8)
 
 
-def name_subject(deployment_id: str, head: str, observed: str) -> str:
-    """Return what a delete is about, whatever policy and template say: a no to it holds until something of this moves.
+def name_subject(deployment_id: str, head: str, observed: str, base: str = "") -> str:
+    """Return what a person is asked about, whatever policy and template say: an answer holds until some of it moves.
 
     :param observed: the Deployment's newest deploy record.
+    :param base: of a pull request, its base's head.
     """
-    return f"{deployment_id} at {head} on {observed}"
+    onto = f" onto {base}" if base else ""
+    return f"{deployment_id} at {head}{onto} on {observed}"
 
 
 def name_work(slug: str, verb: str, head: str, digest: str) -> str:

@@ -64,10 +64,13 @@ def check_source(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
     if not job.pull:
         _check_tip(scope, github, job)
         return
-    heads = [pull.head_sha for pull in github.list_pull_requests_from(job.branch) if _is_release(pull, job)]
-    if heads != [job.head]:
-        raise SupersededError(f"pull request #{job.pull} is closed or moved from {job.head[:12]}; the next pass looks")
     release = scope.target(job.target).pull_request
+    takes_drafts = release is None or release.drafts
+    pulls = [pull for pull in github.list_pull_requests_from(job.branch) if _is_release(pull, job)]
+    if [pull.head_sha for pull in pulls] != [job.head]:
+        raise SupersededError(f"pull request #{job.pull} is closed or moved from {job.head[:12]}; the next pass looks")
+    if pulls[0].is_draft and not takes_drafts:
+        raise SupersededError(f"pull request #{job.pull} is a draft by now; the next pass looks")
     base = github.get_branch(release.into).head if release else ""
     if base != job.base:
         raise SupersededError(f"#{job.pull}'s base moved from {job.base[:12]} to {base[:12]}; the next pass looks")
@@ -215,7 +218,7 @@ def check_expired(
         woken_at=find_wake(memory.read_row(job.slug), deployment, now),
     )
     labels = read_labels(github.list_pull_requests_from(job.branch)).get(job.branch, ())
-    kept = memory.environment(job.slug).read().kept
+    kept = memory.environment(job.slug).read().find_keep(deployment.id)
     if reason := ended or describe_exemption(kept, labels, previews.keep_label):
         raise SupersededError(f"{job.branch} stays: {reason}")
     return verdict

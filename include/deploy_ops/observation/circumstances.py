@@ -12,6 +12,7 @@ from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.remembered import Ending, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances
 from include.deploy_ops.core.plan.work import Difference, Verb, Work
+from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.run.airflow_runs import Runs, count_dispatches_max
 from include.deploy_ops.run.claims import PLANNED, Claims
 
@@ -94,9 +95,17 @@ class CircumstancesReader:
             if run := Claims(self.memory, self._runs_in(work.home_dag)).find_holder(work.slug):
                 found[work.slug] = run
         for work in works:
-            if run := _find_living(self._runs_in(work.dag), work, finished[work.name]):
+            if run := _find_living(self._runs_in(work.dag), work, finished[work.name]) or self._find_question(work):
                 found[work.slug] = run
         return found
+
+    def _find_question(self, work: Work) -> str | None:
+        """Return the run that asks this already, by whatever name: an edit of the policy names the work anew."""
+        asked = self.memory.question(work.slug).read() if work.verb is Verb.REQUEST else None
+        if asked is None or asked.subject != work.subject:
+            return None
+        is_same = asked.rules == fingerprint_rules(self.scope.target(work.target))
+        return asked.run_id if is_same and self._runs_in(work.dag).is_alive(asked.run_id) else None
 
     def _find_stuck(self, works: Iterable[Work], in_flight: Mapping[str, str]) -> dict[str, str]:
         """Return what the runs in flight wait for that have no place for their next step."""

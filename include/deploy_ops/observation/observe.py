@@ -76,7 +76,8 @@ class Observer:
         previews = [getattr(project.previews, name) for name in names] if project.previews else []
         releases = [target.pull_request for target in project.targets.values()]
         # The last word names what caches of an older version lack: they are read anew.
-        return hash_text(repr((previews, project.promotion, releases, sorted(project.awaited_bases), "bystanders")), 16)
+        words = (sorted(project.awaited_bases), "bystanders", "drafts")
+        return hash_text(repr((previews, project.promotion, releases, *words)), 16)
 
     def _counts(self, pull: PullRequest) -> bool:
         """Whether anything is decided by the pull request: a preview's end, a release, the deploy branch, a label."""

@@ -12,8 +12,10 @@ from include.deploy_ops.core.history import DeployHistory, read_history
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.promotion.message import parse_trailers
 from include.deploy_ops.core.target.approvers import form_panel
+from include.deploy_ops.core.target.mergeability import Mergeability, judge_mergeability, name_own_checks
 from include.deploy_ops.core.target.release import Release, ReleaseDecision, SourceState
 from include.deploy_ops.core.target.settling import is_calm
+from include.deploy_ops.observation.mergeability import MergeReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +46,7 @@ class ReleaseReader:
         pull = self.github.get_pull_request(job.pull) if is_release else None
         promoted = self._read_promoted(job, commits) if is_release else ()
         target = self.scope.target(job.target)
+        is_merging = target.merge and is_release and not job.is_forced
         return Release(
             target=job.target,
             deployment=job.deployment_name,
@@ -62,13 +65,18 @@ class ReleaseReader:
             source=self._read_source(job),
             carried=tuple(each.number for each in promoted if each.is_open),
             panel=self._form_panel(job, (*promoted, *filter(None, (pull,))), commits),
-            is_merging=target.merge and is_release and not job.is_forced,
+            is_merging=is_merging,
+            mergeability=self._judge_merge(job) if is_merging else Mergeability(),
             is_override=job.is_override,
             person=job.person,
             person_reason=job.reason if job.is_forced else "",
             image=image,
             image_source=image_source,
         )
+
+    def _judge_merge(self, job: Job) -> Mergeability:
+        own_checks = name_own_checks(self.scope.project.name, job.target)
+        return judge_mergeability(MergeReader(self.github).read(self.github.read_merge(job.pull), own_checks))
 
     def _read_source(self, job: Job) -> SourceState | None:
         """Return the state of the target that follows the branch; None if the policy has none, or Astro has not."""

@@ -47,7 +47,7 @@ def read_subjects(scope: Scope, observer: Observer, observation: Observation, ru
             committed_at=times.get(branch.head),
             history=observation.observed.histories.get(deployment.id, DeployHistory()),
             woken_at=find_wake(rows.get(slug_branch(branch.name)), deployment, now),
-            kept=remembered[branch.name].kept,
+            kept=remembered[branch.name].find_keep(deployment.id),
             labels=tuple(sorted(labels.get(branch.name, ()))),
             in_flight=claims.find_holder(slug_branch(branch.name)) or "",
             slept_at=_find_sleep(remembered[branch.name]),

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import CommitMissingError, SealError
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import NO_COMMIT, MergeState, PullRequest
+from include.deploy_ops.core.model import NO_COMMIT, MergeState
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.target.comparison import Source, TargetState, find_release
+from include.deploy_ops.core.target.mergeability import judge_mergeability, name_own_checks
+from include.deploy_ops.observation.mergeability import MergeReader
 from include.deploy_ops.run.approvals import check_approval
 
 if TYPE_CHECKING:
+    from include.deploy_ops.core.model import MergeResult, PullRequest
     from include.deploy_ops.core.policy.keys import Target
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.seals import Seals
 
 log = logging.getLogger(__name__)
+DRAFT_WAITS = "it is a draft; mark it ready for review, or set `drafts: true` beside `from` and `into`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class TargetObserver:
         """Return one target's state."""
         deployments = tuple(each for each in observed.deployments if each.name == target.deployment)
         history = observed.histories.get(deployments[0].id, DeployHistory()) if deployments else DeployHistory()
-        source = self._find_source(target, snapshot)
+        source = self._find_source(name, target, snapshot)
         return TargetState(
             name=name,
             target=target,
@@ -72,12 +76,22 @@ class TargetObserver:
             return replace(remembered, approval=None)
         return remembered
 
-    def _find_source(self, target: Target, snapshot: RepositorySnapshot) -> Source | None:
+    def _find_source(self, name: str, target: Target, snapshot: RepositorySnapshot) -> Source | None:
         if target.followed_branch is not None:
             heads = {branch.name: branch.head for branch in snapshot.branches}
             return make_tip(target.followed_branch, heads.get(target.followed_branch))
         pull = find_release(target, snapshot.pull_requests)
-        return read_release(self.github, pull) if pull else None
+        return self._read_release(name, target, pull) if pull else None
+
+    def _read_release(self, name: str, target: Target, pull: PullRequest) -> Source | None:
+        """Return the open pull request; one that is to be merged and that GitHub would not merge has that problem."""
+        merge = self.github.read_merge(pull.number)
+        source = make_release(target, merge)
+        if source is None or source.problem or not target.merge:
+            return source
+        facts = MergeReader(self.github).read(merge, name_own_checks(self.scope.project.name, name))
+        problem = judge_mergeability(facts).problem
+        return replace(source, problem=problem and f"pull request #{pull.number}: {problem}")
 
     def _find_deployed_base(self, source: Source | None, history: DeployHistory) -> str:
         """Return the base of the test merge that runs; GitHub is asked only when the head is the deployed one."""
@@ -98,7 +112,7 @@ def read_source(github: GithubPullsHook, target: Target) -> Source | None:
     release = target.pull_request
     pulls = github.list_pull_requests_from(release.source) if release else ()
     pull = find_release(target, pulls)
-    return read_release(github, pull) if pull else None
+    return make_release(target, github.read_merge(pull.number)) if pull else None
 
 
 def make_tip(branch: str, head: str | None) -> Source:
@@ -108,17 +122,19 @@ def make_tip(branch: str, head: str | None) -> Source:
     return Source(branch, head)
 
 
-def read_release(github: GithubPullsHook, pull: PullRequest) -> Source | None:
-    """Return an open pull request as a source: its test merge onto its base; None if it is open no more."""
-    merge = github.read_merge(pull.number)
+def make_release(target: Target, merge: MergeResult) -> Source | None:
+    """Return a pull request as a source: its test merge onto its base; None if it is open no more."""
     if merge.state in {MergeState.CLOSED, MergeState.MERGED}:
         return None
+    pull = merge.pull
+    is_early = pull.is_draft and target.pull_request is not None and not target.pull_request.drafts
+    reason = DRAFT_WAITS if is_early else merge.reason
     return Source(
         ref=pull.head_ref,
-        head=merge.pull.head_sha,
+        head=pull.head_sha,
         commit=merge.commit,
         pull=pull.number,
         base=merge.base,
-        problem=merge.reason and f"pull request #{pull.number}: {merge.reason}",
-        is_brief=merge.state is MergeState.PENDING,
+        problem=reason and f"pull request #{pull.number}: {reason}",
+        is_brief=merge.state is MergeState.PENDING and not is_early,
     )

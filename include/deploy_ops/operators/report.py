@@ -73,9 +73,10 @@ class ReportOperator(DeployOpsOperator):
             endings[job.verb.value] = Ending(
                 job.work, datetime.now(UTC), has_failed, is_permanent, str(cause.get("cause", ""))
             )
-        removal = _keep_removal(known.removal, job)
-        kept = "" if is_gone or (job.ends_keep and not has_failed) else known.kept
-        memory.environment(job.slug).write(replace(known, endings=endings, removal=removal, kept=kept))
+        known = replace(known, endings=endings, removal=_keep_removal(known.removal, job))
+        if is_gone or (job.ends_keep and not has_failed):
+            known = replace(known, kept="", kept_id="")
+        memory.environment(job.slug).write(known)
 
 
 def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.values import FeedbackRecord
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest
-from include.deploy_ops.core.plan.remembered import BegunDelete, Rejection, Remembered
+from include.deploy_ops.core.plan.remembered import BegunDelete, OpenQuestion, Rejection, Remembered
 from include.deploy_ops.core.promotion.contribution import KeptContribution
 from include.deploy_ops.core.versioned import read_parts, wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
@@ -70,6 +70,7 @@ def _read_bare_time(entry: Any) -> Any:
 
 
 _CLAIM = TypeAdapter(Claim)
+_QUESTION = TypeAdapter(OpenQuestion)
 _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
@@ -124,7 +125,7 @@ class Memory:
         self.contributions = SortedShards(store, "promotion.contributions", _CONTRIBUTIONS)
         # What cleanup decided, by Deployment id.
         self.verdicts = FilledSlot(store, "cleanup.verdicts", _VERDICTS, blank=dict)
-        # The names of the deletes that a person let pass the brake, with the person; only cleanup writes it.
+        # What may pass the brake (`Work.subject`), with the person who let it; only cleanup writes it.
         self.released = FilledSlot(store, "cleanup.released", _TEXTS, blank=dict)
         # What shall not be deleted (`Work.subject`), with the person who said so; only cleanup writes it.
         self.refused = FilledSlot(store, "cleanup.refused", _TEXTS, blank=dict)
@@ -150,6 +151,10 @@ class Memory:
         """Return what is remembered of the environment; only the holder of its claim writes it."""
         key = f"environment.{slug}.remembered"
         return FilledSlot(self._store, key, _REMEMBERED, blank=Remembered, within=("endings",))
+
+    def question(self, slug: str) -> Slot[OpenQuestion]:
+        """Return what a person was last asked about the environment; only control writes it."""
+        return Slot(self._store, f"environment.{slug}.question", _QUESTION)
 
     def is_first_pass(self) -> bool:
         """Whether no pass of control was ever finished, as far as anybody remembers."""

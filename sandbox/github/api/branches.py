@@ -60,6 +60,11 @@ def create_ref(call: Call) -> Answer:
     return _move(call, name, sha, ZERO, status=201)
 
 
+def list_rules(call: Call) -> Answer:
+    """GET /repos/{owner}/{repo}/rules/branches/{branch}: none, for there are no rulesets here."""
+    return paginate(call, [], lambda rule: rule)
+
+
 def update_ref(call: Call) -> Answer:
     """PATCH /repos/{owner}/{repo}/git/refs/{ref}: a fast-forward, unless `force`."""
     current, sha = _require_ref(call), call.read_text("Reference", "sha")
@@ -106,6 +111,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "", show_repository),
     ("GET", "/branches", list_branches),
     ("GET", "/branches/{branch:path}", show_branch),
+    ("GET", "/rules/branches/{branch:path}", list_rules),
     ("GET", "/git/matching-refs/{ref:path}", list_matching_refs),
     ("GET", "/git/ref/{ref:path}", show_ref),
     ("POST", "/git/refs", create_ref),

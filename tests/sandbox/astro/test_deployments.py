@@ -55,6 +55,11 @@ def test_organizations_and_workspaces_are_listed_in_their_envelopes(world: World
     assert call(world, "GET", "/clusters") == {"clusters": [], "limit": 20, "offset": 0, "totalCount": 0}
 
 
+def test_both_addresses_of_a_deployment_are_airflows(world: World) -> None:
+    deployment = read(world, create(world))
+    assert deployment["uiUrl"].partition("://")[2] == deployment["webServerUrl"]
+
+
 def test_a_deployment_has_every_field_that_the_cli_dereferences(world: World) -> None:
     deployment = read(world, create(world))
 

@@ -45,7 +45,7 @@ CONF: dict[str, Any] = {
     "base": BASE,
     "observed": "d1",
     "is_override": False,
-    "wake": False,
+    "wake": True,
     "ends_keep": False,
     "is_dry": False,
     "is_expiry": False,
@@ -85,6 +85,13 @@ def test_a_conf_is_read_with_keys_that_nobody_knows_and_without_those_of_later_r
     needed = ("verb", "branch", "head", "deployment_name", "deployment_id", "reason")
     asked = load_job({key: CONF[key] for key in needed})
     assert (asked.is_forced, asked.is_approved, asked.slug, asked.observed) == (True, False, "astro_deploy", None)
+
+
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.DEPLOY])
+@pytest.mark.parametrize("target", ["", "staging"])
+def test_what_is_deployed_wakes_a_preview_and_a_target(verb: Verb, target: str) -> None:
+    work = Work(verb, "dev-x", HEAD, "Staging", "cl1", "a push", target, observed="", digest="0" * 8)
+    assert make_job(Action(work, "run")).wake is True
 
 
 def test_a_preview_is_woken_by_what_is_deployed_to_it_and_not_by_what_ends_it() -> None:

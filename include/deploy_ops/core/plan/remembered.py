@@ -66,6 +66,18 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """What control last had a person asked: by which run, about what (`Work.subject`), under which rules of the target.
+
+    Under other rules others are asked, or for longer: that is another question.
+    """
+
+    run_id: str
+    subject: str
+    rules: str
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """A person's yes to one release: to this head onto this base, on top of this deploy record of the target's.
 
@@ -101,10 +113,12 @@ class Remembered:
     """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything.
 
     `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy;
-    and each rejection by its work's name, so that the answer to an older question does not hide that to a newer one.
+    each permanent failure of a request by its work's name, and each rejection by what was asked (`Work.subject`), so
+    that the answer to an older question does not hide that to a newer one, and no edit of the policy asks again.
     Of a target: `approval`, and `resumed`, the deploy record whose override a person ended. Of the deploy branch:
     `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
-    (`derived_tree.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why.
+    (`derived_tree.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why; `kept_id` is the
+    Deployment that was meant, empty where a release before 0.3 wrote it.
     """
 
     endings: Mapping[str, Ending] = field(default_factory=dict)
@@ -115,3 +129,8 @@ class Remembered:
     adopted: str = ""
     promoted: str = ""
     kept: str = ""
+    kept_id: str = ""
+
+    def find_keep(self, deployment_id: str) -> str:
+        """Return who keeps this Deployment, and why; empty where nobody does, or another one was meant."""
+        return self.kept if self.kept_id in {"", deployment_id} else ""

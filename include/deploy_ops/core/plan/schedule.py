@@ -6,13 +6,13 @@ Pure: `now` is an argument. Holds the brake on deletes, the growing delay after 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.naming import name_run
-from include.deploy_ops.core.plan.remembered import BegunDelete, Remembered
+from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Remembered
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Circumstances:
     `remembered` to what is remembered of it.
     `finished` maps a work's name to its highest finished attempt. `begun_deletes` were dispatched before. `blocked`
     maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at` ranks creates when
-    not all fit (the newest head first). `released` names the work that a person let pass the brake, `refused` maps the
-    subject of a delete (`Work.subject`) to the person who said no to it. `dispatches_max` is how many pieces of work
+    not all fit (the newest head first). `released` are the subjects of deletes (`Work.subject`) that a person let pass
+    the brake, `refused` maps those of others to the person who said no. `dispatches_max` is how many pieces of work
     Airflow lets one pass start, whatever the policy says; None where nobody asked.
     """
 
@@ -73,7 +73,7 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
             continue
         reason, kind, wake = _find_wait(work, given)
         if reason:
-            holds.append(Hold(work.environment, work.verb.value, reason, kind=kind))
+            holds.append(_hold(work, reason, kind))
             wakes.extend([wake] if wake else [])
         else:
             due.append(work)
@@ -112,7 +112,7 @@ def _is_settled(work: Work, given: Circumstances) -> bool:
     if work.is_expiry:
         ending = remembered.endings.get(work.verb.value)
         is_done = ending is not None and ending.work == work.name and not ending.is_failure
-        return bool(remembered.kept) or (work.verb is Verb.HIBERNATE and is_done)
+        return bool(remembered.find_keep(work.deployment_id)) or (work.verb is Verb.HIBERNATE and is_done)
     judgement = remembered.judgement
     return (
         work.verb is Verb.DEPLOY
@@ -144,9 +144,8 @@ def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
 def _find_delay(work: Work, given: Circumstances) -> Wait:
     """Return how long the work waits after an attempt."""
     remembered = given.remembered.get(work.slug, Remembered())
-    # Rejections are kept by the work's name, everything else by its verb: see `Remembered`.
-    ending = remembered.endings.get(work.name) or remembered.endings.get(work.verb.value)
-    if ending is None or ending.work != work.name:
+    ending = _find_ending(work, remembered.endings)
+    if ending is None:
         return "", HoldKind.WAITING, None
     if ending.is_failure and ending.is_permanent:
         return f"failed: {ending.cause}; push a fix, clear the failed run, or force it", HoldKind.FAILED, None
@@ -157,6 +156,14 @@ def _find_delay(work: Work, given: Circumstances) -> Wait:
     state = f"failing, {ending.cause}" if ending.is_failure else "done before, and due again"
     kind = HoldKind.FAILING if ending.is_failure else HoldKind.WAITING
     return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", kind, due_at
+
+
+def _find_ending(work: Work, endings: Mapping[str, Ending]) -> Ending | None:
+    """Return how the work ended before: a person's no by what was asked, everything else by the work's name."""
+    if work.verb is Verb.REQUEST and (rejection := endings.get(work.subject)):
+        return rejection
+    ending = endings.get(work.name) or endings.get(work.verb.value)
+    return ending if ending is not None and ending.work == work.name else None
 
 
 _DONE = {Verb.DELETE: "deleted", Verb.HIBERNATE: "let hibernate"}
@@ -172,12 +179,7 @@ def _keep_first(due: Iterable[Work]) -> Parted:
     first: dict[str, Work] = {}
     late = [work for work in due if first.setdefault(work.slug, work) is not work]
     return list(first.values()), [
-        Hold(
-            work.environment,
-            work.verb.value,
-            f"one at a time: it comes after the {first[work.slug].verb.value}",
-            kind=HoldKind.WAITING,
-        )
+        _hold(work, f"one at a time: it comes after the {first[work.slug].verb.value}", HoldKind.WAITING)
         for work in late
     ]
 
@@ -194,7 +196,7 @@ def _brake(
     every = [work for work in due if work.verb is Verb.DELETE]
     fresh = [work for work in every if work.deployment_id not in begun]
     begun |= {work.deployment_id: given.now for work in every if work.deployment_id in begun}  # they begin anew
-    deletes = [work for work in fresh if not (work.is_released or work.name in given.released)]
+    deletes = [work for work in fresh if not (work.is_released or is_released(work, given.released))]
     passed = len(fresh) - len(deletes)
     recent = sorted(begun.values()) + [given.now] * passed
     live = difference.live - _count_dying(difference, begun) - passed
@@ -224,6 +226,11 @@ def _find_begun(given: Circumstances) -> dict[str, datetime]:
             key = each.deployment_id or f"{number}"
             begun[key] = max(each.at, begun.get(key, each.at))
     return begun
+
+
+def is_released(work: Work, released: Collection[str]) -> bool:
+    """Whether a person let the delete pass the brake; a release before 0.3 noted the work's name."""
+    return work.subject in released or work.name in released
 
 
 def _count_dying(difference: Difference, begun: Mapping[str, datetime]) -> int:
@@ -279,9 +286,7 @@ def _block(given: Circumstances) -> Callable[[list[Work]], Parted]:
 
     def cap(due: list[Work]) -> Parted:
         return [work for work in due if work.dag not in given.blocked], [
-            Hold(work.environment, work.verb.value, given.blocked[work.dag], kind=HoldKind.FROZEN)
-            for work in due
-            if work.dag in given.blocked
+            _hold(work, given.blocked[work.dag], HoldKind.FROZEN) for work in due if work.dag in given.blocked
         ]
 
     return cap
@@ -317,8 +322,12 @@ def _split(due: list[Work], late: list[Work], reason: str) -> Parted:
     names = {work.name for work in late}
     return (
         [work for work in due if work.name not in names],
-        [Hold(work.environment, work.verb.value, reason, kind=HoldKind.WAITING) for work in late],
+        [_hold(work, reason, HoldKind.WAITING) for work in late],
     )
+
+
+def _hold(work: Work, reason: str, kind: HoldKind) -> Hold:
+    return Hold(work.environment, work.verb.value, reason, kind=kind, slug=work.slug)
 
 
 def _sort_holds(holds: Iterable[Hold]) -> list[Hold]:

@@ -121,8 +121,8 @@ class Work(Assignment):
 
     @property
     def subject(self) -> str:
-        """What it is about."""
-        return name_subject(self.deployment_id, self.head, self.observed)
+        """What a person is asked about it, and answers."""
+        return name_subject(self.deployment_id, self.head, self.observed, self.base)
 
     @property
     def dag(self) -> str:
@@ -149,8 +149,8 @@ class HoldKind(Enum):
 class Hold:
     """Something that would be done, or would be looked at, and is not; with the reason and what ends it.
 
-    `environment` is a branch's or a target's name. `is_brief` means that it ends by itself within seconds, of which
-    nobody tells us.
+    `environment` is what people call it, a branch's or a target's name; `slug` tells which of the two, empty where it
+    is a branch. `is_brief` means that it ends by itself within seconds, of which nobody tells us.
     """
 
     environment: str
@@ -158,6 +158,12 @@ class Hold:
     reason: str
     is_brief: bool = False
     kind: HoldKind = HoldKind.PERSON
+    slug: str = ""
+
+    @property
+    def home(self) -> str:
+        """The environment's key: a target may be called as a branch is."""
+        return self.slug or slug_branch(self.environment)
 
     def __str__(self) -> str:
         return reveal(f"{self.what} {self.environment} held: {self.reason}")

@@ -51,20 +51,25 @@ class Promotion(StrictModel):
     """How open pull requests feed the deploy branch.
 
     `sources` (`from` in the file): patterns for the head branches. `into`: the base branch. `copy_mode` (`copy` in the
-    file): what of a pull request's `dags/` is laid over it.
+    file): what of a pull request's `dags/` is laid over it. `drafts`: whether drafts take part, too.
     """
 
     sources: Annotated[values.Patterns, Field(alias="from", min_length=1)]
     into: values.BranchName
     deploy_branch: values.BranchName
     copy_mode: Annotated[Literal["changes", "all"], Field(alias="copy")] = "changes"
+    drafts: bool = False
 
 
 class PullRequestSource(StrictModel):
-    """The pull request whose merge a target runs; `source` and `into` are `from` and `into` in the file."""
+    """The pull request whose merge a target runs; `source` and `into` are `from` and `into` in the file.
+
+    `drafts`: whether a draft is deployed, too. GitHub merges none.
+    """
 
     source: Annotated[values.BranchName, Field(alias="from")]
     into: values.BranchName
+    drafts: bool = False
 
 
 class Approvers(StrictModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.naming import digest_work
+from include.deploy_ops.core.naming import PROMOTION_SLUG, digest_work
 from include.deploy_ops.core.plan.work import Hold, Verb, Work
 from include.deploy_ops.core.promotion.derived_tree import fingerprint_promotion, select_pulls
 
@@ -25,7 +25,7 @@ def compare_promotion(project: Project, snapshot: RepositorySnapshot, promoted: 
     into = heads.get(promotion.into)
     if into is None:
         reason = f"there is no branch '{promotion.into}' to promote into; push it, or correct the policy"
-        return Hold(promotion.deploy_branch, Verb.PROMOTE.value, reason)
+        return Hold(promotion.deploy_branch, Verb.PROMOTE.value, reason, slug=PROMOTION_SLUG)
     tip = heads.get(promotion.deploy_branch, "")
     fingerprint = fingerprint_promotion(project, snapshot.pull_requests, into, tip)
     if fingerprint == promoted:

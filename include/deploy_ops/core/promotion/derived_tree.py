@@ -85,12 +85,15 @@ class DerivedTree:
 
 
 def select_pulls(pulls: Iterable[PullRequest], promotion: Promotion) -> tuple[PullRequest, ...]:
-    """Return the open pull requests that feed the deploy branch, by number; never one from a fork."""
+    """Return the open pull requests that feed the deploy branch, by number; never one from a fork.
+
+    Nor a draft, unless the policy says so.
+    """
     chosen = {
         pull.number: pull
         for pull in pulls
         if pull.is_open and not pull.is_from_fork and pull.base_ref == promotion.into
-        if is_matched(pull.head_ref, promotion.sources)
+        if is_matched(pull.head_ref, promotion.sources) and (promotion.drafts or not pull.is_draft)
     }
     return tuple(chosen[number] for number in sorted(chosen))
 
@@ -105,7 +108,10 @@ def fingerprint_promotion(project: Project, pulls: Iterable[PullRequest], into_h
         raise ValueError(f"project {project.name} has no promotion")
     chosen = select_pulls(pulls, project.promotion)
     facts = {
-        "promotion": project.promotion.model_dump(mode="json"),
+        # A key that came later counts where it is set: an upgrade promotes nothing anew.
+        "promotion": project.promotion.model_dump(
+            mode="json", exclude=None if project.promotion.drafts else {"drafts"}
+        ),
         "root": project.root,
         "into": into_head,
         "tip": tip,

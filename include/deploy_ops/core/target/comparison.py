@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.naming import digest_work
+from include.deploy_ops.core.naming import digest_work, slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
 from include.deploy_ops.core.target.approvers import is_listed
@@ -74,19 +74,26 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     if state.source is None:
         return None
     if len(state.deployments) != 1:
-        return Hold(state.name, Verb.DEPLOY.value, _describe_absence(state))
+        return _hold(state, Verb.DEPLOY, _describe_absence(state))
     # Before the source's own problems: a rollback stands, whatever becomes of the pull request meanwhile.
     if reason := _find_override(state):
-        return Hold(state.name, Verb.DEPLOY.value, reason)
+        return _hold(state, Verb.DEPLOY, reason)
     if state.source.problem:
         brief = state.source.is_brief
         kind = HoldKind.WAITING if brief else HoldKind.PERSON
-        return Hold(state.name, Verb.DEPLOY.value, state.source.problem, brief, kind)
+        return _hold(state, Verb.DEPLOY, state.source.problem, kind, is_brief=brief)
     due = _find_due(state, state.source, policy)
     # The merge is a release's last word: it waits until what was deployed is seen to run.
-    if due is not None and due[0] is Verb.MERGE and (reason := describe_unsettled(state.deployments[0], state.history)):
-        return Hold(state.name, Verb.MERGE.value, reason, kind=HoldKind.WAITING)
+    is_merge = due is not None and due[0] is Verb.MERGE
+    if is_merge and (reason := describe_unsettled(state.deployments[0], state.history, has_run=True)):
+        return _hold(state, Verb.MERGE, reason, HoldKind.WAITING)
     return due and _work(state, state.source, project, policy, *due)
+
+
+def _hold(
+    state: TargetState, verb: Verb, reason: str, kind: HoldKind = HoldKind.PERSON, *, is_brief: bool = False
+) -> Hold:
+    return Hold(state.name, verb.value, reason, is_brief, kind, slug_target(state.name))
 
 
 def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:
@@ -159,7 +166,15 @@ def _list_rules(target: Target) -> dict[str, Any]:
     So a release that brings a key gives no work another name, by which endings and rejections are remembered.
     """
     later = target.model_dump(mode="json", exclude_defaults=True)
-    return later | target.model_dump(mode="json", include=set(_FIRST_RULES))
+    first = target.model_dump(mode="json", include=set(_FIRST_RULES))
+    if target.pull_request is not None and not target.pull_request.drafts:
+        del first["pull_request"]["drafts"]
+    return later | first
+
+
+def fingerprint_rules(target: Target) -> str:
+    """Return 8 hexadecimal digits over the target's rules."""
+    return digest_work(_list_rules(target))
 
 
 def _work(state: TargetState, source: Source, project: str, policy: str, verb: Verb, reason: str) -> Work:

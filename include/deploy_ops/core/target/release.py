@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from include.deploy_ops.core.change.refs import read_kind
 from include.deploy_ops.core.model import ChangeType, DeployDecision, PathVerdict, PullCommit, PullRequest
 from include.deploy_ops.core.target.approvers import Panel
+from include.deploy_ops.core.target.mergeability import Mergeability
 from include.deploy_ops.core.text.markdown import (
     REASON_LENGTH_MAX,
     TEXT_LENGTH_MAX,
@@ -84,8 +85,9 @@ class Release:
     `ref` is what it was asked for by, written in full, so that its kind can be told. `base` is empty and `pull` None
     where a person asks for another commit. `running` is the commit that the Deployment runs, None when unknown;
     `carried` are the numbers of pull requests that the source branch holds though they are still open. `source` is None
-    where no target follows it. `image` is the image's name by digest where one is deployed, empty where it is built
-    only then; `image_source` is the entry of the policy that it is from.
+    where no target follows it. `mergeability` is what is known of the merge, if one follows. `image` is the image's
+    name by digest where one is deployed, empty where it is built only then; `image_source` is the entry of the policy
+    that it is from.
     """
 
     target: str
@@ -111,6 +113,7 @@ class Release:
     image: str = ""
     image_source: str = ""
     panel: Panel = field(default_factory=Panel)
+    mergeability: Mergeability = field(default_factory=Mergeability)
 
 
 def summarize_subject(release: Release) -> str:
@@ -170,6 +173,10 @@ def _describe_facts(release: Release, page_of: Pages) -> str:
     if release.source is not None:
         name = write_plain_link(quote_text(release.source.deployment), release.source.url)
         rows[quote_text(release.source.target)] = f"{name} {describe_source(release.source, release.head)}"
+    if release.is_merging:
+        known = release.mergeability
+        told = quote_text(known.problem or known.note, REASON_LENGTH_MAX) if known.problem or known.note else ""
+        rows["merge"] = f"**{told}**" if told else "nothing stands in its way"
     until = f"{release.deadline:%Y-%m-%d %H:%M} UTC, without an answer until then it is rejected"
     rows |= describe_panel(release.panel)
     rows["asked"] = f"{release.asked_at:%Y-%m-%d %H:%M} UTC; open until {until}"

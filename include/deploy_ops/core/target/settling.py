@@ -58,7 +58,7 @@ def judge_settling(
     :param deployment: as it was read before the records; None if it is gone.
     :param needle: text that stands in the description of this call's record, and of no other's.
     :param kind: what the call was to send.
-    :param woke: whether we woke the Deployment, so that hibernation is no end.
+    :param woke: whether the Deployment is to be awake, so that hibernation is no end: asleep it runs nothing of it.
     """
     if deployment is None:
         return Failed(None, "the Deployment is gone")
@@ -100,14 +100,21 @@ def find_unrest(deployment: Deployment, *, image_tag: str, dag_version: str, wok
 
     :param image_tag: the image that it has to show; empty where the deploy carried none.
     :param dag_version: the DAG bundle that it has to have and run; empty where the deploy carried none.
-    :param woke: whether it was woken for the deploy, so that hibernation is no end.
+    :param woke: whether it is to be awake, so that hibernation is no end.
     """
-    return _find_difference(deployment, image_tag, dag_version) or _describe_status(deployment, woke=woke)
+    difference = _find_difference(deployment, image_tag, dag_version, may_lack=_is_asleep(deployment) and not woke)
+    return difference or _describe_status(deployment, woke=woke)
 
 
-def describe_unsettled(deployment: Deployment, history: DeployHistory) -> str:
-    """Return what the Deployment lacks of the newest settled state of its records, empty if nothing."""
+def describe_unsettled(deployment: Deployment, history: DeployHistory, *, has_run: bool = False) -> str:
+    """Return what the Deployment lacks of the newest settled state of its records, empty if nothing.
+
+    :param has_run: whether it must have fetched what was deployed, if it sleeps by now.
+    """
     unrest = find_unrest(deployment, image_tag=history.image_tag, dag_version=history.dag_version)
+    if not unrest and has_run and _is_asleep(deployment):
+        unfetched = _find_difference(deployment, history.image_tag, history.dag_version, may_lack=False)
+        unrest = unfetched and f"{unfetched}, which it fetches when it wakes; wake it"
     return unrest and f"deployed, and not settled: {unrest}"
 
 
@@ -131,16 +138,19 @@ def _find_missing_part(own: Deploy, kind: ChangeType) -> str:
     return "image" if kind is ChangeType.IMAGE and not own.kind.has_image else ""
 
 
-def _find_difference(deployment: Deployment, image_tag: str, dag_version: str) -> str:
+def _is_asleep(deployment: Deployment) -> bool:
+    return deployment.status is DeploymentStatus.HIBERNATING
+
+
+def _find_difference(deployment: Deployment, image_tag: str, dag_version: str, *, may_lack: bool) -> str:
+    """Return in what the Deployment differs. It `may_lack` DAGs while it sleeps: nothing runs that could fetch them."""
     if image_tag and deployment.image_tag != image_tag:
         return f"the Deployment's image is {deployment.image_tag or 'none'} and not yet {image_tag}"
     if not dag_version:
         return ""
     if (desired := deployment.desired_dag_tarball_version) != dag_version:
         return f"the Deployment is to have DAGs {desired or 'none'} and not yet {dag_version}"
-    # A hibernating Deployment runs nothing that could fetch them: it does so when it wakes.
-    is_asleep = deployment.status is DeploymentStatus.HIBERNATING
-    if not is_asleep and deployment.dag_tarball_version != dag_version:
+    if not may_lack and deployment.dag_tarball_version != dag_version:
         return f"the Deployment has DAGs {deployment.dag_tarball_version or 'none'} and not yet {dag_version}"
     return ""
 

@@ -6,10 +6,11 @@ The answer is fetched elsewhere. The CLI checks only some of this, and names ano
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from include.deploy_ops.core.errors import ObservationError, TemplateError
-from include.deploy_ops.core.template.rules import name_deployment_type, name_executor
+from include.deploy_ops.core.errors import ObservationError, RetryableError, TemplateError
+from include.deploy_ops.core.template.rules import is_airflow_3_runtime, name_deployment_type, name_executor
 from include.deploy_ops.core.text.schema import Problem
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.template.template import Template
 
 _SHOWN_MAX = 8
+_RUNTIME = re.compile(r"[0-9]{1,6}\.[0-9]{1,6}[.-][0-9]{1,6}")
 
 
 class _Range(NamedTuple):
@@ -29,13 +31,36 @@ def check_against_options(template: Template, options: Mapping[str, Any], *, is_
     """Check the template against Astro's answer to `GET …/deployment-options` for its type and cloud.
 
     An update does not send the runtime version, which may be one that Astro has ceased to offer. Raises TemplateError
-    with key, value and what is known; ObservationError where the answer lacks what has to be compared.
+    with key, value and what is known; RetryableError where nothing is wrong but a runtime that is newer than what Astro
+    offers, for it may come; ObservationError where the answer lacks what has to be compared.
     """
     problems = list(_check_configuration(template.configuration, options, is_update=is_update))
     if name_deployment_type(template.configuration) != "HYBRID":  # its queues name node pools, not machines
         problems += _check_queues(template.body.get("worker_queues", ()), options)
     if problems:
-        raise TemplateError("\n".join(f"{template.source}: {each.move_below('deployment')}" for each in problems))
+        told = "\n".join(f"{template.source}: {each.move_below('deployment')}" for each in problems)
+        is_early = len(problems) == 1 and not is_update and _is_runtime_to_come(template.configuration, options)
+        raise RetryableError(f"{told}; it may come: asked again") if is_early else TemplateError(told)
+
+
+def _is_runtime_to_come(configuration: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Whether the runtime is newer than all that Astro offers of its line, or newer than all lines of its kind.
+
+    They are called 3.1-14, and those of Airflow 2 13.1.0; the last number counts within a line.
+    """
+    wanted = _parse_runtime(configuration["runtime_version"])
+    offered = [_parse_runtime(str(release.get("version"))) for release in _read(options, "runtimeReleases")]
+    if wanted is None:
+        return False
+    kin = [each for each in offered if each is not None and each[0] == wanted[0]]
+    line = [each for each in kin if each[1][:-1] == wanted[1][:-1]]
+    return bool(kin) and all(wanted[1] > numbers for _, numbers in line or kin)
+
+
+def _parse_runtime(version: str) -> tuple[bool, tuple[int, ...]] | None:
+    if _RUNTIME.fullmatch(version) is None:
+        return None
+    return is_airflow_3_runtime(version), tuple(map(int, re.split(r"[.-]", version)))
 
 
 def _check_configuration(

@@ -215,8 +215,15 @@ def _complete(record: PassRecord, row: Row, deployment: Deployment | None, pulls
         row,
         head_at=head_at if row.head else None,
         state_at=before.state_at if before is not None and is_same else record.now,
-        kept=record.remembered[row.slug].kept if row.slug in record.remembered else before.kept if before else "",
+        kept=_find_keep(record, row, before),
     )
+
+
+def _find_keep(record: PassRecord, row: Row, before: Row | None) -> str:
+    """Return who keeps the preview: it ends with its Deployment, whatever the branch is called."""
+    if (remembered := record.remembered.get(row.slug)) is not None:
+        return remembered.find_keep(row.deployment_id)
+    return before.kept if before is not None and before.deployment_id == row.deployment_id else ""
 
 
 def _add_pulls(record: PassRecord, row: Row, pulls: Sequence[PullRequest]) -> Row:
@@ -278,7 +285,7 @@ def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[s
 
 
 def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Row:
-    holds = [hold for hold in record.plan.holds if hold.environment == row.environment]
+    holds = [hold for hold in record.plan.holds if hold.home == row.slug]
     telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(record, row, hold)]
     row = replace(row, holds=tuple(map(str, telling)))
     flight = _find_flight(record, row)
@@ -404,4 +411,5 @@ def _bury(row: Row, at: datetime, *, is_new: bool) -> Row:
         airflow_url="",
         astro_url="",
         override="",
+        kept="",
     )

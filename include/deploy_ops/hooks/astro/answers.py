@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError
 from include.deploy_ops.core.model import Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus, Variable
+from include.deploy_ops.core.naming import parse_note
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.connection import AstroConnection
@@ -77,13 +78,13 @@ class _Deployment(_Json):
     status: str
     workspace_id: _Id
     namespace: str
-    type: str
     image_repository: str
     image_tag: str
     is_dag_deploy_enabled: bool
     web_server_url: str
     created_at: _Instant
     updated_at: str
+    type: str | None = None
     description: str | None = None
     astro_runtime_version: str | None = None
     runtime_version: str | None = None  # deprecated, and the only one of the two that the CLI reads
@@ -93,7 +94,6 @@ class _Deployment(_Json):
     executor: str | None = None
     cloud_provider: str | None = None
     region: str | None = None
-    ui_url: str | None = None
     environment_variables: tuple[_Variable, ...] | None = Field(default=None, strict=False)
     contact_emails: tuple[str, ...] | None = Field(default=None, strict=False)
     status_reason: str | None = None
@@ -115,6 +115,8 @@ class _Deploy(_Json):
     git: _Git | None = None
     dag_tarball_version: str | None = None
     rollback_from_id: str | None = None
+    bundle_mount_path: str | None = None
+    dag_bundle_name: str | None = None  # of the CLI's `--dag-bundle-name`, with types of its own
 
 
 def parse_page(request: Ask, answer: Any, key: str) -> Page:
@@ -152,13 +154,13 @@ def parse_deployment(request: Ask, answer: Any, connection: AstroConnection) -> 
         desired_dag_tarball_version=found.desired_dag_tarball_version or "",
         is_dag_deploy_enabled=found.is_dag_deploy_enabled,
         is_development_mode=bool(found.is_development_mode),
-        deployment_type=found.type,
+        deployment_type=found.type or "",
         executor=found.executor or "",
         cloud_provider=found.cloud_provider or "",
         region=found.region or "",
         namespace=found.namespace,
         airflow_url=_complete_url(found.web_server_url, connection),
-        astro_url=_complete_url(found.ui_url or _guess_page(found, connection), connection),
+        astro_url=_find_page(found, connection),
         variables=tuple(_read_variable(each) for each in found.environment_variables or ()),
         contact_emails=found.contact_emails or (),
         created_at=found.created_at,
@@ -182,19 +184,22 @@ def parse_deploy(request: Ask, answer: Any, deployment_id: str) -> Deploy:
     """Return a deploy record of this Deployment; an unknown status becomes UNKNOWN. Raises ObservationError.
 
     A type that we do not know may have changed anything, so it becomes one that changed image and DAGs to a commit that
-    nobody knows.
+    nobody knows. What is mounted elsewhere, or goes by another DAG bundle's name, lies beside image and `dags/`.
     """
     found = _parse(request, _Deploy, answer)
     if found.deployment_id != deployment_id:
         raise doubt(request, f"deploy {found.id} is of another Deployment, {found.deployment_id}")
+    description = found.description or ""
+    is_named = bool(found.dag_bundle_name) and parse_note(description) is None  # we never deploy to a named one
+    is_beside = bool(found.bundle_mount_path) or is_named
     is_known = found.type in DeployKind.__members__
     return Deploy(
         id=found.id,
         deployment_id=found.deployment_id,
         status=_read_enum(DeployStatus, found.status, DeployStatus.UNKNOWN),
-        kind=_read_enum(DeployKind, found.type, DeployKind.IMAGE_AND_DAG),
+        kind=DeployKind.BUNDLE if is_beside else _read_enum(DeployKind, found.type, DeployKind.IMAGE_AND_DAG),
         created_at=found.created_at,
-        description=found.description or "",
+        description=description,
         git_commit=(found.git.commit_sha or None) if found.git and is_known else None,
         image_tag=found.image_tag,
         dag_tarball_version=found.dag_tarball_version or "",
@@ -248,6 +253,7 @@ def _complete_url(url: str, connection: AstroConnection) -> str:
     return f"{'http' if connection.is_plain_http else 'https'}://{url}"
 
 
-def _guess_page(found: _Deployment, connection: AstroConnection) -> str:
+def _find_page(found: _Deployment, connection: AstroConnection) -> str:
+    """Return the Deployment's page in Astro, which no answer names: `uiUrl` is Airflow's address, too."""
     base = connection.core_url or f"https://cloud.{connection.domain}"
     return f"{base}/{found.workspace_id}/deployments/{found.id}"

@@ -62,6 +62,21 @@ _FILE_IS_WRONG = "the CLI refuses the rendered Deployment file; correct the temp
 _ACCESS_IS_WRONG = "put a valid API token with access to the workspace into the Airflow connection"
 _OTHER_CLI = "this version of the Astro CLI takes other flags; install the version that the Dockerfile names"
 
+_INDEX_IS_AWAY = (
+    r"Retrying \(Retry\(total=0\b",  # pip's last try
+    r"\b(?:Read|Connect)TimeoutError\b",
+    r"HTTP error (?:429|5[0-9]{2}) while getting ",
+    r"HTTP status server error \(5[0-9]{2}\b",  # uv
+    r"error sending request for url ",
+    r"Temporary failure (?:in name resolution|resolving )",  # apt, too
+    r"E: Failed to fetch \S{1,2000} {1,3}(?:5[0-9]{2} |Connection (?:failed|timed out))",
+    r"npm (?:ERR!|error) code (?:ETIMEDOUT|ECONNRESET|EAI_AGAIN)\b",
+)
+"""What pip, uv, apt and npm print last when an index, or the way to it, is away; a missing package they word otherwise.
+
+A branch's build may print them, too: then a failure comes again, ever more slowly, and no more.
+"""
+
 # Exit 0 without any effect comes in the same table: none of these ever stands beside a success marker.
 _ENDINGS = (
     # which Deployment
@@ -105,6 +120,7 @@ _ENDINGS = (
         r"|\btoomanyrequests\b)",
         "the build could not reach the container engine, or a registry",
     ),
+    _postpone_printed(rf".*(?:{'|'.join(_INDEX_IS_AWAY)})", "the build could not reach a package index"),
     _refuse(r"an error was encountered while building the image", "the image does not build; see its log"),
     _refuse(r"reading dockerfile: ", "the project's root has no readable Dockerfile; add one, or check `root`"),
     _postpone(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),
@@ -114,7 +130,9 @@ _ENDINGS = (
     ),
     _refuse_printed(r"WARNING! The image .* (?:does not appear to be|is not) based on ", "use an Astro Runtime image"),
     _refuse_printed(r"Cannot deploy a downgraded Astro Runtime version", "Astro takes no older runtime than deployed"),
-    _refuse_printed(r"Cannot deploy an unsupported Astro Runtime version", "use a runtime that Astro supports"),
+    _postpone_printed(  # by the list of those that Astro offers: a new one may not be there yet
+        r"Cannot deploy an unsupported Astro Runtime version", "Astro does not offer the image's runtime, or not yet"
+    ),
     _refuse_printed(r"Can only upgrade deployment from Airflow 2 to Airflow 3 ", "upgrade the runtime step by step"),
     _postpone(r"failed to push image due to authentication error", "the registry refused the push"),
     # hibernation, questions

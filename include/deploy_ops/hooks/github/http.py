@@ -43,6 +43,9 @@ TRIES = 3
 REQUEST_TIMEOUT_S = 15  # GitHub itself gives up after 10 s, and its front needs a moment more
 SCARCE_QUOTA = 0.05  # of the limit: below it, whoever can wait should
 
+PERMISSIONS_HEADER = "x-accepted-github-permissions"
+"""In which GitHub names what would do where a permission is missing, such as `contents=write`."""
+
 # GET commits/{ref} says it so, where every other address says 404.
 _NO_COMMIT = "No commit found for SHA"
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -197,7 +200,7 @@ class GithubReader:
         is_missing_commit = status == HTTPStatus.UNPROCESSABLE_ENTITY and _NO_COMMIT in body
         if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} and not is_missing_commit:
             refuse = ReadRefusedError if status == HTTPStatus.FORBIDDEN else ObservationError
-            raise refuse(_explain_refusal(answer, body))
+            raise refuse(_explain_refusal(answer, headers, body))
         answer = replace(answer, data=parse_json(answer, body))
         if answer.is_absent:
             return _check_absence(answer)
@@ -227,6 +230,8 @@ class DetourError(Exception):
     """GitHub answered with a redirect or a promise instead of what was asked; becomes an ObservationError."""
 
     def __init__(self, status: int, location: str | None) -> None:
+        self.status = status
+        self.is_redirect = status // 100 == 3  # noqa: PLR2004
         super().__init__(
             f"answered HTTP {status} and pointed to {location}: "
             "if the repository was renamed or moved, write its new name into the policy"
@@ -298,10 +303,11 @@ def _check_absence(answer: GithubAnswer) -> GithubAnswer:
     )
 
 
-def _explain_refusal(answer: GithubAnswer, body: str) -> str:
+def _explain_refusal(answer: GithubAnswer, headers: Mapping[str, str], body: str) -> str:
+    needed = headers.get(PERMISSIONS_HEADER) or "to read contents or pull requests"
     advice = {
         HTTPStatus.UNAUTHORIZED.value: "the connection's token is wrong, expired or revoked",
-        HTTPStatus.FORBIDDEN.value: "the connection's token lacks the permission to read contents or pull requests",
+        HTTPStatus.FORBIDDEN.value: f"the connection's token lacks the permission {needed}; grant it",
     }.get(answer.status, f"nothing that can be used, {NOTHING_FOLLOWS}")
     return f"{answer.request} answered HTTP {answer.status}: {advice} ({body.strip()[:200]!r})"
 

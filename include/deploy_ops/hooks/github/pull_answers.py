@@ -23,9 +23,13 @@ class _Repository(Json):
     id: int
 
 
+class _BaseRepository(_Repository):
+    allow_merge_commit: bool | None = None  # who may not push is not told
+
+
 class _Base(Json):
     ref: str
-    repo: _Repository
+    repo: _BaseRepository
 
 
 class _Head(Json):
@@ -53,11 +57,13 @@ class _Pull(Json):
     labels: Many[_Label]
     head: _Head
     base: _Base
+    draft: bool = False
 
 
 class _ShownPull(_Pull):
     mergeable: bool | None  # None while GitHub computes it
     merge_commit_sha: Sha | None
+    mergeable_state: str = ""
 
 
 class _Login(Json):
@@ -97,11 +103,16 @@ def parse_pull_requests(answer: GithubAnswer) -> tuple[PullRequest, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SinglePull:
-    """A pull request as GitHub shows it alone. `merge_commit` may belong to an older base or head."""
+    """A pull request as GitHub shows it alone. `merge_commit` may belong to an older base or head.
+
+    `standing` and `allows_merge_commits` as in `MergeResult`.
+    """
 
     pull: PullRequest
     is_mergeable: bool | None
     merge_commit: str | None
+    standing: str = ""
+    allows_merge_commits: bool | None = None
 
 
 def parse_pull_request(answer: GithubAnswer, number: int) -> SinglePull:
@@ -109,7 +120,13 @@ def parse_pull_request(answer: GithubAnswer, number: int) -> SinglePull:
     found = validate(_ShownPull, answer)
     if found.number != number:
         raise doubt(answer, f"another pull request, {found.number}")
-    return SinglePull(_to_pull_request(found), found.mergeable, found.merge_commit_sha)
+    return SinglePull(
+        _to_pull_request(found),
+        found.mergeable,
+        found.merge_commit_sha,
+        found.mergeable_state,
+        found.base.repo.allow_merge_commit,
+    )
 
 
 def parse_pull_commits(answer: GithubAnswer) -> tuple[PullCommit, ...]:
@@ -157,4 +174,5 @@ def _to_pull_request(pull: _Pull) -> PullRequest:
         author=pull.user.login if pull.user else "",
         url=pull.html_url,
         labels=tuple(sorted(label.name for label in pull.labels)),
+        is_draft=pull.draft,
     )

@@ -54,7 +54,8 @@ class GithubPullsHook(DeployOpsGithubHook):
         commit = shown.merge_commit or ""
         if not shown.is_mergeable or not self._is_merge_of(commit, base, pull.head_sha):
             return MergeResult(pull, base, MergeState.PENDING, "", _LATER)
-        return MergeResult(pull, base, MergeState.READY, commit)
+        told = (shown.standing, shown.allows_merge_commits)
+        return MergeResult(pull, base, MergeState.READY, commit, "", *told)
 
     def list_commits_of(self, number: int) -> tuple[PullCommit, ...]:
         """List the pull request's commits, oldest first; of very many, GitHub names the first 250.

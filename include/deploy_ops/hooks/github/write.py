@@ -5,6 +5,7 @@ Never repeats a write. Does not know what a write means, nor what its answer say
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,14 @@ from include.deploy_ops.core.errors import (
     WriteUnknownError,
 )
 from include.deploy_ops.hooks import metrics
-from include.deploy_ops.hooks.github.http import DetourError, GithubAnswer, open_connection, parse_json, read_pause_s
+from include.deploy_ops.hooks.github.http import (
+    PERMISSIONS_HEADER,
+    DetourError,
+    GithubAnswer,
+    open_connection,
+    parse_json,
+    read_pause_s,
+)
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import UnendingAnswerError
 from include.deploy_ops.process.redaction import redact_error
@@ -30,6 +38,26 @@ if TYPE_CHECKING:
 
 SAID_LENGTH_MAX = 300
 """Characters of GitHub's own words in an error."""
+
+_WAYS_OUT = (
+    (
+        re.compile(r"without `?workflows?`? (?:permission|scope)"),
+        "what is written holds a changed workflow: grant the connection's token Workflows: write",
+    ),
+    (
+        re.compile(r"[Rr]ule violations|[Pp]rotected (?:branch|ref)|[Rr]uleset"),
+        "a rule of the branch is against it: let the connection's app or user bypass it, or leave the branch out of it",
+    ),
+)
+_NEEDS = (
+    ("/git/", "Contents: write"),
+    ("/merge", "Contents: write and Pull requests: write"),
+    ("/statuses/", "Commit statuses: write"),
+    ("/deployments", "Deployments: write"),
+    ("/comments", "Pull requests: write"),
+)
+"""Which permission a write wants, by a part of its path, where GitHub does not say (REST: permissions of fine-grained
+tokens)."""
 
 _LOOK_FIRST = "whether GitHub did it is not known; look before it is tried again"
 
@@ -70,7 +98,8 @@ class GithubWriter:
             raise WriteUnknownError(f"{request} answered HTTP {status}; {_LOOK_FIRST}")
         if status >= HTTPStatus.BAD_REQUEST:
             said = read_refusal(text)
-            raise WriteRefusedError(f"{request} was refused, HTTP {status}: {said}", status, said)
+            advice = advise_refusal(path, status, headers, said)
+            raise WriteRefusedError(f"{request} was refused, HTTP {status}: {said}{advice}", status, said)
         try:
             return GithubAnswer(request, status, parse_json(GithubAnswer(request, status, None), text))
         except ObservationError as error:
@@ -81,13 +110,34 @@ class GithubWriter:
         metrics.count_request(metrics.GITHUB)
         try:
             return self._requester.requestJson(method, f"{self._base_url}{path}", input=body, cnx=connection)
-        except (RequestException, DetourError, UnendingAnswerError) as error:
+        except DetourError as error:
+            if error.is_redirect:
+                said = f"{request} was not done: it {error}"
+                raise WriteRefusedError(said, error.status, str(error)) from error
+            raise WriteUnknownError(f"{request} {error}; {_LOOK_FIRST}") from error
+        except (RequestException, UnendingAnswerError) as error:
             said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
             raise WriteUnknownError(f"{said}; {_LOOK_FIRST}") from error
         except (ValueError, OverflowError) as error:  # PyGithub reads the rate-limit headers as numbers
             raise WriteUnknownError(f"{request}: GitHub's rate-limit headers make no sense; {_LOOK_FIRST}") from error
         finally:
             connection.close()
+
+
+def advise_refusal(path: str, status: int, headers: Mapping[str, str], said: str) -> str:
+    """Return what to grant, as the end of a sentence; empty where it is not for want of a permission.
+
+    :param headers: GitHub names there, by lower-case keys, which permissions would do.
+    :param said: GitHub's words.
+    """
+    for pattern, advice in _WAYS_OUT:
+        if pattern.search(said):
+            return f"; {advice}"
+    if status != HTTPStatus.FORBIDDEN or "not accessible by" not in said:
+        return ""
+    by_path = next((need for part, need in _NEEDS if part in path), "")
+    needed = headers.get(PERMISSIONS_HEADER) or by_path
+    return f"; grant the connection's token {needed}" if needed else ""
 
 
 def read_refusal(text: str) -> str:

@@ -77,7 +77,7 @@ class RememberAnswerOperator(DeployOpsOperator):
         memory = self.memory(context)
         verdicts = release(memory.verdicts.read(), Question(found.verdicts), answer.person, datetime.now(UTC))
         memory.verdicts.write(verdicts)
-        memory.released.write({**memory.released.read(), **{work.name: answer.person for work in found.works}})
+        memory.released.write({**memory.released.read(), **{work.subject: answer.person for work in found.works}})
         subjects = {work.subject for work in found.works} | {verdict.subject for verdict in found.verdicts}
         memory.refused.write({each: by for each, by in memory.refused.read().items() if each not in subjects})
         return _count(verdicts, found.verdicts, Standing.RELEASED) + len(found.works)
@@ -86,8 +86,8 @@ class RememberAnswerOperator(DeployOpsOperator):
         memory = self.memory(context)
         verdicts = refuse(memory.verdicts.read(), Question(found.verdicts), answer.person)
         memory.verdicts.write(verdicts)
-        names = {work.name for work in found.works}
-        memory.released.write({name: by for name, by in memory.released.read().items() if name not in names})
+        asked = {key for work in found.works for key in (work.subject, work.name)}  # 0.2 noted it by the name
+        memory.released.write({each: by for each, by in memory.released.read().items() if each not in asked})
         memory.refused.write({**memory.refused.read(), **{work.subject: answer.person for work in found.works}})
         return _count(verdicts, found.verdicts, Standing.REFUSED) + len(found.works)
 

@@ -137,7 +137,7 @@ def _make_found(review: ReviewResult, *, is_dry: bool) -> Found:
 def name_question(question: Question | Found) -> tuple[str, ...]:
     """Return what the question is about, by name: so it is known that it was asked."""
     verdicts = [f"{verdict.deployment_id} at {verdict.head}" for verdict in question.verdicts]
-    return (*verdicts, *(work.name for work in question.works))
+    return (*verdicts, *(work.subject for work in question.works))
 
 
 def _remember(memory: Memory, review: ReviewResult) -> bool:
@@ -147,7 +147,7 @@ def _remember(memory: Memory, review: ReviewResult) -> bool:
     if verdicts != current:
         memory.verdicts.write(verdicts)
     released = memory.released.read()
-    due = {name: person for name, person in released.items() if name in review.deletes}
+    due = {each: person for each, person in released.items() if each in review.deletes}
     if due != released:  # done, or not wanted any more
         memory.released.write(due)
     refused = memory.refused.read()

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 class ReviewResult:
     """What a review comes to.
 
-    `before` and `verdicts` are all that stood before and stand now, by Deployment id. `deletes` names all deletes that
-    are due by now, `allowed` is how many may be decided without asking. `reopened` are the subjects of refused deletes
-    whose no has ended.
+    `before` and `verdicts` are all that stood before and stand now, by Deployment id. `deletes` are all deletes that
+    are due by now, by subject and by name, `allowed` is how many may be decided without asking. `reopened` are the
+    subjects of refused deletes whose no has ended.
     """
 
     before: Mapping[str, Verdict]
@@ -83,7 +83,9 @@ class Review:
             verdicts={**others, **expiry.verdicts},
             findings=(*_mark_asked(expiry.findings, question), *self._report(observation, braked)),
             question=question,
-            deletes=frozenset(work.name for work in difference.works if work.verb is Verb.DELETE),
+            deletes=frozenset(
+                key for work in difference.works if work.verb is Verb.DELETE for key in (work.subject, work.name)
+            ),
             allowed=self._count_allowed(difference),
             reopened=reopened,
         )
@@ -120,7 +122,7 @@ class Review:
     def _ask(self, expiry: Expiry, difference: Difference, braked: Iterable[Work]) -> tuple[Expiry, Question]:
         """Part what must be asked; nobody is asked twice about a delete that is asked about."""
         asking = self.questions.find_asking(but=self.run_id)
-        askable = [work for work in braked if work.name not in asking]
+        askable = [work for work in braked if work.subject not in asking]
         return apply_brake(expiry, askable, self._count_allowed(difference))
 
     def _count_allowed(self, difference: Difference) -> int:
@@ -133,8 +135,8 @@ class Review:
     ) -> frozenset[str]:
         """Return what is refused no more: what this run asked before it was cleared, and what is gone."""
         ids = {deployment.id for deployment in observation.observed.deployments}
-        names = self.questions.list_names(self.run_id)
-        mine = {work.subject for work in difference.works if work.name in names}
+        asked = self.questions.list_names(self.run_id)
+        mine = {work.subject for work in difference.works if work.subject in asked}
         return frozenset(each for each in refused if each in mine or each.partition(" ")[0] not in ids)
 
     def _find_braked(self, difference: Difference, refused: Mapping[str, str]) -> tuple[Work, ...]:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
-from include.deploy_ops.core.plan.remembered import BegunDelete
+from include.deploy_ops.core.plan.remembered import BegunDelete, OpenQuestion
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
+from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
@@ -115,7 +116,8 @@ class PlanOperator(DeployOpsOperator):
             work = action.work
             is_claimed = work.verb is not Verb.REQUEST
             if is_claimed and (holder := self._claims(context, work).plan(work.slug, action.run_id)):
-                holds.append(Hold(work.environment, work.verb.value, f"in flight: {holder}", kind=HoldKind.FLIGHT))
+                said = f"in flight: {holder}"
+                holds.append(Hold(work.environment, work.verb.value, said, kind=HoldKind.FLIGHT, slug=work.slug))
             else:
                 kept.append(action)
         return replace(plan, actions=tuple(kept), holds=tuple(holds))
@@ -130,6 +132,10 @@ class PlanOperator(DeployOpsOperator):
         ]
         if deletes or len(kept) != len(given.begun_deletes):
             memory.begun_deletes.write((*kept, *deletes.values()))
+        for work, run_id in ((action.work, action.run_id) for action in plan.actions):
+            if work.verb is Verb.REQUEST:
+                rules = fingerprint_rules(self.scope.target(work.target))
+                memory.question(work.slug).write(OpenQuestion(run_id, work.subject, rules))
         store = context["asset_state_store"][self.scope.repository]
         # Without one the old time stays: it was announced already, and once more costs a pass.
         if plan.wake_at is not None:

@@ -58,7 +58,7 @@ class DeployCodeOperator(AstroCliOperator):
 
     Returns `{"deployment_id", "needle", "kind", "started_at", "said", "woke"}`; `needle` is the part of the deploy's
     description by which this call's record is found, `said` the CLI's last line and how many files were not
-    checked, `woke` whether it was woken first.
+    checked, `woke` whether it is to be awake in the end: all but what a person deploys to a sleeping one as it is.
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
@@ -76,11 +76,16 @@ class DeployCodeOperator(AstroCliOperator):
         self.link_deployment(deployment)
         self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
         note = self._write_note(context, job, is_partial=decision.is_partial)
-        ask = {"deployment_id": deployment.id, "kind": kind.value, "started_at": datetime.now(UTC).isoformat()}
+        ask = {
+            "deployment_id": deployment.id,
+            "kind": kind.value,
+            "started_at": datetime.now(UTC).isoformat(),
+            "woke": job.wake or not is_asleep(deployment),
+        }
         # Before all that may say no: a worker that died after the CLI's call has made the newest deploy another one.
         if done := self._find_done(deployment, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])
-            return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run", "woke": False}
+            return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run"}
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         self._check_decision(job, deployment, decision, image)
         if image and image["source"] == BUILD and is_build_banned(self.scope.project, is_target=bool(job.target)):
@@ -95,7 +100,7 @@ class DeployCodeOperator(AstroCliOperator):
             note, image=image.get("origin", "") if image else "", approver=approval.person if approval else ""
         )
         # Before the deploy: a hibernating Deployment fetches no DAGs until it wakes.
-        woke = job.wake and self._wake(deployment)
+        self._rouse(job, deployment)
         said = self._deploy(job, deployment, decision, note, image)
         self.log.info(
             "deployed %s of %s to %s (%s): %s",
@@ -105,7 +110,7 @@ class DeployCodeOperator(AstroCliOperator):
             kind.value,
             job.reason,
         )
-        return {**ask, "needle": note.needle, "said": said, "woke": woke}
+        return {**ask, "needle": note.needle, "said": said}
 
     def _check(self, context: Context, job: Job) -> Deployment:
         """Read source and Deployment again, and return the latter."""
@@ -117,13 +122,15 @@ class DeployCodeOperator(AstroCliOperator):
         # A preview that this run created has no id in the job: the job was made before it.
         return check_mark(self.scope, self.astro, job, job.deployment_id or self.need(context, "create"))
 
-    def _wake(self, deployment: Deployment) -> bool:
+    def _rouse(self, job: Job, deployment: Deployment) -> None:
         """Wake a hibernating Deployment for a while; without an end, its own schedule would be off for good."""
         if not is_asleep(deployment):  # also one that was told to and has not got there yet
-            return False
+            return
+        if not job.wake:
+            self.log.warning("%s hibernates, and was not to be woken: it takes this when it wakes", deployment.name)
+            return
         self.cli.wake_up(deployment.id, WAKE_FOR)
         self.log.info("woke %s for %s", deployment.name, WAKE_FOR)
-        return True
 
     def _check_decision(
         self, job: Job, deployment: Deployment, decision: DeployDecision, image: Mapping[str, Any] | None

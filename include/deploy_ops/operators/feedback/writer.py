@@ -155,7 +155,8 @@ class FeedbackWriter:
 
     def _take_refusal(self, write: Write, error: WriteRefusedError) -> bool:
         """Deal with a no: of the token, of a permission, or to this one write, which is not repeated as it is."""
-        if error.status == _TOKEN_WRONG:
+        is_moved = error.status < HTTPStatus.BAD_REQUEST  # a redirect is about the repository, and not about the write
+        if error.status == _TOKEN_WRONG or is_moved:
             log.warning("%s: %s", write, error)
             self.result.failed.append(f"{write}: {error}")
             return False

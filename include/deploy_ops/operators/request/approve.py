@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk.execution_time.hitl import HITLUser
 
-from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.errors import PermanentError, SupersededError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.plan.work import Verb
@@ -66,6 +66,8 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         image, source = name_by_digest(found), found.get("source", "")
         reader = ReleaseReader(self.scope, self.github, self.astro, self.memory(context))
         release = reader.read(job, decision, image, source, datetime.now(UTC))
+        if problem := release.mergeability.problem:
+            raise SupersededError(f"pull request #{job.pull}: {problem}; it is asked about when that is mended")
         if release.panel.is_nobody:
             raise PermanentError(describe_nobody(release.panel, job.target))
         users = release.panel.users

@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SealError, SupersededError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
-from include.deploy_ops.core.naming import hash_text, name_run, name_work
+from include.deploy_ops.core.naming import hash_text, name_run, name_subject, name_work
 from include.deploy_ops.core.plan.remembered import Approval, Ending
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.target.release import ReleaseDecision, group_files
@@ -227,7 +227,8 @@ class ReportRequestOperator(DeployOpsOperator):
             cause = {"is_permanent": True, "cause": answer.describe_rejection()[:CAUSE_LENGTH_MAX]}
             self._tell(job, answer, run_id)
         if not job.is_forced and not job.is_dry:
-            self._remember(context, job, cause)
+            is_refused = answer is not None and not answer.is_approved and bool(answer.person)
+            self._remember(context, job, cause, is_refused=is_refused)
         if not job.is_dry:
             said = f"approved by {answer.person}" if answer is not None and answer.is_approved else job.reason
             asked = replace(job, verb=Verb.REQUEST, reason=said)
@@ -252,8 +253,13 @@ class ReportRequestOperator(DeployOpsOperator):
             self.log.warning("whether it still matters cannot be seen: %s", error)
         return False
 
-    def _remember(self, context: Context, job: Job, cause: Mapping[str, Any]) -> None:
+    def _remember(self, context: Context, job: Job, cause: Mapping[str, Any], *, is_refused: bool) -> None:
+        """Write how the request ended: a person's no by what was asked, which no edit of the policy asks again.
+
+        That nobody answered is nobody's answer: who is asked, and how long, may be what the edit mends.
+        """
         memory = self.memory(context)
+        subject = self._name_question(context, job)
         known = memory.environment(job.slug).read()
         ending = Ending(
             job.work,
@@ -262,10 +268,17 @@ class ReportRequestOperator(DeployOpsOperator):
             is_permanent=bool(cause.get("is_permanent")),
             cause=str(cause.get("cause", "")),
         )
-        endings = {key: each for key, each in known.endings.items() if key != job.work} | {job.verb.value: ending}
+        others = {key: each for key, each in known.endings.items() if key not in {job.work, subject}}
+        endings = others | {job.verb.value: ending}
         if ending.is_permanent:
-            endings = _drop_oldest(endings) | {job.work: ending}
+            endings = _drop_oldest(endings) | {subject if is_refused else job.work: ending}
         memory.environment(job.slug).write(replace(known, endings=endings))
+
+    def _name_question(self, context: Context, job: Job) -> str:
+        """Return what was asked, as `Work.subject`: on top of the deploy that the page was made for."""
+        decided = self.read(context, CHANGE_TYPE_TASK)
+        observed = load_decision(decided).observed if decided else job.observed or ""
+        return name_subject(job.deployment_id, job.head, observed, job.base)
 
     def _tell(self, job: Job, answer: Answer, run_id: str) -> None:
         """Comment on the pull request; that it could not be done changes nothing about the rejection."""
@@ -284,9 +297,9 @@ class ReportRequestOperator(DeployOpsOperator):
 
 
 def _drop_oldest(endings: Mapping[str, Ending]) -> dict[str, Ending]:
-    """Return the endings without the oldest rejections, of releases that are long gone."""
-    rejections = sorted((key for key in endings if "~" in key), key=lambda key: endings[key].ended_at)
-    return {key: each for key, each in endings.items() if key not in rejections[:-REJECTIONS_MAX]}
+    """Return the endings without the oldest of questions, about releases that are long gone."""
+    asked = sorted(endings.keys() - {verb.value for verb in Verb}, key=lambda key: endings[key].ended_at)
+    return {key: each for key, each in endings.items() if key not in asked[:-REJECTIONS_MAX]}
 
 
 def write_comment(job: Job, answer: Answer, dag_id: str, run_id: str, marker: str) -> str:

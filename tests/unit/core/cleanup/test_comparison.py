@@ -236,6 +236,13 @@ def test_a_kept_preview_does_not_expire(verb: Verb) -> None:
     assert (made.actions, made.holds) == ((), ())
 
 
+def test_what_was_kept_is_a_deployment_and_no_name() -> None:
+    work = expire(BRANCH)
+    for meant, count in ((work.deployment_id, 0), ("another", 1)):
+        kept = Remembered(kept="by mira", kept_id=meant)
+        assert len(plan(work, remembered={BRANCH: kept}).actions) == count
+
+
 def test_a_kept_preview_goes_with_its_branch() -> None:
     made = plan(make_work(BRANCH, Verb.DELETE), remembered={BRANCH: Remembered(kept="by mira")})
     assert len(made.actions) == 1

@@ -100,6 +100,38 @@ def test_a_failure_comes_again_after_a_growing_delay(attempts: int, minutes: int
     assert started(plan(work(), finished=finished, **failed(minutes)))
 
 
+REQUEST = replace(work(verb=Verb.REQUEST), base=sha("c"))
+
+
+def rejected(asked: Work) -> dict[str, Any]:
+    """Return what is remembered after a person's no, under whichever policy."""
+    ending = Ending("dev-x~request~bbbbbbbbbbbb~old", NOW, True, True, "rejected by ann")
+    return remember(endings={asked.subject: ending, "request": ending})
+
+
+def test_a_rejection_outlasts_an_edit_of_the_policy() -> None:
+    made = plan(replace(REQUEST, digest="76543210"), **rejected(REQUEST))
+    assert (made.actions, str(made.holds[0])) == (
+        (),
+        "request dev-x held: failed: rejected by ann; push a fix, clear the failed run, or force it",
+    )
+
+
+@pytest.mark.parametrize("moved", [{"head": sha("d")}, {"base": sha("d")}, {"observed": "d2"}])
+def test_a_rejection_ends_when_what_was_asked_moved(moved: dict[str, Any]) -> None:
+    assert started(plan(replace(REQUEST, **moved), **rejected(REQUEST)))
+
+
+def test_a_rejection_holds_no_deploy_that_needs_no_answer() -> None:
+    assert started(plan(replace(REQUEST, verb=Verb.DEPLOY), **rejected(REQUEST)))
+
+
+def test_a_hold_tells_a_target_from_a_branch_of_its_name() -> None:
+    branch, target = work("prod"), replace(work("main"), target="prod")
+    made = plan(branch, target, blocked={"preview": "paused", "prod": "paused"})
+    assert sorted((hold.environment, hold.home) for hold in made.holds) == [("prod", "prod"), ("prod", "target.prod")]
+
+
 def test_a_failure_whose_run_was_purged_comes_again_all_the_same() -> None:
     assert plan(work(), **failed(0.5)).actions == ()
     assert started(plan(work(), **failed(1))) == ["dev-x~deploy~bbbbbbbbbbbb~01234567~1"]
@@ -151,6 +183,14 @@ def test_a_delete_that_fails_again_and_again_takes_the_room_of_one_deployment() 
     (held,) = made.holds
     assert "the brake: 1 deletes in the last hour and 5 due" in held.reason
     assert made.wake_at == NOW + timedelta(hours=1)
+
+
+def test_what_was_released_outlasts_an_edit_of_the_policy() -> None:
+    asked = deletes(7)
+    released = frozenset(each.subject for each in asked)
+    assert len(started(plan(*(replace(each, digest="76543210") for each in asked), live=100, released=released))) == 7
+    by_name = frozenset(each.name for each in asked)  # as 0.2 noted it
+    assert len(started(plan(*asked, live=100, released=by_name))) == 7
 
 
 def test_max_live_holds_new_ones_the_newest_head_goes_first() -> None:

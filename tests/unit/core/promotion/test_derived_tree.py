@@ -313,10 +313,18 @@ def test_open_pull_requests_of_matching_branches_take_part_by_number() -> None:
         {"is_open": False, "is_merged": True},
         {"base_ref": "main"},
         {"head_ref": "feature"},
+        {"is_draft": True},
     ],
 )
 def test_no_other_takes_part(changes: dict[str, object]) -> None:
     assert select_pulls([request(**changes)], PROMOTION) == ()  # type: ignore[arg-type]
+
+
+def test_drafts_take_part_where_the_policy_says_so_and_nothing_is_promoted_anew_where_it_does_not() -> None:
+    draft, wanted = request(1, is_draft=True), PROMOTION.model_copy(update={"drafts": True})
+    assert select_pulls([draft], wanted) == (draft,)
+    prints = [fingerprint_promotion(make_project(promotion=each), [], "a", "b") for each in (PROMOTION, wanted)]
+    assert len(set(prints)) == 2
 
 
 def make_project(**changes: object) -> Project:

@@ -19,7 +19,7 @@ from include.deploy_ops.core.target.comparison import Source, TargetState, compa
 from tests.worlds.values.examples import make_deployment, make_pull, sha
 
 STAGING = Target(deployment="Staging", branch="astro_deploy")
-RELEASE = PullRequestSource(**{"from": "astro_deploy", "into": "main"})
+RELEASE = PullRequestSource.model_validate({"from": "astro_deploy", "into": "main"})
 PRODUCTION = Target(deployment="Production", pull_request=RELEASE, approval="required", merge=True)
 HEAD, BASE, MERGE, OLD = sha("b"), sha("a"), sha("c"), sha("0")
 TIP = Source("astro_deploy", HEAD)
@@ -98,7 +98,9 @@ def test_without_an_open_pull_request_nothing_is_due() -> None:
 
 def test_what_cannot_be_merged_is_held_and_looked_at_again_when_it_ends_by_itself() -> None:
     found = compare(state(PRODUCTION, replace(PULL, problem="not computed yet", is_brief=True)))
-    assert found == Hold("target", "deploy", "not computed yet", is_brief=True, kind=HoldKind.WAITING)
+    assert found == Hold(
+        "target", "deploy", "not computed yet", is_brief=True, kind=HoldKind.WAITING, slug="target.target"
+    )
 
 
 def test_a_release_asks_first() -> None:
@@ -167,8 +169,15 @@ def test_what_has_not_settled_is_not_merged() -> None:
     assert "not settled: the Deployment is UNHEALTHY" in hold(replace(given, deployments=(sick,)))
     assert "image is deploy-1 and not yet deploy-2" in hold(replace(given, history=deployed(image_tag="deploy-2")))
     assert "is to have DAGs v1 and not yet v2" in hold(replace(given, history=deployed(dag_version="v2")))
-    asleep = replace(healthy, status=DeploymentStatus.HIBERNATING, desired_dag_tarball_version="v2")
-    assert work(replace(given, deployments=(asleep,), history=deployed(dag_version="v2"))).verb is Verb.MERGE
+
+
+def test_what_hibernates_is_merged_only_where_it_ran_what_was_deployed() -> None:
+    given = state(PRODUCTION, PULL, deployed(dag_version="v2"), deployed_base=BASE, approval=approved(merges=True))
+    asleep = replace(given.deployments[0], status=DeploymentStatus.HIBERNATING, desired_dag_tarball_version="v2")
+    said = hold(replace(given, deployments=(asleep,)))
+    assert "the Deployment has DAGs v1 and not yet v2, which it fetches when it wakes; wake it" in said
+    ran = replace(asleep, dag_tarball_version="v2")
+    assert work(replace(given, deployments=(ran,))).verb is Verb.MERGE
 
 
 def test_a_moved_base_is_another_release() -> None:

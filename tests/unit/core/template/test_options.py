@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.deploy_ops.core.errors import ObservationError, TemplateError
+from include.deploy_ops.core.errors import ObservationError, RetryableError, TemplateError
 from include.deploy_ops.core.template.options import check_against_options
 from include.deploy_ops.core.template.template import Template
 
@@ -56,8 +56,8 @@ def test_what_astro_offers_passes(executor: str) -> None:
         (make_template({"min_worker_count": 11}), "min_worker_count: found 11, expected 0 to 10"),
         (make_template({"max_worker_count": 201}), "max_worker_count: found 201, expected 1 to 200"),
         (make_template(scheduler_size="LARGE"), "deployment.configuration.scheduler_size: found 'LARGE'"),
-        (make_template(runtime_version="9.9-9"), "runtime_version: found '9.9-9', which Astro does not offer; known: "),
-        (make_template(runtime_version="9.9-9"), " and 30 more"),
+        (make_template(runtime_version="2.9-9"), "runtime_version: found '2.9-9', which Astro does not offer; known: "),
+        (make_template(runtime_version="2.9-9"), " and 30 more"),
     ],
 )
 def test_what_astro_does_not_offer_is_named_with_what_is_known(template: Template, says: str) -> None:
@@ -69,6 +69,20 @@ def test_what_astro_does_not_offer_is_named_with_what_is_known(template: Templat
 def test_an_executor_that_is_not_offered_is_refused() -> None:
     with pytest.raises(TemplateError, match="executor: found 'ASTRO', which Astro does not offer; known: CELERY"):
         check_against_options(make_template(executor="AstroExecutor"), {**OPTIONS, "executors": ["CELERY"]})
+
+
+@pytest.mark.parametrize("version", ["3.1-20", "3.0-20", "3.2-1", "9.9-9"])
+def test_a_runtime_that_astro_does_not_offer_yet_may_come(version: str) -> None:
+    with pytest.raises(RetryableError, match=f"found '{version}', which Astro does not offer; .*it may come"):
+        check_against_options(make_template(runtime_version=version), OPTIONS)
+    with pytest.raises(TemplateError):  # the rest does not
+        check_against_options(make_template(runtime_version=version, scheduler_size="LARGE"), OPTIONS)
+
+
+@pytest.mark.parametrize("version", ["3.1-0", "2.9-1", "3.1-20x", "13.9.0", "3.1-" + "9" * 5000])
+def test_a_runtime_that_will_not_come_is_refused(version: str) -> None:
+    with pytest.raises(TemplateError):
+        check_against_options(make_template(runtime_version=version), OPTIONS)
 
 
 def test_an_update_may_keep_a_runtime_that_is_no_longer_offered() -> None:

@@ -332,7 +332,7 @@ def check_spoilt(reader: Any, text: str) -> None:
         pytest.fail(f"another error than the reader's own: {error!r}")
     assert result is not None or told
     for line in told:
-        assert re.match(r"policy\.yaml: (line \d+, column \d+: |\(top\): |[A-Za-z\[]|\d+ problems more)", line), line
+        assert re.match(r"policy\.yaml: (line \d+, column \d+: |\(top\): |[\w\[]|\d+ problems more)", line), line
 
 
 @given(spoilt_texts(POLICY))

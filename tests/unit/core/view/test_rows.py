@@ -93,6 +93,18 @@ def test_a_row_holds_no_address_of_a_person_whatever_wrote_it() -> None:
     assert show(replace(sight, before={"dev-a": row}, ended=())) == row
 
 
+def test_what_was_kept_ends_with_its_deployment() -> None:
+    kept = Remembered(kept="by mira", kept_id=make_deployment("dev-a").id)
+    row = show(look(remembered={"dev-a": kept}))
+    assert row.kept == "by mira"
+    assert show(look(before={"dev-a": row})).kept == "by mira"
+    gone = show(look(observed=NO_DEPLOYMENT, wanted={}, before={"dev-a": row}))
+    assert (gone.state, gone.kept) == (State.REMOVED, "")
+    anew = replace(row, deployment_id="another")
+    assert show(look(before={"dev-a": anew})).kept == ""
+    assert show(look(remembered={"dev-a": replace(kept, kept_id="another")})).kept == ""
+
+
 @pytest.mark.parametrize("text", ["a@b@c@d.e" * 3000, "@." * 20_000, "x" * 50_000 + "@" + "y." * 20_000])
 def test_texts_without_end_are_searched_for_addresses_at_once(text: str) -> None:
     started = time.process_time()
@@ -120,6 +132,8 @@ def test_texts_without_end_are_searched_for_addresses_at_once(text: str) -> None
         (look(plan_with(Hold("dev-a", "deploy", "overridden"))), State.HELD, "deploy: overridden"),
         (look(plan_with(Hold("dev-a", "update", "later", kind=HoldKind.WAITING))), State.WAITING, "update: later"),
         (look(plan_with(Hold("dev-b", "deploy", "another's"))), State.LIVE, ""),
+        (look(plan_with(Hold("dev-a", "deploy", "a target's", slug="target.dev-a"))), State.LIVE, ""),
+        (look(plan_with(Hold("dev-a", "promote", "the deploy branch's", slug=PROMOTION_SLUG))), State.LIVE, ""),
         (look(observed=NO_DEPLOYMENT), State.WAITING, "there is no Deployment"),
         (
             look(plan_with(Hold("dev-a", "create", "max_live", kind=HoldKind.WAITING)), observed=NO_DEPLOYMENT),

@@ -11,6 +11,7 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, PermanentError, RateLimitError
 from include.deploy_ops.core.model import DeployKind, DeploymentStatus, DeployStatus, Variable
+from include.deploy_ops.core.naming import DeployNote, format_note
 from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.astro import api as astro_api
 from include.deploy_ops.hooks.astro import http as astro_http
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEPLOYS = "deployments/cldep1/deploys"
+NOTE = DeployNote("main", "a" * 40, "a" * 40, run_id="r", attempt=1, is_forced=False)
 HTML = Reply(b"<html>Bad gateway</html>", headers={"Content-Type": "text/html"})
 
 
@@ -55,8 +57,12 @@ def hook(astro: AstroDouble, pauses: list[float]) -> Iterator[AstroApiHook]:
 
 def test_deployment_is_read_in_our_own_values(astro: AstroDouble, hook: AstroApiHook) -> None:
     secret = {"key": "PASSWORD", "isSecret": True, "value": "never read"}
+    airflow = "https://org.astronomer.run/d8fe2wmv?orgId=org_1"
     variables = [*make_deployment()["environmentVariables"], secret]
-    astro.say("deployments/cldep1", Reply(make_deployment(environmentVariables=variables, statusReason="resting")))
+    astro.say(
+        "deployments/cldep1",
+        Reply(make_deployment(environmentVariables=variables, statusReason="resting", uiUrl=airflow)),
+    )
     found = hook.get_deployment("cldep1")
     assert found is not None
     assert (found.id, found.name, found.status) == ("cldep1", "data-dev-x", DeploymentStatus.HEALTHY)
@@ -69,7 +75,7 @@ def test_deployment_is_read_in_our_own_values(astro: AstroDouble, hook: AstroApi
     )
     assert found.contact_emails == ("a@b.example",)
     assert found.airflow_url == "http://org.astronomer.run/d8fe2wmv?orgId=org_1"
-    assert found.astro_url == f"{astro.url}/clws/deployments/cldep1"
+    assert found.astro_url == f"{astro.url}/clws/deployments/cldep1"  # Astro's `uiUrl` is Airflow's address
     assert found.created_at == datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
     assert (found.updated_at, found.status_reason) == ("2026-01-03T03:04:05.678Z", "resting")
     assert astro.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
@@ -83,6 +89,7 @@ def test_what_astro_may_leave_out_is_empty(astro: AstroDouble, hook: AstroApiHoo
         "cloudProvider",
         "region",
         "isDevelopmentMode",
+        "type",
     )
     optional += ("dagTarballVersion", "desiredDagTarballVersion", "environmentVariables", "contactEmails")
     document = {key: value for key, value in make_deployment(status="NEW_ONE").items() if key not in optional}
@@ -312,6 +319,22 @@ def test_unknown_status_and_type_are_tolerated_and_never_trusted(astro: AstroDou
     assert found.kind.has_image
     assert found.kind.has_dags
     assert found.git_commit is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"bundleMountPath": "/usr/local/airflow/dbt"}, DeployKind.BUNDLE),
+        ({"type": "DAG", "dagBundleName": "team_b"}, DeployKind.BUNDLE),
+        ({"bundleMountPath": "", "dagBundleName": ""}, DeployKind.DAG_ONLY),
+        ({"dagBundleName": "dags", "description": format_note(NOTE)}, DeployKind.DAG_ONLY),
+    ],
+)
+def test_what_lies_beside_image_and_dags_is_no_deploy_of_them(
+    changes: dict[str, str], kind: DeployKind, astro: AstroDouble, hook: AstroApiHook
+) -> None:
+    astro.say(DEPLOYS, serve_list("deploys", [make_deploy(1, **changes)]))
+    assert [each.kind for each in hook.list_deploys("cldep1")] == [kind]
 
 
 def test_record_of_another_deployment_is_an_error(astro: AstroDouble, hook: AstroApiHook) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
@@ -65,7 +67,6 @@ def test_refusals_that_hold(error: str) -> None:
         "WARNING! The image in your Dockerfile 'scratch' is not based on Astro Runtime and is not supported. Change it",
         "WARNING! The image 'x:1' does not appear to be based on Astro Runtime (the 'l' label is missing). Ensure",
         "Cannot deploy a downgraded Astro Runtime version. Modify your Astro Runtime version to 3.1-14 or higher",
-        "Cannot deploy an unsupported Astro Runtime version. Modify it\nSupported versions: 3.3-2",
         "Can only upgrade deployment from Airflow 2 to Airflow 3 with deployment at Astro Runtime 12.0.0 or higher",
     ],
 )
@@ -151,6 +152,49 @@ def test_a_build_that_reached_no_engine_or_registry_comes_again(log: str) -> Non
     failed = "Error: an error was encountered while building the image, see the build logs for details\n"
     found = explain(end(f"{BUILDING}{log}\n", failed))
     assert type(found) is RetryableError
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('",
+        "pip._vendor.urllib3.exceptions.ReadTimeoutError: HTTPSConnectionPool(host='files.pythonhosted.org')",
+        "#9 3.1 ERROR: HTTP error 503 while getting https://pypi.org/simple/pandas/",
+        "  Caused by: HTTP status server error (502 Bad Gateway) for url (https://pypi.org/simple/x/)",
+        "W: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'",
+        "E: Failed to fetch http://deb.debian.org/pool/x.deb  503  Service Unavailable [IP: 1.2.3.4 80]",
+        "npm ERR! code ETIMEDOUT",
+    ],
+)
+def test_a_build_that_a_package_index_failed_comes_again(log: str) -> None:
+    failed = "Error: an error was encountered while building the image, see the build logs for details\n"
+    assert type(explain(end(f"{BUILDING}{log}\n", failed))) is RetryableError
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "ERROR: Could not find a version that satisfies the requirement pandaz (from versions: none)",
+        "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by 'X'",
+        "ERROR: HTTP error 404 while getting https://pypi.org/simple/x/",
+        "E: Failed to fetch http://deb.debian.org/pool/x.deb  404  Not Found",
+    ],
+)
+def test_a_package_that_is_not_there_holds(log: str) -> None:
+    failed = "Error: an error was encountered while building the image, see the build logs for details\n"
+    assert type(explain(end(f"{BUILDING}{log}\n", failed))) is PermanentError
+
+
+def test_a_build_log_without_end_is_searched_at_once() -> None:
+    started = time.process_time()
+    for text in ("E: Failed to fetch " * 50_000, "Retrying (" * 100_000, "E: Failed to fetch " + "x" * 1_000_000):
+        explain(end(f"{text}\n", "Error: an error was encountered while building the image\n"))
+    assert time.process_time() - started < 5
+
+
+def test_a_runtime_that_astro_does_not_offer_yet_comes_again() -> None:
+    printed = "Cannot deploy an unsupported Astro Runtime version. Modify it\nSupported versions: 3.3-2"
+    assert type(explain(end(f"{BUILDING}{printed}\nCanceling deploy...\n"))) is RetryableError
 
 
 def test_an_engine_that_does_not_answer_is_no_image_without_a_label() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ OPEN = f"{REPO}/pulls?base=staging&per_page=100&state=open"
 NEXT = f"{REPO}/pulls?page=2"
 REF, REFS = f"{REPO}/git/refs/heads/astro_deploy", f"{REPO}/git/refs"
 
+FORBIDDEN = Reply({"message": "Resource not accessible by personal access token"}, 403)
 WRITES: dict[str, tuple[str, Callable[[GithubGitHook], object]]] = {
     "write_tree": (f"{REPO}/git/trees", lambda git: git.write_tree(TREE, [])),
     "write_commit": (f"{REPO}/git/commits", lambda git: git.write_commit(TREE, [ONE], "m")),
@@ -157,11 +159,26 @@ def test_a_branch_that_somebody_moved_is_told_apart(
 
 
 @pytest.mark.parametrize("name", ["move_branch", "create_branch"])
+def test_what_to_grant_is_named(name: str, github: GithubDouble, git: GithubGitHook) -> None:
+    path, write = WRITES[name]
+    told = "refusing to allow a GitHub App to update workflow `.github/workflows/x.yml` without `workflows` permission"
+    for reply, advice in (
+        (refuse("Repository rule violations found"), "let the connection's app or user bypass it"),
+        (refuse(told), "grant the connection's token Workflows: write"),
+        (FORBIDDEN, "grant the connection's token Contents: write"),
+        (replace(FORBIDDEN, headers={"X-Accepted-GitHub-Permissions": "contents=write"}), "token contents=write"),
+    ):
+        github.answers[path] = reply
+        with pytest.raises(WriteRefusedError, match=advice):
+            write(git)
+
+
+@pytest.mark.parametrize("name", ["move_branch", "create_branch"])
 @pytest.mark.parametrize(
     "reply",
     [
         refuse("Repository rule violations found"),
-        Reply({"message": "Resource not accessible by personal access token"}, 403),
+        FORBIDDEN,
         Reply({"message": "Git Repository is empty."}, 409),
         Reply(NOT_FOUND, 404),
     ],

@@ -165,6 +165,12 @@ def test_a_merge_names_exactly_the_head(github: GithubDouble, pulls: GithubPulls
         (422, {"message": "Validation Failed", "errors": [{"field": "sha", "code": "invalid"}]}, "Failed; sha invalid"),
         (422, {"message": "Validation Failed", "errors": [{"message": "No"}, "plain"]}, "Failed; No; plain"),
         (403, {"message": "Resource not accessible by integration"}, "403: Resource not accessible"),
+        (
+            403,
+            {"message": "Resource not accessible by integration"},
+            "integration; grant the connection's token Contents: write and Pull requests: write",
+        ),
+        (409, {"message": "Repository rule violations found"}, "a rule of the branch is against it: let the .* bypass"),
         (404, NOT_FOUND, "404: Not Found"),
         (405, HTML, "405: '<html>"),
     ],
@@ -180,6 +186,16 @@ def test_a_refusal_is_named_and_never_repeated(
     assert pauses == []
 
 
+def test_a_redirected_write_was_not_done_and_says_so(github: GithubDouble, pulls: GithubPullsHook) -> None:
+    for status in (301, 302, 307, 308):
+        github.answers[MERGING] = Reply({}, status, {"Location": "/x"})
+        with pytest.raises(
+            WriteRefusedError, match=f"was not done: it answered HTTP {status} and pointed to /x"
+        ) as found:
+            pulls.merge(7, HEAD)
+        assert found.value.status == status
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -187,10 +203,9 @@ def test_a_refusal_is_named_and_never_repeated(
         Reply(is_dropped=True),
         Reply({"sha": MERGE}, missing_bytes=5),
         Reply(HTML),
-        Reply({}, 302, {"location": "https://elsewhere.example/"}),
         Reply({}, headers={"x-ratelimit-limit": "x", "x-ratelimit-remaining": "x", "x-ratelimit-reset": "x"}),
     ],
-    ids=["5xx", "dropped", "cut short", "no JSON", "redirect", "senseless quota"],
+    ids=["5xx", "dropped", "cut short", "no JSON", "senseless quota"],
 )
 def test_an_unknown_ending_is_never_repeated(
     reply: Reply, github: GithubDouble, pulls: GithubPullsHook, pauses: list[float]

@@ -61,6 +61,20 @@ def test_only_dags_moved(stage: Stage, running: str) -> None:
     assert f"head={head}" in newest(stage, running)["description"]
 
 
+def test_a_hibernating_target_is_woken_for_what_is_deployed(stage: Stage) -> None:
+    stage.change_project(targets={"staging": Target(deployment="Development", branch=SOURCE)})
+    running = stage.make_deployment("staging", name="Development", description="made by hand")
+    stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
+    play(stage)
+    stage.ask_astro("POST", f"deployments/{running}/hibernation-override", {"isHibernating": True, "isActive": True})
+    stage.sandbox.client.post("/sandbox/settings", json={"waking_s": 0}).raise_for_status()
+    assert stage.plan() == []  # that it sleeps is nothing to repair
+    advance(stage, {"dags/b.py": "# b\n"})
+    assert play(stage)["settle"] == "success"
+    seen = stage.ask_astro("GET", f"deployments/{running}")
+    assert (seen["status"], seen["dagTarballVersion"]) == ("HEALTHY", newest(stage, running)["dagTarballVersion"])
+
+
 def test_something_else_moved(stage: Stage, running: str) -> None:
     advance(stage, {"dags/b.py": "# b\n", "requirements.txt": "six\n"})
     play(stage)

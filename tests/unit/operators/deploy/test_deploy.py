@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from include.deploy_ops.core.naming import parse_note
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.operators.deploy.deploy import find_ignore_syntax
+from include.deploy_ops.run.job import Job
 from tests.worlds.stages.stage import WRITES
 from tests.worlds.values.examples import make_deployment
 
@@ -317,5 +319,23 @@ def test_what_hibernates_or_is_about_to_is_woken(
     monkeypatch.setattr(AstroCli, "wake_up", lambda _self, deployment_id, _for: woken.append(deployment_id))
     task: Any = make_preview_dag(stage.scope).task_dict["deploy"]
     deployment = make_deployment(BRANCH, **looks)
-    assert task._wake(deployment) is is_woken
+    job = Job(Verb.DEPLOY, BRANCH, "1" * 40, deployment.name, deployment.id, "a push", wake=True)
+    task._rouse(job, deployment)
     assert woken == [deployment.id] * is_woken
+    task._rouse(replace(job, wake=False), deployment)
+    assert woken == [deployment.id] * is_woken
+
+
+@pytest.mark.parametrize(
+    ("wake", "is_asleep", "woke"), [(False, False, True), (True, True, True), (False, True, False)]
+)
+def test_a_deploy_is_settled_asleep_only_where_a_person_left_it_so(
+    stage: Stage, *, wake: bool, is_asleep: bool, woke: bool
+) -> None:
+    run = start_dags(stage)
+    deployment_id = run.conf["job"]["deployment_id"]
+    run.hand("claim", {**run.conf["job"], "wake": wake})
+    if is_asleep:
+        override = {"isHibernating": True, "isActive": True}
+        stage.ask_astro("POST", f"deployments/{deployment_id}/hibernation-override", override)
+    assert run.step("deploy")["woke"] is woke

@@ -209,9 +209,11 @@ def test_a_comment_of_the_account_that_we_were_is_left_and_ours_is_made_or_found
     assert {old: world.github.comments[old] for old in texts} == texts
 
 
-def test_a_wrong_token_fails_the_run_and_stops_it() -> None:
+@pytest.mark.parametrize("status", [401, 307])
+def test_a_wrong_token_or_a_moved_repository_fails_the_run_and_stops_it(status: int) -> None:
     world = World()
-    world.github.refuses |= dict.fromkeys(("status", "deployment", "comment"), WriteRefusedError("HTTP 401: Bad", 401))
+    refusal = WriteRefusedError(f"HTTP {status}: Bad", status)
+    world.github.refuses |= dict.fromkeys(("status", "deployment", "comment"), refusal)
     with pytest.raises(RetryableError, match="3 of 6 were not told"):
         world.tell(ROWS)
     assert len(world.github.writes) == 3

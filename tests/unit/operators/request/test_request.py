@@ -13,11 +13,12 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.promotion.message import Trailers, format_message
+from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.operators.answer import ANSWER_COMMENT_LENGTH_MAX, Answer
 from include.deploy_ops.operators.request import request
 from include.deploy_ops.operators.request.request import write_comment
 from include.deploy_ops.run.job import Job, load_job
-from tests.worlds.stages.request import Gate, open_gate
+from tests.worlds.stages.request import PRODUCTION, Gate, open_gate
 
 if TYPE_CHECKING:
     from tests.worlds.stages.fixtures import Log
@@ -120,6 +121,102 @@ def test_the_answer_to_an_older_question_leaves_a_rejection_as_it_is(gate: Gate,
     newer.finish()
     (deploy,) = gate.plan()
     assert load_job(deploy["conf"]["job"]).verb is Verb.DEPLOY
+
+
+def test_an_edit_of_the_policy_neither_asks_twice_nor_again(gate: Gate) -> None:
+    run = gate.start_planned()
+    run.ask()
+    before = gate.stage.scope.policy
+    gate.stage.change_project(ignore=("*.md",))
+    assert gate.stage.scope.policy != before
+    assert gate.plan() == []  # it asks already
+    run.answer("Reject", "no")
+    run.finish()
+    gate.stage.change_project(ignore=("*.txt",))
+    assert gate.plan() == []
+    move_base(gate)
+    assert gate.start_planned().ask()
+
+
+def test_who_is_asked_by_an_edited_policy_is_asked_and_silence_is_no_answer_to_it(gate: Gate) -> None:
+    run = gate.start_planned()
+    run.ask()
+    rules = PRODUCTION.model_copy(update={"approval_timeout": timedelta(days=9)})
+    gate.stage.change_project(targets={**gate.stage.scope.project.targets, "production": rules})
+    assert gate.start_planned().run_id != run.run_id
+    run.answer("Reject", timedout=True)
+    run.finish()
+    assert gate.remembered.endings["request"].is_permanent
+    gate.stage.airflow.states[gate.stage.runs[-1].run_id] = "success"
+    assert len(gate.plan()) == 1
+
+
+@pytest.mark.parametrize("step", ["image", "deploy"])
+def test_a_yes_that_an_edit_of_the_policy_overtook_is_void_and_asked_again(gate: Gate, step: str) -> None:
+    gate.approve(gate.read_merge(), kind="dags")  # what is due is an image: so the rules say now
+    (dispatched,) = gate.plan()
+    run = gate.stage.start_dispatched(dispatched)
+    for each in ("claim", "change_type"):
+        run.step(each)
+    if step == "deploy":
+        run.rehand("change_type", change_type="image-and-dags")
+        gate.approve(gate.read_merge(), kind="image-and-dags", image=f"ci@sha256:{'0' * 64}")
+        run.hand("image", {"source": "ci", "image": "ci", "digest": "sha256:1", "commit": gate.read_merge().commit})
+    with pytest.raises(AirflowSkipException, match=r"asks? anew"):
+        run.step(step)
+    assert gate.remembered.approval is None
+    run.step("report")
+    gate.stage.airflow.states[run.run_id] = "success"
+    (asked,) = gate.plan()
+    assert asked["trigger_dag_id"] == "shop.production.request"
+
+
+def refuse_merges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the repository allow no merge commits."""
+    read = GithubPullsHook.read_merge
+    monkeypatch.setattr(
+        GithubPullsHook, "read_merge", lambda hook, number: replace(read(hook, number), allows_merge_commits=False)
+    )
+
+
+def test_nobody_is_asked_about_a_merge_that_github_would_refuse(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        refuse_merges(patch)
+        assert gate.plan() == []
+        row = gate.stage.memory.read_row("target.production")
+        assert "allows no merge commits" in str(row)
+    run = gate.start_planned()
+    with monkeypatch.context() as patch:  # since it was planned
+        refuse_merges(patch)
+        with pytest.raises(AirflowSkipException, match="it is asked about when that is mended"):
+            run.ask()
+    assert gate.asked == {}
+
+
+def test_production_is_not_deployed_for_a_merge_that_is_refused_after_the_yes(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = gate.start_planned()
+    assert "| merge | nothing stands in its way |" in run.ask()["body"]
+    run.answer("Approve")
+    run.finish()
+    refuse_merges(monkeypatch)
+    assert gate.plan() == []
+
+
+def test_a_draft_is_not_asked_about(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = open_gate(stage, monkeypatch)
+    read = GithubPullsHook.read_merge
+
+    def read_draft(hook: GithubPullsHook, number: int) -> Any:
+        merge = read(hook, number)
+        return replace(merge, pull=replace(merge.pull, is_draft=True))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GithubPullsHook, "read_merge", read_draft)
+        assert gate.plan() == []
+        assert "it is a draft" in str(gate.stage.memory.read_row("target.production"))
+    assert len(gate.plan()) == 1
 
 
 def test_rejections_of_long_ago_are_forgotten(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

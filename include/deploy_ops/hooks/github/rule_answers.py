@@ -1,0 +1,106 @@
+"""What GitHub answers about a branch's rules, a commit's checks and a pull request's reviews, in our own values.
+
+Asks GitHub nothing. Field names and shapes are those of GitHub's OpenAPI description (repos, checks, pulls).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from include.deploy_ops.core.target.mergeability import BranchRules
+from include.deploy_ops.hooks.github.validation import Json, Many, validate
+
+if TYPE_CHECKING:
+    from include.deploy_ops.hooks.github.http import GithubAnswer
+
+_QUEUE, _CHECKS, _REVIEWS = "merge_queue", "required_status_checks", "pull_request"
+_APPROVED, _OPINIONS = "APPROVED", frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
+
+
+class _Named(Json):
+    context: str
+
+
+class _Parameters(Json):
+    required_status_checks: Many[_Named] = Field(default_factory=list)
+    required_approving_review_count: int = 0
+
+
+class _Rule(Json):
+    type: str
+    parameters: _Parameters | None = None
+
+
+class _Contexts(Json):
+    contexts: Many[str] = Field(default_factory=list)
+
+
+class _Protection(Json):
+    required_status_checks: _Contexts | None = None
+
+
+class _Branch(Json):
+    protection: _Protection | None = None
+
+
+class _Status(Json):
+    context: str
+    state: str
+
+
+class _Combined(Json):
+    statuses: Many[_Status]
+
+
+class _CheckRun(Json):
+    name: str
+    conclusion: str | None
+
+
+class _CheckRuns(Json):
+    check_runs: Many[_CheckRun]
+
+
+class _User(Json):
+    login: str
+
+
+class _Review(Json):
+    user: _User | None
+    state: str
+
+
+def parse_rules(answer: GithubAnswer) -> BranchRules:
+    """Read the active rules of a branch, from all rulesets. :raises ObservationError: malformed."""
+    rules = validate(list[_Rule], answer)
+    parameters = {kind: [each.parameters for each in rules if each.type == kind] for kind in (_CHECKS, _REVIEWS)}
+    named = [each.context for found in parameters[_CHECKS] if found for each in found.required_status_checks]
+    counts = [found.required_approving_review_count for found in parameters[_REVIEWS] if found]
+    return BranchRules(any(each.type == _QUEUE for each in rules), frozenset(named), max(counts, default=0))
+
+
+def parse_protected_checks(answer: GithubAnswer) -> frozenset[str]:
+    """Read the checks that the protection of a branch requires. :raises ObservationError: malformed."""
+    protection = validate(_Branch, answer).protection
+    required = protection.required_status_checks if protection else None
+    return frozenset(required.contexts if required else ())
+
+
+def parse_statuses(answer: GithubAnswer) -> dict[str, str]:
+    """Read the newest status of each context. :raises ObservationError: malformed."""
+    return {each.context: each.state for each in validate(_Combined, answer).statuses}
+
+
+def parse_check_runs(answer: GithubAnswer) -> dict[str, str]:
+    """Read how the newest check runs ended, empty where one goes on. :raises ObservationError: malformed."""
+    return {each.name: each.conclusion or "" for each in validate(_CheckRuns, answer).check_runs}
+
+
+def count_approvals(answer: GithubAnswer) -> int:
+    """Count whose newest opinion approves; reviews come oldest first. :raises ObservationError: malformed."""
+    opinions = {
+        each.user.login: each.state for each in validate(list[_Review], answer) if each.user and each.state in _OPINIONS
+    }
+    return sum(state == _APPROVED for state in opinions.values())
