@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from include.deploy_ops.core.change.tree_edits import LeafChange
 from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import PullRequest
+from include.deploy_ops.core.model import PullRequest, TreeEntry
 from include.deploy_ops.core.plan.remembered import Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, PullCache
+from tests.worlds.stages.promotion import Promotions
 from tests.worlds.stages.request import SLUG, Gate, open_gate
 from tests.worlds.stages.stage import WRITES
 
@@ -182,3 +184,22 @@ def test_what_a_forged_removal_hides_a_person_brings_back(stage: Stage) -> None:
     run = stage.start_form(branch=BRANCH)
     assert "failed" not in run.play().values()
     assert stage.find_deployment(BRANCH)["name"]
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_forged_contribution_brings_nothing_to_the_deploy_branch(stage: Stage, is_moved: bool) -> None:
+    promotions = Promotions(stage)
+    promotions.open_pull("dev-a", {"dags/a.py": "# a\n"})
+    promotions.open_pull("dev-b", {"dags/b.py": "# b\n"})
+    promotions.promote()
+    kept = stage.memory.contributions.read()
+    first, second = sorted(kept)
+    evil = stage.author.git("rev-parse", "origin/dev-b:dags/b.py")  # a blob that the repository has, as those of forks
+    change = LeafChange("dags/evil.py", None, TreeEntry("evil.py", "100644", evil))
+    forged = replace(kept[first], part=replace(kept[first].part, changes=(change,)))
+    stage.memory.contributions.write(kept, {first: kept[second] if is_moved else forged, second: kept[second]})
+    promotions.push("dev-b", {"dags/more.py": "# more\n"})
+    promotions.promote()
+    files = promotions.list_files(promotions.tip)
+    assert {"dags/a.py", "dags/b.py", "dags/more.py"} <= files.keys()
+    assert "dags/evil.py" not in files

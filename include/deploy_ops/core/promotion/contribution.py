@@ -58,13 +58,17 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class KeptContribution:
-    """A contribution as the last promotion found it, with `into`'s commit and the rules (`name_rules`) at that time."""
+    """A contribution as the last promotion found it, with `into`'s commit and the rules (`name_rules`) at that time.
+
+    `seal` is that promotion's word that it was so (`run/contributions.py`).
+    """
 
     head: Snapshot
     base: Snapshot | None
     into: str
     rules: str
     part: Part
+    seal: str = ""
 
     def recall(self, pull: PullRequest, rules: str) -> Part | None:
         """Return what is known of the pull request's head, None where that moved or other rules hold."""

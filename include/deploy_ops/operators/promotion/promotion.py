@@ -26,6 +26,7 @@ from include.deploy_ops.core.promotion.message import Trailers, format_message
 from include.deploy_ops.core.view.pages import PromotionRecord, render_promotion
 from include.deploy_ops.observation.deploy_branch import DeployBranch
 from include.deploy_ops.operators.base import CommitLink, DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.run.contributions import seal_contributions, select_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,7 +131,9 @@ class PromoteOperator(DeployOpsOperator):
 
     def _derive(self, context: Context, job: Job, into: Branch, pulls: Sequence[PullRequest]) -> DerivedTree:
         """Derive the tree, and keep what was found of each pull request: only what moved is read again."""
-        kept = self.memory(context).contributions.read()
+        memory, dag_id = self.memory(context), self.scope.promotion_dag
+        stored = memory.contributions.read()
+        kept = select_sealed(self.seals, dag_id, stored)
         contributions = [self._find_contribution(into, pull, kept.get(str(pull.number))) for pull in pulls]
         derived = derive_tree(
             Snapshot(into.head, self.github.get_commit(into.head).tree),
@@ -143,11 +146,11 @@ class PromoteOperator(DeployOpsOperator):
         if not self.is_dry(job):
             rules, parts = name_rules(self.scope.project), dict(derived.parts)
             found = {
-                str(each.number): KeptContribution(each.head, each.base, into.head, rules, parts[each.number])
+                each.number: KeptContribution(each.head, each.base, into.head, rules, parts[each.number])
                 for each in contributions
                 if parts[each.number].is_small
             }
-            self.memory(context).contributions.write(kept, found)
+            memory.contributions.write(stored, seal_contributions(self.seals, dag_id, found))
         return derived
 
     def _find_contribution(self, into: Branch, pull: PullRequest, kept: KeptContribution | None) -> Contribution:

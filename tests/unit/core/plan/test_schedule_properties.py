@@ -200,3 +200,16 @@ def test_each_reason_names_what_ends_the_hold(
     plan = schedule(make_difference(goals, live), given, limits, max_live)
     for hold in plan.holds:
         assert any(way in hold.reason for way in WAYS_OUT), hold
+
+
+@given(GOALS, st.integers(0, 15), circumstances(), LIMITS)
+@settings(max_examples=120)
+def test_a_full_pass_leaves_no_kind_more_than_one_turn_behind(
+    goals: dict[str, tuple[Verb, ...]], live: int, given: Circumstances, limits: Limits
+) -> None:
+    plan = schedule(make_difference(goals, live), given, limits, 30)
+    late = {hold.what for hold in plan.holds if hold.reason.startswith("max_actions_per_pass")}
+    started = Counter(action.work.verb.value for action in plan.actions)
+    assert not late or len(plan.actions) == limits.max_actions_per_pass
+    assert all(started[what] >= max(started.values()) - 1 for what in late)
+    assert not given.blocked or not late, "what may not start waits for no room"
