@@ -194,7 +194,8 @@ class RecheckReleaseOperator(DeployOpsOperator):
         if newest != job.observed:
             raise SupersededError(
                 f"the approval is void: it was given on top of deploy {job.observed or 'none'} of {deployment.name}, "
-                f"now the newest is {newest or 'none'}"
+                f"now the newest is {newest or 'none'}",
+                newest,
             )
 
     def _dispatch(self, context: Context, job: Job, answer: Answer) -> dict[str, Any]:
