@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SealError, SupersededError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
-from include.deploy_ops.core.naming import hash_text, name_run, name_work
+from include.deploy_ops.core.naming import hash_text, name_run, name_work, read_attempt
 from include.deploy_ops.core.plan.remembered import Approval, Ending
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.target.release import ReleaseDecision, group_files
@@ -228,7 +228,7 @@ class ReportRequestOperator(DeployOpsOperator):
             cause = {"is_permanent": True, "cause": answer.describe_rejection()[:CAUSE_LENGTH_MAX]}
             self._tell(job, answer, run_id)
         if not job.is_forced and not job.is_dry:
-            self._remember(context, job, cause)
+            self._remember(context, job, cause, read_attempt(job.work, run_id))
         if not job.is_dry:
             said = f"approved by {answer.person}" if answer is not None and answer.is_approved else job.reason
             asked = replace(job, verb=Verb.REQUEST, reason=said)
@@ -253,7 +253,7 @@ class ReportRequestOperator(DeployOpsOperator):
             self.log.warning("whether it still matters cannot be seen: %s", error)
         return False
 
-    def _remember(self, context: Context, job: Job, cause: Mapping[str, Any]) -> None:
+    def _remember(self, context: Context, job: Job, cause: Mapping[str, Any], attempt: int) -> None:
         memory = self.memory(context)
         known = memory.environment(job.slug).read()
         ending = Ending(
@@ -262,6 +262,7 @@ class ReportRequestOperator(DeployOpsOperator):
             is_failure=bool(cause),
             is_permanent=bool(cause.get("is_permanent")),
             cause=str(cause.get("cause", "")),
+            attempt=attempt,
         )
         endings = {key: each for key, each in known.endings.items() if key != job.work} | {job.verb.value: ending}
         if ending.is_permanent:

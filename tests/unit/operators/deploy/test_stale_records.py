@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Run, Stage
@@ -12,13 +12,6 @@ BRANCH = "dev-x"
 
 def push_dag(stage: Stage, number: int) -> str:
     return stage.push_more(BRANCH, {f"dags/more_{number}.py": "# more\n"})
-
-
-def plant_records(stage: Stage, deployment_id: str, records: list[dict[str, Any]]) -> None:
-    """Let Astro answer with this list of deploys from now on."""
-    body = {"deploys": records, "totalCount": len(records), "limit": 1000, "offset": 0}
-    path = rf".*/deployments/{deployment_id}/deploys.*"
-    stage.sandbox.plant(face="astro", path=path, status=200, body=body, times=None)
 
 
 def play_one(stage: Stage) -> Run:
@@ -32,9 +25,8 @@ def test_a_push_after_a_stale_list_is_superseded_once_and_then_deployed(stage: S
     stale = stage.list_deploys(deployment_id)
     push_dag(stage, 1)
     play_one(stage)
-    plant_records(stage, deployment_id, stale)
-    assert stage.plan() == []  # the deploy that it misses was made a moment ago, and waits for its turn
-    assert stage.sandbox.client.delete("/sandbox/faults").is_success
+    with stage.show_records(deployment_id, stale):
+        assert stage.plan() == []  # the deploy that it misses was made a moment ago, and waits for its turn
     head = push_dag(stage, 2)
     late = play_one(stage)
     assert (late.conf["job"]["observed"], late.states["deploy"]) == (stale[0]["id"], "skipped")
