@@ -70,6 +70,7 @@ class CircumstancesReader:
             released=frozenset(self.memory.released.read()),
             refused=self.memory.refused.read(),
             dispatches_max=count_dispatches_max(),
+            pending=self.memory.pending.read() if any(hold.awaits for hold in difference.holds) else {},
         )
 
     def _list_near(self, difference: Difference, backlog: Mapping[str, Remembered], now: datetime) -> Iterable[Work]:

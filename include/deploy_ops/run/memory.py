@@ -121,6 +121,8 @@ class Memory:
         self.begun_deletes = FilledSlot(store, "control.deletes", _DELETES, blank=tuple)
         # The page of the listing of all pull requests that is read again next; every pass reads the first one.
         self.pull_page = FilledSlot(store, "control.pull_page", _NUMBER, blank=lambda: SECOND_PAGE)
+        # What ends a hold by itself (`Hold.awaits`), with when a pass saw it first.
+        self.pending = FilledSlot(store, "control.pending", _TIMES_BY_NAME, blank=dict)
         # When people were told last that control fails; empty while it does not.
         self.outage = Slot(store, "control.outage", _TIME)
         # The template as it was read last.

@@ -149,14 +149,14 @@ class HoldKind(Enum):
 class Hold:
     """Something that would be done, or would be looked at, and is not; with the reason and what ends it.
 
-    `environment` is a branch's or a target's name. `is_brief` means that it ends by itself within seconds, of which
-    nobody tells us.
+    `environment` is a branch's or a target's name. `awaits` names what ends it by itself, within seconds as a rule, of
+    which nobody tells us; empty where nothing does.
     """
 
     environment: str
     what: str
     reason: str
-    is_brief: bool = False
+    awaits: str = ""
     kind: HoldKind = HoldKind.PERSON
 
     def __str__(self) -> str:

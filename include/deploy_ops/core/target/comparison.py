@@ -27,7 +27,8 @@ class Source:
     """What a target should run, as it stands now.
 
     `ref` and `head` are the branch and its tip; `commit` is what to deploy where that is another one: of a pull
-    request, its test merge onto `base`. `problem` says why nothing can be deployed of it; `is_brief` as in `Hold`.
+    request, its test merge onto `base`. `problem` says why nothing can be deployed of it; `is_brief`: as a rule that
+    ends by itself, within seconds.
     """
 
     ref: str
@@ -79,9 +80,9 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     if reason := _find_override(state):
         return Hold(state.name, Verb.DEPLOY.value, reason)
     if state.source.problem:
-        brief = state.source.is_brief
-        kind = HoldKind.WAITING if brief else HoldKind.PERSON
-        return Hold(state.name, Verb.DEPLOY.value, state.source.problem, brief, kind)
+        awaits = f"{state.name}: {state.source.head} onto {state.source.base}" if state.source.is_brief else ""
+        kind = HoldKind.WAITING if awaits else HoldKind.PERSON
+        return Hold(state.name, Verb.DEPLOY.value, state.source.problem, awaits, kind)
     due = _find_due(state, state.source, policy)
     # The merge is a release's last word: it waits until what was deployed is seen to run.
     if due is not None and due[0] is Verb.MERGE and (reason := describe_unsettled(state.deployments[0], state.history)):

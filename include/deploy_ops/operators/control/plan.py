@@ -130,6 +130,9 @@ class PlanOperator(DeployOpsOperator):
         ]
         if deletes or len(kept) != len(given.begun_deletes):
             memory.begun_deletes.write((*kept, *deletes.values()))
+        pending = {hold.awaits: given.pending.get(hold.awaits, given.now) for hold in plan.holds if hold.awaits}
+        if pending and pending != given.pending:
+            memory.pending.write(pending)
         store = context["asset_state_store"][self.scope.repository]
         # Without one the old time stays: it was announced already, and once more costs a pass.
         if plan.wake_at is not None:
