@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.worlds.stages.request import open_gate
+
 if TYPE_CHECKING:
+    import pytest
+
     from tests.worlds.stages.stage import Run, Stage
 
 BRANCH = "dev-x"
@@ -34,3 +38,19 @@ def test_a_push_after_a_stale_list_is_superseded_once_and_then_deployed(stage: S
     assert play_one(stage).states["deploy"] == "success"
     assert stage.list_files(deployment_id) == stage.author.hash_files(head)
     assert stage.plan() == []
+
+
+def test_a_gated_target_is_asked_for_once_on_top_of_a_stale_list_and_then_deployed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = open_gate(stage, monkeypatch)
+    newest = gate.record(gate.production)
+    with stage.show_records(gate.production, []):
+        request = gate.start_planned()
+    assert request.conf["job"]["observed"] == ""
+    request.ask()
+    request.answer("Approve")
+    request.finish()
+    # A pass is told of what the request saw, and the next one reads anew, unless the Deployment moved meanwhile.
+    (deploy,) = gate.plan() or gate.plan()
+    assert (deploy["trigger_dag_id"], deploy["conf"]["job"]["observed"]) == ("shop.production", newest)
