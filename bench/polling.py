@@ -27,7 +27,7 @@ from tests.worlds.stages.fleet import make_previews, push_branches, record_deplo
 from tests.worlds.stages.spending import ASTRO_MAX, GITHUB_MAX, Spending, count_pages, make_trigger, poll, spend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from tests.worlds.stages.stage import Stage
 
@@ -58,6 +58,11 @@ class Airflow(FakeAirflow):
         """Return the task states of the runs that exist."""
         self.calls += 1
         return super().get_task_states(dag_id, run_ids)
+
+    def get_dr_count(self, dag_id: str, run_ids: Collection[str]) -> int:
+        """Return how many of the runs exist."""
+        self.calls += 1
+        return super().get_dr_count(dag_id, run_ids)
 
     def get_dag(self, dag_id: str) -> Any:
         """Return whether the DAG is paused."""

@@ -94,7 +94,14 @@ class RateLimitError(RetryableError):
 
 
 class SupersededError(DeployOpsError):
-    """The work is no longer wanted: the head or the mark moved since it was planned. Not a failure."""
+    """The work is no longer wanted: the head or the mark moved since it was planned. Not a failure.
+
+    :param seen: the id of the newest deploy record that was read for it, empty where there is none; None: not read.
+    """
+
+    def __init__(self, message: str, seen: str | None = None) -> None:
+        super().__init__(message)
+        self.seen = seen
 
 
 class SealError(PermanentError):

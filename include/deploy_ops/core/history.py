@@ -15,6 +15,8 @@ from include.deploy_ops.core.naming import DeployNote, parse_note
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from include.deploy_ops.core.model import Deployment
+
 
 FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})
 """What a record's status is in the end."""
@@ -79,6 +81,15 @@ def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
         active_at=records[-1].created_at if records else None,
         unfinished=tuple((each.id, each.created_at) for each in records if each.status not in FINAL),
     )
+
+
+def explains(history: DeployHistory, deployment: Deployment) -> bool:
+    """Whether the records account for what the Deployment shows: its image, and the DAG bundle that it is to have.
+
+    An answer of Astro's that lacks the newest records does not; nor do records after a rollback, or before the first.
+    """
+    shown = (deployment.image_tag, deployment.desired_dag_tarball_version)
+    return (history.image_tag, history.dag_version) == shown
 
 
 def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, _State]) -> DeployHistory:

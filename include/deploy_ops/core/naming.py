@@ -100,6 +100,12 @@ def name_run(work: str, attempt: int) -> str:
     return f"{work}~{attempt}"
 
 
+def read_attempt(work: str, run_id: str) -> int:
+    """Return the attempt whose run this is, 0 where it is another work's run."""
+    name, _, attempt = run_id.rpartition("~")
+    return int(attempt) if name == work and _COUNT.fullmatch(attempt) else 0
+
+
 def _write_tag(fields: Mapping[str, str]) -> str:
     body = "".join(f" {key}={quote(value, safe=_SAFE)}" for key, value in fields.items())
     return f"[deploy-ops/1{body}]"

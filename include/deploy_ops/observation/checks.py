@@ -165,7 +165,8 @@ class DueCheck:
         due = compare_target(state, self.scope.project.name, self.scope.policy)
         wanted = (job.verb, job.pull, job.head, job.base)
         if not isinstance(due, Work) or (due.verb, due.pull, due.head, due.base) != wanted:
-            raise SupersededError(f"to {job.verb.value} {job.head[:12]} is not due any more: {due or 'nothing is'}")
+            said = f"to {job.verb.value} {job.head[:12]} is not due any more: {due or 'nothing is'}"
+            raise SupersededError(said, state.history.newest_id)
 
     def find_approval(self, job: Job) -> Approval | None:
         """Return the yes by which the job deploys to its target; None where none is needed.
@@ -210,15 +211,16 @@ def check_expired(
         raise SupersededError(f"{job.branch} was told that it has until {verdict.due_at:%Y-%m-%d %H:%M} UTC")
     if verdict.is_overdue(now, previews.delete_notice):
         raise SupersededError(f"{job.branch} was told of {verdict.due_at:%Y-%m-%d %H:%M} UTC, too long ago")
+    history = read_history(astro.list_deploys(deployment.id))
     ended = find_end(
         verdict,
         deployment_id=deployment.id,
         head=find_branch(scope, github, job).head,
-        history=read_history(astro.list_deploys(deployment.id)),
+        history=history,
         woken_at=find_wake(memory.read_row(job.slug), deployment, now),
     )
     labels = read_labels(github.list_pull_requests_from(job.branch)).get(job.branch, ())
     kept = memory.environment(job.slug).read().find_keep(deployment.id)
     if reason := ended or describe_exemption(kept, labels, previews.keep_label):
-        raise SupersededError(f"{job.branch} stays: {reason}")
+        raise SupersededError(f"{job.branch} stays: {reason}", history.newest_id)
     return verdict

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.naming import name_run, read_attempt
 from include.deploy_ops.core.plan.remembered import Ending, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances
 from include.deploy_ops.core.plan.work import Difference, Verb, Work
 from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.run.airflow_runs import Runs, count_dispatches_max
-from include.deploy_ops.run.claims import PLANNED, Claims
+from include.deploy_ops.run.claims import Claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
     from include.deploy_ops.observation.observe import Observer
-    from include.deploy_ops.run.memory import Memory
+    from include.deploy_ops.run.memory import Claim, Memory
     from include.deploy_ops.run.scope import Scope
 
 IDLE_AT_FIRST = "idle before the control plane's first pass"
@@ -48,10 +48,13 @@ class CircumstancesReader:
         known = {work.slug: self.memory.environment(work.slug).read() for work in near}
         # Each piece of work costs requests to Airflow: what is known to wait is not asked about.
         works = [work for work in near if not _is_held_anyway(work, known[work.slug])]
-        finished = {work.name: self._runs_in(work.dag).find_last_attempt(work.name) for work in works}
-        in_flight = self._find_flights(works, finished)
+        claims = {work.slug: Claims(self.memory, self._runs_in(work.home_dag)).read(work.slug) for work in works}
+        holders = self._find_holders(works, claims)
+        idle = [work for work in works if work.slug not in holders]
+        finished = self._find_attempts(idle, known, claims)
+        in_flight = holders | self._find_flights(idle, finished)
         recovered = {
-            work.slug: _add_lost_ending(self.memory, known[work.slug], work, finished[work.name]) for work in works
+            work.slug: _add_lost_ending(known[work.slug], claims[work.slug], work, finished[work.name]) for work in idle
         }
         return Circumstances(
             now=now,
@@ -68,6 +71,7 @@ class CircumstancesReader:
             released=frozenset(self.memory.released.read()),
             refused=self.memory.refused.read(),
             dispatches_max=count_dispatches_max(),
+            pending=self.memory.pending.read() if any(hold.awaits for hold in difference.holds) else {},
         )
 
     def _list_near(self, difference: Difference, backlog: Mapping[str, Remembered], now: datetime) -> Iterable[Work]:
@@ -88,16 +92,43 @@ class CircumstancesReader:
         }
         return {slug: Remembered(removal=each) for slug, each in removal.items()}
 
+    def _find_holders(self, works: Iterable[Work], claims: Mapping[str, Iterable[Claim]]) -> dict[str, str]:
+        """Return the runs that are at work on what they claimed."""
+        found = {
+            work.slug: Claims(self.memory, self._runs_in(work.home_dag)).find_living(claims[work.slug])
+            for work in works
+        }
+        return {slug: run for slug, run in found.items() if run}
+
+    def _find_attempts(
+        self, works: Iterable[Work], known: Mapping[str, Remembered], claims: Mapping[str, Iterable[Claim]]
+    ) -> dict[str, int]:
+        """Return each work's last attempt by its name, counted on from what is remembered; a call per DAG.
+
+        :param known: what is remembered by slug; `claims` likewise.
+        """
+        attempts: dict[str, dict[str, int]] = {}
+        for work in works:
+            ended = (each.attempt for each in known[work.slug].endings.values() if each.work == work.name)
+            # A claim is no proof of its run: control may have died before it dispatched that. The one before it was.
+            claimed = (read_attempt(work.name, each.run_id) - 1 for each in claims[work.slug])
+            attempts.setdefault(work.dag, {})[work.name] = max((0, *ended, *claimed))
+        return {
+            name: last
+            for dag, remembered in attempts.items()
+            for name, last in self._runs_in(dag).find_last_attempts(remembered).items()
+        }
+
     def _find_flights(self, works: Iterable[Work], finished: Mapping[str, int]) -> dict[str, str]:
-        """Return the run that is at work on each environment, by its claim, or by its name: claims may be lost."""
-        found: dict[str, str] = {}
-        for work in works:
-            if run := Claims(self.memory, self._runs_in(work.home_dag)).find_holder(work.slug):
-                found[work.slug] = run
-        for work in works:
-            if run := _find_living(self._runs_in(work.dag), work, finished[work.name]) or self._find_question(work):
-                found[work.slug] = run
-        return found
+        """Return the runs that are at work although nothing claims their environments: claims may be lost."""
+        found = (
+            (
+                work.slug,
+                _find_living(self._runs_in(work.dag), work, finished[work.name]) or self._find_question(work),
+            )
+            for work in works
+        )
+        return {slug: run for slug, run in found if run}
 
     def _find_question(self, work: Work) -> str | None:
         """Return the run that asks this already, by whatever name: an edit of the policy names the work anew."""
@@ -147,12 +178,13 @@ def _is_held_anyway(work: Work, known: Remembered) -> bool:
     return work.verb is Verb.CREATE and known.removal is not None and known.removal.head == work.head
 
 
-def _add_lost_ending(memory: Memory, known: Remembered, work: Work, finished: int) -> Remembered:
+def _add_lost_ending(known: Remembered, claims: Iterable[Claim], work: Work, finished: int) -> Remembered:
     """Return what is remembered; a run that ended without its report counts as failed when it was dispatched."""
-    claim = memory.claim(work.slug, PLANNED).read() if finished else None
-    if claim is None or claim.run_id != name_run(work.name, finished):
+    run_id = name_run(work.name, finished)
+    claim = next((each for each in claims if each.run_id == run_id), None)
+    if claim is None:
         return known
-    ending = Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report")
+    ending = Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report", attempt=finished)
     return replace(known, endings={**known.endings, work.verb.value: ending})
 
 

@@ -21,7 +21,7 @@ from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.operators.sealed import RESULT_KEY, SealingOperator
 from include.deploy_ops.run.airflow_runs import Runs
-from include.deploy_ops.run.endings import SUPERSEDED_KEY, mask_text
+from include.deploy_ops.run.endings import SEEN_KEY, SUPERSEDED_KEY, mask_text
 from include.deploy_ops.run.job import Job, load_job, open_conf
 from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.seals import Seals
@@ -121,6 +121,8 @@ def tell_failures(method: Method) -> Method:
         except SupersededError as error:
             self.log.info("superseded: %s", error)
             context["ti"].xcom_push(SUPERSEDED_KEY, mask_text(str(error))[:CAUSE_LENGTH_MAX])
+            if error.seen is not None:
+                context["ti"].xcom_push(SEEN_KEY, error.seen)
             raise AirflowSkipException(f"superseded: {error}") from None
         except DeployOpsError as error:
             is_permanent = isinstance(error, PermanentError)

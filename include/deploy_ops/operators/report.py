@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from include.deploy_ops.core.naming import read_attempt
 from include.deploy_ops.core.plan.remembered import Ending, Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.base import FAILURE_KEY, DeployOpsOperator
@@ -46,7 +47,8 @@ class ReportOperator(DeployOpsOperator):
             memory.environment(job.slug).forget()  # it is gone with its branch
         else:
             is_gone = states.get("delete") == SUCCESS
-            self._remember(memory, job, has_failed=bool(failed), cause=cause, is_gone=is_gone)
+            ending = self._make_ending(job, run_id, cause, has_failed=bool(failed))
+            self._remember(memory, job, ending, is_gone=is_gone)
         # Before control hears of the end: its pass must find the environment free.
         Claims(memory, runs).release(job.slug, run_id)
         if not job.is_dry:
@@ -56,25 +58,32 @@ class ReportOperator(DeployOpsOperator):
             ended = make_ended(context, partial(self.read, context), memory, job, states, cause, main)
             hand_over(context, self.scope.fleet, ended)
             count_run(self.scope, job, ended.outcome)
-        ending = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
-        line = f"{job.verb.value} {job.environment}: {ending}"
+        said = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
+        line = f"{job.verb.value} {job.environment}: {said}"
         self.log.info(line)
         # Last: a notifier that fails keeps neither claim nor ending.
         if has_news:
             notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
         return line
 
-    def _remember(self, memory: Memory, job: Job, *, has_failed: bool, cause: Mapping[str, Any], is_gone: bool) -> None:
+    def _make_ending(self, job: Job, run_id: str, cause: Mapping[str, Any], *, has_failed: bool) -> Ending:
+        return Ending(
+            job.work,
+            datetime.now(UTC),
+            has_failed,
+            bool(cause.get("is_permanent")),
+            str(cause.get("cause", "")),
+            read_attempt(job.work, run_id),
+        )
+
+    def _remember(self, memory: Memory, job: Job, ending: Ending, *, is_gone: bool) -> None:
         """Write how planned work ended, and drop what a person ended: a removal, or that the preview is kept."""
         known = memory.environment(job.slug).read()
         endings = dict(known.endings)
         if not job.is_forced:
-            is_permanent = bool(cause.get("is_permanent"))
-            endings[job.verb.value] = Ending(
-                job.work, datetime.now(UTC), has_failed, is_permanent, str(cause.get("cause", ""))
-            )
+            endings[job.verb.value] = ending
         known = replace(known, endings=endings, removal=_keep_removal(known.removal, job))
-        if is_gone or (job.ends_keep and not has_failed):
+        if is_gone or (job.ends_keep and not ending.is_failure):
             known = replace(known, kept="", kept_id="")
         memory.environment(job.slug).write(known)
 

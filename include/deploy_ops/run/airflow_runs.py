@@ -12,7 +12,7 @@ from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.run.scope import CLI_POOL
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
@@ -25,8 +25,8 @@ SCHEDULED = "scheduled"
 MAP_LENGTH_MAX = 1024
 """Airflow's own bound on how many tasks one mapping makes, where nobody set another."""
 
-WINDOW = 64
-"""Attempts asked for in one request."""
+BATCH = 100
+"""Runs asked for in one request: their ids stand in its address."""
 
 
 class Runs:
@@ -46,16 +46,41 @@ class Runs:
             raise
         return state in states
 
-    def find_last_attempt(self, work: str) -> int:
-        """Return the highest attempt of the work that Airflow knows, 0 if there is none."""
-        last = start = 0
-        while last == start:
-            known = self._task_instance.get_task_states(
-                self._dag_id, run_ids=[name_run(work, start + offset) for offset in range(1, WINDOW + 1)]
-            )
-            start += WINDOW
-            last = max((int(run_id.rpartition("~")[2]) for run_id in known), default=last)
+    def find_last_attempts(self, known: Mapping[str, int]) -> dict[str, int]:
+        """Return each work's last attempt: the known one, or a higher one of which nobody remembers anything.
+
+        The run of the next attempt is never there, so that its id is not given twice. Airflow is asked for runs, not
+        for their tasks: these may be gone. One call for hundreds of works, where what is known is all there is.
+
+        :param known: the last attempt that is remembered, 0 if none is, by the work's name.
+        """
+        following = {name_run(work, last + 1): work for work, last in known.items()}
+        ids = tuple(following)
+        batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
+        taken = {following[run_id] for batch in batches for run_id in self._find_taken(batch)}
+        return {work: self._climb(work, last + 1) if work in taken else last for work, last in known.items()}
+
+    def _find_taken(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """Return the ids that runs have; each half alone, where some have and some have not."""
+        count = self._count(run_ids)
+        if count in {0, len(run_ids)}:
+            return run_ids if count else ()
+        half = len(run_ids) // 2
+        return (*self._find_taken(run_ids[:half]), *self._find_taken(run_ids[half:]))
+
+    def _climb(self, work: str, last: int) -> int:
+        """Return an attempt from `last` on, which there is, after which there is none: by steps that double."""
+        step = 1
+        while self._count([name_run(work, last + step)]):
+            last, step = last + step, step * 2
+        while step > 1:
+            step //= 2
+            if self._count([name_run(work, last + step)]):
+                last += step
         return last
+
+    def _count(self, run_ids: Sequence[str]) -> int:
+        return self._task_instance.get_dr_count(self._dag_id, run_ids=list(run_ids))
 
     def read_states(self, run_id: str) -> dict[str, str]:
         """Return the states of the run's tasks by task id."""

@@ -16,7 +16,7 @@ from include.deploy_ops.run.airflow_runs import ALIVE, RUNNING, Runs
 from include.deploy_ops.run.memory import Claim, Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
 
 PLANNED = "planned"
@@ -40,7 +40,17 @@ class Claims:
 
     def find_holder(self, slug: str, *, besides: str = "") -> str | None:
         """Return the living run that holds the environment in either register, other than `besides`."""
-        return self._find(slug, PLANNED, besides) or self._find(slug, MANUAL, besides)
+        return self.find_living(self.read(slug), besides=besides)
+
+    def read(self, slug: str) -> tuple[Claim, ...]:
+        """Return what is claimed in either register, whether its run lives or not, the planned one first."""
+        found = (self.memory.claim(slug, register).read() for register in (PLANNED, MANUAL))
+        return tuple(claim for claim in found if claim is not None)
+
+    def find_living(self, claims: Iterable[Claim], *, besides: str = "", states: Collection[str] = ALIVE) -> str | None:
+        """Return the first of the claims' runs that lives, other than `besides`."""
+        runs = (claim.run_id for claim in claims if claim.run_id != besides)
+        return next((run for run in runs if self.runs.is_alive(run, states)), None)
 
     def plan(self, slug: str, run_id: str) -> str | None:
         """Claim for a run that control is about to dispatch; return the person's run that is in the way, if any."""
@@ -93,6 +103,4 @@ class Claims:
 
     def _find(self, slug: str, register: str, besides: str, states: Collection[str] = ALIVE) -> str | None:
         claim = self.memory.claim(slug, register).read()
-        if claim is None or claim.run_id == besides or not self.runs.is_alive(claim.run_id, states):
-            return None
-        return claim.run_id
+        return self.find_living([claim] if claim else (), besides=besides, states=states)

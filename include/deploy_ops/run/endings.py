@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ENDED_KEY = "ended"
 SUPERSEDED_KEY = "superseded"
+SEEN_KEY = "seen"
 EVENTS_MAX = 1000
 """Events read in one pass; the next one goes on."""
 OVERLAP = timedelta(minutes=1)
@@ -81,9 +82,8 @@ def make_ended(
     """
     run, now = context["dag_run"], datetime.now(UTC)
     skipped = [task for task in main if states.get(task) == "skipped"]
-    superseded = next(
-        filter(None, (context["ti"].xcom_pull(task_ids=task, key=SUPERSEDED_KEY) for task in skipped)), ""
-    )
+    superseded = next(filter(None, _pull(context, skipped, SUPERSEDED_KEY)), "")
+    seen = next((each for each in _pull(context, skipped, SEEN_KEY) if isinstance(each, str)), None)
     value = read("change_type") if states.get("change_type") == "success" else None
     decision = load_decision(value) if value else None
     row = memory.read_row(job.slug)
@@ -111,7 +111,13 @@ def make_ended(
             else 0,
         ),
         _list_conflicts(read("promote")) if job.slug == PROMOTION_SLUG and states.get("promote") == "success" else None,
+        job.deployment_id if superseded else "",
+        seen if superseded else None,
     )
+
+
+def _pull(context: Context, tasks: Iterable[str], key: str) -> Iterable[Any]:
+    return (context["ti"].xcom_pull(task_ids=task, key=key) for task in tasks)
 
 
 def _list_conflicts(promoted: Mapping[str, Any] | None) -> dict[int, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.feedback.comparison import digest_view
 from include.deploy_ops.core.feedback.values import fingerprint_feedback
-from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.naming import name_run, read_attempt
 from include.deploy_ops.run.airflow_runs import QUEUED, Runs
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def dispatch_feedback(
     if not digest or runs.find_block():
         return []
     work = f"tell~{digest}"
-    attempt = runs.find_last_attempt(work)
     last = memory.feedback_run.read()
+    attempt = runs.find_last_attempts({work: read_attempt(work, last)})[work]
     if (last and runs.is_alive(last, QUEUED)) or (attempt and runs.is_alive(name_run(work, attempt))):
         return []
     run_id = name_run(work, attempt + 1)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+SECOND_PAGE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A run's claim on an environment."""
@@ -39,12 +42,14 @@ class Claim:
 class PullCache:
     """The pull requests of branches that exist, and up to when the listing was read (GitHub's `updated_at`).
 
-    `rules` is the fingerprint of the policy by which they were kept: under other rules, others count.
+    `rules` is the fingerprint of the policy by which they were kept: under other rules, others count. `next_page` is
+    where the first listing of all of them goes on, 0 once it came to its end.
     """
 
     since: str
     pulls: tuple[PullRequest, ...]
     rules: str = ""
+    next_page: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,16 @@ class CachedTemplate:
 
 @dataclass(frozen=True, slots=True)
 class CachedHistory:
-    """A Deployment's history, and the fingerprint of the Deployment as it was when its records were read."""
+    """A Deployment's history, and the fingerprint of the Deployment as it was when its records were read.
+
+    `read_at` is when that was, None in what a release before 0.3 wrote. `tries` counts the readings, one after another,
+    that did not explain what the Deployment shows (`history.explains`).
+    """
 
     fingerprint: str
     history: DeployHistory
+    read_at: AwareDatetime | None = None
+    tries: int = 0
 
 
 def _read_bare_time(entry: Any) -> Any:
@@ -79,6 +90,7 @@ _TIME = TypeAdapter(AwareDatetime)
 _DELETES = TypeAdapter(tuple[Annotated[BegunDelete, BeforeValidator(_read_bare_time)], ...])
 _TIMES_BY_NAME = TypeAdapter(dict[str, AwareDatetime])
 _TEXT = TypeAdapter(str)
+_NUMBER = TypeAdapter(int)
 _TEXTS = TypeAdapter(dict[str, str])
 _ROWS = TypeAdapter(dict[str, Row])
 _SUMMARY = TypeAdapter(Summary)
@@ -97,7 +109,7 @@ class PullSlot(Slot[PullCache]):
         """Return the cache; where a pull request was lost, as if none had been read so far, so that it is again."""
         read = read_parts(self.key, self.store.get(self.key), self.adapter, ("pulls",))
         cache, lost = read  # apart: mypy would look for an adapter of what this method returns
-        return PullCache("", cache.pulls, cache.rules) if cache and lost else cache
+        return PullCache("", cache.pulls, cache.rules, next_page=1) if cache and lost else cache
 
 
 class Memory:
@@ -108,6 +120,10 @@ class Memory:
         self.pulls = PullSlot(store, "control.pulls", _PULLS)
         # The deletes that control dispatched lately.
         self.begun_deletes = FilledSlot(store, "control.deletes", _DELETES, blank=tuple)
+        # The page of the listing of all pull requests that is read again next; every pass reads the first one.
+        self.pull_page = FilledSlot(store, "control.pull_page", _NUMBER, blank=lambda: SECOND_PAGE)
+        # What ends a hold by itself (`Hold.awaits`), with when a pass saw it first.
+        self.pending = FilledSlot(store, "control.pending", _TIMES_BY_NAME, blank=dict)
         # When people were told last that control fails; empty while it does not.
         self.outage = Slot(store, "control.outage", _TIME)
         # The template as it was read last.

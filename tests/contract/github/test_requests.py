@@ -96,6 +96,7 @@ READS: dict[str, Callable[[DeployOpsGithubHook], object]] = {
     "find_branch_beside": lambda hook: hook.find_branch_beside("dev/none", "main"),
     "get_branch": lambda hook: hook.get_branch("main"),
     "list_pull_requests": lambda hook: hook.list_pull_requests(),
+    "read_pull_pages": lambda hook: list(hook.read_pull_pages(2)),
     "list_pull_requests_from": lambda hook: hook.list_pull_requests_from(BRANCH),
     "get_commit": get_commits,
     "read_tree": read_tree,

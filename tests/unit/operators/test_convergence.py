@@ -50,7 +50,9 @@ moves = st.sampled_from(
         *(World.edit_template, World.break_template, World.force, World.clear),
     ]
 )
-interventions = st.sampled_from([World.freeze, World.exclude, World.override, World.stay_dry, World.forget])
+interventions = st.sampled_from(
+    [World.freeze, World.exclude, World.override, World.stay_dry, World.forget, World.purge, World.read_stale]
+)
 branches = st.sampled_from(BRANCHES)
 picks = st.integers(0, 99)
 aftermaths = st.sampled_from(["retry", "failed", "lost"])

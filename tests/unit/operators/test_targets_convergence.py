@@ -49,7 +49,7 @@ moves = st.sampled_from(
 interventions = st.sampled_from(
     [
         *(World.force, World.force, World.resume, World.resume, World.adopt, World.promote, World.deploy_by_hand),
-        *(World.answer, World.answer, World.pause, World.break_ci, World.forget, World.pass_time),
+        *(World.answer, World.answer, World.pause, World.break_ci, World.forget, World.purge, World.pass_time),
     ]
 )
 disturbances = st.one_of(moves, st.just(World.deploy_by_hand), st.just(World.answer))

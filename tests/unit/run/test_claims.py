@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
@@ -96,15 +95,6 @@ def test_environments_do_not_disturb_each_other() -> None:
     claims = make(one="running")
     claims.take("dev-x", "one")
     assert claims.plan("dev-y", "planned") is None
-
-
-def test_the_last_attempt_is_found_beyond_the_first_window() -> None:
-    known = {f"w~{number}": "failed" for number in itertools.chain(range(60, 71), [1])}
-    assert ask(FakeAirflow(**known)).find_last_attempt("w") == 70
-
-
-def test_no_attempt_is_zero() -> None:
-    assert ask(FakeAirflow()).find_last_attempt("w") == 0
 
 
 def test_an_airflow_that_fails_is_no_dead_run() -> None:

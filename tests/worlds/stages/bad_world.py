@@ -84,10 +84,10 @@ class World:
             scene.requests += [request for request in asked if alike.get(request.kind, request) is request]
 
     def look(self) -> dict[str, Any]:
-        """Return all that is remembered."""
-        return copy.deepcopy(
-            {key: value for store in self.stage.stores.values() for key, value in store.values.items()}
-        )
+        """Return all that is remembered, but for when and how far something was read."""
+        return {
+            key: drop_progress(value) for store in self.stage.stores.values() for key, value in store.values.items()
+        }
 
     def restore(self) -> None:
         """Forget what a step remembered: in this world nothing is, so that every step is a first one."""
@@ -100,6 +100,15 @@ class World:
     def clear(self) -> None:
         """End all faults."""
         assert self.sandbox.client.delete("/sandbox/faults").is_success
+
+
+def drop_progress(value: Any) -> Any:
+    """Return a copy of a remembered value without what tells of its reading."""
+    if isinstance(value, list):
+        return [drop_progress(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: drop_progress(each) for key, each in value.items() if key not in {"read_at", "next_page"}}
 
 
 def ask(stage: Stage, face: str, path: str) -> Request:

@@ -154,6 +154,13 @@ class Flights:
         self.flying.remove(run)
         self.ended.append(run)
 
+    def clean_database(self) -> None:
+        """Let `airflow db clean` remove the runs that ended."""
+        for run in self.ended:
+            self.stage.airflow.states.pop(run.run_id, None)
+            self.stage.airflow.tasks.pop(run.run_id, None)
+        self.ended.clear()
+
     @contextmanager
     def meet(self, trouble: Trouble) -> Iterator[None]:
         """Let the trouble strike in the block, and end the block as it ends a task's process."""

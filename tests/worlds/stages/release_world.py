@@ -230,6 +230,10 @@ class ReleaseWorld(Flights):
         self.stage.stores.clear()
         self.model.forget()
 
+    def purge(self, _pick: int) -> None:
+        """Clean Airflow's database."""
+        self.clean_database()
+
     # What the control plane does
 
     def list_ready(self) -> list[Run]:

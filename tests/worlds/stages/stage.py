@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import itertools
 import json
@@ -31,7 +32,7 @@ from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeEvents, FakeOutlets, FakeStores, FakeTaskInstance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow.sdk import BaseOperator
 
@@ -196,6 +197,17 @@ class Stage:
             "deploys"
         ]
         return found
+
+    @contextlib.contextmanager
+    def show_records(self, deployment_id: str, records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        """Let Astro answer with this list of deploys in the block: its lists may be minutes old."""
+        body = {"deploys": records, "totalCount": len(records), "limit": 1000, "offset": 0}
+        path = rf".*/deployments/{deployment_id}/deploys.*"
+        self.sandbox.plant(face="astro", path=path, status=200, body=body, times=None)
+        try:
+            yield
+        finally:
+            assert self.sandbox.client.delete("/sandbox/faults").is_success
 
     def list_files(self, deployment_id: str) -> dict[str, str]:
         """Return the SHA-256 of every file that runs there, by path."""

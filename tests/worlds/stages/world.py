@@ -176,6 +176,18 @@ class World(Flights):
         self.stage.stores.clear()
         self.model.forget()
 
+    def purge(self, _branch: str, _pick: int) -> None:
+        """Clean Airflow's database."""
+        self.clean_database()
+
+    def read_stale(self, branch: str, pick: int) -> None:
+        """Let Astro answer a pass with a list that lacks the branch's newest deploys."""
+        for deployment_id, name in self.list_previews().items():
+            if name == self.name_of(branch):
+                records = self.stage.list_deploys(deployment_id)[1 + pick % 2 :]
+                with self.stage.show_records(deployment_id, records):
+                    self.plan(None, 99)
+
     def write_template(self, change: Callable[[str], str]) -> None:
         """Commit another template to trunk."""
         author = self.stage.author

@@ -43,8 +43,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run's ending, as its report hands it to control; `conflicts` are a promotion's, by pull request."""
+    """A run's ending, as its report hands it to control; `conflicts` are a promotion's, by pull request.
+
+    `seen` is the newest deploy record of Deployment `deployment_id` that a superseded run read, empty where there is
+    none; None where it read none.
+    """
 
     slug: str
     outcome: Outcome
     conflicts: dict[int, tuple[str, ...]] | None = None
+    deployment_id: str = ""
+    seen: str | None = None

@@ -9,13 +9,17 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the latest planned run of one verb ended; `work` is its id without the attempt."""
+    """How the latest planned run of one verb ended; `work` is its id without the attempt.
+
+    `attempt` is 0 in what a release before 0.3 wrote.
+    """
 
     work: str
     ended_at: datetime
     is_failure: bool = False
     is_permanent: bool = False
     cause: str = ""
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

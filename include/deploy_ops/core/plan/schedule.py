@@ -28,7 +28,10 @@ BRAKE_WINDOW = timedelta(hours=1)
 """The time over which Deployments that were to be deleted are counted against the brake."""
 
 BRIEFLY = timedelta(seconds=10)
-"""When to look again for what ends by itself, such as GitHub's computing of a test merge."""
+"""When to look again at first for what ends by itself, such as GitHub's computing of a test merge."""
+
+NOT_SO_BRIEFLY = timedelta(minutes=5)
+"""The longest pause before it is looked for again: as long as it lasts already, so that its hours cost few passes."""
 
 Parted = tuple[list[Work], list[Hold]]
 Wait = tuple[str, HoldKind, datetime | None]
@@ -44,7 +47,8 @@ class Circumstances:
     maps a DAG of the project to why it may start nothing ("mode: plan", "paused"). `committed_at` ranks creates when
     not all fit (the newest head first). `released` are the subjects of deletes (`Work.subject`) that a person let pass
     the brake, `refused` maps those of others to the person who said no. `dispatches_max` is how many pieces of work
-    Airflow lets one pass start, whatever the policy says; None where nobody asked.
+    Airflow lets one pass start, whatever the policy says; None where nobody asked. `pending` maps what ends a hold by
+    itself (`Hold.awaits`) to when a pass saw that first.
     """
 
     now: datetime
@@ -61,13 +65,14 @@ class Circumstances:
     released: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
     dispatches_max: int | None = None
+    pending: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def schedule(difference: Difference, given: Circumstances, limits: Limits, max_live: int) -> Plan:
     """Return the plan: every piece of work either starts or is held, never both and never neither."""
     holds = list(difference.holds)
     due: list[Work] = []
-    wakes = [given.now + BRIEFLY for hold in holds if hold.is_brief][:1]
+    wakes = [given.now + _choose_pause(hold, given) for hold in holds if hold.awaits]
     for work in difference.works:
         if _is_settled(work, given):
             continue
@@ -100,6 +105,12 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
         min(wakes, default=None),
         tuple(work for work, _ in braked),
     )
+
+
+def _choose_pause(hold: Hold, given: Circumstances) -> timedelta:
+    """Return when to look again for what the hold awaits: as long as it has been awaited, within bounds."""
+    waited = given.now - given.pending.get(hold.awaits, given.now)
+    return min(max(waited, BRIEFLY), NOT_SO_BRIEFLY)
 
 
 def _is_settled(work: Work, given: Circumstances) -> bool:

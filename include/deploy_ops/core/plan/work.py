@@ -150,13 +150,14 @@ class Hold:
     """Something that would be done, or would be looked at, and is not; with the reason and what ends it.
 
     `environment` is what people call it, a branch's or a target's name; `slug` tells which of the two, empty where it
-    is a branch. `is_brief` means that it ends by itself within seconds, of which nobody tells us.
+    is a branch. `awaits` names what ends it by itself, within seconds as a rule, of which nobody tells us; empty where
+    nothing does.
     """
 
     environment: str
     what: str
     reason: str
-    is_brief: bool = False
+    awaits: str = ""
     kind: HoldKind = HoldKind.PERSON
     slug: str = ""
 

@@ -27,7 +27,8 @@ class Source:
     """What a target should run, as it stands now.
 
     `ref` and `head` are the branch and its tip; `commit` is what to deploy where that is another one: of a pull
-    request, its test merge onto `base`. `problem` says why nothing can be deployed of it; `is_brief` as in `Hold`.
+    request, its test merge onto `base`. `problem` says why nothing can be deployed of it; `is_brief`: as a rule that
+    ends by itself, within seconds.
     """
 
     ref: str
@@ -79,9 +80,9 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     if reason := _find_override(state):
         return _hold(state, Verb.DEPLOY, reason)
     if state.source.problem:
-        brief = state.source.is_brief
-        kind = HoldKind.WAITING if brief else HoldKind.PERSON
-        return _hold(state, Verb.DEPLOY, state.source.problem, kind, is_brief=brief)
+        awaits = f"{state.name}: {state.source.head} onto {state.source.base}" if state.source.is_brief else ""
+        kind = HoldKind.WAITING if awaits else HoldKind.PERSON
+        return _hold(state, Verb.DEPLOY, state.source.problem, kind, awaits)
     due = _find_due(state, state.source, policy)
     # The merge is a release's last word: it waits until what was deployed is seen to run.
     is_merge = due is not None and due[0] is Verb.MERGE
@@ -90,10 +91,8 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     return due and _work(state, state.source, project, policy, *due)
 
 
-def _hold(
-    state: TargetState, verb: Verb, reason: str, kind: HoldKind = HoldKind.PERSON, *, is_brief: bool = False
-) -> Hold:
-    return Hold(state.name, verb.value, reason, is_brief, kind, slug_target(state.name))
+def _hold(state: TargetState, verb: Verb, reason: str, kind: HoldKind = HoldKind.PERSON, awaits: str = "") -> Hold:
+    return Hold(state.name, verb.value, reason, awaits, kind, slug_target(state.name))
 
 
 def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:

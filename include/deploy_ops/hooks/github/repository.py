@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -44,6 +45,14 @@ PULLS_QUERY = f"/pulls?state=all&sort=updated&direction=desc&per_page={PAGE_SIZE
 
 _FILE_MODES = {"100644", "100755", "100664"}  # the last one only in very old commits
 _LOST = "the repository is gone or renamed, or the token lost access to it"
+
+
+@dataclass(frozen=True, slots=True)
+class PullListing:
+    """Some of the repository's pull requests; `has_more`: older ones follow on further pages."""
+
+    pulls: tuple[PullRequest, ...]
+    has_more: bool
 
 
 class DeployOpsGithubHook(GithubConnectionHook):
@@ -161,21 +170,34 @@ class DeployOpsGithubHook(GithubConnectionHook):
             raise ObservationError(f"{answer.request} answered HTTP 404, and so does trunk {trunk!r}: {_LOST}")
         return None
 
-    def list_pull_requests(self, since: str | None = None) -> tuple[PullRequest, ...]:
+    def list_pull_requests(self, since: str = "") -> PullListing:
         """List all pull requests, or those updated at `since` (as GitHub writes times) or later, by number.
+
+        What stands beside them on their pages is listed, too: GitHub may show one late, below newer ones.
 
         :raises ObservationError: the listing is malformed or repeats itself.
         """
         found: dict[int, PullRequest] = {}
-        bound = since or ""
+        bound = since
         while True:
-            pages = self._read_pull_requests(bound)
-            fresh = [pull for page in pages for pull in page if found.get(pull.number) != pull]
+            pages = self._read_pulls_since(bound)
+            fresh = [pull for page in pages for pull in page.pulls if found.get(pull.number) != pull]
             found |= {pull.number: pull for pull in fresh}
             if len(pages) == 1 or not fresh:
-                return tuple(found[number] for number in sorted(found))
+                return PullListing(tuple(found[number] for number in sorted(found)), has_more=pages[-1].has_more)
             # What is updated while we page jumps to the top, past us: look there again, until one page says it all.
-            bound = max((pull.updated_at for pull in pages[0]), default=bound)
+            bound = max((pull.updated_at for pull in pages[0].pulls), default=bound)
+
+    def read_pull_pages(self, first: int = 1) -> Iterator[PullListing]:
+        """Yield the pages of all pull requests from page `first` on, the newest change first.
+
+        One that is updated meanwhile jumps to the top; the others only ever sink, so that none is passed over.
+
+        :raises ObservationError: the listing is malformed or repeats itself.
+        """
+        url = self.pull_requests_url + (f"&page={first}" if first > 1 else "")
+        for answer in self._read_pages(url):
+            yield PullListing(parse_pull_requests(answer), has_more=answer.next_url is not None)
 
     def list_pull_requests_from(self, branch: str) -> tuple[PullRequest, ...]:
         """List the pull requests whose head is called `branch`, open or not, by number; read unconditionally.
@@ -262,12 +284,11 @@ class DeployOpsGithubHook(GithubConnectionHook):
     def _read_tree(self, sha: str) -> tuple[TreeEntry, ...]:
         return parse_tree(self.ask(f"/git/trees/{sha}", is_required=True), sha)
 
-    def _read_pull_requests(self, bound: str) -> list[tuple[PullRequest, ...]]:
+    def _read_pulls_since(self, bound: str) -> list[PullListing]:
         pages = []
-        for answer in self._read_pages(self.pull_requests_url):
-            page = parse_pull_requests(answer)
-            pages.append(tuple(pull for pull in page if pull.updated_at >= bound))
-            if len(pages[-1]) < len(page):
+        for page in self.read_pull_pages():
+            pages.append(page)
+            if any(pull.updated_at < bound for pull in page.pulls):
                 break
         return pages
 

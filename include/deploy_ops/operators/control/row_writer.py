@@ -18,6 +18,7 @@ from include.deploy_ops.core.plan.work import Plan, Verb
 from include.deploy_ops.core.view.awaited import list_awaited
 from include.deploy_ops.core.view.row import Row, RowKind, Summary
 from include.deploy_ops.core.view.rows import PassRecord, make_rows
+from include.deploy_ops.observation.histories import drop_contradicted
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.endings import read_endings
@@ -65,6 +66,7 @@ class RowWriter:
         last = self.memory.summary.read()
         before = self.memory.read_rows()
         ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
+        drop_contradicted(self.memory, ended)
         slugs = {each.slug for each in ended} - given.remembered.keys()
         remembered = {**given.remembered, **{slug: self.memory.environment(slug).read() for slug in slugs}}
         authors, times = self._learn_commits(observation, is_quiet=not plan.actions)

@@ -144,13 +144,14 @@ class DeployCodeOperator(AstroCliOperator):
                 f"it was {'approved' if job.is_forced else 'planned'} on top of deploy {job.observed or 'none'} of "
                 f"{deployment.name}, now the newest is {observed or 'none'}"
             )
-            raise PermanentError(f"{said}; ask anew") if job.is_forced else SupersededError(said)
+            raise PermanentError(f"{said}; ask anew") if job.is_forced else SupersededError(said, observed)
         commits = {decision.commit, image["commit"] if image else job.deployed_commit}
         if commits != {job.deployed_commit} or observed != decision.observed:
             raise SupersededError(
                 f"decided for {decision.commit[:12]} on top of deploy {decision.observed or 'none'}, "
                 f"now it is {job.deployed_commit[:12]} on top of {observed or 'none'}; "
-                "the next pass decides anew, or clear 'change_type'"
+                "the next pass decides anew, or clear 'change_type'",
+                observed,
             )
 
     def _write_note(self, context: Context, job: Job, *, is_partial: bool) -> DeployNote:

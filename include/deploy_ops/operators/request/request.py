@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SealError, SupersededError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
-from include.deploy_ops.core.naming import hash_text, name_run, name_subject, name_work
+from include.deploy_ops.core.naming import hash_text, name_run, name_subject, name_work, read_attempt
 from include.deploy_ops.core.plan.remembered import Approval, Ending
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.target.release import ReleaseDecision, group_files
@@ -194,7 +194,8 @@ class RecheckReleaseOperator(DeployOpsOperator):
         if newest != job.observed:
             raise SupersededError(
                 f"the approval is void: it was given on top of deploy {job.observed or 'none'} of {deployment.name}, "
-                f"now the newest is {newest or 'none'}"
+                f"now the newest is {newest or 'none'}",
+                newest,
             )
 
     def _dispatch(self, context: Context, job: Job, answer: Answer) -> dict[str, Any]:
@@ -228,7 +229,7 @@ class ReportRequestOperator(DeployOpsOperator):
             self._tell(job, answer, run_id)
         if not job.is_forced and not job.is_dry:
             is_refused = answer is not None and not answer.is_approved and bool(answer.person)
-            self._remember(context, job, cause, is_refused=is_refused)
+            self._remember(context, job, cause, read_attempt(job.work, run_id), is_refused=is_refused)
         if not job.is_dry:
             said = f"approved by {answer.person}" if answer is not None and answer.is_approved else job.reason
             asked = replace(job, verb=Verb.REQUEST, reason=said)
@@ -253,7 +254,9 @@ class ReportRequestOperator(DeployOpsOperator):
             self.log.warning("whether it still matters cannot be seen: %s", error)
         return False
 
-    def _remember(self, context: Context, job: Job, cause: Mapping[str, Any], *, is_refused: bool) -> None:
+    def _remember(
+        self, context: Context, job: Job, cause: Mapping[str, Any], attempt: int, *, is_refused: bool
+    ) -> None:
         """Write how the request ended: a person's no by what was asked, which no edit of the policy asks again.
 
         That nobody answered is nobody's answer: who is asked, and how long, may be what the edit mends.
@@ -267,6 +270,7 @@ class ReportRequestOperator(DeployOpsOperator):
             is_failure=bool(cause),
             is_permanent=bool(cause.get("is_permanent")),
             cause=str(cause.get("cause", "")),
+            attempt=attempt,
         )
         others = {key: each for key, each in known.endings.items() if key not in {job.work, subject}}
         endings = others | {job.verb.value: ending}

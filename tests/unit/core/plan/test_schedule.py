@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances, count_allowed_deletes, count_delay_minutes, schedule
-from include.deploy_ops.core.plan.work import Difference, Plan, Verb, Work
+from include.deploy_ops.core.plan.work import Difference, Hold, Plan, Verb, Work
 from include.deploy_ops.core.policy.keys import Limits
 from tests.worlds.values.examples import make_project, sha
 
@@ -52,6 +52,40 @@ def test_the_attempt_follows_the_finished_ones() -> None:
 def test_work_in_flight_is_held() -> None:
     made = plan(work(), in_flight={"dev-x": "some-run"})
     assert (made.actions, str(made.holds[0])) == ((), "deploy dev-x held: in flight: some-run")
+
+
+def list_passes(*heads: str, minutes: int = 60) -> list[timedelta]:
+    """Return when passes are made for a hold that stays, each head's for so many minutes, if nothing else happens."""
+    passes: list[timedelta] = []
+    now, pending = NOW, dict[str, datetime]()
+    while now < NOW + len(heads) * timedelta(minutes=minutes):
+        passes.append(now - NOW)
+        awaits = heads[int(passes[-1] / timedelta(minutes=minutes))]
+        hold = Hold("production", "deploy", "GitHub has not computed the merge yet", awaits)
+        made = schedule(Difference((), (hold,), 0), Circumstances(now, "p", pending=pending), LIMITS, 20)
+        pending = {awaits: pending.get(awaits, now)}
+        assert made.wake_at is not None
+        now = made.wake_at
+    return passes
+
+
+def test_what_is_awaited_for_an_hour_is_looked_for_within_seconds_at_first_and_in_few_passes() -> None:
+    passes = list_passes(sha("a"))
+    assert passes[:4] == [timedelta(seconds=second) for second in (0, 10, 20, 40)]
+    assert len(passes) <= 20
+
+
+def test_what_else_is_awaited_is_looked_for_within_seconds_again() -> None:
+    passes = list_passes(sha("a"), sha("b"))
+    first = next(number for number, time in enumerate(passes) if time >= timedelta(hours=1))
+    assert passes[first + 1] - passes[first] == timedelta(seconds=10)
+
+
+def test_of_several_that_are_awaited_the_newest_is_looked_for_first() -> None:
+    holds = tuple(Hold(name, "deploy", "not yet", name) for name in ("old", "new"))
+    pending = {"old": NOW - timedelta(hours=1), "new": NOW - timedelta(seconds=30)}
+    made = schedule(Difference((), holds, 0), Circumstances(NOW, "p", pending=pending), LIMITS, 20)
+    assert made.wake_at == NOW + timedelta(seconds=30)
 
 
 def test_a_judged_head_counts_as_deployed() -> None:

@@ -99,7 +99,12 @@ def test_without_an_open_pull_request_nothing_is_due() -> None:
 def test_what_cannot_be_merged_is_held_and_looked_at_again_when_it_ends_by_itself() -> None:
     found = compare(state(PRODUCTION, replace(PULL, problem="not computed yet", is_brief=True)))
     assert found == Hold(
-        "target", "deploy", "not computed yet", is_brief=True, kind=HoldKind.WAITING, slug="target.target"
+        "target",
+        "deploy",
+        "not computed yet",
+        f"target: {PULL.head} onto {PULL.base}",
+        HoldKind.WAITING,
+        "target.target",
     )
 
 

@@ -158,19 +158,18 @@ def test_a_pull_request_is_read_with_all_that_decides(github: GithubDouble, hook
             make_pull(1, head=fork, labels=[{"id": 2, "name": "keep-preview"}, {"id": 1, "name": "a"}]),
         ]
     )
-    forked, merged = hook.list_pull_requests()
+    forked, merged = hook.list_pull_requests().pulls
     assert (forked.number, forked.head_repo_id, forked.is_from_fork, forked.head_sha) == (1, None, True, SHA)
     assert (merged.is_open, merged.is_merged, merged.author, merged.base_ref) == (False, True, "", "staging")
     assert merged.url.endswith("/pull/2")
     assert (forked.labels, merged.labels) == (("a", "keep-preview"), ())
 
 
-def test_pull_requests_before_since_are_neither_read_nor_listed(
-    github: GithubDouble, hook: DeployOpsGithubHook
-) -> None:
+def test_pages_beyond_since_are_not_read(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
     days = [make_pull(number, f"2026-01-0{number}T00:00:00Z") for number in (3, 2, 1)]
     github.answers[PULLS] = Reply(days, headers=github.link_to(f"{REPO}/older"))
-    assert [pull.number for pull in hook.list_pull_requests(since="2026-01-02T00:00:00Z")] == [2, 3]
+    listing = hook.list_pull_requests(since="2026-01-02T00:00:00Z")
+    assert ([pull.number for pull in listing.pulls], listing.has_more) == ([1, 2, 3], True)
     assert [asked.path for asked in github.asked] == [PULLS]
 
 
@@ -180,7 +179,7 @@ def test_a_pull_request_updated_while_paging_is_not_lost(github: GithubDouble, h
     older = github.link_to(f"{REPO}/older")
     github.answers[PULLS] = [Reply(old[:2], headers=older), Reply([moved, old[0]], headers=older)]
     github.answers[f"{REPO}/older"] = Reply([old[1], old[2]])
-    pulls = hook.list_pull_requests()
+    pulls = hook.list_pull_requests().pulls
     assert [pull.number for pull in pulls] == [1, 2, 3, 4]
     assert pulls[0].is_merged
 
@@ -188,7 +187,7 @@ def test_a_pull_request_updated_while_paging_is_not_lost(github: GithubDouble, h
 def test_many_pull_requests_of_one_second_end_the_reading(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
     github.answers[PULLS] = Reply([make_pull(1), make_pull(2)], headers=github.link_to(f"{REPO}/older"))
     github.answers[f"{REPO}/older"] = Reply([make_pull(3)])
-    assert [pull.number for pull in hook.list_pull_requests()] == [1, 2, 3]
+    assert [pull.number for pull in hook.list_pull_requests().pulls] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

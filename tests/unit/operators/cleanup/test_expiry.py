@@ -16,7 +16,7 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.observation.observe import merge_pulls
+from include.deploy_ops.observation.pulls import merge_pulls
 from include.deploy_ops.run.store import shard_row
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.doubles.fuse import AFTER_CLI, Fuse, KilledError

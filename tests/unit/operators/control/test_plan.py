@@ -16,6 +16,7 @@ from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 from include.deploy_ops.core.errors import ObservationError
 from include.deploy_ops.core.plan.remembered import BegunDelete
 from include.deploy_ops.core.versioned import wrap_value
+from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook, PullListing
 from include.deploy_ops.observation.circumstances import IDLE_AT_FIRST
 from include.deploy_ops.run.claims import MANUAL, PLANNED
 from include.deploy_ops.run.memory import Claim
@@ -149,15 +150,16 @@ def test_branches_that_were_young_at_the_first_pass_get_theirs(stage: Stage) -> 
     assert len(stage.plan()) == 1
 
 
-def test_a_steady_pass_reads_no_deploy_record(stage: Stage) -> None:
+def test_a_steady_pass_reads_one_deployments_records(stage: Stage) -> None:
     stage.push(BRANCH)
     play(stage.plan())
     stage.plan()  # sees what the run changed
     stage.forget_requests()
     assert stage.plan() == []
     asked = stage.list_requests("astro")
-    assert len(asked) == 1
+    assert len(asked) == 2
     assert "/deployments?" in asked[0]
+    assert "/deploys?" in asked[1]
     assert [line for line in stage.list_requests("github") if "commits" in line and "git/commits" not in line] == []
 
 
@@ -206,6 +208,24 @@ def test_failing_work_comes_again_with_the_next_attempt(stage: Stage) -> None:
     (second,) = stage.plan()
     assert second.run_id == f"{first.run_id.removesuffix('~1')}~2"
     play([second])
+
+
+def test_failing_work_goes_on_with_its_attempts_after_airflow_forgot_their_runs(stage: Stage) -> None:
+    stage.push(BRANCH)
+    stage.sandbox.plant(**FAILING_CLI)
+    (first,) = stage.plan()
+    assert first.play()["create"] == "failed"
+    del stage.airflow.states[first.run_id]
+    let_time_pass(stage, BRANCH, 1)
+    (second,) = stage.plan()
+    assert second.run_id == f"{first.run_id.removesuffix('~1')}~2"
+
+
+def test_a_run_that_was_claimed_and_never_started_is_planned_under_its_id(stage: Stage) -> None:
+    stage.push(BRANCH)
+    (lost,) = stage.run_plan(stage.make_plan_task())
+    (run,) = stage.plan()
+    assert run.run_id == lost["trigger_run_id"]
 
 
 def test_what_failed_for_good_waits_for_a_change(stage: Stage) -> None:
@@ -282,13 +302,13 @@ def test_a_template_that_cannot_be_used_holds_creates_and_lets_deletes_go(stage:
     assert "| hold | `dev-x` | create | acme/data-platform/deployments/none.yaml on main: there is no such" in task.plan
 
 
-def test_a_branch_whose_merge_the_passes_never_saw_gets_no_preview(stage: Stage) -> None:
+def test_a_branch_whose_merge_the_passes_never_saw_gets_no_preview(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.plan()
     stage.push(BRANCH)
     number = stage.merge(BRANCH)
-    known = stage.memory.pulls.read()
-    assert known is not None
-    stage.memory.pulls.write(replace(known, since="2999-01-01T00:00:00Z", pulls=()))
+    monkeypatch.setattr(DeployOpsGithubHook, "list_pull_requests", lambda *_: PullListing((), has_more=True))
     said = f"create | pull request #{number} was merged into staging, at this head |"
     assert said in read_plan(stage)
     stage.forget_requests()

@@ -1,0 +1,158 @@
+"""Deploy records between passes: a history is believed while it explains the Deployment, and never for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
+from include.deploy_ops.core.plan.outcome import Ended, Outcome
+from include.deploy_ops.observation.histories import HistoryReader, drop_contradicted, fingerprint_deployment
+from include.deploy_ops.run.memory import CachedHistory, Memory
+from tests.worlds.doubles.airflow import DictStore
+from tests.worlds.values.examples import make_deployment
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.model import Deployment
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def deploy(number: int) -> Deploy:
+    """Return a whole deploy of the image `deploy-<number>` and the DAGs `v<number>`."""
+    at = NOW - timedelta(days=1) + number * MINUTE
+    return Deploy(
+        f"d{number}",
+        "id-dev-a",
+        DeployStatus.DEPLOYED,
+        DeployKind.IMAGE_AND_DAG,
+        at,
+        image_tag=f"deploy-{number}",
+        dag_tarball_version=f"v{number}",
+    )
+
+
+def runs(number: int, branch: str = "dev-a") -> Deployment:
+    """Return the branch's Deployment as it is after that deploy."""
+    version = f"v{number}"
+    return make_deployment(
+        branch, image_tag=f"deploy-{number}", dag_tarball_version=version, desired_dag_tarball_version=version
+    )
+
+
+class Astro:
+    """Astro's list of deploys, which may be old; the reader's time goes by hand."""
+
+    def __init__(self) -> None:
+        self.memory = Memory(DictStore())
+        self.records: dict[str, tuple[Deploy, ...]] = {}
+        self.asked: list[str] = []
+        self.now = NOW
+
+    def list_deploys(self, deployment_id: str) -> tuple[Deploy, ...]:
+        """Return what there is."""
+        self.asked.append(deployment_id)
+        return self.records.get(deployment_id, ())
+
+    def read(self, *deployments: Deployment) -> dict[str, str]:
+        """Return the newest record of each Deployment, as one pass believes it."""
+        self.asked.clear()
+        reader: Any = self
+        found = HistoryReader(reader, self.memory, self.now).read(deployments)
+        return {key: history.newest_id for key, history in found.items()}
+
+
+@pytest.fixture
+def astro() -> Astro:
+    return Astro()
+
+
+def test_a_stale_list_does_not_hide_a_deploy_for_ever(astro: Astro) -> None:
+    astro.records["id-dev-a"] = (deploy(1),)
+    assert astro.read(runs(2), make_deployment("dev-b")) == {"id-dev-a": "d1", "id-dev-b": ""}
+    astro.records["id-dev-a"] = (deploy(1), deploy(2))
+    astro.now += MINUTE
+    assert astro.read(runs(2), make_deployment("dev-b"))["id-dev-a"] == "d2"
+
+
+def test_an_unexplained_history_is_read_again_after_minutes_that_grow_to_an_hour(astro: Astro) -> None:
+    astro.records["id-dev-a"] = (deploy(1),)
+    times = []
+    for minute in range(60 * 6):
+        astro.now = NOW + minute * MINUTE
+        astro.read(runs(2))
+        if astro.asked:
+            times.append(minute)
+    pauses = [after - before for before, after in pairwise(times)]
+    assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_what_an_older_release_kept_is_read_again_where_it_explains_nothing(astro: Astro) -> None:
+    stale = CachedHistory(fingerprint_deployment(runs(2)), astro_history(astro, deploy(1)))
+    astro.memory.histories.write({}, {"id-dev-a": stale})
+    astro.records["id-dev-a"] = (deploy(1), deploy(2))
+    assert astro.read(runs(2)) == {"id-dev-a": "d2"}
+
+
+def astro_history(astro: Astro, *records: Deploy) -> Any:
+    other = Astro()
+    other.records["id-dev-a"] = records
+    other.read(runs(1))
+    return other.memory.histories.read()["id-dev-a"].history
+
+
+def test_a_quiet_pass_reads_one_history_the_one_that_was_read_longest_ago(astro: Astro) -> None:
+    fleet = [runs(1, f"dev-{name}") for name in "abc"]
+    astro.records = {each.id: (deploy(1),) for each in fleet}
+    astro.read(*fleet)
+    asked = []
+    for _ in range(6):
+        astro.now += MINUTE
+        astro.read(*fleet)
+        asked.extend(astro.asked)
+    assert len(asked) == 6
+    assert set(asked[:3]) == {each.id for each in fleet}
+    assert asked[3:] == asked[:3]
+
+
+def test_a_stale_list_that_fits_by_chance_is_found_when_its_turn_comes(astro: Astro) -> None:
+    """A redeploy of the same image and DAGs moves nothing that could tell."""
+    again = replace(deploy(2), image_tag="deploy-1", dag_tarball_version="v1")
+    astro.records = {"id-dev-a": (deploy(1),), "id-dev-b": (deploy(1),)}
+    fleet = (runs(1), runs(1, "dev-b"))
+    astro.read(*fleet)
+    astro.records["id-dev-a"] = (deploy(1), again)
+    newest = []
+    for _ in range(2):
+        astro.now += MINUTE
+        newest.append(astro.read(*fleet)["id-dev-a"])
+    assert newest[-1] == "d2"
+
+
+def end(seen: str | None, at: datetime = NOW + MINUTE) -> Ended:
+    outcome = Outcome("run", "shop.preview", "deploy", "superseded", at)
+    return Ended("dev-a", outcome, deployment_id="id-dev-a", seen=seen)
+
+
+@pytest.mark.parametrize(
+    ("seen", "at", "is_kept"),
+    [
+        ("d1", NOW + MINUTE, True),
+        ("d2", NOW + MINUTE, False),
+        ("", NOW + MINUTE, False),
+        (None, NOW + MINUTE, True),
+        ("d2", NOW - MINUTE, True),  # read since: the newer word counts
+    ],
+)
+def test_a_superseded_run_that_saw_another_record_ends_the_belief(
+    seen: str | None, at: datetime, is_kept: bool, astro: Astro
+) -> None:
+    astro.records = {"id-dev-a": (deploy(1),), "id-dev-b": (deploy(1),)}
+    astro.read(runs(1), runs(1, "dev-b"))
+    drop_contradicted(astro.memory, [end(seen, at)])
+    assert astro.memory.histories.read().keys() == {"id-dev-b", *(["id-dev-a"] * is_kept)}

@@ -1,0 +1,90 @@
+"""The last attempts of works: counted on from what is remembered, by runs alone, in few calls, and no id twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.deploy_ops.run.airflow_runs import BATCH, Runs
+from tests.worlds.doubles.airflow import FakeAirflow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+HOURS_OF_A_YEAR = 365 * 24
+
+
+class CountingAirflow(FakeAirflow):
+    """Airflow with runs of these ids, whose tasks `airflow db clean` has taken away; it counts what it is asked."""
+
+    def __init__(self, run_ids: Iterable[str]) -> None:
+        super().__init__(**dict.fromkeys(run_ids, "failed"))
+        self.calls = 0
+
+    def get_task_states(self, dag_id: str, run_ids: Iterable[str]) -> dict[str, str]:
+        """Return nothing: the tasks are gone."""
+        return {}
+
+    def get_dr_count(self, dag_id: str, run_ids: Collection[str]) -> int:
+        """Return how many of the runs exist."""
+        self.calls += 1
+        assert len(run_ids) <= BATCH
+        return super().get_dr_count(dag_id, run_ids)
+
+
+def find(airflow: FakeAirflow, **known: int) -> dict[str, int]:
+    return Runs(airflow, "p.preview").find_last_attempts(known)  # type: ignore[arg-type]
+
+
+def name_runs(work: str, *attempts: int) -> list[str]:
+    return [f"{work}~{attempt}" for attempt in attempts]
+
+
+def test_a_run_whose_tasks_are_gone_keeps_its_id() -> None:
+    assert find(CountingAirflow(name_runs("w", 1, 2, 3)), w=0) == {"w": 3}
+
+
+def test_what_is_remembered_counts_although_its_runs_are_gone() -> None:
+    assert find(CountingAirflow([]), w=7) == {"w": 7}
+
+
+def test_an_attempt_that_did_not_report_is_found() -> None:
+    assert find(CountingAirflow(name_runs("w", 6, 7, 8)), w=7) == {"w": 8}
+
+
+def test_no_works_ask_nothing() -> None:
+    airflow = CountingAirflow([])
+    assert (find(airflow), airflow.calls) == ({}, 0)
+
+
+def test_a_year_of_hourly_failures_costs_one_call_where_it_is_remembered_and_few_where_not() -> None:
+    airflow = CountingAirflow(name_runs("w", *range(1, HOURS_OF_A_YEAR + 1)))
+    assert find(airflow, w=HOURS_OF_A_YEAR) == {"w": HOURS_OF_A_YEAR}
+    assert airflow.calls == 1
+    assert find(airflow, w=0) == {"w": HOURS_OF_A_YEAR}
+    assert airflow.calls < 30
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_many_works_of_a_dag_share_their_calls(started: int) -> None:
+    known = {f"w{number}": 3 for number in range(60)}
+    airflow = CountingAirflow(name_runs("w30", 4) * started)
+    assert find(airflow, **known) == known | ({"w30": 4} if started else {})
+    assert airflow.calls <= 1 + started * 12
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.integers(0, 20), min_size=1),
+    st.sets(st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.integers(1, 40))),
+)
+def test_the_next_attempt_is_never_there_and_none_is_forgotten(
+    known: dict[str, int], there: set[tuple[str, int]]
+) -> None:
+    found = find(CountingAirflow(f"{work}~{attempt}" for work, attempt in there), **known)
+    assert found.keys() == known.keys()
+    for work, last in found.items():
+        assert (work, last + 1) not in there
+        assert last == known[work] or (last > known[work] and (work, last) in there)
