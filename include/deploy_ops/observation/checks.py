@@ -152,7 +152,8 @@ class DueCheck:
         """
         target = self.scope.target(job.target)
         deployment = check_target(self.scope, self.astro, job)
-        observed = Observed((deployment,), {deployment.id: read_history(self.astro.list_deploys(deployment.id))})
+        history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
+        observed = Observed((deployment,), {deployment.id: history})
         followed = target.followed_branch
         branches = (self.github.get_branch(followed),) if followed else ()
         pulls = () if followed else self.github.list_pull_requests_from(job.branch)
@@ -211,7 +212,7 @@ def check_expired(
         verdict,
         deployment_id=deployment.id,
         head=find_branch(scope, github, job).head,
-        history=read_history(astro.list_deploys(deployment.id)),
+        history=read_history(astro.list_deploys(deployment.id), scope.owner),
         woken_at=find_wake(memory.read_row(job.slug), deployment, now),
     )
     labels = read_labels(github.list_pull_requests_from(job.branch)).get(job.branch, ())

@@ -113,7 +113,7 @@ class Observer:
             deploy.status in FINAL or deploy.created_at < datetime.now(UTC) - UNFINISHED for deploy in deploys
         )
         # A record may end without the fields moving once more: until it has, no fingerprint vouches for the history.
-        return CachedHistory(fingerprint if is_final else "", read_history(deploys))
+        return CachedHistory(fingerprint if is_final else "", read_history(deploys, self.scope.owner))
 
     def read_template(self, snapshot: RepositorySnapshot, deployments: Iterable[Deployment]) -> TemplateState:
         """Return the template's state against our Deployments; one that cannot be used becomes its `problem`."""

@@ -131,7 +131,7 @@ class DeployCodeOperator(AstroCliOperator):
         """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
         # Without this a rollback that on-call made since the pass would be undone, and a DAG deploy would meet an image
         # that it was not compared with.
-        observed = read_history(self.astro.list_deploys(deployment.id)).newest_id
+        observed = read_history(self.astro.list_deploys(deployment.id), self.scope.owner).newest_id
         if job.observed is not None and observed != job.observed:
             said = (
                 f"it was {'approved' if job.is_forced else 'planned'} on top of deploy {job.observed or 'none'} of "
@@ -157,6 +157,7 @@ class DeployCodeOperator(AstroCliOperator):
             person=job.person,
             reason=job.reason,
             is_override=job.is_override or is_partial,
+            owner=self.scope.owner,
         )
 
     def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
@@ -166,7 +167,7 @@ class DeployCodeOperator(AstroCliOperator):
         done = parse_note(newest.description) if newest and newest.status is DeployStatus.DEPLOYED else None
         if done is None or (done.run_id, done.commit) != (note.run_id, job.deployed_commit):
             return None
-        return done
+        return done if done.is_of(self.scope.owner) else None
 
     def _deploy(
         self,
