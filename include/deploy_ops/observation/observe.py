@@ -16,6 +16,7 @@ from include.deploy_ops.core.preview.desired import RepositorySnapshot
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.template.template import find_fixed_differences, find_missing, fingerprint_template
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.template import parse_template_text, read_template_text
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Memory, PullCache
 
@@ -55,6 +56,7 @@ class Observer:
             cache = None
         # GitHub lists them by their last update, so the newest word we had bounds what has to be read again.
         news = self.github.list_pull_requests(since=cache.since if cache else None)
+        require_same_repository(self.memory, self.github, news[0].base_repo_id if news else None)
         branches = self.github.list_branches(self.scope.project.trunk)
         known = merge_pulls(cache.pulls if cache else (), news)
         names = {branch.name for branch in branches}

@@ -48,6 +48,14 @@ class PullCache:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRepository:
+    """The repository as it was read last: GitHub's number of it, and the policy's name of then."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CachedTemplate:
     """The template's text, as it stands at `path` in a commit of trunk."""
 
@@ -73,6 +81,7 @@ _CLAIM = TypeAdapter(Claim)
 _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
+_REPOSITORY = TypeAdapter(KnownRepository)
 _TEMPLATE = TypeAdapter(CachedTemplate)
 _TIME = TypeAdapter(AwareDatetime)
 _DELETES = TypeAdapter(tuple[Annotated[BegunDelete, BeforeValidator(_read_bare_time)], ...])
@@ -105,6 +114,8 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.pulls = PullSlot(store, "control.pulls", _PULLS)
+        # Which repository the project's name meant so far.
+        self.repository = Slot(store, "control.repository", _REPOSITORY)
         # The deletes that control dispatched lately.
         self.begun_deletes = FilledSlot(store, "control.deletes", _DELETES, blank=tuple)
         # When people were told last that control fails; empty while it does not.

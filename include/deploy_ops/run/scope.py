@@ -117,6 +117,19 @@ class Scope:
         return Asset(f"deploy_ops.{self.project.name}.fleet")
 
 
+def make_scope(loaded: LoadedPolicy, project: Project) -> Scope:
+    """Return the scope of one of the policy's projects."""
+    policy = loaded.policy
+    return Scope(
+        policy.control_plane,
+        policy.mode == "plan",
+        project,
+        loaded.target_names,
+        project.repository.casefold() in loaded.shared_repositories,
+        find_rivals(project, policy.projects),
+    )
+
+
 def load_policy_file() -> LoadedPolicy:
     """Read the policy file; raises PolicyError when no project of it can be used."""
     default = Path(__file__).parents[2] / "deploy_ops.yaml"
@@ -129,16 +142,4 @@ def read_scopes() -> tuple[Scope, ...]:
         loaded = load_policy_file()
     except PolicyError:
         return ()
-    policy, targets = loaded.policy, loaded.target_names
-    shared, is_dry = loaded.shared_repositories, policy.mode == "plan"
-    return tuple(
-        Scope(
-            policy.control_plane,
-            is_dry,
-            each,
-            targets,
-            each.repository.casefold() in shared,
-            find_rivals(each, policy.projects),
-        )
-        for each in policy.projects
-    )
+    return tuple(make_scope(loaded, each) for each in loaded.policy.projects)

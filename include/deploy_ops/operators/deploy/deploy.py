@@ -31,6 +31,7 @@ from include.deploy_ops.core.preview.image_sources import BUILD_BAN, is_build_ba
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
 from include.deploy_ops.hooks.astro.cli import ShownEngine
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.images import open_astro_registry
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
@@ -72,6 +73,7 @@ class DeployCodeOperator(AstroCliOperator):
         kind = decision.change_type
         if kind is ChangeType.NONE:
             raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
+        require_same_repository(self.memory(context), self.github)
         deployment = self._check(context, job)
         self.link_deployment(deployment)
         self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
