@@ -1,4 +1,4 @@
-"""One DAG for the installation: finds and, after approval, deletes what projects left behind. Wires tasks only.
+"""One DAG for the installation: finds what projects left behind, deletes or adopts it after approval. Wires tasks only.
 
 It does not read the policy here, so it stays while the policy is wrong, and its runs then say that they do nothing.
 """
@@ -11,6 +11,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
 from include.deploy_ops.operators.base import STEP
+from include.deploy_ops.operators.cleanup.adoption import AdoptOrphansOperator
 from include.deploy_ops.operators.cleanup.form import make_orphans_params
 from include.deploy_ops.operators.cleanup.orphans import (
     ORPHANS,
@@ -28,7 +29,10 @@ WAITING_MAX = 20
 GUIDE = """Looks, in the workspaces of the policy's Astro connections, for Deployments with **our control plane's mark**
 whose project has left the policy, or has no previews any more, and shows them (**find**, Rendered Templates). It always
 asks before it deletes, and then deletes exactly the list that was approved, each looked at again right before. While
-any part of the policy is wrong, it refuses to look. By hand a run is a dry run, unless the form says otherwise."""
+any part of the policy is wrong, it refuses to look. By hand a run is a dry run, unless the form says otherwise.
+
+After a repository was renamed, and the policy says so, the form's action `adopt` marks the project's previews anew.
+What may be adopted, because its branch lives, is never offered to delete."""
 
 
 def make_orphans_dag() -> DAG:
@@ -55,7 +59,14 @@ def make_orphans_dag() -> DAG:
         approve = ApproveOrphansOperator(
             task_id="approve", params=make_answer_params("Why"), **{**STEP, "retries": ANSWER_TRIES}
         )
-        find >> approve >> DeleteOrphansOperator(task_id="delete", pool=CLI_POOL, **STEP)
+        (
+            find
+            >> approve
+            >> [
+                DeleteOrphansOperator(task_id="delete", pool=CLI_POOL, **STEP),
+                AdoptOrphansOperator(task_id="adopt", pool=CLI_POOL, **STEP),
+            ]
+        )
     return dag
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _BASE = "/v1/organizations/{organization}/deployments/{deployment}/deploys"
 _KINDS = ("IMAGE_AND_DAG", "IMAGE_ONLY", "DAG_ONLY", "BUNDLE")
+_TEXT_LENGTH_MAX = 500
 
 
 class Deploys:
@@ -201,6 +202,8 @@ def _read_text(body: dict[str, Any], name: str) -> str:
     text = body.get(name) or ""
     if not isinstance(text, str):
         raise ApiError(400, f"Invalid request: {name} must be a text")
+    if len(text) > _TEXT_LENGTH_MAX:
+        raise ApiError(400, f"Invalid request: {name} must have at most {_TEXT_LENGTH_MAX} characters")
     return text
 
 

@@ -26,13 +26,14 @@ class _Field:
     kind: type
     is_required: bool = False
     choices: frozenset[str] | None = None
+    length_max: int | None = None
 
 
 _COMMON = {
-    "name": _Field(str, is_required=True),
+    "name": _Field(str, is_required=True, length_max=500),
     "workspaceId": _Field(str, is_required=True, choices=frozenset({WORKSPACE_ID})),
     "type": _Field(str, is_required=True, choices=frozenset({"STANDARD"})),
-    "description": _Field(str),
+    "description": _Field(str, length_max=1000),
     "executor": _Field(str, is_required=True, choices=EXECUTORS),
     "schedulerSize": _Field(str, is_required=True, choices=SCHEDULER_SIZES),
     "isCicdEnforced": _Field(bool, is_required=True),
@@ -52,7 +53,7 @@ _CREATE = {
     "astroRuntimeVersion": _Field(str, is_required=True, choices=frozenset(RUNTIMES)),
 }
 _QUEUE = {
-    "name": _Field(str, is_required=True),
+    "name": _Field(str, is_required=True, length_max=63),
     "astroMachine": _Field(str, is_required=True, choices=frozenset(CONCURRENCY)),
     "isDefault": _Field(bool),
     "minWorkerCount": _Field(int, is_required=True),
@@ -154,3 +155,5 @@ def _check_field(name: str, value: Any, field: _Field) -> None:
         raise ApiError(400, f"Invalid request: {name} must be of type {field.kind.__name__}, not {value!r}")
     elif field.choices is not None and value not in field.choices:
         raise ApiError(400, f"Invalid request: {name} must be one of {', '.join(sorted(field.choices))}, not {value!r}")
+    elif field.length_max is not None and isinstance(value, str) and len(value) > field.length_max:
+        raise ApiError(400, f"Invalid request: {name} must have at most {field.length_max} characters")

@@ -14,6 +14,7 @@ from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.text.document import read_document
 from include.deploy_ops.core.view.pages import render_source
+from include.deploy_ops.hooks.github.answers import RepositoryName
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.cleanup.find import load_found
 from include.deploy_ops.operators.dispatch import DispatchOperator
@@ -213,11 +214,16 @@ DAGS_DECISION = {"change_type": "dags", "commit": "", "reason": "", "observed": 
 class GithubOf:
     """GitHub, whose branches are all at one head."""
 
+    repository = "acme/data-platform"
+
     def __init__(self, head: str) -> None:
         self._head = head
 
     def web_url(self, kind: str, name: object) -> str:
         return f"https://github.example/{kind}/{name}"
+
+    def read_name(self) -> RepositoryName:
+        return RepositoryName(7, self.repository)
 
     def find_branch_beside(self, branch: str, trunk: str) -> Any:
         return SimpleNamespace(name=branch, head=self._head)

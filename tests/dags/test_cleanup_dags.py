@@ -93,7 +93,7 @@ def test_by_hand_a_run_is_dry(parse: Parse) -> None:
         "max_deletes": None,
         "reason": "",
     }
-    assert bag.dags["orphans"].params.dump() == {"dry_run": True, "project": ""}
+    assert bag.dags["orphans"].params.dump() == {"action": "delete", "dry_run": True, "project": ""}
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,7 @@ def test_orphans_is_one_dag_whatever_the_policy_says(parse: Parse, policy: str) 
         "find": set(),
         "approve": {"find"},
         "delete": {"approve"},
+        "adopt": {"approve"},
     }
     assert dag.task_dict["find"].max_active_tis_per_dag == 1
     assert dag.task_dict["delete"].pool == CLI_POOL

@@ -1,6 +1,7 @@
 """Astro's deploy records → which commit a Deployment runs, and who deployed it last.
 
-Reads only records that Astro calls DEPLOYED: a failed or unfinished deploy changed nothing.
+Reads only records that Astro calls DEPLOYED: a failed or unfinished deploy changed nothing. What another control plane
+or project deployed is a stranger's, whatever its description says.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def read_commit(deploy: Deploy) -> str | None:
     return note.commit if note else deploy.git_commit
 
 
-def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
-    """Replay a Deployment's records, in any order, oldest first.
+def read_history(deploys: Iterable[Deploy], owner: str) -> DeployHistory:
+    """Replay a Deployment's records, in any order, oldest first, as `owner` (`naming.name_owner`) sees them.
 
     A rollback restores what was deployed right after the record that it names; if that record is unknown, so is the
     commit of image and DAGs.
@@ -74,7 +75,7 @@ def read_history(deploys: Iterable[Deploy]) -> DeployHistory:
         # A failed deploy changed nothing, and a bundle, such as a dbt project, lies beside image and DAGs.
         if deploy.status is not DeployStatus.DEPLOYED or deploy.kind is DeployKind.BUNDLE:
             continue
-        history = _apply(history, deploy, states)
+        history = _apply(history, deploy, owner, states)
         states[deploy.id] = (history.image_commit, history.image_origin, history.dags_commit)
     return replace(
         history,
@@ -92,9 +93,8 @@ def explains(history: DeployHistory, deployment: Deployment) -> bool:
     return (history.image_tag, history.dag_version) == shown
 
 
-def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, _State]) -> DeployHistory:
-    note = parse_note(deploy.description)
-    is_ours = note is not None and deploy.rollback_from_id is None
+def _apply(history: DeployHistory, deploy: Deploy, owner: str, states: dict[str, _State]) -> DeployHistory:
+    note = _find_own_note(deploy, owner)
     if deploy.rollback_from_id is not None:
         image, origin, dags = states.get(deploy.rollback_from_id, (None, "", None))
     else:
@@ -106,15 +106,21 @@ def _apply(history: DeployHistory, deploy: Deploy, states: dict[str, _State]) ->
         newest_id=deploy.id,
         image_commit=image,
         dags_commit=dags,
-        head=note.head if note and is_ours else history.head,
+        head=note.head if note else history.head,
         image_tag=_carry(deploy, deploy.image_tag, history.image_tag, is_carried=deploy.kind.has_image),
         dag_version=_carry(deploy, deploy.dag_tarball_version, history.dag_version, is_carried=deploy.kind.has_dags),
-        overridden_by=_describe_override(deploy, note) if note and is_ours else _describe_stranger(deploy),
+        overridden_by=_describe_override(deploy, note) if note else _describe_stranger(deploy),
         commit=(dags if deploy.kind.has_dags else image) or "",
         kind=(ChangeType.IMAGE if deploy.kind.has_image else ChangeType.DAGS).value,
         deployed_at=deploy.created_at,
         image_origin=origin,
     )
+
+
+def _find_own_note(deploy: Deploy, owner: str) -> DeployNote | None:
+    """Return what the owner's own deploy says of itself; None for a stranger's, and for a rollback to one of ours."""
+    note = parse_note(deploy.description)
+    return note if note and note.is_of(owner) and deploy.rollback_from_id is None else None
 
 
 def _carry(deploy: Deploy, now: str, before: str, *, is_carried: bool) -> str:
@@ -135,4 +141,6 @@ def _describe_override(deploy: Deploy, note: DeployNote) -> str:
 def _describe_stranger(deploy: Deploy) -> str:
     if deploy.rollback_from_id is not None:
         return f"a rollback to {deploy.rollback_from_id} (deploy {deploy.id})"
-    return f"somebody else's deploy {deploy.id}" + (f" ({deploy.description})" if deploy.description else "")
+    note = parse_note(deploy.description)
+    who = f"the deploy {deploy.id} of {note.owner}" if note and note.owner else f"somebody else's deploy {deploy.id}"
+    return who + (f" ({deploy.description})" if deploy.description else "")

@@ -5,7 +5,9 @@ Everything that has to be read back from Astro or Airflow is written and parsed 
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -27,7 +29,19 @@ DESCRIPTION_TEXT_LENGTH_MAX = 200
 """Characters of free text (a person's reason) in a deploy description."""
 
 DESCRIPTION_LENGTH_MAX = 500
-"""Characters of a deploy description that Astro takes; the free text leaves room for the tag."""
+"""Characters of a deploy description that Astro takes (its API's own description); the tag comes first."""
+
+MARKED_LENGTH_MAX = 1000
+"""Characters of a Deployment's description that Astro takes, text and mark (likewise)."""
+
+CUT = "..."
+"""Ends a text that was cut; no branch and no tag can hold it (git-check-ref-format(1))."""
+
+_BRANCH_LENGTH_MAX = 340
+"""Of a branch in a mark, as it is quoted: a longer one stands in base64, which 255 bytes, GitHub's most, fill."""
+
+_READABLE_MIN = 80
+"""Characters of a deploy description that people can read, as long as only a ref or a person has to be cut."""
 
 _HASH = 8
 _READABLE = re.compile(r"[a-z0-9_][a-z0-9_-]*")
@@ -64,6 +78,11 @@ def name_deployment(project: str, branch: str) -> str:
     A project's name has no hyphen, so the first hyphen ends it.
     """
     return f"{project}-{slug_branch(branch, DEPLOYMENT_NAME_LENGTH_MAX - len(project) - 1)}"
+
+
+def name_owner(control_plane: str, project: str) -> str:
+    """Return who deploys, as a deploy's description names it; neither name has a slash."""
+    return f"{control_plane}/{project}"
 
 
 def slug_target(target: str) -> str:
@@ -122,7 +141,7 @@ def _read_tag(text: str) -> dict[str, str] | None:
 
 
 def format_mark(mark: Mark, text: str = "") -> str:
-    """Return a Deployment's description: its own text, then our mark as one machine-readable tag.
+    """Return a Deployment's description: its own text, cut where both do not fit, then our mark as one tag.
 
     A tag in the text is left out: a template that `inspect` took from a preview has that preview's mark.
     """
@@ -131,12 +150,28 @@ def format_mark(mark: Mark, text: str = "") -> str:
             "control_plane": mark.control_plane,
             "project": mark.project,
             "repository": mark.repository,
-            "branch": mark.branch,
+            **_pack_branch(mark.branch),
             "template": mark.template,
         }
     )
-    own = _TAG.sub("", text).replace(_TAG_START, "(deploy-ops/")
-    return f"{own.strip()} {tag}".strip()
+    own = _TAG.sub("", text).replace(_TAG_START, "(deploy-ops/").strip()
+    return f"{_shorten(own, MARKED_LENGTH_MAX - len(tag) - 1)} {tag}".strip()
+
+
+def _pack_branch(branch: str) -> dict[str, str]:
+    """Return the branch as a mark holds it: whole, whatever it is, since previews are found by it."""
+    if len(quote(branch, safe=_SAFE)) <= _BRANCH_LENGTH_MAX:
+        return {"branch": branch}
+    return {"packed_branch": base64.urlsafe_b64encode(branch.encode()).decode().rstrip("=")}
+
+
+def _unpack_branch(packed: str) -> str | None:
+    """Return the branch that stands in base64; None for what we would not have written so."""
+    try:
+        branch = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
+    except ValueError:  # no base64, or no text in it
+        return None
+    return branch if _pack_branch(branch) == {"packed_branch": packed} else None
 
 
 def parse_mark(description: str) -> Mark | None:
@@ -145,11 +180,14 @@ def parse_mark(description: str) -> Mark | None:
     People may write before and after it. Two marks are none: nobody knows which of them is meant. Keys that we do not
     know are a later release's, and change nothing about what the others say; a later version's mark is none of ours.
     """
-    fields = _read_tag(description)
-    names = Mark.__dataclass_fields__.keys()
-    if fields is None or not fields.keys() >= names:
+    fields = _read_tag(description) or {}
+    if ("packed_branch" in fields) == ("branch" in fields):
         return None
-    return Mark(**{name: fields[name] for name in names})
+    branch = fields.get("branch", _unpack_branch(fields.get("packed_branch", "")))
+    names = Mark.__dataclass_fields__.keys() - {"branch"}
+    if branch is None or not fields.keys() >= names:
+        return None
+    return Mark(branch=branch, **{name: fields[name] for name in names})
 
 
 def has_later_mark(description: str) -> bool:
@@ -165,7 +203,8 @@ class DeployNote:
     where a pull request's test merge is deployed. `is_override` tells a forced deploy of something else than what the
     source has now: a rollback, or another branch's commit. `image` says where the image came from that is deployed
     along: "ci" or "build" of a target's, "preview"; empty where nobody told. `person` asked for it, `approver` said
-    yes.
+    yes. `owner` is as `name_owner` says it, empty in a note of an older version. Of a description that would be too
+    long, ref, person and approver were cut, and end in `CUT`.
     """
 
     ref: str
@@ -179,6 +218,7 @@ class DeployNote:
     is_override: bool = False
     image: str = ""
     approver: str = ""
+    owner: str = ""
 
     @property
     def how(self) -> str:
@@ -195,22 +235,63 @@ class DeployNote:
 
     @property
     def needle(self) -> str:
-        """The part of the description by which this call's record is found; no text of a person's can hold it."""
-        return f"{_TAG_START}1 run={quote(self.run_id, safe=_SAFE)} try={self.attempt} "
+        """The part of the description by which this call's record is found; no text of a person's can hold it.
+
+        With its owner: another control plane gives equal work equal names.
+        """
+        tag = _write_tag({"run": self.run_id, "try": str(self.attempt)} | ({"of": self.owner} if self.owner else {}))
+        return f"{tag.removesuffix(']')} "
+
+    def is_of(self, owner: str) -> bool:
+        """Whether the owner's runs wrote it; a note of an older version names none, and counts as one's own."""
+        return self.owner in {"", owner}
 
 
 def format_note(note: DeployNote) -> str:
-    """Return the deploy's description: a sentence for people, then a tag for us."""
+    """Return the deploy's description: a sentence for people, then a tag for us.
+
+    Never longer than Astro takes: what a deploy is judged by is kept, what people are called is cut.
+    """
     says = f"{note.what}, {note.how}" + (f" by {note.person}" if note.person else "")
     says += f", approved by {note.approver}" if note.approver else ""
     says += f": {note.reason}" if note.reason else ""
-    says = _CONTROL.sub(" ", says.replace("[", "(").replace("]", ")"))
-    fields = {"run": note.run_id, "try": str(note.attempt), "how": note.how, "head": note.head, "commit": note.commit}
-    fields |= {"ref": note.ref, "by": note.person}
-    fields |= {key: value for key, value in (("image", note.image), ("approved", note.approver)) if value}
-    tag = _write_tag(fields)
-    room = max(0, min(DESCRIPTION_TEXT_LENGTH_MAX, DESCRIPTION_LENGTH_MAX - len(tag) - 1))
-    return f"{' '.join(says.split())[:room]} {tag}"
+    says = " ".join(_CONTROL.sub(" ", says.replace("[", "(").replace("]", ")")).split())
+    kept = {"run": note.run_id, "try": str(note.attempt)}
+    kept |= {"of": note.owner} if note.owner else {}
+    kept |= {"how": note.how, "head": note.head, "commit": note.commit, "ref": "", "by": ""}
+    kept |= {"image": note.image} if note.image else {}
+    room = DESCRIPTION_LENGTH_MAX - len(_write_tag(kept)) - 1
+    tag = _write_tag(kept | _cut_fields(note, max(room - min(len(says), _READABLE_MIN), min(room, 2 * len(CUT)))))
+    room = min(DESCRIPTION_TEXT_LENGTH_MAX, DESCRIPTION_LENGTH_MAX - len(tag) - 1)
+    return f"{_shorten(says, room)} {tag}".strip()
+
+
+def _cut_fields(note: DeployNote, room: int) -> dict[str, str]:
+    """Return ref, person and approver, each cut to what those before it left of the room, in quoted characters."""
+    fields: dict[str, str] = {}
+    for key, text, extra in (("ref", note.ref, ""), ("by", note.person, ""), ("approved", note.approver, " approved=")):
+        spare = len(CUT) if key == "ref" and note.person else 0
+        cut = _cut_quoted(text, room - len(extra) - spare)
+        if cut or not extra:
+            fields[key] = cut
+            room -= len(extra) + len(quote(cut, safe=_SAFE))
+    return fields
+
+
+def _cut_quoted(text: str, room: int) -> str:
+    """Return the text; where it is quoted to more than `room` characters its beginning and `CUT`, or nothing."""
+    if len(quote(text, safe=_SAFE)) <= room:
+        return text
+    room -= len(CUT)
+    lengths = itertools.accumulate(len(quote(each, safe=_SAFE)) for each in text)
+    return text[: sum(length <= room for length in lengths)] + CUT if room >= 0 else ""
+
+
+def _shorten(text: str, room: int) -> str:
+    """Return the text, cut to `room` characters, with `CUT` at its end where there is room for it."""
+    if len(text) <= room:
+        return text
+    return f"{text[: room - len(CUT)]}{CUT}" if room > len(CUT) else ""
 
 
 def parse_note(description: str) -> DeployNote | None:
@@ -232,4 +313,5 @@ def parse_note(description: str) -> DeployNote | None:
         is_override=fields["how"] == "override",
         image=fields.get("image", ""),
         approver=fields.get("approved", ""),
+        owner=fields.get("of", ""),
     )

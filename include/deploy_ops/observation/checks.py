@@ -155,7 +155,8 @@ class DueCheck:
         """
         target = self.scope.target(job.target)
         deployment = check_target(self.scope, self.astro, job)
-        observed = Observed((deployment,), {deployment.id: read_history(self.astro.list_deploys(deployment.id))})
+        history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
+        observed = Observed((deployment,), {deployment.id: history})
         followed = target.followed_branch
         branches = (self.github.get_branch(followed),) if followed else ()
         pulls = () if followed else self.github.list_pull_requests_from(job.branch)
@@ -211,7 +212,7 @@ def check_expired(
         raise SupersededError(f"{job.branch} was told that it has until {verdict.due_at:%Y-%m-%d %H:%M} UTC")
     if verdict.is_overdue(now, previews.delete_notice):
         raise SupersededError(f"{job.branch} was told of {verdict.due_at:%Y-%m-%d %H:%M} UTC, too long ago")
-    history = read_history(astro.list_deploys(deployment.id))
+    history = read_history(astro.list_deploys(deployment.id), scope.owner)
     ended = find_end(
         verdict,
         deployment_id=deployment.id,

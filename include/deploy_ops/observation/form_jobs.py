@@ -12,7 +12,7 @@ from include.deploy_ops.core.model import NO_COMMIT, Branch, Deployment
 from include.deploy_ops.core.naming import has_later_mark, name_deployment, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.desired import describe_merge, find_merge
-from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.core.preview.ownership import find_former, find_previews
 from include.deploy_ops.core.target.comparison import Source
 from include.deploy_ops.observation.targets import make_tip, read_source
 from include.deploy_ops.run.job import Job
@@ -57,7 +57,10 @@ class FormJobs:
                 f"branch: '{form.branch}' matches no pattern of previews.branches "
                 f"({', '.join(self.scope.previews.branches)})"
             )
-        own = find_previews(self.astro.list_deployments(), self.scope.control_plane, project).get(form.branch, [])
+        deployments = self.astro.list_deployments()
+        own = find_previews(deployments, self.scope.control_plane, project).get(form.branch, [])
+        if not own and (former := find_former(deployments, self.scope.control_plane, project).get(form.branch)):
+            raise PermanentError(f"branch: {former}")
         if len(own) > 1:
             raise PermanentError(
                 f"two Deployments carry the mark of '{form.branch}'; delete the wrong one in Astro first"

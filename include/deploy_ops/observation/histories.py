@@ -31,11 +31,12 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class HistoryReader:
-    """Reads the deploy records of one pass. `now` is when it began."""
+    """Reads the deploy records of one pass. `now` is when it began, `owner` whose notes are ours (`read_history`)."""
 
     astro: AstroApiHook
     memory: Memory
     now: datetime
+    owner: str
 
     def read(self, deployments: Iterable[Deployment]) -> dict[str, DeployHistory]:
         """Return the Deployments' histories by id; a quiet pass costs one request.
@@ -65,7 +66,7 @@ class HistoryReader:
     def _read_anew(self, deployment: Deployment, cached: CachedHistory | None) -> CachedHistory:
         fingerprint = fingerprint_deployment(deployment)
         deploys = self.astro.list_deploys(deployment.id)
-        history = read_history(deploys)
+        history = read_history(deploys, self.owner)
         is_final = all(deploy.status in FINAL or deploy.created_at < self.now - UNFINISHED for deploy in deploys)
         tries = cached.tries if cached is not None and cached.fingerprint == fingerprint else 0
         return CachedHistory(

@@ -75,7 +75,7 @@ class ImageReuse:
     def _look(self, candidate: Deployment) -> tuple[dict[str, Any] | None, str]:
         """Return the candidate's image, or None and what speaks against it."""
         try:
-            running = read_image(candidate, self.astro.list_deploys(candidate.id), self.need)
+            running = read_image(candidate, self.astro.list_deploys(candidate.id), self.need, self.scope.owner)
             if isinstance(running, str):
                 return None, running
             if why := self._compare(running.commit):

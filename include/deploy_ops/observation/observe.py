@@ -52,7 +52,9 @@ class Observer:
         known = [deployment for pairs in own.values() for deployment, _ in pairs]
         # Targets bear no mark of ours: the policy knows them by name.
         known += [deployment for deployment in deployments if deployment.name in names]
-        return Observed(deployments, HistoryReader(self.astro, self.memory, datetime.now(UTC)).read(known))
+        return Observed(
+            deployments, HistoryReader(self.astro, self.memory, datetime.now(UTC), self.scope.owner).read(known)
+        )
 
     def read_template(self, snapshot: RepositorySnapshot, deployments: Iterable[Deployment]) -> TemplateState:
         """Return the template's state against our Deployments; one that cannot be used becomes its `problem`."""

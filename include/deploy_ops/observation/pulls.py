@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.errors import ObservationError
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.preview.desired import RepositorySnapshot
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.run.memory import SECOND_PAGE, PullCache
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class PullReader:
         before = self.memory.pulls.read()
         cache = self._read_rest(self._check_rules(before))
         news = self.github.list_pull_requests(go_back(cache.since))
+        require_same_repository(self.memory, self.github, news.pulls[0].base_repo_id if news.pulls else None)
         older = self._read_again(news)
         branches = self.github.list_branches(self.scope.project.trunk)
         names = {branch.name for branch in branches}

@@ -91,7 +91,7 @@ class ReleaseReader:
         deployment = next((each for each in self.astro.list_deployments() if each.name == wanted), None)
         if deployment is None:
             return None
-        history = read_history(self.astro.list_deploys(deployment.id))
+        history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
         return SourceState(
             target=name,
             deployment=deployment.name,

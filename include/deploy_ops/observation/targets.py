@@ -10,13 +10,14 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.errors import CommitMissingError, SealError
+from include.deploy_ops.core.errors import CommitMissingError, ObservationError, SealError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import NO_COMMIT, MergeState
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.target.comparison import Source, TargetState, find_release
 from include.deploy_ops.core.target.mergeability import judge_mergeability, name_own_checks
+from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.observation.mergeability import MergeReader
 from include.deploy_ops.run.approvals import check_approval
 
@@ -62,7 +63,16 @@ class TargetObserver:
             history=history,
             deployed_base=self._find_deployed_base(source, history),
             remembered=self._recall(name, target) if source else Remembered(),
+            rivals=self._find_rivals(name),
         )
+
+    def _find_rivals(self, name: str) -> tuple[str, ...]:
+        """Return the other projects' targets that mean the target's Deployment, through another connection."""
+        rivals = [each for each in self.scope.rivals if each.target == name]
+        if not rivals:
+            return ()
+        ours = read_astro_connection(self.scope.project.astro_conn_id).workspace
+        return tuple(str(each) for each in rivals if _find_workspace(each.conn_id) == ours)
 
     def _recall(self, name: str, target: Target) -> Remembered:
         """Return what is remembered; an approval that no run of ours gave out counts as none."""
@@ -103,6 +113,15 @@ class TargetObserver:
             return ""
         # A test merge has the parents base and head; a commit of another shape is no merge of this head.
         return parents[0] if parents[1:] == (source.head,) else ""
+
+
+def _find_workspace(conn_id: str) -> tuple[str, str, str] | None:
+    """Return what tells another connection's workspace; None where its own project cannot deploy through it either."""
+    try:
+        return read_astro_connection(conn_id).workspace
+    except ObservationError as error:
+        log.warning("whether another project deploys to the same Deployment cannot be told: %s", error)
+        return None
 
 
 def read_source(github: GithubPullsHook, target: Target) -> Source | None:

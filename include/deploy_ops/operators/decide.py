@@ -37,6 +37,6 @@ class DecideOperator(DeployOpsOperator):
     def _decide(self, job: Job, known: Remembered, who: str) -> Remembered:
         if job.verb is Verb.KEEP:
             return replace(known, kept=f"{who}: {job.reason}", kept_id=job.deployment_id)
-        newest = read_history(self.astro.list_deploys(job.deployment_id)).newest_id
+        newest = read_history(self.astro.list_deploys(job.deployment_id), self.scope.owner).newest_id
         endings = {key: each for key, each in known.endings.items() if key != Verb.DEPLOY.value}  # it may start at once
         return replace(known, resumed=newest, endings=endings)

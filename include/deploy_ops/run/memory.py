@@ -53,6 +53,14 @@ class PullCache:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRepository:
+    """The repository as it was read last: GitHub's number of it, and the policy's name of then."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CachedTemplate:
     """The template's text, as it stands at `path` in a commit of trunk."""
 
@@ -85,6 +93,7 @@ _QUESTION = TypeAdapter(OpenQuestion)
 _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
+_REPOSITORY = TypeAdapter(KnownRepository)
 _TEMPLATE = TypeAdapter(CachedTemplate)
 _TIME = TypeAdapter(AwareDatetime)
 _DELETES = TypeAdapter(tuple[Annotated[BegunDelete, BeforeValidator(_read_bare_time)], ...])
@@ -118,6 +127,8 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.pulls = PullSlot(store, "control.pulls", _PULLS)
+        # Which repository the project's name meant so far.
+        self.repository = Slot(store, "control.repository", _REPOSITORY)
         # The deletes that control dispatched lately.
         self.begun_deletes = FilledSlot(store, "control.deletes", _DELETES, blank=tuple)
         # The page of the listing of all pull requests that is read again next; every pass reads the first one.

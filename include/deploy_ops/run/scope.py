@@ -9,9 +9,11 @@ from pathlib import Path
 from airflow.sdk import Asset
 
 from include.deploy_ops.core.errors import PolicyError
+from include.deploy_ops.core.naming import name_owner
 from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
 from include.deploy_ops.core.policy.file import LoadedPolicy, fingerprint_policy, read_policy
 from include.deploy_ops.core.policy.keys import Previews, Project, Target
+from include.deploy_ops.core.policy.rules import Rival, find_rivals
 
 POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
 """Environment variable that names another policy file than `include/deploy_ops.yaml`."""
@@ -28,7 +30,8 @@ class Scope:
     """One project under one control plane; `is_dry` means `mode: plan`: nothing is written anywhere.
 
     `targets` names the long-lived Deployments of all projects: none of them is ever a preview. `shares_repository`:
-    another project of the policy is about the same repository.
+    another project of the policy is about the same repository. `rivals`: other projects' targets that may be about a
+    Deployment of one of ours.
     """
 
     control_plane: str
@@ -36,11 +39,17 @@ class Scope:
     project: Project
     targets: frozenset[str]
     shares_repository: bool = False
+    rivals: tuple[Rival, ...] = ()
 
     @property
     def policy(self) -> str:
         """Fingerprint of what the policy says about this project's work."""
         return fingerprint_policy(self.project)
+
+    @property
+    def owner(self) -> str:
+        """Who deploys, as our deploy descriptions say it."""
+        return name_owner(self.control_plane, self.project.name)
 
     @property
     def previews(self) -> Previews:
@@ -108,6 +117,19 @@ class Scope:
         return Asset(f"deploy_ops.{self.project.name}.fleet")
 
 
+def make_scope(loaded: LoadedPolicy, project: Project) -> Scope:
+    """Return the scope of one of the policy's projects."""
+    policy = loaded.policy
+    return Scope(
+        policy.control_plane,
+        policy.mode == "plan",
+        project,
+        loaded.target_names,
+        project.repository.casefold() in loaded.shared_repositories,
+        find_rivals(project, policy.projects),
+    )
+
+
 def load_policy_file() -> LoadedPolicy:
     """Read the policy file; raises PolicyError when no project of it can be used."""
     default = Path(__file__).parents[2] / "deploy_ops.yaml"
@@ -120,8 +142,4 @@ def read_scopes() -> tuple[Scope, ...]:
         loaded = load_policy_file()
     except PolicyError:
         return ()
-    policy, targets = loaded.policy, loaded.target_names
-    shared, is_dry = loaded.shared_repositories, policy.mode == "plan"
-    return tuple(
-        Scope(policy.control_plane, is_dry, each, targets, each.repository in shared) for each in policy.projects
-    )
+    return tuple(make_scope(loaded, each) for each in loaded.policy.projects)

@@ -88,6 +88,8 @@ def test_a_page_that_cannot_be_is_refused(world: World, query: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
+        ({"description": "d" * 1001}, "description must have at most 1000 characters"),
+        ({"name": "n" * 501}, "name must have at most 500 characters"),
         ({"name": ""}, "name is required"),
         ({"workspaceId": ""}, "workspaceId is required"),
         ({"workspaceId": "clother"}, "workspaceId must be one of"),

@@ -212,7 +212,14 @@ def test_a_dbt_bundle_has_its_own_address_and_leaves_the_dags_alone(world: World
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"type": "NOPE"}, {"type": "DAG_ONLY", "git": {"provider": "X"}}, {"type": "BUNDLE"}]
+    "body",
+    [
+        {},
+        {"type": "NOPE"},
+        {"type": "DAG_ONLY", "git": {"provider": "X"}},
+        {"type": "BUNDLE"},
+        {"type": "DAG_ONLY", "description": "d" * 501},
+    ],
 )
 def test_a_wrong_deploy_is_refused(world: World, body: dict[str, Any]) -> None:
     assert "Invalid request" in call(world, "POST", f"/deployments/{create(world)}/deploys", body, 400)["message"]

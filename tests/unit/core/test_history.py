@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+import pytest
+
 from include.deploy_ops.core.history import DeployHistory, read_history
 from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.naming import DeployNote, format_note
+from tests.worlds.values.examples import OWNER
 
 A, B, C = ("a" * 40, "b" * 40, "c" * 40)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,31 +36,31 @@ def record(
 
 
 def test_nothing_was_deployed() -> None:
-    assert read_history([]) == DeployHistory()
+    assert read_history([], OWNER) == DeployHistory()
 
 
 def test_image_and_dags_come_from_different_deploys() -> None:
-    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), ours(2, DeployKind.DAG_ONLY, B)])
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), ours(2, DeployKind.DAG_ONLY, B)], OWNER)
     assert (history.image_commit, history.dags_commit, history.head) == (A, B, B)
     assert (history.newest_id, history.overridden_by) == ("d2", "")
 
 
 def test_a_failed_image_deploy_counts_for_nothing() -> None:
     history = read_history(
-        [ours(1, DeployKind.IMAGE_AND_DAG, A), ours(2, DeployKind.IMAGE_AND_DAG, B, DeployStatus.FAILED)]
+        [ours(1, DeployKind.IMAGE_AND_DAG, A), ours(2, DeployKind.IMAGE_AND_DAG, B, DeployStatus.FAILED)], OWNER
     )
     assert (history.image_commit, history.head, history.newest_id) == (A, A, "d1")
 
 
 def test_an_unfinished_deploy_changes_nothing_and_is_told_with_its_time() -> None:
-    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A, DeployStatus.INITIALIZED)])
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A, DeployStatus.INITIALIZED)], OWNER)
     at = START + timedelta(minutes=1)
     assert history == DeployHistory(active_at=at, unfinished=(("d1", at),))
 
 
 def test_the_newest_record_of_any_ending_is_activity() -> None:
     records = [ours(1, DeployKind.DAG_ONLY, A), ours(2, DeployKind.IMAGE_AND_DAG, B, DeployStatus.FAILED)]
-    history = read_history(records)
+    history = read_history(records, OWNER)
     assert (history.commit, history.kind, history.deployed_at) == (A, "dags", START + timedelta(minutes=1))
     assert (history.active_at, history.unfinished) == (START + timedelta(minutes=2), ())
 
@@ -69,7 +72,7 @@ def test_a_rollback_stands_for_what_it_rolled_back_to() -> None:
         ours(3, DeployKind.IMAGE_AND_DAG, C),
         record(4, DeployKind.IMAGE_AND_DAG, rollback_from_id="d2"),
     ]
-    history = read_history(records)
+    history = read_history(records, OWNER)
     assert (history.image_commit, history.dags_commit) == (A, B)
     assert history.head == C
     assert "rollback to d2" in history.overridden_by
@@ -82,41 +85,63 @@ def test_a_rollback_that_carries_our_description_is_still_a_rollback() -> None:
         ours(2, DeployKind.IMAGE_AND_DAG, B),
         record(3, DeployKind.IMAGE_AND_DAG, copied, rollback_from_id="d1"),
     ]
-    history = read_history(records)
+    history = read_history(records, OWNER)
     assert (history.head, history.dags_commit) == (B, A)
     assert history.overridden_by
 
 
 def test_a_rollback_to_an_unknown_record_leaves_the_commit_unknown() -> None:
     history = read_history(
-        [ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.IMAGE_AND_DAG, rollback_from_id="gone")]
+        [ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.IMAGE_AND_DAG, rollback_from_id="gone")], OWNER
     )
     assert (history.image_commit, history.dags_commit) == (None, None)
 
 
 def test_a_strangers_deploy_without_a_commit_makes_it_unknown() -> None:
-    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.DAG_ONLY, "by hand")])
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.DAG_ONLY, "by hand")], OWNER)
     assert (history.image_commit, history.dags_commit) == (A, None)
     assert "by hand" in history.overridden_by
 
 
 def test_a_strangers_deploy_with_git_metadata_is_known() -> None:
-    history = read_history([record(1, DeployKind.IMAGE_AND_DAG, "from CI", git_commit=B)])
+    history = read_history([record(1, DeployKind.IMAGE_AND_DAG, "from CI", git_commit=B)], OWNER)
     assert (history.image_commit, history.dags_commit, history.head) == (B, B, None)
 
 
 def test_ours_after_a_stranger_ends_the_override() -> None:
-    history = read_history([record(1, DeployKind.DAG_ONLY, "by hand"), ours(2, DeployKind.IMAGE_AND_DAG, A)])
+    history = read_history([record(1, DeployKind.DAG_ONLY, "by hand"), ours(2, DeployKind.IMAGE_AND_DAG, A)], OWNER)
     assert history.overridden_by == ""
 
 
+@pytest.mark.parametrize("owner", ["other-plane/shop", "acme-prod/orders"])
+def test_what_another_control_plane_or_project_deployed_is_a_strangers(owner: str) -> None:
+    mine, theirs = (
+        DeployNote(branch, commit, commit, "r", 1, is_forced=False, image="ci", owner=whose)
+        for branch, commit, whose in (("main", A, OWNER), ("trunk", B, owner))
+    )
+    records = [
+        record(1, DeployKind.IMAGE_AND_DAG, format_note(mine)),
+        record(2, DeployKind.DAG_ONLY, format_note(theirs)),
+    ]
+    history = read_history(records, OWNER)
+    assert (history.head, history.image_origin, history.dags_commit) == (A, "ci", B)
+    assert history.overridden_by.startswith(f"the deploy d2 of {owner} (trunk@bbbbbbbbbbbb, planned")
+    seen = read_history(records, owner)
+    assert (seen.head, seen.image_origin, seen.overridden_by) == (B, "", "")
+
+
+def test_a_note_of_an_older_version_names_no_owner_and_is_ours() -> None:
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A)], OWNER)
+    assert (history.head, history.overridden_by) == (A, "")
+
+
 def test_a_dbt_bundle_is_no_deploy_of_the_project() -> None:
-    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.BUNDLE, "dbt")])
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.BUNDLE, "dbt")], OWNER)
     assert (history.newest_id, history.overridden_by) == ("d1", "")
 
 
 def test_a_forced_rollback_keeps_the_head_of_its_time() -> None:
-    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, B), ours(2, DeployKind.IMAGE_AND_DAG, A, head=B)])
+    history = read_history([ours(1, DeployKind.IMAGE_AND_DAG, B), ours(2, DeployKind.IMAGE_AND_DAG, A, head=B)], OWNER)
     assert (history.dags_commit, history.head) == (A, B)
 
 
@@ -127,8 +152,8 @@ def test_the_order_of_records_does_not_matter() -> None:
         record(3, DeployKind.IMAGE_AND_DAG, rollback_from_id="d1"),
         ours(4, DeployKind.DAG_ONLY, C),
     ]
-    expected = read_history(records)
+    expected = read_history(records, OWNER)
     for seed in range(10):
         shuffled = records[:]
         Random(seed).shuffle(shuffled)  # noqa: S311 - no secret depends on it
-        assert read_history(shuffled) == expected
+        assert read_history(shuffled, OWNER) == expected

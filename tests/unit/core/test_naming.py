@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.core.model import Mark
 from include.deploy_ops.core.naming import (
+    CUT,
     DEPLOYMENT_NAME_LENGTH_MAX,
     DESCRIPTION_LENGTH_MAX,
+    MARKED_LENGTH_MAX,
     SLUG_LENGTH_MAX,
     DeployNote,
     digest_work,
@@ -82,8 +84,10 @@ def test_a_note_reads_back(ref: str, commit: str, head: str, person: str, reason
     written = format_note(note)
     read = parse_note(written)
     assert read is not None
-    assert (read.ref, read.commit, read.head, read.run_id) == (ref, commit, head, note.run_id)
-    assert (read.attempt, read.is_forced, read.person) == (2, is_forced, person)
+    assert (read.commit, read.head, read.run_id) == (commit, head, note.run_id)
+    assert (read.attempt, read.is_forced) == (2, is_forced)
+    for was, whole in ((read.ref, ref), (read.person, person)):
+        assert was == whole or (was.endswith(CUT) and whole.startswith(was.removesuffix(CUT)))
     assert note.needle in written
 
 
@@ -114,6 +118,49 @@ def test_a_description_leaves_room_for_its_tag() -> None:
     written = format_note(note)
     assert len(written) == DESCRIPTION_LENGTH_MAX
     assert parse_note(written) == replace(note, reason="")
+
+
+@pytest.mark.parametrize("ref", ["dev/" + "日本" * 41, "d" * 255, "dev-" + "é" * 120])
+def test_a_long_ref_is_cut_and_said_to_be(ref: str) -> None:
+    run_id = name_run(name_work(slug_branch(ref), "deploy", "a" * 40, "0" * 8), 12)
+    note = DeployNote(
+        ref, "a" * 40, "b" * 40, run_id, 3, True, "jürgen", "why " * 99, owner="acme-production/data_platform"
+    )
+    written = format_note(note)
+    says = written.partition(" [deploy-ops/")[0]
+    assert len(written) <= DESCRIPTION_LENGTH_MAX
+    assert len(says) >= 80
+    assert says.startswith(ref[:60])
+    read = parse_note(written)
+    assert read is not None
+    assert read == replace(note, reason="", ref=read.ref, person=read.person)
+    assert read.ref.endswith(CUT)
+    assert ref.startswith(read.ref.removesuffix(CUT))
+
+
+def test_a_short_reference_leaves_the_reason_cut_with_a_sign_of_it() -> None:
+    says = format_note(DeployNote("dev-x", "a" * 40, "a" * 40, "r", 1, is_forced=True, reason="why " * 99))
+    assert re.match(r"dev-x@a{12}, forced: (why )+.{,4}\.\.\. \[", says)
+
+
+@pytest.mark.parametrize("branch", ["dev/" + "日本" * 41, "é" * 127, "\U0001f680" * 60])
+def test_a_long_branch_stands_whole_in_a_mark(branch: str) -> None:
+    mark = Mark("c" * 40, "p" * 40, f"{'o' * 39}/{'r' * 100}", branch, "0123456789ab")
+    written = format_mark(mark, "our own text, " * 99)
+    assert len(written) <= MARKED_LENGTH_MAX
+    assert written.startswith("our own text, our own text, ")
+    assert f"{CUT} [deploy-ops/1 " in written
+    assert parse_mark(written) == mark
+
+
+def test_a_branch_in_base64_is_read_only_as_we_write_it() -> None:
+    long = format_mark(Mark("acme", "shop", "acme/shop", "日" * 80, "0" * 12))
+    packed = re.search(r"packed_branch=(\S+)", long)
+    assert packed is not None
+    assert parse_mark(long.replace(packed[1], packed[1][:-1])) is None
+    assert parse_mark(long.replace(packed[1], f"{packed[1]}%C3%A9")) is None
+    assert parse_mark(long.replace(" packed_branch=", " branch=x packed_branch=")) is None
+    assert parse_mark(long.replace(packed[1], "ZGV2LXg")) is None  # dev-x, which stands in no base64
 
 
 def test_a_reason_cannot_forge_a_note() -> None:

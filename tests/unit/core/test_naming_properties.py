@@ -6,15 +6,18 @@ import json
 import re
 import subprocess
 from dataclasses import asdict, replace
+from urllib.parse import quote
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.deploy_ops.core.model import Mark
 from include.deploy_ops.core.naming import (
+    CUT,
     DEPLOYMENT_NAME_LENGTH_MAX,
     DESCRIPTION_LENGTH_MAX,
     DESCRIPTION_TEXT_LENGTH_MAX,
+    MARKED_LENGTH_MAX,
     SLUG_LENGTH_MAX,
     DeployNote,
     digest_work,
@@ -53,19 +56,26 @@ HOSTILE = ANY | st.sampled_from(
         "--force",
     ]
 )
-MARKS = st.builds(Mark, HOSTILE, HOSTILE, HOSTILE, branch_names() | HOSTILE, HOSTILE)
+BOUNDED = HOSTILE.filter(lambda text: len(quote(text)) <= 70)  # as the policy bounds all but the branch
+MARKS = st.builds(Mark, BOUNDED, BOUNDED, BOUNDED, branch_names() | HOSTILE, BOUNDED)
+RUN_IDS = BOUNDED | st.from_regex(r"[a-z~-]{1,9}~[1-9]", fullmatch=True) | st.just("r" * 250)
+OWNERS = st.sampled_from(["", "acme/shop", "acme/shop_dev", f"{'c' * 40}/{'p' * 40}"])
 NOTES = st.builds(
     DeployNote,
     ref=branch_names() | HOSTILE,
     commit=SHAS,
     head=SHAS,
-    run_id=HOSTILE | st.from_regex(r"[a-z~-]{1,9}~[1-9]", fullmatch=True),
+    run_id=RUN_IDS,
     attempt=st.integers(1, 999),
     is_forced=st.booleans(),
     person=HOSTILE,
     reason=HOSTILE,
     approver=HOSTILE,
+    image=st.sampled_from(["", "preview"]),
+    owner=OWNERS,
 )
+FULL = DeployNote("é" * 127, "a" * 40, "b" * 40, "r" * 250, 999, True, "ä" * 99, "x" * 999, True, "preview", "ö" * 99)
+FULL = replace(FULL, owner=f"{'c' * 40}/{'p' * 40}")
 
 
 @given(branch_names())
@@ -142,17 +152,27 @@ def test_a_mark_edited_by_hand_says_what_stands_there_or_nothing(mark: Mark, dat
 
 
 @given(NOTES)
+@example(FULL)
 def test_a_note_reads_back_whatever_people_are_called_and_say(note: DeployNote) -> None:
     written = format_note(note)
-    assert parse_note(written) == replace(note, reason="")
+    read = parse_note(written)
+    assert read is not None
+    assert read == replace(note, reason="", ref=read.ref, person=read.person, approver=read.approver)
+    pairs = ((read.ref, note.ref), (read.person, note.person), (read.approver, note.approver))
+    for was, whole in pairs:
+        assert was == whole or (was.endswith(CUT) and whole.startswith(was.removesuffix(CUT))) or (whole and not was)
+    is_whole = all(was == whole for was, whole in pairs)
+    assert is_whole or len(written) > DESCRIPTION_LENGTH_MAX - 90  # only for want of room
+    assert read.ref or not note.ref
     assert written.count(note.needle) == 1
 
 
 @given(NOTES)
+@example(FULL)
 def test_a_description_is_one_short_line_of_text(note: DeployNote) -> None:
-    says, _, tag = format_note(note).partition(" [deploy-ops/1 ")
-    assert len(says) <= DESCRIPTION_TEXT_LENGTH_MAX
-    assert len(format_note(note)) <= max(DESCRIPTION_LENGTH_MAX, len(" [deploy-ops/1 ") + len(tag))
+    says, _, tag = format_note(note).partition("[deploy-ops/1 ")
+    assert len(says.rstrip()) <= DESCRIPTION_TEXT_LENGTH_MAX
+    assert len(format_note(note)) <= DESCRIPTION_LENGTH_MAX
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", says + tag)
     assert tag.isascii()
 
@@ -163,8 +183,20 @@ def test_a_description_is_one_short_line_of_text(note: DeployNote) -> None:
     DeployNote("dev-x", "b" * 40, "b" * 40, "other", 1, is_forced=True, reason="run=mine try=1 "),
 )
 def test_a_call_never_finds_the_record_of_another(mine: DeployNote, other: DeployNote) -> None:
-    is_same = (mine.run_id, mine.attempt) == (other.run_id, other.attempt)
+    is_same = (mine.run_id, mine.attempt) == (other.run_id, other.attempt) and mine.owner in {"", other.owner}
     assert (mine.needle in format_note(other)) == is_same
+
+
+@given(
+    st.lists(branch_names() | st.text("日é🚀/a", min_size=1, max_size=60), min_size=1, max_size=9, unique=True),
+    st.text(max_size=1200),
+)
+def test_marks_fit_whatever_the_branch_and_no_two_branches_share_one(branches: list[str], text: str) -> None:
+    marks = [Mark("c" * 40, "p" * 40, f"{'o' * 39}/{'r' * 100}", branch, "0" * 12) for branch in branches]
+    written = [format_mark(mark, text) for mark in marks]
+    assert max(map(len, written)) <= MARKED_LENGTH_MAX
+    assert [parse_mark(each) for each in written] == marks
+    assert len(set(written)) == len(branches)
 
 
 @given(NOTES, st.data())

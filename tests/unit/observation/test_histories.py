@@ -14,7 +14,7 @@ from include.deploy_ops.core.plan.outcome import Ended, Outcome
 from include.deploy_ops.observation.histories import HistoryReader, drop_contradicted, fingerprint_deployment
 from include.deploy_ops.run.memory import CachedHistory, Memory
 from tests.worlds.doubles.airflow import DictStore
-from tests.worlds.values.examples import make_deployment
+from tests.worlds.values.examples import OWNER, make_deployment
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.model import Deployment
@@ -63,7 +63,7 @@ class Astro:
         """Return the newest record of each Deployment, as one pass believes it."""
         self.asked.clear()
         reader: Any = self
-        found = HistoryReader(reader, self.memory, self.now).read(deployments)
+        found = HistoryReader(reader, self.memory, self.now, OWNER).read(deployments)
         return {key: history.newest_id for key, history in found.items()}
 
 

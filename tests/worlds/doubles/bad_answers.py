@@ -24,6 +24,7 @@ LONG_S = 600
 JSON = "application/json; charset=utf-8"
 
 KINDS = {
+    "repository": r"/repos/[^/]+/[^/?]+$",
     "refs": r"/git/matching-refs/",
     "ref": r"/git/ref/",
     "branch's pulls": r"/pulls\?head=",
@@ -42,6 +43,7 @@ KINDS = {
 Place = tuple[str | int, ...]
 
 NEEDED: dict[str, Place] = {
+    "repository": ("id",),
     "refs": (0, "object", "sha"),
     "ref": ("object", "sha"),
     "pulls": (0, "head", "sha"),
@@ -58,6 +60,7 @@ NEEDED: dict[str, Place] = {
 """A field of each kind of answer without which nothing can be decided."""
 
 TEXTS: dict[str, Place] = {
+    "repository": ("full_name",),
     "refs": (0, "ref"),
     "ref": ("ref",),
     "pulls": (0, "title"),

@@ -11,6 +11,7 @@ from include.deploy_ops.core.policy.file import load_policy
 from include.deploy_ops.core.policy.keys import Project
 
 PLANE = "acme-prod"
+OWNER = f"{PLANE}/shop"
 REPO_ID = 7
 FINGERPRINT = "0123456789ab"
 

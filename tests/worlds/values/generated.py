@@ -30,6 +30,7 @@ from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_p
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from tests.worlds.values.examples import (
     FINGERPRINT,
+    OWNER,
     PLANE,
     REPO_ID,
     make_deployment,
@@ -89,7 +90,7 @@ class World:
     def compare(self) -> Difference:
         """Return what the product makes of it."""
         deployments = tuple(each.deployment for each in self.astro)
-        histories = {each.id: read_history(self.records.get(each.id, ())) for each in deployments}
+        histories = {each.id: read_history(self.records.get(each.id, ()), OWNER) for each in deployments}
         return compare(
             self.project,
             control_plane=PLANE,

@@ -1,22 +1,34 @@
 """Deployments that carry our control plane's mark for a project that has left the policy, or has no previews any more.
 
-Decides for one Deployment at a time, from a policy that must be whole and valid. Deletes nothing.
+Decides for one Deployment at a time, from a policy that must be whole and valid. Deletes nothing. Whether a branch
+lives is not known here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.model import Deployment, Mark
 from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.preview.ownership import has_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.core.policy.file import LoadedPolicy
+    from include.deploy_ops.core.policy.keys import Project
+
+
+class Fate(Enum):
+    """What may become of an orphan: a person is asked about the first two, each in a list of its own."""
+
+    DELETE = "delete"
+    ADOPT = "adopt"
+    STAY = "stay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,7 @@ class Orphan:
     created_at: datetime | None
     mark: Mark
     reason: str
+    fate: Fate = Fate.DELETE
 
 
 def require_whole(loaded: LoadedPolicy) -> None:
@@ -68,14 +81,17 @@ def judge_deployment(loaded: LoadedPolicy, conn_id: str, deployment: Deployment)
     return Orphan(conn_id, deployment.id, deployment.name, deployment.status.value, deployment.created_at, mark, reason)
 
 
-def _find_reason(loaded: LoadedPolicy, mark: Mark) -> str:
-    """Return why nobody in the policy looks after the mark's project any more, empty if somebody does.
+def find_namesake(loaded: LoadedPolicy, mark: Mark) -> Project | None:
+    """Return the policy's project of the mark's name, whose repository is called otherwise now, or another one."""
+    named = (project for project in loaded.policy.projects if project.name == mark.project)
+    return next((each for each in named if not has_repository(mark, each)), None)
 
-    A repository that differs in case alone is the same one to GitHub.
-    """
+
+def _find_reason(loaded: LoadedPolicy, mark: Mark) -> str:
+    """Return why nobody in the policy looks after the mark's project any more, empty if somebody does."""
     named = [project for project in loaded.policy.projects if project.name == mark.project]
     if not named:
         return f"the policy has no project '{mark.project}'"
-    if same := [project for project in named if project.repository.lower() == mark.repository.lower()]:
-        return "" if any(project.previews for project in same) else f"project '{mark.project}' has no previews any more"
-    return f"project '{mark.project}' is of {named[0].repository} now, not of {mark.repository}"
+    if namesake := find_namesake(loaded, mark):
+        return f"it bears our mark for {mark.repository}; the policy names {namesake.repository}"
+    return "" if named[0].previews else f"project '{mark.project}' has no previews any more"

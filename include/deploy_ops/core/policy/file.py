@@ -64,7 +64,7 @@ class LoadedPolicy:
     """What the file says: its valid projects, and what is wrong with the others.
 
     `source` names the file. `target_names` has every Deployment that stands in it as a target, in a valid project
-    or not: none is a preview. `shared_repositories` likewise has the repositories of several projects.
+    or not: none is a preview. `shared_repositories` likewise has the repositories of several projects, casefolded.
     """
 
     source: str
@@ -129,7 +129,7 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
 def _list_shared_repositories(raw_projects: Iterable[Any]) -> frozenset[str]:
     """Return the repositories that stand in several projects, also in those that are wrong otherwise."""
     repositories = [raw.get("repository") for raw in raw_projects if isinstance(raw, dict)]
-    counts = Counter(each for each in repositories if isinstance(each, str))
+    counts = Counter(each.casefold() for each in repositories if isinstance(each, str))
     return frozenset(name for name, count in counts.items() if count > 1)
 
 

@@ -92,7 +92,7 @@ class Target(StrictModel):
     `build`: build images for a gated target too, whose digest nobody can approve.
     """
 
-    deployment: values.Text
+    deployment: values.DeploymentName
     branch: values.BranchName | None = None
     pull_request: PullRequestSource | None = None
     on: Literal["pull_request", "push"] = "pull_request"

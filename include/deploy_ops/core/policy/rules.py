@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.policy.keys import Approvers, Previews, Project, Promotion, Target, is_matched
@@ -15,7 +16,7 @@ from include.deploy_ops.core.template.rules import find_override_problems
 from include.deploy_ops.core.text.schema import Location, Problem, format_location
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 
 RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "orphans"})
@@ -173,8 +174,36 @@ def find_clashes(names: Mapping[int, str], projects: Mapping[int, Project]) -> t
     return tuple(found for (what, _), places in shared.items() for found in _tell_clash(what, places))
 
 
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another project's target whose Deployment is named as that of `target` here, through another connection.
+
+    Whether both mean one Deployment is known where the connections' workspaces are.
+    """
+
+    target: str
+    project: str
+    their_target: str
+    conn_id: str
+
+    def __str__(self) -> str:
+        return f"target '{self.their_target}' of project '{self.project}' (connection '{self.conn_id}')"
+
+
+def find_rivals(project: Project, others: Iterable[Project]) -> tuple[Rival, ...]:
+    """Return the rivals of the project's targets among the other projects."""
+    return tuple(
+        Rival(name, other.name, their_name, other.astro_conn_id)
+        for name, target in project.targets.items()
+        for other in others
+        if other.name != project.name and other.astro_conn_id != project.astro_conn_id
+        for their_name, theirs in other.targets.items()
+        if theirs.deployment == target.deployment
+    )
+
+
 def _list_claims(project: Project) -> Iterator[tuple[str, Hashable, Location]]:
-    repository = project.repository.lower()  # GitHub's names are the same in any case
+    repository = project.repository.casefold()  # GitHub's names are the same in any case
     yield "project may have this root of this repository", (repository, project.root), ("root",)
     if project.promotion is not None:
         claim = (repository, project.promotion.deploy_branch)

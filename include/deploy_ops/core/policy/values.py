@@ -15,6 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict
 from include.deploy_ops.core.model import NO_COMMIT, RULE_LENGTH_MAX
 
 NAME_LENGTH_MAX = 40
+REPOSITORY_LENGTH_MAX = 140
+"""GitHub's most: an owner of 39 characters, a name of 100. A repository stands in every mark."""
+
 CRON_FIELDS = 5
 BUILD = "build"
 REUSE = "reuse"
@@ -63,7 +66,8 @@ def check_text(text: str) -> str:
 
 def check_repository(text: str) -> str:
     """Return GitHub's name of a repository, as owner/name."""
-    if not _REPOSITORY.fullmatch(text) or text.endswith((".git", "/.", "/..")):
+    is_named = _REPOSITORY.fullmatch(text) and not text.endswith((".git", "/.", "/.."))
+    if not is_named or len(text) > REPOSITORY_LENGTH_MAX:
         raise ValueError("a repository as owner/name, such as acme/data-platform")
     return text
 
@@ -193,6 +197,7 @@ def check_argument(text: str) -> str:
 ControlPlane = Annotated[str, AfterValidator(check_control_plane)]
 Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, AfterValidator(check_text)]
+DeploymentName = Annotated[str, Field(max_length=500), AfterValidator(check_text)]  # as Astro takes it
 Repository = Annotated[str, AfterValidator(check_repository)]
 BranchName = Annotated[str, AfterValidator(check_branch)]
 Host = Annotated[str, AfterValidator(check_host)]

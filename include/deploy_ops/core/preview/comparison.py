@@ -13,7 +13,7 @@ from include.deploy_ops.core.model import NO_COMMIT, Deployment, Mark
 from include.deploy_ops.core.naming import digest_work, name_deployment
 from include.deploy_ops.core.plan.work import Difference, Hold, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
-from include.deploy_ops.core.preview.ownership import describe_taken, find_previews
+from include.deploy_ops.core.preview.ownership import describe_taken, find_former, find_previews
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -49,6 +49,7 @@ def compare(
     """
     view = _Pass(project, control_plane, policy, desired, observed, template)
     previews = find_previews(observed.deployments, control_plane, project)
+    former = find_former(observed.deployments, control_plane, project)
     taken = {each.name: each for each in sorted(observed.deployments, key=lambda each: each.id)}
     found: list[Work | Hold] = []
     for branch in sorted(desired.wanted.keys() | previews.keys()):
@@ -62,6 +63,8 @@ def compare(
             found.append(_end_preview(view, branch, *own[0]))
         elif own:
             found.extend(_keep_preview(view, branch, *own[0]))
+        elif branch in former:
+            found.append(Hold(branch, "anything", former[branch]))
         elif (name := name_deployment(project.name, branch)) in targets:
             found.append(_hold_target(branch, name))
         else:

@@ -91,10 +91,13 @@ class RunningImage:
     origin: str
 
 
-def read_image(candidate: Deployment, deploys: Iterable[Deploy], need: Need) -> RunningImage | str:
-    """Return the image that the candidate runs, or why nobody can tell, or why it may not serve."""
+def read_image(candidate: Deployment, deploys: Iterable[Deploy], need: Need, owner: str) -> RunningImage | str:
+    """Return the image that the candidate runs, or why nobody can tell, or why it may not serve.
+
+    :param owner: whose deploys tell where an image came from, as in `read_history`.
+    """
     records = {record.id: record for record in deploys}
-    history = read_history(records.values())
+    history = read_history(records.values(), owner)
     if history.image_commit is None:
         return "no deploy record says which commit its image is of"
     if (shown := records[history.newest_id].image_tag) != candidate.image_tag:

@@ -1,4 +1,8 @@
-"""Whose Deployment is it? By the mark alone; what bears another mark or none is never touched."""
+"""Whose Deployment is it? By the mark alone; what bears another mark or none is never touched.
+
+A repository is the same in any case of its letters, as it is to GitHub. What names another repository is nobody's until
+a person adopts it: a name that was given up may be another's by now.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,16 @@ if TYPE_CHECKING:
 
 def is_own(mark: Mark | None, control_plane: str, project: Project) -> bool:
     """Whether the mark is this control plane's for this project. Anything else is never touched."""
-    return mark is not None and (mark.control_plane, mark.project, mark.repository) == (
-        control_plane,
-        project.name,
-        project.repository,
-    )
+    return mark is not None and _is_of_project(mark, control_plane, project) and has_repository(mark, project)
+
+
+def _is_of_project(mark: Mark, control_plane: str, project: Project) -> bool:
+    return (mark.control_plane, mark.project) == (control_plane, project.name)
+
+
+def has_repository(mark: Mark, project: Project) -> bool:
+    """Whether the mark names the project's repository, in any case of its letters."""
+    return mark.repository.casefold() == project.repository.casefold()
 
 
 def find_previews(
@@ -33,6 +42,24 @@ def find_previews(
         if mark is not None and is_own(mark, control_plane, project):
             found[mark.branch].append((deployment, mark))
     return dict(found)
+
+
+def find_former(deployments: Iterable[Deployment], control_plane: str, project: Project) -> dict[str, str]:
+    """Return, by branch, what is to be said of a preview with the project's mark for another repository."""
+    found: dict[str, str] = {}
+    for deployment in sorted(deployments, key=lambda each: each.id):
+        mark = parse_mark(deployment.description)
+        if mark is not None and _is_of_project(mark, control_plane, project) and not has_repository(mark, project):
+            found.setdefault(mark.branch, f"'{deployment.name}' ({deployment.id}): {describe_former(mark, project)}")
+    return found
+
+
+def describe_former(mark: Mark, project: Project) -> str:
+    """Return what is wrong with a mark that names the project and another repository."""
+    return (
+        f"it bears our mark for {mark.repository}; the policy names {project.repository}. If the repository was "
+        "renamed, adopt the project's previews by the form of orphans, action 'adopt'"
+    )
 
 
 def describe_taken(deployment: Deployment, control_plane: str, project: Project) -> str:

@@ -45,7 +45,8 @@ class TargetState:
     """One target as a pass sees it.
 
     `source` is None while there is nothing to follow: no open pull request. `deployments` are those that bear its name.
-    `deployed_base` is the base onto which the deployed test merge was made, empty where that cannot be told.
+    `deployed_base` is the base onto which the deployed test merge was made, empty where that cannot be told. `rivals`
+    names the targets of other projects that are about the same Deployment.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TargetState:
     history: DeployHistory
     deployed_base: str
     remembered: Remembered
+    rivals: tuple[str, ...] = ()
 
 
 def find_release(target: Target, pulls: Iterable[PullRequest]) -> PullRequest | None:
@@ -74,10 +76,8 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     """
     if state.source is None:
         return None
-    if len(state.deployments) != 1:
-        return _hold(state, Verb.DEPLOY, _describe_absence(state))
     # Before the source's own problems: a rollback stands, whatever becomes of the pull request meanwhile.
-    if reason := _find_override(state):
+    if reason := _describe_absence(state) or _describe_rivals(state) or _find_override(state):
         return _hold(state, Verb.DEPLOY, reason)
     if state.source.problem:
         awaits = f"{state.name}: {state.source.head} onto {state.source.base}" if state.source.is_brief else ""
@@ -124,8 +124,16 @@ def _describe_absence(state: TargetState) -> str:
     name = state.target.deployment
     if not state.deployments:
         return f"there is no Deployment named '{name}' in the workspace; create it, or correct the policy"
+    if len(state.deployments) == 1:
+        return ""
     ids = " and ".join(sorted(each.id for each in state.deployments))
     return f"{ids} are both named '{name}'; rename the one that is not meant, in Astro"
+
+
+def _describe_rivals(state: TargetState) -> str:
+    if not state.rivals:
+        return ""
+    return f"its Deployment is also that of {' and '.join(state.rivals)}; let one project alone deploy to it"
 
 
 def _find_override(state: TargetState) -> str:

@@ -1,7 +1,8 @@
 """The keys of a Deployment file and their types, as the Astro CLI 1.45 writes and reads them.
 
 No key is required here, so that the same models take a template and overrides of it; what a whole template needs, and
-what must hold between keys, is in `rules.py`. Source: the CLI's `deployment inspect` and its file format.
+what must hold between keys, is in `rules.py`. Source: the CLI's `deployment inspect` and its file format; lengths are
+those of Astro's API.
 """
 
 from typing import Annotated, Literal
@@ -98,7 +99,7 @@ class EnvironmentVariable(StrictModel):
 class WorkerQueue(StrictModel):
     """One of `deployment.worker_queues`."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, max_length=63)]
     max_worker_count: _Amount | None = None
     min_worker_count: _Amount | None = None
     worker_concurrency: _Amount | None = None
@@ -113,7 +114,7 @@ class HibernationSchedule(StrictModel):
 
     hibernate_at: _Cron
     wake_at: _Cron
-    description: str | None = None
+    description: Annotated[str, Field(max_length=200)] | None = None
     enabled: bool | None = None
 
 
@@ -126,7 +127,9 @@ class DeploymentBody(StrictModel):
     alert_emails: Annotated[tuple[Annotated[str, AfterValidator(_check_email)], ...], Strict(strict=False)] | None = (
         None
     )
-    hibernation_schedules: Annotated[tuple[HibernationSchedule, ...], Strict(strict=False)] | None = None
+    hibernation_schedules: (
+        Annotated[tuple[HibernationSchedule, ...], Strict(strict=False), Field(max_length=10)] | None
+    ) = None
 
 
 class DeploymentFile(StrictModel):

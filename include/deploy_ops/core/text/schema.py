@@ -28,6 +28,9 @@ _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
     "string_too_short": "a text that is not empty",
+    "string_too_long": "a text of at most {max_length} characters",
+    "too_short": "at least one entry",
+    "too_long": "at most {max_length} entries, not {actual_length}",
     "finite_number": "a number that ends",
     "tuple_type": "a list",
     "dict_type": "a mapping",
@@ -145,13 +148,11 @@ def _name_expected(detail: ErrorDetails) -> str:
             return str(context["error"])
         case "literal_error":
             return f"one of {context['expected']}"
-        case "too_short":
-            return "at least one entry"
         case kind if kind in _BOUNDS:
             key, words = _BOUNDS[kind]
             return f"a number {words} {context[key]:g}"
         case kind:
-            return _EXPECTED.get(kind) or detail["msg"]
+            return _EXPECTED[kind].format_map(context) if kind in _EXPECTED else detail["msg"]
 
 
 def _advise_quotes(detail: ErrorDetails) -> str:

@@ -55,6 +55,11 @@ class AstroConnection:
         return f"{self.core_url or f'https://api.{self.domain}'}/v1"
 
     @property
+    def workspace(self) -> tuple[str, str, str]:
+        """What tells that two connections lead to one workspace."""
+        return self.api_url.casefold(), self.organization_id, self.workspace_id
+
+    @property
     def is_plain_http(self) -> bool:
         """Whether this Astro is spoken to without TLS, as the sandbox is."""
         return self.api_url.startswith("http://")

@@ -45,6 +45,19 @@ class Commit:
     author: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RepositoryName:
+    """Which repository answers: GitHub's number of it, which outlives renames, and its present name, owner/name."""
+
+    id: int
+    name: str
+
+
+class _Repository(Json):
+    id: int
+    full_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
+
+
 class _Object(Json):
     sha: Sha
 
@@ -120,6 +133,12 @@ class _Blob(Json):
     sha: Sha
     encoding: Literal["base64"]
     content: str
+
+
+def parse_repository(answer: GithubAnswer) -> RepositoryName:
+    """Return which repository it is. :raises ObservationError: the answer is malformed."""
+    found = validate(_Repository, answer)
+    return RepositoryName(found.id, found.full_name)
 
 
 def parse_branch(answer: GithubAnswer, name: str) -> Branch:

@@ -1,11 +1,13 @@
 """Ask GitHub's REST API one question at a time: conditional, patient, and suspicious of the answer.
 
-Does not know what an answer means; the models in `answers` do. Writes nothing to GitHub: it only sends GET.
+Does not know what an answer means; the models in `answers` do. Only how a repository that moved is called now is read
+here. Writes nothing to GitHub: it only sends GET.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,6 +28,7 @@ from include.deploy_ops.core.errors import (
 )
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.bounded_adapter import bound_session
+from include.deploy_ops.hooks.github.answers import parse_repository
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import UNNAMED_WAIT_S, Call, limit_wait_s, read_retry_after_s
 from include.deploy_ops.process.redaction import redact_error
@@ -50,7 +53,18 @@ PERMISSIONS_HEADER = "x-accepted-github-permissions"
 _NO_COMMIT = "No commit found for SHA"
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
 
+# To where a repository of another name is redirected; no further part of the address is believed.
+_NUMBERED = re.compile(r"/repositories/([1-9][0-9]{0,18})(?=/|\?|$)", re.ASCII)
+
 log = logging.getLogger(__name__)
+
+
+class MovedError(ObservationError):
+    """GitHub knows the repository under another name; `repository_id` is its number there."""
+
+    def __init__(self, message: str, repository_id: str) -> None:
+        super().__init__(message)
+        self.repository_id = repository_id
 
 
 class UnavailableError(ObservationError):
@@ -137,6 +151,8 @@ class GithubReader:
         while True:
             try:
                 return self._read_told(url, etag)
+            except MovedError as error:
+                raise ObservationError(f"{error}{self._find_name(error.repository_id)}") from error
             except (UnavailableError, RateLimitError) as error:
                 pause_s = call.endure(error)
                 log.warning("%s; asking again in %.1f s", error, pause_s)
@@ -155,6 +171,15 @@ class GithubReader:
         if answer.etag is not None and not answer.is_absent and is_complete(answer):
             self.cache[path] = answer
         return answer
+
+    def _find_name(self, repository_id: str) -> str:
+        """Return what to add to the news that a repository moved: its present name, if GitHub says it."""
+        try:
+            name = parse_repository(self._read_told(f"{self._base_url}/repositories/{repository_id}", None)).name
+        except DeployOpsError as error:
+            log.info("how repository %s is called now is not known: %s", repository_id, error)
+            return ""
+        return f". It is called {name} now: write `repository: {name}`, and then adopt its previews by `orphans`"
 
     def _read_told(self, url: str, etag: str | None) -> GithubAnswer:
         """Read once; what goes wrong is told without the token, which an answer may repeat."""
@@ -182,6 +207,8 @@ class GithubReader:
             said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
             raise UnavailableError(f"{said}; {NOTHING_FOLLOWS}") from error
         except DetourError as error:
+            if error.repository_id:
+                raise MovedError(f"{request} {error}", error.repository_id) from error
             raise ObservationError(f"{request} {error}") from error
         except (ValueError, OverflowError) as error:  # PyGithub reads the rate-limit headers as numbers
             raise _doubt_quota(request, error) from error
@@ -236,6 +263,8 @@ class DetourError(Exception):
             f"answered HTTP {status} and pointed to {location}: "
             "if the repository was renamed or moved, write its new name into the policy"
         )
+        found = _NUMBERED.search(location or "") if status == HTTPStatus.MOVED_PERMANENTLY else None
+        self.repository_id = found[1] if found else ""
 
 
 def _name_host(url: str) -> str:

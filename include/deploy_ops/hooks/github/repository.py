@@ -20,11 +20,13 @@ from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.hooks.github.answers import (
     PAGE_SIZE,
     Commit,
+    RepositoryName,
     is_end_certain,
     parse_blob,
     parse_branch,
     parse_branches,
     parse_commit,
+    parse_repository,
     parse_tree,
 )
 from include.deploy_ops.hooks.github.connection import GithubConnectionHook
@@ -110,6 +112,13 @@ class DeployOpsGithubHook(GithubConnectionHook):
         """
         answer = self._open_reader().read(self._path(path))
         return self._require(answer) if is_required else answer
+
+    def read_name(self) -> RepositoryName:
+        """Read which repository answers to the name.
+
+        :raises ObservationError: none does, or it was renamed; then the text says its present name.
+        """
+        return parse_repository(self.ask("", is_required=True))
 
     @property
     def branches_url(self) -> str:

@@ -6,7 +6,7 @@ By hand a run is dry unless the form says otherwise; a scheduled run has no form
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from airflow.sdk import Param
 from pydantic import BeforeValidator, Field
@@ -52,8 +52,12 @@ class CleanupForm(StrictModel):
 
 
 class OrphansForm(StrictModel):
-    """What a run of orphans is asked for; an empty `project` means all that have left."""
+    """What a run of orphans is asked for; an empty `project` means all that have left.
 
+    `action`: about which of them a person is asked, and what then becomes of those.
+    """
+
+    action: Annotated[Literal["delete", "adopt"], MayBeBlank] = "delete"
     dry_run: bool = True
     project: Text = ""
 
@@ -94,6 +98,14 @@ def make_cleanup_params(project: Project) -> dict[str, Param]:
 def make_orphans_params() -> dict[str, Param]:
     """Return the fields of the orphans DAG's form."""
     return {
+        "action": Param(
+            "delete",
+            type="string",
+            enum=["delete", "adopt"],
+            title="Action",
+            description_md="`delete`: what nobody looks after any more; `adopt`: after a repository was renamed, mark "
+            "anew the previews whose branches live",
+        ),
         "dry_run": _make_dry_param("Show what was found; ask nobody, delete nothing. Scheduled runs are never dry"),
         "project": Param(
             "",

@@ -1,19 +1,20 @@
-"""The steps of orphans: find what a project that left the policy has left behind, ask about it, delete what was agreed.
+"""The steps of orphans: find what a project that left the policy has left behind, ask, do what was agreed.
 
 Works for the whole installation, so it reads the policy when it runs, and again before each delete: nothing may be
-concluded from a file of which a part is wrong.
+concluded from a file of which a part is wrong. What is adopted instead of deleted: `adoption.py`.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import TypeAdapter
 
 from include.deploy_ops.core.cleanup.orphans import (
+    Fate,
     Orphan,
     find_orphans,
     judge_deployment,
@@ -26,6 +27,7 @@ from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.observation.branch_life import decide_fate
 from include.deploy_ops.operators.answer import Answer, AskOperator, load_answer
 from include.deploy_ops.operators.base import STEP_TIME_MAX, RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_orphans_form
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.policy.file import LoadedPolicy
 
 FIND_TASK, APPROVE_TASK = "find", "approve"
@@ -85,17 +88,19 @@ class FindOrphansOperator(OrphansOperator):
         form = read_orphans_form(context["params"], context["dag_run"].run_type)
         loaded = load_policy_file()
         require_whole(loaded)
-        found = [each for each in _look(loaded) if form.project in {"", each.mark.project}]
+        orphans = (each for each in _look(loaded) if form.project in {"", each.mark.project})
+        found = [decide_fate(loaded, each) for each in orphans]
         run_id, now = context["dag_run"].run_id, datetime.now(UTC)
         questions = Questions(
             context["asset_state_store"][ORPHANS], ORPHAN_QUESTIONS_KEY, Runs(context["ti"], self.dag_id)
         )
         asking = questions.find_asking(but=run_id)
         is_dry = form.dry_run or loaded.policy.mode == "plan"
-        asked = [] if is_dry else [each for each in found if each.deployment_id not in asking]
+        meant = [] if is_dry else [each for each in found if each.fate is Fate(form.action)]
+        asked = [each for each in meant if each.deployment_id not in asking]
         if asked:
             questions.note(run_id, [each.deployment_id for each in asked], now)
-        notes = {each.deployment_id: _describe_fate(each, is_dry=is_dry, asking=asking) for each in found}
+        notes = {each.deployment_id: _describe_fate(each, form.action, is_dry=is_dry, asking=asking) for each in found}
         workspaces = ", ".join(map(quote_text, list_connections(loaded))) or "no Astro connection"
         self.table = f"{_say_count(found)} in the workspaces of {workspaces}\n\n{render_orphans(found, now, notes)}"
         for each in found:
@@ -121,12 +126,21 @@ def _look(loaded: LoadedPolicy) -> list[Orphan]:
     return list(found.values())
 
 
-def _describe_fate(orphan: Orphan, *, is_dry: bool, asking: dict[str, str]) -> str:
+_OTHERWISE = {
+    Fate.DELETE: "its branch is gone, or its project: the form's action 'delete' asks whether to delete it",
+    Fate.ADOPT: "never deleted while its branch lives; the form's action 'adopt' asks whether to mark it anew",
+    Fate.STAY: "left alone",
+}
+
+
+def _describe_fate(orphan: Orphan, action: str, *, is_dry: bool, asking: dict[str, str]) -> str:
+    if orphan.fate is not Fate(action):
+        return _OTHERWISE[orphan.fate]
     if is_dry:
         return "dry run: nobody is asked"
     if run_id := asking.get(orphan.deployment_id):
         return f"asked about already, by run {run_id}"
-    return "deleted after approval"
+    return "deleted after approval" if orphan.fate is Fate.DELETE else "adopted after approval"
 
 
 def _say_count(found: Sequence[Orphan]) -> str:
@@ -154,7 +168,7 @@ def render_orphans(found: Sequence[Orphan], now: datetime, notes: dict[str, str]
 
 
 class ApproveOrphansOperator(OrphansOperator, AskOperator):
-    """Asks whether the listed Deployments may be deleted; returns the answer, also a no."""
+    """Asks whether the listed Deployments may be deleted, or adopted; returns the answer, also a no."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -166,13 +180,20 @@ class ApproveOrphansOperator(OrphansOperator, AskOperator):
         """Name the list, and park the task."""
         found = self.need_orphans(context)
         count = f"{len(found)} Deployment{'' if len(found) == 1 else 's'}"
-        self.subject = f"Delete {count} of projects that left the policy?"
+        is_adoption = found[0].fate is Fate.ADOPT
         notes = {each.deployment_id: f"through connection {each.conn_id}" for each in found}
-        self.body = (
-            "Approving deletes exactly these, each looked at again right before. They cannot be brought back.\n\n"
-            f"{render_orphans(found, datetime.now(UTC), notes)}"
-        )
-        self.ask(context, {"deployments": sorted(each.deployment_id for each in found)})
+        if is_adoption:
+            self.subject = f"Adopt {count} whose project has a repository of another name now?"
+            effect = (
+                "Approving marks exactly these anew, and gives them the preview template's configuration. From then on "
+                "they follow their branches in the repository that the policy names. Was it renamed, or is it another?"
+            )
+        else:
+            self.subject = f"Delete {count} of projects that left the policy?"
+            effect = "Approving deletes exactly these, each looked at again right before. They cannot be brought back."
+        self.body = f"{effect}\n\n{render_orphans(found, datetime.now(UTC), notes)}"
+        listed = sorted(each.deployment_id for each in found)
+        self.ask(context, {"deployments": listed} | ({"action": Fate.ADOPT.value} if is_adoption else {}))
 
     def weigh(self, context: Context, answer: Answer, asked: Mapping[str, Any] | None) -> Answer:
         """Return the answer; what it is about says which tokens seal it."""
@@ -180,9 +201,10 @@ class ApproveOrphansOperator(OrphansOperator, AskOperator):
         return super().weigh(context, answer, asked)
 
 
-class DeleteOrphansOperator(OrphansOperator):
-    """Deletes what was agreed on; what changed since is left alone, and one failure does not keep the others."""
+class AgreedOrphansOperator(OrphansOperator):
+    """Does what was agreed on; what changed since is left alone, and one failure does not keep the others."""
 
+    fate: ClassVar[Fate]
     outcome = RenderedField()
 
     def __init__(self, **kwargs: Any) -> None:
@@ -192,16 +214,18 @@ class DeleteOrphansOperator(OrphansOperator):
 
     @tell_failures
     def execute(self, context: Context) -> None:
-        """Delete one after the other, then fail if one of them failed; a policy gone wrong ends it at once."""
-        found = self.need_orphans(context)
+        """Take one after the other, then fail if one of them failed; a policy gone wrong ends it at once."""
+        found = [each for each in self.need_orphans(context) if each.fate is self.fate]
+        if not found:
+            raise AirflowSkipException(f"nothing to {self.fate.value}: the run asked about something else")
         answer = load_answer(self.read(context, APPROVE_TASK))
         if not answer.is_approved:
-            raise AirflowSkipException(f"nothing is deleted: {answer.describe_rejection()}")
+            raise AirflowSkipException(f"nothing to {self.fate.value}: {answer.describe_rejection()}")
         endings: list[tuple[Orphan, str]] = []
         failed: list[str] = []
         for each in found:
             try:
-                endings.append((each, self._delete(each)))
+                endings.append((each, self._take(each)))
             except PolicyError:
                 raise
             except DeployOpsError as error:
@@ -212,7 +236,8 @@ class DeleteOrphansOperator(OrphansOperator):
             if self._is_ended:
                 break
         if failed:
-            raise RetryableError(f"{len(failed)} of {len(endings)} could not be deleted: {'; '.join(failed)}")
+            what = f"{len(failed)} of {len(endings)} Deployments to {self.fate.value}"
+            raise RetryableError(f"{what} failed: {'; '.join(failed)}")
 
     def on_kill(self) -> None:
         """End the running CLI call, and begin none any more."""
@@ -220,8 +245,8 @@ class DeleteOrphansOperator(OrphansOperator):
         if self._cli is not None:
             self._cli.end()
 
-    def _delete(self, orphan: Orphan) -> str:
-        """Look again at the policy and at Astro, delete, see that it is gone; return what became of it."""
+    def _take(self, orphan: Orphan) -> str:
+        """Look again at the policy, at Astro and at the branch, then act; return what became of it."""
         # The answer may have taken days: a project may be back in the policy, and a mark may be another.
         loaded = load_policy_file()
         with AstroApiHook(orphan.conn_id) as astro:
@@ -231,14 +256,32 @@ class DeleteOrphansOperator(OrphansOperator):
             now = judge_deployment(loaded, orphan.conn_id, deployment)
             if now is None or (now.mark, now.name) != (orphan.mark, orphan.name):
                 return "left alone: its mark or name changed, or the policy has its project or target again"
+            if (now := decide_fate(loaded, now)).fate is not self.fate:
+                return f"left alone: {now.reason}"
             if loaded.policy.mode == "plan":
                 return "left alone: mode: plan, nothing is written"
-            return self._delete_by_cli(astro, orphan)
+            self._cli = AstroCli(orphan.conn_id, on_line=self.log.info)
+            return self.act(loaded, astro, self._cli, deployment, now)
 
-    def _delete_by_cli(self, astro: AstroApiHook, orphan: Orphan) -> str:
-        self._cli = AstroCli(orphan.conn_id, on_line=self.log.info)
+    def act(
+        self, loaded: LoadedPolicy, astro: AstroApiHook, cli: AstroCli, deployment: Deployment, orphan: Orphan
+    ) -> str:
+        """Do it, and return what became of it."""
+        raise NotImplementedError
+
+
+class DeleteOrphansOperator(AgreedOrphansOperator):
+    """Deletes what was agreed on."""
+
+    fate = Fate.DELETE
+
+    def act(
+        self, loaded: LoadedPolicy, astro: AstroApiHook, cli: AstroCli, deployment: Deployment, orphan: Orphan
+    ) -> str:
+        """Delete it, and see that it is gone."""
+        del loaded, deployment
         try:
-            self._cli.delete(orphan.deployment_id)
+            cli.delete(orphan.deployment_id)
         except DeploymentGoneError:
             return "was gone already"
         if astro.get_deployment(orphan.deployment_id) is not None:

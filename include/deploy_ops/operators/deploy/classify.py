@@ -83,7 +83,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
                 f"Deployment {job.deployment_id} of {job.environment} is gone; the next pass looks again"
             )
         self.link_deployment(deployment)
-        return read_history(self.astro.list_deploys(deployment.id)), deployment.is_dag_deploy_enabled
+        return read_history(self.astro.list_deploys(deployment.id), self.scope.owner), deployment.is_dag_deploy_enabled
 
     def _decide(self, job: Job, history: DeployHistory, *, has_dag_deploys: bool) -> ChangeDecision:
         image, why_image = self._find_snapshot(history.image_commit)

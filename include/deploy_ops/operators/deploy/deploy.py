@@ -31,6 +31,7 @@ from include.deploy_ops.core.preview.image_sources import BUILD_BAN, is_build_ba
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
 from include.deploy_ops.hooks.astro.cli import ShownEngine
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.images import open_astro_registry
 from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
@@ -72,6 +73,7 @@ class DeployCodeOperator(AstroCliOperator):
         kind = decision.change_type
         if kind is ChangeType.NONE:
             raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
+        require_same_repository(self.memory(context), self.github)
         deployment = self._check(context, job)
         self.link_deployment(deployment)
         self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} ({kind.value}) to {deployment.name}")
@@ -138,7 +140,7 @@ class DeployCodeOperator(AstroCliOperator):
         """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
         # Without this a rollback that on-call made since the pass would be undone, and a DAG deploy would meet an image
         # that it was not compared with.
-        observed = read_history(self.astro.list_deploys(deployment.id)).newest_id
+        observed = read_history(self.astro.list_deploys(deployment.id), self.scope.owner).newest_id
         if job.observed is not None and observed != job.observed:
             said = (
                 f"it was {'approved' if job.is_forced else 'planned'} on top of deploy {job.observed or 'none'} of "
@@ -165,6 +167,7 @@ class DeployCodeOperator(AstroCliOperator):
             person=job.person,
             reason=job.reason,
             is_override=job.is_override or is_partial,
+            owner=self.scope.owner,
         )
 
     def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
@@ -174,7 +177,7 @@ class DeployCodeOperator(AstroCliOperator):
         done = parse_note(newest.description) if newest and newest.status is DeployStatus.DEPLOYED else None
         if done is None or (done.run_id, done.commit) != (note.run_id, job.deployed_commit):
             return None
-        return done
+        return done if done.is_of(self.scope.owner) else None
 
     def _deploy(
         self,

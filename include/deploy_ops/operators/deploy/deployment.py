@@ -15,6 +15,7 @@ from include.deploy_ops.core.preview.ownership import describe_taken, find_previ
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.observation.checks import check_alive, check_ended, check_expired, check_mark
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.operators.base import STEP_TIME_MAX, DeployOpsOperator, PullRequestLink, tell_failures
 from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
 
@@ -150,6 +151,7 @@ class DeleteDeploymentOperator(AstroCliOperator):
     def execute(self, context: Context) -> None:
         """Delete, and see that it is gone."""
         job = self.begin(context)
+        require_same_repository(self.memory(context), self.github)
         reason = "" if job.is_expiry else check_ended(self.scope, self.github, job)
         deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
         self.link_deployment(deployment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError, TemplateError
 from include.deploy_ops.core.model import Deployment, Mark
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.template.template import Template
+    from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.scope import Scope
 
 
 BASIS_KEY = "basis"
@@ -35,6 +37,38 @@ def fingerprint_basis(deployment: Deployment | None) -> str:
         return ""
     variables = [(each.key, each.is_secret, each.value) for each in deployment.variables]
     return hash_text(repr((deployment.name, variables, deployment.contact_emails)), 16)
+
+
+def render_preview(
+    scope: Scope,
+    astro: AstroApiHook,
+    template: Template,
+    *,
+    branch: str,
+    name: str,
+    observed: Deployment | None,
+    rendered: str = "",
+) -> str:
+    """Return the Deployment file of a branch's preview, with the project's mark.
+
+    :param name: of one that is to be created; an observed one keeps its own.
+    :param rendered: the fingerprint of the template that the mark tells, if not this one's.
+    """
+    mark = Mark(
+        control_plane=scope.control_plane,
+        project=scope.project.name,
+        repository=scope.project.repository,
+        branch=branch,
+        template=rendered or fingerprint_template(template),
+    )
+    document = render_deployment(
+        template,
+        name=name,
+        description=format_mark(mark, template.description),
+        workspace_name=astro.find_workspace_name(),
+        observed=observed,
+    )
+    return dump_deployment(document)
 
 
 class RenderTemplateOperator(DeployOpsOperator):
@@ -57,7 +91,9 @@ class RenderTemplateOperator(DeployOpsOperator):
         if job.verb is Verb.ADOPT and observed and (fixed := find_fixed_differences(template, observed)):
             raise PermanentError(f"'{observed.name}' cannot become a preview, Astro cannot change {'; '.join(fixed)}")
         self.write(context, BASIS_KEY, fingerprint_basis(observed))
-        self.document = dump_deployment(self._make_document(template, job, observed))
+        self.document = render_preview(
+            self.scope, self.astro, template, branch=job.branch, name=job.deployment_name, observed=observed
+        )
         self.log.info(
             "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk.head[:12]
         )
@@ -74,22 +110,6 @@ class RenderTemplateOperator(DeployOpsOperator):
             if job.is_forced:
                 raise
             raise RetryableError(f"the template broke since this was planned: {error}") from error
-
-    def _make_document(self, template: Template, job: Job, observed: Deployment | None) -> dict[str, Any]:
-        mark = Mark(
-            control_plane=self.scope.control_plane,
-            project=self.scope.project.name,
-            repository=self.scope.project.repository,
-            branch=job.branch,
-            template=fingerprint_template(template),
-        )
-        return render_deployment(
-            template,
-            name=job.deployment_name,
-            description=format_mark(mark, template.description),
-            workspace_name=self.astro.find_workspace_name(),
-            observed=observed,
-        )
 
     def _observe(self, job: Job) -> Deployment | None:
         if job.verb is Verb.CREATE:

@@ -190,7 +190,7 @@ class RecheckReleaseOperator(DeployOpsOperator):
 
     def _check_newest(self, job: Job) -> None:
         deployment = check_target(self.scope, self.astro, job)
-        newest = read_history(self.astro.list_deploys(deployment.id)).newest_id
+        newest = read_history(self.astro.list_deploys(deployment.id), self.scope.owner).newest_id
         if newest != job.observed:
             raise SupersededError(
                 f"the approval is void: it was given on top of deploy {job.observed or 'none'} of {deployment.name}, "

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, classify_change
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType, Deploy, DeployKind, DeployStatus
+from tests.worlds.values.examples import OWNER
 from tests.worlds.values.git_store import GitStore
 from tests.worlds.values.histories import KINDS, State, histories
 
@@ -60,7 +61,7 @@ class Life:
     after: dict[str, tuple[State | None, State | None]] = field(default_factory=dict)
 
     def decide(self, git: GitStore, target: Snapshot) -> ChangeDecision:
-        history = read_history(self.records)
+        history = read_history(self.records, OWNER)
         image, dags = (self.states.get(commit or "") for commit in (history.image_commit, history.dags_commit))
         return classify_change(
             target=target,

@@ -16,6 +16,7 @@ from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, cl
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType, Deploy, DeployKind, DeployStatus
+from tests.worlds.values.examples import OWNER
 from tests.worlds.values.git_store import FILE, LINK, MODULE, TOOL, GitStore, Leaf
 
 NONE, DAGS, IMAGE = ChangeType.NONE, ChangeType.DAGS, ChangeType.IMAGE
@@ -295,7 +296,7 @@ def decide(git: GitStore, case: Case) -> ChangeDecision:
             rollback_from_id=None if record.undoes is None else f"deploy-{record.undoes}",
         )
         deploys.append(deploy)
-    history = read_history(deploys)
+    history = read_history(deploys, OWNER)
     return classify_change(
         target=snap(git, case.wanted),
         image_base=snapshots.get(history.image_commit or ""),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.policy.file import LoadedPolicy, fingerprint_policy, load_policy, read_policy
 from include.deploy_ops.core.policy.keys import Project
+from include.deploy_ops.core.policy.rules import Rival, find_rivals
 
 PROJECT: dict[str, Any] = {
     "name": "data_platform",
@@ -191,6 +192,8 @@ WRONG = [
     ("name", "Data-Platform", "name", "found 'Data-Platform', expected a name of a-z"),
     ("name", "x" * 41, "name", "at most 40 long"),
     ("repository", "https://github.com/a/b", "repository", "a repository as owner/name"),
+    ("repository", f"acme/{'x' * 140}", "repository", "a repository as owner/name"),
+    ("targets.staging.deployment", "S" * 501, "targets.staging.deployment", "a text of at most 500 characters"),
     ("repository", "acme/x.git", "repository", "a repository as owner/name"),
     ("root", "../x", "root", "a path inside the repository"),
     ("also_watch", ["services/etl/include"], "also_watch[0]", "lies inside the root 'services/etl'"),
@@ -457,9 +460,23 @@ def test_whatever_is_wrong_is_told_with_a_path_of_the_file(document: dict[str, A
 
 
 def test_the_repositories_of_several_projects_are_known_also_of_wrong_ones() -> None:
-    projects = [("a", "acme/one", ""), ("b", "acme/one", ", nonsense: 1"), ("c", "acme/two", "")]
+    projects = [("a", "acme/one", ""), ("b", "Acme/One", ", nonsense: 1"), ("c", "acme/two", "")]
     text = "control_plane: x\nprojects:\n"
     text += "".join(
         f"  - {{name: {name}, repository: {where}, root: {name}{more}}}\n" for name, where, more in projects
     )
     assert load_policy(text, "policy.yaml").shared_repositories == {"acme/one"}
+
+
+def test_targets_of_two_projects_that_may_be_one_deployment_know_of_each_other() -> None:
+    targets = {"live": {"deployment": "Production", "branch": "x"}, "own": {"deployment": "Other", "branch": "x"}}
+    loaded = load(
+        PROJECT,
+        {"name": "b", "repository": "acme/b", "image": ["reuse"], "astro_conn_id": "astro_b", "targets": targets},
+        OTHER,
+    )
+    assert loaded.problems == ()
+    first, second, third = loaded.policy.projects
+    assert find_rivals(first, loaded.policy.projects) == (Rival("production", "b", "live", "astro_b"),)
+    assert find_rivals(second, loaded.policy.projects) == (Rival("live", first.name, "production", "astro_default"),)
+    assert find_rivals(third, loaded.policy.projects) == ()

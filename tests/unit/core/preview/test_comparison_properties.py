@@ -27,6 +27,7 @@ LASTING_HOLDS = (
     "carry the same mark",
     "matches the policy no longer",
     "exists without our mark",
+    "it bears our mark for",
     "is the preview of",
     "bears a later release's mark",
     "overridden by",

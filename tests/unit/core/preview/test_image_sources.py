@@ -19,7 +19,7 @@ from include.deploy_ops.core.preview.image_sources import (
     rank_candidates,
     read_image,
 )
-from tests.worlds.values.examples import PLANE, make_deployment, make_mark, make_project, sha
+from tests.worlds.values.examples import OWNER, PLANE, make_deployment, make_mark, make_project, sha
 
 NEED = Need("", "3.3-2", has_dag_deploys=True)
 MORNING = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -118,7 +118,7 @@ def test_the_images_commit_is_that_of_the_newest_image_deploy() -> None:
         make_deploy(3, sha("3"), "two", kind=DeployKind.DAG_ONLY),
         make_deploy(4, sha("4"), "four", status=DeployStatus.FAILED),
     ]
-    assert read_image(make_deployment("a", image_tag="two"), records, NEED) == RunningImage(sha("2"), "")
+    assert read_image(make_deployment("a", image_tag="two"), records, NEED, OWNER) == RunningImage(sha("2"), "")
 
 
 def test_after_a_rollback_it_is_that_of_the_image_that_came_back() -> None:
@@ -127,7 +127,7 @@ def test_after_a_rollback_it_is_that_of_the_image_that_came_back() -> None:
         make_deploy(2, sha("2"), "two"),
         make_deploy(3, None, "one", kind=DeployKind.DAG_ONLY, rollback_from_id="deploy-1"),
     ]
-    assert read_image(make_deployment("a", image_tag="one"), records, NEED) == RunningImage(sha("1"), "")
+    assert read_image(make_deployment("a", image_tag="one"), records, NEED, OWNER) == RunningImage(sha("1"), "")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_after_a_rollback_it_is_that_of_the_image_that_came_back() -> None:
     ],
 )
 def test_what_the_records_do_not_show_is_not_believed(records: list[Deploy], said: str) -> None:
-    assert read_image(make_deployment("a"), records, NEED) == said
+    assert read_image(make_deployment("a"), records, NEED, OWNER) == said
 
 
 @pytest.mark.parametrize(
@@ -160,5 +160,5 @@ def test_a_target_takes_what_was_made_for_targets_alone(origin: str, said: str) 
     ]
     candidate = make_deployment("a", image_tag="one")
     expected = said or RunningImage(sha("1"), origin)
-    assert read_image(candidate, records, replace(NEED, is_target=True)) == expected
-    assert read_image(candidate, records, NEED) == RunningImage(sha("1"), origin)
+    assert read_image(candidate, records, replace(NEED, is_target=True), OWNER) == expected
+    assert read_image(candidate, records, NEED, OWNER) == RunningImage(sha("1"), origin)

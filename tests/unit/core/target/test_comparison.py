@@ -253,3 +253,10 @@ def test_after_what_is_due_was_done_nothing_more_is_due_but_the_merge(given: Tar
         after = compare(replace(given, history=history, deployed_base=found.base))
         what = after.what if isinstance(after, Hold) else after and after.verb.value
         assert what is None or (what in {"merge", "request"} and given.target.merge)
+
+
+def test_a_deployment_of_two_projects_is_held_whatever_else_is_true() -> None:
+    rival = "target 'live' of project 'orders' (connection 'astro_orders')"
+    for seen in (state(history=deployed(OLD)), state(history=deployed()), state(PRODUCTION, PULL)):
+        said = hold(replace(seen, rivals=(rival,)))
+        assert f"its Deployment is also that of {rival}; let one project alone deploy to it" in said

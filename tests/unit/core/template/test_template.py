@@ -192,6 +192,17 @@ WRONG = [
         [{"hibernate_at": "0 20 * *", "wake_at": "0 6 * * *"}],
         "[0].hibernate_at: found '0 20 * *'",
     ),
+    ("worker_queues.0.name", "q" * 64, "expected a text of at most 63 characters"),
+    (
+        "hibernation_schedules",
+        [{"hibernate_at": "0 20 * * *", "wake_at": "0 6 * * *"}] * 11,
+        "deployment.hibernation_schedules: found a list, expected at most 10 entries, not 11",
+    ),
+    (
+        "hibernation_schedules",
+        [{"hibernate_at": "0 20 * * *", "wake_at": "0 6 * * *", "description": "d" * 201}],
+        "[0].description: found 'ddd",
+    ),
 ]
 
 

@@ -24,7 +24,7 @@ from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_p
 from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.view.row import Row, State
 from include.deploy_ops.core.view.rows import REMOVED_FOR, ROW_CAUSE_LENGTH_MAX, PassRecord, make_rows
-from tests.worlds.values.examples import PLANE, make_deployment, make_project, make_pull, sha
+from tests.worlds.values.examples import OWNER, PLANE, make_deployment, make_project, make_pull, sha
 from tests.worlds.values.generated import World, worlds
 
 if TYPE_CHECKING:
@@ -367,7 +367,9 @@ def see(world: World, plan: Plan, project: Project | None = None) -> PassRecord:
         control_plane=PLANE,
         now=NOW,
         snapshot=world.snapshot,
-        observed=Observed(deployments, {each.id: read_history(world.records.get(each.id, ())) for each in deployments}),
+        observed=Observed(
+            deployments, {each.id: read_history(world.records.get(each.id, ()), OWNER) for each in deployments}
+        ),
         wanted={name: each.head for name, each in derive_previews(world.project, world.snapshot).wanted.items()},
         targets=(),
         plan=plan,

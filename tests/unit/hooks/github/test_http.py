@@ -10,6 +10,7 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
 from include.deploy_ops.core.model import Branch
+from include.deploy_ops.hooks.github.answers import RepositoryName
 from include.deploy_ops.hooks.github.http import UnavailableError
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from tests.worlds.doubles.github import (
@@ -159,9 +160,7 @@ MALFORMED = [
     pytest.param(Reply({"error": "nope"}, 404), "without GitHub's error body", id="404 of another server"),
     pytest.param(Reply({"message": "Git Repository is empty."}, 409), "HTTP 409", id="empty repository"),
     pytest.param(Reply({"message": "Bad credentials"}, 401), "wrong, expired or revoked", id="bad token"),
-    pytest.param(
-        Reply({}, 301, {"Location": "/repositories/1"}), "HTTP 301 and pointed to /repositories/1", id="moved"
-    ),
+    pytest.param(Reply({}, 301, {"Location": "/else"}), "HTTP 301 and pointed to /else", id="moved"),
     pytest.param(Reply({}, 307, {"Location": "/x"}), "HTTP 307 and pointed to /x", id="redirect"),
     pytest.param(Reply({}, 202), "HTTP 202", id="promise"),
     pytest.param(Reply(b"", 304), "HTTP 304", id="unchanged, but nothing was asked conditionally"),
@@ -184,3 +183,45 @@ def test_a_malformed_answer_is_an_error_never_an_empty_listing(
     assert "acme/pipes" in str(caught.value)
     assert TOKEN not in str(caught.value)
     assert len(github.asked) == 1
+
+
+MOVED_TO = ["{api}/repositories/7/git/matching-refs/heads/?per_page=100", "https://evil.example/repositories/7"]
+
+
+@pytest.mark.parametrize("to", MOVED_TO)
+def test_a_renamed_repository_is_named_as_it_is_called_now(
+    to: str, github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    github.answers[BRANCHES] = Reply({}, 301, {"Location": to.format(api=github.api_url)})
+    github.answers["/repositories/7"] = Reply({"id": 7, "full_name": "acme/store"})
+    with pytest.raises(ObservationError, match=r"write `repository: acme/store`, and then adopt its previews") as told:
+        hook.list_branches("main")
+    assert "/repos/acme/pipes/" in str(told.value)
+    assert [asked.path for asked in github.asked] == [BRANCHES, "/repositories/7"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply({"id": 7, "full_name": "acme/`store`\n"}),
+        Reply({"full_name": "acme/store"}),
+        Reply(NOT_FOUND, 404),
+        Reply({}, 301, {"Location": "/repositories/7"}),
+    ],
+)
+def test_a_present_name_that_cannot_be_told_leaves_the_rest_of_the_news(
+    reply: Reply, github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    github.answers[BRANCHES] = Reply({}, 301, {"Location": "/repositories/7/x"})
+    github.answers["/repositories/7"] = reply
+    with pytest.raises(ObservationError, match=r"write its new name into the policy$"):
+        hook.list_branches("main")
+    assert len(github.asked) == 2
+
+
+def test_which_repository_answers_to_a_name(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    github.answers["/repos/acme/pipes"] = Reply({"id": 7, "full_name": "Acme/Pipes"})
+    assert hook.read_name() == RepositoryName(7, "Acme/Pipes")
+    github.answers["/repos/acme/pipes"] = Reply(NOT_FOUND, 404)
+    with pytest.raises(ObservationError, match="gone or renamed"):
+        hook.read_name()

@@ -8,6 +8,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.preview.ownership import is_own
+from tests.unit.operators.control.test_plan import read_plan
 from tests.worlds.stages.cleanup import SCHEDULED, OrphansStage
 from tests.worlds.stages.stage import WRITES
 
@@ -78,7 +81,7 @@ def test_by_hand_it_is_a_dry_run_that_asks_nobody_and_writes_nothing(orphans: Or
     orphans.stage.forget_requests()
     run = orphans.start()
     states = run.play()
-    assert states == {"find": "success", "approve": "skipped", "delete": "skipped"}
+    assert states == {"find": "success", "approve": "skipped", "delete": "skipped", "adopt": "skipped"}
     assert orphans.shown == {}
     assert orphans.store.values == {}
     assert orphans.stage.list_requests("astro", WRITES) == []
@@ -93,7 +96,7 @@ def test_by_hand_it_is_a_dry_run_that_asks_nobody_and_writes_nothing(orphans: Or
 
 def test_without_orphans_nobody_is_asked(orphans: OrphansStage) -> None:
     run = orphans.start(SCHEDULED)
-    assert run.play() == {"find": "success", "approve": "skipped", "delete": "skipped"}
+    assert run.play() == {"find": "success", "approve": "skipped", "delete": "skipped", "adopt": "skipped"}
     assert "Nothing of ours belongs to a project that has left the policy" in run.read_field("find", "table")
 
 
@@ -151,7 +154,7 @@ def test_a_failed_delete_is_named_and_the_others_go_on(orphans: OrphansStage) ->
     run.answer("Approve")
     fault = {"method": "DELETE", "path": f"deployments/{first}", "status": 400, "face": "astro"}
     assert orphans.stage.sandbox.client.post("/sandbox/faults", json=fault).is_success
-    with pytest.raises(RetryableError, match=rf"1 of 2 could not be deleted: gone-a \({first}\)"):
+    with pytest.raises(RetryableError, match=rf"1 of 2 Deployments to delete failed: gone-a \({first}\)"):
         run.step("delete")
     assert orphans.list_names() == {"gone-a"}
     assert "| `deleted` |" in run.read_field("delete", "outcome")
@@ -216,7 +219,7 @@ def test_a_project_that_moved_to_another_repository_left_its_deployments(orphans
     run = orphans.start()
     run.step("find")
     table = run.read_field("find", "table")
-    assert "project 'shop' is of acme/data-platform now, not of acme/old" in table
+    assert "it bears our mark for acme/old; the policy names acme/data-platform" in table
     assert "shop-case" not in table
 
 
@@ -225,3 +228,84 @@ def test_nothing_to_ask_is_a_skip_that_says_where_to_look(orphans: OrphansStage)
     run.step("find")
     with pytest.raises(AirflowSkipException, match="the find task's table"):
         run.step("approve")
+
+
+@pytest.fixture
+def renamed(orphans: OrphansStage) -> str:
+    """Let the project's repository have had another name, and its preview's branch live; return the preview's id."""
+    orphans.stage.push("dev-x")
+    return orphans.leave("shop-dev-x", project="shop", repository="acme/old")
+
+
+def test_a_preview_whose_branch_lives_is_never_offered_to_delete(orphans: OrphansStage, renamed: str) -> None:
+    orphans.leave("gone-a")
+    run = orphans.start(SCHEDULED)
+    assert "shop-dev-x" not in str(run.ask())
+    row = next(line for line in run.read_field("find", "table").splitlines() if renamed in line)
+    assert "it bears our mark for acme/old; the policy names acme/data-platform, where its branch lives" in row
+    assert "the form's action 'adopt'" in row
+    orphans.stage.author.delete("dev-x")
+    assert renamed in orphans.start(SCHEDULED).ask()["body"]
+
+
+def test_a_branch_that_lives_again_after_the_yes_keeps_its_preview(orphans: OrphansStage, renamed: str) -> None:
+    orphans.stage.author.delete("dev-x")
+    run = orphans.start(SCHEDULED)
+    assert renamed in run.ask()["body"]
+    run.answer("Approve")
+    orphans.stage.push("dev-x")
+    run.step("delete")
+    assert "left alone: it bears our mark for acme/old" in run.read_field("delete", "outcome")
+    assert orphans.list_names() == {"shop-dev-x"}
+
+
+def test_while_github_does_not_say_whether_a_branch_lives_nobody_is_asked(orphans: OrphansStage, renamed: str) -> None:
+    fault = {"method": "GET", "path": "git/ref/heads/dev-x", "status": 500, "face": "github", "times": 9}
+    assert orphans.stage.sandbox.client.post("/sandbox/faults", json=fault).is_success
+    for action in ("delete", "adopt"):
+        run = orphans.start(action=action, dry_run=False)
+        run.step("find")
+        assert "whether its branch lives is not known" in run.read_field("find", "table")
+        with pytest.raises(AirflowSkipException):
+            run.step("approve")
+    assert orphans.list_names() == {"shop-dev-x"}, renamed
+
+
+def test_one_yes_adopts_all_of_a_project_whose_repository_was_renamed(orphans: OrphansStage, renamed: str) -> None:
+    stage = orphans.stage
+    stage.push("dev-y")
+    mark = stage.write_mark("dev-y", repository="acme/old")
+    other = stage.make_deployment("dev-y", description=mark)
+    orphans.leave("gone-a")
+    stage.author.start_branch("unrelated")
+    assert "it bears our mark for acme/old; the policy names acme/data-platform" in read_plan(stage)
+    assert stage.list_deployments() != []
+    run = orphans.start(action="adopt", dry_run=False)
+    page = run.ask()
+    assert page["subject"] == "Adopt 2 Deployments whose project has a repository of another name now?"
+    assert (renamed in page["body"], other in page["body"], "gone-a" in page["body"]) == (True, True, False)
+    run.answer("Approve")
+    with pytest.raises(AirflowSkipException, match="nothing to delete"):
+        run.step("delete")
+    run.step("adopt")
+    assert run.read_field("adopt", "outcome").count("adopted for dev-") == 2
+    for branch, deployment_id in (("dev-x", renamed), ("dev-y", other)):
+        assert stage.find_deployment(branch)["id"] == deployment_id
+        found = parse_mark(stage.find_deployment(branch)["description"])
+        assert found is not None
+        assert is_own(found, "acme-test", stage.scope.project)
+        assert found.branch == branch
+    assert {(each.conf["job"]["verb"], each.conf["job"]["branch"]) for each in stage.plan()} >= {
+        ("deploy", "dev-x"),
+        ("deploy", "dev-y"),
+    }
+
+
+def test_a_no_adopts_nothing(orphans: OrphansStage, renamed: str) -> None:
+    before = orphans.stage.find_deployment("dev-x")
+    run = orphans.start(action="adopt", dry_run=False)
+    assert renamed in run.ask()["body"]
+    run.answer("Reject")
+    with pytest.raises(AirflowSkipException, match="rejected by ada"):
+        run.step("adopt")
+    assert orphans.stage.find_deployment("dev-x") == before

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.run.memory import KnownRepository
 from tests.unit.operators.control.test_plan import play, read_plan
 from tests.worlds.stages.stage import WRITES
 
@@ -127,3 +129,21 @@ def test_an_invalid_template_is_told_with_file_and_field_and_spoils_nothing_else
     assert lines
     assert f"acme/data-platform/{path} on main: " in lines[0]
     assert said in lines[0]
+
+
+def test_a_name_that_means_another_repository_stops_the_passes_and_the_deletes(stage: Stage) -> None:
+    head = stage.push(BRANCH)
+    deployment_id = stage.create_preview(BRANCH, head)
+    assert stage.plan() == []
+    known = stage.memory.repository.read()
+    assert known is not None
+    stage.author.delete(BRANCH)
+    (run,) = stage.plan()
+    # The one repository of the sandbox cannot be another: what was remembered can.
+    stage.memory.repository.write(KnownRepository(known.id + 1, known.name))
+    stage.forget_requests()
+    assert run.play()["delete"] == "failed"
+    with pytest.raises(ObservationError, match="another repository than before"):
+        stage.plan()
+    assert stage.list_requests("astro", WRITES) == []
+    assert stage.find_deployment(BRANCH)["id"] == deployment_id

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from include.deploy_ops.core.naming import DeployNote, format_note, name_owner
 from include.deploy_ops.core.policy.keys import PullRequestSource, Target
+from include.deploy_ops.core.policy.rules import Rival
+from sandbox.identity import WORKSPACE_ID
 from tests.worlds.stages.stage import Stage
 
 if TYPE_CHECKING:
+    from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Run
 
 SOURCE = "astro_deploy"
@@ -254,3 +261,36 @@ def test_a_target_on_push_gets_the_base_after_the_merge(stage: Stage) -> None:
     assert second.conf["job"]["head"] == head
     assert "failed" not in second.play().values()
     assert "dags/a.py" in stage.list_files(production)
+
+
+@pytest.mark.parametrize("workspace", [WORKSPACE_ID, "clelsewhere"])
+def test_a_deployment_that_another_project_reaches_by_another_connection_is_held(
+    stage: Stage, running: str, log: Log, monkeypatch: pytest.MonkeyPatch, workspace: str
+) -> None:
+    theirs = json.loads(os.environ["AIRFLOW_CONN_ASTRO_DEFAULT"])
+    theirs["extra"]["workspace_id"] = workspace
+    monkeypatch.setenv("AIRFLOW_CONN_ASTRO_ORDERS", json.dumps(theirs))
+    rivals = (Rival("staging", "orders", "live", "astro_orders"), Rival("staging", "gone", "live", "astro_gone"))
+    stage.scope = replace(stage.scope, rivals=rivals)
+    head = advance(stage, {"dags/b.py": "# b\n"})
+    if workspace == WORKSPACE_ID:
+        assert stage.plan() == []
+        said = "its Deployment is also that of target 'live' of project 'orders' (connection 'astro_orders'); let one"
+        assert said in log.read()
+        return
+    play(stage)
+    assert f"commit={head}" in newest(stage, running)["description"]
+
+
+def test_two_control_planes_at_one_target_end_in_a_hold_and_not_in_a_race(stage: Stage, running: str, log: Log) -> None:
+    deployed = len(stage.list_deploys(running))
+    head = stage.push("other-branch", {"dags/o.py": "# o\n"})
+    note = DeployNote("other-branch", head, head, "r", 1, is_forced=False, owner=name_owner("acme-other", "shop"))
+    made = stage.ask_astro(
+        "POST", f"deployments/{running}/deploys", {"type": "DAG_ONLY", "description": format_note(note)}
+    )
+    stage.ask_astro("POST", f"deployments/{running}/deploys/{made['id']}/finalize", {"dagTarballVersion": ""})
+    for _ in range(3):
+        assert stage.plan() == []
+    assert f"overridden by the deploy {made['id']} of acme-other/shop (other-branch@{head[:12]}, planned" in log.read()
+    assert len(stage.list_deploys(running)) == deployed + 1
