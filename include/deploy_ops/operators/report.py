@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from include.deploy_ops.core.errors import SealError
 from include.deploy_ops.core.naming import read_attempt
 from include.deploy_ops.core.plan.remembered import Ending, Removal
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.operators.base import FAILURE_KEY, DeployOpsOperator
+from include.deploy_ops.operators.base import FAILURE_KEY, RENDER_TASK, RENDERED_KEY, DeployOpsOperator
 from include.deploy_ops.operators.metrics import count_run
 from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.endings import hand_over, make_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 
 SUCCESS = "success"
+WRITING_TASKS = ("create", "update", "adopt")
+"""The tasks that bring a Deployment to the rendered template."""
 
 
 class ReportOperator(DeployOpsOperator):
@@ -48,7 +51,8 @@ class ReportOperator(DeployOpsOperator):
         else:
             is_gone = states.get("delete") == SUCCESS
             ending = self._make_ending(job, run_id, cause, has_failed=bool(failed))
-            self._remember(memory, job, ending, is_gone=is_gone)
+            rendered = self._read_rendered(context, states)
+            self._remember(memory, job, ending, is_gone=is_gone, rendered=rendered)
         # Before control hears of the end: its pass must find the environment free.
         Claims(memory, runs).release(job.slug, run_id)
         if not job.is_dry:
@@ -76,13 +80,28 @@ class ReportOperator(DeployOpsOperator):
             read_attempt(job.work, run_id),
         )
 
-    def _remember(self, memory: Memory, job: Job, ending: Ending, *, is_gone: bool) -> None:
+    def _read_rendered(self, context: Context, states: Mapping[str, str]) -> Sequence[str] | None:
+        """Return what the Deployment got from the template in this run; None where it got nothing, or nobody knows."""
+        if all(states.get(task) != SUCCESS for task in WRITING_TASKS):
+            return None
+        try:
+            found: Sequence[str] | None = self.read(context, RENDER_TASK, RENDERED_KEY)
+        except SealError as error:
+            self.log.warning("what the template gave is not remembered: %s", error)
+            return None
+        return found
+
+    def _remember(
+        self, memory: Memory, job: Job, ending: Ending, *, is_gone: bool, rendered: Sequence[str] | None
+    ) -> None:
         """Write how planned work ended, and drop what a person ended: a removal, or that the preview is kept."""
         known = memory.environment(job.slug).read()
         endings = dict(known.endings)
         if not job.is_forced:
             endings[job.verb.value] = ending
         known = replace(known, endings=endings, removal=_keep_removal(known.removal, job))
+        if rendered is not None:
+            known = replace(known, rendered=tuple(rendered))
         if is_gone or (job.ends_keep and not ending.is_failure):
             known = replace(known, kept="", kept_id="")
         memory.environment(job.slug).write(known)

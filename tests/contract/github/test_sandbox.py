@@ -71,6 +71,7 @@ class Tour:
         self.get(self.hub.api_url)
         self.get("/branches?per_page=2&page=2")
         self.get(f"/branches/{BRANCH}")
+        self.get(f"/rules/branches/{BRANCH}")
         self.get("/git/matching-refs/heads/dev")
         self.hub.git("tag", "--annotate", "--message", "One\n\nof two", "v1", self.head)
         self.hub.git("push", "--quiet", "origin", "v1")

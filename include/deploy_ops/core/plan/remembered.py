@@ -122,7 +122,8 @@ class Remembered:
     Of a target: `approval`, and `resumed`, the deploy record whose override a person ended. Of the deploy branch:
     `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
     (`derived_tree.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why; `kept_id` is the
-    Deployment that was meant, empty where a release before 0.3 wrote it.
+    Deployment that was meant, empty where a release before 0.3 wrote it; and `rendered`, which variables and alert
+    addresses it last got from the template (`template.list_rendered`), None where nobody remembers.
     """
 
     endings: Mapping[str, Ending] = field(default_factory=dict)
@@ -134,6 +135,7 @@ class Remembered:
     promoted: str = ""
     kept: str = ""
     kept_id: str = ""
+    rendered: tuple[str, ...] | None = None
 
     def find_keep(self, deployment_id: str) -> str:
         """Return who keeps this Deployment, and why; empty where nobody does, or another one was meant."""

@@ -149,3 +149,16 @@ def _check_schedules(schedules: Sequence[object], configuration: Mapping[str, An
             "only a development Deployment hibernates; set configuration.is_development_mode: true, or remove them"
         )
         yield Problem(("hibernation_schedules",), message)
+    if schedules:
+        yield from find_sleep_problems(configuration)
+
+
+def find_sleep_problems(configuration: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what keeps a development Deployment from hibernating; Astro documents both."""
+    if configuration.get("is_high_availability"):
+        message = "a Deployment with high availability does not hibernate; set false, or let it never hibernate"
+        yield Problem(("configuration", "is_high_availability"), message)
+    size = configuration.get("scheduler_size")
+    if size and size.upper() != "SMALL":
+        message = f"found {describe_value(size)}, and only a SMALL scheduler hibernates; write SMALL, or let it never"
+        yield Problem(("configuration", "scheduler_size"), message)

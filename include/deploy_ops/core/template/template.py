@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -30,11 +30,12 @@ from include.deploy_ops.core.text.document import DocumentError, read_document
 from include.deploy_ops.core.text.schema import Problem, describe_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from include.deploy_ops.core.model import Deployment, Variable
 
 _FINGERPRINT_LENGTH = 12
+_VARIABLE, _ADDRESS = "variable ", "alert address "
 _PER_DEPLOYMENT = frozenset({"name", "description", "workspace_name"})
 
 
@@ -99,13 +100,24 @@ def fingerprint_template(template: Template) -> str:
 
 
 def render_deployment(
-    template: Template, *, name: str, description: str, workspace_name: str, observed: Deployment | None = None
+    template: Template,
+    *,
+    name: str,
+    description: str,
+    workspace_name: str,
+    observed: Deployment | None = None,
+    rendered: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return the document for the CLI: to create the Deployment, or to update the one that was observed.
 
     An update finds its Deployment by name, so the observed name is used. It replaces all variables and addresses, so
-    those that are not in the template are listed again, and secrets that are there go without a value, which keeps it.
+    those that a person added are listed again, and secrets that are there go without a value, which keeps it.
+
+    :param rendered: what it got from the template before (`list_rendered`): what the template has no longer goes.
     """
+    if observed is not None:
+        wanted = {_fold(each) for each in list_rendered(template)}
+        observed = _drop(observed, [each for each in rendered if _fold(each) not in wanted])
     body = copy.deepcopy(dict(template.body))
     body["configuration"] |= {
         "name": observed.name if observed else name,
@@ -124,14 +136,21 @@ def dump_deployment(document: Mapping[str, Any]) -> str:
     return yaml.dump(document, Dumper=_QuotingDumper, sort_keys=False, allow_unicode=True, width=sys.maxsize)
 
 
+def list_rendered(template: Template) -> tuple[str, ...]:
+    """Return which variables and alert addresses a Deployment gets from the template, as "variable X"."""
+    return _list_parts((each["key"] for each in _get_variables(template)), _get_emails(template))
+
+
 def find_missing(template: Template, deployment: Deployment) -> tuple[str, ...]:
     """Return the template's variables and alert addresses that the Deployment lacks: a create can stop half-way."""
-    keys = {variable.key for variable in deployment.variables}
-    emails = {email.casefold() for email in deployment.contact_emails}
-    return (
-        *(f"variable {each['key']}" for each in _get_variables(template) if each["key"] not in keys),
-        *(f"alert address {each}" for each in _get_emails(template) if each.casefold() not in emails),
-    )
+    there = {_fold(each) for each in _list_observed(deployment)}
+    return tuple(each for each in list_rendered(template) if _fold(each) not in there)
+
+
+def find_added(template: Template, deployment: Deployment) -> tuple[str, ...]:
+    """Return the Deployment's variables and alert addresses that the template lacks: added by a person, or dropped."""
+    wanted = {_fold(each) for each in list_rendered(template)}
+    return tuple(each for each in _list_observed(deployment) if _fold(each) not in wanted)
 
 
 def find_fixed_differences(template: Template, deployment: Deployment) -> tuple[str, ...]:
@@ -144,6 +163,29 @@ def find_fixed_differences(template: Template, deployment: Deployment) -> tuple[
         f"{key}: {found} in Astro, {wanted} in the template"
         for key, found, wanted in _pair_fixed(template.configuration, deployment)
         if found and wanted and found.casefold() != wanted.casefold()
+    )
+
+
+def _list_observed(deployment: Deployment) -> tuple[str, ...]:
+    return _list_parts((variable.key for variable in deployment.variables), deployment.contact_emails)
+
+
+def _list_parts(keys: Iterable[str], emails: Iterable[str]) -> tuple[str, ...]:
+    return (*(f"{_VARIABLE}{key}" for key in keys), *(f"{_ADDRESS}{email}" for email in emails))
+
+
+def _fold(part: str) -> str:
+    """Return a part as it is compared: the case of an address does not count."""
+    return part.casefold() if part.startswith(_ADDRESS) else part
+
+
+def _drop(deployment: Deployment, parts: Collection[str]) -> Deployment:
+    """Return the Deployment without these variables and alert addresses."""
+    dropped = {_fold(each) for each in parts}
+    return replace(
+        deployment,
+        variables=tuple(each for each in deployment.variables if f"{_VARIABLE}{each.key}" not in dropped),
+        contact_emails=tuple(each for each in deployment.contact_emails if _fold(f"{_ADDRESS}{each}") not in dropped),
     )
 
 

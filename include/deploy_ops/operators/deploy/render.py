@@ -9,15 +9,17 @@ from include.deploy_ops.core.model import Deployment, Mark
 from include.deploy_ops.core.naming import format_mark, hash_text
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.template.options import check_against_options
-from include.deploy_ops.core.template.rules import name_deployment_type
+from include.deploy_ops.core.template.rules import find_sleep_problems, name_deployment_type
 from include.deploy_ops.core.template.template import (
     dump_deployment,
+    find_added,
     find_fixed_differences,
     fingerprint_template,
+    list_rendered,
     render_deployment,
 )
 from include.deploy_ops.observation.template import read_template
-from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.operators.base import RENDERED_KEY, DeployOpsOperator, RenderedField, tell_failures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,11 +50,13 @@ def render_preview(
     name: str,
     observed: Deployment | None,
     rendered: str = "",
+    given: tuple[str, ...] = (),
 ) -> str:
     """Return the Deployment file of a branch's preview, with the project's mark.
 
     :param name: of one that is to be created; an observed one keeps its own.
     :param rendered: the fingerprint of the template that the mark tells, if not this one's.
+    :param given: the variables that the observed one got from the template before.
     """
     mark = Mark(
         control_plane=scope.control_plane,
@@ -67,6 +71,7 @@ def render_preview(
         description=format_mark(mark, template.description),
         workspace_name=astro.find_workspace_name(),
         observed=observed,
+        rendered=given,
     )
     return dump_deployment(document)
 
@@ -91,8 +96,17 @@ class RenderTemplateOperator(DeployOpsOperator):
         if job.verb is Verb.ADOPT and observed and (fixed := find_fixed_differences(template, observed)):
             raise PermanentError(f"'{observed.name}' cannot become a preview, Astro cannot change {'; '.join(fixed)}")
         self.write(context, BASIS_KEY, fingerprint_basis(observed))
+        self._warn_of_sleep(template)
+        given = self._find_rendered(context, job, template, observed)
+        self.write(context, RENDERED_KEY, list(list_rendered(template)))
         self.document = render_preview(
-            self.scope, self.astro, template, branch=job.branch, name=job.deployment_name, observed=observed
+            self.scope,
+            self.astro,
+            template,
+            branch=job.branch,
+            name=job.deployment_name,
+            observed=observed,
+            given=given,
         )
         self.log.info(
             "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk.head[:12]
@@ -110,6 +124,34 @@ class RenderTemplateOperator(DeployOpsOperator):
             if job.is_forced:
                 raise
             raise RetryableError(f"the template broke since this was planned: {error}") from error
+
+    def _warn_of_sleep(self, template: Template) -> None:
+        """Say what keeps the preview from hibernating where the policy wants it to."""
+        configuration = template.configuration
+        if self.scope.previews.hibernate_after is None or not configuration.get("is_development_mode"):
+            return
+        for problem in find_sleep_problems(configuration):
+            self.log.warning("previews.hibernate_after will fail: %s: %s", template.source, problem)
+
+    def _find_rendered(
+        self, context: Context, job: Job, template: Template, observed: Deployment | None
+    ) -> tuple[str, ...]:
+        """Return what the Deployment got from the template before; where nobody knows, say what stays therefore.
+
+        An adopted one got nothing from it, whatever an earlier preview of the branch did.
+        """
+        if observed is None or job.verb is Verb.ADOPT:
+            return ()
+        rendered = self.memory(context).environment(job.slug).read().rendered
+        if rendered is not None:
+            return rendered
+        if added := find_added(template, observed):
+            self.log.warning(
+                "%s stay: nobody remembers whether the template had them or a person added them; remove by hand what "
+                "is not wanted",
+                ", ".join(added),
+            )
+        return ()
 
     def _observe(self, job: Job) -> Deployment | None:
         if job.verb is Verb.CREATE:

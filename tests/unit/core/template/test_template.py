@@ -18,9 +18,11 @@ from include.deploy_ops.core.model import Deployment, DeploymentStatus, Variable
 from include.deploy_ops.core.template.template import (
     Template,
     dump_deployment,
+    find_added,
     find_fixed_differences,
     find_missing,
     fingerprint_template,
+    list_rendered,
     merge_overrides,
     parse_template,
     render_deployment,
@@ -119,6 +121,45 @@ def refuse(body: dict[str, Any]) -> str:
     with pytest.raises(TemplateError) as caught:
         parse(body)
     return str(caught.value)
+
+
+def test_what_the_template_had_and_has_no_longer_goes_and_what_a_person_added_stays() -> None:
+    before = parse(change("environment_variables", [{"key": key, "value": "1"} for key in ("GONE", "STAGE")]))
+    observed = replace(
+        DEPLOYMENT,
+        variables=tuple(Variable(key, is_secret=False, value="x") for key in ("BY_HAND", "GONE", "STAGE")),
+        contact_emails=("Data@example.com", "mira@example.com"),
+    )
+    assert list_rendered(before) == ("variable GONE", "variable STAGE", "alert address data@example.com")
+    now = parse({key: value for key, value in BODY.items() if key != "alert_emails"})
+    assert find_added(now, observed) == (
+        *("variable BY_HAND", "variable GONE"),
+        *("alert address Data@example.com", "alert address mira@example.com"),
+    )
+    document = render_deployment(
+        now, name="p", description="", workspace_name="W", observed=observed, rendered=list_rendered(before)
+    )["deployment"]
+    assert [each["key"] for each in document["environment_variables"]] == ["STAGE", "BY_HAND"]
+    assert document["alert_emails"] == ["mira@example.com"]
+    unknown = render(now, observed)
+    assert [each["key"] for each in unknown["environment_variables"]] == ["STAGE", "BY_HAND", "GONE"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("is_high_availability", True, "a Deployment with high availability does not hibernate"),
+        ("scheduler_size", "medium", "found 'medium', and only a SMALL scheduler hibernates"),
+    ],
+)
+def test_what_cannot_hibernate_has_no_schedules_to(key: str, value: object, said: str) -> None:
+    body = change(f"configuration.{key}", value)
+    body["configuration"]["is_development_mode"] = True
+    parse(body)
+    body["hibernation_schedules"] = [{"hibernate_at": "0 20 * * *", "wake_at": "0 6 * * *"}]
+    assert f"deployment.configuration.{key}: {said}" in refuse(body)
+    body["configuration"][key] = {"is_high_availability": False, "scheduler_size": "small"}[key]
+    parse(body)
 
 
 def test_what_inspect_prints_is_read_in_yaml_and_in_json() -> None:

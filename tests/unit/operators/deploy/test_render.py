@@ -99,8 +99,8 @@ def test_a_template_that_is_no_yaml_is_named(stage: Stage) -> None:
         ({"worker_queues": [{**QUEUE, "worker_type": "A7"}]}, "worker_type: found 'A7', which Astro does not offer"),
         ({"worker_queues": [{**QUEUE, "max_worker_count": 5000}]}, "max_worker_count: found 5000, expected 1 to"),
         (
-            {"configuration": {"runtime_version": "3.3-999"}},
-            "deployment.configuration.runtime_version: found '3.3-999'",
+            {"configuration": {"runtime_version": "3.3-1x"}},
+            "deployment.configuration.runtime_version: found '3.3-1x'",
         ),
     ],
 )

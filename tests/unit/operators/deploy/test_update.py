@@ -11,6 +11,7 @@ from include.deploy_ops.core.plan.work import Verb
 from tests.worlds.stages.stage import WRITES
 
 if TYPE_CHECKING:
+    from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Run, Stage
 
 BRANCH = "dev-x"
@@ -37,6 +38,31 @@ def test_variables_set_by_hand_and_secrets_survive(stage: Stage) -> None:
     assert after["BY_HAND"] == before["BY_HAND"]
     assert after["PASSWORD"] == before["PASSWORD"]  # with its time of change: Astro keeps a secret that came unchanged
     assert sorted(found["contactEmails"]) == ["data-platform@acme.example", "mira@acme.example"]
+
+
+def list_variables(stage: Stage) -> set[str]:
+    return {each["key"] for each in stage.find_deployment(BRANCH)["environmentVariables"]}
+
+
+def test_a_variable_that_the_template_has_no_longer_goes(stage: Stage) -> None:
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH))
+    assert "STAGE" in list_variables(stage)
+    stage.edit_deployment(deployment_id, environmentVariables=BY_HAND)
+    stage.change_project(previews={"overrides": {"environment_variables": [{"key": "NEW", "value": "1"}]}})
+    (run,) = stage.plan()
+    assert "failed" not in run.play().values()
+    assert list_variables(stage) == {"NEW", "BY_HAND", "PASSWORD"}
+    assert stage.plan() == []
+
+
+def test_where_nobody_remembers_what_the_template_had_it_stays_and_is_told(stage: Stage, log: Log) -> None:
+    deployment_id = stage.make_deployment(BRANCH)
+    stage.edit_deployment(deployment_id, environmentVariables=BY_HAND)
+    stage.change_project(previews={"overrides": {"environment_variables": [{"key": "NEW", "value": "1"}]}})
+    assert "failed" not in start(stage, deployment_id).play().values()
+    assert list_variables(stage) >= {"NEW", "BY_HAND", "PASSWORD"}
+    told = next(line for line in log.read().splitlines() if "nobody remembers whether the template had them" in line)
+    assert all(f"variable {each['key']}" in told for each in BY_HAND)
 
 
 def test_a_change_of_the_template_reaches_a_preview_that_was_renamed(stage: Stage) -> None:
