@@ -54,7 +54,13 @@ def upload_dags(folder: Path, url: str, *, is_airflow_3: bool) -> str:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield everything below the folder that is no directory, in lexical order; links are not followed."""
+    """Yield everything below the folder that is no directory, in lexical order; links are not followed.
+
+    Nor is the folder, where it is a link: then it is all that there is.
+    """
+    if folder.is_symlink():
+        yield folder
+        return
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_dir() and not path.is_symlink():
             yield from _walk(path)
@@ -63,23 +69,23 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _validate(folder: Path) -> None:
-    """Refuse what Airflow 3 could not read: no folder, and links that lead out of it, by what they say themselves."""
+    """Refuse what Airflow 3 could not read: no folder, and links that say that they lead out of it, itself one too."""
     if not os.path.lexists(folder):
         raise CliError(f"bundle validation failed: lstat {folder}: no such file or directory")
     root = os.path.abspath(folder)  # noqa: PTH100 - follows no link
-    for path in (folder, *_walk(folder)):
-        target = os.path.normpath(path.parent / path.readlink()) if path.is_symlink() else root
+    for path in filter(Path.is_symlink, _walk(folder)):
+        target = os.path.normpath(path.parent / path.readlink())
         if not os.path.abspath(target).startswith(root):  # noqa: PTH100 - likewise
             outside = f"symlink {path} points to {target} which is outside the bundle directory {root}"
             raise CliError(f"bundle validation failed: {outside}")
-    if folder.is_symlink() or not folder.is_dir():
-        raise CliError(f"bundle validation failed: {folder} is not a directory")
 
 
 def _pack(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise CliError("source is not a directory")
     with tarfile.open(_TAR, "w") as tar:
         for path in _walk(folder):
-            tar.add(path, f"{folder.name}/{path.relative_to(folder)}", recursive=False)
+            tar.add(path, str(Path(folder.name) / path.relative_to(folder)), recursive=False)
     with _TAR.open("rb") as plain, gzip.open(_GZIP, "wb") as packed:
         shutil.copyfileobj(plain, packed)
 

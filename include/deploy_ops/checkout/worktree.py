@@ -3,39 +3,34 @@
 It holds no more of the commit than the call needs: `dags/` alone, unless an image is built. What lies beside `dags/`
 (an embedded repository, links of the names that the CLI writes, settings of the CLI) then never meets the CLI.
 
-Fetches over HTTP(S) only and never pushes. Whether the project in it may be deployed is `project_check.py`'s affair.
-
-The token reaches Git as a configuration value in its environment, which only the same user can read: not on a command
-line, not in the remote's URL, not in a file, and without a helper program that could be asked for it. It is bound to
-the remote's host, and redirects are not followed, so no other host is shown it.
+Fetches over HTTP(S) only and never pushes. What Git leaves out of the commit's content (submodules, large files, what a
+filter would turn into files) is brought where the rules allow it, and refused otherwise. Whether the project in it may
+be deployed is `project_check.py`'s affair.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import logging
 import os
 import re
-import time
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
 
-from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError, SupersededError
+from include.deploy_ops.checkout.git import Git, check_url
+from include.deploy_ops.checkout.placeholders import refuse_filtered, restore_large_files
+from include.deploy_ops.checkout.submodules import Submodule, choose_submodules
+from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.core.model import COMMIT_ID, FOLDER_MODE, TreeEntry
-from include.deploy_ops.process.command import Command, CommandResult, ProcessLimits
-from include.deploy_ops.process.confinement import Sight
-from include.deploy_ops.process.git_settings import make_git_environment
 from include.deploy_ops.process.scratch import hold_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
+    from include.deploy_ops.checkout.placeholders import FetchLargeFiles
 
-_LOG = logging.getLogger(__name__)
 _DAGS = "dags"
 
 FILES_MAX = 50_000
@@ -51,22 +46,9 @@ PATH_BYTES_MAX = 1024
 COMMIT_FILES_MAX = 500_000
 """Files of the whole commit: Git's index names also those that are not checked out."""
 
-_LIMITS = ProcessLimits(memory_bytes=4 << 30, file_bytes=2 * BYTES_MAX)
-# GitHub takes any token as the password of this user, an App's too.
-# Source: docs.github.com, "Authenticating as a GitHub App installation".
-_USER = "x-access-token"
+SUBMODULES_MAX = 20
+"""Submodules of a checkout, those in submodules counted: each is a fetch of its own."""
 
-# Git's own words in the C locale, and the answers that GitHub gives instead of an error 403.
-_REFUSED = re.compile(
-    r"could not read Username|could not read Password|Authentication failed|returned error: 40[134]"
-    r"|repository '[^'\n]{0,500}' not found|Repository not found|not accessible by"
-)
-_MOVED = re.compile(r"returned error: 30[12378]|unable to update url base from redirection")
-_LONG_NAME = "File name too long"
-_GONE = re.compile(r"not our ref")
-_ODD_PATH = re.compile(r"invalid path '.{0,500}'")  # `.git` in another spelling, which some file systems take for it
-
-# Attributes of the commit must not change bytes on checkout: what is deployed is what the trees say.
 _ATTRIBUTES = "* -text !eol !ident !filter !working-tree-encoding\n"
 
 
@@ -87,8 +69,25 @@ class Worktree:
     branch: str
 
 
+@dataclass(frozen=True, slots=True)
+class ContentRules:
+    """What may stand for a file of the commit; by default nothing.
+
+    :param submodules: repositories, as owner/name, that may be fetched where a submodule of them is checked out.
+    :param filters: names of Git filters whose files are deployed as they are committed.
+    :param fetch_large_files: brings the files of Git LFS; None where they are not fetched.
+    """
+
+    submodules: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    fetch_large_files: FetchLargeFiles | None = None
+
+
+NO_RULES = ContentRules()
+
+
 @contextlib.contextmanager
-def checkout(
+def checkout(  # noqa: PLR0913 - each by name, and none belongs to another
     *,
     clone_url: str,
     token: str | None,
@@ -97,6 +96,7 @@ def checkout(
     root: str,
     contents: Contents,
     timeout_s: float,
+    rules: ContentRules = NO_RULES,
     scratch: Path | None = None,
 ) -> Iterator[Worktree]:
     """Yield a clean worktree of `commit`, on a local branch named `branch`, with `origin` set; remove it afterwards.
@@ -107,22 +107,21 @@ def checkout(
     :param root: the project's folder, "." or "a/b".
     :param contents: what of the root is fetched and checked out; of a whole project all but its `.astro/`.
     :param timeout_s: seconds for everything before the worktree is yielded.
+    :param rules: what may be brought that Git itself leaves out; all else of that kind is refused.
     :param scratch: the folder that holds worktrees; by default one of this user's own in the temporary directory.
         Worktrees in it whose process died are removed on entry.
     :raises SupersededError: the repository does not have the commit any more.
-    :raises PermanentError: the root, or its `dags/`, is no folder at that commit, or a link in `dags/` leaves it.
+    :raises PermanentError: the root, or its `dags/`, is no folder at that commit, a link in `dags/` leaves it, or the
+        commit does not hold what is deployed: a submodule, a large file or a filtered one stands for it.
     :raises RetryableError: anything else that Git says, such as a refused token, and the time limit.
     """
-    url = _check_url(clone_url)
     if not COMMIT_ID.fullmatch(commit):
         raise PermanentError(f"'{commit}' is no commit id; give all 40 hexadecimal digits")
+    check_url(clone_url)
     with hold_folder("worktree", scratch) as folder:
         source = _Source(clone_url, commit, branch, "" if root in {".", "./"} else root.strip("/"), contents)
-        # Git's errors may quote the header, in which the token stands encoded.
-        secrets = (token, _encode_token(token)) if token else ()
-        environment = _build_environment(folder, url, token)
-        git = _Git(folder / "repository", environment, time.monotonic() + timeout_s, secrets)
-        _fetch(git, source)
+        git = Git.open(folder, clone_url, token, timeout_s)
+        _Checkout(git, source, rules, _Room(FILES_MAX, BYTES_MAX, SUBMODULES_MAX)).run()
         project = git.top / source.root
         _refuse_leaving_links(project / _DAGS)
         yield Worktree(git.top, project, commit, branch)
@@ -134,7 +133,7 @@ class _Source:
     commit: str
     branch: str
     root: str  # empty for the repository itself
-    contents: Contents
+    contents: Contents | None  # None for all that is in it, as a submodule is wanted
 
     @property
     def dags(self) -> str:
@@ -145,58 +144,146 @@ class _Source:
         """The folder that is checked out."""
         return self.dags if self.contents is Contents.DAGS else self.root or "."
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether the repository holds more than what is checked out."""
+        return self.contents is Contents.DAGS or bool(self.root)
 
-def _fetch(git: _Git, source: _Source) -> None:
-    git.top.mkdir()
-    # `git switch` takes a branch like `-x` for an option, and Git refuses to create it by name: it is made here.
-    git.run("init", "--quiet", "--template=", f"--initial-branch={source.branch}")
-    _write_settings(git.top / ".git", source.url)
-    # Of a repository that holds more than what is checked out, only that is fetched.
-    partial = _choose_files(git, source)
-    git.run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1", *partial, "origin", source.commit)
-    # Before the checkout: for a folder that is missing Git checks out nothing, and says so nowhere.
-    if source.root:
-        _check_folder(git, source, source.root, f"root '{source.root}'", "correct `root` in the policy, or the branch")
-    if source.contents is Contents.DAGS:
-        _check_folder(git, source, source.dags, f"{source.dags}/", "mend it on the branch")
-    _bound(git, source, is_partial=bool(partial))
-    git.run("reset", "--hard", "--quiet", source.commit)
+    @property
+    def settings(self) -> str:
+        """The folder of a project's own that is left out, or empty."""
+        return f"{self.root}/.astro".removeprefix("/") if self.contents is Contents.PROJECT else ""
+
+    def has(self, path: str) -> bool:
+        """Whether a path below the folder is checked out; one that Git quotes counts as it is written."""
+        return not self.settings or not f"{path}/".startswith(f"{self.settings}/")
 
 
-def _bound(git: _Git, source: _Source, *, is_partial: bool) -> None:
-    """Raise PermanentError before more is written than a checkout may hold: trees and blobs may name themselves often.
+@dataclass(slots=True)
+class _Room:
+    """How much more may be checked out, submodules included."""
 
-    A partial clone's files are fetched here, at once and packed; on its own Git would ask for each by itself.
-    """
-    if source.folder != ".":
-        _list_blobs(git, source, ".", COMMIT_FILES_MAX)
-    blobs = _list_blobs(git, source, source.folder, FILES_MAX, _refuse_deep)
-    wanted = "".join(f"{blob}\n" for blob in sorted(set(blobs))).encode()
-    if is_partial and wanted:
+    files: int
+    bytes: int
+    submodules: int
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What a folder of the commit holds: blobs, each as often as it is there, and paths as Git quotes them."""
+
+    blobs: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    submodules: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkout:
+    """Fetches one repository's commit and checks it out, with the submodules in it."""
+
+    git: Git
+    source: _Source
+    rules: ContentRules
+    room: _Room
+
+    def run(self) -> None:
+        git, source = self.git, self.source
+        git.top.mkdir(parents=True)
+        # `git switch` takes a branch like `-x` for an option, and Git refuses to create it by name: it is made here.
+        git.run("init", "--quiet", "--template=", f"--initial-branch={source.branch}")
+        _write_settings(git.top / ".git", source.url)
+        _choose_files(git, source)
+        # Of a repository that holds more than what is checked out, only that is fetched.
+        partial = ("--filter=blob:none",) if source.is_partial else ()
         git.run(
-            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"),
-            *("--filter=blob:none", "--stdin", "origin"),
-            given=wanted,
+            *("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1", *partial),
+            *("origin", source.commit),
         )
-    sizes: dict[str, int] = {}
-
-    def weigh(line: str) -> None:
-        blob, _, size = line.partition(" ")
-        if size.isdecimal():
-            sizes[blob] = int(size)
-
-    git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", given=wanted, on_line=weigh)
-    if lacking := set(blobs) - sizes.keys():
-        raise RetryableError(f"the repository did not give {len(lacking)} of the commit's files")
-    if (total := sum(sizes[blob] for blob in blobs)) > BYTES_MAX:
-        raise PermanentError(
-            f"the files of branch '{source.branch}' in {source.folder} have {total} bytes, the most that is checked out"
-            f" is {BYTES_MAX}; keep large data elsewhere"
+        # Before the checkout: for a folder that is missing Git checks out nothing, and says so nowhere.
+        if source.root:
+            advice = "correct `root` in the policy, or the branch"
+            _check_folder(git, source, source.root, f"root '{source.root}'", advice)
+        if source.contents is not None:
+            # Behind a link the Astro CLI finds no DAGs beside an image, and says that all went well.
+            is_needed = source.contents is Contents.DAGS
+            _check_folder(git, source, source.dags, f"{source.dags}/", "mend it on the branch", is_needed=is_needed)
+        listing = self._bound()
+        submodules = self._choose_submodules(listing)
+        git.run("read-tree", source.commit)
+        refuse_filtered(git, [path for path in listing.paths if source.has(path)], self.rules.filters)
+        # From here on attributes of the commit must not change bytes: what is deployed is what the trees say.
+        (git.top / ".git" / "info" / "attributes").write_text(_ATTRIBUTES)
+        git.run("reset", "--hard", "--quiet", source.commit)
+        self.room.bytes -= restore_large_files(
+            git, source.folder, source.url, self.rules.fetch_large_files, self.room.bytes
         )
+        for each in submodules:
+            self._fill(each)
+
+    def _bound(self) -> _Listing:
+        """Raise PermanentError before more is written than may be: trees and blobs may name themselves often.
+
+        A partial clone's files are fetched here, at once and packed; on its own Git would ask for each by itself.
+        """
+        git, source, room = self.git, self.source, self.room
+        if source.folder != ".":
+            _list_blobs(git, source, ".", COMMIT_FILES_MAX)
+        listing = _list_blobs(git, source, source.folder, room.files, checks_paths=True)
+        blobs = [*listing.blobs, *_list_settings(git, source)]
+        wanted = "".join(f"{blob}\n" for blob in sorted(set(blobs))).encode()
+        if source.is_partial and wanted:
+            git.run(
+                *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"),
+                *("--filter=blob:none", "--stdin", "origin"),
+                given=wanted,
+            )
+        sizes: dict[str, int] = {}
+
+        def weigh(line: str) -> None:
+            blob, _, size = line.partition(" ")
+            if size.isdecimal():
+                sizes[blob] = int(size)
+
+        git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", given=wanted, on_line=weigh)
+        if lacking := set(blobs) - sizes.keys():
+            raise RetryableError(f"the repository did not give {len(lacking)} of the commit's files")
+        room.files -= len(listing.blobs)
+        if (total := sum(sizes[blob] for blob in blobs)) > room.bytes:
+            raise PermanentError(
+                f"the files of branch '{source.branch}' in {source.folder} have {total} bytes, the most that is checked"
+                f" out is {room.bytes}; keep large data elsewhere"
+            )
+        room.bytes -= total
+        return listing
+
+    def _choose_submodules(self, listing: _Listing) -> tuple[Submodule, ...]:
+        wanted = {path: commit for path, commit in listing.submodules.items() if self.source.has(path)}
+        self.room.submodules -= len(wanted)
+        if wanted and self.rules.submodules and self.room.submodules < 0:
+            raise PermanentError(
+                f"the commit has more than {SUBMODULES_MAX} submodules, those in submodules counted; leave out what is"
+                " no part of the project"
+            )
+        return choose_submodules(self.git, self.source.commit, self.source.url, wanted, self.rules.submodules)
+
+    def _fill(self, submodule: Submodule) -> None:
+        """Check a submodule out beside the worktree, and move its files to where it belongs, without its `.git`."""
+        git = replace(
+            self.git, top=self.git.top.parent / f"submodule-{self.room.submodules}", submodule=submodule.repository
+        )
+        self.room.submodules -= 1
+        source = _Source(submodule.clone_url, submodule.commit, self.source.branch, "", None)
+        _Checkout(git, source, self.rules, self.room).run()
+        shutil.rmtree(git.top / ".git")
+        place = self.git.top / submodule.path
+        place.rmdir()  # Git made an empty folder of it; anything else is no place for files
+        git.top.rename(place)
 
 
-def _choose_files(git: _Git, source: _Source) -> tuple[str, ...]:
-    """Tell Git which files it may check out; return how it fetches, so that it gets no others."""
+def _choose_files(git: Git, source: _Source) -> None:
+    """Tell Git which files it may check out."""
+    if source.contents is None:
+        return
     # By patterns, not by cone: that adds the files beside each folder, and so what the CLI must not meet.
     if source.contents is Contents.DAGS:
         patterns = [_match_folder(source.dags)]
@@ -205,8 +292,6 @@ def _choose_files(git: _Git, source: _Source) -> tuple[str, ...]:
         patterns = [f"{root}*", f"!{root}.astro"]
     # By stdin: as an argument, a pattern that begins with a dash would be an option.
     git.run("sparse-checkout", "set", "--no-cone", "--stdin", given="\n".join([*patterns, ""]).encode())
-    is_whole = source.contents is Contents.PROJECT and not source.root
-    return () if is_whole else ("--filter=blob:none",)
 
 
 def _match_folder(path: str) -> str:
@@ -223,26 +308,46 @@ def _refuse_deep(path: str) -> None:
         )
 
 
-def _list_blobs(
-    git: _Git, source: _Source, folder: str, most: int, check_path: Callable[[str], None] | None = None
-) -> list[str]:
-    """Return the ids of a folder's files, each as often as it is there; submodules are none."""
-    blobs: list[str] = []
+def _list_blobs(git: Git, source: _Source, folder: str, most: int, *, checks_paths: bool = False) -> _Listing:
+    """Return what a folder holds; with paths, and those checked, only where they are asked for."""
+    listing = _Listing()
 
     def count(line: str) -> None:
-        if len(blobs) == most:
+        if len(listing.blobs) + len(listing.submodules) == most:
             raise PermanentError(
                 f"branch '{source.branch}' has more than {most} files in {folder}, the most that is looked at; leave"
                 " out what is no part of the project"
             )
-        kind, blob, path = f"{line}  ".split(" ", 2)
-        if check_path is not None:
-            check_path(path.strip())
+        kind, sha, path = f"{line}  ".split(" ", 2)
+        path = path.strip()
+        if checks_paths:
+            _refuse_deep(path)
         if kind == "blob":
-            blobs.append(blob)
+            listing.blobs.append(sha)
+        if checks_paths and kind == "blob":
+            listing.paths.append(path)
+        elif checks_paths and kind == "commit":
+            listing.submodules[path] = sha
 
-    shown = f"--format=%(objecttype) %(objectname){' %(path)' if check_path else ''}"
+    shown = f"--format=%(objecttype) %(objectname){' %(path)' if checks_paths else ''}"
     git.run("ls-tree", "-r", "--full-tree", shown, source.commit, "--", folder, on_line=count)
+    return listing
+
+
+def _list_settings(git: Git, source: _Source) -> list[str]:
+    """Return the blobs of Git's own files that it reads of the folders above what is checked out."""
+    parts = source.folder.split("/")[:-1]
+    folders = ["", *("/".join(parts[:depth]) + "/" for depth in range(1, len(parts) + 1))]
+    names = [".gitmodules", *(f"{folder}.gitattributes" for folder in folders)]
+    blobs: list[str] = []
+
+    def take(line: str) -> None:
+        kind, _, sha = line.partition(" ")
+        if kind == "blob":
+            blobs.append(sha)
+
+    shown = "--format=%(objecttype) %(objectname)"
+    git.run("ls-tree", "--full-tree", shown, source.commit, "--", *names, on_line=take)
     return blobs
 
 
@@ -266,7 +371,6 @@ def _write_settings(git_folder: Path, url: str) -> None:
     with (git_folder / "config").open("a") as config:
         config.write(settings)
     (git_folder / "info").mkdir(exist_ok=True)
-    (git_folder / "info" / "attributes").write_text(_ATTRIBUTES)
 
 
 def _quote(text: str) -> str:
@@ -274,11 +378,11 @@ def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def _check_folder(git: _Git, source: _Source, path: str, name: str, advice: str) -> None:
+def _check_folder(git: Git, source: _Source, path: str, name: str, advice: str, *, is_needed: bool = True) -> None:
     # Nothing is listed if a parent is a link or a submodule, so a folder found here is one all the way down.
     listed = git.run("ls-tree", "--full-tree", "-z", "--", source.commit, path).stdout
     mode = listed.partition(" ")[0]
-    if mode != FOLDER_MODE:
+    if mode != FOLDER_MODE and (mode or is_needed):
         found = TreeEntry(path, mode, "").kind if mode else "missing"
         what = f"{name} is {found} at commit {source.commit} of branch '{source.branch}'"
         raise PermanentError(f"{what}; it must be a folder: {advice}")
@@ -302,86 +406,3 @@ def _stays_inside(link: Path, folder: Path) -> bool:
         return link.resolve().is_relative_to(folder)
     except (OSError, RuntimeError):  # a circle of links is the one or the other, by Python's version
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class _Git:
-    """Runs Git in one worktree until a common deadline."""
-
-    top: Path
-    environment: Mapping[str, str] = field(repr=False)
-    deadline: float
-    secrets: tuple[str, ...] = field(repr=False)
-
-    def run(
-        self, *arguments: str, given: bytes | None = None, on_line: Callable[[str], None] | None = None
-    ) -> CommandResult:
-        result = Command(
-            ["git", *arguments],
-            cwd=self.top,
-            env=self.environment,
-            timeout_s=max(0.1, self.deadline - time.monotonic()),
-            redact=self.secrets,
-            stdin=given,
-            on_line=on_line,
-            limits=_LIMITS,
-            is_answer=True,
-            sight=Sight(writes=(self.top.parent,)),
-        ).run()
-        if result.exit_code != 0:
-            raise _explain(arguments, result)
-        return result
-
-
-def _explain(arguments: tuple[str, ...], result: CommandResult) -> DeployOpsError:
-    said = result.tail(8)
-    if _GONE.search(said):
-        return SupersededError(
-            f"the commit is not in the repository any more, its branch was replaced. Git says: {said}"
-        )
-    if odd := _ODD_PATH.search(said):
-        return PermanentError(f"the branch holds an {odd[0]}, which Git never writes; remove it from the branch")
-    if _LONG_NAME in said:
-        return PermanentError(f"a path of the branch is longer than this system takes; shorten it. Git says: {said}")
-    if _MOVED.search(said):
-        return RetryableError(f"the repository moved; write its present name in the policy. Git says: {said}")
-    # Not permanent: whoever mends the token or its permission tells us nothing of it.
-    if _REFUSED.search(said):
-        return RetryableError(
-            "the repository does not exist or refuses the GitHub connection's token; check `repository` in the policy,"
-            f" and that the token is valid and may read it (permission Contents: read). Git says: {said}"
-        )
-    return RetryableError(f"`git {arguments[0]}` ended with exit code {result.exit_code}: {said}")
-
-
-def _check_url(clone_url: str) -> SplitResult:
-    url = urlsplit(clone_url)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise RetryableError(
-            "the clone URL must begin with https:// or http:// and name a host; correct the connection"
-        )
-    if "@" in url.netloc:
-        raise RetryableError(
-            f"the clone URL of {url.hostname} holds credentials; write them into the connection instead"
-        )
-    return url
-
-
-def _encode_token(token: str) -> str:
-    return base64.b64encode(f"{_USER}:{token}".encode()).decode()
-
-
-def _build_environment(folder: Path, url: SplitResult, token: str | None) -> dict[str, str]:
-    settings = {"http.followRedirects": "false", "protocol.version": "2"}
-    if token:
-        scope = f"http.{url.scheme}://{url.netloc}/.extraHeader"
-        settings[scope] = f"Authorization: Basic {_encode_token(token)}"
-    return {
-        **make_git_environment(settings),
-        "HOME": str(folder),  # no ~/.netrc, no ~/.config/git
-        "LC_ALL": "C",
-        "GIT_ALLOW_PROTOCOL": "http:https",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_CEILING_DIRECTORIES": str(folder),
-    }

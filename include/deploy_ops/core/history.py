@@ -34,7 +34,8 @@ class DeployHistory:
     `overridden_by` says which later record is a stranger's, a rollback or a person's override, and is empty when a
     plain one of ours is the newest. `commit`, `kind` and `deployed_at` are of the newest record that changed something;
     `active_at` is when the newest record of any status was made, `unfinished` names those that are neither deployed nor
-    failed, with their times.
+    failed, with their times. `lacks_dags`: the newest image and DAGs came as an image alone, which is right only where
+    the image carries the DAGs.
     """
 
     newest_id: str = ""
@@ -50,6 +51,7 @@ class DeployHistory:
     active_at: datetime | None = None
     unfinished: tuple[tuple[str, datetime], ...] = ()
     image_origin: str = ""
+    lacks_dags: bool = False
 
 
 _State = tuple[str | None, str, str | None]
@@ -114,6 +116,7 @@ def _apply(history: DeployHistory, deploy: Deploy, owner: str, states: dict[str,
         kind=(ChangeType.IMAGE if deploy.kind.has_image else ChangeType.DAGS).value,
         deployed_at=deploy.created_at,
         image_origin=origin,
+        lacks_dags=_lacks_dags(history, deploy),
     )
 
 
@@ -121,6 +124,12 @@ def _find_own_note(deploy: Deploy, owner: str) -> DeployNote | None:
     """Return what the owner's own deploy says of itself; None for a stranger's, and for a rollback to one of ours."""
     note = parse_note(deploy.description)
     return note if note and note.is_of(owner) and deploy.rollback_from_id is None else None
+
+
+def _lacks_dags(history: DeployHistory, deploy: Deploy) -> bool:
+    if deploy.rollback_from_id is not None:
+        return False  # whose record names neither
+    return not deploy.dag_tarball_version if deploy.kind.has_dags else history.lacks_dags
 
 
 def _carry(deploy: Deploy, now: str, before: str, *, is_carried: bool) -> str:

@@ -174,6 +174,23 @@ def remove_dags(stage: Stage) -> None:
     commit(stage.project, "no dags")
 
 
+def link_dags(stage: Stage) -> None:
+    (stage.project / "dags").rename(stage.project / "src")
+    (stage.project / "dags").symlink_to("src")
+    commit(stage.project, "dags is a link")
+
+
+def make_dags_a_file(stage: Stage) -> None:
+    shutil.rmtree(stage.project / "dags")
+    (stage.project / "dags").write_text("no folder")
+    commit(stage.project, "dags is a file")
+
+
+def keep_yaml_alone(stage: Stage) -> None:
+    (stage.project / "dags" / "a.py").rename(stage.project / "dags" / "a.yaml")
+    commit(stage.project, "no Python")
+
+
 def remove_ignore_file(stage: Stage) -> None:
     (stage.project / ".dockerignore").unlink()
     commit(stage.project, "no .dockerignore")
@@ -266,7 +283,7 @@ def judge(argv: list[str], result: subprocess.CompletedProcess[str]) -> Meaning:
         if command in {"deployment create", "deployment update"}:
             find_applied_id("`astro`", ending)
         else:
-            find_success("`astro`", ending, _MARKERS[command if command in _MARKERS else argv[0]])
+            find_success("`astro`", ending, _MARKERS[command if command in _MARKERS else argv[0]], needs_dags=True)
     except DeployOpsError as error:
         return MEANINGS[type(error)]
     return "success"

@@ -364,6 +364,12 @@ def test_without_ruff_only_a_broken_file_is_a_problem(
         check_dags(project, None)
 
 
+def test_a_changed_submodule_means_every_file_in_it(project: Path) -> None:
+    write(project, {"dags/lib/sub/a.py": BROKEN, "dags/other.py": BROKEN})
+    with pytest.raises(PermanentError, match=r"^dags/lib/sub/a.py:\d+:\d+: (?s:(?!other).)*$"):
+        check_dags(project, {"dags/lib"})
+
+
 def test_probe_runs_alone(project: Path) -> None:
     """It is started without site packages and by whatever Python runs the task."""
     write(project, {"dags/a.py": BROKEN})

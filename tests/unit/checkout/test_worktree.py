@@ -3,62 +3,27 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.checkout.worktree import Contents, Worktree, checkout
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
+from tests.unit.checkout.conftest import fetch
 from tests.worlds.doubles.git_host import TOKEN, GitHost, run_git
 from tests.worlds.doubles.worker import forbid_confinement
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 PROJECT_ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHost]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with GitHost(tmp_path / "served") as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield made
-        made.shutdown()
-        thread.join()
-
-
-@contextlib.contextmanager
-def _checkout(server: GitHost, commit: str, tmp_path: Path, **changes: Any) -> Iterator[Worktree]:
-    asked: dict[str, Any] = {
-        "clone_url": server.clone_url,
-        "token": TOKEN,
-        "commit": commit,
-        "branch": "dev-a",
-        "root": ".",
-        "contents": Contents.PROJECT,
-        "timeout_s": 20.0,
-        "scratch": tmp_path / "scratch",
-    }
-    with checkout(**{**asked, **changes}) as worktree:
-        yield worktree
-
-
 FILES = {"dags/a.py": "import airflow\n", "Dockerfile": "FROM x\n"}
 
 
 def test_worktree_is_clean_shallow_and_on_its_branch(server: GitHost, tmp_path: Path) -> None:
     commit = server.commit(FILES)
-    with _checkout(server, commit, tmp_path) as worktree:
+    with fetch(server, commit, tmp_path) as worktree:
         top = worktree.path
         assert (worktree.project, worktree.commit, worktree.branch) == (top, commit, "dev-a")
         assert (top / "dags/a.py").read_text() == FILES["dags/a.py"]
@@ -77,7 +42,7 @@ def test_older_commit_of_a_branch_is_fetched(server: GitHost, tmp_path: Path) ->
     first = server.commit(FILES)
     run_git("update-ref", "refs/heads/keep", first, cwd=server.repository)
     server.commit({**FILES, "new": "1"})
-    with _checkout(server, first, tmp_path) as worktree:
+    with fetch(server, first, tmp_path) as worktree:
         assert not (worktree.path / "new").exists()
 
 
@@ -87,7 +52,7 @@ def test_older_commit_of_a_branch_is_fetched(server: GitHost, tmp_path: Path) ->
 def test_branch_is_only_a_name(server: GitHost, tmp_path: Path, branch: str) -> None:
     name = branch.replace(" ", "_")  # Git refuses a space in a branch
     commit = server.commit(FILES, name)
-    with _checkout(server, commit, tmp_path, branch=name) as worktree:
+    with fetch(server, commit, tmp_path, branch=name) as worktree:
         assert run_git("rev-parse", "--abbrev-ref", "HEAD", cwd=worktree.path) == name
         assert run_git("status", "--porcelain", cwd=worktree.path) == ""
     assert not list(tmp_path.rglob("hacked"))
@@ -99,7 +64,7 @@ def test_token_reaches_no_argument_file_or_log(
     caplog.set_level("DEBUG")
     commit = server.commit({**FILES, "etl/x": "1"})
     spy = _put_spy_before_git(tmp_path, monkeypatch)
-    with _checkout(server, commit, tmp_path, root="etl") as worktree:
+    with fetch(server, commit, tmp_path, root="etl") as worktree:
         held = b"".join(path.read_bytes() for path in worktree.path.parent.rglob("*") if path.is_file())
     secrets = [TOKEN, base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()]
     argv = spy.read_text()
@@ -142,10 +107,10 @@ def test_settings_hooks_and_credentials_of_the_user_do_not_count(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_TRACE", str(tmp_path / "hooked"))
     commit = server.commit(FILES)
-    with _checkout(server, commit, tmp_path) as worktree:
+    with fetch(server, commit, tmp_path) as worktree:
         assert (worktree.path / "Dockerfile").read_bytes() == b"FROM x\n"
     assert not (tmp_path / "hooked").exists()
-    with pytest.raises(RetryableError, match="Contents: read"), _checkout(server, commit, tmp_path, token=None):
+    with pytest.raises(RetryableError, match="Contents: read"), fetch(server, commit, tmp_path, token=None):
         pass
     assert server.asked[-1][1] is None
 
@@ -154,7 +119,7 @@ def test_attributes_of_the_commit_change_no_bytes(server: GitHost, tmp_path: Pat
     attributes = "*.txt text eol=crlf ident filter=lfs\n*.sql working-tree-encoding=UTF-16\n"
     files = {".gitattributes": attributes, "a.txt": "one\n$Id$\n", "b.sql": "select 1\n", "c.txt": "crlf\r\n"}
     commit = server.commit(files)
-    with _checkout(server, commit, tmp_path) as worktree:
+    with fetch(server, commit, tmp_path) as worktree:
         assert {name: (worktree.path / name).read_bytes().decode() for name in files} == files
         assert run_git("status", "--porcelain", cwd=worktree.path) == ""
 
@@ -162,7 +127,7 @@ def test_attributes_of_the_commit_change_no_bytes(server: GitHost, tmp_path: Pat
 @pytest.mark.parametrize("root", ["etl", 'my/odd *[r]oot"', "-etl/x"])
 def test_only_the_root_is_checked_out(server: GitHost, tmp_path: Path, root: str) -> None:
     commit = server.commit({f"{root}/dags/a.py": "1", "README": "1", "large/x": "1" * 1000, "my/oddity/y": "2"})
-    with _checkout(server, commit, tmp_path, root=root) as worktree:
+    with fetch(server, commit, tmp_path, root=root) as worktree:
         top = worktree.path
         assert worktree.project == top / root
         assert (worktree.project / "dags/a.py").read_text() == "1"
@@ -185,23 +150,15 @@ def test_only_the_root_is_checked_out(server: GitHost, tmp_path: Path, root: str
 )
 def test_root_that_is_no_folder_is_refused(server: GitHost, tmp_path: Path, root: str, said: str) -> None:
     commit = server.commit({**FILES, "file": "1"}, links={"link": ".", "module": "1" * 40})
-    with pytest.raises(PermanentError, match=said), _checkout(server, commit, tmp_path, root=root):
+    with pytest.raises(PermanentError, match=said), fetch(server, commit, tmp_path, root=root):
         pass
     assert list((tmp_path / "scratch").iterdir()) == []
-
-
-def test_submodule_is_not_fetched(server: GitHost, tmp_path: Path) -> None:
-    modules = '[submodule "m"]\n\tpath = m\n\turl = ' + server.url + "/acme/other.git\n"
-    commit = server.commit({**FILES, ".gitmodules": modules}, links={"m": "1" * 40})
-    with _checkout(server, commit, tmp_path) as worktree:
-        assert list((worktree.path / "m").iterdir()) == []
-    assert not any("other" in path for path, _ in server.asked)
 
 
 def test_replaced_commit_is_superseded(server: GitHost, tmp_path: Path) -> None:
     server.commit(FILES)
     with pytest.raises(SupersededError, match="not in the repository any more"):
-        _checkout(server, "1" * 40, tmp_path).__enter__()
+        fetch(server, "1" * 40, tmp_path).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -218,7 +175,7 @@ def test_replaced_commit_is_superseded(server: GitHost, tmp_path: Path) -> None:
 def test_answers_of_the_host(server: GitHost, tmp_path: Path, fault: int, error: type[Exception], said: str) -> None:
     commit = server.commit(FILES)
     server.fault = fault
-    with pytest.raises(error, match=said) as raised, _checkout(server, commit, tmp_path):
+    with pytest.raises(error, match=said) as raised, fetch(server, commit, tmp_path):
         pass
     assert TOKEN not in str(raised.value)
     assert not any("elsewhere" in path for path, _ in server.asked)  # a redirect is not followed
@@ -228,19 +185,19 @@ def test_answers_of_the_host(server: GitHost, tmp_path: Path, fault: int, error:
 def test_refused_token_names_the_permission(server: GitHost, tmp_path: Path) -> None:
     commit = server.commit(FILES)
     with pytest.raises(RetryableError, match=r"permission Contents: read"):
-        _checkout(server, commit, tmp_path, token="wrong").__enter__()  # noqa: S106 - it is wrong
+        fetch(server, commit, tmp_path, token="wrong").__enter__()  # noqa: S106 - it is wrong
 
 
 def test_public_repository_needs_no_token(server: GitHost, tmp_path: Path) -> None:
     server.authorization = None
-    with _checkout(server, server.commit(FILES), tmp_path, token=None) as worktree:
+    with fetch(server, server.commit(FILES), tmp_path, token=None) as worktree:
         assert (worktree.path / "Dockerfile").exists()
 
 
 def test_host_that_does_not_answer_is_tried_again_later(tmp_path: Path, server: GitHost) -> None:
     commit = server.commit(FILES)
     with pytest.raises(RetryableError, match="git fetch"):
-        _checkout(server, commit, tmp_path, clone_url="http://127.0.0.1:1/acme/data.git").__enter__()
+        fetch(server, commit, tmp_path, clone_url="http://127.0.0.1:1/acme/data.git").__enter__()
 
 
 @pytest.mark.parametrize(
@@ -256,14 +213,14 @@ def test_host_that_does_not_answer_is_tried_again_later(tmp_path: Path, server: 
 def test_bad_input_is_refused_before_git(server: GitHost, tmp_path: Path, changes: dict[str, str], said: str) -> None:
     error = PermanentError if "commit" in changes else RetryableError  # a connection is mended, a commit is not
     with pytest.raises(error, match=said) as raised:
-        _checkout(server, changes.pop("commit", "1" * 40), tmp_path, **changes).__enter__()
+        fetch(server, changes.pop("commit", "1" * 40), tmp_path, **changes).__enter__()
     assert "pass" not in str(raised.value)
     assert not (tmp_path / "scratch").exists()
 
 
 def test_worktree_is_removed_when_its_user_fails(server: GitHost, tmp_path: Path) -> None:
     commit = server.commit(FILES)
-    with pytest.raises(RuntimeError, match="mine"), _checkout(server, commit, tmp_path):
+    with pytest.raises(RuntimeError, match="mine"), fetch(server, commit, tmp_path):
         raise RuntimeError("mine")
     assert list((tmp_path / "scratch").iterdir()) == []
 
@@ -271,7 +228,7 @@ def test_worktree_is_removed_when_its_user_fails(server: GitHost, tmp_path: Path
 def test_leftover_of_a_killed_process_is_swept_and_a_living_one_is_kept(server: GitHost, tmp_path: Path) -> None:
     commit = server.commit(FILES)
     scratch = tmp_path / "scratch"
-    with _checkout(server, commit, tmp_path) as living:
+    with fetch(server, commit, tmp_path) as living:
         child = _start_holder(server, commit, scratch)
         assert child.stdout is not None
         left = Path(child.stdout.readline().strip())
@@ -279,7 +236,7 @@ def test_leftover_of_a_killed_process_is_swept_and_a_living_one_is_kept(server: 
         os.kill(child.pid, signal.SIGKILL)
         child.communicate()
         assert left.is_dir()
-        with _checkout(server, commit, tmp_path) as other:
+        with fetch(server, commit, tmp_path) as other:
             assert not left.parent.exists()
             assert living.path.is_dir()
             assert {path.name for path in scratch.iterdir()} == {living.path.parent.name, other.path.parent.name}
@@ -303,10 +260,10 @@ def _start_holder(server: GitHost, commit: str, scratch: Path) -> subprocess.Pop
 def test_default_scratch_must_be_private(server: GitHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = server.commit(FILES)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with _checkout(server, commit, tmp_path, scratch=None) as worktree:
+    with fetch(server, commit, tmp_path, scratch=None) as worktree:
         scratch = worktree.path.parent.parent
         assert scratch == tmp_path / f"deploy-ops-{os.getuid()}"
         assert scratch.stat().st_mode & 0o777 == 0o700
     scratch.chmod(0o777)
     with pytest.raises(PermanentError, match="private folder"):
-        _checkout(server, commit, tmp_path, scratch=None).__enter__()
+        fetch(server, commit, tmp_path, scratch=None).__enter__()

@@ -1,14 +1,18 @@
-"""A Git host for tests: one real repository behind `git http-backend`, over HTTP, for one token."""
+"""A Git host for tests: real repositories behind `git http-backend`, with Git LFS, over HTTP, for one token."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import hashlib
+import json
 import os
 import subprocess
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TOKEN = "ghp_very/secret+token=1"  # noqa: S105 - made up
@@ -43,10 +47,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, authorization))
         if self.server.fault is not None:
             self._send(self.server.fault, {"Location": f"{self.server.url}/elsewhere"}, b"")
+        elif (content := self.server.large_files.get(self.path.rpartition("/")[2])) is not None:
+            self._send(200, {}, content)  # whose link is the right to read it
         elif authorization != self.server.authorization:
             self._send(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"")
+        elif self.path.endswith("/info/lfs/objects/batch"):
+            self._send(200, {}, json.dumps(self._link(json.loads(body)["objects"])).encode())
         else:
             self._run_backend(body)
+
+    def _link(self, objects: list[dict[str, Any]]) -> dict[str, Any]:
+        base = f"{self.server.url}/large"
+        links = [{**each, "actions": {"download": {"href": f"{base}/{each['oid']}"}}} for each in objects]
+        return {"transfer": "basic", "objects": links}
 
     def _run_backend(self, body: bytes) -> None:
         path, _, query = self.path.partition("?")
@@ -76,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class GitHost(ThreadingHTTPServer):
-    """A Git host with one repository and one token."""
+    """A Git host with one token: a repository, others by `work_in`, and the contents of `large_files` by their hash."""
 
     daemon_threads = True
 
@@ -85,11 +98,27 @@ class GitHost(ThreadingHTTPServer):
         self.folder = folder
         self.repository = folder / "acme" / "data.git"
         self.repository.mkdir(parents=True)
+        self.large_files: dict[str, bytes] = {}
         self.asked: list[tuple[str, str | None]] = []
         self.fault: int | None = None
         self.authorization: str | None = "Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
         run_git("init", "--quiet", "--bare", "--template=", ".", cwd=self.repository)
         run_git("config", "uploadpack.allowFilter", "true", cwd=self.repository)
+
+    @contextlib.contextmanager
+    def work_in(self, name: str) -> Iterator[None]:
+        """Let `commit` go to another repository, owner/name, which is made."""
+        before, self.repository = self.repository, self.folder / f"{name}.git"
+        self.repository.mkdir(parents=True, exist_ok=True)
+        run_git("init", "--quiet", "--bare", "--template=", ".", cwd=self.repository)
+        yield
+        self.repository = before
+
+    def keep(self, content: bytes) -> str:
+        """Keep a large file; return the pointer that stands for it."""
+        oid = hashlib.sha256(content).hexdigest()
+        self.large_files[oid] = content
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n"
 
     @property
     def url(self) -> str:

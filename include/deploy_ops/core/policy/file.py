@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Strict, ValidationError
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.policy.keys import Policy, Project
+from include.deploy_ops.core.policy.keys import Checkout, Policy, Project
 from include.deploy_ops.core.policy.rules import find_clashes, find_project_problems
 from include.deploy_ops.core.text.document import DocumentError, read_document
 from include.deploy_ops.core.text.schema import (
@@ -152,9 +152,10 @@ def fingerprint_policy(project: Project) -> str:
     Where it is read from and written to, what counts as a change, images, template and overrides. Not which branches
     match, and no times or limits: they decide whether and when work is done, not what it does.
     """
-    dumped = project.model_dump(mode="json", include=_FINGERPRINTED)
+    # What is not set is left out: work that was named before there was such a key keeps its name.
+    is_brought = project.checkout != Checkout()
+    dumped = project.model_dump(mode="json", include={*_FINGERPRINTED, *(["checkout"] if is_brought else [])})
     if project.previews is not None:
-        # `build` only where it is set: work that was named before there was such a key keeps its name.
         included = {"template", "overrides", *(["build"] if project.previews.build else [])}
         dumped |= project.previews.model_dump(mode="json", include=included)
     canonical = json.dumps(dumped, sort_keys=True, separators=(",", ":"))

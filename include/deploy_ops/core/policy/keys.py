@@ -145,6 +145,18 @@ class Feedback(StrictModel):
         return self.comments or self.statuses or self.deployments
 
 
+class Checkout(StrictModel):
+    """What may stand for a file of the commit that is deployed; by default nothing, and such a commit is refused.
+
+    `submodules`: repositories that may be fetched where a submodule of them is deployed. `lfs`: fetch the files of
+    Git LFS. `filters`: names of Git filters whose files are deployed as they are committed.
+    """
+
+    submodules: values.Repositories = ()
+    lfs: bool = False
+    filters: values.Texts = ()
+
+
 class Notice(StrictModel):
     """Who is told by Airflow of failures and questions: a notifier's class, its arguments, and on what.
 
@@ -166,8 +178,8 @@ class Project(StrictModel):
     `registry_conn_id`: how images named in `image` are pulled; None: anonymously. `login_hosts`:
     further hosts that may be told a registry's login, by the registry's host. `trunk`: template and settings are
     read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
-    whose change means an image deploy. `image`: where an image comes from, the first that can serve. `people`: ids of
-    Airflow users by login of GitHub.
+    whose change means an image deploy. `checkout`: what may stand for a file of the commit. `image`: where an image
+    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub.
     """
 
     name: values.Name
@@ -181,6 +193,7 @@ class Project(StrictModel):
     poll_interval_s: values.Seconds = 10
     ignore: values.IgnorePatterns = ()
     also_watch: values.Folders = ()
+    checkout: Checkout = Checkout()
     image: values.ImageSources
     image_timeout_s: values.Seconds = 1800
     settle_timeout_s: values.Seconds = 1800

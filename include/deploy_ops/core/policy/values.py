@@ -214,6 +214,7 @@ Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, a
 # A list in the file is a tuple in the model: only that conversion is let through.
 BranchNames = Annotated[tuple[BranchName, ...], Strict(strict=False)]
 Hosts = Annotated[tuple[Host, ...], Strict(strict=False), Field(min_length=1)]
+Repositories = Annotated[tuple[Repository, ...], Strict(strict=False)]
 Patterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], Strict(strict=False)]
 Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
 Folders = Annotated[tuple[Folder, ...], Strict(strict=False)]

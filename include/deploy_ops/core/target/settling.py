@@ -82,17 +82,18 @@ def _find_delay(own: Deploy, deployment: Deployment, *, woke: bool) -> str:
     """Return what keeps the deploy from being settled, empty if nothing does."""
     if own.status is not DeployStatus.DEPLOYED:
         return f"Astro's record {own.id} says {own.status.value}"
-    if blank := _find_blank(own):
+    if blank := _find_blank(own, has_dag_deploys=deployment.is_dag_deploy_enabled):
         return f"Astro's record {own.id} names no {blank} yet"
     image_tag = own.image_tag if own.kind.has_image else ""
     return find_unrest(deployment, image_tag=image_tag, dag_version=own.dag_tarball_version, woke=woke)
 
 
-def _find_blank(own: Deploy) -> str:
+def _find_blank(own: Deploy, *, has_dag_deploys: bool) -> str:
     """Return what the record should name and does not; without DAG deploys an image carries the DAGs."""
-    if own.kind.has_image:
-        return "" if own.image_tag else "image"
-    return "" if own.dag_tarball_version else "DAGs"
+    if own.kind.has_image and not own.image_tag:
+        return "image"
+    sends_dags = own.kind.has_dags and (has_dag_deploys or not own.kind.has_image)
+    return "DAGs" if sends_dags and not own.dag_tarball_version else ""
 
 
 def find_unrest(deployment: Deployment, *, image_tag: str, dag_version: str, woke: bool = False) -> str:
@@ -111,6 +112,8 @@ def describe_unsettled(deployment: Deployment, history: DeployHistory, *, has_ru
 
     :param has_run: whether it must have fetched what was deployed, if it sleeps by now.
     """
+    if history.lacks_dags and deployment.is_dag_deploy_enabled:
+        return f"deployed, and not settled: Astro's record {history.newest_id} names no DAGs"
     unrest = find_unrest(deployment, image_tag=history.image_tag, dag_version=history.dag_version)
     if not unrest and has_run and _is_asleep(deployment):
         unfetched = _find_difference(deployment, history.image_tag, history.dag_version, may_lack=False)

@@ -131,12 +131,14 @@ class AstroCli:
         checkout: Path | None = None,
         image_name: str | None = None,
         engine: ShownEngine | None = None,
+        sends_dags: bool = True,
     ) -> CliOutcome:
         """Deploy `dags/` in `cwd`, where the CLI also leaves its tarballs, and an image; the folder must not be empty.
 
         `cwd` need hold nothing else, unless the image is built of it.
 
         :param kind: DAGS sends the DAG folder, IMAGE an image and the DAG folder.
+        :param sends_dags: False for a Deployment whose image carries the DAGs.
         :param description: by which Astro's record of this call is found.
         :param checkout: the repository's top, where `cwd` lies below it; the CLI sees it whole.
         :param image_name: an image to send instead of building one.
@@ -150,7 +152,9 @@ class AstroCli:
             sight=Sight(writes=(checkout or cwd,), reads=engine.sees if engine else ()),
             engine=engine,
         )
-        return self._conclude("deploy", result, _DEPLOY_MARKERS[kind])
+        needs_dags = kind is ChangeType.IMAGE and sends_dags
+        line = find_success(self._name("deploy"), result, _DEPLOY_MARKERS[kind], needs_dags=needs_dags)
+        return CliOutcome(line, result.seconds)
 
     def delete(self, deployment_id: str) -> CliOutcome:
         """Delete a Deployment.

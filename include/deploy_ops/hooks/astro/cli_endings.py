@@ -54,6 +54,7 @@ _refuse_printed = functools.partial(_Ending, "stdout", PermanentError)
 _postpone = functools.partial(_Ending, "stderr", RetryableError)
 _postpone_printed = functools.partial(_Ending, "stdout", RetryableError)
 
+_NO_DAGS = "No DAGs found. Skipping testing..."  # it exits with 0, and uploads nothing
 _NOT_FOUND = (
     r"the Deployment specified was not found in this workspace\. "
     r"Your account or API Key may not have access to the deployment specified"
@@ -148,12 +149,19 @@ _ENDINGS = (
 )
 
 
-def find_success(call: str, result: CommandResult, marker: str) -> str:
+def find_success(call: str, result: CommandResult, marker: str, *, needs_dags: bool = False) -> str:
     """Return the line of stdout that begins with `marker`, by which the CLI says that the call had its effect.
 
     :param call: names the call in an error's text.
-    :raises DeployOpsError: as `explain_ending` says, when the call failed or did not say so.
+    :param needs_dags: whether an image deploy was to send DAGs, too; it may end well without.
+    :raises DeployOpsError: as `explain_ending` says, when the call failed or did not say so; PermanentError when it
+        says that it found no DAGs.
     """
+    if result.exit_code == 0 and needs_dags and any(line.startswith(_NO_DAGS) for line in result.stdout.splitlines()):
+        raise PermanentError(
+            f"{call}: it sent the image and no DAGs, since it found no Python file in the DAG folder; the Deployment"
+            " keeps the DAGs that it had. Mend the folder on the branch, or deploy by force, as dags"
+        )
     if result.exit_code == 0:
         for line in result.stdout.splitlines():
             if line.startswith(marker):

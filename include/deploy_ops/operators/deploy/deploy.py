@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.checkout.dag_check import check_dags
 from include.deploy_ops.checkout.project_check import prepare_build, refuse_empty_dags
-from include.deploy_ops.checkout.worktree import Contents, checkout
+from include.deploy_ops.checkout.worktree import ContentRules, Contents, checkout
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, list_changed_dags
 from include.deploy_ops.core.errors import (
     CommitMissingError,
@@ -199,11 +199,13 @@ class DeployCodeOperator(AstroCliOperator):
             root=project.root,
             contents=Contents.PROJECT if is_built else Contents.DAGS,
             timeout_s=project.cli_timeout_s,
+            rules=self._make_rules(),
         ) as worktree:
             if is_built:
                 prepare_build(worktree.project)
             # Our `-f` silences the question that the CLI asks about an empty DAG folder.
-            refuse_empty_dags(worktree.project)
+            sends_dags = deployment.is_dag_deploy_enabled
+            refuse_empty_dags(worktree.project, is_beside_image=image is not None and sends_dags)
             unchecked = self._check_dags(worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):
                 try:
@@ -216,6 +218,7 @@ class DeployCodeOperator(AstroCliOperator):
                         description=format_note(note),
                         image_name=image_name,
                         engine=_show(engine) if engine else None,
+                        sends_dags=sends_dags,
                     )
                 except DeployOpsError as error:
                     if engine is not None and engine.failure is not None:
@@ -223,6 +226,15 @@ class DeployCodeOperator(AstroCliOperator):
                     raise
                 told = f"; {unchecked} changed Python files were not checked, the log says why" if unchecked else ""
                 return f"{outcome.last_line}{told}"
+
+    def _make_rules(self) -> ContentRules:
+        wanted = self.scope.project.checkout
+        fetch = None
+        if wanted.lfs:
+            from include.deploy_ops.hooks.github.large_files import LargeFileFetcher
+
+            fetch = LargeFileFetcher(self.github.token)
+        return ContentRules(wanted.submodules, wanted.filters, fetch)
 
     def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: DeployDecision) -> int:
         """Refuse broken DAGs, or return how many were not checked.

@@ -199,6 +199,9 @@ WRONG = [
     ("also_watch", ["services/etl/include"], "also_watch[0]", "lies inside the root 'services/etl'"),
     ("also_watch", ["services"], "also_watch[0]", "holds the root"),
     ("ignore", ["dags/*.md"], "ignore[0]", "every change inside dags/ is deployed"),
+    ("checkout.submodules", ["lib"], "checkout.submodules[0]", "a repository as owner/name"),
+    ("checkout.submodules", ["https://x/acme/lib"], "checkout.submodules[0]", "a repository as owner/name"),
+    ("checkout.lfs", "yes", "checkout.lfs", "found 'yes', expected true or false"),
     ("image", ["build", "build"], "image[1]", "'build' stands in the list before"),
     ("image", [], "image", "at least one entry"),
     ("image", ["build"], "previews.build", "name another source there, or add 'build: true' here"),
@@ -365,9 +368,13 @@ CHANGES = {
     "previews.template": "x.yaml",
     "previews.overrides": {},
     "previews.build": True,
+    "checkout": {"submodules": ["acme/lib"]},
+    "checkout.lfs": True,
+    "checkout.filters": ["nbstripout"],
 }
 NO_CHANGES = {
     "login_hosts": {"registry.example.com": ["auth.example.com"]},
+    "checkout.submodules": [],
     "poll_interval_s": 1,
     "settle_timeout_s": 1,
     "limits.max_deletes": 9,

@@ -9,8 +9,18 @@ from typing import Any
 
 import pytest
 
+from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import ChangeType, Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus
-from include.deploy_ops.core.target.settling import Failed, Overtaken, Settled, Settling, Waiting, judge_settling
+from include.deploy_ops.core.target.settling import (
+    Failed,
+    Overtaken,
+    Settled,
+    Settling,
+    Waiting,
+    describe_unsettled,
+    judge_settling,
+)
+from tests.worlds.values.examples import OWNER
 
 NEEDLE = "run=r1 try=1 "
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -153,7 +163,31 @@ def test_a_dag_deploy_without_a_version_proves_nothing() -> None:
 
 def test_without_dag_deploys_the_image_is_all() -> None:
     own = replace(OWN, dag_tarball_version="")
-    assert judge(own, dag_tarball_version="", desired_dag_tarball_version="") == Settled(own)
+    there: dict[str, Any] = {
+        "dag_tarball_version": "",
+        "desired_dag_tarball_version": "",
+        "is_dag_deploy_enabled": False,
+    }
+    assert judge(own, **there) == Settled(own)
+    assert describe_unsettled(replace(DEPLOYMENT, **there), read_history([own], OWNER)) == ""
+
+
+def test_an_image_deploy_that_was_to_carry_dags_names_them() -> None:
+    own = replace(OWN, dag_tarball_version="")
+    assert wait_for(judge(own)) == "Astro's record own names no DAGs yet"
+    assert wait_for(judge(own, dag_tarball_version="", desired_dag_tarball_version="")).endswith("names no DAGs yet")
+
+
+def test_what_lacks_its_dags_is_told_until_a_deploy_brings_them() -> None:
+    own = replace(OWN, dag_tarball_version="")
+    later = replace(OTHER, image_tag="t1")
+    image = replace(later, kind=DeployKind.IMAGE_ONLY, dag_tarball_version="")
+    dags = replace(later, kind=DeployKind.DAG_ONLY)
+    rollback = replace(later, rollback_from_id="own")
+    told = [describe_unsettled(DEPLOYMENT, read_history(records, OWNER)) for records in ([own], [own, image])]
+    assert told == [f"deployed, and not settled: Astro's record {name} names no DAGs" for name in ("own", "other")]
+    for records in ([OWN], [OWN, image], [own, dags], [own, rollback]):
+        assert describe_unsettled(DEPLOYMENT, read_history(records, OWNER)) == ""
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,13 @@ def test_exit_code_0_without_effect_is_an_error(stdout: str, error: type[DeployO
     assert type(caught.value) is error
 
 
+def test_an_image_deploy_that_found_no_dags_is_no_success_where_dags_were_meant() -> None:
+    ending = end(f"{BUILDING}No DAGs found. Skipping testing...\nSuccessfully pushed image to x\n", exit_code=0)
+    assert find_success("`astro deploy`", ending, "Successfully pushed") == "Successfully pushed image to x"
+    with pytest.raises(PermanentError, match="sent the image and no DAGs"):
+        find_success("`astro deploy`", ending, "Successfully pushed", needs_dags=True)
+
+
 @pytest.mark.parametrize(
     "error",
     [

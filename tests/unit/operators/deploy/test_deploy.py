@@ -13,6 +13,7 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeType, DeploymentStatus, Variable
 from include.deploy_ops.core.naming import parse_note
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.policy.keys import Checkout
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.operators.deploy.deploy import find_ignore_syntax
 from include.deploy_ops.run.job import Job
@@ -215,6 +216,45 @@ def test_a_branch_turns_no_setting_of_the_cli(stage: Stage, text: str) -> None:
 
 
 TYPO = {"dags/more.py": "load = (\n"}
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 9\n"
+
+
+@pytest.mark.parametrize("kind", ["dags", "image-and-dags"])
+def test_a_commit_that_does_not_hold_its_files_deploys_nothing(stage: Stage, kind: str) -> None:
+    head = stage.push(BRANCH, {"dags/model.bin": POINTER})
+    run = start(stage, head, stage.make_deployment(BRANCH), kind)
+    if kind != "dags":
+        run.step("image")
+    stage.forget_requests()
+    with pytest.raises(AirflowFailException, match=r"dags/model\.bin is a pointer of Git LFS.*`checkout\.lfs: true`"):
+        run.step("deploy")
+    assert list_writes(stage) == []
+
+
+def test_what_the_policy_takes_as_committed_is_deployed(stage: Stage) -> None:
+    stage.change_project(checkout=Checkout(filters=("nbstripout",)))
+    head = stage.push(BRANCH, {"dags/n.ipynb": "{}\n", ".gitattributes": "*.ipynb filter=nbstripout\n"})
+    deployment_id = stage.make_deployment(BRANCH)
+    start(stage, head, deployment_id).step("deploy")
+    assert stage.list_files(deployment_id)["dags/n.ipynb"] == stage.author.hash_files(head)["dags/n.ipynb"]
+
+
+@pytest.mark.parametrize("kind", ["dags", "image-and-dags"])
+def test_dags_of_yaml_alone_are_deployed_without_an_image_and_refused_beside_one(stage: Stage, kind: str) -> None:
+    stage.author.start_branch(BRANCH, "origin/main")
+    stage.author.git("rm", "--quiet", "-r", "dags")
+    head = stage.push_more(BRANCH, {"dags/factory.yaml": "a: 1\n"})
+    run = start(stage, head, stage.make_deployment(BRANCH), kind)
+    stage.forget_requests()
+    if kind == "dags":
+        assert list(stage.list_files(run.step("deploy")["deployment_id"])) == ["dags/factory.yaml"]
+        return
+    run.step("image")
+    with pytest.raises(AirflowFailException, match="without one the Astro CLI sends no DAGs beside an image"):
+        run.step("deploy")
+    assert list_writes(stage) == []
 
 
 def test_a_typo_fails_the_run_with_its_place_and_the_last_good_dags_go_on(stage: Stage) -> None:
