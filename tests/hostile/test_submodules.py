@@ -108,8 +108,11 @@ ODD_FILES = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["100644", "120000"])
-@pytest.mark.parametrize("content", ODD_FILES, ids=lambda content: str(content[:20]))
+@pytest.mark.parametrize(
+    ("mode", "content"),
+    [("120000", b"/etc/passwd"), *(("100644", content) for content in ODD_FILES)],
+    ids=lambda each: str(each[:20]),
+)
 def test_gitmodules_that_are_none_end_in_an_error(server: GitHost, tmp_path: Path, content: bytes, mode: str) -> None:
     dags = write_tree(server, [("100644", b"a.py", write_object(server, "blob", b"1\n")), ("160000", b"m", "1" * 40)])
     tree = write_tree(server, [(mode, b".gitmodules", write_object(server, "blob", content)), ("40000", b"dags", dags)])
