@@ -82,11 +82,11 @@ class Store(DictStore):
         self._airflow.calls += 1
         return super().get(key, default)
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         """Write the value."""
         self._airflow.calls += 1
         self._airflow.written += len(json.dumps(value))
-        super().set(key, value)
+        super().set(key, value, retention=retention)
 
 
 @dataclass

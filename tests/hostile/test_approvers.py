@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.policy.keys import Approvers
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from tests.worlds.stages.request import Gate, RequestRun, open_gate
@@ -43,7 +44,7 @@ def map_author(gate: Gate, user: str) -> dict[str, str]:
 def fail_to_approve(gate: Gate, run: RequestRun) -> str:
     """Approve, and return why nothing comes of it: not even a seal that somebody could carry elsewhere."""
     gate.stage.forget_requests()
-    with pytest.raises(AirflowFailException):
+    with pytest.raises(RetryableError):  # the next try asks again
         run.answer("Approve", "fine")
     end_failed(gate, run)
     assert "return_value" not in run.xcoms["approve"]

@@ -56,15 +56,19 @@ class HistoryReader:
 
     def _is_believed(self, deployment: Deployment, cached: CachedHistory) -> bool:
         # What moves with a deploy, `updated_at` among it, is in the fingerprint: where nothing moved no record is new.
-        if cached.fingerprint != fingerprint_deployment(deployment):
+        if cached.fingerprint != self._fingerprint(deployment):
             return False
         if explains(cached.history, deployment):
             return True
         delay = timedelta(minutes=count_delay_minutes(max(cached.tries, 1)))
         return cached.read_at is not None and self.now < cached.read_at + delay
 
+    def _fingerprint(self, deployment: Deployment) -> str:
+        """Return what tells that a history was read of this Deployment, and whose notes were taken for ours."""
+        return hash_text(f"{self.owner} {fingerprint_deployment(deployment)}", 16)
+
     def _read_anew(self, deployment: Deployment, cached: CachedHistory | None) -> CachedHistory:
-        fingerprint = fingerprint_deployment(deployment)
+        fingerprint = self._fingerprint(deployment)
         deploys = self.astro.list_deploys(deployment.id)
         history = read_history(deploys, self.owner)
         is_final = all(deploy.status in FINAL or deploy.created_at < self.now - UNFINISHED for deploy in deploys)

@@ -120,7 +120,7 @@ class PullReader:
         previews = [getattr(project.previews, name) for name in names] if project.previews else []
         releases = [target.pull_request for target in project.targets.values()]
         # The last word names what caches of an older version lack: they are read anew.
-        words = (sorted(project.awaited_bases), "bystanders", "drafts")
+        words = (sorted(project.awaited_bases), project.repository.casefold(), "bystanders", "drafts")
         return hash_text(repr((previews, project.promotion, releases, *words)), 16)
 
     def _counts(self, pull: PullRequest) -> bool:

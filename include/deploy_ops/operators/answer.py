@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
@@ -12,7 +12,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import TaskAwaitingInput
 from pydantic import TypeAdapter
 
-from include.deploy_ops.core.errors import RunSpentError
+from include.deploy_ops.core.errors import PermanentError, RunSpentError
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.operators.base import tell_failures
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ANSWER_TRIES = 5
 """An answer given in the seconds in which the task parks is lost, and the next try asks again."""
 
+FOREVER = timedelta.max
+"""How long a task's own store keeps a value: what Airflow calls NEVER_EXPIRE."""
+
 ASKED_KEY = "asked"
 """Key in a task's own store, which outlasts its being cleared: a fingerprint of what it asks."""
 
@@ -37,7 +40,8 @@ ANSWER_COMMENT_LENGTH_MAX = 2000
 class Answer:
     """What was answered to a request. `person` is empty when nobody did in time, which rejects.
 
-    `user_id` is the person's id in Airflow; `approval` is the sealed yes, where it is to a release.
+    `user_id` is the person's id in Airflow; `approval` is the sealed yes, where it is to a release; `asked` the
+    fingerprint of what the page was about.
     """
 
     is_approved: bool
@@ -46,6 +50,13 @@ class Answer:
     at: datetime
     user_id: str = ""
     approval: Approval | None = None
+    asked: str = ""
+
+    def require(self, asked: Mapping[str, Any]) -> None:
+        """Raise PermanentError unless the page was about this: a task before the question may have been cleared."""
+        if self.asked != fingerprint_asked(asked):
+            who = self.person or "nobody"
+            raise PermanentError(f"{who} answered another question than what this run is about now; trigger a new run")
 
     def describe_rejection(self) -> str:
         """Return who said no, and why, in one line."""
@@ -54,6 +65,11 @@ class Answer:
 
 
 _ANSWER = TypeAdapter(Answer)
+
+
+def fingerprint_asked(asked: Mapping[str, Any]) -> str:
+    """Return 16 hexadecimal digits of what is asked."""
+    return hash_text(json.dumps(asked, sort_keys=True), 16)
 
 
 def load_answer(value: Any) -> Answer:
@@ -83,13 +99,13 @@ class AskOperator(SealingOperator, ApprovalOperator):
 
         :raises RunSpentError: the run has asked something else before, and Airflow would show that page again.
         """
-        store, fingerprint = context["task_state_store"], hash_text(json.dumps(asked, sort_keys=True), 16)
+        store, fingerprint = context["task_state_store"], fingerprint_asked(asked)
         if store.get(ASKED_KEY, fingerprint) != fingerprint:
             raise RunSpentError(
                 "this run has asked about something else before, and Airflow would show that page again; a new run "
                 "asks about what is so now"
             )
-        store.set(ASKED_KEY, fingerprint)
+        store.set(ASKED_KEY, fingerprint, retention=FOREVER)
         try:
             ApprovalOperator.execute(self, context)
         except TaskAwaitingInput as parked:
@@ -110,6 +126,7 @@ class AskOperator(SealingOperator, ApprovalOperator):
             comment=str((payload["params_input"] or {}).get("comment") or "").strip()[:ANSWER_COMMENT_LENGTH_MAX],
             at=payload["responded_at"],
             user_id=str(person.get("id") or ""),
+            asked="" if asked is None else fingerprint_asked(asked),
         )
         answer = self.weigh(context, answer, asked)
         self.log.info("%s", f"approved by {answer.person}" if answer.is_approved else answer.describe_rejection())

@@ -63,6 +63,10 @@ def dispatch_runs(scope: Scope, found: XComArg) -> MappedOperator:
         astro_conn_id=scope.project.astro_conn_id,
         feedback_dag=scope.feedback_dag,
         execution_timeout=STEP_TIME_MAX,
+        # Named here, so that nothing that is mapped can name them.
+        reset_dag_run=False,
+        wait_for_completion=False,
+        deferrable=False,
         logical_date=None,  # a DAG has one run at most for each; without one there may be any number
         skip_when_already_exists=True,
         map_index_template="{{ task.trigger_run_id }}",

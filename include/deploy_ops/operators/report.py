@@ -102,6 +102,8 @@ class ReportOperator(DeployOpsOperator):
         known = replace(known, endings=endings, removal=_keep_removal(known.removal, job))
         if rendered is not None:
             known = replace(known, rendered=tuple(rendered))
+        if is_gone:
+            known = replace(known, rendered=None)
         if is_gone or (job.ends_keep and not ending.is_failure):
             known = replace(known, kept="", kept_id="")
         memory.environment(job.slug).write(known)

@@ -108,7 +108,8 @@ def _make_branch_page(trunk: str, url: str, answer: GithubAnswer) -> BranchPage:
 
 def _fingerprint_pull_request(pull: PullRequest) -> str:
     facts = (pull.is_open, pull.is_merged, pull.head_repo_id, pull.head_ref, pull.head_sha, pull.base_ref)
-    return _fingerprint(*map(str, facts))
+    # Only where it is so: what is stored of others stays what it was.
+    return _fingerprint(*map(str, facts), *(["draft"] if pull.is_draft else []))
 
 
 def _fingerprint(*lines: str) -> str:

@@ -28,8 +28,8 @@ class DictStore:
         """Return the value."""
         return self.values.get(key, default)
 
-    def set(self, key: str, value: Any) -> None:
-        """Write the value."""
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        """Write the value; nothing expires here."""
         self.values[key] = json.loads(json.dumps(value))
 
     def delete(self, key: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.orphans import Fate, Orphan, find_namesake
-from include.deploy_ops.core.errors import SupersededError
 from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.observation.template import read_template
 from include.deploy_ops.operators.cleanup.orphans import AgreedOrphansOperator
 from include.deploy_ops.operators.deploy.render import render_preview
@@ -32,7 +32,10 @@ class AdoptOrphansOperator(AgreedOrphansOperator):
 
         project = find_namesake(loaded, orphan.mark)
         if project is None:
-            raise SupersededError(f"the policy has no project '{orphan.mark.project}' of another repository any more")
+            return f"left alone: the policy has no project '{orphan.mark.project}' of another repository any more"
+        there, here = (read_astro_connection(each) for each in (orphan.conn_id, project.astro_conn_id))
+        if (there.api_url, there.workspace_id) != (here.api_url, here.workspace_id):
+            return "left alone: it is in another workspace than the project's, where nobody would look after it"
         scope, branch = make_scope(loaded, project), orphan.mark.branch
         if own := find_previews(astro.list_deployments(), scope.control_plane, project).get(branch):
             return f"left alone: '{branch}' has a preview already, '{own[0][0].name}' ({own[0][0].id})"

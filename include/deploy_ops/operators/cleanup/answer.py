@@ -63,6 +63,7 @@ class RememberAnswerOperator(DeployOpsOperator):
         answer = load_answer(self.need(context, APPROVE_TASK))
         if not answer.is_approved and not answer.person:
             raise AirflowSkipException(UNANSWERED)
+        answer.require({"names": name_question(found)})
         self.refuse_dry(None, "remember the answer")
         if answer.is_approved:
             count = self._release(context, found, answer)

@@ -59,6 +59,11 @@ ORPHANS = Asset("deploy_ops.orphans")
 _ORPHANS = TypeAdapter(tuple[Orphan, ...])
 
 
+def name_asked(orphans: Iterable[Orphan]) -> dict[str, Any]:
+    """Return what a question about these is about."""
+    return {"deployments": sorted(f"{each.fate.value} {each.deployment_id}" for each in orphans)}
+
+
 class OrphansOperator(SealingOperator):
     """Base of the three: what they hand on is sealed by the tokens of those Astro connections that it is about."""
 
@@ -192,8 +197,7 @@ class ApproveOrphansOperator(OrphansOperator, AskOperator):
             self.subject = f"Delete {count} of projects that left the policy?"
             effect = "Approving deletes exactly these, each looked at again right before. They cannot be brought back."
         self.body = f"{effect}\n\n{render_orphans(found, datetime.now(UTC), notes)}"
-        listed = sorted(each.deployment_id for each in found)
-        self.ask(context, {"deployments": listed} | ({"action": Fate.ADOPT.value} if is_adoption else {}))
+        self.ask(context, name_asked(found))
 
     def weigh(self, context: Context, answer: Answer, asked: Mapping[str, Any] | None) -> Answer:
         """Return the answer; what it is about says which tokens seal it."""
@@ -215,12 +219,14 @@ class AgreedOrphansOperator(OrphansOperator):
     @tell_failures
     def execute(self, context: Context) -> None:
         """Take one after the other, then fail if one of them failed; a policy gone wrong ends it at once."""
-        found = [each for each in self.need_orphans(context) if each.fate is self.fate]
+        asked = self.need_orphans(context)
+        found = [each for each in asked if each.fate is self.fate]
         if not found:
             raise AirflowSkipException(f"nothing to {self.fate.value}: the run asked about something else")
         answer = load_answer(self.read(context, APPROVE_TASK))
         if not answer.is_approved:
             raise AirflowSkipException(f"nothing to {self.fate.value}: {answer.describe_rejection()}")
+        answer.require(name_asked(asked))
         endings: list[tuple[Orphan, str]] = []
         failed: list[str] = []
         for each in found:

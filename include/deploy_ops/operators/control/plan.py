@@ -137,7 +137,7 @@ class PlanOperator(DeployOpsOperator):
                 rules = fingerprint_rules(self.scope.target(work.target))
                 memory.question(work.slug).write(OpenQuestion(run_id, work.subject, rules))
         pending = {hold.awaits: given.pending.get(hold.awaits, given.now) for hold in plan.holds if hold.awaits}
-        if pending and pending != given.pending:
+        if pending != given.pending:
             memory.pending.write(pending)
         store = context["asset_state_store"][self.scope.repository]
         # Without one the old time stays: it was announced already, and once more costs a pass.

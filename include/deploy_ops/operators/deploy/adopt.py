@@ -47,7 +47,11 @@ class ApproveAdoptionOperator(DeployOpsOperator, AskOperator):
             f"{quote_text(job.person) if job.person else 'A person'} asks: {quote_text(job.reason, REASON_LENGTH_MAX)}"
         )
         notify(self.scope, context, describe_job(APPROVAL, job, self.subject))
-        self.ask(context, {"deployment": job.deployment_id, "branch": job.branch})
+        self.ask(context, _name_asked(job))
+
+
+def _name_asked(job: Job) -> dict[str, str]:
+    return {"deployment": job.deployment_id, "branch": job.branch}
 
 
 class AdoptDeploymentOperator(AstroCliOperator):
@@ -62,6 +66,7 @@ class AdoptDeploymentOperator(AstroCliOperator):
         answer = load_answer(self.need(context, "approve_adoption"))
         if not answer.is_approved:
             raise AirflowSkipException(answer.describe_rejection())
+        answer.require(_name_asked(job))
         text = self.need(context, "render_template")
         deployment = self._check(job)
         self.link_deployment(deployment)

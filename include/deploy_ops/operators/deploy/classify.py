@@ -56,11 +56,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
             change_type = ChangeType(job.deploy_type)
             who = (job.person or "a person") if job.is_forced else "the policy"
             self.log.info("set to %s by %s", change_type.value, who)
-        if change_type is ChangeType.NONE and job.is_override and not job.is_dry:
-            raise PermanentError(
-                f"{job.environment} runs the files of {job.deployed_commit[:12]} already, so nothing is deployed, and "
-                "nothing would hold them: choose a deploy type to deploy them again, or pause the DAG"
-            )
+        self.refuse_idle_override(job, change_type)
         if change_type is ChangeType.NONE and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
         decided = DeployDecision(
@@ -73,6 +69,14 @@ class ClassifyChangeOperator(DeployOpsOperator):
             is_partial=job.is_forced and change_type.rank < decision.change_type.rank,
         )
         return dict(self.finish(dump_decision(decided), idle=IDLE_TASKS[change_type]))
+
+    def refuse_idle_override(self, job: Job, change_type: ChangeType) -> None:
+        """Raise PermanentError where a person's override deploys nothing: who asks believes that it is held."""
+        if change_type is ChangeType.NONE and job.is_override and not job.is_dry:
+            raise PermanentError(
+                f"{job.environment} runs the files of {job.deployed_commit[:12]} already, so nothing is deployed, and "
+                "nothing would hold them: choose a deploy type to deploy them again, or pause the DAG"
+            )
 
     def _observe(self, job: Job) -> tuple[DeployHistory, bool]:
         if not job.deployment_id:
@@ -87,7 +91,9 @@ class ClassifyChangeOperator(DeployOpsOperator):
 
     def _decide(self, job: Job, history: DeployHistory, *, has_dag_deploys: bool) -> ChangeDecision:
         image, why_image = self._find_snapshot(history.image_commit)
-        dags, why_dags = self._find_snapshot(history.dags_commit)
+        # What the newest record was to bring and did not, nothing is compared with: it is brought now.
+        is_lacking = history.lacks_dags and has_dag_deploys
+        dags, why_dags = self._find_snapshot(None if is_lacking else history.dags_commit)
         return classify_change(
             target=Snapshot(job.deployed_commit, self.github.get_commit(job.deployed_commit).tree),
             image_base=image,

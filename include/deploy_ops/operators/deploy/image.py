@@ -107,7 +107,9 @@ class FindImageOperator(DeployOpsOperator):
         """Return why no source serves, as an error: for good where only the policy can mend it."""
         sources = self.scope.project.image
         said = f"no image for {job.deployed_commit[:12]}: {'; '.join(notes)}"
-        is_awaited = any(policy_values.COMMIT_FIELD in each for each in sources)  # the CI may still push it
+        # The CI may still push it, and another target's image may serve a release a moment later.
+        is_awaited = any(policy_values.COMMIT_FIELD in each for each in sources)
+        is_awaited = is_awaited or (bool(job.target) and policy_values.REUSE in sources)
         if policy_values.BUILD in sources and not is_awaited and self._refuse_build(job):
             return PermanentError(said)
         return RetryableError(

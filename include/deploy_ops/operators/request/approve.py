@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk.execution_time.hitl import HITLUser
 
-from include.deploy_ops.core.errors import PermanentError, SupersededError
+from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.plan.work import Verb
@@ -82,7 +82,7 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
                 "observed": decision.observed,
                 "commit": job.deployed_commit,
                 "kind": decision.change_type.value,
-                "merges": self.scope.target(job.target).merge,
+                "merges": release.is_merging,
                 "image": image,
                 "image_source": source,
                 "image_origin": found.get("origin", ""),
@@ -99,11 +99,11 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         return replace(answer, approval=seal_approval(self.seals, self.dag_id, approval))
 
     def _check_approver(self, context: Context, answer: Answer) -> None:
-        """Raise PermanentError unless who approved may, by the policy and the pull requests as they are now.
+        """Raise RetryableError unless who approved may, by the policy and the pull requests as they are now.
 
         Before anything is sealed: what is sealed once would count wherever somebody puts it.
         """
         job, memory = self.need_job(context), self.memory(context)
         panel = ReleaseReader(self.scope, self.github, self.astro, memory).read_panel(job)
         if said := refuse_answer(panel, answer.user_id, answer.person):
-            raise PermanentError(f"the approval does not count: {said}; clear this run to ask again")
+            raise RetryableError(f"the approval does not count: {said}; it is asked again")

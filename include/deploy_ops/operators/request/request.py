@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+MAIN_TASKS = (CHANGE_TYPE_TASK, IMAGE_TASK, APPROVE_TASK, RECHECK_TASK)
+"""The tasks of a request that may find that it is about nothing any more."""
+
 REJECTIONS_MAX = 20
 """Rejections that are remembered of a target: of releases that may still come back."""
 
@@ -96,6 +99,7 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
         self.decision = render_decision(decision)
         change_type = decision.change_type if job.deploy_type == INFER else ChangeType(job.deploy_type)
         self.log.info("%s for %s: %s", change_type.value, job.target, decision.reason)
+        self.refuse_idle_override(job, change_type)
         is_asked = change_type is not ChangeType.NONE or (self.scope.target(job.target).merge and not job.is_forced)
         if not is_asked and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
@@ -234,7 +238,7 @@ class ReportRequestOperator(DeployOpsOperator):
             said = f"approved by {answer.person}" if answer is not None and answer.is_approved else job.reason
             asked = replace(job, verb=Verb.REQUEST, reason=said)
             ended = make_ended(
-                context, partial(self.read, context), self.memory(context), asked, states, cause, [RECHECK_TASK]
+                context, partial(self.read, context), self.memory(context), asked, states, cause, MAIN_TASKS
             )
             hand_over(context, self.scope.fleet, ended)
         line = f"request for {job.target} at {job.head[:12]}: {cause['cause'] if cause else 'done'}"
@@ -276,7 +280,9 @@ class ReportRequestOperator(DeployOpsOperator):
         endings = others | {job.verb.value: ending}
         if ending.is_permanent:
             endings = _drop_oldest(endings) | {subject if is_refused else job.work: ending}
-        memory.environment(job.slug).write(replace(known, endings=endings))
+        # A no takes an earlier yes back: to this, or to what came before it.
+        approval = None if is_refused else known.approval
+        memory.environment(job.slug).write(replace(known, endings=endings, approval=approval))
 
     def _name_question(self, context: Context, job: Job) -> str:
         """Return what was asked, as `Work.subject`: on top of the deploy that the page was made for."""
