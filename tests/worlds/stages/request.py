@@ -83,8 +83,7 @@ class Gate:
         note = replace(plain, **changes)
         path = f"deployments/{deployment_id}/deploys"
         made = self.stage.ask_astro("POST", path, {"type": "DAG_ONLY", "description": format_note(note)})
-        self.stage.ask_astro("POST", f"{path}/{made['id']}/finalize", {})
-        return str(made["id"])
+        return self.stage.send_dags(path, made)
 
     def deploy_merge(self) -> MergeResult:
         """Let production run the present test merge, as after a whole run of its DAG."""

@@ -57,11 +57,14 @@ def test_after_a_yes_it_is_ours_and_follows_the_branch(stage: Stage, asked: dict
     assert stage.plan() == []
 
 
-def test_a_mark_that_somebody_else_set_meanwhile_wins(stage: Stage) -> None:
+def test_a_mark_that_somebody_else_set_meanwhile_wins(stage: Stage, asked: dict[str, Any]) -> None:
     deployment_id = plant(stage)
     run = start(stage)
     run.step("claim")
     run.step("render_template")
+    with pytest.raises(TaskAwaitingInput):
+        run.step("approve_adoption")
+    assert deployment_id in asked["body"]
     answer_request(run, "Approve", task_id="approve_adoption")
     stage.edit_deployment(deployment_id, description=stage.write_mark(BRANCH, control_plane="other"))
     with pytest.raises(Exception, match="bears a mark by now"):
