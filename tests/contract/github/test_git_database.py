@@ -111,9 +111,18 @@ def create_branch(hub: Hub, git: GithubGitHook) -> None:
         git.create_branch(BRANCH, main)
 
 
+def read_trees_below(hub: Hub, git: GithubGitHook) -> None:
+    tree = git.get_commit(hub.read_heads()[BRANCH]).tree
+    found = git.read_trees_below(tree)
+    assert found[tree] == git.read_tree(tree)
+    (dags,) = [entry for entry in found[tree] if entry.name == "dags"]
+    assert "a.py" in {entry.name for entry in found[dags.sha]}
+
+
 ROWS: dict[str, Callable[[Hub, GithubGitHook], None]] = {
     "list_open_pull_requests": list_open,
     "compare": compare,
+    "read_trees_below": read_trees_below,
     "write_tree": write_tree,
     "write_commit": write_commit,
     "move_branch": move_branch,

@@ -101,6 +101,7 @@ READS: dict[str, Callable[[DeployOpsGithubHook], object]] = {
     "get_commit": get_commits,
     "read_tree": read_tree,
     "read_file": read_files,
+    "read_name": lambda hook: hook.read_name(),
 }
 
 

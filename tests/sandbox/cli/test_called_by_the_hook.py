@@ -284,7 +284,7 @@ CASES = (
         "image of a runtime unknown",
         NAMED,
         IMAGE,
-        "holds",
+        "again",
         "an unsupported Astro",
         (make_deployment, add_engine, label("3.9-9")),
     ),

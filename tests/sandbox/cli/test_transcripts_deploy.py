@@ -314,7 +314,7 @@ CASES = (
         "version to a supported version in your Dockerfile\nSupported versions: 3.1-14, 3.3-2\nCanceling deploy...\n",
         exit=1,
         given=(make_deployment, add_engine, label("3.9-9")),
-        means="holds",
+        means="again",
     ),
     Case(
         "deploy image, dags/ in .dockerignore",

@@ -170,8 +170,13 @@ class Git:
         return derived
 
     def check_no_empty_promotions(self, tip: str) -> None:
-        """See that no commit of ours on the deploy branch has the tree of the one before it."""
+        """See that no commit of ours on the deploy branch has the tree of the one of ours before it.
+
+        Where the branch lay behind `into` and no pull request is open, the first one after that has `into`'s own tree:
+        a tip without our trailers would hold the next promotion.
+        """
         log = self.author.git("log", "--first-parent", "-z", "--format=%T%n%B", tip).split("\0")
         trees = [each.partition("\n") for each in log]
-        for (tree, _, message), (before, _, _) in pairwise(trees):
-            assert tree != before or not _OURS.search(message), "promoted the same tree twice"
+        for (tree, _, message), (before, _, told) in pairwise(trees):
+            is_ours = _OURS.search(message) and _OURS.search(told)
+            assert tree != before or not is_ours, "promoted the same tree twice"

@@ -110,6 +110,6 @@ def test_the_fields_of_the_forms() -> None:
         *("dry_run", "project", "hibernate_after", "delete_after", "branches", "max_deletes", "reason")
     ]
     assert params["project"].schema["enum"] == ["shop"]
-    assert list(make_orphans_params()) == ["dry_run", "project"]
+    assert list(make_orphans_params()) == ["action", "dry_run", "project"]
     for given in (*params.values(), *make_orphans_params().values()):
         given.resolve()  # a scheduled run needs a default for each
