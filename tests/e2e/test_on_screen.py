@@ -95,7 +95,7 @@ def test_a_cli_that_exits_0_without_deploying_is_told_and_tried_again(witness: W
 def test_a_broken_project_is_an_import_error_and_the_others_passes_go_on(witness: Witness) -> None:
     branch, sound = "dev-taken", witness.stack.policy_file.read_text(encoding="utf-8")
     policy: dict[str, Any] = yaml.safe_load(sound)
-    policy["projects"].append({"name": "bad", "repository": "acme/other", "poll_intervall_s": 5})
+    policy["projects"].append({"name": "bad", "repository": "acme/other", "image": ["build"], "poll_intervall_s": 5})
     witness.stack.write_policy(yaml.safe_dump(policy))
     try:
         found, _ = witness.await_true("the import error", witness.outside.list_import_errors)
