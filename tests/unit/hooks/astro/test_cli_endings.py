@@ -165,11 +165,11 @@ def test_a_build_that_reached_no_engine_or_registry_comes_again(log: str) -> Non
     "log",
     [
         "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('",
-        "pip._vendor.urllib3.exceptions.ReadTimeoutError: HTTPSConnectionPool(host='files.pythonhosted.org')",
-        "#9 3.1 ERROR: HTTP error 503 while getting https://pypi.org/simple/pandas/",
-        "  Caused by: HTTP status server error (502 Bad Gateway) for url (https://pypi.org/simple/x/)",
-        "W: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'",
-        "E: Failed to fetch http://deb.debian.org/pool/x.deb  503  Service Unavailable [IP: 1.2.3.4 80]",
+        "pip._vendor.urllib3.exceptions.ReadTimeoutError: HTTPSConnectionPool(host='files.example')",
+        "#9 3.1 ERROR: HTTP error 503 while getting https://index.example/simple/pandas/",
+        "  Caused by: HTTP status server error (502 Bad Gateway) for url (https://index.example/simple/x/)",
+        "W: Failed to fetch http://packages.example/x  Temporary failure resolving 'packages.example'",
+        "E: Failed to fetch http://packages.example/pool/x.deb  503  Service Unavailable [IP: 1.2.3.4 80]",
         "npm ERR! code ETIMEDOUT",
     ],
 )
@@ -183,8 +183,8 @@ def test_a_build_that_a_package_index_failed_comes_again(log: str) -> None:
     [
         "ERROR: Could not find a version that satisfies the requirement pandaz (from versions: none)",
         "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by 'X'",
-        "ERROR: HTTP error 404 while getting https://pypi.org/simple/x/",
-        "E: Failed to fetch http://deb.debian.org/pool/x.deb  404  Not Found",
+        "ERROR: HTTP error 404 while getting https://index.example/simple/x/",
+        "E: Failed to fetch http://packages.example/pool/x.deb  404  Not Found",
     ],
 )
 def test_a_package_that_is_not_there_holds(log: str) -> None:
