@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.counting import CountedAirflow, CountedStore
 from bench.table import print_table
 from demo.author import Author
 from sandbox.identity import GITHUB_TOKEN
 from tests.sandbox.conftest import start_sandbox
-from tests.worlds.doubles.airflow import DictStore, FakeAirflow
 from tests.worlds.stages.fixtures import set_stage
 from tests.worlds.stages.fleet import make_previews, push_branches, record_deploy
 from tests.worlds.stages.spending import ASTRO_MAX, GITHUB_MAX, Spending, count_pages, make_trigger, poll, spend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable
 
     from tests.worlds.stages.stage import Stage
 
@@ -40,67 +39,17 @@ COLUMNS = ("", "GitHub", "at most", "of it 304", "Astro", "at most", "calls of A
 
 
 @dataclass
-class Airflow(FakeAirflow):
-    """Airflow's answers and its state stores, counted; `written` in bytes."""
-
-    calls: int = 0
-    written: int = 0
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
-        """Return the run's state."""
-        self.calls += 1
-        return super().get_dagrun_state(dag_id, run_id)
-
-    def get_task_states(self, dag_id: str, run_ids: Iterable[str]) -> Mapping[str, Any]:
-        """Return the task states of the runs that exist."""
-        self.calls += 1
-        return super().get_task_states(dag_id, run_ids)
-
-    def get_dr_count(self, dag_id: str, run_ids: Collection[str]) -> int:
-        """Return how many of the runs exist."""
-        self.calls += 1
-        return super().get_dr_count(dag_id, run_ids)
-
-    def get_dag(self, dag_id: str) -> Any:
-        """Return whether the DAG is paused."""
-        self.calls += 1
-        return super().get_dag(dag_id)
-
-
-class Store(DictStore):
-    """A state store whose calls are counted."""
-
-    def __init__(self, airflow: Airflow) -> None:
-        super().__init__()
-        self._airflow = airflow
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the value."""
-        self._airflow.calls += 1
-        return super().get(key, default)
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        """Write the value."""
-        self._airflow.calls += 1
-        self._airflow.written += len(json.dumps(value))
-        super().set(key, value, retention=retention)
-
-
-@dataclass
 class Bench:
     """A stage whose Airflow is counted, and the table's rows."""
 
     stage: Stage
-    airflow: Airflow = field(default_factory=Airflow)
+    airflow: CountedAirflow = field(default_factory=CountedAirflow)
     rows: list[list[object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.stage.airflow = self.airflow
         for asset in (self.stage.scope.fleet, self.stage.scope.repository):
-            self.stage.stores[asset.name] = Store(self.airflow)
+            self.stage.stores[asset.name] = CountedStore(self.airflow)
 
     def measure_poll(self) -> None:
         """Add the row of an idle poll, over several."""
@@ -121,7 +70,7 @@ class Bench:
         self.rows.append([what, spent.github, github_max, spent.unchanged, spent.astro, astro_max, *told])
 
     def _spend(self, act: Callable[[], object]) -> tuple[Spending, float]:
-        self.airflow.calls = self.airflow.written = 0
+        self.airflow.forget_counts()
         start = time.perf_counter()
         spent = spend(self.stage, act)
         return spent, time.perf_counter() - start

@@ -23,9 +23,21 @@ which older readers pass over, are no reason."""
 _NOTHING: frozenset[str | int] = frozenset()
 
 
-def wrap_value(value: Any) -> dict[str, Any]:
-    """Return the JSON value as it is stored: `{"version": …, "value": …}`."""
-    return {"version": VERSION, "value": value}
+PARTS_MAX = 256
+"""Parts into which one value is split at most."""
+
+_PARTS = "parts"
+
+
+def wrap_value(value: Any, parts: int = 1) -> dict[str, Any]:
+    """Return the JSON value as it is stored: `{"version": …, "value": …}`, and `"parts": …` where it is several."""
+    return {"version": VERSION, "value": value} | ({_PARTS: parts} if parts > 1 else {})
+
+
+def count_parts(stored: Any) -> int:
+    """Return in how many parts a value is stored, of which this is the first; releases before 0.3 knew of one."""
+    count = stored.get(_PARTS, 1) if isinstance(stored, Mapping) else 1
+    return count if type(count) is int and 1 <= count <= PARTS_MAX else 1
 
 
 def unwrap_value(key: str, stored: Any) -> Any:

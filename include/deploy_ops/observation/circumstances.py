@@ -67,7 +67,7 @@ class CircumstancesReader:
             finished=finished,
             begun_deletes=self.memory.begun_deletes.read(),
             blocked=self._find_blocks(works),
-            committed_at=self._read_ages(difference),
+            committed_at=self._read_ages(difference, backlog | known),
             released=frozenset(self.memory.released.read()),
             refused=self.memory.refused.read(),
             dispatches_max=count_dispatches_max(),
@@ -159,9 +159,13 @@ class CircumstancesReader:
                 found[dag] = told
         return found
 
-    def _read_ages(self, difference: Difference) -> dict[str, datetime]:
+    def _read_ages(self, difference: Difference, remembered: Mapping[str, Remembered]) -> dict[str, datetime]:
         """Return when heads were committed, only where not every create fits and the newest goes first."""
-        creates = [work for work in difference.works if work.verb is Verb.CREATE]
+        creates = [
+            work
+            for work in difference.works
+            if work.verb is Verb.CREATE and not _is_held_anyway(work, remembered.get(work.slug, Remembered()))
+        ]
         if not 0 < self.scope.max_live - difference.live < len(creates):
             return {}
         return self.observer.read_commit_times(work.head for work in creates)

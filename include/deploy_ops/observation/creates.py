@@ -71,6 +71,11 @@ class CreateCheck:
                 holds.append(Hold(work.branch, work.verb.value, reason, kind=HoldKind.ENDED))
         return replace(difference, works=tuple(works), holds=tuple(holds))
 
+    def is_final(self, slug: str) -> bool:
+        """Whether a rejection of the preview lasts until its branch moves, where there is one."""
+        rejection = self._rejected.get(slug)
+        return rejection is None or rejection.until is None
+
     def check(self, plan: Plan) -> bool:
         """Ask about the previews that the plan would make; return whether some were rejected, so that others may go."""
         before = dict(self._rejected)

@@ -15,6 +15,7 @@ from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.promotion.comparison import compare_promotion
 from include.deploy_ops.core.target.comparison import TargetState, compare_target
 from include.deploy_ops.core.view.row import RowKind
+from include.deploy_ops.observation.past import PastPreviews, find_past
 from include.deploy_ops.observation.targets import TargetObserver
 
 if TYPE_CHECKING:
@@ -30,12 +31,16 @@ NO_PREVIEWS = Difference((), (), 0)
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one pass read; `desired` is None without previews in the policy."""
+    """What one pass read; `desired` and `past` are None without previews in the policy.
+
+    `desired` is without what is `past`.
+    """
 
     snapshot: RepositorySnapshot
     observed: Observed
     desired: DesiredPreviews | None
     targets: tuple[TargetState, ...]
+    past: PastPreviews | None = None
 
     @property
     def wanted(self) -> Mapping[str, Branch]:
@@ -53,12 +58,16 @@ class Comparer:
     def look(self) -> Observation:
         """Read repository and Astro, in this order."""
         # Between the two readings either side may move: whatever writes looks once more at what it is about.
-        snapshot = self.observer.read_repository()
-        observed = self.observer.read_astro()
-        project = self.scope.project
+        reading = self.observer.read_repository()
+        snapshot, observed = reading.snapshot, self.observer.read_astro()
+        desired = derive_previews(self.scope.project, snapshot) if self.scope.project.previews else None
+        past = None
+        if desired is not None:
+            past = find_past(self.scope, self.observer.memory, desired, snapshot, observed)
+            desired = past.leave_out(desired)
+        reading.keep(past.has if past else lambda _: False)
         reader = TargetObserver(self.scope, self.observer.github, self.observer.memory, self.observer.seals)
-        desired = derive_previews(project, snapshot) if project.previews else None
-        return Observation(snapshot, observed, desired, reader.read_states(snapshot, observed))
+        return Observation(snapshot, observed, desired, reader.read_states(snapshot, observed), past)
 
     def compare(self, observation: Observation) -> Difference:
         """Return what is due and what is held."""

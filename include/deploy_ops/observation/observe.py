@@ -5,6 +5,7 @@ Reads only, and reads again only what changed: pull requests since the last pass
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,9 +15,12 @@ from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.template.template import find_fixed_differences, find_missing, fingerprint_template
 from include.deploy_ops.observation.histories import HistoryReader
-from include.deploy_ops.observation.pulls import PullReader
+from include.deploy_ops.observation.pulls import PullReader, RepositoryReading
 from include.deploy_ops.observation.template import parse_template_text, read_template_text
 from include.deploy_ops.run.memory import CachedTemplate
+
+TEMPLATE_KEPT_MAX = 40_000
+"""Bytes, as JSON, of a template that is kept between passes: values of Airflow's store stay below 48 KiB."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,8 +44,8 @@ class Observer:
     memory: Memory
     seals: Seals
 
-    def read_repository(self) -> RepositorySnapshot:
-        """Return every branch, and the pull requests of those that exist."""
+    def read_repository(self) -> RepositoryReading:
+        """Return every branch, and the pull requests of those that exist; whoever asks has them kept."""
         return PullReader(self.scope, self.github, self.memory).read()
 
     def read_astro(self) -> Observed:
@@ -78,7 +82,9 @@ class Observer:
         cached = self.memory.template.read()
         if cached is None or (cached.commit, cached.path) != (trunk_head, path):
             cached = CachedTemplate(trunk_head, path, read_template_text(self.scope, self.github, trunk_head))
-            self.memory.template.write(cached)
+            # A longer one is read in each pass, which costs a request.
+            if len(json.dumps(cached.text)) <= TEMPLATE_KEPT_MAX:
+                self.memory.template.write(cached)
         return cached.text
 
     def read_commit_times(self, heads: Iterable[str]) -> dict[str, datetime]:

@@ -18,7 +18,7 @@ from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.run.memory import SECOND_PAGE, PullCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from include.deploy_ops.core.model import PullRequest
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
@@ -34,6 +34,23 @@ FIRST_PAGES_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryReading:
+    """What was read of a repository, and how the next pass finds its pull requests."""
+
+    snapshot: RepositorySnapshot
+    memory: Memory
+    before: PullCache | None
+    after: PullCache
+
+    def keep(self, is_over: Callable[[str], bool]) -> None:
+        """Remember the pull requests, without the merged ones of branches that are over: nothing is decided by them."""
+        kept = tuple(pull for pull in self.after.pulls if pull.is_open or not is_over(pull.head_ref))
+        after = replace(self.after, pulls=kept)
+        if after != self.before:
+            self.memory.pulls.write(after)
+
+
+@dataclass(frozen=True, slots=True)
 class PullReader:
     """Reads one repository's pull requests and branches."""
 
@@ -41,7 +58,7 @@ class PullReader:
     github: GithubPullsHook
     memory: Memory
 
-    def read(self) -> RepositorySnapshot:
+    def read(self) -> RepositoryReading:
         """Return every branch, and the pull requests of those that exist; pull requests are read first.
 
         Then a branch that is deleted while we read is seen as gone, never as merged by a later pull request.
@@ -61,10 +78,9 @@ class PullReader:
         pulls, bystanders = self._select(known, names), self._select_bystanders(known)
         # Where nothing is new the old bound stays, or the next pass would read all of them.
         since = max((pull.updated_at for pull in news.pulls), default=cache.since)
-        fresh = replace(cache, since=max(since, cache.since), pulls=(*pulls, *bystanders))
-        if fresh != before:
-            self.memory.pulls.write(fresh)
-        return RepositorySnapshot(branches, pulls, bystanders)
+        kept = tuple(sorted((*pulls, *bystanders), key=lambda pull: pull.number))
+        after = replace(cache, since=max(since, cache.since), pulls=kept)
+        return RepositoryReading(RepositorySnapshot(branches, pulls, bystanders), self.memory, before, after)
 
     def _check_rules(self, cache: PullCache | None) -> PullCache:
         """Return the cache, or an empty one: under other rules than those of then, an old pull request may count."""
@@ -120,7 +136,7 @@ class PullReader:
         previews = [getattr(project.previews, name) for name in names] if project.previews else []
         releases = [target.pull_request for target in project.targets.values()]
         # The last word names what caches of an older version lack: they are read anew.
-        words = (sorted(project.awaited_bases), project.repository.casefold(), "bystanders", "drafts")
+        words = (sorted(project.awaited_bases), project.repository.casefold(), "bystanders", "drafts", "apart")
         return hash_text(repr((previews, project.promotion, releases, *words)), 16)
 
     def _counts(self, pull: PullRequest) -> bool:

@@ -5,9 +5,10 @@ It names the keys and what lies under each, decides nothing, and leaves reading 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, TypeAdapter
 
@@ -18,14 +19,10 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.plan.remembered import BegunDelete, OpenQuestion, Rejection, Remembered
 from include.deploy_ops.core.promotion.contribution import KeptContribution
-from include.deploy_ops.core.versioned import read_parts, wrap_value
+from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.row import Row, Summary
-from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards, Store
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards, SplitSlot, Store
 
 SECOND_PAGE = 2
 
@@ -40,16 +37,24 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class PullCache:
-    """The pull requests of branches that exist, and up to when the listing was read (GitHub's `updated_at`).
+    """The pull requests by which something is decided, and up to when the listing was read (GitHub's `updated_at`).
 
-    `rules` is the fingerprint of the policy by which they were kept: under other rules, others count. `next_page` is
-    where the first listing of all of them goes on, 0 once it came to its end.
+    They are in order of number. `rules` is the fingerprint of the policy by which they were kept: under other rules,
+    others count. `next_page` is where the first listing of all of them goes on, 0 once it came to its end.
     """
 
     since: str
-    pulls: tuple[PullRequest, ...]
+    pulls: tuple[PullRequest, ...] = ()
     rules: str = ""
     next_page: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PastDigests:
+    """What tells that all branches of a shard are over, by shard, under the policy's `rules` of then."""
+
+    rules: str
+    digests: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,8 @@ _CLAIM = TypeAdapter(Claim)
 _QUESTION = TypeAdapter(OpenQuestion)
 _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
+_PULLS_BY_NUMBER = TypeAdapter(dict[str, PullRequest])
+_PAST = TypeAdapter(PastDigests)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _REPOSITORY = TypeAdapter(KnownRepository)
 _TEMPLATE = TypeAdapter(CachedTemplate)
@@ -111,14 +118,37 @@ _AWAITED = TypeAdapter(dict[str, Awaited])
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
-class PullSlot(Slot[PullCache]):
-    """The cached pull requests."""
+class PullSlot:
+    """The cached pull requests: the word on the listing under one key, and they themselves under as many as they need.
+
+    Releases before 0.3 wrote both under the first key.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._listing = Slot(store, "control.pulls", _PULLS, within=("pulls",))
+        self._pulls = SplitSlot(store, "control.pull_requests", _PULLS_BY_NUMBER, blank=dict, is_terse=True)
 
     def read(self) -> PullCache | None:
         """Return the cache; where a pull request was lost, as if none had been read so far, so that it is again."""
-        read = read_parts(self.key, self.store.get(self.key), self.adapter, ("pulls",))
-        cache, lost = read  # apart: mypy would look for an adapter of what this method returns
-        return PullCache("", cache.pulls, cache.rules, next_page=1) if cache and lost else cache
+        listing, is_whole = self._listing.read_whole()
+        if listing is None:
+            return None
+        if listing.pulls or not is_whole:
+            pulls = {pull.number: pull for pull in listing.pulls}
+        else:
+            apart, is_whole = self._pulls.read_whole()
+            pulls = {pull.number: pull for pull in apart.values()}
+        ordered = tuple(pull for _, pull in sorted(pulls.items()))
+        if not is_whole:
+            return PullCache("", ordered, listing.rules, next_page=1)
+        return replace(listing, pulls=ordered)
+
+    def write(self, cache: PullCache) -> None:
+        """Replace the cache: they first, since what was read of the listing may be read again without harm."""
+        self._pulls.write({str(pull.number): pull for pull in cache.pulls})
+        listing = replace(cache, pulls=())
+        if self._listing.read() != listing:
+            self._listing.write(listing)
 
 
 class Memory:
@@ -126,7 +156,7 @@ class Memory:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.pulls = PullSlot(store, "control.pulls", _PULLS)
+        self.pulls = PullSlot(store)
         # Which repository the project's name meant so far.
         self.repository = Slot(store, "control.repository", _REPOSITORY)
         # The deletes that control dispatched lately.
@@ -139,6 +169,9 @@ class Memory:
         self.outage = Slot(store, "control.outage", _TIME)
         # The template as it was read last.
         self.template = Slot(store, "control.template", _TEMPLATE)
+        # The heads of the branches whose previews are over and of which nobody speaks, by slug; see `past.py`.
+        self.past = Shards(store, "control.past", _TEXTS)
+        self.past_digests = Slot(store, "control.past", _PAST)
         # The heads of the branches that were old on the first pass, by slug: they count as removed there.
         self.backlog = Shards(store, "control.backlog", _TEXTS)
         # The branches that get no preview after all, by slug.
@@ -151,7 +184,7 @@ class Memory:
         # What the last promotion found of open pull requests, by their numbers.
         self.contributions = SortedShards(store, "promotion.contributions", _CONTRIBUTIONS)
         # What cleanup decided, by Deployment id.
-        self.verdicts = FilledSlot(store, "cleanup.verdicts", _VERDICTS, blank=dict)
+        self.verdicts = SplitSlot(store, "cleanup.verdicts", _VERDICTS, blank=dict)
         # What may pass the brake (`Work.subject`), with the person who let it; only cleanup writes it.
         self.released = FilledSlot(store, "cleanup.released", _TEXTS, blank=dict)
         # What shall not be deleted (`Work.subject`), with the person who said so; only cleanup writes it.
@@ -182,6 +215,12 @@ class Memory:
     def question(self, slug: str) -> Slot[OpenQuestion]:
         """Return what a person was last asked about the environment; only control writes it."""
         return Slot(self._store, f"environment.{slug}.question", _QUESTION)
+
+    def forget_environment(self, slug: str) -> None:
+        """Forget all that is remembered of the environment: it is gone, and nothing of it lives."""
+        for slot in (self.claim(slug, "planned"), self.claim(slug, "manual"), self.question(slug)):
+            slot.forget()
+        self.environment(slug).forget()
 
     def is_first_pass(self) -> bool:
         """Whether no pass of control was ever finished, as far as anybody remembers."""

@@ -6,12 +6,13 @@ logged, entry by entry where a value is a collection. What the slots are for, `m
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.versioned import read_value, wrap_value
+from include.deploy_ops.core.versioned import PARTS_MAX, count_parts, read_parts, read_value, wrap_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T")
+
+VALUE_BYTES_MAX = 48 * 1024 - 128
+"""The most that is stored under one key, as JSON and beside its version: Airflow warns of values above 64 KiB."""
 
 ROW_SHARDS = 32
 
@@ -55,6 +59,12 @@ class Slot(Generic[T]):
         """Return the value; None where there is none, or none that can be read."""
         return read_value(self.key, self.store.get(self.key), self.adapter, self.within)
 
+    def read_whole(self) -> tuple[T | None, bool]:
+        """Return what `read` does, and whether none of its entries is lost."""
+        read = read_parts(self.key, self.store.get(self.key), self.adapter, self.within)
+        value, lost = read  # apart: mypy would look for an adapter of what this method returns
+        return value, not lost
+
     def write(self, value: T) -> None:
         """Replace the value; the last writer wins."""
         self.store.set(self.key, wrap_value(self.dump(value)))
@@ -81,21 +91,105 @@ class FilledSlot(Slot[T]):
         return self.blank() if found is None else found
 
 
+@dataclass(frozen=True, kw_only=True)
+class SplitSlot(FilledSlot[dict[str, T]]):
+    """A slot over values by name, which lie under further keys as well as soon as they are too large for one.
+
+    There are one, two, four … parts: the first under the slot's key, where their number stands, part 3 under `key.3`. A
+    name's hash says in which part its value lies, and counts nowhere else. Parts are written in such an order that who
+    reads meanwhile, or after a crash, misses no value.
+    """
+
+    parts: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What is stored in each part, as far as this object has read or written it."""
+
+    def read(self) -> dict[str, T]:
+        """Return the values of all parts."""
+        return self.read_whole()[0]
+
+    def read_whole(self) -> tuple[dict[str, T], bool]:
+        """Return what `read` does, and whether nothing of it is lost."""
+        first = self.store.get(self.key)
+        count = count_parts(first)
+        self.parts.clear()
+        found: dict[str, T] = {}
+        is_whole = True
+        for part in range(count):
+            stored = first if part == 0 else self.store.get(self._name(part))
+            read = read_parts(self._name(part), stored, self.adapter, self.within)
+            values, lost = read  # apart, as above
+            is_whole = is_whole and not lost and (values is not None or (stored is None and count == 1))
+            found |= {name: value for name, value in (values or {}).items() if place_in(name, count) == part}
+            self.parts[part] = stored
+        return found, is_whole
+
+    def write(self, value: dict[str, T]) -> None:
+        """Replace the values; parts whose content is the same are left alone."""
+        before = max(self.parts, default=-1) + 1 or count_parts(self.store.get(self.key))
+        dumped = self.dump(value)
+        count = _count_needed(dumped)
+        # More parts: the new ones first, which nobody reads before the first one says so. Fewer: the first one last.
+        order = [*range(before, count), *range(min(before, count))] if count > before else [*range(1, count), 0]
+        for part in order:
+            content = {name: each for name, each in dumped.items() if place_in(name, count) == part}
+            stored = wrap_value(content, count if part == 0 else 1)
+            if self.parts.get(part) != stored:
+                self.store.set(self._name(part), stored)
+                self.parts[part] = stored
+        for part in range(count, before):
+            self.store.delete(self._name(part))
+            self.parts.pop(part, None)
+
+    def forget(self) -> None:
+        """Empty the slot."""
+        for part in reversed(range(count_parts(self.store.get(self.key)))):
+            self.store.delete(self._name(part))
+        self.parts.clear()
+
+    def _name(self, part: int) -> str:
+        return f"{self.key}.{part}" if part else self.key
+
+
+def place_in(name: str, count: int) -> int:
+    """Return the part of so many in which the name's value lies; `count` is a power of two."""
+    return int(hash_name(name), 16) % count
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def hash_name(name: str) -> str:
+    """Return eight hexadecimal digits over the name; each write asks for those of all names."""
+    return hash_text(name, 8)
+
+
+def _count_needed(dumped: Mapping[str, Any]) -> int:
+    """Return the least number of parts, of 1, 2, 4 …, of which none is too large."""
+    sizes = {name: len(json.dumps({name: value})) for name, value in dumped.items()}
+    count = 1
+    while count < PARTS_MAX:
+        parts = [0] * count
+        for name, size in sizes.items():
+            parts[place_in(name, count)] += size
+        if max(parts) <= VALUE_BYTES_MAX:
+            break
+        count *= 2
+    return count
+
+
 class Shards(Generic[T]):
-    """Values by name, spread over 16 keys, for what grows with the repository: Airflow warns of values above 64 KiB."""
+    """Values by name, spread over 16 keys, so that of what grows with the repository little is written at once."""
 
     names: ClassVar[Sequence[str]] = "0123456789abcdef"
     is_terse: ClassVar[bool] = False
 
     def __init__(self, store: Store, name: str, adapter: TypeAdapter[dict[str, T]]) -> None:
         self._slots = {
-            shard: FilledSlot(store, f"{name}.{shard}", adapter, blank=dict, is_terse=self.is_terse)
+            shard: SplitSlot(store, f"{name}.{shard}", adapter, blank=dict, is_terse=self.is_terse)
             for shard in self.names
         }
 
     def place(self, key: str) -> str:
         """Return the shard in which the key's value lies."""
-        return hash_text(key, 1)
+        return hash_name(key)[0]
 
     def read(self, among: Container[str] | None = None) -> dict[str, T]:
         """Return what is in the shards `among` these names, or in all of them."""
@@ -109,8 +203,12 @@ class Shards(Generic[T]):
     def write(self, before: Mapping[str, T], after: Mapping[str, T]) -> None:
         """Replace what was read before: only the shards whose content differs are written."""
         moved = {self.place(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-        for shard in sorted(moved):
-            self._slots[shard].write({key: value for key, value in after.items() if self.place(key) == shard})
+        contents: dict[str, dict[str, T]] = {shard: {} for shard in sorted(moved)}
+        for key, value in after.items() if moved else ():
+            if (shard := self.place(key)) in moved:
+                contents[shard][key] = value
+        for shard, content in contents.items():
+            self._slots[shard].write(content)
 
 
 class SortedShards(Shards[T]):
@@ -138,7 +236,7 @@ class SortedShards(Shards[T]):
 
 def shard_row(slug: str) -> int:
     """Return the shard in which an environment's row lies."""
-    return int(hash_text(slug, 2), 16) % ROW_SHARDS
+    return int(hash_name(slug)[:2], 16) % ROW_SHARDS
 
 
 _GONE = object()

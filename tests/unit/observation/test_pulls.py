@@ -64,7 +64,9 @@ def make_pulls(count: int) -> list[PullRequest]:
 def look(github: Repository, memory: Memory) -> dict[int, PullRequest]:
     scope: Any = SimpleNamespace(project=make_project())
     github.read_pages.clear()
-    return {pull.number: pull for pull in PullReader(scope, github, memory).read().pull_requests}
+    reading = PullReader(scope, github, memory).read()
+    reading.keep(lambda _: False)
+    return {pull.number: pull for pull in reading.snapshot.pull_requests}
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from include.deploy_ops.core.feedback.values import (
     key_lack,
 )
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.view.row import Row, State
+from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -142,7 +142,8 @@ def _end_comment(
         return None, False
     is_removed = all(row.state is State.REMOVED for row in present)
     if not is_removed and known.state == CLOSED:
-        return None, False
+        # A preview may be removed yet, which the comment tells; of a release there is nothing to add.
+        return None, all(row.kind is not RowKind.PREVIEW for row in present)
     body = render_ending(facts, pull, known.names, is_removed=is_removed)
     state = REMOVED if is_removed else CLOSED
     after = replace(known, digest=hash_text(body, DIGEST_LENGTH), state=state)

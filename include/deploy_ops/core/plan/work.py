@@ -198,7 +198,8 @@ class Action:
 class Plan:
     """What one pass does and does not do, in order; `wake_at` is when a held piece of work becomes due by itself.
 
-    `braked` are the deletes among what is held that the brake holds.
+    `braked` are the deletes among what is held that the brake holds. `over` counts the branches that it does not look
+    at, since their previews are over at these heads.
     """
 
     actions: tuple[Action, ...]
@@ -206,3 +207,4 @@ class Plan:
     live: int
     wake_at: datetime | None = None
     braked: tuple[Work, ...] = ()
+    over: int = 0

@@ -120,6 +120,8 @@ def render_plan(plan: Plan, now: datetime) -> str:
     head = (
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
     )
+    if plan.over:
+        head += f"\n\n{plan.over} more branches had their preview, and get none until they move or someone forces it."
     rows = [
         ("start", work.environment, _describe_action(work), work.reason)
         for work in (action.work for action in plan.actions)

@@ -9,7 +9,8 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
@@ -17,7 +18,16 @@ from include.deploy_ops.core.model import Deployment, DeploymentStatus, PullRequ
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
 from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, OUTCOMES_MAX, Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered
-from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG, Hold, HoldKind, Plan, Verb
+from include.deploy_ops.core.plan.work import (
+    PREVIEW_DAG,
+    PROMOTION_DAG,
+    REQUEST_DAG,
+    Action,
+    Hold,
+    HoldKind,
+    Plan,
+    Verb,
+)
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.target.settling import describe_unsettled, is_calm
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.preview.observed import Observed
     from include.deploy_ops.core.target.comparison import TargetState
 
+V = TypeVar("V")
 REMOVED_FOR = timedelta(days=1)
 """How long an environment is still shown after its Deployment has gone."""
 
@@ -50,9 +61,15 @@ _STATUSES = {
 _ADDRESS = re.compile(r"([A-Za-z0-9._%+-]{1,64})@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}")
 ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
+ROW_HOLD_LENGTH_MAX = 800
+"""Characters of a hold that are kept."""
+ROW_CONFLICTS_MAX = 40
+"""Conflicts that a row lists; one more line says how many there are besides."""
+ROW_CONFLICT_LENGTH_MAX = 200
+"""Characters of a conflict that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PassRecord:
     """What one pass looked at and decided.
 
@@ -75,6 +92,40 @@ class PassRecord:
     ended: Sequence[Ended] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     authors: Mapping[str, str] = field(default_factory=dict)
+
+    # What is looked up for each row is sorted once: there may be thousands of each.
+
+    @cached_property
+    def heads(self) -> Mapping[str, str]:
+        """The heads of all branches, by name."""
+        return {branch.name: branch.head for branch in self.snapshot.branches}
+
+    @cached_property
+    def open_pulls(self) -> Mapping[str, Sequence[PullRequest]]:
+        """The open pull requests by the branch that they come from."""
+        return _sort_by((each.head_ref, each) for each in self.snapshot.pull_requests if each.is_open)
+
+    @cached_property
+    def holds(self) -> Mapping[str, Sequence[Hold]]:
+        """What is held, by slug."""
+        return _sort_by((hold.home, hold) for hold in self.plan.holds)
+
+    @cached_property
+    def starts(self) -> Mapping[str, Action]:
+        """What starts now, by slug."""
+        return {action.work.slug: action for action in reversed(self.plan.actions)}
+
+    @cached_property
+    def outcomes(self) -> Mapping[str, Sequence[Outcome]]:
+        """How runs ended since the last pass, by slug."""
+        return _sort_by((each.slug, each.outcome) for each in self.ended)
+
+
+def _sort_by(pairs: Iterable[tuple[str, V]]) -> Mapping[str, Sequence[V]]:
+    found: defaultdict[str, list[V]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +182,6 @@ def _make_previews(record: PassRecord) -> Iterable[Row]:
 
 def _make_preview(record: PassRecord, branch: str, deployment: Deployment | None) -> Row | None:
     slug = slug_branch(branch)
-    heads = {each.name: each.head for each in record.snapshot.branches}
     row = _complete(
         record,
         Row(
@@ -142,10 +192,10 @@ def _make_preview(record: PassRecord, branch: str, deployment: Deployment | None
             dag=f"{record.project.name}.{PREVIEW_DAG}",
             state=State.LIVE,
             state_at=record.now,
-            head=heads.get(branch, ""),
+            head=record.heads.get(branch, ""),
         ),
         deployment,
-        [pull for pull in record.snapshot.pull_requests if pull.head_ref == branch and pull.is_open],
+        record.open_pulls.get(branch, ()),
     )
     # An old repository has hundreds of branches that never had a preview: a row for each would bury what lives.
     is_old_backlog = row.state is State.REMOVED and not row.outcomes and slug not in record.before
@@ -187,7 +237,7 @@ def _make_deploy_branch(record: PassRecord) -> Iterable[Row]:
     promotion = record.project.promotion
     if promotion is None:
         return
-    tip = next((each.head for each in record.snapshot.branches if each.name == promotion.deploy_branch), "")
+    tip = record.heads.get(promotion.deploy_branch, "")
     row = Row(
         slug=PROMOTION_SLUG,
         kind=RowKind.DEPLOY_BRANCH,
@@ -264,7 +314,7 @@ def _add_deployment(record: PassRecord, row: Row, deployment: Deployment | None,
 def _add_endings(record: PassRecord, row: Row, before: Row | None) -> Row:
     """Return the row with how its runs ended, and what the promotion told of its pull requests."""
     outcomes = {each.run_id: each for each in before.outcomes} if before else {}
-    outcomes |= {each.outcome.run_id: each.outcome for each in record.ended if each.slug == row.slug}
+    outcomes |= {each.run_id: each for each in record.outcomes.get(row.slug, ())}
     ordered = sorted(outcomes.values(), key=lambda each: each.at)[-OUTCOMES_MAX:]
     kept = (*map(_shorten, ordered[:-1]), *ordered[-1:])
     return replace(row, outcomes=kept, conflicts=_find_conflicts(record, row, before))
@@ -281,13 +331,15 @@ def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[s
         kept = before.conflicts if before else ()
         return kept if row.slug == PROMOTION_SLUG or row.pulls else ()
     is_all = row.slug == PROMOTION_SLUG
-    return tuple(text for pull, texts in sorted(told[-1].items()) if is_all or pull in row.pulls for text in texts)
+    own = [text for pull, texts in sorted(told[-1].items()) if is_all or pull in row.pulls for text in texts]
+    more = [f"… and {len(own) - ROW_CONFLICTS_MAX} more"] if len(own) > ROW_CONFLICTS_MAX else []
+    return (*(text[:ROW_CONFLICT_LENGTH_MAX] for text in own[:ROW_CONFLICTS_MAX]), *more)
 
 
 def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Row:
-    holds = [hold for hold in record.plan.holds if hold.home == row.slug]
+    holds = record.holds.get(row.slug, ())
     telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(record, row, hold)]
-    row = replace(row, holds=tuple(map(str, telling)))
+    row = replace(row, holds=tuple(str(hold)[:ROW_HOLD_LENGTH_MAX] for hold in telling))
     flight = _find_flight(record, row)
     if flight.run_id:
         is_asked = flight.verb == Verb.REQUEST.value
@@ -306,9 +358,8 @@ def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> R
 
 def _find_flight(record: PassRecord, row: Row) -> _Flight:
     """Return the run that starts now or is at work."""
-    for action in record.plan.actions:
-        if action.work.slug == row.slug:
-            return _Flight(action.run_id, f"{record.project.name}.{action.work.dag}", action.work.verb.value)
+    if (action := record.starts.get(row.slug)) is not None:
+        return _Flight(action.run_id, f"{record.project.name}.{action.work.dag}", action.work.verb.value)
     run_id = record.in_flight.get(row.slug, "")
     if not run_id:
         return _Flight()
@@ -317,7 +368,8 @@ def _find_flight(record: PassRecord, row: Row) -> _Flight:
 
 
 def _find_reason(record: PassRecord, row: Row) -> str:
-    return next((action.work.reason for action in record.plan.actions if action.work.slug == row.slug), "")
+    action = record.starts.get(row.slug)
+    return action.work.reason if action else ""
 
 
 def _judge(record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None) -> tuple[State, str]:

@@ -18,7 +18,7 @@ from include.deploy_ops.observation.creates import CreateCheck
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
-from include.deploy_ops.operators.control.row_writer import RowWriter
+from include.deploy_ops.operators.control.row_writer import RowWriter, WrittenRows
 from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
@@ -29,6 +29,7 @@ from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.deploy_ops.observation.past import PastPreviews
     from include.deploy_ops.run.memory import Memory
 
 
@@ -56,28 +57,65 @@ class PlanOperator(DeployOpsOperator):
         # work that nobody knows of, and the brake counts a delete too many rather than one too few.
         plan = self._claim(context, plan)
         self._remember(context, memory, plan, given)
-        feedback_runs = self._show(context, RowWriter(self.scope, self.github, memory), observation, plan, given)
+        written = self._show(context, RowWriter(self.scope, self.github, memory), observation, plan, given)
+        if written is not None and observation.past is not None:
+            plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
+        feedback_runs = self._tell(context, memory, written, now)
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
-        self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
+        counts = len(plan.actions), len(plan.holds), plan.live, plan.over
+        self.log.info("%d actions, %d holds, %d previews live, %d over", *counts)
         return [*(self._dispatch(action) for action in plan.actions), *feedback_runs]
 
     def _show(
         self, context: Context, writer: RowWriter, observation: Observation, plan: Plan, given: Circumstances
-    ) -> list[dict[str, Any]]:
-        """Leave what people look at, and return the run that tells GitHub of it; whatever fails here stops no deploy.
+    ) -> WrittenRows | None:
+        """Leave what people look at; whatever fails here stops no deploy, and returns None.
 
         What starts in this pass is claimed already. The log says what failed, and the summary's age shows on the page.
         """
-        runs = Runs(context["ti"], self.scope.feedback_dag)
         try:
             written = writer.write(context, observation, plan, given)
             gauge_pass(self.scope.project.name, written.rows.values(), given.now)
-            return dispatch_feedback(self.scope, writer.memory, runs, written.digests, given.now)
         except Exception:
             self.log.exception("what people look at could not be written; what this pass decided goes on")
+            return None
+        return written
+
+    def _tell(
+        self, context: Context, memory: Memory, written: WrittenRows | None, now: datetime
+    ) -> list[dict[str, Any]]:
+        """Return the run that tells GitHub of what was written; a failure stops no deploy either."""
+        if written is None:
             return []
+        try:
+            return dispatch_feedback(
+                self.scope, memory, Runs(context["ti"], self.scope.feedback_dag), written.digests, now
+            )
+        except Exception:
+            self.log.exception("no run could be started that tells GitHub; what this pass decided goes on")
+            return []
+
+    def _note_past(
+        self, context: Context, past: PastPreviews, plan: Plan, creates: CreateCheck, written: WrittenRows
+    ) -> int:
+        """Note what is over, and forget what is gone; return how many branches are over."""
+        memory = self.memory(context)
+        claims = Claims(memory, Runs(context["ti"], self.scope.preview_dag))
+
+        def forget(slug: str) -> bool:
+            if claims.find_holder(slug):
+                return False
+            memory.forget_environment(slug)
+            return True
+
+        ended = [
+            hold.environment
+            for hold in plan.holds
+            if hold.kind is HoldKind.ENDED and hold.what == Verb.CREATE.value and creates.is_final(hold.home)
+        ]
+        return past.note(memory, ended, written.rows.keys(), written.dropped, forget)
 
     def _dispatch(self, action: Action) -> dict[str, Any]:
         target = action.work.target

@@ -46,10 +46,14 @@ LEARNED_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class WrittenRows:
-    """What a pass left: all rows by slug, and the digests of all that GitHub is told of."""
+    """What a pass left: all rows by slug, and the digests of all that GitHub is told of.
+
+    `dropped` are the slugs of previews that are shown no more.
+    """
 
     rows: Mapping[str, Row]
     digests: Mapping[str, str]
+    dropped: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,8 @@ class RowWriter:
         awaited = list_awaited(self.scope.project, observation.snapshot, over, plan.holds)
         digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
         self.memory.summary.write(self._summarize(plan, now, digests, until))
-        return WrittenRows(rows, digests)
+        previews = {slug for slug, row in before.items() if row.kind is RowKind.PREVIEW}
+        return WrittenRows(rows, digests, frozenset(previews - rows.keys()))
 
     def _find_running(self, context: Context, observation: Observation, before: Mapping[str, Row]) -> dict[str, str]:
         """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled.
