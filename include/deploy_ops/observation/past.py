@@ -41,13 +41,14 @@ Heads = Mapping[str, str]
 class PastPreviews:
     """What one pass knows of them.
 
-    `candidates` are the branches, by slug, that match the policy and have neither Deployment nor open pull request;
-    `matched` are the slugs of all that match, `existing` those of all branches. `noted` are the heads that were noted,
+    `candidates` are the branches, by slug, that match the policy and have neither Deployment nor open pull request,
+    with their heads, and in `names` with their names; `matched` are the slugs of all that match, `existing` those of all branches. `noted` are the heads that were noted,
     `over` the slugs of the candidates that are over, `merged` of those that are for a merge that this pass read of.
     `digests` are those that were read.
     """
 
     candidates: Heads
+    names: Mapping[str, str]
     matched: frozenset[str]
     existing: frozenset[str]
     noted: Heads
@@ -77,8 +78,8 @@ class PastPreviews:
         shown: Collection[str],
         dropped: Collection[str],
         forget: Callable[[str], bool],
-    ) -> int:
-        """Note what is over after this pass, and forget environments that are gone; return how many are over.
+    ) -> tuple[str, ...]:
+        """Note what is over after this pass, and forget environments that are gone; return the branches that are over.
 
         :param ended: the branches of which the pass found that they get no preview at this head.
         :param shown: the slugs of what people are shown now, `dropped` of what they are shown no more.
@@ -96,7 +97,7 @@ class PastPreviews:
         digests = PastDigests(self.rules, _digest(after, memory.past.place))
         if digests != self.digests:
             memory.past_digests.write(digests)
-        return len(over)
+        return tuple(sorted(self.names[slug] for slug in self.over))
 
 
 def find_past(
@@ -120,6 +121,7 @@ def find_past(
     counts = digests is not None and digests.rules == rules
     return PastPreviews(
         candidates=candidates,
+        names={slug_branch(name): name for name in matched if name not in spoken},
         matched=frozenset(map(slug_branch, matched)),
         existing=frozenset(slug_branch(branch.name) for branch in snapshot.branches),
         noted=noted,

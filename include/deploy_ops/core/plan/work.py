@@ -198,7 +198,7 @@ class Action:
 class Plan:
     """What one pass does and does not do, in order; `wake_at` is when a held piece of work becomes due by itself.
 
-    `braked` are the deletes among what is held that the brake holds. `over` counts the branches that it does not look
+    `braked` are the deletes among what is held that the brake holds. `over` are the branches that it does not look
     at, since their previews are over at these heads.
     """
 
@@ -207,4 +207,4 @@ class Plan:
     live: int
     wake_at: datetime | None = None
     braked: tuple[Work, ...] = ()
-    over: int = 0
+    over: tuple[str, ...] = ()

@@ -23,6 +23,10 @@ PAGE_ROWS_MAX = 200
 """Rows of a table that are shown; one more says how many there are besides."""
 
 
+PAGE_NAMES_MAX = 40
+"""Names in a line that are shown; it says how many there are besides."""
+
+
 @dataclass(frozen=True, slots=True)
 class PromotionRecord:
     """One promotion. `parent` is the deploy branch's tip, or what a missing branch is made on.
@@ -121,7 +125,10 @@ def render_plan(plan: Plan, now: datetime) -> str:
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
     )
     if plan.over:
-        head += f"\n\n{plan.over} more branches had their preview, and get none until they move or someone forces it."
+        head += (
+            f"\n\nNo preview any more, until the branch moves or someone forces it ({len(plan.over)}): "
+            f"{_list_names(plan.over)}"
+        )
     rows = [
         ("start", work.environment, _describe_action(work), work.reason)
         for work in (action.work for action in plan.actions)
@@ -129,6 +136,12 @@ def render_plan(plan: Plan, now: datetime) -> str:
     rows += [("hold", hold.environment, hold.what, hold.reason) for hold in plan.holds]
     cells = [(word, f"`{escape_cell(name)}`", what, escape_cell(why)) for word, name, what, why in rows]
     return f"{head}\n\n{render_table(('', 'environment', 'what', 'why'), cells)}" if cells else head
+
+
+def _list_names(names: Sequence[str]) -> str:
+    """Return the first names, and how many there are besides."""
+    shown = ", ".join(f"`{escape_cell(name)}`" for name in names[:PAGE_NAMES_MAX])
+    return f"{shown} and {len(names) - PAGE_NAMES_MAX} more" if len(names) > PAGE_NAMES_MAX else shown
 
 
 def _describe_action(work: Work) -> str:

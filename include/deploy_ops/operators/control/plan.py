@@ -64,7 +64,7 @@ class PlanOperator(DeployOpsOperator):
         self.plan = render_plan(plan, now)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
-        counts = len(plan.actions), len(plan.holds), plan.live, plan.over
+        counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)
         self.log.info("%d actions, %d holds, %d previews live, %d over", *counts)
         return [*(self._dispatch(action) for action in plan.actions), *feedback_runs]
 
@@ -99,8 +99,8 @@ class PlanOperator(DeployOpsOperator):
 
     def _note_past(
         self, context: Context, past: PastPreviews, plan: Plan, creates: CreateCheck, written: WrittenRows
-    ) -> int:
-        """Note what is over, and forget what is gone; return how many branches are over."""
+    ) -> tuple[str, ...]:
+        """Note what is over, and forget what is gone; return the branches that were not looked at."""
         memory = self.memory(context)
         claims = Claims(memory, Runs(context["ti"], self.scope.preview_dag))
 

@@ -16,6 +16,7 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.view.row import State
 from include.deploy_ops.observation.pulls import merge_pulls
 from include.deploy_ops.run.store import shard_row
 from tests.worlds.doubles.airflow import DictStore
@@ -94,6 +95,10 @@ def test_it_is_told_then_deleted_and_stays_away_until_its_branch_moves(idle: Sta
     assert idle.list_deployments() == []
     assert idle.memory.environment(BRANCH).read().removal == Removal(verdict.head, verdict.reason)
     assert f"removed ({verdict.reason}) until the branch moves or someone forces it" in read_plan(idle)
+    # From then on nothing is read of it, and it is shown for a day with what ended it.
+    assert f"No preview any more, until the branch moves or someone forces it (1): `{BRANCH}`" in read_plan(idle)
+    row = idle.memory.read_rows()[BRANCH]
+    assert (row.state, row.why) == (State.REMOVED, verdict.reason)
     idle.push_more(BRANCH, DAG)
     (create,) = idle.plan()
     assert create.conf["job"]["verb"] == "create"
