@@ -5,6 +5,7 @@ import { AirflowError } from "./airflow.js";
 const PAGE = 100; // the most that Airflow gives in one answer, by default
 const FLEET = /^deploy_ops\.(.+)\.fleet$/;
 const ASSETS_EVERY = 60; // polls; a project's asset keeps its id
+const PARTS = 256; // the most into which a value is split
 const POOL = "deploy_ops_cli"; // in it runs call the Astro CLI; without it Airflow never starts their steps
 const LOCAL = new Set(["forbidden", "refused", "broken"]); // failures that may be of one project's store alone
 
@@ -69,17 +70,31 @@ export class SnapshotReader {
     return { summary, shards: await this.readShards(id, summary.digests, this.kept.get(name)) };
   }
 
-  // Shards without rows have no digest.
+  // Shards without rows have no digest; a digest with a dot in its name is of what GitHub alone is told.
   async readShards(id, digests, kept) {
     const isKept = (shard) => kept && kept.shards.has(shard) && kept.summary.digests[shard] === digests[shard];
-    const read = async (shard) => Object.values((await this.readState(id, `view.rows.${shard}`)) || {});
-    const found = Object.keys(digests).map(async (shard) => [shard, isKept(shard) ? kept.shards.get(shard) : await read(shard)]);
+    const read = (shard) => this.readSplit(id, `view.rows.${shard}`);
+    const shards = Object.keys(digests).filter((shard) => !shard.includes("."));
+    const found = shards.map(async (shard) => [shard, isKept(shard) ? kept.shards.get(shard) : await read(shard)]);
     return new Map(await Promise.all(found));
   }
 
+  // Resolves to the entries of a value that is stored in parts: the first one says how many there are.
+  async readSplit(id, key) {
+    const first = await this.readStored(id, key);
+    const count = first && Number.isInteger(first.parts) ? Math.min(first.parts, PARTS) : 1;
+    const names = Array.from({ length: Math.max(count - 1, 0) }, (_, index) => `${key}.${index + 1}`);
+    const rest = await Promise.all(names.map((name) => this.readStored(id, name)));
+    return Object.values(Object.assign({}, ...[first, ...rest].map(unwrap)));
+  }
+
   async readState(id, key) {
+    return unwrap(await this.readStored(id, key));
+  }
+
+  async readStored(id, key) {
     try {
-      return unwrap((await this.airflow.get(`/assets/${id}/state-store/${key}`)).value);
+      return (await this.airflow.get(`/assets/${id}/state-store/${key}`)).value;
     } catch (error) {
       if (error instanceof AirflowError && error.kind === "missing") return null;
       throw error;

@@ -6,9 +6,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from include.deploy_ops.core.view.row import State
+from include.deploy_ops.run import store
 from include.deploy_ops.run.store import shard_row
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, ago, make_few, make_preview, make_target
 
@@ -231,6 +233,16 @@ def test_what_was_written_before_values_had_a_version_is_shown(airflow: AirflowD
     bare = {key: stored["value"] for key, stored in values.items()}
     assert bare.keys() >= {"view.summary"}
     values.update(bare)
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(15)
+
+
+def test_rows_that_lie_in_several_parts_are_shown(
+    airflow: AirflowDouble, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "VALUE_BYTES_MAX", 4_000)
+    airflow.show(PROJECT, make_few())
+    assert any(key.startswith("view.rows.") and key.count(".") == 3 for key in airflow.stores[PROJECT].values)
     page.goto(airflow.page_url)
     expect(page.locator("tr.row")).to_have_count(15)
 

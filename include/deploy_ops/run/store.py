@@ -162,13 +162,13 @@ def hash_name(name: str) -> str:
 
 
 def _count_needed(dumped: Mapping[str, Any]) -> int:
-    """Return the least number of parts, of 1, 2, 4 …, of which none is too large."""
+    """Return the least number of parts, of 1, 2, 4 …, of which none is too large, but for what no parting mends."""
     sizes = {name: len(json.dumps({name: value})) for name, value in dumped.items()}
     count = 1
     while count < PARTS_MAX:
         parts = [0] * count
         for name, size in sizes.items():
-            parts[place_in(name, count)] += size
+            parts[place_in(name, count)] += size if size <= VALUE_BYTES_MAX else 0
         if max(parts) <= VALUE_BYTES_MAX:
             break
         count *= 2

@@ -98,6 +98,14 @@ def test_only_the_part_of_what_changed_is_written() -> None:
     assert not store.written
 
 
+def test_one_entry_that_is_too_large_does_not_scatter_the_others() -> None:
+    store = DictStore()
+    values = {**fill(300), "large": "x" * 100_000}
+    make_slot(store).write(values)
+    assert len(store.values) == 1
+    assert make_slot(store).read() == values
+
+
 def test_a_part_that_is_gone_is_no_empty_part() -> None:
     store = DictStore()
     make_slot(store).write(fill(5_000))
