@@ -166,6 +166,7 @@ class FakeTaskInstance:
         """Write an XCom, which keeps JSON and nothing else."""
         self._xcoms.setdefault(self._task_id, {})[key] = json.loads(json.dumps(value))
 
-    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
-        """Return another task's XCom, None where there is none."""
-        return self._xcoms.get(task_ids, {}).get(key)
+    def xcom_pull(self, task_ids: str, key: str = "return_value", *, map_indexes: int | None = None) -> Any:
+        """Return another task's XCom, None where there is none; a mapped task's only by its index."""
+        name = task_ids if map_indexes is None else f"{task_ids}[{map_indexes}]"
+        return self._xcoms.get(name, {}).get(key)
