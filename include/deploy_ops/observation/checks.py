@@ -76,6 +76,29 @@ def check_source(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
         raise SupersededError(f"#{job.pull}'s base moved from {job.base[:12]} to {base[:12]}; the next pass looks")
 
 
+def check_wanted(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
+    """Raise SupersededError where what the job is about moved or ended; what a person forces goes on."""
+    if job.target:
+        check_source(scope, github, job)
+    else:
+        check_head(scope, github, job)
+        check_alive(scope, github, job)
+
+
+def read_heads(scope: Scope, github: DeployOpsGithubHook, job: Job) -> dict[str, str]:
+    """Return the heads on which it depends whether the job is wanted, by branch; none where a person forced it.
+
+    Of a preview also those of the branches whose merges end it: GitHub does not tell of one in its own head.
+    """
+    if job.is_override or (job.is_forced and not job.is_approved):
+        return {}
+    if job.target:
+        release = scope.target(job.target).pull_request
+        return {job.branch: job.head} | ({release.into: job.base} if job.pull and release else {})
+    bases = (github.find_branch(name) for name in scope.previews.merged_into)
+    return {job.branch: job.head} | {base.name: base.head for base in bases if base is not None}
+
+
 def _is_release(pull: PullRequest, job: Job) -> bool:
     return pull.number == job.pull and pull.is_open and not pull.is_from_fork
 
