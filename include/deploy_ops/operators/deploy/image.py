@@ -100,9 +100,7 @@ class FindImageOperator(DeployOpsOperator):
         following = start + 1 if source in sources else 0
         return self._find(context, job, start=following, notes=[*notes, f"{source}: {why}"])
 
-    def _find(
-        self, context: Context, job: Job, *, start: int, notes: list[str], deadline: str = ""
-    ) -> dict[str, Any]:
+    def _find(self, context: Context, job: Job, *, start: int, notes: list[str], deadline: str = "") -> dict[str, Any]:
         """Return the source; `deadline` is until when the first of them is awaited, where that was begun before."""
         for number, source in enumerate(self.scope.project.image[start:]):
             match source:
