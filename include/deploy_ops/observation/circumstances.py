@@ -94,11 +94,15 @@ class CircumstancesReader:
 
     def _find_holders(self, works: Iterable[Work], claims: Mapping[str, Iterable[Claim]]) -> dict[str, str]:
         """Return the runs that are at work on what they claimed."""
-        found = {
-            work.slug: Claims(self.memory, self._runs_in(work.home_dag)).find_living(claims[work.slug])
-            for work in works
-        }
+        found = {work.slug: self._find_holder(work, claims[work.slug]) for work in works}
         return {slug: run for slug, run in found.items() if run}
+
+    def _find_holder(self, work: Work, claimed: Iterable[Claim]) -> str | None:
+        claims = Claims(self.memory, self._runs_in(work.home_dag))
+        holder = claims.find_living(claimed)
+        if holder or not work.target:
+            return holder
+        return claims.find_occupant(work.deployment_id, "", self.scope.target_dags)
 
     def _find_attempts(
         self, works: Iterable[Work], known: Mapping[str, Remembered], claims: Mapping[str, Iterable[Claim]]

@@ -54,7 +54,10 @@ class ReportOperator(DeployOpsOperator):
             rendered = self._read_rendered(context, states)
             self._remember(memory, job, ending, is_gone=is_gone, rendered=rendered)
         # Before control hears of the end: its pass must find the environment free.
-        Claims(memory, runs).release(job.slug, run_id)
+        claims = Claims(memory, runs)
+        claims.release(job.slug, run_id)
+        if job.target:
+            claims.leave(job.deployment_id, run_id)
         if not job.is_dry:
             main = [
                 task.task_id for task in self.dag.tasks if job.verb in getattr(task, "verbs", ()) and task is not self

@@ -39,6 +39,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Occupant:
+    """The run that works on a target's Deployment, and its DAG: by another name of the target it has another."""
+
+    run_id: str
+    dag: str
+
+
+@dataclass(frozen=True, slots=True)
 class PullCache:
     """The pull requests of branches that exist, and up to when the listing was read (GitHub's `updated_at`).
 
@@ -89,6 +97,7 @@ def _read_bare_time(entry: Any) -> Any:
 
 
 _CLAIM = TypeAdapter(Claim)
+_OCCUPANT = TypeAdapter(Occupant)
 _QUESTION = TypeAdapter(OpenQuestion)
 _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
@@ -173,6 +182,10 @@ class Memory:
     def claim(self, slug: str, register: str) -> Slot[Claim]:
         """Return who claims the environment in the register "planned" or "manual"; writers read their own back."""
         return Slot(self._store, f"environment.{slug}.{register}", _CLAIM)
+
+    def occupant(self, deployment_id: str) -> Slot[Occupant]:
+        """Return which run works on a target's Deployment, whatever the policy called the target then."""
+        return Slot(self._store, f"deployment.{deployment_id}.occupant", _OCCUPANT)
 
     def environment(self, slug: str) -> FilledSlot[Remembered]:
         """Return what is remembered of the environment; only the holder of its claim writes it."""

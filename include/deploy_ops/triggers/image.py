@@ -36,9 +36,9 @@ class ImageAvailableTrigger(StoredTrigger):
     """Looks for the first of several images that is there, and sends one event.
 
     The event is `{"state": "found", "image": reference}`, `{"state": "refused", "detail": text}` when the registry will
-    not let us look, `{"state": "timeout", "detail": text}`, or `{"state": "moved", "detail": text}` when a branch is not
-    where it was. An unreachable registry is asked again, ever more slowly, until the deadline; a GitHub that does not
-    answer ends nothing.
+    not let us look, `{"state": "timeout", "detail": text}`, or `{"state": "moved", "detail": text}` when a branch is
+    not where it was. An unreachable registry is asked again, ever more slowly, until the deadline; a GitHub that does
+    not answer ends nothing.
 
     :param registry_conn_id: the Airflow connection for pulling; None pulls anonymously.
     :param candidates: image references, the most wanted first.

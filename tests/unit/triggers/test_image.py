@@ -125,7 +125,7 @@ def test_serialize_gives_back_every_argument() -> None:
     hosts = {"registry.example.com": ["auth.example.com"]}
     more = replace(trigger, login_hosts=hosts)
     assert more.serialize() == (expected[0], {**expected[1], "login_hosts": hosts})
-    watched = {"heads": {"dev-x": "a"}, "github_conn_id": "github_default", "repository": "acme/pipes"}
+    watched: dict[str, Any] = {"heads": {"dev-x": "a"}, "github_conn_id": "github_default", "repository": "acme/pipes"}
     assert replace(trigger, **watched).serialize() == (expected[0], {**expected[1], **watched})
 
 
@@ -178,7 +178,7 @@ def test_no_event_comes_before_its_time(registry: Registry, monkeypatch: pytest.
 
 HEAD = make_sha("dev-x")
 REF = f"{REPO}/git/ref/heads/dev-x"
-WATCHED = {"heads": {"dev-x": HEAD}, "github_conn_id": "github_default", "repository": "acme/pipes"}
+WATCHED: dict[str, Any] = {"heads": {"dev-x": HEAD}, "github_conn_id": "github_default", "repository": "acme/pipes"}
 
 
 @pytest.fixture
