@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
-from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, find_end
+from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, drop_doubted, find_end
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import Branch, Deployment, PullRequest
@@ -206,6 +206,12 @@ class DueCheck:
         if approval is None:
             raise SupersededError(f"nobody approved {job.deployed_commit[:12]} for {job.target}, or it was voided")
         check_approval(self.seals, self.scope.request_dag(job.target), approval)
+        since = self.memory.read_continuity(datetime.now(UTC)).since
+        if approval is remembered and approval.at <= since:
+            raise SupersededError(
+                f"{approval.person} approved at {approval.at:%Y-%m-%d %H:%M} UTC, and control remembers nothing for "
+                "certain from before it began anew since: a person is asked again"
+            )
         if not approval.covers(job.head, job.base, job.observed or "", job.deployed_commit):
             raise SupersededError(
                 f"{approval.person} approved {approval.commit[:12]} on top of deploy {approval.observed or 'none'}, "
@@ -225,7 +231,8 @@ def check_expired(
 
     Read afresh: the verdict, the branch's head, the deploy records, who keeps the preview, its labels, its override.
     """
-    verdict, now = memory.verdicts.read().get(deployment.id), datetime.now(UTC)
+    now = datetime.now(UTC)
+    verdict = drop_doubted(memory.verdicts.read(), memory.read_continuity(now).since).get(deployment.id)
     previews = scope.previews
     rests = verdict is not None and job.verb is Verb.HIBERNATE and lets_rest(verdict, previews, now)
     is_meant = verdict is not None and verdict.verb == job.verb.value and verdict.standing in ACTED_ON

@@ -70,6 +70,7 @@ class CircumstancesReader:
             committed_at=self._read_ages(difference),
             released=frozenset(self.memory.released.read()),
             refused=self.memory.refused.read(),
+            remembers_since=self.memory.read_continuity(now).since,
             dispatches_max=count_dispatches_max(),
             pending=self.memory.pending.read() if any(hold.awaits for hold in difference.holds) else {},
         )

@@ -41,6 +41,7 @@ class PlanOperator(DeployOpsOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan one pass."""
         memory, now = self.memory(context), datetime.now(UTC)
+        self._note_pass(memory, now)
         observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
         comparer = Comparer(self.scope, observer)
         observation = comparer.look()
@@ -62,6 +63,18 @@ class PlanOperator(DeployOpsOperator):
             self.log.info("%s", line)
         self.log.info("%d actions, %d holds, %d previews live", len(plan.actions), len(plan.holds), plan.live)
         return [*(self._dispatch(action) for action in plan.actions), *feedback_runs]
+
+    def _note_pass(self, memory: Memory, now: datetime) -> None:
+        """Note the pass, before anything can fail; where there was a hole, nobody let anything pass the brake."""
+        known, continuity = memory.continuity.read(), memory.read_continuity(now)
+        if continuity.since == now:
+            self.log.warning(
+                "%s: what people said before may be forgotten, and is asked or told anew",
+                f"no pass was noted since {known.seen_at:%Y-%m-%d %H:%M} UTC" if known else "no pass is remembered",
+            )
+            if memory.released.read():
+                memory.released.write({})
+        memory.continuity.write(continuity)
 
     def _show(
         self, context: Context, writer: RowWriter, observation: Observation, plan: Plan, given: Circumstances
