@@ -158,7 +158,12 @@ class CircumstancesReader:
         if self.scope.is_dry:
             return dict.fromkeys(homes, "mode: plan, nothing is written")
         found: dict[str, str] = {}
+        continuity = self.memory.continuity.read()
+        busy = continuity.busy if continuity else ()
         for dag, home in homes.items():
+            if self.scope.name_dag(home) in busy:
+                found[dag] = f"the memory was lost while runs of {home} were at work; it goes on when they have ended"
+                continue
             blocks = [self._runs_in(each).find_block() for each in sorted({dag, home})]
             if told := next(filter(None, blocks), ""):
                 found[dag] = told

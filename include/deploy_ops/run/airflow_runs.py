@@ -48,6 +48,10 @@ class Runs:
         """Return the same questions about another DAG."""
         return Runs(self._task_instance, dag_id)
 
+    def has_living(self) -> bool:
+        """Whether any run of the DAG is queued or running."""
+        return self._task_instance.get_dr_count(self._dag_id, states=sorted(ALIVE)) > 0
+
     def is_executing(self, run_id: str) -> bool:
         """Whether a task of the run is at work or about to be: of a DAG that is gone Airflow ends no run."""
         return bool(EXECUTING & set(self.read_states(run_id).values()))

@@ -32,7 +32,8 @@ def session() -> Iterator[Session]:
     Base.metadata.create_all(engine)
     with Session(engine) as session:
         fleet = AssetModel(name=NAME, uri=NAME)
-        session.add_all([fleet, DagBundleModel(name="dags"), DagModel(dag_id=CONTROL, bundle_name="dags")])
+        control = DagModel(dag_id=CONTROL, bundle_name="dags")  # type: ignore[no-untyped-call]
+        session.add_all([fleet, DagBundleModel(name="dags"), control])
         session.flush()
         session.add_all(
             [

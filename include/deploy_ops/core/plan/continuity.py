@@ -6,7 +6,7 @@ be gone. Nobody tells us. But control notes each pass: after a restore, as after
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 GAP_MAX = timedelta(minutes=30)
@@ -20,14 +20,18 @@ DOUBTED_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Continuity:
-    """Since when the memory has no hole, and when the last pass began."""
+    """Since when the memory has no hole, and when the last pass began.
+
+    `busy` are the DAGs that had runs at work when all memory was lost, and have: nobody knows what they claimed.
+    """
 
     since: datetime
     seen_at: datetime
+    busy: tuple[str, ...] = ()
 
 
 def continue_memory(known: Continuity | None, now: datetime) -> Continuity:
     """Return the continuity as of now; None is known where nobody remembers a pass."""
     if known is None or now - known.seen_at > GAP_MAX:
         return Continuity(now, now)
-    return Continuity(known.since, max(known.seen_at, now))
+    return replace(known, seen_at=max(known.seen_at, now))
