@@ -38,10 +38,12 @@ class CountedAirflow(FakeAirflow):
         self.calls += 1
         return super().get_task_states(dag_id, run_ids)
 
-    def get_dr_count(self, dag_id: str, run_ids: Collection[str]) -> int:
+    def get_dr_count(
+        self, dag_id: str, run_ids: Collection[str] | None = None, states: Collection[str] | None = None
+    ) -> int:
         """Return how many of the runs exist."""
         self.calls += 1
-        return super().get_dr_count(dag_id, run_ids)
+        return super().get_dr_count(dag_id, run_ids, states)
 
     def get_dag(self, dag_id: str) -> Any:
         """Return whether the DAG is paused."""

@@ -51,6 +51,15 @@ class DeploymentStatus:
     created_at: datetime = field(default_factory=read_clock)
 
 
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An environment as its first deployment made it: without rules or secrets."""
+
+    id: int
+    name: str
+    created_at: datetime = field(default_factory=read_clock)
+
+
 @dataclass(slots=True)
 class Deployment:
     """A GitHub deployment (not one of Astro's) with its statuses, oldest first."""

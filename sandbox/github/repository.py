@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.github.git import ZERO
 from sandbox.github.pulls import Label, publish_refs, read_clock
+from sandbox.github.records import Environment
 from sandbox.github.refs import read_heads
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Repository:
     comments: dict[int, Comment] = field(default_factory=dict)
     statuses: list[Status] = field(default_factory=list)
     deployments: dict[int, Deployment] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     forks: dict[str, int] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
@@ -70,6 +72,10 @@ class Repository:
     def find_fork_id(self, full_name: str) -> int:
         """Give the repository id of a fork; the same one each time."""
         return self.forks.setdefault(full_name, 500_000 + len(self.forks))
+
+    def find_environment(self, name: str) -> Environment:
+        """Find an environment by name; using a new name makes it, as on GitHub."""
+        return self.environments.setdefault(name, Environment(self.allot_id(), name))
 
     def find_label(self, name: str) -> Label:
         """Find a label by name; using a new name makes the label, as on GitHub."""

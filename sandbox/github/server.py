@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from sandbox.github.api import branches, commits, contents, deployments, issues, merges, objects, pulls, statuses
+from sandbox.github.api import (
+    branches,
+    commits,
+    contents,
+    deployments,
+    environments,
+    issues,
+    merges,
+    objects,
+    pulls,
+    statuses,
+)
 from sandbox.github.api.account import build_rate_limit_handler, build_user_handler
 from sandbox.github.git import Git, require_git
 from sandbox.github.pages import Pages
@@ -29,7 +40,7 @@ if TYPE_CHECKING:
 
 USER = "deploy-ops"  # the login behind the token
 # `commits/{ref}/status` must be tried before `commits/{ref}`: a ref may contain slashes.
-_RESOURCES = (branches, statuses, commits, objects, contents, merges, pulls, issues, deployments)
+_RESOURCES = (branches, statuses, commits, objects, contents, merges, pulls, issues, deployments, environments)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
-from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, find_end
+from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, drop_doubted, find_end
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import Branch, Deployment, PullRequest
@@ -74,6 +74,29 @@ def check_source(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
     base = github.get_branch(release.into).head if release else ""
     if base != job.base:
         raise SupersededError(f"#{job.pull}'s base moved from {job.base[:12]} to {base[:12]}; the next pass looks")
+
+
+def check_wanted(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
+    """Raise SupersededError where what the job is about moved or ended; what a person forces goes on."""
+    if job.target:
+        check_source(scope, github, job)
+    else:
+        check_head(scope, github, job)
+        check_alive(scope, github, job)
+
+
+def read_heads(scope: Scope, github: DeployOpsGithubHook, job: Job) -> dict[str, str]:
+    """Return the heads on which it depends whether the job is wanted, by branch; none where a person forced it.
+
+    Of a preview also those of the branches whose merges end it: GitHub does not tell of one in its own head.
+    """
+    if job.is_override or (job.is_forced and not job.is_approved):
+        return {}
+    if job.target:
+        release = scope.target(job.target).pull_request
+        return {job.branch: job.head} | ({release.into: job.base} if job.pull and release else {})
+    bases = (github.find_branch(name) for name in scope.previews.merged_into)
+    return {job.branch: job.head} | {base.name: base.head for base in bases if base is not None}
 
 
 def _is_release(pull: PullRequest, job: Job) -> bool:
@@ -183,6 +206,12 @@ class DueCheck:
         if approval is None:
             raise SupersededError(f"nobody approved {job.deployed_commit[:12]} for {job.target}, or it was voided")
         check_approval(self.seals, self.scope.request_dag(job.target), approval)
+        since = self.memory.read_continuity(datetime.now(UTC)).since
+        if approval is remembered and approval.at <= since:
+            raise SupersededError(
+                f"{approval.person} approved at {approval.at:%Y-%m-%d %H:%M} UTC, and control remembers nothing for "
+                "certain from before it began anew since: a person is asked again"
+            )
         if not approval.covers(job.head, job.base, job.observed or "", job.deployed_commit):
             raise SupersededError(
                 f"{approval.person} approved {approval.commit[:12]} on top of deploy {approval.observed or 'none'}, "
@@ -202,7 +231,8 @@ def check_expired(
 
     Read afresh: the verdict, the branch's head, the deploy records, who keeps the preview, its labels, its override.
     """
-    verdict, now = memory.verdicts.read().get(deployment.id), datetime.now(UTC)
+    now = datetime.now(UTC)
+    verdict = drop_doubted(memory.verdicts.read(), memory.read_continuity(now).since).get(deployment.id)
     previews = scope.previews
     rests = verdict is not None and job.verb is Verb.HIBERNATE and lets_rest(verdict, previews, now)
     is_meant = verdict is not None and verdict.verb == job.verb.value and verdict.standing in ACTED_ON

@@ -70,6 +70,7 @@ class CircumstancesReader:
             committed_at=self._read_ages(difference, backlog | known),
             released=frozenset(self.memory.released.read()),
             refused=self.memory.refused.read(),
+            remembers_since=self.memory.read_continuity(now).since,
             dispatches_max=count_dispatches_max(),
             pending=self.memory.pending.read() if any(hold.awaits for hold in difference.holds) else {},
         )
@@ -94,11 +95,15 @@ class CircumstancesReader:
 
     def _find_holders(self, works: Iterable[Work], claims: Mapping[str, Iterable[Claim]]) -> dict[str, str]:
         """Return the runs that are at work on what they claimed."""
-        found = {
-            work.slug: Claims(self.memory, self._runs_in(work.home_dag)).find_living(claims[work.slug])
-            for work in works
-        }
+        found = {work.slug: self._find_holder(work, claims[work.slug]) for work in works}
         return {slug: run for slug, run in found.items() if run}
+
+    def _find_holder(self, work: Work, claimed: Iterable[Claim]) -> str | None:
+        claims = Claims(self.memory, self._runs_in(work.home_dag))
+        holder = claims.find_living(claimed)
+        if holder or not work.target:
+            return holder
+        return claims.find_occupant(work.deployment_id, "", self.scope.target_dags)
 
     def _find_attempts(
         self, works: Iterable[Work], known: Mapping[str, Remembered], claims: Mapping[str, Iterable[Claim]]
@@ -153,7 +158,12 @@ class CircumstancesReader:
         if self.scope.is_dry:
             return dict.fromkeys(homes, "mode: plan, nothing is written")
         found: dict[str, str] = {}
+        continuity = self.memory.continuity.read()
+        busy = continuity.busy if continuity else ()
         for dag, home in homes.items():
+            if self.scope.name_dag(home) in busy:
+                found[dag] = f"the memory was lost while runs of {home} were at work; it goes on when they have ended"
+                continue
             blocks = [self._runs_in(each).find_block() for each in sorted({dag, home})]
             if told := next(filter(None, blocks), ""):
                 found[dag] = told

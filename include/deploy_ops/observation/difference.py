@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import ExpiryFacts, compare_expiry, read_labels
+from include.deploy_ops.core.cleanup.verdict import drop_doubted
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch
 from include.deploy_ops.core.plan.work import Difference, Hold, Work
 from include.deploy_ops.core.preview.comparison import compare
@@ -95,10 +96,11 @@ class Comparer:
         )
 
     def _compare_expiry(self, observation: Observation) -> Iterable[Work | Hold]:
-        verdicts = self.observer.memory.verdicts.read()
+        memory, now = self.observer.memory, datetime.now(UTC)
+        verdicts = drop_doubted(memory.verdicts.read(), memory.read_continuity(now).since)
         if observation.desired is None or not verdicts:
             return ()
-        rows, now = self.observer.memory.read_rows(), datetime.now(UTC)  # once: there may be hundreds of verdicts
+        rows = memory.read_rows()  # once: there may be hundreds of verdicts
         woken = {
             each.branch: find_wake(rows.get(slug_branch(each.branch)), deployment, now)
             for deployment in observation.observed.deployments

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError, SealError
@@ -79,6 +80,8 @@ class TargetObserver:
         remembered = self.memory.environment(slug_target(name)).read()
         if target.approval == "none" or remembered.approval is None:
             return remembered
+        if remembered.approval.at <= self.memory.read_continuity(datetime.now(UTC)).since:
+            return replace(remembered, approval=None)  # who took it back since may be forgotten
         try:
             check_approval(self.seals, self.scope.request_dag(name), remembered.approval)
         except SealError as error:

@@ -44,17 +44,25 @@ class ClaimOperator(DeployOpsOperator):
         claims = Claims(self.memory(context), self.runs(context), is_one_at_a_time=bool(self.target))
         if run.run_type == PLANNED_RUN_TYPE:
             job = self.read_conf(context)
-            if holder := claims.confirm(job.slug, run.run_id):
+            if holder := claims.confirm(job.slug, run.run_id) or self._occupy(claims, job, run.run_id):
                 claims.release(job.slug, run.run_id)  # here: the report step is skipped along with its setup
                 if job.is_forced:  # approved by a person, and planned by nobody
                     raise PermanentError(f"{job.environment} is held by run {holder}; {WAIT}")
                 raise AirflowSkipException(f"{job.environment} is held by {holder}; the next pass plans again")
         else:
             job = self._take_by_form(context, claims)
+            if holder := self._occupy(claims, job, run.run_id):
+                raise PermanentError(f"the Deployment of {job.environment} is held by run {holder}; {WAIT}")
         self.log.info("claimed %s for %s: %s", job.environment, run.run_id, job.reason)
         tasks = self.dag.tasks if self.has_dag() else ()
         idle = [task.task_id for task in tasks if job.verb not in getattr(task, "verbs", (job.verb,))]
         return dict(self.finish(dump_job(job), idle=idle))
+
+    def _occupy(self, claims: Claims, job: Job, run_id: str) -> str | None:
+        """Note the run at a target's Deployment; return the run that is in the way, by another name of the target."""
+        if not (job.target and job.deployment_id):
+            return None
+        return claims.occupy(job.deployment_id, run_id, self.scope.target_dags)
 
     def _take_by_form(self, context: Context, claims: Claims) -> Job:
         # Claimed before GitHub and Astro are asked: another run at work would change what the job says of them.

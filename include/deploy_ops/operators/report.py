@@ -54,7 +54,10 @@ class ReportOperator(DeployOpsOperator):
             rendered = self._read_rendered(context, states)
             self._remember(memory, job, ending, is_gone=is_gone, rendered=rendered)
         # Before control hears of the end: its pass must find the environment free.
-        Claims(memory, runs).release(job.slug, run_id)
+        claims = Claims(memory, runs)
+        claims.release(job.slug, run_id)
+        if job.target:
+            claims.leave(job.deployment_id, run_id)
         if not job.is_dry:
             main = [
                 task.task_id for task in self.dag.tasks if job.verb in getattr(task, "verbs", ()) and task is not self
@@ -110,9 +113,16 @@ class ReportOperator(DeployOpsOperator):
 
 
 def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:
-    """Return what the failed tasks told of their failure, empty if none failed."""
-    for task in failed:
-        if cause := context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY):
+    """Return what the failed tasks told of their failure, empty if none failed.
+
+    :param failed: their names as Airflow lists states: a mapped task's `dispatch` with its index, `dispatch_0`.
+    """
+    for name in failed:
+        cause = context["ti"].xcom_pull(task_ids=name, key=FAILURE_KEY)
+        task, _, index = name.rpartition("_")
+        if not cause and task and index.isdecimal():
+            cause = context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY, map_indexes=int(index))
+        if cause:
             return dict(cause)
     return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ALIVE = frozenset({"queued", "running"})
 RUNNING = frozenset({"running"})
 QUEUED = frozenset({"queued"})
+EXECUTING = frozenset({"queued", "running", "restarting"})
+"""Of a task that a worker has, or gets."""
+
 SCHEDULED = "scheduled"
 """Of a task that could start if there were a slot for it."""
 
@@ -35,6 +38,23 @@ class Runs:
     def __init__(self, task_instance: RuntimeTaskInstanceProtocol, dag_id: str) -> None:
         self._task_instance = task_instance
         self._dag_id = dag_id
+
+    @property
+    def dag_id(self) -> str:
+        """The DAG that it asks about."""
+        return self._dag_id
+
+    def of(self, dag_id: str) -> Runs:
+        """Return the same questions about another DAG."""
+        return Runs(self._task_instance, dag_id)
+
+    def has_living(self) -> bool:
+        """Whether any run of the DAG is queued or running."""
+        return self._task_instance.get_dr_count(self._dag_id, states=sorted(ALIVE)) > 0
+
+    def is_executing(self, run_id: str) -> bool:
+        """Whether a task of the run is at work or about to be: of a DAG that is gone Airflow ends no run."""
+        return bool(EXECUTING & set(self.read_states(run_id).values()))
 
     def is_alive(self, run_id: str, states: Collection[str] = ALIVE) -> bool:
         """Whether the run is queued or running (or in the given states); a run that Airflow does not know is not."""

@@ -3,6 +3,9 @@
 The state store has no compare-and-set. Each side writes its own register, then reads the other's, and steps back if
 that one's run is alive; of two that write at once, at least one sees the other. A claim lives only while Airflow says
 that its run is queued or running, so a crash leaves none behind.
+
+A target's run also notes itself at the Deployment: when the policy renames a target, or gives its Deployment to another
+one, the registers have other names, and the Deployment is the same.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.run.airflow_runs import ALIVE, RUNNING, Runs
-from include.deploy_ops.run.memory import Claim, Memory
+from include.deploy_ops.run.memory import Claim, Memory, Occupant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -88,6 +91,31 @@ class Claims:
         if holder := self._find_planned(slug, run_id):
             self.memory.claim(slug, MANUAL).forget()
         return holder
+
+    def find_occupant(self, deployment_id: str, besides: str, dags: Collection[str]) -> str | None:
+        """Return the run that works on a target's Deployment, other than `besides`, by whatever name of the target.
+
+        :param dags: the DAGs of the policy's targets; a run of another one goes no further than its present task.
+        """
+        found = self.memory.occupant(deployment_id).read()
+        if found is None or found.run_id == besides:
+            return None
+        runs = self.runs.of(found.dag)
+        is_at_work = runs.is_alive(found.run_id, RUNNING) and (found.dag in dags or runs.is_executing(found.run_id))
+        return found.run_id if is_at_work else None
+
+    def occupy(self, deployment_id: str, run_id: str, dags: Collection[str]) -> str | None:
+        """Note the run at the Deployment; return the run that is in the way, if any."""
+        if holder := self.find_occupant(deployment_id, run_id, dags):
+            return holder
+        self.memory.occupant(deployment_id).write(Occupant(run_id, self.runs.dag_id))
+        return self.find_occupant(deployment_id, run_id, dags)  # who wrote since works, and this run does not
+
+    def leave(self, deployment_id: str, run_id: str) -> None:
+        """Take the run's note away; another run's is left alone."""
+        found = self.memory.occupant(deployment_id).read()
+        if found is not None and found.run_id == run_id:
+            self.memory.occupant(deployment_id).forget()
 
     def release(self, slug: str, run_id: str) -> None:
         """Give up the run's claim; another run's is left alone."""

@@ -17,6 +17,7 @@ from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.values import FeedbackRecord
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest
+from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity, continue_memory
 from include.deploy_ops.core.plan.remembered import BegunDelete, OpenQuestion, Rejection, Remembered
 from include.deploy_ops.core.promotion.contribution import KeptContribution
 from include.deploy_ops.core.versioned import wrap_value
@@ -33,6 +34,14 @@ class Claim:
 
     run_id: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """The run that works on a target's Deployment, and its DAG: by another name of the target it has another."""
+
+    run_id: str
+    dag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,8 @@ def _read_bare_time(entry: Any) -> Any:
 
 
 _CLAIM = TypeAdapter(Claim)
+_OCCUPANT = TypeAdapter(Occupant)
+_CONTINUITY = TypeAdapter(Continuity)
 _QUESTION = TypeAdapter(OpenQuestion)
 _REMEMBERED = TypeAdapter(Remembered)
 _PULLS = TypeAdapter(PullCache)
@@ -159,6 +170,8 @@ class Memory:
         self.pulls = PullSlot(store)
         # Which repository the project's name meant so far.
         self.repository = Slot(store, "control.repository", _REPOSITORY)
+        # Since when the memory has no hole; control writes it as a pass begins.
+        self.continuity = Slot(store, "control.continuity", _CONTINUITY)
         # The deletes that control dispatched lately.
         self.begun_deletes = FilledSlot(store, "control.deletes", _DELETES, blank=tuple)
         # The page of the listing of all pull requests that is read again next; every pass reads the first one.
@@ -185,7 +198,8 @@ class Memory:
         self.contributions = SortedShards(store, "promotion.contributions", _CONTRIBUTIONS)
         # What cleanup decided, by Deployment id.
         self.verdicts = SplitSlot(store, "cleanup.verdicts", _VERDICTS, blank=dict)
-        # What may pass the brake (`Work.subject`), with the person who let it; only cleanup writes it.
+        # What may pass the brake (`Work.subject`), with the person who let it; only cleanup writes it, and control
+        # empties it where the memory has a hole.
         self.released = FilledSlot(store, "cleanup.released", _TEXTS, blank=dict)
         # What shall not be deleted (`Work.subject`), with the person who said so; only cleanup writes it.
         self.refused = FilledSlot(store, "cleanup.refused", _TEXTS, blank=dict)
@@ -207,6 +221,10 @@ class Memory:
         """Return who claims the environment in the register "planned" or "manual"; writers read their own back."""
         return Slot(self._store, f"environment.{slug}.{register}", _CLAIM)
 
+    def occupant(self, deployment_id: str) -> Slot[Occupant]:
+        """Return which run works on a target's Deployment, whatever the policy called the target then."""
+        return Slot(self._store, f"deployment.{deployment_id}.occupant", _OCCUPANT)
+
     def environment(self, slug: str) -> FilledSlot[Remembered]:
         """Return what is remembered of the environment; only the holder of its claim writes it."""
         key = f"environment.{slug}.remembered"
@@ -221,6 +239,13 @@ class Memory:
         for slot in (self.claim(slug, "planned"), self.claim(slug, "manual"), self.question(slug)):
             slot.forget()
         self.environment(slug).forget()
+
+    def read_continuity(self, now: datetime) -> Continuity:
+        """Return since when the memory has no hole; a release before 0.3 noted no pass but in its summary."""
+        known = self.continuity.read()
+        if known is None and (summary := self.summary.read()) is not None:
+            known = Continuity(ALWAYS, summary.at)
+        return continue_memory(known, now)
 
     def is_first_pass(self) -> bool:
         """Whether no pass of control was ever finished, as far as anybody remembers."""

@@ -92,6 +92,18 @@ class Scope:
         """Return the id of the DAG whose runs deploy to the target."""
         return self.name_dag(target)
 
+    @property
+    def home_dags(self) -> frozenset[str]:
+        """The ids of the DAGs whose runs claim environments."""
+        previews = {self.preview_dag} if self.project.previews else set()
+        promotion = {self.promotion_dag} if self.project.promotion else set()
+        return self.target_dags | previews | promotion
+
+    @property
+    def target_dags(self) -> frozenset[str]:
+        """The ids of the DAGs whose runs deploy to targets."""
+        return frozenset(map(self.target_dag, self.project.targets))
+
     def request_dag(self, target: str) -> str:
         """Return the id of the DAG whose runs ask a person before the target is deployed to."""
         return self.name_dag(f"{target}.{REQUEST_DAG}")

@@ -1,11 +1,13 @@
-"""Wait, outside any worker slot, until an image registry has an image that somebody else builds.
+"""Wait, outside any worker slot, until an image registry has an image that somebody else builds, or its head moves.
 
-Builds nothing, copies nothing, and does not judge whether the image can be used.
+Builds nothing, copies nothing, and judges neither whether the image can be used nor whether anybody still wants it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,20 +23,30 @@ from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+
+log = logging.getLogger(__name__)
+
+HEADS_INTERVAL_S = 15.0
+"""Seconds between two looks at the heads: each is a conditional request for each branch, and dozens may wait."""
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ImageAvailableTrigger(StoredTrigger):
     """Looks for the first of several images that is there, and sends one event.
 
     The event is `{"state": "found", "image": reference}`, `{"state": "refused", "detail": text}` when the registry will
-    not let us look, or `{"state": "timeout", "detail": text}`. An unreachable registry is asked again, ever more
-    slowly, until the deadline.
+    not let us look, `{"state": "timeout", "detail": text}`, or `{"state": "moved", "detail": text}` when a branch is
+    not where it was. An unreachable registry is asked again, ever more slowly, until the deadline; a GitHub that does
+    not answer ends nothing.
 
     :param registry_conn_id: the Airflow connection for pulling; None pulls anonymously.
     :param candidates: image references, the most wanted first.
     :param deadline: when to give up, ISO 8601 with an offset.
     :param poll_interval_s: seconds between two looks, which are some requests for each candidate.
     :param login_hosts: further hosts that may be told a registry's login, by the registry's host.
+    :param heads: the commits of the branches for whose sake it waits, by name; none are looked at where it is empty.
+    :param github_conn_id: the Airflow connection by which they are looked at, in `repository`.
     """
 
     registry_conn_id: str | None
@@ -42,13 +54,15 @@ class ImageAvailableTrigger(StoredTrigger):
     deadline: str
     poll_interval_s: float = 5
     login_hosts: dict[str, list[str]] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
+    github_conn_id: str = ""
+    repository: str = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores: where no host is named, the same as before one could be."""
+        """Return what Airflow stores: where no host and no head is named, the same as before one could be."""
         path, arguments = super().serialize()
-        if not self.login_hosts:
-            del arguments["login_hosts"]
-        return path, arguments
+        later = ("login_hosts", "heads", "github_conn_id", "repository")
+        return path, {name: value for name, value in arguments.items() if value or name not in later}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""
@@ -61,6 +75,7 @@ class ImageAvailableTrigger(StoredTrigger):
     async def _watch(self) -> dict[str, str]:
         deadline = datetime.fromisoformat(self.deadline)
         failures, detail = 0, ""
+        heads = _Heads(self.heads, self.github_conn_id, self.repository)
         while True:
             try:
                 found = await asyncio.to_thread(self._find)
@@ -74,6 +89,8 @@ class ImageAvailableTrigger(StoredTrigger):
                 failures, detail = failures + 1, f"the registry did not tell: {error}"
                 pause_s = choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S)
                 self.log.warning("%s; asking again in %.0f s", detail, pause_s)
+            if moved := await heads.find_moved():
+                return {"state": "moved", "detail": moved}
             left_s = (deadline - datetime.now(UTC)).total_seconds()
             if left_s <= 0:
                 return {"state": "timeout", "detail": detail}
@@ -85,3 +102,41 @@ class ImageAvailableTrigger(StoredTrigger):
         # A new hook for each look, so that a repaired Airflow connection counts.
         registry = RegistryHook(self.registry_conn_id, login_hosts=self.login_hosts)
         return next((each for each in self.candidates if registry.find_image(each) is not None), None)
+
+
+@dataclass
+class _Heads:
+    """Looks whether branches are still where they were, now and then, and is none the wiser where GitHub fails."""
+
+    heads: dict[str, str]
+    github_conn_id: str
+    repository: str
+    _hook: DeployOpsGithubHook | None = None
+    _next_s: float = 0.0
+    _failures: int = 0
+
+    async def find_moved(self) -> str:
+        """Return which branch moved or is gone, empty while none did, or it is too early to look again."""
+        if not self.heads or time.monotonic() < self._next_s:
+            return ""
+        try:
+            moved = await asyncio.to_thread(self._look)
+            self._failures, pause_s = 0, HEADS_INTERVAL_S
+        except Exception as error:  # noqa: BLE001 - what it waits for is the image
+            self._failures += 1
+            self._hook, moved = None, ""  # the next look reads the Airflow connection again
+            pause_s = choose_backoff_s(error, self._failures, HEADS_INTERVAL_S, LONGEST_BACKOFF_S)
+            log.warning("whether a head moved is not known: %s; looking again in %.0f s", error, pause_s)
+        self._next_s = time.monotonic() + pause_s
+        return moved
+
+    def _look(self) -> str:
+        if self._hook is None:
+            from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook  # as above
+
+            self._hook = DeployOpsGithubHook(self.github_conn_id, self.repository, tries=1)
+        for name, head in self.heads.items():
+            found = self._hook.poll_branch(name)
+            if found is None or found.head != head:
+                return f"{name} moved from {head[:12]}" if found else f"{name} is not there any more"
+        return ""

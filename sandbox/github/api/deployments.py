@@ -52,6 +52,7 @@ def create_deployment(call: Call) -> Answer:
         user=call.user,
     )
     repository.deployments[deployment.id] = deployment
+    repository.find_environment(environment)
     return Answer(build_deployment(repository.urls, deployment), 201)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.github.shapes.accounts import build_node_id, build_user, format_time
 
 if TYPE_CHECKING:
-    from sandbox.github.records import Deployment, DeploymentStatus, Status
+    from sandbox.github.records import Deployment, DeploymentStatus, Environment, Status
     from sandbox.github.urls import Urls
 
 
@@ -55,6 +55,22 @@ def build_deployment(urls: Urls, deployment: Deployment) -> dict[str, Any]:
         "transient_environment": deployment.is_transient,
         "production_environment": deployment.is_production,
         "performed_via_github_app": None,
+    }
+
+
+def build_environment(urls: Urls, environment: Environment) -> dict[str, Any]:
+    """Build GitHub's `environment`."""
+    created_at = format_time(environment.created_at)
+    return {
+        "id": environment.id,
+        "node_id": build_node_id("Environment", environment.id),
+        "name": environment.name,
+        "url": urls.build_api("environments", environment.name),
+        "html_url": urls.build_html("deployments", "activity_log"),
+        "created_at": created_at,
+        "updated_at": created_at,
+        "protection_rules": [],
+        "deployment_branch_policy": None,
     }
 
 

@@ -51,6 +51,11 @@ def test_what_feedback_asks_is_described(hub: Hub, hook: GithubFeedbackHook, out
         hook.add_deployment_state(number, ENVIRONMENT, GithubDeploymentState(state, "why", "https://x.example", PAGE))
     told = GithubDeploymentState("inactive", "why", "https://x.example", PAGE)
     assert hook.find_deployment(ENVIRONMENT, head, "m") == (number, told)
+    assert not hook.has_strangers(ENVIRONMENT, "m")
+    assert hook.has_strangers(ENVIRONMENT, "another's")
+    hook.delete_environment(ENVIRONMENT)
+    with pytest.raises(WriteRefusedError):
+        hook.delete_environment(ENVIRONMENT)
     with pytest.raises(WriteRefusedError):
         hook.set_status("0" * 39 + "1", "deploy-ops/preview", "success", "live", PAGE)
     with pytest.raises(WriteRefusedError):

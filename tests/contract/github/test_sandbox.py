@@ -157,6 +157,10 @@ class Tour:
         done = {"state": "success", "environment_url": "https://x.example", "log_url": "https://ci.example/1"}
         self.post(f"/deployments/{number}/statuses", done)
         self.get(f"/deployments/{number}/statuses")
+        self.get("/environments")
+        self.get("/environments/preview")
+        self.post("/deployments", body | {"environment": "preview/dev-x"})
+        self.hub.send("DELETE", "/environments/preview%2Fdev-x", status=204)
 
 
 @pytest.fixture
@@ -250,6 +254,8 @@ def list_refusals(tour: Tour) -> Iterator[tuple[int, str, str, Any]]:
         (404, "GET", "/deployments/9", None),
         (404, "GET", "/deployments/9/statuses", None),
         (404, "POST", "/deployments/9/statuses", {"state": "success"}),
+        (404, "GET", "/environments/none", None),
+        (404, "DELETE", "/environments/none", None),
     )
     deployment |= {"required_contexts": []}
     number = tour.post("/deployments", deployment)["id"]

@@ -77,6 +77,15 @@ def test_the_cause_is_found_behind_what_failed_with_it(stage: Stage) -> None:
     assert run.step("report") == "deploy dev-x: failed in settle: it never settled"
 
 
+def test_the_cause_of_a_mapped_task_is_found_by_its_index(stage: Stage) -> None:
+    run = start(stage, dispatch_0="success", dispatch_11="failed", step_2="failed")
+    run.xcoms["dispatch[0]"] = {"failure": {"is_permanent": False, "cause": "an earlier try's"}}
+    run.xcoms["dispatch[11]"] = {"failure": {"is_permanent": True, "cause": "it bears no seal"}}
+    assert run.step("report") == "deploy dev-x: failed in dispatch_11: it bears no seal"
+    ending = stage.memory.environment(BRANCH).read().endings["deploy"]
+    assert (ending.is_permanent, ending.cause) == (True, "it bears no seal")
+
+
 def test_a_task_that_was_killed_left_no_cause(stage: Stage) -> None:
     assert start(stage, deploy="failed").step("report").endswith("deploy ended without saying why; see its log")
 

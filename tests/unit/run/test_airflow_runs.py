@@ -28,11 +28,14 @@ class CountingAirflow(FakeAirflow):
         """Return nothing: the tasks are gone."""
         return {}
 
-    def get_dr_count(self, dag_id: str, run_ids: Collection[str]) -> int:
+    def get_dr_count(
+        self, dag_id: str, run_ids: Collection[str] | None = None, states: Collection[str] | None = None
+    ) -> int:
         """Return how many of the runs exist."""
         self.calls += 1
+        assert run_ids is not None
         assert len(run_ids) <= BATCH
-        return super().get_dr_count(dag_id, run_ids)
+        return super().get_dr_count(dag_id, run_ids, states)
 
 
 def find(airflow: FakeAirflow, **known: int) -> dict[str, int]:

@@ -104,3 +104,24 @@ def test_an_airflow_that_fails_is_no_dead_run() -> None:
 
     with pytest.raises(AirflowRuntimeError):
         ask(Broken()).is_alive("run")
+
+
+@pytest.mark.parametrize(
+    ("dags", "tasks", "is_in_the_way"),
+    [
+        ({"p.staging"}, {}, True),  # its DAG is there: also a run that is parked goes on
+        ({"p.uat"}, {"deploy": "running"}, True),
+        ({"p.uat"}, {"deploy": "success", "settle": "deferred"}, False),
+    ],
+)
+def test_of_two_names_of_one_deployment_one_works(dags: set[str], tasks: dict[str, str], is_in_the_way: bool) -> None:
+    airflow = FakeAirflow(old="running", new="running")
+    airflow.tasks["old"] = tasks
+    memory = Memory(DictStore())
+    old, new = (Claims(memory, Runs(airflow, dag)) for dag in ("p.staging", "p.uat"))  # type: ignore[arg-type]
+    assert old.occupy("cl1", "old", {"p.staging"}) is None
+    assert new.occupy("cl1", "new", dags) == ("old" if is_in_the_way else None)
+    new.leave("cl1", "old" if not is_in_the_way else "new")
+    assert memory.occupant("cl1").read() is not None  # another run's note is left alone
+    airflow.states["old"] = "failed"
+    assert new.occupy("cl1", "new", dags) is None

@@ -16,6 +16,7 @@ import pytest
 
 from include.deploy_ops.triggers import image
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
+from tests.worlds.doubles.github import NOT_FOUND, REPO, TOKEN, GithubDouble, Reply, connect, make_ref, make_sha
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,12 +97,13 @@ def registry() -> Iterator[Registry]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image, "FIRST_EVENT_S", 0.0)
+    monkeypatch.setattr(image, "HEADS_INTERVAL_S", 0.02)
 
 
-def run(candidates: list[str], seconds: float = 5, conn_id: str | None = None) -> dict[str, Any]:
+def run(candidates: list[str], seconds: float = 5, conn_id: str | None = None, **more: Any) -> dict[str, Any]:
     deadline = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
     trigger = ImageAvailableTrigger(
-        registry_conn_id=conn_id, candidates=candidates, deadline=deadline, poll_interval_s=0.05
+        registry_conn_id=conn_id, candidates=candidates, deadline=deadline, poll_interval_s=0.05, **more
     )
 
     async def collect() -> list[Any]:
@@ -123,6 +125,8 @@ def test_serialize_gives_back_every_argument() -> None:
     hosts = {"registry.example.com": ["auth.example.com"]}
     more = replace(trigger, login_hosts=hosts)
     assert more.serialize() == (expected[0], {**expected[1], "login_hosts": hosts})
+    watched: dict[str, Any] = {"heads": {"dev-x": "a"}, "github_conn_id": "github_default", "repository": "acme/pipes"}
+    assert replace(trigger, **watched).serialize() == (expected[0], {**expected[1], **watched})
 
 
 def test_the_first_candidate_that_is_there_is_taken(registry: Registry) -> None:
@@ -170,3 +174,41 @@ def test_no_event_comes_before_its_time(registry: Registry, monkeypatch: pytest.
     began = time.monotonic()
     assert run([registry.name("a")])["state"] == "found"
     assert time.monotonic() - began > 0.4
+
+
+HEAD = make_sha("dev-x")
+REF = f"{REPO}/git/ref/heads/dev-x"
+WATCHED: dict[str, Any] = {"heads": {"dev-x": HEAD}, "github_conn_id": "github_default", "repository": "acme/pipes"}
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubDouble]:
+    with GithubDouble() as double:
+        connect(monkeypatch, host=double.api_url, password=TOKEN)
+        double.answers[REF] = Reply(make_ref("dev-x", HEAD))
+        yield double
+
+
+@pytest.mark.parametrize(
+    ("then", "detail"),
+    [
+        (Reply(make_ref("dev-x", make_sha("later"))), f"dev-x moved from {HEAD[:12]}"),
+        (Reply(NOT_FOUND, 404), "dev-x is not there any more"),
+    ],
+)
+def test_a_head_that_moved_or_went_ends_it_within_a_look(
+    registry: Registry, github: GithubDouble, then: Reply, detail: str
+) -> None:
+    still = Reply(make_ref("dev-x", HEAD))
+    github.answers[REF] = [still, still, Reply({"message": "down"}, 502), then]
+    assert run([registry.name("a")], **WATCHED) == {"state": "moved", "detail": detail}
+    assert github.statuses(REF)[:2] == [200, 304]  # a branch that stays as it is costs no quota
+
+
+def test_a_github_that_fails_ends_no_wait(registry: Registry, github: GithubDouble) -> None:
+    github.answers[REF] = Reply({"message": "down"}, 502)
+    timer = threading.Timer(0.3, registry.tags.add, ["a"])
+    timer.start()
+    assert run([registry.name("a")], **WATCHED) == {"state": "found", "image": registry.name("a")}
+    timer.join()
+    assert github.statuses(REF)

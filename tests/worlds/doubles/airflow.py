@@ -137,8 +137,15 @@ class FakeAirflow:
         """Return the task states of the runs that exist."""
         return {run_id: self.tasks.get(run_id, {}) for run_id in run_ids if run_id in self.states}
 
-    def get_dr_count(self, dag_id: str, run_ids: Collection[str]) -> int:
-        """Return how many of the runs exist; of an empty list Airflow counts all runs, which nobody means."""
+    def get_dr_count(
+        self, dag_id: str, run_ids: Collection[str] | None = None, states: Collection[str] | None = None
+    ) -> int:
+        """Return how many of the runs exist, or are in these states, of whichever DAG.
+
+        Of an empty list Airflow counts all runs, which nobody means.
+        """
+        if states:
+            return sum(state in states for state in self.states.values())
         assert run_ids
         return sum(run_id in self.states for run_id in run_ids)
 
@@ -166,6 +173,7 @@ class FakeTaskInstance:
         """Write an XCom, which keeps JSON and nothing else."""
         self._xcoms.setdefault(self._task_id, {})[key] = json.loads(json.dumps(value))
 
-    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
-        """Return another task's XCom, None where there is none."""
-        return self._xcoms.get(task_ids, {}).get(key)
+    def xcom_pull(self, task_ids: str, key: str = "return_value", *, map_indexes: int | None = None) -> Any:
+        """Return another task's XCom, None where there is none; a mapped task's only by its index."""
+        name = task_ids if map_indexes is None else f"{task_ids}[{map_indexes}]"
+        return self._xcoms.get(name, {}).get(key)

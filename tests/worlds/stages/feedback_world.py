@@ -55,6 +55,7 @@ class FakeGithub:
     sent_at: list[datetime] = field(default_factory=list)
     refuses: dict[str, BaseException] = field(default_factory=dict)
     others: set[int] = field(default_factory=set)
+    environments: set[str] = field(default_factory=set)
     now: datetime = NOW
 
     def __post_init__(self) -> None:
@@ -107,6 +108,7 @@ class FakeGithub:
     def create_deployment(self, environment: str, sha: str, mark: str, **flags: bool) -> int:
         def act() -> int:
             self.deployments[key := next(self._ids)] = (environment, sha, mark)
+            self.environments.add(environment)
             self.states[key] = []
             return key
 
@@ -119,6 +121,17 @@ class FakeGithub:
             self.states[deployment_id].append(state)
 
         self._write("state", act)
+
+    def has_strangers(self, environment: str, mark: str) -> bool:
+        return any(found == environment and other != mark for found, _, other in self.deployments.values())
+
+    def delete_environment(self, environment: str) -> None:
+        def act() -> None:
+            if environment not in self.environments:
+                raise WriteRefusedError("HTTP 404: Not Found", 404)
+            self.environments.remove(environment)
+
+        self._write("environment", act)
 
     def list_newest_states(self) -> dict[tuple[str, str], str]:
         """Return the newest state of each environment's commit."""

@@ -24,6 +24,7 @@ from dags.request import make_request_dag
 from dags.target import make_target_dag
 from include.deploy_ops.core.model import ChangeType, DeployDecision, Mark
 from include.deploy_ops.core.naming import format_mark, name_deployment, slug_branch
+from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.sealed import RESULT_KEY, SEAL_PREFIX
 from include.deploy_ops.run.decision import dump_decision
@@ -64,6 +65,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self._first_scope = self.scope
+        self.remember_always()
 
     def renew(self, *, is_astro_empty: bool = True) -> None:
         """Begin anew: a freshly seeded sandbox where nothing takes time, the first policy, an Airflow without runs.
@@ -76,7 +78,12 @@ class Stage:
         self.scope = self._first_scope
         self.airflow = FakeAirflow()
         self.stores.clear()
+        self.remember_always()
         self.events.events.clear()
+
+    def remember_always(self) -> None:
+        """Let the memory have no hole, whatever clock a test shows; only who loses it has one."""
+        self.memory.continuity.write(Continuity(ALWAYS, datetime.max.replace(tzinfo=UTC)))
 
     @property
     def seals(self) -> Seals:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from croniter import croniter
 
 from include.deploy_ops.core.cleanup.verdict import NextStep, Standing, Verdict, describe_exemption, find_end
+from include.deploy_ops.core.plan.continuity import ALWAYS
 from include.deploy_ops.core.plan.work import Verb, Work
 from include.deploy_ops.core.preview.hibernation import can_hibernate, is_asleep
 
@@ -27,6 +28,7 @@ DELETE = Verb.DELETE.value
 TOLD = "told"
 KEEP = "keep"
 REPORT = "report"  # what `oddities.py` finds
+DOUBT = "control remembers nothing for certain from before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,19 +312,33 @@ def _find_tick(cron: str, since: datetime) -> datetime:
     return tick
 
 
-def apply_brake(expiry: Expiry, braked: Sequence[Work], allowed: int) -> tuple[Expiry, Question]:
+def apply_brake(
+    expiry: Expiry, braked: Sequence[Work], allowed: int, since: datetime = ALWAYS
+) -> tuple[Expiry, Question]:
     """Return what is decided now, and the question that is asked past the brake.
 
     `braked` are the deletes that control's brake holds, `allowed` how many an hour may see. Past it none of this run's
     deletes may be done without a person's yes; hibernations, and what was decided before, are held up by nothing.
+
+    What nobody used since the memory began (`since`, as in `Continuity`) may be kept by somebody who is forgotten: a
+    person is asked, however few they are.
     """
     new = [expiry.verdicts[key] for key in sorted(expiry.fresh) if expiry.verdicts[key].verb == DELETE]
     works = [work for work in braked if work.deployment_id not in expiry.fresh]
-    if len(new) + len(works) <= allowed:
+    is_over = len(new) + len(works) > allowed
+    chosen = [verdict for verdict in new if is_over or verdict.idle_since <= since]
+    if not chosen and not is_over:
         return expiry, Question()
-    asked = tuple(replace(verdict, standing=Standing.ASKED) for verdict in new)
+    asked = tuple(replace(verdict, standing=Standing.ASKED, reason=_tell_doubt(verdict, since)) for verdict in chosen)
     verdicts = {**expiry.verdicts, **{verdict.deployment_id: verdict for verdict in asked}}
-    return replace(expiry, verdicts=verdicts), Question(asked, tuple(works))
+    return replace(expiry, verdicts=verdicts), Question(asked, tuple(works) if is_over else ())
+
+
+def _tell_doubt(verdict: Verdict, since: datetime) -> str:
+    """Return the reason, with what may be forgotten of the preview."""
+    if verdict.idle_since > since or DOUBT in verdict.reason:
+        return verdict.reason
+    return f"{verdict.reason}; {DOUBT} {since:%Y-%m-%d %H:%M} UTC: who kept it before may be forgotten"
 
 
 def release(verdicts: Mapping[str, Verdict], question: Question, person: str, now: datetime) -> dict[str, Verdict]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.naming import name_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from include.deploy_ops.core.history import DeployHistory
 
@@ -72,6 +72,20 @@ class Verdict:
     def covers(self, deployment_id: str, head: str, observed: str) -> bool:
         """Whether it speaks of this Deployment with this head of its branch on top of this deploy record."""
         return (self.deployment_id, self.head, self.observed) == (deployment_id, head, observed)
+
+
+def drop_doubted(verdicts: Mapping[str, Verdict], since: datetime) -> dict[str, Verdict]:
+    """Return the verdicts without the deletes that were decided when the memory began, or before.
+
+    Who kept the preview since then may be forgotten: cleanup decides and tells it anew. A no stands.
+
+    :param since: as in `Continuity`.
+    """
+    return {
+        key: verdict
+        for key, verdict in verdicts.items()
+        if verdict.verb != "delete" or verdict.standing is Standing.REFUSED or verdict.decided_at > since
+    }
 
 
 def find_end(

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.feedback.environments import list_deployment_writes
+from include.deploy_ops.core.feedback.environments import list_deployment_writes, list_environment_ends
 from include.deploy_ops.core.feedback.statuses import list_status_writes
 from include.deploy_ops.core.feedback.text import name_environment, render_comment, render_ending
 from include.deploy_ops.core.feedback.values import (
     DIGEST_LENGTH,
     REFUSED,
+    DeleteGithubEnvironment,
     Facts,
     FeedbackRecord,
     Kind,
@@ -63,6 +64,8 @@ def compare_feedback(
     :param rows: by slug, as control wrote them.
     """
     kinds = {kind for kind in Kind if facts.wants(kind) and not is_lacking(records, kind, facts, now)}
+    if Kind.DEPLOYMENT not in kinds:  # without it nothing in an environment comes to its end
+        kinds.discard(Kind.ENVIRONMENT)
     writes: list[tuple[datetime | None, Write]] = []
     forgotten: list[str] = []
     for kind, compare in _COMPARERS.items():
@@ -70,9 +73,13 @@ def compare_feedback(
         writes += found if kind in kinds else []
         forgotten += lost
     # A key that a write is about is not forgotten, whatever another row said of it.
-    named = {write.key for _, write in writes}
+    named = {key for _, write in writes for key in _list_keys(write)}
     ordered = sorted(writes, key=_rank)
     return FeedbackPlan(tuple(write for _, write in ordered), tuple(key for key in forgotten if key not in named))
+
+
+def _list_keys(write: Write) -> tuple[str, ...]:
+    return write.told if isinstance(write, DeleteGithubEnvironment) else (write.key,)
 
 
 def _rank(each: tuple[datetime | None, Write]) -> tuple[float, int]:
@@ -154,4 +161,5 @@ _COMPARERS = {
     Kind.STATUS: list_status_writes,
     Kind.DEPLOYMENT: list_deployment_writes,
     Kind.COMMENT: _compare_comments,
+    Kind.ENVIRONMENT: list_environment_ends,
 }

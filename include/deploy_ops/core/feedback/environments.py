@@ -1,6 +1,7 @@
-"""GitHub Deployments: which commits of an environment have one, and the newest status of each. Pure.
+"""GitHub Deployments: which commits of an environment have one, the newest status of each, and the environment's end.
 
-At most two are of interest: the commit that runs, and the one that is being deployed or failed. The rest is history.
+Pure. At most two commits are of interest: the one that runs, and the one that is being deployed or failed. The rest is
+history.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from include.deploy_ops.core.feedback.values import (
     REFUSED,
     AddGithubDeploymentStatus,
     CreateGithubDeployment,
+    DeleteGithubEnvironment,
     Facts,
     FeedbackRecord,
     GithubDeploymentState,
@@ -34,7 +36,8 @@ IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = "in_progress", "success", "failure", "
 _RUN_ID_PARTS = 5
 """<slug>~<verb>~<head12>~<digest8>~<attempt>"""
 
-_FINAL = frozenset({INACTIVE, REFUSED})
+FINAL = frozenset({INACTIVE, REFUSED})
+"""The states after which nothing more is told of a commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,27 @@ def list_deployment_writes(
     return writes, forgotten
 
 
+def list_environment_ends(
+    rows: Mapping[str, Row], records: Mapping[str, FeedbackRecord], facts: Facts
+) -> tuple[list[tuple[datetime | None, Write]], list[str]]:
+    """Return the environments of previews that are gone, to be deleted once all that they were told is history.
+
+    Only what a row calls removed is gone: a row may be lost. A target has none of this.
+    """
+    writes: list[tuple[datetime | None, Write]] = []
+    for slug, known in _group_by_environment(records).items():
+        row = rows.get(slug)
+        if row is None or row.kind is not RowKind.PREVIEW or row.state is not State.REMOVED:
+            continue
+        told: dict[str, list[str]] = {}
+        for each in known.values():
+            if each.record.id and each.record.names:
+                told.setdefault(each.record.names[0], []).append(each.key)
+        mark = facts.mark_deployment(slug)
+        writes += [(None, DeleteGithubEnvironment(tuple(keys), name, mark)) for name, keys in told.items()]
+    return writes, []
+
+
 def _group_by_environment(records: Mapping[str, FeedbackRecord]) -> dict[str, dict[str, _Known]]:
     found: dict[str, dict[str, _Known]] = {}
     for key, each in records.items():
@@ -80,7 +104,7 @@ def _compare(row: Row | None, slug: str, known: Mapping[str, _Known], facts: Fac
     for sha, each in known.items():
         if sha in wanted:
             continue
-        ended = _FINAL if is_gone else _FINAL | {FAILURE}
+        ended = FINAL if is_gone else FINAL | {FAILURE}
         if each.record.state in ended or not each.record.id:
             forgotten.append(each.key)
         else:

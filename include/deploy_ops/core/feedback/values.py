@@ -17,11 +17,20 @@ DIGEST_LENGTH = 12
 
 
 class Kind(Enum):
-    """A kind of feedback; each has its own key in the policy and its own permission on GitHub."""
+    """A kind of feedback; each has its own permission on GitHub, and all but the last their own key in the policy.
+
+    GitHub makes an environment with its first GitHub Deployment: what asks for these asks for its end, too.
+    """
 
     STATUS = "statuses"
     DEPLOYMENT = "deployments"
     COMMENT = "comments"
+    ENVIRONMENT = "environments"
+
+    @property
+    def title(self) -> str:
+        """What is told, for people: as the policy calls it."""
+        return "deleting environments of previews" if self is Kind.ENVIRONMENT else f"feedback.{self.value}"
 
     @property
     def permission(self) -> str:
@@ -30,6 +39,7 @@ class Kind(Enum):
             Kind.STATUS: "Commit statuses: write",
             Kind.DEPLOYMENT: "Deployments: write",
             Kind.COMMENT: "Pull requests: write (or Issues: write)",
+            Kind.ENVIRONMENT: "Administration: write",
         }[self]
 
 
@@ -59,7 +69,7 @@ class Facts:
 
     def wants(self, kind: Kind) -> bool:
         """Whether the policy wants this kind of feedback."""
-        return bool(getattr(self.feedback, kind.value))
+        return bool(getattr(self.feedback, (Kind.DEPLOYMENT if kind is Kind.ENVIRONMENT else kind).value))
 
     def name_context(self, name: str) -> str:
         """Return the commit status' context of all previews, or of a target."""
@@ -245,4 +255,28 @@ class CreateGithubDeployment:
         return f"GitHub Deployment of {self.sha[:12]} to {self.environment}: {self.status.state}"
 
 
-Write = WriteComment | SetStatus | CreateGithubDeployment | AddGithubDeploymentStatus
+@dataclass(frozen=True, slots=True)
+class DeleteGithubEnvironment:
+    """The environment of a preview that is gone shall go; `told` are the keys of what it was told, all of it history.
+
+    They are remembered until it is done, `key` is the first of them. `mark` is what our GitHub Deployments of the
+    preview say: an environment that holds another's stays.
+    """
+
+    told: tuple[str, ...]
+    environment: str
+    mark: str
+
+    kind: ClassVar[Kind] = Kind.ENVIRONMENT
+    record: ClassVar[FeedbackRecord] = FeedbackRecord()
+
+    @property
+    def key(self) -> str:
+        """The key of the first thing that it was told."""
+        return self.told[0]
+
+    def __str__(self) -> str:
+        return f"GitHub environment {self.environment}: deleted"
+
+
+Write = WriteComment | SetStatus | CreateGithubDeployment | AddGithubDeploymentStatus | DeleteGithubEnvironment

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.plan.continuity import ALWAYS, DOUBTED_FOR
 from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Remembered
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
 
@@ -48,7 +49,7 @@ class Circumstances:
     not all fit (the newest head first). `released` are the subjects of deletes (`Work.subject`) that a person let pass
     the brake, `refused` maps those of others to the person who said no. `dispatches_max` is how many pieces of work
     Airflow lets one pass start, whatever the policy says; None where nobody asked. `pending` maps what ends a hold by
-    itself (`Hold.awaits`) to when a pass saw that first.
+    itself (`Hold.awaits`) to when a pass saw that first. `remembers_since` is since when the memory has no hole.
     """
 
     now: datetime
@@ -66,6 +67,7 @@ class Circumstances:
     refused: Mapping[str, str] = field(default_factory=dict)
     dispatches_max: int | None = None
     pending: Mapping[str, datetime] = field(default_factory=dict)
+    remembers_since: datetime = ALWAYS
 
 
 def schedule(difference: Difference, given: Circumstances, limits: Limits, max_live: int) -> Plan:
@@ -214,6 +216,8 @@ def _brake(
     allowed = max(count_allowed_deletes(live + len(recent), limits) - len(recent), 0)
     if len(deletes) <= allowed:
         return due, [], None
+    if given.now - given.remembers_since < DOUBTED_FOR:
+        return _hold_doubted(due, deletes, given)
     release = _find_release([*recent, *[given.now] * allowed], live - allowed, limits)
     way_out = f"the next may go at {release:%H:%M:%S} UTC" if release else "raise them, or delete it in Astro"
     reason = (
@@ -224,6 +228,20 @@ def _brake(
     late = deletes[allowed:]
     kept, holds = _split(due, late, reason)
     return kept, list(zip(late, holds, strict=True)), release
+
+
+def _hold_doubted(
+    due: list[Work], deletes: list[Work], given: Circumstances
+) -> tuple[list[Work], list[tuple[Work, Hold]], datetime | None]:
+    """Hold all that exceed the brake: a person may have said no to them before the memory had a hole."""
+    release = given.remembers_since + DOUBTED_FOR
+    reason = (
+        f"the brake: {len(deletes)} deletes are due, and control remembers nothing for certain from before "
+        f"{given.remembers_since:%Y-%m-%d %H:%M} UTC: a person's no may be forgotten; answer cleanup's question, or "
+        f"the first may go at {release:%Y-%m-%d %H:%M} UTC"
+    )
+    kept, holds = _split(due, deletes, reason)
+    return kept, list(zip(deletes, holds, strict=True)), release
 
 
 def _find_begun(given: Circumstances) -> dict[str, datetime]:

@@ -13,7 +13,7 @@ from include.deploy_ops.core.naming import digest_work, slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
 from include.deploy_ops.core.target.approvers import is_listed
-from include.deploy_ops.core.target.settling import describe_unsettled
+from include.deploy_ops.core.target.settling import describe_unfetched, describe_unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,14 +85,22 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
         return _hold(state, Verb.DEPLOY, state.source.problem, kind, awaits)
     due = _find_due(state, state.source, policy)
     # The merge is a release's last word: it waits until what was deployed is seen to run.
-    is_merge = due is not None and due[0] is Verb.MERGE
-    if is_merge and (reason := describe_unsettled(state.deployments[0], state.history, has_run=True)):
-        return _hold(state, Verb.MERGE, reason, HoldKind.WAITING)
+    if due is not None and due[0] is Verb.MERGE and (hold := _hold_merge(state)):
+        return hold
     return due and _work(state, state.source, project, policy, *due)
 
 
 def _hold(state: TargetState, verb: Verb, reason: str, kind: HoldKind = HoldKind.PERSON, awaits: str = "") -> Hold:
     return Hold(state.name, verb.value, reason, awaits, kind, slug_target(state.name))
+
+
+def _hold_merge(state: TargetState) -> Hold | None:
+    (deployment,) = state.deployments
+    if reason := describe_unsettled(deployment, state.history):
+        return _hold(state, Verb.MERGE, reason, HoldKind.WAITING)
+    # A deploy of ours wakes it, and there is none to come: this code is deployed.
+    reason = describe_unfetched(deployment, state.history)
+    return _hold(state, Verb.MERGE, reason) if reason else None
 
 
 def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:

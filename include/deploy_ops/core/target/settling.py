@@ -107,18 +107,20 @@ def find_unrest(deployment: Deployment, *, image_tag: str, dag_version: str, wok
     return difference or _describe_status(deployment, woke=woke)
 
 
-def describe_unsettled(deployment: Deployment, history: DeployHistory, *, has_run: bool = False) -> str:
-    """Return what the Deployment lacks of the newest settled state of its records, empty if nothing.
-
-    :param has_run: whether it must have fetched what was deployed, if it sleeps by now.
-    """
+def describe_unsettled(deployment: Deployment, history: DeployHistory) -> str:
+    """Return what the Deployment lacks of the newest settled state of its records, empty if nothing."""
     if history.lacks_dags and deployment.is_dag_deploy_enabled:
         return f"deployed, and not settled: Astro's record {history.newest_id} names no DAGs"
     unrest = find_unrest(deployment, image_tag=history.image_tag, dag_version=history.dag_version)
-    if not unrest and has_run and _is_asleep(deployment):
-        unfetched = _find_difference(deployment, history.image_tag, history.dag_version, may_lack=False)
-        unrest = unfetched and f"{unfetched}, which it fetches when it wakes; wake it"
     return unrest and f"deployed, and not settled: {unrest}"
+
+
+def describe_unfetched(deployment: Deployment, history: DeployHistory) -> str:
+    """Return what a Deployment that sleeps never ran of what was deployed, empty if nothing; only waking it ends it."""
+    if not _is_asleep(deployment):
+        return ""
+    unfetched = _find_difference(deployment, history.image_tag, history.dag_version, may_lack=False)
+    return unfetched and f"deployed, and not settled: {unfetched}, which it fetches when it wakes; wake it"
 
 
 def is_calm(status: DeploymentStatus, *, woke: bool = False) -> bool:

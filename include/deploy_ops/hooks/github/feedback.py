@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from include.deploy_ops.core.errors import ObservationError, ReadRefusedError, WriteRefusedError, WriteUnknownError
 from include.deploy_ops.core.naming import hash_text
@@ -136,6 +136,22 @@ class GithubFeedbackHook(DeployOpsGithubHook):
         body |= {key: value for key, value in said.items() if value}
         self._send("POST", f"/deployments/{deployment_id}/statuses", body)
 
+    def has_strangers(self, environment: str, mark: str) -> bool:
+        """Whether somebody else has a GitHub Deployment there than who writes this mark.
+
+        :raises ReadRefusedError: the token may not read deployments.
+        :raises ObservationError: the listing is malformed.
+        """
+        query = urlencode({"environment": environment, "per_page": PAGE_SIZE})
+        found = (
+            each for answer in self._list(self._path(f"/deployments?{query}")) for each in parse_deployments(answer)
+        )
+        return any(each.environment == environment and each.mark != mark for each in found)
+
+    def delete_environment(self, environment: str) -> None:
+        """Delete the environment, with the secrets and rules that somebody gave it. Raises as `create_comment`."""
+        self._send("DELETE", f"/environments/{quote(environment, safe='')}", None)
+
     def _create(self, path: str, body: Mapping[str, Any]) -> int:
         answer = self._send("POST", path, body)
         try:
@@ -143,7 +159,7 @@ class GithubFeedbackHook(DeployOpsGithubHook):
         except ObservationError as error:
             raise WriteUnknownError(str(error)) from error
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any]) -> GithubAnswer:
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> GithubAnswer:
         return GithubWriter(self.get_conn().requester, self.token).send(method, self._path(path), body)
 
 

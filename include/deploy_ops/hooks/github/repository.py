@@ -157,6 +157,11 @@ class DeployOpsGithubHook(GithubConnectionHook):
         answer = self._read_ref(name)
         return None if answer.is_absent else parse_branch(answer, name)
 
+    def poll_branch(self, name: str) -> Branch | None:
+        """Read one branch as `find_branch` does, conditionally: while it stays as it is, this costs no quota."""
+        answer = self._open_reader().read_cached(self._path(_name_ref(name)))
+        return None if answer.is_absent else parse_branch(answer, name)
+
     def get_branch(self, name: str) -> Branch:
         """Read a branch that has to be there, such as trunk.
 
@@ -279,7 +284,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         return self.get_commit(ref if COMMIT_ID.fullmatch(ref) else self.get_branch(ref).head)
 
     def _read_ref(self, name: str) -> GithubAnswer:
-        return self.ask(f"/git/ref/heads/{quote(name)}")
+        return self.ask(_name_ref(name))
 
     def _read_commit(self, sha: str) -> Commit:
         if not COMMIT_ID.fullmatch(sha):
@@ -337,6 +342,10 @@ class DeployOpsGithubHook(GithubConnectionHook):
 
     def _path(self, rest: str) -> str:
         return f"/repos/{quote(self.repository)}{rest}"
+
+
+def _name_ref(branch: str) -> str:
+    return f"/git/ref/heads/{quote(branch)}"
 
 
 def _split_path(path: str) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ _NEEDS = (
     ("/merge", "Contents: write and Pull requests: write"),
     ("/statuses/", "Commit statuses: write"),
     ("/deployments", "Deployments: write"),
+    ("/environments/", "Administration: write"),
     ("/comments", "Pull requests: write"),
 )
 """Which permission a write wants, by a part of its path, where GitHub does not say (REST: permissions of fine-grained
@@ -74,10 +75,11 @@ class GithubWriter:
         self._token = token
         self._base_url = requester.base_url.rstrip("/")
 
-    def send(self, method: str, path: str, body: Mapping[str, Any]) -> GithubAnswer:
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None) -> GithubAnswer:
         """Send the write on a connection of its own: one kept open may be closed by GitHub just as we send.
 
         :param path: below the API's base URL, quoted.
+        :param body: what is sent along; None sends nothing.
         :raises RateLimitError: GitHub asks to wait, and has done nothing.
         :raises WriteRefusedError: GitHub has done nothing, and says why.
         :raises WriteUnknownError: no whole answer, a 5xx or one that cannot be read: it may have been done.
@@ -89,9 +91,9 @@ class GithubWriter:
             redact_error(error, [token])  # which an answer may repeat
             raise
 
-    def _send_told(self, method: str, path: str, body: Mapping[str, Any]) -> GithubAnswer:
+    def _send_told(self, method: str, path: str, body: Mapping[str, Any] | None) -> GithubAnswer:
         request = f"{method} {self._base_url}{path}"
-        status, headers, text = self._send_once(request, method, path, dict(body))
+        status, headers, text = self._send_once(request, method, path, None if body is None else dict(body))
         if (pause_s := read_pause_s(status, headers, text)) is not None:
             raise RateLimitError(f"{request}: GitHub asks to wait {pause_s:.0f} s (HTTP {status})", pause_s)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -100,12 +102,16 @@ class GithubWriter:
             said = read_refusal(text)
             advice = advise_refusal(path, status, headers, said)
             raise WriteRefusedError(f"{request} was refused, HTTP {status}: {said}{advice}", status, said)
+        if status == HTTPStatus.NO_CONTENT:
+            return GithubAnswer(request, status, None)
         try:
             return GithubAnswer(request, status, parse_json(GithubAnswer(request, status, None), text))
         except ObservationError as error:
             raise WriteUnknownError(f"{error}; {_LOOK_FIRST}") from error
 
-    def _send_once(self, request: str, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
+    def _send_once(
+        self, request: str, method: str, path: str, body: dict[str, Any] | None
+    ) -> tuple[int, dict[str, str], str]:
         connection = open_connection(self._base_url)
         metrics.count_request(metrics.GITHUB)
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.expiry import DELETE, TOLD, IdleFinding, apply_brake, judge, read_limits
 from include.deploy_ops.core.cleanup.oddities import report_oddities
-from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
+from include.deploy_ops.core.cleanup.verdict import Standing, Verdict, drop_doubted
 from include.deploy_ops.core.plan.schedule import Circumstances, count_allowed_deletes, schedule
 from include.deploy_ops.core.plan.work import Difference, Verb, Work
 from include.deploy_ops.core.policy.keys import is_matched
@@ -75,7 +75,8 @@ class Review:
         refused = self.observer.memory.refused.read()
         reopened = self._find_reopened(refused, observation, difference)
         braked = self._find_braked(difference, {each: by for each, by in refused.items() if each not in reopened})
-        expiry, question = self._ask(self._judge(observation, before), difference, braked)
+        since = self.observer.memory.read_continuity(self.now).since
+        expiry, question = self._ask(self._judge(observation, drop_doubted(before, since)), difference, braked, since)
         # A run that was meant for some branches leaves the verdicts about the others as they stand.
         others = {key: verdict for key, verdict in before.items() if not self._is_meant(verdict.branch)}
         return ReviewResult(
@@ -119,11 +120,13 @@ class Review:
             asking={run_id for run_id in asking if self.runs.is_alive(run_id)},
         )
 
-    def _ask(self, expiry: Expiry, difference: Difference, braked: Iterable[Work]) -> tuple[Expiry, Question]:
+    def _ask(
+        self, expiry: Expiry, difference: Difference, braked: Iterable[Work], since: datetime
+    ) -> tuple[Expiry, Question]:
         """Part what must be asked; nobody is asked twice about a delete that is asked about."""
         asking = self.questions.find_asking(but=self.run_id)
         askable = [work for work in braked if work.subject not in asking]
-        return apply_brake(expiry, askable, self._count_allowed(difference))
+        return apply_brake(expiry, askable, self._count_allowed(difference), since)
 
     def _count_allowed(self, difference: Difference) -> int:
         if self.form.max_deletes is not None:
@@ -153,6 +156,7 @@ class Review:
             begun_deletes=memory.begun_deletes.read(),
             released=frozenset(memory.released.read()),
             refused=refused,
+            remembers_since=memory.read_continuity(self.now).since,
         )
         only = replace(difference, works=tuple(deletes), holds=())
         plan = schedule(only, given, self.scope.project.limits, self.scope.previews.max_live)
@@ -168,7 +172,7 @@ class Review:
 def _mark_asked(findings: Iterable[IdleFinding], question: Question) -> tuple[IdleFinding, ...]:
     asked = {verdict.deployment_id for verdict in question.verdicts}
     return tuple(
-        replace(each, reason=f"{each.reason}; past the brake, so a person is asked before")
+        replace(each, reason=f"{each.reason}; a person is asked before")
         if each.deployment_id in asked and each.verdict in {TOLD, DELETE}
         else each
         for each in findings

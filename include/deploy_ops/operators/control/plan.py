@@ -42,6 +42,7 @@ class PlanOperator(DeployOpsOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan one pass."""
         memory, now = self.memory(context), datetime.now(UTC)
+        self._note_pass(context, memory, now)
         observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
         comparer = Comparer(self.scope, observer)
         observation = comparer.look()
@@ -67,6 +68,21 @@ class PlanOperator(DeployOpsOperator):
         counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)
         self.log.info("%d actions, %d holds, %d previews live, %d over", *counts)
         return [*(self._dispatch(action) for action in plan.actions), *feedback_runs]
+
+    def _note_pass(self, context: Context, memory: Memory, now: datetime) -> None:
+        """Note the pass, before anything can fail; where there was a hole, nobody let anything pass the brake."""
+        known, continuity = memory.continuity.read(), memory.read_continuity(now)
+        if continuity.since == now:
+            self.log.warning(
+                "%s: what people said before may be forgotten, and is asked or told anew",
+                f"no pass was noted since {known.seen_at:%Y-%m-%d %H:%M} UTC" if known else "no pass is remembered",
+            )
+            if memory.released.read():
+                memory.released.write({})
+        is_lost = known is None and continuity.since == now
+        doubted = sorted(self.scope.home_dags) if is_lost else continuity.busy
+        busy = tuple(dag for dag in doubted if Runs(context["ti"], dag).has_living())
+        memory.continuity.write(replace(continuity, busy=busy))
 
     def _show(
         self, context: Context, writer: RowWriter, observation: Observation, plan: Plan, given: Circumstances

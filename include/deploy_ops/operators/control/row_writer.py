@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import read_labels
 from include.deploy_ops.core.cleanup.expiry import Subject, foresee, read_limits
+from include.deploy_ops.core.cleanup.verdict import drop_doubted
 from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
@@ -74,7 +75,7 @@ class RowWriter:
         slugs = {each.slug for each in ended} - given.remembered.keys()
         remembered = {**given.remembered, **{slug: self.memory.environment(slug).read() for slug in slugs}}
         authors, times = self._learn_commits(observation, is_quiet=not plan.actions)
-        verdicts = self.memory.verdicts.read()
+        verdicts = drop_doubted(self.memory.verdicts.read(), self.memory.read_continuity(now).since)
         record = PassRecord(
             project=self.scope.project,
             control_plane=self.scope.control_plane,

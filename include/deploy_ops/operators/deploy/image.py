@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -28,6 +28,7 @@ from include.deploy_ops.core.preview.image_sources import (
 )
 from include.deploy_ops.core.text.document import read_document
 from include.deploy_ops.core.view.pages import render_source
+from include.deploy_ops.observation.checks import check_wanted, read_heads
 from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.run.decision import load_decision
@@ -74,9 +75,21 @@ class FindImageOperator(DeployOpsOperator):
         return self.due_check(context).find_approval(job)
 
     @tell_failures
-    def resume(self, context: Context, event: Mapping[str, Any], *, source: str, notes: list[str]) -> dict[str, Any]:
-        """Go on when the awaited image is there, or with the next source when it is not to be had."""
+    def resume(
+        self, context: Context, event: Mapping[str, Any], *, source: str, notes: list[str], deadline: str = ""
+    ) -> dict[str, Any]:
+        """Go on when the awaited image is there, or with the next source when it is not to be had.
+
+        Where a head moved, the run ends as superseded, or waits on until the same `deadline` if it is wanted all the
+        same.
+        """
         job = self.begin(context)
+        sources = self.scope.project.image
+        start = sources.index(source) if source in sources else 0  # the policy may have moved meanwhile
+        if event["state"] == "moved":
+            self.log.info("%s", event["detail"])
+            check_wanted(self.scope, self.github, job)
+            return self._find(context, job, start=start, notes=notes, deadline=deadline)
         if event["state"] == "found":
             # The event names the image; what is in it is read here, where an error ends a task and no trigger.
             found = self._look([event["image"]], self.registry)
@@ -84,19 +97,19 @@ class FindImageOperator(DeployOpsOperator):
                 raise RetryableError(f"{event['image']} was there and vanished; look at the registry's retention")
             return self._take(job, source, {**found, "origin": _name_origin(job)}, notes)
         why = event.get("detail") or f"no image within {self.scope.project.image_timeout_s} s; did the CI's build fail?"
-        sources = self.scope.project.image
-        start = sources.index(source) + 1 if source in sources else 0  # the policy may have moved meanwhile
-        return self._find(context, job, start=start, notes=[*notes, f"{source}: {why}"])
+        following = start + 1 if source in sources else 0
+        return self._find(context, job, start=following, notes=[*notes, f"{source}: {why}"])
 
-    def _find(self, context: Context, job: Job, *, start: int, notes: list[str]) -> dict[str, Any]:
-        for source in self.scope.project.image[start:]:
+    def _find(self, context: Context, job: Job, *, start: int, notes: list[str], deadline: str = "") -> dict[str, Any]:
+        """Return the source; `deadline` is until when the first of them is awaited, where that was begun before."""
+        for number, source in enumerate(self.scope.project.image[start:]):
             match source:
                 case policy_values.REUSE:
                     found, why = self._reuse(context, job)
                 case policy_values.BUILD:
                     found, why = self._prepare_build(job)
                 case pattern:
-                    found, why = self._look_for_ci(context, job, pattern, notes)
+                    found, why = self._look_for_ci(context, job, pattern, notes, "" if number else deadline)
             if why:
                 notes.append(f"{source}: {why}")
             if found is not None:
@@ -172,7 +185,7 @@ class FindImageOperator(DeployOpsOperator):
         return ""
 
     def _look_for_ci(
-        self, context: Context, job: Job, pattern: str, notes: list[str]
+        self, context: Context, job: Job, pattern: str, notes: list[str], deadline: str
     ) -> tuple[dict[str, Any] | None, str]:
         need = self._find_need(context, job)
         commits = self._list_commits(job.deployed_commit, has_dag_deploys=need.has_dag_deploys)
@@ -182,7 +195,7 @@ class FindImageOperator(DeployOpsOperator):
         except ImageRefusedError as error:
             return None, str(error).rstrip(".")
         if found is None:
-            self._await(job, references, pattern, notes)
+            self._await(job, references, pattern, notes, deadline)
         return {**found, "origin": _name_origin(job)}, ""
 
     def _look(self, references: list[str], registry: RegistryHook) -> dict[str, Any] | None:
@@ -191,19 +204,25 @@ class FindImageOperator(DeployOpsOperator):
                 return {"image": reference, "runtime_version": image.runtime_version, "digest": image.digest}
         return None
 
-    def _await(self, job: Job, references: list[str], source: str, notes: list[str]) -> NoReturn:
-        timeout_s = self.scope.project.image_timeout_s
+    def _await(self, job: Job, references: list[str], source: str, notes: list[str], deadline: str) -> NoReturn:
+        until = datetime.now(UTC) + timedelta(seconds=self.scope.project.image_timeout_s)
+        deadline = deadline or until.isoformat()
         self.refuse_dry(job, f"await {references[0]}")
-        self.log.info("awaiting %s for up to %s s", references[0], timeout_s)
+        heads = read_heads(self.scope, self.github, job)
+        check_wanted(self.scope, self.github, job)  # after they were read: what moves from now on, the trigger sees
+        self.log.info("awaiting %s until %s", references[0], deadline)
         self.defer(
             trigger=ImageAvailableTrigger(
                 registry_conn_id=self.scope.project.registry_conn_id,
                 login_hosts={name: list(hosts) for name, hosts in self.scope.project.login_hosts.items()},
                 candidates=references,
-                deadline=datetime.fromtimestamp(datetime.now(UTC).timestamp() + timeout_s, UTC).isoformat(),
+                deadline=deadline,
+                heads=heads,
+                github_conn_id=self.scope.project.github_conn_id if heads else "",
+                repository=self.scope.project.repository if heads else "",
             ),
             method_name="resume",
-            kwargs={"source": source, "notes": notes},
+            kwargs={"source": source, "notes": notes, "deadline": deadline},
         )
         raise AssertionError("defer raises")
 

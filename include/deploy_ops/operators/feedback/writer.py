@@ -22,10 +22,12 @@ from include.deploy_ops.core.errors import (
 )
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.comparison import compare_feedback
+from include.deploy_ops.core.feedback.environments import FINAL
 from include.deploy_ops.core.feedback.values import (
     REFUSED,
     AddGithubDeploymentStatus,
     CreateGithubDeployment,
+    DeleteGithubEnvironment,
     FeedbackRecord,
     Kind,
     SetStatus,
@@ -35,7 +37,7 @@ from include.deploy_ops.core.feedback.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from include.deploy_ops.core.feedback.values import Facts
     from include.deploy_ops.core.view.row import Row
@@ -106,11 +108,18 @@ class FeedbackWriter:
         done = self._tell_each(plan.writes)
         left = [write for write in plan.writes[done:] if write.kind not in result.lacking]
         result.waiting = len(left)
-        self._remember(dict.fromkeys(plan.forgotten))
+        self._remember(dict.fromkeys((*plan.forgotten, *self._list_left(plan.writes))))
         self._conclude(has_failed=bool(result.failed))
         if result.failed:
             raise RetryableError(f"{len(result.failed)} of {len(plan.writes)} were not told: {result.failed[0]}")
         return result
+
+    def _list_left(self, writes: Iterable[Write]) -> list[str]:
+        """Return what of environments that may not be deleted need not be remembered: they stay, and that is told."""
+        if Kind.ENVIRONMENT not in self.result.lacking:
+            return []
+        told = (key for write in writes if isinstance(write, DeleteGithubEnvironment) for key in write.told)
+        return [key for key in told if key in self._records and self._records[key].state in FINAL]
 
     def _conclude(self, *, has_failed: bool) -> None:
         budget = self._budget.end_run(self.clock(), has_failed=has_failed)
@@ -165,13 +174,16 @@ class FeedbackWriter:
             return True
         log.warning("%s is not told: %s", write, error)
         self.result.refused.append(f"{write}: {error}")
+        if isinstance(write, DeleteGithubEnvironment):
+            self._remember(dict.fromkeys(write.told))
+            return True
         known = self._records.get(write.key, write.record)
         self._remember({write.key: replace(write.record, id=known.id, state=REFUSED)})
         return True
 
     def _miss_permission(self, kind: Kind, error: Exception) -> None:
         """Name a missing permission once, and leave its kind of feedback out until something changes."""
-        needed = f"feedback.{kind.value} is left out, the token needs the permission '{kind.permission}'"
+        needed = f"{kind.title} is left out, the token needs the permission '{kind.permission}'"
         log.warning("%s: %s", needed, error)
         self.result.lacking[kind] = needed
         lack = FeedbackRecord(digest=self.facts.access, state=REFUSED, policy=self.facts.policy, at=self.clock())
@@ -182,19 +194,22 @@ class FeedbackWriter:
             case WriteComment():
                 self._write_comment(write)
             case SetStatus():
-                self._take_turn()
+                self._take_turn(write)
                 self.github.set_status(write.sha, write.context, write.state, write.description, write.target_url)
                 self._remember({write.key: write.record})
             case CreateGithubDeployment():
                 self._create_deployment(write)
             case AddGithubDeploymentStatus():
                 self._add_state(write)
+            case DeleteGithubEnvironment():
+                self._delete_environment(write)
+                return
             case _:
                 assert_never(write)
         self.result.told.append(str(write))
 
     def _add_state(self, write: AddGithubDeploymentStatus) -> None:
-        self._take_turn()
+        self._take_turn(write)
         try:
             self.github.add_deployment_state(write.deployment_id, write.environment, write.status)
         except WriteRefusedError as error:
@@ -204,10 +219,33 @@ class FeedbackWriter:
         else:
             self._remember({write.key: write.record})
 
+    def _delete_environment(self, write: DeleteGithubEnvironment) -> None:
+        """Delete it, once all of ours in it is history, and forget that: whatever becomes of it, nobody asks again."""
+        records = [self._records.get(key) for key in write.told]
+        if any(record is not None and record.state not in FINAL for record in records):
+            return  # what would have ended it failed just now, and comes again
+        if self.github.has_strangers(write.environment, write.mark):
+            self._leave(write, "others deployed to it, too")
+        else:
+            self._take_turn(write)
+            try:
+                self.github.delete_environment(write.environment)
+            except WriteRefusedError as error:
+                if error.status != HTTPStatus.NOT_FOUND:
+                    raise
+                self._leave(write, f"it is gone already, or the token needs the permission '{write.kind.permission}'")
+            else:
+                self.result.told.append(str(write))
+        self._remember(dict.fromkeys(write.told))
+
+    def _leave(self, write: DeleteGithubEnvironment, why: str) -> None:
+        log.info("%s is not done: %s", write, why)
+        self.result.refused.append(f"{write}: {why}")
+
     def _write_comment(self, write: WriteComment) -> None:
         """Let the comment say it: the one we know, else the one that is found, else a new one."""
         comment_id = write.comment_id
-        if not comment_id or not self._edit(comment_id, write.body):
+        if not comment_id or not self._edit(write, comment_id):
             self._remember({write.key: None})
             comment_id = self._edit_found(write) or self._create_comment(write)
         self._remember({write.key: replace(write.record, id=comment_id)})
@@ -217,14 +255,14 @@ class FeedbackWriter:
         found = self.github.find_comment(write.pull, write.marker)
         if found is None:
             return 0
-        return found.id if found.body == write.body or self._edit(found.id, write.body) else 0
+        return found.id if found.body == write.body or self._edit(write, found.id) else 0
 
-    def _edit(self, comment_id: int, body: str) -> bool:
-        self._take_turn()
-        return self.github.edit_comment(comment_id, body)
+    def _edit(self, write: WriteComment, comment_id: int) -> bool:
+        self._take_turn(write)
+        return self.github.edit_comment(comment_id, write.body)
 
     def _create_comment(self, write: WriteComment) -> int:
-        self._take_turn()
+        self._take_turn(write)
         return self.github.create_comment(write.pull, write.body)
 
     def _create_deployment(self, write: CreateGithubDeployment) -> None:
@@ -233,7 +271,7 @@ class FeedbackWriter:
         if found is not None:
             deployment_id, state = found
         else:
-            self._take_turn()
+            self._take_turn(write)
             state = None
             deployment_id = self.github.create_deployment(
                 write.environment,
@@ -245,12 +283,16 @@ class FeedbackWriter:
         # Without its status yet: whatever happens next, it is not created again.
         self._remember({write.key: replace(write.record, id=deployment_id, digest="", state="")})
         if state is None or state.digest != write.status.digest:
-            self._take_turn()
+            self._take_turn(write)
             self.github.add_deployment_state(deployment_id, write.environment, write.status)
         self._remember({write.key: replace(write.record, id=deployment_id)})
 
-    def _take_turn(self) -> None:
-        """Wait until a write may be sent, and count it. Raises `_SpentError` where none may be sent now."""
+    def _take_turn(self, write: Write) -> None:
+        """Wait until a write may be sent, and count it. Raises `_SpentError` where none may be sent now.
+
+        From here on nobody knows what GitHub was told last, until it has answered: that is forgotten, so that also what
+        it was told before is told anew.
+        """
         now = self.clock()
         if not self._budget.count_left(now):
             raise _SpentError("as much was written as GitHub's limits leave us for now")
@@ -258,6 +300,9 @@ class FeedbackWriter:
             self.pause(pause_s)
         self._budget = self._budget.spend(self.clock())
         self.memory.budget.write(self._budget)
+        known = self._records.get(write.key)
+        if known is not None and not isinstance(write, DeleteGithubEnvironment):
+            self._remember({write.key: replace(known, digest="")})
 
     def _remember(self, changes: Mapping[str, FeedbackRecord | None]) -> None:
         after = {key: record for key, record in {**self._records, **changes}.items() if record is not None}

@@ -21,7 +21,7 @@ from include.deploy_ops.core.cleanup.expiry import (
     release,
 )
 from include.deploy_ops.core.cleanup.oddities import report_oddities
-from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
+from include.deploy_ops.core.cleanup.verdict import Standing, Verdict, drop_doubted
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.work import Verb
@@ -255,6 +255,35 @@ def test_past_the_brake_this_runs_deletes_are_asked_about_and_nothing_else_is_he
     assert standings == {"dev-0": "asked", "dev-1": "asked", "dev-told": "due", "dev-z": "due"}
     assert [verdict.branch for verdict in question.verdicts] == ["dev-0", "dev-1"]
     assert (question.works, question.is_asked) == ((work,), True)
+
+
+def test_what_nobody_used_since_the_memory_began_is_asked_about_however_few_they_are() -> None:
+    old, used = make_subject("dev-old", 20 * DAY), make_subject("dev-used", 14 * DAY)
+    expiry = judge([old, used], {}, LIMITS, run_id="run", now=NOW)
+    since = NOW - 15 * DAY
+    held, question = apply_brake(expiry, [make_work("dev-gone", Verb.DELETE)], 5, since)
+    standings = {verdict.branch: verdict.standing.value for verdict in held.verdicts.values()}
+    assert standings == {"dev-old": "asked", "dev-used": "due"}
+    ((asked,), works) = (question.verdicts, question.works)
+    assert works == ()  # the brake holds none
+    assert asked.reason.endswith("2026-11-05 05:00 UTC: who kept it before may be forgotten")
+    again, _ = apply_brake(judge([old], {old.deployment.id: asked}, LIMITS, run_id="next", now=NOW), [], 5, since)
+    assert [verdict.reason for verdict in again.verdicts.values()] == [asked.reason]  # said once
+    released = release(again.verdicts, Question(tuple(again.verdicts.values())), "mira", NOW)
+    assert drop_doubted(released, since) == released  # a yes since then counts
+
+
+def test_what_was_decided_before_the_memory_began_is_acted_on_no_more_but_a_no_stands() -> None:
+    verdicts = {
+        name: replace(tell(make_subject(name, 20 * DAY), told), standing=standing)
+        for name, told, standing in (
+            ("due", DAY, Standing.DUE),
+            ("released", DAY, Standing.RELEASED),
+            ("refused", DAY, Standing.REFUSED),
+            ("later", HOUR, Standing.DUE),
+        )
+    }
+    assert drop_doubted(verdicts, NOW - DAY).keys() == {"refused", "later"}
 
 
 def test_a_delete_that_is_decided_anew_while_the_brake_holds_it_counts_once() -> None:

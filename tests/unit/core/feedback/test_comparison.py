@@ -17,6 +17,7 @@ from include.deploy_ops.core.feedback.values import (
     Write,
     WriteComment,
     key_comment,
+    key_deployment,
     key_lack,
 )
 from include.deploy_ops.core.policy.keys import Feedback
@@ -111,13 +112,28 @@ def test_what_github_refuses_is_not_repeated_as_it_is() -> None:
     assert compare(told).forgotten == (write.key,)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", [Kind.STATUS, Kind.DEPLOYMENT, Kind.COMMENT])
 def test_the_policy_leaves_kinds_out(kind: Kind) -> None:
     rows = {"dev-x": make_live()}
     kinds = {write.kind for write in compare_feedback(rows, {}, FACTS, NOW).writes}
-    assert kinds == set(Kind)
+    assert kinds == {Kind.STATUS, Kind.DEPLOYMENT, Kind.COMMENT}
     off = make_facts(feedback=Feedback(**{kind.value: False}))
     assert {write.kind for write in compare_feedback(rows, {}, off, NOW).writes} == kinds - {kind}
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_the_environment_of_a_removed_preview_goes_unless_the_policy_wants_no_github_deployments(
+    is_wanted: bool,
+) -> None:
+    told = {key_deployment("dev-x", A): FeedbackRecord(7, "d", "inactive", names=("preview/dev-x",))}
+    facts = make_facts(feedback=Feedback(deployments=is_wanted))
+    gone = {"dev-x": make_live(state=State.REMOVED)}
+    plan = compare_feedback(gone, told, facts, NOW)
+    found = [write for write in plan.writes if write.kind is Kind.ENVIRONMENT]
+    assert [str(write) for write in found] == ["GitHub environment preview/dev-x: deleted"] * is_wanted
+    assert (key_deployment("dev-x", A) in plan.forgotten) is not is_wanted
+    for rows in ({}, {"dev-x": make_live()}):  # what was lost, and what lives, is not gone
+        assert Kind.ENVIRONMENT not in {write.kind for write in compare_feedback(rows, told, facts, NOW).writes}
 
 
 @pytest.mark.parametrize(

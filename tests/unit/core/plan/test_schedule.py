@@ -200,6 +200,19 @@ def test_past_the_brake_deletes_are_held_and_the_rest_proceeds() -> None:
     assert sum("the brake" in hold.reason for hold in made.holds) == 2
 
 
+def test_after_a_hole_in_the_memory_nothing_past_the_brake_goes_by_itself_for_a_day() -> None:
+    since = NOW - timedelta(hours=2)
+    made = plan(*deletes(7), work(), live=100, remembers_since=since)
+    assert started(made) == ["dev-x~deploy~bbbbbbbbbbbb~01234567~1"]  # a person may have said no to any of them
+    assert len(made.braked) == 7
+    assert "a person's no may be forgotten" in made.holds[0].reason
+    assert made.wake_at == since + timedelta(hours=24)
+    assert len(started(plan(*deletes(5), live=100, remembers_since=since))) == 5  # of so few nobody was asked
+    released = frozenset(each.subject for each in deletes(7))
+    assert len(started(plan(*deletes(7), live=100, remembers_since=since, released=released))) == 7
+    assert len(started(plan(*deletes(7), live=100, remembers_since=NOW - timedelta(hours=24)))) == 5
+
+
 def test_the_brake_counts_the_last_hour_only() -> None:
     recent = tuple(BegunDelete(NOW - timedelta(minutes=59), f"gone-{number}") for number in range(4))
     assert len(started(plan(*deletes(3), live=96, begun_deletes=recent))) == 1

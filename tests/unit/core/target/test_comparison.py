@@ -179,8 +179,10 @@ def test_what_has_not_settled_is_not_merged() -> None:
 def test_what_hibernates_is_merged_only_where_it_ran_what_was_deployed() -> None:
     given = state(PRODUCTION, PULL, deployed(dag_version="v2"), deployed_base=BASE, approval=approved(merges=True))
     asleep = replace(given.deployments[0], status=DeploymentStatus.HIBERNATING, desired_dag_tarball_version="v2")
-    said = hold(replace(given, deployments=(asleep,)))
-    assert "the Deployment has DAGs v1 and not yet v2, which it fetches when it wakes; wake it" in said
+    found = compare(replace(given, deployments=(asleep,)))
+    assert isinstance(found, Hold)
+    assert found.kind is HoldKind.PERSON  # nothing wakes it: no deploy is due
+    assert "the Deployment has DAGs v1 and not yet v2, which it fetches when it wakes; wake it" in found.reason
     ran = replace(asleep, dag_tarball_version="v2")
     assert work(replace(given, deployments=(ran,))).verb is Verb.MERGE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.cleanup.verdict import Standing
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.view.row import State
@@ -350,3 +351,46 @@ def test_of_open_pull_requests_what_people_are_shown_is_remembered() -> None:
     assert (shown.title, shown.author, shown.url, shown.labels) == ("A title", "ada", "", ("keep-preview",))
     (gone,) = merge_pulls([show()], [show(is_open=False, is_merged=True)])
     assert (gone.title, gone.author, gone.url, gone.labels) == ("", "", "", ())
+
+
+# A memory that was restored from a backup, or lost
+
+
+def restore(stage: Stage, values: dict[str, Any], ago: timedelta = timedelta(days=1)) -> None:
+    """Let the memory be what it was at a backup, when a pass had been made just then."""
+    stage.stores[stage.scope.fleet.name].values = dict(values)
+    if "control.continuity" in values:
+        stage.memory.continuity.write(Continuity(ALWAYS, datetime.now(UTC) - ago))
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_keep_that_a_backup_does_not_know_costs_no_preview(idle: Stage, is_lost: bool) -> None:
+    clean_up(idle, DELETE)
+    let_notice_pass(idle)
+    backup = {} if is_lost else dict(idle.stores[idle.scope.fleet.name].values)
+    known = idle.memory.environment(BRANCH).read()
+    idle.memory.environment(BRANCH).write(replace(known, kept="by mira"))
+    assert idle.plan() == []
+    restore(idle, backup)
+    assert idle.plan() == []
+    assert idle.memory.read_continuity(datetime.now(UTC)).since > datetime.now(UTC) - NOTICE
+    assert idle.plan() == []  # and so it stays, until cleanup has asked a person
+
+
+def test_a_delete_that_a_backup_brings_back_is_not_done(idle: Stage) -> None:
+    clean_up(idle, DELETE)
+    let_notice_pass(idle)
+    (run,) = idle.plan()
+    restore(idle, idle.stores[idle.scope.fleet.name].values)
+    assert run.play()["delete"] == "skipped"
+    assert idle.find_deployment(BRANCH)
+
+
+def test_what_was_let_pass_the_brake_is_void_after_a_hole(idle: Stage) -> None:
+    idle.memory.released.write({"some delete": "mira"})
+    restore(idle, idle.stores[idle.scope.fleet.name].values)
+    idle.plan()
+    assert idle.memory.released.read() == {}
+    idle.memory.released.write({"some delete": "mira"})
+    idle.plan()
+    assert idle.memory.released.read() == {"some delete": "mira"}

@@ -131,3 +131,19 @@ def test_a_success_that_astro_does_not_confirm_fails_with_the_clis_words(
     let_time_pass(stage, BRANCH, 1)
     play(stage.plan())
     assert stage.list_files(deployment_id) == stage.author.hash_files(head)
+
+
+def test_when_the_memory_is_lost_nothing_starts_beside_runs_of_which_nobody_knows_what_they_claimed(
+    stage: Stage,
+) -> None:
+    stage.push(BRANCH)
+    by_hand = stage.start_form(branch=BRANCH)
+    by_hand.step("claim")
+    stage.stores.clear()
+    assert "runs of preview were at work; it goes on when they have ended" in read_plan(stage)
+    assert "runs of preview were at work" in read_plan(stage)  # as long as it works
+    stage.airflow.states[by_hand.run_id] = "success"
+    (run,) = stage.plan()
+    assert run.conf["job"]["branch"] == BRANCH
+    stage.push("dev-y")
+    assert [each.conf["job"]["branch"] for each in stage.plan()] == ["dev-y"]  # what is known is in nobody's way

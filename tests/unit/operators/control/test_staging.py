@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.core.naming import DeployNote, format_note, name_owner
 from include.deploy_ops.core.policy.keys import PullRequestSource, Target
 from include.deploy_ops.core.policy.rules import Rival
+from include.deploy_ops.run.memory import Occupant
 from sandbox.identity import WORKSPACE_ID
 from tests.worlds.stages.stage import Stage
 
@@ -294,3 +295,42 @@ def test_two_control_planes_at_one_target_end_in_a_hold_and_not_in_a_race(stage:
         assert stage.plan() == []
     assert f"overridden by the deploy {made['id']} of acme-other/shop (other-branch@{head[:12]}, planned" in log.read()
     assert len(stage.list_deploys(running)) == deployed + 1
+
+
+def rename(stage: Stage) -> None:
+    """Call the target otherwise in the policy, and let what it follows move."""
+    stage.change_project(targets={"uat": Target(deployment="Staging", branch=SOURCE)})
+    advance(stage, {"dags/c.py": "# c\n"})
+
+
+def test_a_renamed_target_waits_for_the_run_that_its_old_name_has_at_work(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n"})
+    (old,) = stage.plan()
+    old.step("claim")
+    old.states["deploy"] = "running"
+    rename(stage)
+    task = stage.make_plan_task()
+    assert stage.run_plan(task) == []
+    assert f"in flight: {old.run_id}" in task.plan
+    by_hand = stage.start_target_form("uat")
+    with pytest.raises(AirflowFailException, match=f"the Deployment of uat is held by run {old.run_id}"):
+        by_hand.step("claim")
+    stage.airflow.states[by_hand.run_id] = "failed"
+    # Airflow goes on with no run of a DAG that is gone: what it parked is at work no more, and in nobody's way.
+    old.states["deploy"] = "success"
+    old.states["settle"] = "deferred"
+    (new,) = stage.plan()
+    assert new.dag_id == "shop.uat"
+    assert "failed" not in new.play().values()
+    assert stage.memory.occupant(running).read() is None
+
+
+def test_a_run_that_was_dispatched_before_it_could_be_seen_steps_back(stage: Stage, running: str) -> None:
+    advance(stage, {"dags/b.py": "# b\n"})
+    (old,) = stage.plan()
+    rename(stage)
+    (new,) = stage.plan()  # the old name's run is queued, and has noted itself nowhere
+    old.states["deploy"] = "running"
+    stage.memory.occupant(running).write(Occupant(old.run_id, old.dag_id))
+    with pytest.raises(AirflowSkipException, match=f"uat is held by {old.run_id}"):
+        new.step("claim")

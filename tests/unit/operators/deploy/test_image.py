@@ -132,8 +132,48 @@ def test_an_image_that_ci_still_builds_is_awaited(stage: Stage) -> None:
     assert timedelta(seconds=560) < left <= timedelta(seconds=600)
     assert (caught.value.method_name, caught.value.kwargs) == (
         "resume",
-        {"source": stage.scope.project.image[0], "notes": []},
+        {"source": stage.scope.project.image[0], "notes": [], "deadline": trigger.deadline},
     )
+    bases = {name: stage.author.git("rev-parse", f"origin/{name}") for name in ("staging", "main")}
+    assert trigger.heads == {BRANCH: head, **bases}  # into these a merge ends the preview
+
+
+def await_image(stage: Stage, files: dict[str, str]) -> tuple[Run, TaskDeferred]:
+    """Return a run of the branch that waits for the CI, which fails."""
+    set_sandbox(stage, ci_fails=True)
+    run = start(stage, stage.push(BRANCH, files))
+    with pytest.raises(TaskDeferred) as caught:
+        run.execute("image")
+    return run, caught.value
+
+
+def test_a_wait_for_a_head_that_moved_ends_as_superseded(stage: Stage) -> None:
+    run, parked = await_image(stage, REQUIREMENTS)
+    later = stage.push_more(BRANCH, {"dags/more.py": "# more\n"})
+    with pytest.raises(AirflowSkipException, match=f"superseded: {BRANCH} moved .* to {later[:12]}"):
+        run.resume("image", "resume", event=await_event(parked), **(parked.kwargs or {}))
+
+
+def test_a_wait_for_a_branch_that_is_gone_ends_as_superseded(stage: Stage) -> None:
+    run, parked = await_image(stage, REQUIREMENTS)
+    stage.author.git("push", "--quiet", "origin", f":refs/heads/{BRANCH}")
+    with pytest.raises(AirflowSkipException, match=f"superseded: branch {BRANCH} is gone"):
+        run.resume("image", "resume", event=await_event(parked), **(parked.kwargs or {}))
+
+
+def test_a_wait_for_a_head_that_was_merged_ends_as_superseded(stage: Stage) -> None:
+    run, parked = await_image(stage, REQUIREMENTS)
+    stage.merge(BRANCH)
+    with pytest.raises(AirflowSkipException, match="superseded: pull request #"):
+        run.resume("image", "resume", event=await_event(parked), **(parked.kwargs or {}))
+
+
+def test_a_move_that_ends_nothing_lets_it_wait_on_until_the_same_time(stage: Stage) -> None:
+    run, parked = await_image(stage, REQUIREMENTS)
+    event = {"state": "moved", "detail": "staging moved from 000000000000"}
+    with pytest.raises(TaskDeferred) as again:
+        run.resume("image", "resume", event=event, **(parked.kwargs or {}))
+    assert again.value.kwargs == parked.kwargs
 
 
 def test_the_awaited_image_is_taken_when_it_comes(stage: Stage) -> None:

@@ -126,6 +126,7 @@ def test_a_previews_life_is_told_in_one_comment(told: Told) -> None:
     assert told.read_status() == ("success", "live")
     assert told.list_states() == [(told.head, "success")]
     assert "View deployment" in told.page
+    assert [each["name"] for each in told.ask("/environments")["environments"]] == ["preview/dev-x"]
     told.show(told.make(make_live, state=State.REMOVED, why="merged"))
     told.tell()
     told.show()
@@ -133,6 +134,7 @@ def test_a_previews_life_is_told_in_one_comment(told: Told) -> None:
     (comment,) = told.comments
     assert "**removed**" in comment
     assert told.list_states() == [(told.head, "inactive")]
+    assert told.ask("/environments")["environments"] == []
     assert told.tell() == {"told": 0, "refused": 0, "waiting": 0}
     assert not any(key.startswith("feedback.told") and each["value"] for key, each in _list_told(told))
 

@@ -82,6 +82,11 @@ def assert_told(world: World, rows: Mapping[str, Row]) -> None:
         and not (row.run_id and row.head == row.deployed and row.verb == "deploy")
     }
     assert active == expected
+    gone = {f"preview/{slug}" for slug, row in rows.items() if row.state is State.REMOVED}
+    assert not gone & github.environments
+    assert {environment for environment, _ in github.list_newest_states()} - gone <= github.environments | {
+        f"preview/{slug}" for slug in (X, Y) if slug not in rows
+    }
     live = {(row.head, "deploy-ops/preview") for row in rows.values() if row.state is State.LIVE}
     assert all(github.statuses[key] in {"success", "failure", "pending", "error"} for key in live)
 
@@ -166,6 +171,76 @@ def test_a_missing_permission_is_named_once_a_day_and_the_rest_goes_on(
     del world.github.refuses[what]
     world.tell(ROWS, is_fresh=True)
     assert world.list_missing(ROWS) == []
+
+
+@pytest.mark.parametrize("error", [UNKNOWN, CrashError()])
+def test_a_state_with_an_unknown_ending_is_said_anew_when_it_was_meant_no_more(error: BaseException) -> None:
+    world = World()
+    world.tell_until_done(ROWS)
+    world.github.trouble = Trouble(len(world.github.writes), error, is_done=True, lasts=99)
+    with pytest.raises((RetryableError, CrashError)):
+        world.tell({**ROWS, X: make_row(deployed="")})
+    world.github.trouble = Trouble()
+    world.sleep(60)
+    world.tell_until_done(ROWS)
+    assert world.github.list_newest_states()["preview/dev-x", A] == "success"
+
+
+def make_gone() -> dict[str, Row]:
+    return {X: make_live(A, state=State.REMOVED), "target.production": make_target(state=State.REMOVED)}
+
+
+def test_the_environment_of_a_gone_preview_goes_once_and_that_of_a_target_stays() -> None:
+    world = World()
+    world.tell_until_done(ROWS)
+    assert world.github.environments == {"preview/dev-x", "production"}
+    world.tell_until_done(make_gone())
+    assert world.github.environments == {"production"}
+    assert not [key for key in world.memory.feedback.read() if key.startswith("deployment/dev-x/")]
+    sent = len(world.github.writes)
+    world.tell(make_gone())
+    assert len(world.github.writes) == sent
+    world.tell_until_done(ROWS)  # the branch came back
+    assert world.github.list_newest_states()["preview/dev-x", A] == "success"
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_environment_that_may_not_be_deleted_is_told_once_and_fails_nothing(status: int) -> None:
+    world = World()
+    world.tell_until_done(ROWS)
+    world.github.refuses["environment"] = WriteRefusedError(f"HTTP {status}: Must have admin rights", status)
+    result = world.tell(make_gone())
+    told = [*result.refused, *result.lacking.values()]
+    assert [each for each in told if "Administration: write" in each] == told != []
+    assert not result.failed
+    for _ in range(2):
+        world.sleep(LACK_REMEMBERED.total_seconds())
+        again = world.tell(make_gone())
+        assert (again.refused, again.lacking, again.failed) == ([], {}, [])
+    assert world.github.writes.count("environment") == 1
+
+
+def test_an_environment_to_which_others_deployed_stays() -> None:
+    world = World()
+    world.tell_until_done(ROWS)
+    world.github.deployments[1] = ("preview/dev-x", B, "other-plane/shop/dev-x")
+    result = world.tell(make_gone())
+    assert "others deployed to it, too" in result.refused[0]
+    assert "preview/dev-x" in world.github.environments
+    assert world.list_missing(make_gone()) == []
+
+
+def test_an_environment_waits_until_what_runs_in_it_is_retired() -> None:
+    world = World()
+    world.tell_until_done(ROWS)
+    world.github.refuses["state"] = UNKNOWN
+    with pytest.raises(RetryableError):
+        world.tell(make_gone())
+    assert "environment" not in world.github.writes
+    del world.github.refuses["state"]
+    world.sleep(60)
+    world.tell(make_gone())
+    assert world.github.environments == {"production"}
 
 
 def test_an_unknown_commit_is_dropped_and_logged(caplog: pytest.LogCaptureFixture) -> None:

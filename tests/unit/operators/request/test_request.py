@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
+from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.promotion.message import Trailers, format_message
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
@@ -394,3 +395,36 @@ def test_the_comment_is_one_page_of_markdown_without_html_of_others() -> None:
     assert "by **a\\<b**" in text
     assert text.splitlines()[2:6] == ["> \\<script\\>", "> ", "> \\#\u200b big", "> last"]
     assert text.endswith("<!-- m -->")
+
+
+def test_a_yes_from_before_a_hole_in_the_memory_is_asked_again(gate: Gate) -> None:
+    gate.approve(gate.read_merge(), kind="image-and-dags")
+    (dispatched,) = gate.plan()
+    assert dispatched["trigger_dag_id"] == "shop.production"
+    memory = gate.stage.memory
+    memory.continuity.write(Continuity(ALWAYS, datetime.now(UTC) - timedelta(days=1)))  # as a backup has it
+    (again,) = gate.plan()
+    assert again["trigger_dag_id"] == "shop.production.request"  # who took it back since may be forgotten
+    deploy = gate.stage.start_dispatched(dispatched)
+    deploy.step("claim")
+    deploy.step("change_type")
+    with pytest.raises(AirflowSkipException, match="a person is asked again"):
+        deploy.step("image")
+
+
+def test_a_yes_to_a_target_that_was_renamed_meanwhile_deploys_nothing(gate: Gate) -> None:
+    run = gate.start_planned()
+    run.ask()
+    targets = gate.stage.scope.project.targets
+
+    def plan_renamed() -> list[str]:
+        gate.stage.change_project(targets={"staging": targets["staging"], "live": targets["production"]})
+        dispatched = gate.stage.run_plan(gate.stage.make_plan_task())
+        return [each["trigger_dag_id"] for each in dispatched if each["trigger_dag_id"].startswith("shop.live")]
+
+    assert plan_renamed() == ["shop.live.request"]  # the new name asks for itself
+    gate.stage.change_project(targets=targets)  # as the old name's run still knows it
+    run.answer("Approve")
+    run.finish()
+    assert gate.remembered.approval is not None
+    assert plan_renamed() == ["shop.live.request"]
