@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from include.deploy_ops.operators.answer import ASKING, make_answer_params
+from include.deploy_ops.operators.answer import ANSWER_STEP, make_answer_params
 from include.deploy_ops.operators.cleanup.answer import ApproveCleanupOperator, RememberAnswerOperator
 from include.deploy_ops.operators.cleanup.find import FindExpiredOperator, make_alias
 from include.deploy_ops.operators.cleanup.form import make_cleanup_params
@@ -43,7 +43,9 @@ def make_cleanup_dag(scope: Scope) -> DAG:
             max_active_tis_per_dag=1,
             scope=scope,
         ).as_setup()
-        approve = ApproveCleanupOperator(task_id="approve", params=make_answer_params("Why"), scope=scope, **ASKING)
+        approve = ApproveCleanupOperator(
+            task_id="approve", params=make_answer_params("Why"), scope=scope, **ANSWER_STEP
+        )
         remember = RememberAnswerOperator(task_id="remember", outlets=[scope.fleet], scope=scope)
         summary = SummarizeCleanupOperator(task_id="summary", scope=scope)
         find >> approve >> remember >> summary.as_teardown(setups=find)

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-ASKING: dict[str, Any] = {
+ANSWER_STEP: dict[str, Any] = {
     "retries": 10,
     "retry_delay": timedelta(seconds=15),
     "retry_exponential_backoff": 2,
     "max_retry_delay": timedelta(minutes=30),
 }
-"""How a task that asks is tried again. Soon at first: an answer given in the seconds in which the task parks is lost,
-and the next try asks again. For hours in all: what was answered waits for GitHub as long."""
+"""How a task is tried again that asks, or that looks whether an answer still counts.
+
+Soon at first: an answer given in the seconds in which the task parks is lost, and the next try asks again. For more
+than two hours in all: so long an answer waits for GitHub and Astro, and nobody is asked twice.
+"""
 
 FOREVER = timedelta.max
 """How long a task's own store keeps a value: what Airflow calls NEVER_EXPIRE."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from dags.request import make_request_dag
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Approvers
@@ -69,6 +71,15 @@ def test_a_yes_that_github_could_not_weigh_counts_when_it_answers_again(gate: Ga
     assert gate.remembered.approval.person == "ada"
     (deploy,) = gate.plan()
     assert load_job(deploy["conf"]["job"]).verb is Verb.DEPLOY
+
+
+def test_every_step_that_a_yes_passes_is_tried_for_hours(gate: Gate) -> None:
+    dag = make_request_dag(gate.stage.scope, "production")
+    for task_id in ("approve", "recheck"):
+        task: Any = dag.task_dict[task_id]
+        waits = [task.retry_delay * task.retry_exponential_backoff**number for number in range(task.retries)]
+        assert sum((min(each, task.max_retry_delay) for each in waits), timedelta()) > timedelta(hours=1.5)
+        assert waits[0] < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("is_answered_in_an_outage", [True, False])
