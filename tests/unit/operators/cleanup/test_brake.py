@@ -246,6 +246,7 @@ def test_a_no_to_what_controls_brake_holds_outlasts_the_brake_until_its_run_is_c
     assert len(stage.memory.refused.read()) == len(held), "another run reopens nothing"
     stage.memory.begun_deletes.write(recent)
     stage.airflow.states[run.run_id] = "running"
+    run.clear_number += 1
     assert run.ask()["subject"] == "Delete 3 previews of shop?"
     run.answer("Approve")
     run.step("remember")
