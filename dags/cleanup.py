@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
+from include.deploy_ops.operators.answer import ANSWER_STEP, make_answer_params
 from include.deploy_ops.operators.cleanup.answer import ApproveCleanupOperator, RememberAnswerOperator
 from include.deploy_ops.operators.cleanup.find import FindExpiredOperator, make_alias
 from include.deploy_ops.operators.cleanup.form import make_cleanup_params
@@ -44,7 +44,7 @@ def make_cleanup_dag(scope: Scope) -> DAG:
             scope=scope,
         ).as_setup()
         approve = ApproveCleanupOperator(
-            task_id="approve", params=make_answer_params("Why"), scope=scope, retries=ANSWER_TRIES
+            task_id="approve", params=make_answer_params("Why"), scope=scope, **ANSWER_STEP
         )
         remember = RememberAnswerOperator(task_id="remember", outlets=[scope.fleet], scope=scope)
         summary = SummarizeCleanupOperator(task_id="summary", scope=scope)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
+from include.deploy_ops.operators.answer import ANSWER_STEP, make_answer_params
 from include.deploy_ops.operators.base import STEP
 from include.deploy_ops.operators.cleanup.adoption import AdoptOrphansOperator
 from include.deploy_ops.operators.cleanup.form import make_orphans_params
@@ -56,9 +56,7 @@ def make_orphans_dag() -> DAG:
             max_active_tis_per_dag=1,
             **STEP,
         )
-        approve = ApproveOrphansOperator(
-            task_id="approve", params=make_answer_params("Why"), **{**STEP, "retries": ANSWER_TRIES}
-        )
+        approve = ApproveOrphansOperator(task_id="approve", params=make_answer_params("Why"), **{**STEP, **ANSWER_STEP})
         (
             find
             >> approve

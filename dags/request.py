@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from include.deploy_ops.operators.answer import ANSWER_TRIES, make_answer_params
+from include.deploy_ops.operators.answer import ANSWER_STEP, make_answer_params
 from include.deploy_ops.operators.dispatch import dispatch_runs
 from include.deploy_ops.operators.request.approve import ApproveReleaseOperator
 from include.deploy_ops.operators.request.request import (
@@ -49,11 +49,12 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
             params=make_answer_params(),
             trigger_rule="none_failed",  # a DAG-only deploy needs no image
             scope=scope,
-            retries=ANSWER_TRIES,
+            **ANSWER_STEP,
         )
-        recheck = RecheckReleaseOperator(task_id="recheck", scope=scope)
+        recheck = RecheckReleaseOperator(task_id="recheck", scope=scope, **ANSWER_STEP)
         dispatch = dispatch_runs(scope, recheck.output)
-        report = ReportRequestOperator(task_id="report", outlets=[scope.fleet], scope=scope)
+        # One at a time: it adds to what the runs before it wrote, and a run of this DAG claims nothing.
+        report = ReportRequestOperator(task_id="report", outlets=[scope.fleet], scope=scope, max_active_tis_per_dag=1)
         change_type >> image >> approve
         prepare >> change_type >> approve >> recheck >> dispatch >> report.as_teardown(setups=prepare)
     return dag

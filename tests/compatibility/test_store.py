@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from include.deploy_ops.core.feedback.values import key_comment
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.plan.remembered import Requests
 from include.deploy_ops.operators.cleanup.find import QUESTIONS_KEY
 from include.deploy_ops.operators.cleanup.orphans import ORPHAN_QUESTIONS_KEY as ORPHANS_KEY
 from include.deploy_ops.run.airflow_runs import Runs
@@ -279,3 +281,19 @@ def test_all_rows_are_found_by_the_summary(release: Release) -> None:
     store.values.update(release.read("store.json")[FLEET])
     shards = [value for key, value in release.read_bare(FLEET).items() if key.startswith("view.rows.")]
     assert Memory(store).read_rows().keys() == {slug for shard in shards for slug in shard}
+
+
+def test_what_requests_left_in_the_targets_record_counts_until_a_request_writes(release: Release) -> None:
+    slug = "target.production"
+    stored = release.read("store.json")[FLEET][f"environment.{slug}.remembered"]
+    memory = open_memory(f"environment.{slug}.remembered", stored)
+    before, said = memory.recall(slug), strip_version(stored)
+    assert before == memory.environment(slug).read()
+    assert before.approval is not None
+    assert (before.approval.person, before.endings.keys()) == ("admin", said["endings"].keys())
+    memory.requests(slug).write(Requests())
+    memory.approval(slug).write(replace(before.approval, person="ann"))
+    after = memory.recall(slug)
+    assert after.endings.keys() == {"deploy", "merge"}
+    assert after.approval is not None
+    assert after.approval.person == "ann"

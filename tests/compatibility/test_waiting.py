@@ -139,10 +139,10 @@ def test_a_yes_to_what_was_asked_without_a_seal_counts_as_none(release: Release,
     recheck = take(dags, run.dag_id, "recheck")
     observed = run.xcoms["change_type"]["return_value"]["observed"]
     vars(recheck).update(github=GithubAsItWas(job), astro=AstroAsItWas(job, observed))
-    before = Memory(run.stores[FLEET]).environment(job.slug).read()
+    before = Memory(run.stores[FLEET]).recall(job.slug)
     with pytest.raises(AirflowFailException, match=r"a release before 0\.3 asked, which bears no seal; a new request"):
         recheck.execute(run.make_context(recheck))
-    assert Memory(run.stores[FLEET]).environment(job.slug).read() == before
+    assert Memory(run.stores[FLEET]).recall(job.slug) == before
 
 
 def read_events(release: Release, task_id: str) -> list[dict[str, Any]]:

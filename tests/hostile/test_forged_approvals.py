@@ -19,6 +19,7 @@ from include.deploy_ops.run.approvals import seal_approval
 from include.deploy_ops.run.job import load_job, make_dispatch
 from include.deploy_ops.run.seals import Seals
 from sandbox.identity import REGISTRY_PASSWORD, REGISTRY_USER
+from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.stages.request import SLUG, Gate, open_gate
 from tests.worlds.stages.stage import WRITES
 
@@ -42,7 +43,7 @@ def forge(gate: Gate, **changes: Any) -> Approval:
 
 
 def remember(gate: Gate, approval: Approval) -> None:
-    gate.stage.memory.environment(SLUG).write(replace(gate.remembered, approval=approval))
+    gate.stage.memory.approval(SLUG).write(approval)
 
 
 def list_writes(gate: Gate) -> list[str]:
@@ -297,8 +298,35 @@ def test_a_rotated_token_voids_an_approval_and_it_is_asked_again(gate: Gate, mon
     run.finish()
     rotated = Seals(gate.stage.scope.control_plane, ("before",))
     approval = seal_approval(rotated, gate.stage.scope.request_dag("production"), gate.remembered.approval)
-    remembered = replace(gate.remembered, approval=approval, endings={})  # as if the minute after it had passed
-    gate.stage.memory.environment(SLUG).write(remembered)
+    gate.stage.memory.approval(SLUG).write(approval)
+    gate.stage.memory.requests(SLUG).forget()  # as if the minute after it had passed
     assert json.loads(os.environ["AIRFLOW_CONN_ASTRO_DEFAULT"])["password"] not in json.dumps(run.xcoms)
     (asked,) = gate.plan()
     assert asked["trigger_dag_id"] == "shop.production.request"
+
+
+def test_a_kept_answer_that_nobody_gave_is_asked_for(gate: Gate) -> None:
+    """Who may write the task's store keeps no yes there: neither one by hand, nor that of another run or clearing."""
+    run = gate.start_planned()
+    run.ask()
+    run.answer("Approve")
+    real = copy.deepcopy(run.task_stores["approve"].values["answer"])
+    forged = copy.deepcopy(real)
+    forged["value"]["answer"]["person"] = "the boss"
+    garbled = ("yes", {"seal": real["seal"]}, {"value": real["value"]}, {"value": [], "seal": "x"})
+    gate.stage.airflow.states[run.run_id] = "success"
+    gate.stage.memory.approval(SLUG).forget()
+    gate.stage.memory.requests(SLUG).forget()
+    other = gate.start_form(deploy_type="dags", reason="on fire")
+    for step in ("prepare", "change_type"):
+        other.step(step)
+    for kept in (real, forged, *garbled):
+        other.task_stores.setdefault("approve", DictStore()).values["answer"] = copy.deepcopy(kept)
+        gate.asked.clear()
+        assert other.park()["subject"]
+    run.clear_number += 1
+    for kept in (real, forged):
+        run.task_stores["approve"].values["answer"] = copy.deepcopy(kept)
+        gate.asked.clear()
+        assert run.park()["subject"]
+    assert gate.remembered.approval is None

@@ -140,7 +140,7 @@ def test_a_history_that_never_was_lets_nobody_overwrite_a_rollback(stage: Stage)
 def test_a_judgement_in_the_store_merges_nothing_that_nobody_approved(gate: Gate) -> None:
     merge = gate.read_merge()
     judged = Judgement(merge.commit, "", gate.stage.scope.policy, "forged")
-    gate.stage.memory.environment(SLUG).write(replace(gate.remembered, judgement=judged))
+    gate.stage.memory.environment(SLUG).write(Remembered(judgement=judged))
     gate.stage.forget_requests()
     planned = gate.plan()
     assert {each["conf"]["job"]["verb"] for each in planned} <= {Verb.REQUEST.value}

@@ -115,6 +115,32 @@ def check_target(scope: Scope, astro: AstroApiHook, job: Job) -> Deployment:
     return deployment
 
 
+def check_asked(scope: Scope, github: DeployOpsGithubHook, astro: AstroApiHook, job: Job) -> None:
+    """Raise unless source and newest deploy are still what a request is about: control asks anew, a person has to.
+
+    :raises SupersededError: one moved, and control asked.
+    :raises PermanentError: one moved, and a person did.
+    """
+    try:
+        check_source(scope, github, job)
+        _check_newest(scope, astro, job)
+    except SupersededError as error:
+        if not job.is_forced:
+            raise
+        raise PermanentError(f"{error}; look at what is there now, and trigger a new request") from None
+
+
+def _check_newest(scope: Scope, astro: AstroApiHook, job: Job) -> None:
+    deployment = check_target(scope, astro, job)
+    newest = read_history(astro.list_deploys(deployment.id), scope.owner).newest_id
+    if newest != job.observed:
+        raise SupersededError(
+            f"the request is void: it is about a deploy on top of {job.observed or 'none'} of {deployment.name}, "
+            f"now the newest is {newest or 'none'}",
+            newest,
+        )
+
+
 def check_alive(scope: Scope, github: DeployOpsGithubHook, job: Job) -> PullRequest | None:
     """Return the branch's newest pull request, an open one first.
 
@@ -201,7 +227,7 @@ class DueCheck:
         target = self.scope.target(job.target) if job.target else None
         if target is None or not (target.asks_when_forced if job.is_forced else target.approval == "required"):
             return None
-        remembered = self.memory.environment(job.slug).read().approval
+        remembered = self.memory.recall(job.slug).approval
         approval = job.approval if job.is_forced else remembered
         if approval is None:
             raise SupersededError(f"nobody approved {job.deployed_commit[:12]} for {job.target}, or it was voided")
@@ -251,7 +277,7 @@ def check_expired(
         woken_at=find_wake(memory.read_row(job.slug), deployment, now),
     )
     labels = read_labels(github.list_pull_requests_from(job.branch)).get(job.branch, ())
-    kept = memory.environment(job.slug).read().find_keep(deployment.id)
+    kept = memory.recall(job.slug).find_keep(deployment.id)
     if reason := ended or describe_exemption(kept, labels, previews.keep_label):
         raise SupersededError(f"{job.branch} stays: {reason}", history.newest_id)
     return verdict

@@ -45,7 +45,7 @@ class CircumstancesReader:
         """Return what `schedule` needs of this difference."""
         backlog = self._read_backlog(difference)
         near = list(self._list_near(difference, backlog, now))
-        known = {work.slug: self.memory.environment(work.slug).read() for work in near}
+        known = {work.slug: self.memory.recall(work.slug) for work in near}
         # Each piece of work costs requests to Airflow: what is known to wait is not asked about.
         works = [work for work in near if not _is_held_anyway(work, known[work.slug])]
         claims = {work.slug: Claims(self.memory, self._runs_in(work.home_dag)).read(work.slug) for work in works}
@@ -140,7 +140,7 @@ class CircumstancesReader:
         asked = self.memory.question(work.slug).read() if work.verb is Verb.REQUEST else None
         if asked is None or asked.subject != work.subject:
             return None
-        is_same = asked.rules == fingerprint_rules(self.scope.target(work.target))
+        is_same = asked.rules == fingerprint_rules(self.scope.target(work.target), self.scope.project.people)
         return asked.run_id if is_same and self._runs_in(work.dag).is_alive(asked.run_id) else None
 
     def _find_stuck(self, works: Iterable[Work], in_flight: Mapping[str, str]) -> dict[str, str]:

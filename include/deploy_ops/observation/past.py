@@ -42,9 +42,9 @@ class PastPreviews:
     """What one pass knows of them.
 
     `candidates` are the branches, by slug, that match the policy and have neither Deployment nor open pull request,
-    with their heads, and in `names` with their names; `matched` are the slugs of all that match, `existing` those of all branches. `noted` are the heads that were noted,
-    `over` the slugs of the candidates that are over, `merged` of those that are for a merge that this pass read of.
-    `digests` are those that were read.
+    with their heads, and in `names` with their names; `matched` are the slugs of all that match, `existing` those of
+    all branches. `noted` are the heads that were noted, `over` the slugs of the candidates that are over, `merged` of
+    those that are for a merge that this pass read of. `digests` are those that were read.
     """
 
     candidates: Heads

@@ -104,10 +104,8 @@ class ReleaseReader:
 
     def _find_shown_head(self, target: str, head: str, history: DeployHistory) -> str | None:
         """Return the head that the target shows: a head that needed no deploy counts as deployed."""
-        judgement = self.memory.environment(slug_target(target)).read().judgement
-        if judgement is not None and judgement.covers(head, history.newest_id, self.scope.policy):
-            return head
-        return history.head
+        known = self.memory.recall(slug_target(target))
+        return head if known.is_judged(head, history.newest_id, self.scope.policy) else history.head
 
     def read_panel(self, job: Job) -> Panel:
         """Return who may approve what the job asks for, by the policy and the pull requests as they are now."""

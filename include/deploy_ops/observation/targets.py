@@ -65,6 +65,7 @@ class TargetObserver:
             deployed_base=self._find_deployed_base(source, history),
             remembered=self._recall(name, target) if source else Remembered(),
             rivals=self._find_rivals(name),
+            people=self.scope.project.people,
         )
 
     def _find_rivals(self, name: str) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ class TargetObserver:
 
     def _recall(self, name: str, target: Target) -> Remembered:
         """Return what is remembered; an approval that no run of ours gave out counts as none."""
-        remembered = self.memory.environment(slug_target(name)).read()
+        remembered = self.memory.recall(slug_target(name))
         if target.approval == "none" or remembered.approval is None:
             return remembered
         if remembered.approval.at <= self.memory.read_continuity(datetime.now(UTC)).since:

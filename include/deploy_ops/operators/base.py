@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RunSpentError, SupersededError
 from include.deploy_ops.core.plan.work import REQUEST_DAG, Verb
+from include.deploy_ops.core.preview.image_sources import find_build_ban
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
     from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.plan.remembered import Approval
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.observation.checks import DueCheck
@@ -222,12 +224,15 @@ class DeployOpsOperator(SealingOperator):
 
         return DueCheck(self.scope, self.github, self.astro, self.memory(context), self.seals)
 
-    def void_approval(self, context: Context, job: Job, why: str) -> NoReturn:
-        """End the run since what was approved cannot be deployed; control asks anew, a person has to."""
+    def void_approval(self, context: Context, job: Job, approval: Approval, why: str) -> NoReturn:
+        """End the run since what was approved cannot be deployed; control asks anew, a person has to.
+
+        The yes stays where the request put it, and counts no more: a newer one may lie there by now.
+        """
         if job.is_forced:
             raise PermanentError(f"{why}; trigger a new request")
         environment = self.memory(context).environment(job.slug)
-        environment.write(replace(environment.read(), approval=None))
+        environment.write(replace(environment.read(), voided_at=approval.at))
         raise SupersededError(f"{why}; the next request asks anew")
 
     def runs(self, context: Context) -> Runs:
@@ -295,6 +300,10 @@ class DeployOpsOperator(SealingOperator):
     def link_deployment(self, deployment: Deployment) -> None:
         """Link the task to the Deployment."""
         self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+
+    def find_build_ban(self, job: Job) -> str:
+        """Return why no image may be built for the job, by the policy as it is now; empty where it may."""
+        return find_build_ban(self.scope.project, job.target, self.scope.target(job.target) if job.target else None)
 
     def is_dry(self, job: Job | None) -> bool:
         """Whether nothing may be written: in `mode: plan`, and in a form's dry run; None in a run without a job."""

@@ -68,6 +68,9 @@ def dispatch_runs(scope: Scope, found: XComArg) -> MappedOperator:
         wait_for_completion=False,
         deferrable=False,
         logical_date=None,  # a DAG has one run at most for each; without one there may be any number
+        run_after=None,
+        note=None,
+        fail_when_dag_is_paused=False,
         skip_when_already_exists=True,
         map_index_template="{{ task.trigger_run_id }}",
     ).expand_kwargs(found)

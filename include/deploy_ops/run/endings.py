@@ -127,7 +127,7 @@ def _list_conflicts(promoted: Mapping[str, Any] | None) -> dict[int, tuple[str, 
 
 def _find_approver(memory: Memory, job: Job) -> str:
     """Return who approved exactly this, for people to see; nothing is decided by it."""
-    approval = job.approval or memory.environment(job.slug).read().approval
+    approval = job.approval or memory.recall(job.slug).approval
     wanted = (job.head, job.base, job.observed or "", job.deployed_commit)
     return approval.person if approval is not None and approval.covers(*wanted) else ""
 

@@ -17,8 +17,17 @@ from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.values import FeedbackRecord
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest
+from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity, continue_memory
-from include.deploy_ops.core.plan.remembered import BegunDelete, OpenQuestion, Rejection, Remembered
+from include.deploy_ops.core.plan.remembered import (
+    Approval,
+    BegunDelete,
+    Judgement,
+    OpenQuestion,
+    Rejection,
+    Remembered,
+    Requests,
+)
 from include.deploy_ops.core.promotion.contribution import KeptContribution
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
@@ -26,6 +35,9 @@ from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards, SplitSlot, Store
 
 SECOND_PAGE = 2
+
+ENVIRONMENT_PARTS = ("planned", "manual", "remembered", "question", "approval", "request_judgement", "requests")
+"""What the keys of one environment end in; each has its method in `Memory`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,10 @@ class CachedHistory:
     tries: int = 0
 
 
+def _name_key(slug: str, part: str) -> str:
+    return f"environment.{slug}.{part}"
+
+
 def _read_bare_time(entry: Any) -> Any:
     """Read what releases before 0.3.0 wrote: the time alone."""
     return {"at": entry} if isinstance(entry, str | int | float) else entry
@@ -107,6 +123,9 @@ _OCCUPANT = TypeAdapter(Occupant)
 _CONTINUITY = TypeAdapter(Continuity)
 _QUESTION = TypeAdapter(OpenQuestion)
 _REMEMBERED = TypeAdapter(Remembered)
+_APPROVAL = TypeAdapter(Approval)
+_JUDGEMENT = TypeAdapter(Judgement)
+_REQUESTS = TypeAdapter(Requests)
 _PULLS = TypeAdapter(PullCache)
 _PULLS_BY_NUMBER = TypeAdapter(dict[str, PullRequest])
 _PAST = TypeAdapter(PastDigests)
@@ -217,28 +236,58 @@ class Memory:
         # What was written to GitHub lately, and how long it wants silence.
         self.budget = FilledSlot(store, "feedback.budget", _BUDGET, blank=Budget, within=("minutes",))
 
+    @staticmethod
+    def list_environment_keys(slug: str) -> tuple[str, ...]:
+        """Return the keys below which all that is remembered of one environment lies."""
+        return tuple(_name_key(slug, part) for part in ENVIRONMENT_PARTS)
+
     def claim(self, slug: str, register: str) -> Slot[Claim]:
         """Return who claims the environment in the register "planned" or "manual"; writers read their own back."""
-        return Slot(self._store, f"environment.{slug}.{register}", _CLAIM)
+        return Slot(self._store, _name_key(slug, register), _CLAIM)
 
     def occupant(self, deployment_id: str) -> Slot[Occupant]:
         """Return which run works on a target's Deployment, whatever the policy called the target then."""
         return Slot(self._store, f"deployment.{deployment_id}.occupant", _OCCUPANT)
 
     def environment(self, slug: str) -> FilledSlot[Remembered]:
-        """Return what is remembered of the environment; only the holder of its claim writes it."""
-        key = f"environment.{slug}.remembered"
+        """Return what the holder of the environment's claim remembers of it; only that writes it."""
+        key = _name_key(slug, "remembered")
         return FilledSlot(self._store, key, _REMEMBERED, blank=Remembered, within=("endings",))
+
+    def approval(self, slug: str) -> Slot[Approval]:
+        """Return the last yes to a request of the target; only the step that rechecks a request writes it."""
+        return Slot(self._store, _name_key(slug, "approval"), _APPROVAL)
+
+    def request_judgement(self, slug: str) -> Slot[Judgement]:
+        """Return what a request was last judged to need no deploy for; only the step that judges writes it."""
+        return Slot(self._store, _name_key(slug, "request_judgement"), _JUDGEMENT)
+
+    def requests(self, slug: str) -> Slot[Requests]:
+        """Return how the target's requests ended; only their report step writes it, of one run at a time."""
+        return Slot(self._store, _name_key(slug, "requests"), _REQUESTS, within=("endings",))
+
+    def recall(self, slug: str) -> Remembered:
+        """Return all that is remembered of the environment, of a target with what its requests left.
+
+        Where no request has written since 0.3, that is what an older release kept in the environment's record.
+        """
+        known = self.environment(slug).read()
+        if not slug.startswith(slug_target("")):
+            return known  # nobody asks before a preview is deployed: three questions less
+        return known.join(
+            self.requests(slug).read() or known.list_requests(),
+            self.approval(slug).read() or known.approval,
+            self.request_judgement(slug).read(),
+        )
 
     def question(self, slug: str) -> Slot[OpenQuestion]:
         """Return what a person was last asked about the environment; only control writes it."""
-        return Slot(self._store, f"environment.{slug}.question", _QUESTION)
+        return Slot(self._store, _name_key(slug, "question"), _QUESTION)
 
     def forget_environment(self, slug: str) -> None:
         """Forget all that is remembered of the environment: it is gone, and nothing of it lives."""
-        for slot in (self.claim(slug, "planned"), self.claim(slug, "manual"), self.question(slug)):
-            slot.forget()
-        self.environment(slug).forget()
+        for key in self.list_environment_keys(slug):
+            self._store.delete(key)
 
     def read_continuity(self, now: datetime) -> Continuity:
         """Return since when the memory has no hole; a release before 0.3 noted no pass but in its summary."""

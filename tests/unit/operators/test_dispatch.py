@@ -9,10 +9,13 @@ import pytest
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from dags.control import make_control_dag
+from dags.request import make_request_dag
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.dispatch import DispatchOperator
 from include.deploy_ops.run.job import Job, make_dispatch
 from tests.worlds.doubles.airflow import FakeTaskInstance
+from tests.worlds.stages.request import open_gate
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Stage
@@ -67,3 +70,42 @@ def test_no_other_dag_or_run_is_started(stage: Stage, started: list[Any], forged
     with pytest.raises(AirflowFailException):
         dispatch(stage, {**make_dispatch(stage.seals, "shop.preview", "r~1", JOB), **forged})
     assert started == []
+
+
+FIXED: dict[str, Any] = {
+    "control_plane": "another",
+    "astro_conn_id": "guessed",
+    "feedback_dag": "payroll.pay",
+    "reset_dag_run": True,
+    "wait_for_completion": True,
+    "deferrable": True,
+    "logical_date": "2020-01-01T00:00:00+00:00",
+    "run_after": "2099-01-01T00:00:00+00:00",
+    "skip_when_already_exists": False,
+    "fail_when_dag_is_paused": True,
+    "note": "approved by the boss",
+    "map_index_template": "{{ conn.astro_default.password }}",
+    "execution_timeout": None,
+}
+
+
+@pytest.mark.parametrize("make_dag", [make_control_dag, lambda scope: make_request_dag(scope, "production")])
+def test_what_a_rewritten_xcom_may_name_is_the_run_alone(stage: Stage, make_dag: Any, monkeypatch: Any) -> None:
+    open_gate(stage, monkeypatch)
+    mapped = make_dag(stage.scope).task_dict["dispatch"]
+    told = make_dispatch(stage.seals, "shop.preview", "r~1", JOB)
+    made = mapped.unmap(told)
+    assert (made.trigger_dag_id, made.trigger_run_id, made.conf) == tuple(told.values())
+    assert (made.feedback_dag, mapped.unmap({**told, "task_id": "plan"}).task_id) == ("shop.feedback", "dispatch")
+    for name, value in FIXED.items():
+        with pytest.raises(TypeError, match=name):
+            mapped.unmap({**told, name: value})
+    for name in ("template_fields", "trigger_dag"):
+        with pytest.raises(TypeError, match=name):
+            mapped.unmap({**told, name: "conf"})
+
+
+def test_what_is_mapped_is_no_template(stage: Stage) -> None:
+    mapped = make_control_dag(stage.scope).task_dict["dispatch"]
+    told = make_dispatch(stage.seals, "shop.preview", "{{ conn.astro_default.password }}", JOB)
+    assert mapped.unmap(told).template_fields == ()

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Judgement, Remembered, Removal
+from include.deploy_ops.core.plan.remembered import (
+    Approval,
+    BegunDelete,
+    Ending,
+    Judgement,
+    OpenQuestion,
+    Remembered,
+    Removal,
+    Requests,
+)
 from include.deploy_ops.core.view.row import Summary
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
 from include.deploy_ops.run.store import shard_row
@@ -104,3 +114,33 @@ def test_a_shard_is_written_where_its_content_differs() -> None:
     store.values.clear()
     memory.write_rows(rows, {**rows, "dev-7": make_row("dev-7", pull=2)})
     assert store.values.keys() == {f"view.rows.{shard_row('dev-7'):02x}"}
+
+
+def test_what_requests_write_and_what_a_deploy_writes_cross_without_a_loss() -> None:
+    """The holder of the claim has read its record, and writes it when the request has written."""
+    memory = Memory(DictStore())
+    slug, now = "target.live", datetime(2026, 11, 29, tzinfo=UTC)
+    held = memory.environment(slug).read()
+    approval, judgement = Approval("h", "b", "d1", "ada", now), Judgement("c", "d1", "p", "only docs")
+    memory.approval(slug).write(approval)
+    memory.request_judgement(slug).write(judgement)
+    memory.requests(slug).write(Requests({"request": Ending("w", now)}))
+    memory.environment(slug).write(replace(held, resumed="d1"))
+    known = memory.recall(slug)
+    assert (known.approval, known.request_judgement, known.resumed) == (approval, judgement, "d1")
+    assert known.endings == {"request": Ending("w", now)}
+    assert memory.recall("dev-x") == Remembered()
+
+
+def test_every_key_of_an_environment_is_listed() -> None:
+    store = DictStore()
+    memory, now = Memory(store), datetime(2026, 11, 29, tzinfo=UTC)
+    slug = "target.live"
+    for register in ("planned", "manual"):
+        memory.claim(slug, register).write(Claim("r", now))
+    memory.environment(slug).write(Remembered())
+    memory.question(slug).write(OpenQuestion("r", "s", "rules"))
+    memory.approval(slug).write(Approval("h", "b", "d1", "ada", now))
+    memory.request_judgement(slug).write(Judgement("c", "d1", "p", "only docs"))
+    memory.requests(slug).write(Requests())
+    assert store.values.keys() == set(memory.list_environment_keys(slug))

@@ -164,6 +164,7 @@ class FakeTaskInstance:
         self.task_id = self._task_id = task_id
         self.dag_id = dag_id
         self.try_number = try_number
+        self.max_tries = 10
         self.get_dagrun_state = airflow.get_dagrun_state
         self.get_task_states = airflow.get_task_states
         self.get_dr_count = airflow.get_dr_count

@@ -387,12 +387,14 @@ class ReleaseWorld(Flights):
         """Make all that is remembered older."""
         memory = self.stage.memory
         for slug in SLUGS:
-            known = memory.environment(slug).read()
-            endings = {
-                verb: replace(ending, ended_at=ending.ended_at - QUIET) for verb, ending in known.endings.items()
-            }
-            if endings:
-                memory.environment(slug).write(replace(known, endings=endings))
+            for slot in (memory.environment(slug), memory.requests(slug)):
+                known: Any = slot.read()
+                endings = {
+                    key: replace(ending, ended_at=ending.ended_at - QUIET)
+                    for key, ending in (known.endings if known else {}).items()
+                }
+                if endings:
+                    slot.write(replace(known, endings=endings))
             if claim := memory.claim(slug, PLANNED).read():
                 memory.claim(slug, PLANNED).write(replace(claim, at=claim.at - QUIET))
 

@@ -50,7 +50,7 @@ class Gate:
     @property
     def remembered(self) -> Any:
         """What is remembered of production."""
-        return self.stage.memory.environment(SLUG).read()
+        return self.stage.memory.recall(SLUG)
 
     def plan(self) -> list[dict[str, Any]]:
         """Make one pass of control and return what it would dispatch about production."""
@@ -97,7 +97,7 @@ class Gate:
         plain = Approval(merge.pull.head_sha, merge.base, observed, "ada", datetime.now(UTC), merges=True, run_id="r")
         approval = replace(plain, **{"commit": merge.commit, "kind": "dags", **changes})
         sealed = seal_approval(self.stage.seals, self.stage.scope.request_dag("production"), approval)
-        self.stage.memory.environment(SLUG).write(replace(self.remembered, approval=sealed))
+        self.stage.memory.approval(SLUG).write(sealed)
 
     def read_merge(self) -> MergeResult:
         """Ask GitHub what merging would give."""

@@ -350,6 +350,7 @@ class Run:
     tasks: dict[str, BaseOperator] = field(default_factory=dict)
     parked: dict[str, dict[str, Any]] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clear_number: int = 0
 
     def decide(self, kind: ChangeType, commit: str, observed: str = "") -> None:
         """Let the change type step have decided so, on top of the deploy of that id, with bases that nobody knows."""
@@ -389,6 +390,7 @@ class Run:
                 conf=self.conf,
                 triggering_user_name=self.user,
                 start_date=self.started_at,
+                clear_number=self.clear_number,
             ),
             "dag": task.get_dag(),
             "outlet_events": FakeOutlets(task),

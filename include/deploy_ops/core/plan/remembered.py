@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from pydantic import AwareDatetime
+
+from include.deploy_ops.core.plan.work import Verb
+
+_OTHER_VERBS = frozenset(verb.value for verb in Verb if verb is not Verb.REQUEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +21,7 @@ class Ending:
     """
 
     work: str
-    ended_at: datetime
+    ended_at: AwareDatetime
     is_failure: bool = False
     is_permanent: bool = False
     cause: str = ""
@@ -96,7 +102,7 @@ class Approval:
     base: str
     observed: str
     person: str
-    at: datetime
+    at: AwareDatetime
     merges: bool = False
     commit: str = ""
     kind: str = ""
@@ -113,13 +119,26 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Requests:
+    """How a target's requests ended. They claim nothing, so it is kept apart from what a run with the claim writes.
+
+    `endings` holds the latest one's by its verb, each permanent failure by its work's name, and each rejection by what
+    was asked (`Work.subject`), so that the answer to an older question does not hide that to a newer one, and no edit
+    of the policy asks again. `refused_at` is when a person said no last: it takes an earlier yes back.
+    """
+
+    endings: Mapping[str, Ending] = field(default_factory=dict)
+    refused_at: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Remembered:
     """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything.
 
-    `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy;
-    each permanent failure of a request by its work's name, and each rejection by what was asked (`Work.subject`), so
-    that the answer to an older question does not hide that to a newer one, and no edit of the policy asks again.
-    Of a target: `approval`, and `resumed`, the deploy record whose override a person ended. Of the deploy branch:
+    `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy.
+    Of a target: `resumed`, the deploy record whose override a person ended, and `voided_at`, when the latest approval
+    was given that a deploy found void; beside them, as `Memory.recall` adds it, what its requests left: their
+    `endings`, `approval` and `request_judgement` (releases before 0.3 kept it here). Of the deploy branch:
     `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
     (`derived_tree.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why; `kept_id` is the
     Deployment that was meant, empty where a release before 0.3 wrote it; and `rendered`, which variables and alert
@@ -136,6 +155,31 @@ class Remembered:
     kept: str = ""
     kept_id: str = ""
     rendered: tuple[str, ...] | None = None
+    voided_at: AwareDatetime | None = None
+    request_judgement: Judgement | None = None
+
+    def is_judged(self, commit: str, observed: str, policy: str) -> bool:
+        """Whether the commit was judged to need no deploy on top of this deploy record, by a deploy or a request."""
+        return any(
+            each is not None and each.covers(commit, observed, policy)
+            for each in (self.judgement, self.request_judgement)
+        )
+
+    def list_requests(self) -> Requests:
+        """Return how requests ended, as releases before 0.3 kept it in the target's own record."""
+        return Requests({key: each for key, each in self.endings.items() if key not in _OTHER_VERBS})
+
+    def join(self, requests: Requests, approval: Approval | None, judgement: Judgement | None) -> Remembered:
+        """Return all that is remembered of a target, together with what its requests left."""
+        own = {key: each for key, each in self.endings.items() if key in _OTHER_VERBS}
+        ends = [each for each in (self.voided_at, requests.refused_at) if each is not None]
+        is_void = approval is not None and any(approval.at <= each for each in ends)
+        return replace(
+            self,
+            endings=own | dict(requests.endings),
+            approval=None if is_void else approval,
+            request_judgement=judgement,
+        )
 
     def find_keep(self, deployment_id: str) -> str:
         """Return who keeps this Deployment, and why; empty where nobody does, or another one was meant."""

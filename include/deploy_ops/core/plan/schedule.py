@@ -126,12 +126,7 @@ def _is_settled(work: Work, given: Circumstances) -> bool:
         ending = remembered.endings.get(work.verb.value)
         is_done = ending is not None and ending.work == work.name and not ending.is_failure
         return bool(remembered.find_keep(work.deployment_id)) or (work.verb is Verb.HIBERNATE and is_done)
-    judgement = remembered.judgement
-    return (
-        work.verb is Verb.DEPLOY
-        and judgement is not None
-        and judgement.covers(work.deployed_commit, work.observed, given.policy)
-    )
+    return work.verb is Verb.DEPLOY and remembered.is_judged(work.deployed_commit, work.observed, given.policy)
 
 
 def _find_wait(work: Work, given: Circumstances) -> Wait:

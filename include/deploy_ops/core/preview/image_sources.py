@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from include.deploy_ops.core.model import Deploy, Deployment
-    from include.deploy_ops.core.policy.keys import Project
+    from include.deploy_ops.core.policy.keys import Project, Target
 
 OF_CI, OF_BUILD, OF_PREVIEW = "ci", "build", "preview"
 """Where an image came from, as deploy notes tell: for a target by the CI or a build, or for a preview."""
@@ -44,9 +44,22 @@ class Need:
     is_target: bool = False
 
 
-def is_build_banned(project: Project, *, is_target: bool) -> bool:
-    """Whether no container engine may run the Dockerfile of what is deployed there."""
-    return not is_target and (project.previews is None or not project.previews.build)
+def find_build_ban(project: Project, target: str, rules: Target | None) -> str:
+    """Return why no container engine may build what is deployed there; empty where the policy lets it.
+
+    Asked where an image is looked for, and again right before it is built.
+
+    :param target: the target's name, empty for a preview.
+    :param rules: the target's, None for a preview.
+    """
+    if rules is None:
+        return BUILD_BAN if project.previews is None or not project.previews.build else ""
+    if rules.approval == "required" and not rules.build:
+        return (
+            f"{target} is deployed to after approval, and what would be built has no digest yet that anybody could "
+            f"approve; let the CI build it, or set `targets.{target}.build: true`"
+        )
+    return ""
 
 
 def rank_candidates(

@@ -5,7 +5,7 @@ Pure. Decides about long-lived Deployments only, which are found by name, and ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import DeployHistory
@@ -16,7 +16,7 @@ from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.settling import describe_unfetched, describe_unsettled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from include.deploy_ops.core.model import Deployment, PullRequest
     from include.deploy_ops.core.policy.keys import Target
@@ -46,7 +46,7 @@ class TargetState:
 
     `source` is None while there is nothing to follow: no open pull request. `deployments` are those that bear its name.
     `deployed_base` is the base onto which the deployed test merge was made, empty where that cannot be told. `rivals`
-    names the targets of other projects that are about the same Deployment.
+    names the targets of other projects that are about the same Deployment. `people` is the project's key.
     """
 
     name: str
@@ -57,6 +57,7 @@ class TargetState:
     deployed_base: str
     remembered: Remembered
     rivals: tuple[str, ...] = ()
+    people: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_release(target: Target, pulls: Iterable[PullRequest]) -> PullRequest | None:
@@ -155,8 +156,8 @@ def _find_override(state: TargetState) -> str:
 
 def _is_current(state: TargetState, source: Source, policy: str) -> bool:
     """Whether the target runs the source already, or nothing in it needs a deploy."""
-    history, judgement = state.history, state.remembered.judgement
-    if judgement is not None and judgement.covers(source.commit or source.head, history.newest_id, policy):
+    history = state.history
+    if state.remembered.is_judged(source.commit or source.head, history.newest_id, policy):
         return True
     return (history.head, state.deployed_base) == (source.head, source.base) and not history.overridden_by
 
@@ -187,9 +188,18 @@ def _list_rules(target: Target) -> dict[str, Any]:
     return later | first
 
 
-def fingerprint_rules(target: Target) -> str:
-    """Return 8 hexadecimal digits over the target's rules."""
-    return digest_work(_list_rules(target))
+def _list_asking_rules(target: Target, people: Mapping[str, str]) -> dict[str, Any]:
+    """Return the rules by which a person is asked: where authors may not answer, who is who takes part."""
+    approvers, rules = target.approvers, _list_rules(target)
+    if approvers is None or not approvers.not_requester:
+        return rules
+    told = {login.casefold(): user for login, user in people.items() if is_listed(approvers, user)}
+    return rules | {"people": told} if told else rules
+
+
+def fingerprint_rules(target: Target, people: Mapping[str, str]) -> str:
+    """Return 8 hexadecimal digits over the rules by which a person is asked; `people` is the project's key."""
+    return digest_work(_list_asking_rules(target, people))
 
 
 def _work(state: TargetState, source: Source, project: str, policy: str, verb: Verb, reason: str) -> Work:
@@ -204,7 +214,7 @@ def _work(state: TargetState, source: Source, project: str, policy: str, verb: V
         "deployment": deployment.id,
         "deploy": observed,
         "resumed": state.remembered.resumed,
-        "rules": _list_rules(state.target),
+        "rules": _list_asking_rules(state.target, state.people) if verb is Verb.REQUEST else _list_rules(state.target),
         "policy": policy,
     }
     return Work(

@@ -36,8 +36,7 @@ class ApproveCleanupOperator(DeployOpsOperator, AskOperator):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(subject="Delete previews?", response_timeout=ANSWER_TIMEOUT, **kwargs)
 
-    @tell_failures
-    def execute(self, context: Context) -> NoReturn:
+    def put_question(self, context: Context) -> NoReturn:
         """Name the list, and park the task."""
         found = load_found(self.need(context, FIND_TASK))
         count = len(found.verdicts) + len(found.works)

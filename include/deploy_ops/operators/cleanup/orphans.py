@@ -28,7 +28,7 @@ from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.observation.branch_life import decide_fate
-from include.deploy_ops.operators.answer import Answer, AskOperator, load_answer
+from include.deploy_ops.operators.answer import AskOperator, load_answer
 from include.deploy_ops.operators.base import STEP_TIME_MAX, RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_orphans_form
 from include.deploy_ops.operators.sealed import SealingOperator
@@ -38,7 +38,7 @@ from include.deploy_ops.run.scope import load_policy_file
 from include.deploy_ops.run.seals import Seals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow.sdk import Context
 
@@ -180,8 +180,7 @@ class ApproveOrphansOperator(OrphansOperator, AskOperator):
             subject="Delete Deployments of projects that left the policy?", response_timeout=ANSWER_TIMEOUT, **kwargs
         )
 
-    @tell_failures
-    def execute(self, context: Context) -> NoReturn:
+    def put_question(self, context: Context) -> NoReturn:
         """Name the list, and park the task."""
         found = self.need_orphans(context)
         count = f"{len(found)} Deployment{'' if len(found) == 1 else 's'}"
@@ -199,10 +198,9 @@ class ApproveOrphansOperator(OrphansOperator, AskOperator):
         self.body = f"{effect}\n\n{render_orphans(found, datetime.now(UTC), notes)}"
         self.ask(context, name_asked(found))
 
-    def weigh(self, context: Context, answer: Answer, asked: Mapping[str, Any] | None) -> Answer:
-        """Return the answer; what it is about says which tokens seal it."""
+    def choose_seals_of(self, context: Context) -> None:
+        """Seal by the tokens of what the run asks about."""
         self.need_orphans(context)
-        return super().weigh(context, answer, asked)
 
 
 class AgreedOrphansOperator(OrphansOperator):

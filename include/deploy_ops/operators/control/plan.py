@@ -188,7 +188,7 @@ class PlanOperator(DeployOpsOperator):
             memory.begun_deletes.write((*kept, *deletes.values()))
         for work, run_id in ((action.work, action.run_id) for action in plan.actions):
             if work.verb is Verb.REQUEST:
-                rules = fingerprint_rules(self.scope.target(work.target))
+                rules = fingerprint_rules(self.scope.target(work.target), self.scope.project.people)
                 memory.question(work.slug).write(OpenQuestion(run_id, work.subject, rules))
         pending = {hold.awaits: given.pending.get(hold.awaits, given.now) for hold in plan.holds if hold.awaits}
         if pending != given.pending:

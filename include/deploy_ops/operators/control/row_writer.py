@@ -73,7 +73,7 @@ class RowWriter:
         ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
         drop_contradicted(self.memory, ended)
         slugs = {each.slug for each in ended} - given.remembered.keys()
-        remembered = {**given.remembered, **{slug: self.memory.environment(slug).read() for slug in slugs}}
+        remembered = {**given.remembered, **{slug: self.memory.recall(slug) for slug in slugs}}
         authors, times = self._learn_commits(observation, is_quiet=not plan.actions)
         verdicts = drop_doubted(self.memory.verdicts.read(), self.memory.read_continuity(now).since)
         record = PassRecord(

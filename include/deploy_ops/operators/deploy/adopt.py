@@ -35,8 +35,7 @@ class ApproveAdoptionOperator(DeployOpsOperator, AskOperator):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(subject="Adopt the Deployment?", response_timeout=ANSWER_TIMEOUT, **kwargs)
 
-    @tell_failures
-    def execute(self, context: Context) -> NoReturn:
+    def put_question(self, context: Context) -> NoReturn:
         """Say what becomes of it, and park the task."""
         job = self.begin(context)
         self.refuse_dry(job, f"ask whether {job.deployment_name} may be adopted")

@@ -24,6 +24,8 @@ from include.deploy_ops.run.job import INFER, Job
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.deploy_ops.run.memory import Memory
+
 
 IDLE_TASKS = {
     ChangeType.NONE: (IMAGE_TASK, "deploy", "settle"),
@@ -115,7 +117,10 @@ class ClassifyChangeOperator(DeployOpsOperator):
     def _remember_nothing_to_do(
         self, context: Context, job: Job, history: DeployHistory, decision: ChangeDecision
     ) -> None:
-        memory = self.memory(context)
-        known = memory.environment(job.slug).read()
         judgement = Judgement(job.deployed_commit, history.newest_id, self.scope.policy, decision.reason)
+        self.remember_judgement(self.memory(context), job, judgement)
+
+    def remember_judgement(self, memory: Memory, job: Job, judgement: Judgement) -> None:
+        """Write it into the record of the environment, whose claim the run holds."""
+        known = memory.environment(job.slug).read()
         memory.environment(job.slug).write(replace(known, judgement=judgement))

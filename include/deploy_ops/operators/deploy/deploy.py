@@ -27,7 +27,6 @@ from include.deploy_ops.core.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import BUILD, REUSE
 from include.deploy_ops.core.preview.hibernation import is_asleep
-from include.deploy_ops.core.preview.image_sources import BUILD_BAN, is_build_banned
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
 from include.deploy_ops.hooks.astro.cli import ShownEngine
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
@@ -90,12 +89,12 @@ class DeployCodeOperator(AstroCliOperator):
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run"}
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
         self._check_decision(job, deployment, decision, image)
-        if image and image["source"] == BUILD and is_build_banned(self.scope.project, is_target=bool(job.target)):
-            raise PermanentError(BUILD_BAN)  # the policy moved, or somebody wrote the image step's answer
+        if image and image["source"] == BUILD and (why := self.find_build_ban(job)):
+            raise PermanentError(why)  # the policy moved since the image step looked
         due = self.due_check(context)
         approval = due.find_approval(job)
         if approval is not None and (why := _find_difference(approval, decision, image)):
-            self.void_approval(context, job, why)
+            self.void_approval(context, job, approval, why)
         if job.target and not job.is_forced:
             due.check_due(job)
         note = replace(

@@ -19,12 +19,10 @@ from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy import values as policy_values
 from include.deploy_ops.core.preview.image_sources import (
-    BUILD_BAN,
     OF_BUILD,
     OF_CI,
     OF_PREVIEW,
     Need,
-    is_build_banned,
 )
 from include.deploy_ops.core.text.document import read_document
 from include.deploy_ops.core.view.pages import render_source
@@ -123,7 +121,7 @@ class FindImageOperator(DeployOpsOperator):
         # The CI may still push it, and another target's image may serve a release a moment later.
         is_awaited = any(policy_values.COMMIT_FIELD in each for each in sources)
         is_awaited = is_awaited or (bool(job.target) and policy_values.REUSE in sources)
-        if policy_values.BUILD in sources and not is_awaited and self._refuse_build(job):
+        if policy_values.BUILD in sources and not is_awaited and self.find_build_ban(job):
             return PermanentError(said)
         return RetryableError(
             f"{said}. Let the repository's CI push one, "
@@ -152,37 +150,31 @@ class FindImageOperator(DeployOpsOperator):
         """Return the image that was approved, by its digest; one that is built then had none to be approved."""
         source = approval.image_source
         if source == policy_values.BUILD:
-            found, why = self._prepare_build(job)
+            found, why = self._prepare_build(job, is_approved=True)
         elif approval.image:
             registry = open_astro_registry(self.scope) if source == policy_values.REUSE else self.registry
             found, why = self._look([approval.image], registry), f"{approval.image} is not in the registry any more"
         else:
             found, why = None, f"{approval.person} approved a deploy without an image, and one is needed now"
         if found is None:
-            self.void_approval(context, job, why)
+            self.void_approval(context, job, approval, why)
         return self._take(job, source, {**found, "origin": approval.image_origin}, [])
 
-    def _prepare_build(self, job: Job) -> tuple[dict[str, Any] | None, str]:
+    def _prepare_build(self, job: Job, *, is_approved: bool = False) -> tuple[dict[str, Any] | None, str]:
+        """Return the engine; what was approved waits for one, as no other source may take its place."""
         from include.deploy_ops.engine.installed_engine import EngineMissingError, find_engine
 
-        if why := self._refuse_build(job):
+        if why := self.find_build_ban(job):
             return None, why
         try:
             return {"engine": str(find_engine()), "origin": OF_BUILD if job.target else OF_PREVIEW}, ""
         except EngineMissingError as error:
+            if is_approved:
+                raise RetryableError(
+                    f"a build was approved, and this worker has no container engine for it: {error}. Run the project's "
+                    "deploys where one answers; the approval holds"
+                ) from None
             return None, str(error)
-
-    def _refuse_build(self, job: Job) -> str:
-        """Return why nothing is built for the job, empty where the policy lets it."""
-        if is_build_banned(self.scope.project, is_target=bool(job.target)):
-            return BUILD_BAN
-        target = self.scope.target(job.target) if job.target else None
-        if target is not None and target.approval == "required" and not target.build:
-            return (
-                f"{job.target} is deployed to after approval, and what would be built has no digest yet that anybody "
-                f"could approve; let the CI build it, or set `targets.{job.target}.build: true`"
-            )
-        return ""
 
     def _look_for_ci(
         self, context: Context, job: Job, pattern: str, notes: list[str], deadline: str

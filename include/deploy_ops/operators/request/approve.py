@@ -18,9 +18,10 @@ from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.target.approvers import describe_nobody, refuse_answer
 from include.deploy_ops.core.target.release import summarize, summarize_subject
+from include.deploy_ops.observation.checks import check_asked
 from include.deploy_ops.observation.release_facts import ReleaseReader
 from include.deploy_ops.operators.answer import Answer, AskOperator
-from include.deploy_ops.operators.base import IMAGE_TASK, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import IMAGE_TASK, DeployOpsOperator
 from include.deploy_ops.operators.deploy.image import name_by_digest
 from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
 from include.deploy_ops.run.approvals import seal_approval
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.target.approvers import Panel
     from include.deploy_ops.run.scope import Scope
 
 PREPARE_TASK, CHANGE_TYPE_TASK, APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK = (
@@ -40,6 +42,17 @@ PREPARE_TASK, CHANGE_TYPE_TASK, APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK = (
     "recheck",
     "dispatch",
 )
+
+
+WHO = "who"
+"""Key in what is asked: who may answer. It is no part of the approval."""
+
+
+def _describe_panel(panel: Panel) -> dict[str, Any]:
+    """Return who may answer. Airflow keeps whom it let answer a run's first page: other people are another question."""
+    if panel.users is None:
+        return {"all_but": sorted(panel.excluded)}
+    return {"users": sorted(panel.users)}
 
 
 class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
@@ -56,8 +69,7 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
             **kwargs,
         )
 
-    @tell_failures
-    def execute(self, context: Context) -> NoReturn:
+    def put_question(self, context: Context) -> NoReturn:
         """Make the page and park the task."""
         job = self.begin(context)
         self.refuse_dry(job, f"ask for approval to deploy {job.deployed_commit[:12]} to {job.target}")
@@ -70,6 +82,8 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
             raise SupersededError(f"pull request #{job.pull}: {problem}; it is asked about when that is mended")
         if release.panel.is_nobody:
             raise PermanentError(describe_nobody(release.panel, job.target))
+        # The image may have been awaited for an hour: a question that is void already asks nobody.
+        check_asked(self.scope, self.github, self.astro, replace(job, observed=decision.observed))
         users = release.panel.users
         self.assigned_users = None if users is None else [HITLUser(id=user, name=user) for user in users]
         self.subject, self.body = summarize_subject(release), summarize(release, self.github.web_url)
@@ -86,6 +100,7 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
                 "image": image,
                 "image_source": source,
                 "image_origin": found.get("origin", ""),
+                WHO: _describe_panel(release.panel),
             },
         )
 
@@ -95,7 +110,8 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
             return answer
         self._check_approver(context, answer)
         run_id = context["dag_run"].run_id
-        approval = Approval(**asked, person=answer.person, at=answer.at, user_id=answer.user_id, run_id=run_id)
+        said = {key: value for key, value in asked.items() if key != WHO}
+        approval = Approval(**said, person=answer.person, at=answer.at, user_id=answer.user_id, run_id=run_id)
         return replace(answer, approval=seal_approval(self.seals, self.dag_id, approval))
 
     def _check_approver(self, context: Context, answer: Answer) -> None:
@@ -106,4 +122,5 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         job, memory = self.need_job(context), self.memory(context)
         panel = ReleaseReader(self.scope, self.github, self.astro, memory).read_panel(job)
         if said := refuse_answer(panel, answer.user_id, answer.person):
+            self.forget_answer(context)
             raise RetryableError(f"the approval does not count: {said}; it is asked again")

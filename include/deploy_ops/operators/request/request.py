@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, SealError, SupersededError
-from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
 from include.deploy_ops.core.naming import hash_text, name_run, name_subject, name_work, read_attempt
-from include.deploy_ops.core.plan.remembered import Approval, Ending
+from include.deploy_ops.core.plan.remembered import Approval, Ending, Judgement, Requests
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.target.release import ReleaseDecision, group_files
 from include.deploy_ops.core.text.markdown import write_code, write_quotation, write_words
 from include.deploy_ops.core.view.pages import render_decision
-from include.deploy_ops.observation.checks import check_source, check_target
+from include.deploy_ops.observation.checks import check_asked, check_source
 from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.answer import Answer, load_answer
 from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX, IMAGE_TASK, DeployOpsOperator, tell_failures
@@ -48,6 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
+
+    from include.deploy_ops.run.memory import Memory
 
 
 MAIN_TASKS = (CHANGE_TYPE_TASK, IMAGE_TASK, APPROVE_TASK, RECHECK_TASK)
@@ -116,6 +117,10 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
             idle.append(IMAGE_TASK)
         return dict(self.finish(dump_decision(decided), idle=idle))
 
+    def remember_judgement(self, memory: Memory, job: Job, judgement: Judgement) -> None:
+        """Write it beside the target's record: a request claims nothing."""
+        memory.request_judgement(job.slug).write(judgement)
+
 
 def _explain(job: Job, decision: ChangeDecision) -> str:
     """Return why it is that deploy; a type that was set is told apart from what the files ask for."""
@@ -155,14 +160,12 @@ class RecheckReleaseOperator(DeployOpsOperator):
             raise AirflowSkipException(answer.describe_rejection())
         observed = load_decision(self.need(context, CHANGE_TYPE_TASK)).observed
         job = replace(job, observed=observed)
-        self._check(job)
+        check_asked(self.scope, self.github, self.astro, job)
         self.refuse_dry(job, f"deploy {job.deployed_commit[:12]} to {job.target}, approved by {answer.person}")
         approval = self._verify(job, answer)
         if job.is_forced:
             return [self._dispatch(context, replace(job, approval=approval), answer)]
-        memory = self.memory(context)
-        known = memory.environment(job.slug).read()
-        memory.environment(job.slug).write(replace(known, approval=approval))
+        self.memory(context).approval(job.slug).write(approval)
         self.log.info("approved by %s; control plans the deploy", answer.person)
         return []
 
@@ -181,26 +184,6 @@ class RecheckReleaseOperator(DeployOpsOperator):
                 "trigger a new request"
             )
         return approval
-
-    def _check(self, job: Job) -> None:
-        """Raise if source or target moved since the question: control asks anew, a person has to."""
-        try:
-            check_source(self.scope, self.github, job)
-            self._check_newest(job)
-        except SupersededError as error:
-            if not job.is_forced:
-                raise
-            raise PermanentError(f"{error}; look at what is there now, and trigger a new request") from None
-
-    def _check_newest(self, job: Job) -> None:
-        deployment = check_target(self.scope, self.astro, job)
-        newest = read_history(self.astro.list_deploys(deployment.id), self.scope.owner).newest_id
-        if newest != job.observed:
-            raise SupersededError(
-                f"the approval is void: it was given on top of deploy {job.observed or 'none'} of {deployment.name}, "
-                f"now the newest is {newest or 'none'}",
-                newest,
-            )
 
     def _dispatch(self, context: Context, job: Job, answer: Answer) -> dict[str, Any]:
         """Return the target's run; its name is the same for each try, and another one for each answer."""
@@ -233,7 +216,8 @@ class ReportRequestOperator(DeployOpsOperator):
             self._tell(job, answer, run_id)
         if not job.is_forced and not job.is_dry:
             is_refused = answer is not None and not answer.is_approved and bool(answer.person)
-            self._remember(context, job, cause, read_attempt(job.work, run_id), is_refused=is_refused)
+            refused_at = answer.at if answer is not None and is_refused else None
+            self._remember(context, job, cause, read_attempt(job.work, run_id), refused_at)
         if not job.is_dry:
             said = f"approved by {answer.person}" if answer is not None and answer.is_approved else job.reason
             asked = replace(job, verb=Verb.REQUEST, reason=said)
@@ -259,15 +243,16 @@ class ReportRequestOperator(DeployOpsOperator):
         return False
 
     def _remember(
-        self, context: Context, job: Job, cause: Mapping[str, Any], attempt: int, *, is_refused: bool
+        self, context: Context, job: Job, cause: Mapping[str, Any], attempt: int, refused_at: datetime | None
     ) -> None:
         """Write how the request ended: a person's no by what was asked, which no edit of the policy asks again.
 
-        That nobody answered is nobody's answer: who is asked, and how long, may be what the edit mends.
+        That nobody answered is nobody's answer: who is asked, and how long, may be what the edit mends. A no takes an
+        earlier yes back: to this, or to what came before it.
         """
         memory = self.memory(context)
         subject = self._name_question(context, job)
-        known = memory.environment(job.slug).read()
+        known = memory.requests(job.slug).read() or memory.environment(job.slug).read().list_requests()
         ending = Ending(
             job.work,
             datetime.now(UTC),
@@ -279,10 +264,8 @@ class ReportRequestOperator(DeployOpsOperator):
         others = {key: each for key, each in known.endings.items() if key not in {job.work, subject}}
         endings = others | {job.verb.value: ending}
         if ending.is_permanent:
-            endings = _drop_oldest(endings) | {subject if is_refused else job.work: ending}
-        # A no takes an earlier yes back: to this, or to what came before it.
-        approval = None if is_refused else known.approval
-        memory.environment(job.slug).write(replace(known, endings=endings, approval=approval))
+            endings = _drop_oldest(endings) | {subject if refused_at else job.work: ending}
+        memory.requests(job.slug).write(Requests(endings, refused_at or known.refused_at))
 
     def _name_question(self, context: Context, job: Job) -> str:
         """Return what was asked, as `Work.subject`: on top of the deploy that the page was made for."""

@@ -10,12 +10,14 @@ import pytest
 
 from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.naming import DeployNote, format_note
+from include.deploy_ops.core.policy.keys import Target
 from include.deploy_ops.core.preview.image_sources import (
+    BUILD_BAN,
     Need,
     RunningImage,
     describe_runtime,
+    find_build_ban,
     find_obstacle,
-    is_build_banned,
     rank_candidates,
     read_image,
 )
@@ -41,9 +43,16 @@ def make_deploy(number: int, commit: str | None, tag: str, **changes: Any) -> De
 
 def test_only_a_policy_that_says_so_lets_previews_build() -> None:
     silent, without = make_project(), make_project().model_copy(update={"previews": None})
-    assert [is_build_banned(each, is_target=False) for each in (silent, without)] == [True, True]
-    assert not is_build_banned(make_project(previews={"build": True}), is_target=False)
-    assert not is_build_banned(silent, is_target=True)
+    assert [find_build_ban(each, "", None) for each in (silent, without)] == [BUILD_BAN, BUILD_BAN]
+    assert find_build_ban(make_project(previews={"build": True}), "", None) == ""
+
+
+def test_behind_an_approval_nothing_is_built_unless_the_target_says_so() -> None:
+    free = Target(deployment="Production", branch="main")
+    gated, built = (free.model_copy(update={"approval": "required", "build": each}) for each in (False, True))
+    project = make_project()
+    assert [find_build_ban(project, "production", each) for each in (free, built)] == ["", ""]
+    assert "set `targets.production.build: true`" in find_build_ban(project, "production", gated)
 
 
 def test_targets_come_first_then_itself_then_the_previews_that_changed_last() -> None:

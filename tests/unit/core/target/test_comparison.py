@@ -15,7 +15,13 @@ from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.remembered import Approval, Judgement, Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
 from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Target
-from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target, find_release
+from include.deploy_ops.core.target.comparison import (
+    Source,
+    TargetState,
+    compare_target,
+    find_release,
+    fingerprint_rules,
+)
 from tests.worlds.values.examples import make_deployment, make_pull, sha
 
 STAGING = Target(deployment="Staging", branch="astro_deploy")
@@ -140,6 +146,31 @@ def test_new_approvers_are_asked_anew() -> None:
         target = PRODUCTION.model_copy(update={"approvers": Approvers(users=users)})
         names.add(work(replace(asked, target=target)).name)
     assert len(names) == 3
+
+
+def test_who_is_who_makes_another_question_only_where_it_decides_who_may_answer() -> None:
+    by_all, by_ann = Approvers(not_requester=True), Approvers(users=("ann",), not_requester=True)
+    told: dict[str, dict[str, str]] = {
+        "nobody": {},
+        "ann": {"Ann-GH": "ann"},
+        "in another case": {"ann-gh": "ann"},
+        "bob too": {"ann-gh": "ann", "bob": "bob"},
+    }
+    cases: tuple[tuple[Approvers | None, int], ...] = (
+        (None, 1),
+        (Approvers(users=("ann",)), 1),
+        (by_ann, 2),
+        (by_all, 3),
+    )
+    for approvers, count in cases:
+        target = PRODUCTION.model_copy(update={"approvers": approvers})
+        asked = state(target, PULL, deployed(OLD))
+        every = [replace(asked, people=people) for people in told.values()]
+        assert len({work(each).name for each in every}) == count
+        assert len({fingerprint_rules(target, people) for people in told.values()}) == count
+        assert len({work(each).subject for each in every}) == 1
+        approvals = [replace(each, remembered=Remembered(approval=approved(user_id="ann"))) for each in every]
+        assert len({work(each).name for each in approvals}) == 1, "what is approved already is no question"
 
 
 @pytest.mark.parametrize("moved", [{"head": OLD}, {"base": OLD}, {"observed": "d0"}, {"commit": OLD}])

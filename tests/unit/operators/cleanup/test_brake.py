@@ -174,6 +174,7 @@ def test_a_lost_answer_is_asked_for_again_and_a_second_one_counts(doomed: Cleanu
     assert run.ask_again()["body"] == first  # Airflow failed the try that was answered too soon
     run.answer("Reject")
     run.step("remember")
+    run.clear_number += 1
     assert run.ask()["subject"] == "Delete 3 previews of shop?", "cleared, the same list is asked about again"
     run.answer("Approve")
     run.step("remember")
@@ -245,6 +246,7 @@ def test_a_no_to_what_controls_brake_holds_outlasts_the_brake_until_its_run_is_c
     assert len(stage.memory.refused.read()) == len(held), "another run reopens nothing"
     stage.memory.begun_deletes.write(recent)
     stage.airflow.states[run.run_id] = "running"
+    run.clear_number += 1
     assert run.ask()["subject"] == "Delete 3 previews of shop?"
     run.answer("Approve")
     run.step("remember")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from dags.request import make_request_dag
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
 from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity
@@ -19,7 +20,8 @@ from include.deploy_ops.operators.answer import ANSWER_COMMENT_LENGTH_MAX, Answe
 from include.deploy_ops.operators.request import request
 from include.deploy_ops.operators.request.request import write_comment
 from include.deploy_ops.run.job import Job, load_job
-from tests.worlds.stages.request import PRODUCTION, Gate, open_gate
+from tests.worlds.doubles.airflow import DictStore
+from tests.worlds.stages.request import PRODUCTION, SLUG, Gate, open_gate
 
 if TYPE_CHECKING:
     from tests.worlds.stages.fixtures import Log
@@ -75,9 +77,57 @@ def test_an_approval_is_remembered_and_control_plans_the_deploy(gate: Gate) -> N
     assert deploy["trigger_dag_id"] == "shop.production"
     assert load_job(deploy["conf"]["job"]).verb is Verb.DEPLOY
     assert gate.list_comments() == []
-    gate.stage.memory.environment("target.production").forget()
+    for slot in (gate.stage.memory.approval(SLUG), gate.stage.memory.requests(SLUG)):
+        slot.forget()
     (again,) = gate.plan()  # what is lost is asked for again
     assert again["trigger_dag_id"] == "shop.production.request"
+
+
+def test_a_yes_and_a_run_of_the_target_that_end_at_once_lose_nothing(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = gate.start_planned()
+    asked.ask()
+    asked.answer("Approve")
+    target = gate.stage.start_target_form("production", action="resume", reason="it is mended")
+    target.step("claim")
+    read, key = DictStore.get, f"environment.{SLUG}.remembered"
+
+    def read_then_let_the_request_end(store: DictStore, name: str, default: Any = None) -> Any:
+        value = read(store, name, default)
+        if name == key and "report" not in asked.states:
+            asked.states["report"] = "running"
+            asked.finish()
+        return value
+
+    monkeypatch.setattr(DictStore, "get", read_then_let_the_request_end)
+    target.step("decide")
+    assert asked.states["report"] == "success"
+    assert gate.remembered.approval.person == "ada"
+    assert not gate.remembered.endings["request"].is_failure
+
+
+def test_a_no_takes_an_earlier_yes_back_and_a_later_yes_counts(gate: Gate) -> None:
+    run = gate.start_planned()
+    for option, is_approved in (("Approve", True), ("Reject", False), ("Approve", True)):
+        run.clear_number += 1
+        run.park() if "approve" in run.states else run.ask()
+        run.answer(option, "on second thoughts")
+        run.finish()
+        assert (gate.remembered.approval is not None) is is_approved
+        verbs = [load_job(each["conf"]["job"]).verb for each in gate.plan()]
+        assert verbs == ([Verb.DEPLOY] if is_approved else [])
+        drop_claim(gate)
+
+
+def drop_claim(gate: Gate) -> None:
+    """Let nobody have planned what was approved: the claim is gone with its run."""
+    gate.stage.memory.claim(SLUG, "planned").forget()
+
+
+def test_reports_of_requests_run_one_at_a_time(gate: Gate) -> None:
+    dag = make_request_dag(gate.stage.scope, "production")
+    assert dag.task_dict["report"].max_active_tis_per_dag == 1
 
 
 REJECTIONS = (
@@ -361,7 +411,7 @@ def test_nothing_to_deploy_is_asked_only_where_it_will_be_merged(stage: Stage, m
     run.step("change_type")
     assert {run.states[task] for task in ("approve", "recheck", "dispatch")} == {"skipped"}
     run.step("report")
-    assert gate.remembered.judgement.commit == merge.commit
+    assert gate.remembered.request_judgement.commit == merge.commit
     assert gate.plan() == []
     targets = stage.scope.project.targets
     stage.change_project(targets={**targets, "production": targets["production"].model_copy(update={"merge": True})})
