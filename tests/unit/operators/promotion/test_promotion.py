@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.deploy_ops.core.errors import RetryableError, WriteRefusedError, WriteUnknownError
+from include.deploy_ops.core.errors import ObservationError, RetryableError, WriteRefusedError, WriteUnknownError
 from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.promotion.derived_tree import fingerprint_promotion
 from include.deploy_ops.hooks.github.git import GithubGitHook
 from include.deploy_ops.operators.promotion import promotion
+from include.deploy_ops.run.memory import KnownRepository
 from tests.worlds.stages.promotion import PromotionRun, Promotions, finish
 from tests.worlds.stages.stage import WRITES
 
@@ -577,3 +578,12 @@ def test_one_run_at_a_time_holds_the_deploy_branch(promotions: Promotions) -> No
     assert promotions.stage.memory.claim(PROMOTION_SLUG, "manual").read() is None
     promotions.promote()
     assert set(promotions.remembered.endings) == {"promote"}
+
+
+def test_nothing_is_promoted_in_another_repository_that_has_the_name(promotions: Promotions) -> None:
+    promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
+    before = promotions.tip
+    promotions.stage.memory.repository.write(KnownRepository(1, promotions.stage.scope.project.repository))
+    with pytest.raises(ObservationError, match="another repository than before"):
+        promotions.promote()
+    assert promotions.tip == before
