@@ -23,6 +23,9 @@ from include.deploy_ops.observation.targets import TargetObserver
 from include.deploy_ops.run.approvals import check_approval
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from include.deploy_ops.core.model import Deploy
     from include.deploy_ops.core.plan.remembered import Approval
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
@@ -148,14 +151,17 @@ class DueCheck:
     memory: Memory
     seals: Seals
 
-    def check_due(self, job: Job) -> None:
+    def check_due(self, job: Job, deploys: Iterable[Deploy] | None = None) -> None:
         """Raise SupersededError unless the planner still asks for what the job is to do at its target.
 
         Over what is read now: also policy and approval may have changed since it was planned.
+
+        :param deploys: the deploy records, where they were read already.
         """
         target = self.scope.target(job.target)
         deployment = check_target(self.scope, self.astro, job)
-        history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
+        records = self.astro.list_deploys(deployment.id) if deploys is None else deploys
+        history = read_history(records, self.scope.owner)
         observed = Observed((deployment,), {deployment.id: history})
         followed = target.followed_branch
         branches = (self.github.get_branch(followed),) if followed else ()
