@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.deploy_ops.core.errors import ObservationError, RetryableError, WriteRefusedError, WriteUnknownError
+from include.deploy_ops.core.errors import RetryableError, WriteRefusedError, WriteUnknownError
 from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.promotion.derived_tree import fingerprint_promotion
 from include.deploy_ops.hooks.github.git import GithubGitHook
@@ -584,6 +584,7 @@ def test_nothing_is_promoted_in_another_repository_that_has_the_name(promotions:
     promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
     before = promotions.tip
     promotions.stage.memory.repository.write(KnownRepository(1, promotions.stage.scope.project.repository))
-    with pytest.raises(ObservationError, match="another repository than before"):
-        promotions.promote()
+    run = promotions.start()
+    run.play()
+    assert "another repository than before" in run.read_failure("promote")["cause"]
     assert promotions.tip == before
