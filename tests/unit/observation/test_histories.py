@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
+from include.deploy_ops.core.naming import DeployNote, format_note
 from include.deploy_ops.core.plan.outcome import Ended, Outcome
 from include.deploy_ops.observation.histories import HistoryReader, drop_contradicted, fingerprint_deployment
 from include.deploy_ops.run.memory import CachedHistory, Memory
@@ -17,6 +18,7 @@ from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import OWNER, make_deployment
 
 if TYPE_CHECKING:
+    from include.deploy_ops.core.history import DeployHistory
     from include.deploy_ops.core.model import Deployment
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -53,18 +55,22 @@ class Astro:
         self.records: dict[str, tuple[Deploy, ...]] = {}
         self.asked: list[str] = []
         self.now = NOW
+        self.owner = OWNER
 
     def list_deploys(self, deployment_id: str) -> tuple[Deploy, ...]:
         """Return what there is."""
         self.asked.append(deployment_id)
         return self.records.get(deployment_id, ())
 
-    def read(self, *deployments: Deployment) -> dict[str, str]:
-        """Return the newest record of each Deployment, as one pass believes it."""
+    def look(self, *deployments: Deployment) -> dict[str, DeployHistory]:
+        """Return the history of each Deployment, as one pass believes it."""
         self.asked.clear()
         reader: Any = self
-        found = HistoryReader(reader, self.memory, self.now, OWNER).read(deployments)
-        return {key: history.newest_id for key, history in found.items()}
+        return HistoryReader(reader, self.memory, self.now, self.owner).read(deployments)
+
+    def read(self, *deployments: Deployment) -> dict[str, str]:
+        """Return the newest record of each Deployment, as one pass believes it."""
+        return {key: history.newest_id for key, history in self.look(*deployments).items()}
 
 
 @pytest.fixture
@@ -132,6 +138,18 @@ def test_a_stale_list_that_fits_by_chance_is_found_when_its_turn_comes(astro: As
         astro.now += MINUTE
         newest.append(astro.read(*fleet)["id-dev-a"])
     assert newest[-1] == "d2"
+
+
+def test_what_was_read_as_another_owner_is_read_again_and_their_deploys_are_a_strangers(astro: Astro) -> None:
+    note = DeployNote("dev-a", "a" * 40, "a" * 40, "r", 1, is_forced=False, owner=OWNER)
+    astro.records["id-dev-a"] = (replace(deploy(1), description=format_note(note)),)
+    fleet = runs(1), make_deployment("dev-b")  # of two, the other has its turn
+    assert astro.look(*fleet)["id-dev-a"].head == "a" * 40
+    astro.owner = "acme-prod/store"
+    seen = astro.look(*fleet)["id-dev-a"]
+    assert "id-dev-a" in astro.asked
+    assert seen.head is None
+    assert seen.overridden_by.startswith(f"the deploy d1 of {OWNER} ")
 
 
 def end(seen: str | None, at: datetime = NOW + MINUTE) -> Ended:

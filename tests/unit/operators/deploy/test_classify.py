@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
+from include.deploy_ops.run.job import Job
+from tests.worlds.values.examples import make_project, sha
 
 if TYPE_CHECKING:
+    from include.deploy_ops.core.model import ChangeDecision
     from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Run, Stage
 
@@ -121,3 +129,30 @@ def test_an_update_needs_no_change_type(stage: Stage) -> None:
     with pytest.raises(AirflowSkipException, match="not needed: this run is to update"):
         run.step("change_type")
     assert stage.list_requests("astro") == []
+
+
+@pytest.mark.parametrize(
+    ("lacks_dags", "has_dag_deploys", "kind"),
+    [
+        (True, True, ChangeType.IMAGE),
+        (False, True, ChangeType.NONE),
+        (True, False, ChangeType.NONE),  # the image carries them
+    ],
+)
+def test_what_the_newest_deploy_was_to_bring_and_did_not_is_brought_now(
+    kind: ChangeType, *, lacks_dags: bool, has_dag_deploys: bool
+) -> None:
+    history = DeployHistory(image_commit=sha("a"), dags_commit=sha("a"), lacks_dags=lacks_dags)
+    assert decide(history, has_dag_deploys=has_dag_deploys).change_type is kind
+
+
+def decide(history: DeployHistory, *, has_dag_deploys: bool = True) -> ChangeDecision:
+    """Return what the step decides for a commit whose files are those of every other."""
+    project = make_project()
+    scope: Any = SimpleNamespace(fleet=Asset("fleet"), project=project)
+    task = ClassifyChangeOperator(task_id="change_type", scope=scope)
+    task.github = cast(
+        "Any", SimpleNamespace(get_commit=lambda _: SimpleNamespace(tree=sha("f")), read_tree=lambda _: ())
+    )
+    job = Job(Verb.DEPLOY, "dev-x", sha("c"), "shop-dev-x", "cl1", "why")
+    return task._decide(job, history, has_dag_deploys=has_dag_deploys)
