@@ -142,8 +142,8 @@ def test_a_stale_list_that_fits_by_chance_is_found_when_its_turn_comes(astro: As
 
 def test_what_was_read_as_another_owner_is_read_again_and_their_deploys_are_a_strangers(astro: Astro) -> None:
     note = DeployNote("dev-a", "a" * 40, "a" * 40, "r", 1, is_forced=False, owner=OWNER)
-    astro.records["id-dev-a"] = (replace(deploy(1), description=format_note(note)),)
-    fleet = runs(1), make_deployment("dev-b")  # of two, the other has its turn
+    astro.records = {"id-dev-a": (replace(deploy(1), description=format_note(note)),), "id-dev-0": (deploy(1),)}
+    fleet = runs(1), runs(1, "dev-0")  # whose turn it is
     assert astro.look(*fleet)["id-dev-a"].head == "a" * 40
     astro.owner = "acme-prod/store"
     seen = astro.look(*fleet)["id-dev-a"]
