@@ -116,13 +116,14 @@ class MergeState(Enum):
     CONFLICT = "conflict"
     MERGED = "merged"
     CLOSED = "closed"
+    BASELESS = "its base is gone"
 
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """What merging a pull request gives. `base` is the tip of its base branch, its head stands in `pull`.
+    """What merging a pull request gives. `base` is the tip of its base branch, empty where there is no such branch.
 
-    `commit` is GitHub's test merge of exactly (base, head) while READY, what the merge made once MERGED, else empty.
+    Its head stands in `pull`. `commit` is GitHub's test merge of exactly (base, head) while READY, what the merge made once MERGED, else empty.
     `reason` says in words why it is not READY. `standing` is GitHub's word on whether rules of the base let it be
     merged ("blocked", "behind", "clean" …), `allows_merge_commits` the repository's setting, None where it is not told.
     """

@@ -74,9 +74,10 @@ def check_source(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
         raise SupersededError(f"pull request #{job.pull} is closed or moved from {job.head[:12]}; the next pass looks")
     if pulls[0].is_draft and not takes_drafts:
         raise SupersededError(f"pull request #{job.pull} is a draft by now; the next pass looks")
-    base = github.get_branch(release.into).head if release else ""
-    if base != job.base:
-        raise SupersededError(f"#{job.pull}'s base moved from {job.base[:12]} to {base[:12]}; the next pass looks")
+    base = github.find_branch_beside(release.into, scope.project.trunk) if release else None
+    if (now := base.head if base else "") != job.base:
+        found = f"moved from {job.base[:12]} to {now[:12]}" if now else "is gone"
+        raise SupersededError(f"#{job.pull}'s base {found}; the next pass looks")
 
 
 def _is_release(pull: PullRequest, job: Job) -> bool:
@@ -164,9 +165,9 @@ class DueCheck:
         history = read_history(records, self.scope.owner)
         observed = Observed((deployment,), {deployment.id: history})
         followed = target.followed_branch
-        branches = (self.github.get_branch(followed),) if followed else ()
+        found = self.github.find_branch_beside(followed, self.scope.project.trunk) if followed else None
         pulls = () if followed else self.github.list_pull_requests_from(job.branch)
-        snapshot = RepositorySnapshot(tuple(Branch(each.name, each.head) for each in branches), pulls)
+        snapshot = RepositorySnapshot((found,) if found else (), pulls)
         observer = TargetObserver(self.scope, self.github, self.memory, self.seals)
         state = observer.read_state(job.target, target, snapshot, observed)
         due = compare_target(state, self.scope.project.name, self.scope.policy)

@@ -142,11 +142,15 @@ def make_tip(branch: str, head: str | None) -> Source:
 
 
 def make_release(target: Target, merge: MergeResult) -> Source | None:
-    """Return a pull request as a source: its test merge onto its base; None if it is open no more."""
-    if merge.state in {MergeState.CLOSED, MergeState.MERGED}:
+    """Return a pull request as a source: its test merge onto its base; None if it is open no more, or has another base.
+
+    A listing may lag behind: what is about another branch than the policy's is no release.
+    """
+    pull, release = merge.pull, target.pull_request
+    is_elsewhere = release is not None and pull.base_ref != release.into
+    if is_elsewhere or merge.state in {MergeState.CLOSED, MergeState.MERGED}:
         return None
-    pull = merge.pull
-    is_early = pull.is_draft and target.pull_request is not None and not target.pull_request.drafts
+    is_early = pull.is_draft and release is not None and not release.drafts
     reason = DRAFT_WAITS if is_early else merge.reason
     return Source(
         ref=pull.head_ref,
