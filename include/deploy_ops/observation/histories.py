@@ -6,7 +6,7 @@ list that is minutes old; one that fits by chance is found when its turn comes t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,15 @@ from include.deploy_ops.run.memory import CachedHistory
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.model import Deploy, Deployment
     from include.deploy_ops.core.plan.outcome import Ended
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.run.memory import Memory
 
 UNFINISHED = timedelta(hours=1)
 """How long an unfinished deploy record may still turn into a finished one; a history with one is read again."""
+
+_OWNER_LENGTH = 8
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -65,12 +67,27 @@ class HistoryReader:
 
     def _fingerprint(self, deployment: Deployment) -> str:
         """Return what tells that a history was read of this Deployment, and whose notes were taken for ours."""
-        return hash_text(f"{self.owner} {fingerprint_deployment(deployment)}", 16)
+        return f"{hash_text(self.owner, _OWNER_LENGTH)}{fingerprint_deployment(deployment)}"
+
+    def _knows_more(self, cached: CachedHistory, deployment: Deployment, deploys: Iterable[Deploy]) -> bool:
+        """Whether records that are gone explain what the Deployment still shows, and those that are there do not.
+
+        Astro may drop records; a newer one than those that were read tells of what came after them.
+        """
+        is_ours = cached.fingerprint.startswith(hash_text(self.owner, _OWNER_LENGTH))
+        if not is_ours or not explains(cached.history, deployment):
+            return False
+        history = read_history(deploys, self.owner)
+        is_newest = history.newest_id == cached.history.newest_id
+        is_gone = all(deploy.id != cached.history.newest_id for deploy in deploys)
+        return (is_newest or is_gone) and not explains(history, deployment)
 
     def _read_anew(self, deployment: Deployment, cached: CachedHistory | None) -> CachedHistory:
         fingerprint = self._fingerprint(deployment)
         deploys = self.astro.list_deploys(deployment.id)
         history = read_history(deploys, self.owner)
+        if cached is not None and self._knows_more(cached, deployment, deploys):
+            return replace(cached, fingerprint=fingerprint, read_at=self.now)
         is_final = all(deploy.status in FINAL or deploy.created_at < self.now - UNFINISHED for deploy in deploys)
         tries = cached.tries if cached is not None and cached.fingerprint == fingerprint else 0
         return CachedHistory(

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
+from include.deploy_ops.core.model import Branch, Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.naming import DeployNote, format_note
 from include.deploy_ops.core.plan.outcome import Ended, Outcome
+from include.deploy_ops.core.preview.comparison import compare
+from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
+from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.observation.histories import HistoryReader, drop_contradicted, fingerprint_deployment
 from include.deploy_ops.run.memory import CachedHistory, Memory
 from tests.worlds.doubles.airflow import DictStore
-from tests.worlds.values.examples import OWNER, make_deployment
+from tests.worlds.values.examples import FINGERPRINT, OWNER, PLANE, make_deployment, make_project
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.history import DeployHistory
@@ -150,6 +153,80 @@ def test_what_was_read_as_another_owner_is_read_again_and_their_deploys_are_a_st
     assert "id-dev-a" in astro.asked
     assert seen.head is None
     assert seen.overridden_by.startswith(f"the deploy d1 of {OWNER} ")
+
+
+def our(number: int, **changes: Any) -> Deploy:
+    """Return a deploy as `deploy` does, by a run of ours of a commit of the number's digit."""
+    commit = str(number) * 40
+    note = DeployNote("dev-a", commit, commit, f"r{number}", 1, is_forced=False, owner=OWNER)
+    return replace(deploy(number), description=format_note(note), **changes)
+
+
+STRANGER, ROLLBACK = deploy(3), our(3, image_tag="deploy-1", rollback_from_id="d1")
+LATER_DAGS = our(3, kind=DeployKind.DAG_ONLY, image_tag="deploy-2")
+
+
+@pytest.mark.parametrize(
+    ("left", "shown", "known"),
+    [
+        ((), runs(2), "d2"),
+        ((our(1),), runs(2), "d2"),
+        ((our(1),), replace(runs(2), updated_at="later"), "d2"),  # something else of it moved meanwhile
+        ((our(1), our(2)), runs(2), "d2"),
+        ((our(2),), runs(2), "d2"),
+        ((our(1),), runs(1), "d1"),  # they explain it themselves
+        ((STRANGER,), runs(3), "d3"),
+        ((STRANGER,), runs(4), "d3"),  # what was read before explains it no better
+        ((ROLLBACK,), runs(1), "d3"),
+        ((our(1), our(2), ROLLBACK), runs(1), "d3"),
+        ((), runs(3), ""),
+    ],
+)
+def test_records_that_astro_dropped_are_believed_while_they_explain_what_is_shown(
+    left: tuple[Deploy, ...], shown: Deployment, known: str, astro: Astro
+) -> None:
+    astro.records["id-dev-a"] = (our(1), our(2))
+    assert astro.read(runs(2)) == {"id-dev-a": "d2"}
+    astro.records["id-dev-a"] = left
+    for _ in range(3):
+        astro.now += 61 * MINUTE
+        assert astro.read(shown) == {"id-dev-a": known}
+
+
+def test_the_record_of_an_image_that_astro_dropped_is_remembered_with_the_dags_that_came_later(astro: Astro) -> None:
+    after = replace(runs(3), image_tag="deploy-2")
+    astro.records["id-dev-a"] = (our(2), LATER_DAGS)
+    before = astro.look(after)["id-dev-a"]
+    assert (before.newest_id, before.image_commit) == ("d3", "2" * 40)
+    astro.records["id-dev-a"] = (LATER_DAGS,)
+    astro.now += MINUTE
+    assert astro.look(after)["id-dev-a"] == before
+    assert astro.asked == ["id-dev-a"]
+
+
+def test_after_records_were_dropped_nothing_is_due_and_nothing_was_overridden(astro: Astro) -> None:
+    project, snapshot = make_project(), RepositorySnapshot((Branch("dev-a", "2" * 40), Branch("main", "9" * 40)), ())
+    shown = replace(runs(2), description=make_deployment("dev-a").description)
+    for left in ((our(1), our(2)), (our(1),), (replace(our(1), description="a person's"),), ()):
+        astro.records["id-dev-a"] = left
+        astro.now += MINUTE
+        found = compare(
+            project,
+            control_plane=PLANE,
+            policy="p",
+            targets=(),
+            desired=derive_previews(project, snapshot),
+            observed=Observed((shown,), astro.look(shown)),
+            template=TemplateState(FINGERPRINT, {}, {}),
+        )
+        assert (found.works, found.holds) == ((), ())
+
+
+def test_what_another_owner_read_is_not_believed_for_records_that_were_dropped(astro: Astro) -> None:
+    astro.records["id-dev-a"] = (our(2),)
+    astro.read(runs(2))
+    astro.records["id-dev-a"], astro.owner = (), "acme-prod/store"
+    assert astro.read(runs(2)) == {"id-dev-a": ""}
 
 
 def end(seen: str | None, at: datetime = NOW + MINUTE) -> Ended:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import Asset
@@ -11,12 +13,12 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.model import ChangeType, Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
 from include.deploy_ops.run.job import Job
-from tests.worlds.values.examples import make_project, sha
+from tests.worlds.values.examples import OWNER, make_deployment, make_project, sha
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.model import ChangeDecision
@@ -146,13 +148,34 @@ def test_what_the_newest_deploy_was_to_bring_and_did_not_is_brought_now(
     assert decide(history, has_dag_deploys=has_dag_deploys).change_type is kind
 
 
+JOB = Job(Verb.DEPLOY, "dev-x", sha("c"), "shop-dev-x", "cl1", "why")
+
+
+def make_task() -> Any:
+    """Return the step, in a repository all of whose commits have the same files."""
+    scope: Any = SimpleNamespace(fleet=Asset("fleet"), project=make_project(), owner=OWNER)
+    task: Any = ClassifyChangeOperator(task_id="change_type", scope=scope)
+    task.github = SimpleNamespace(get_commit=lambda _: SimpleNamespace(tree=sha("f")), read_tree=lambda _: ())
+    return task
+
+
 def decide(history: DeployHistory, *, has_dag_deploys: bool = True) -> ChangeDecision:
-    """Return what the step decides for a commit whose files are those of every other."""
-    project = make_project()
-    scope: Any = SimpleNamespace(fleet=Asset("fleet"), project=project)
-    task = ClassifyChangeOperator(task_id="change_type", scope=scope)
-    task.github = cast(
-        "Any", SimpleNamespace(get_commit=lambda _: SimpleNamespace(tree=sha("f")), read_tree=lambda _: ())
-    )
-    job = Job(Verb.DEPLOY, "dev-x", sha("c"), "shop-dev-x", "cl1", "why")
-    return task._decide(job, history, has_dag_deploys=has_dag_deploys)
+    """Return what the step decides."""
+    found: ChangeDecision = make_task()._decide(JOB, history, has_dag_deploys=has_dag_deploys)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shown", "kind"),
+    [({}, ChangeType.NONE), ({"image_tag": "deploy-2"}, ChangeType.IMAGE)]
+    + [({"desired_dag_tarball_version": "v2"}, ChangeType.IMAGE)],
+)
+def test_on_top_of_a_deploy_whose_record_is_gone_an_image_is_deployed(shown: dict[str, str], kind: ChangeType) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    record = Deploy("d1", "cl1", DeployStatus.DEPLOYED, DeployKind.IMAGE_AND_DAG, at, git_commit=sha("a"))
+    record = replace(record, image_tag="deploy-1", dag_tarball_version="v1")
+    task = make_task()
+    deployment = make_deployment("dev-x", **shown)
+    task.astro = SimpleNamespace(get_deployment=lambda _: deployment, list_deploys=lambda _: (record,))
+    history, has_dag_deploys = task._observe(JOB)
+    assert decide(history, has_dag_deploys=has_dag_deploys).change_type is kind
