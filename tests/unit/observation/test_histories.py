@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from include.deploy_ops.core.errors import MalformedAnswerError
 from include.deploy_ops.core.model import Branch, Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.naming import DeployNote, format_note
 from include.deploy_ops.core.plan.outcome import Ended, Outcome
@@ -16,7 +17,9 @@ from include.deploy_ops.core.preview.comparison import compare
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.observation.histories import HistoryReader, drop_contradicted, fingerprint_deployment
+from include.deploy_ops.observation.observe import Observer
 from include.deploy_ops.run.memory import CachedHistory, Memory
+from include.deploy_ops.run.scope import Scope
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import FINGERPRINT, OWNER, PLANE, make_deployment, make_project
 
@@ -59,11 +62,19 @@ class Astro:
         self.asked: list[str] = []
         self.now = NOW
         self.owner = OWNER
+        self.malformed: set[str] = set()
+        self.deployments: tuple[Deployment, ...] = ()
 
     def list_deploys(self, deployment_id: str) -> tuple[Deploy, ...]:
         """Return what there is."""
         self.asked.append(deployment_id)
+        if deployment_id in self.malformed:
+            raise MalformedAnswerError(f"the records of {deployment_id} are malformed")
         return self.records.get(deployment_id, ())
+
+    def list_deployments(self) -> tuple[Deployment, ...]:
+        """Return what there is."""
+        return self.deployments
 
     def look(self, *deployments: Deployment) -> dict[str, DeployHistory]:
         """Return the history of each Deployment, as one pass believes it."""
@@ -251,3 +262,42 @@ def test_a_superseded_run_that_saw_another_record_ends_the_belief(
     astro.read(runs(1), runs(1, "dev-b"))
     drop_contradicted(astro.memory, [end(seen, at)])
     assert astro.memory.histories.read().keys() == {"id-dev-b", *(["id-dev-a"] * is_kept)}
+
+
+def observe(astro: Astro) -> Observed:
+    """Return what a pass sees of the workspace."""
+    scope = Scope(PLANE, is_dry=False, project=make_project(), targets=frozenset())
+    reader: Any = astro
+    return Observer(scope, reader, reader, astro.memory, reader).read_astro()
+
+
+def test_records_that_cannot_be_read_cost_their_deployment_alone_and_what_was_known_stays(astro: Astro) -> None:
+    target = replace(runs(1, "p"), id="prod", name="Production", description="")
+    astro.deployments = runs(1), runs(1, "dev-b"), target
+    astro.records = {each.id: (deploy(1),) for each in astro.deployments}
+    whole = observe(astro)
+    astro.malformed = {"id-dev-a", "prod"}
+    for _ in range(4):  # whoever's turn it is: nothing of them moved
+        assert observe(astro) == whole
+    before, moved = astro.deployments, (replace(each, updated_at="later") for each in astro.deployments)
+    astro.deployments = tuple(moved)
+    found = observe(astro)
+    assert [each.problem for each in found.deployments] == [
+        "the records of id-dev-a are malformed",
+        "",
+        "the records of prod are malformed",
+    ]
+    assert found.histories.keys() == {"id-dev-b"}
+    astro.malformed, astro.deployments = set(), before
+    assert observe(astro) == whole
+
+
+def test_of_a_deployment_that_cannot_be_read_no_records_are_read_and_what_was_known_stays(astro: Astro) -> None:
+    astro.records["id-dev-a"] = (our(2),)
+    astro.read(runs(2))
+    astro.deployments = (replace(runs(2), problem="createdAt: Field required", image_tag=""),)
+    astro.asked.clear()
+    assert observe(astro).histories == {}
+    assert astro.asked == []
+    astro.records["id-dev-a"] = ()  # and dropped meanwhile
+    assert astro.read(runs(2)) == {"id-dev-a": "d2"}

@@ -161,9 +161,7 @@ def test_an_older_word_on_a_pull_request_does_not_replace_a_newer_one() -> None:
 
 
 @pytest.mark.parametrize(("limit", "is_later"), [(99, False), (1, False), (99, True)])
-def test_nothing_is_kept_of_another_repository_that_has_the_name(
-    limit: int, memory: Memory, *, is_later: bool
-) -> None:
+def test_nothing_is_kept_of_another_repository_that_has_the_name(limit: int, memory: Memory, *, is_later: bool) -> None:
     memory.repository.write(KnownRepository(7, "acme/shop"))
     if is_later:
         look(Repository(*make_pulls(2)), memory)

@@ -77,11 +77,18 @@ def test_a_release_that_got_another_base_since_it_was_listed_is_none() -> None:
 
 def test_a_release_of_a_fork_that_is_gone_is_none() -> None:
     """Nobody asks for its merge then."""
-    assert compare(FakeGithub(merge=cast("Any", None)), make_pull(7, "astro_deploy", sha("a"), head_repo_id=None)) is None
+    pull = make_pull(7, "astro_deploy", sha("a"), head_repo_id=None)
+    assert compare(FakeGithub(merge=cast("Any", None)), pull) is None
 
 
 def make_job(**changes: Any) -> Job:
-    facts = {"commit": sha("d"), "pull": 7, "base": sha("c"), "target": "production", "work": "w"} | changes
+    facts: dict[str, Any] = {
+        "commit": sha("d"),
+        "pull": 7,
+        "base": sha("c"),
+        "target": "production",
+        "work": "w",
+    } | changes
     return Job(Verb.DEPLOY, "astro_deploy", sha("a"), "Production", "prod", "why", **facts)
 
 

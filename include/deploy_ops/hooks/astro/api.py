@@ -7,6 +7,7 @@ means is `answers`'.
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from include.deploy_ops.hooks.astro.answers import (
     parse_deploy,
     parse_deployment,
     parse_id,
+    parse_listed_deployment,
     parse_options,
     parse_page,
     parse_workspace_name,
@@ -42,12 +44,15 @@ PAGE_SIZE = 1000
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 
 class AstroApiHook(BaseHook):
     """Reads one Astro workspace through an Airflow connection, which is looked up at the first read.
 
-    Every method raises `ObservationError` when Astro gives no answer, refuses or answers malformed, and
-    `RateLimitError` when it asks for a longer pause than a minute; a failure is never an empty result.
+    Every method raises `ObservationError` when Astro gives no answer, refuses or answers malformed (of one thing in an
+    answer `MalformedAnswerError`), and `RateLimitError` when it asks for a longer pause than a minute; a failure is
+    never an empty result.
 
     :param astro_conn_id: the Airflow connection's id; `connection` says what it holds.
     :param sleep: called with the seconds to wait before a request is repeated.
@@ -77,8 +82,12 @@ class AstroApiHook(BaseHook):
         self.close()
 
     def list_deployments(self) -> tuple[Deployment, ...]:
-        """Return every Deployment of the workspace, as Astro orders them."""
-        return self._hold(ask_deployments(self._open()[0]))
+        """Return every Deployment of the workspace, as Astro orders them; malformed ones have a `problem`."""
+        found = self._hold(ask_deployments(self._open()[0]))
+        for each in found:
+            if each.problem:
+                log.warning("Deployment %s (%s) is left alone: %s", each.name, each.id, each.problem)
+        return found
 
     def get_deployment(self, deployment_id: str) -> Deployment | None:
         """Return a Deployment; None only if Astro itself answers that there is none of this id."""
@@ -164,7 +173,7 @@ def ask_deployments(connection: AstroConnection) -> Conversation[tuple[Deploymen
     """Ask for every Deployment of the workspace."""
     request = Ask(_path(connection, "deployments"), {"workspaceIds": connection.workspace_id})
     items = yield from _ask_all(request, "deployments")
-    deployments = tuple(parse_deployment(request, item, connection) for item in items)
+    deployments = tuple(parse_listed_deployment(item, connection) for item in items)
     for each in deployments:
         if each.workspace_id != connection.workspace_id:
             raise doubt(request, f"Astro lists {each.name!r} of another workspace, {each.workspace_id}")
@@ -270,4 +279,4 @@ def _tell(error: DeployOpsError, connection: AstroConnection) -> DeployOpsError:
     redact_error(error, [connection.token])
     if not isinstance(error, ObservationError):
         return error
-    return ObservationError(f"{error} (connection {connection.conn_id!r})")
+    return type(error)(f"{error} (connection {connection.conn_id!r})")

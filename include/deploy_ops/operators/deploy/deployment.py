@@ -11,7 +11,7 @@ from include.deploy_ops.core.errors import RetryableError, SupersededError
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.hibernation import is_asleep
-from include.deploy_ops.core.preview.ownership import describe_taken, find_previews
+from include.deploy_ops.core.preview.ownership import describe_taken, find_nameless, find_previews
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.observation.checks import check_alive, check_ended, check_expired, check_mark
@@ -105,8 +105,10 @@ class CreateDeploymentOperator(AstroCliOperator):
     def _find(self, job: Job) -> Deployment | None:
         deployments = self.astro.list_deployments()
         own = find_previews(deployments, self.scope.control_plane, self.scope.project).get(job.branch)
-        if own:
+        if own and not own[0][0].problem:
             return own[0][0]
+        if unreadable := own[0][0] if own else find_nameless(deployments):
+            raise RetryableError(unreadable.doubt)
         if taken := next((each for each in deployments if each.name == job.deployment_name), None):
             raise RetryableError(describe_taken(taken, self.scope.control_plane, self.scope.project))
         return None

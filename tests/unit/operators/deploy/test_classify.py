@@ -167,10 +167,13 @@ def decide(history: DeployHistory, *, has_dag_deploys: bool = True) -> ChangeDec
 
 @pytest.mark.parametrize(
     ("shown", "kind"),
-    [({}, ChangeType.NONE), ({"image_tag": "deploy-2"}, ChangeType.IMAGE)]
-    + [({"desired_dag_tarball_version": "v2"}, ChangeType.IMAGE)],
+    [
+        ({}, ChangeType.NONE),
+        ({"image_tag": "deploy-2"}, ChangeType.IMAGE),
+        ({"desired_dag_tarball_version": "v2"}, ChangeType.IMAGE),
+    ],
 )
-def test_on_top_of_a_deploy_whose_record_is_gone_an_image_is_deployed(shown: dict[str, str], kind: ChangeType) -> None:
+def test_on_top_of_a_deploy_whose_record_is_gone_an_image_is_deployed(shown: dict[str, Any], kind: ChangeType) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     record = Deploy("d1", "cl1", DeployStatus.DEPLOYED, DeployKind.IMAGE_AND_DAG, at, git_commit=sha("a"))
     record = replace(record, image_tag="deploy-1", dag_tarball_version="v1")
