@@ -16,6 +16,7 @@ import httpx
 from airflow.sdk import BaseHook
 
 from include.deploy_ops.core.errors import DeployOpsError, ObservationError, PermanentError
+from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.answers import (
     Page,
     doubt,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 ITEMS_MAX = 100_000
 """Of one list: far more than any workspace has, and few enough to be read."""
+
+DOUBTS_TOLD_MAX = 5
+"""Malformed Deployments of a list that the log names."""
 
 PAGE_SIZE = 1000
 """The largest page that Astro documents (OpenAPI description of the platform API)."""
@@ -84,9 +88,10 @@ class AstroApiHook(BaseHook):
     def list_deployments(self) -> tuple[Deployment, ...]:
         """Return every Deployment of the workspace, as Astro orders them; malformed ones have a `problem`."""
         found = self._hold(ask_deployments(self._open()[0]))
-        for each in found:
-            if each.problem:
-                log.warning("Deployment %s (%s) is left alone: %s", each.name, each.id, each.problem)
+        if doubts := [each.doubt for each in found if each.problem]:
+            more = len(doubts) - DOUBTS_TOLD_MAX
+            told = [*doubts[:DOUBTS_TOLD_MAX], *([f"{more} more"] if more > 0 else [])]
+            log.warning("%s", reveal(" ".join("; ".join(told).split())))  # anybody in the workspace chose the names
         return found
 
     def get_deployment(self, deployment_id: str) -> Deployment | None:

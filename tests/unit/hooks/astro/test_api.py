@@ -196,6 +196,17 @@ def test_a_malformed_deployment_costs_itself_alone_and_is_told_once(
     assert "private" not in told[0] + damaged.problem
 
 
+def test_many_malformed_deployments_are_told_in_one_line_whatever_they_are_called(
+    astro: AstroDouble, hook: AstroApiHook, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = [make_deployment(id=f"cl{number}", name=f"x\n{number}", createdAt=None) for number in range(40)]
+    astro.say("deployments", serve_list("deployments", items))
+    hook.list_deployments()
+    (told,) = (each.getMessage() for each in caplog.records if "left alone" in each.getMessage())
+    assert told.endswith("; 35 more")
+    assert "\n" not in told
+
+
 @pytest.mark.parametrize(("changes", "said"), MALFORMED)
 def test_alone_a_malformed_deployment_is_an_error(
     changes: dict[str, Any], said: str, astro: AstroDouble, hook: AstroApiHook
