@@ -111,7 +111,7 @@ class GithubAsItWas:
         job = self._job
         return (PullRequest(job.pull, branch, job.head, 1, "main", 1, True, False, "2026-11-29T14:00:00Z"),)
 
-    def get_branch(self, name: str) -> Branch:
+    def find_branch_beside(self, name: str, _trunk: str) -> Branch:
         return Branch(name, self._job.base)
 
 

@@ -71,6 +71,10 @@ class ObservationError(RetryableError):
     """GitHub or Astro answered malformed or incomplete; the text names the request. Never an empty observation."""
 
 
+class MalformedAnswerError(ObservationError):
+    """One thing in an answer has not the shape that it must have; the rest of the answer may be sound."""
+
+
 class ReadRefusedError(ObservationError):
     """GitHub refuses a read: the token lacks a permission."""
 

@@ -95,6 +95,21 @@ def explains(history: DeployHistory, deployment: Deployment) -> bool:
     return (history.image_tag, history.dag_version) == shown
 
 
+def forget_unseen(history: DeployHistory, deployment: Deployment) -> DeployHistory:
+    """Return the history without the commits of an image or of DAGs that the Deployment does not show.
+
+    What runs there then came by a deploy whose record is not in the list: Astro may have dropped it.
+    """
+    is_other_image = history.image_tag not in {"", deployment.image_tag}
+    are_other_dags = history.dag_version not in {"", deployment.desired_dag_tarball_version}
+    return replace(
+        history,
+        image_commit=None if is_other_image else history.image_commit,
+        image_origin="" if is_other_image else history.image_origin,
+        dags_commit=None if are_other_dags else history.dags_commit,
+    )
+
+
 def _apply(history: DeployHistory, deploy: Deploy, owner: str, states: dict[str, _State]) -> DeployHistory:
     note = _find_own_note(deploy, owner)
     if deploy.rollback_from_id is not None:

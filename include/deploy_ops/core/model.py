@@ -116,15 +116,17 @@ class MergeState(Enum):
     CONFLICT = "conflict"
     MERGED = "merged"
     CLOSED = "closed"
+    BASELESS = "its base is gone"
 
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """What merging a pull request gives. `base` is the tip of its base branch, its head stands in `pull`.
+    """What merging a pull request gives. `base` is the tip of its base branch, empty where there is no such branch.
 
-    `commit` is GitHub's test merge of exactly (base, head) while READY, what the merge made once MERGED, else empty.
-    `reason` says in words why it is not READY. `standing` is GitHub's word on whether rules of the base let it be
-    merged ("blocked", "behind", "clean" …), `allows_merge_commits` the repository's setting, None where it is not told.
+    Its head stands in `pull`. `commit` is GitHub's test merge of exactly (base, head) while READY, what the merge made
+    once MERGED, else empty. `reason` says in words why it is not READY. `standing` is GitHub's word on whether rules of
+    the base let it be merged ("blocked", "behind", "clean" …), `allows_merge_commits` the repository's setting, None
+    where it is not told.
     """
 
     pull: PullRequest
@@ -262,7 +264,12 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A Deployment as Astro's v1 API lists it, as far as we decide by it."""
+    """A Deployment as Astro's v1 API lists it, as far as we decide by it.
+
+    `problem` says what of Astro's answer about it cannot be used, its deploy records included. It is there, so nothing
+    takes its place, and nothing is done about it. Of what is malformed itself only id, workspace and page are sure, and
+    name and description where they can be read; else these are empty.
+    """
 
     id: str
     name: str
@@ -289,3 +296,11 @@ class Deployment:
     updated_at: str = ""  # as Astro gave it; part of what tells that records must be read again
     status_reason: str = ""
     override: str = ""  # an active hibernation override: "hibernate" or "wake", and "@<until>" where it ends by itself
+    problem: str = ""
+
+    @property
+    def doubt(self) -> str:
+        """Why it is left alone, in words for people; empty where nothing is wrong with Astro's answer."""
+        who = f"'{self.name}' ({self.id})"
+        said = f"what Astro says of {who} cannot be read, so it is left alone until it can: {self.problem}"
+        return said if self.problem else ""

@@ -23,6 +23,9 @@ from include.deploy_ops.observation.targets import TargetObserver
 from include.deploy_ops.run.approvals import check_approval
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from include.deploy_ops.core.model import Deploy
     from include.deploy_ops.core.plan.remembered import Approval
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
@@ -71,9 +74,10 @@ def check_source(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
         raise SupersededError(f"pull request #{job.pull} is closed or moved from {job.head[:12]}; the next pass looks")
     if pulls[0].is_draft and not takes_drafts:
         raise SupersededError(f"pull request #{job.pull} is a draft by now; the next pass looks")
-    base = github.get_branch(release.into).head if release else ""
-    if base != job.base:
-        raise SupersededError(f"#{job.pull}'s base moved from {job.base[:12]} to {base[:12]}; the next pass looks")
+    base = github.find_branch_beside(release.into, scope.project.trunk) if release else None
+    if (now := base.head if base else "") != job.base:
+        found = f"moved from {job.base[:12]} to {now[:12]}" if now else "is gone"
+        raise SupersededError(f"#{job.pull}'s base {found}; the next pass looks")
 
 
 def check_wanted(scope: Scope, github: DeployOpsGithubHook, job: Job) -> None:
@@ -197,19 +201,22 @@ class DueCheck:
     memory: Memory
     seals: Seals
 
-    def check_due(self, job: Job) -> None:
+    def check_due(self, job: Job, deploys: Iterable[Deploy] | None = None) -> None:
         """Raise SupersededError unless the planner still asks for what the job is to do at its target.
 
         Over what is read now: also policy and approval may have changed since it was planned.
+
+        :param deploys: the deploy records, where they were read already.
         """
         target = self.scope.target(job.target)
         deployment = check_target(self.scope, self.astro, job)
-        history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
+        records = self.astro.list_deploys(deployment.id) if deploys is None else deploys
+        history = read_history(records, self.scope.owner)
         observed = Observed((deployment,), {deployment.id: history})
         followed = target.followed_branch
-        branches = (self.github.get_branch(followed),) if followed else ()
+        found = self.github.find_branch_beside(followed, self.scope.project.trunk) if followed else None
         pulls = () if followed else self.github.list_pull_requests_from(job.branch)
-        snapshot = RepositorySnapshot(tuple(Branch(each.name, each.head) for each in branches), pulls)
+        snapshot = RepositorySnapshot((found,) if found else (), pulls)
         observer = TargetObserver(self.scope, self.github, self.memory, self.seals)
         state = observer.read_state(job.target, target, snapshot, observed)
         due = compare_target(state, self.scope.project.name, self.scope.policy)
@@ -227,17 +234,10 @@ class DueCheck:
         target = self.scope.target(job.target) if job.target else None
         if target is None or not (target.asks_when_forced if job.is_forced else target.approval == "required"):
             return None
-        remembered = self.memory.recall(job.slug).approval
-        approval = job.approval if job.is_forced else remembered
+        approval = job.approval if job.is_forced else self.memory.recall(job.slug).approval
         if approval is None:
             raise SupersededError(f"nobody approved {job.deployed_commit[:12]} for {job.target}, or it was voided")
         check_approval(self.seals, self.scope.request_dag(job.target), approval)
-        since = self.memory.read_continuity(datetime.now(UTC)).since
-        if approval is remembered and approval.at <= since:
-            raise SupersededError(
-                f"{approval.person} approved at {approval.at:%Y-%m-%d %H:%M} UTC, and control remembers nothing for "
-                "certain from before it began anew since: a person is asked again"
-            )
         if not approval.covers(job.head, job.base, job.observed or "", job.deployed_commit):
             raise SupersededError(
                 f"{approval.person} approved {approval.commit[:12]} on top of deploy {approval.observed or 'none'}, "

@@ -6,7 +6,7 @@ Reads only, and reads again only what changed: pull requests since the last pass
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -49,16 +49,20 @@ class Observer:
         return PullReader(self.scope, self.github, self.memory).read()
 
     def read_astro(self) -> Observed:
-        """Return the workspace's Deployments, and the histories of this project's previews and targets."""
+        """Return the workspace's Deployments, and the histories of this project's previews and targets.
+
+        A Deployment of which no history can be read has a `problem`, as one that is malformed itself.
+        """
         deployments = self.astro.list_deployments()
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
         names = {target.deployment for target in self.scope.project.targets.values()}
         known = [deployment for pairs in own.values() for deployment, _ in pairs]
         # Targets bear no mark of ours: the policy knows them by name.
         known += [deployment for deployment in deployments if deployment.name in names]
-        return Observed(
-            deployments, HistoryReader(self.astro, self.memory, datetime.now(UTC), self.scope.owner).read(known)
-        )
+        reader = HistoryReader(self.astro, self.memory, datetime.now(UTC), self.scope.owner)
+        histories = reader.read(known)
+        seen = (replace(each, problem=reader.problems.get(each.id, each.problem)) for each in deployments)
+        return Observed(tuple(seen), histories)
 
     def read_template(self, snapshot: RepositorySnapshot, deployments: Iterable[Deployment]) -> TemplateState:
         """Return the template's state against our Deployments; one that cannot be used becomes its `problem`."""

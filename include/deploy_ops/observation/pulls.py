@@ -68,7 +68,7 @@ class PullReader:
         before = self.memory.pulls.read()
         cache = self._read_rest(self._check_rules(before))
         news = self.github.list_pull_requests(go_back(cache.since))
-        require_same_repository(self.memory, self.github, news.pulls[0].base_repo_id if news.pulls else None)
+        self._require_same_repository(news)
         older = self._read_again(news)
         branches = self.github.list_branches(self.scope.project.trunk)
         names = {branch.name for branch in branches}
@@ -96,6 +96,7 @@ class PullReader:
         before, pages = cache, self.github.read_pull_pages(cache.next_page)
         try:
             for page in itertools.islice(pages, FIRST_PAGES_MAX):
+                self._require_same_repository(page)  # before it is kept: another repository's merges would end ours
                 # The first page bears the newest change: what changes while we page is newer, and read after this.
                 since = cache.since or max((pull.updated_at for pull in page.pulls), default="")
                 known = merge_pulls(page.pulls, cache.pulls)
@@ -110,6 +111,10 @@ class PullReader:
             f"{self.scope.project.repository} has more pull requests than one pass reads; the next one goes on at page "
             f"{cache.next_page} of them"
         )
+
+    def _require_same_repository(self, listing: PullListing) -> None:
+        seen = listing.pulls[0].base_repo_id if listing.pulls else None
+        require_same_repository(self.memory, self.github, seen)
 
     def _read_again(self, news: PullListing) -> tuple[PullRequest, ...]:
         """Return a page that was read long ago, as it is now; another one in each pass, the first with the news."""

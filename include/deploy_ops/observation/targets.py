@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError, SealError
@@ -81,8 +80,6 @@ class TargetObserver:
         remembered = self.memory.recall(slug_target(name))
         if target.approval == "none" or remembered.approval is None:
             return remembered
-        if remembered.approval.at <= self.memory.read_continuity(datetime.now(UTC)).since:
-            return replace(remembered, approval=None)  # who took it back since may be forgotten
         try:
             check_approval(self.seals, self.scope.request_dag(name), remembered.approval)
         except SealError as error:
@@ -146,11 +143,15 @@ def make_tip(branch: str, head: str | None) -> Source:
 
 
 def make_release(target: Target, merge: MergeResult) -> Source | None:
-    """Return a pull request as a source: its test merge onto its base; None if it is open no more."""
-    if merge.state in {MergeState.CLOSED, MergeState.MERGED}:
+    """Return a pull request as a source: its test merge onto its base; None if it is open no more, or has another base.
+
+    A listing may lag behind: what is about another branch than the policy's is no release.
+    """
+    pull, release = merge.pull, target.pull_request
+    is_elsewhere = release is not None and pull.base_ref != release.into
+    if is_elsewhere or merge.state in {MergeState.CLOSED, MergeState.MERGED}:
         return None
-    pull = merge.pull
-    is_early = pull.is_draft and target.pull_request is not None and not target.pull_request.drafts
+    is_early = pull.is_draft and release is not None and not release.drafts
     reason = DRAFT_WAITS if is_early else merge.reason
     return Source(
         ref=pull.head_ref,

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 SUCCESS = "success"
-WRITING_TASKS = ("create", "update", "adopt")
-"""The tasks that bring a Deployment to the rendered template."""
+UPDATE_TASK = "update"
+"""The task after which a Deployment has of the template what was rendered, and nothing from before."""
 
 
 class ReportOperator(DeployOpsOperator):
@@ -84,8 +84,11 @@ class ReportOperator(DeployOpsOperator):
         )
 
     def _read_rendered(self, context: Context, states: Mapping[str, str]) -> Sequence[str] | None:
-        """Return what the Deployment got from the template in this run; None where it got nothing, or nobody knows."""
-        if all(states.get(task) != SUCCESS for task in WRITING_TASKS):
+        """Return what the Deployment has of the template after a whole update; None where what was noted stays.
+
+        Whoever writes notes before it does what it brings (`AstroCliOperator.remember_rendered`).
+        """
+        if states.get(UPDATE_TASK) != SUCCESS:
             return None
         try:
             found: Sequence[str] | None = self.read(context, RENDER_TASK, RENDERED_KEY)

@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from include.deploy_ops.core.history import DeployHistory, read_history
+from include.deploy_ops.core.history import DeployHistory, forget_unseen, read_history
 from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.naming import DeployNote, format_note
-from tests.worlds.values.examples import OWNER
+from tests.worlds.values.examples import OWNER, make_deployment
 
 A, B, C = ("a" * 40, "b" * 40, "c" * 40)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -157,3 +157,23 @@ def test_the_order_of_records_does_not_matter() -> None:
         shuffled = records[:]
         Random(seed).shuffle(shuffled)  # noqa: S311 - no secret depends on it
         assert read_history(shuffled, OWNER) == expected
+
+
+@pytest.mark.parametrize(
+    ("image_tag", "dag_version", "known"),
+    [
+        ("deploy-1", "v1", (A, "ci", B)),
+        ("deploy-2", "v1", (None, "", B)),
+        ("deploy-1", "v2", (A, "ci", None)),
+        ("deploy-2", "v2", (None, "", None)),
+    ],
+)
+def test_what_the_deployment_shows_by_no_records_word_has_no_known_commit(
+    image_tag: str, dag_version: str, known: tuple[str | None, str, str | None]
+) -> None:
+    history = DeployHistory("d1", A, B, A, "", "deploy-1", "v1", image_origin="ci")
+    shown = make_deployment("dev-x", image_tag=image_tag, desired_dag_tarball_version=dag_version)
+    found = forget_unseen(history, shown)
+    assert (found.image_commit, found.image_origin, found.dags_commit) == known
+    rollback = DeployHistory("d2", A, B, A, "a rollback")  # names neither
+    assert forget_unseen(rollback, shown) == rollback

@@ -224,6 +224,21 @@ def test_what_astro_may_answer_some_day_deletes_and_overwrites_nothing_more(
     assert list_verbs(outcome) - {("create", LIVE), ("update", LIVE)} <= list_verbs(plan.outcome)
 
 
+@pytest.mark.parametrize("changes", [{"createdAt": None}, {"imageTag": 7}, {"name": None}, {"updatedAt": ...}])
+def test_malformed_deployments_are_left_alone_and_the_rest_of_the_pass_goes_on(
+    world: World, changes: dict[str, Any]
+) -> None:
+    plan = world.scenes[0]
+    (request,) = [request for request in plan.requests if request.kind == "deployments"]
+    items = [{key: value for key, value in (each | changes).items() if value is not ...} for each in world.deployments]
+    world.plant(request, {"status": 200, "body": request.data | {"deployments": items}})
+    outcome = plan.conclude()
+    world.clear()
+    world.restore()
+    assert len(list_verbs(plan.outcome)) > 1
+    assert list_verbs(outcome) == {("create", NEW)}
+
+
 def test_when_the_answers_are_right_again_every_step_does_what_it_would_have_done(world: World) -> None:
     for scene in world.scenes:
         assert scene.conclude() == scene.outcome, scene.name

@@ -10,11 +10,12 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
 from include.deploy_ops.core.model import Branch
+from include.deploy_ops.hooks.github.answers import RepositoryName
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.hooks.github.repository import PullListing
 from include.deploy_ops.observation import pulls as product
 from include.deploy_ops.observation.pulls import PullReader, merge_pulls
-from include.deploy_ops.run.memory import Memory, PullCache
+from include.deploy_ops.run.memory import KnownRepository, Memory, PullCache
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import make_project, make_pull, merged, sha
 
@@ -35,6 +36,10 @@ class Repository(GithubPullsHook):
         self.hidden: set[int] = set()
         self.limit = 99
         self.read_pages: list[int] = []
+
+    def read_name(self) -> RepositoryName:
+        """Return which repository it is, by its number of the pull requests; 7 where there are none."""
+        return RepositoryName(next((pull.base_repo_id for pull in self.pulls.values()), 7), "acme/shop")
 
     def list_branches(self, trunk: str) -> tuple[Branch, ...]:
         """Return a branch for each pull request, and trunk."""
@@ -155,3 +160,17 @@ def test_an_older_word_on_a_pull_request_does_not_replace_a_newer_one() -> None:
     newer = merged(replace(known, updated_at=at(5)))
     assert merge_pulls([newer], [known]) == merge_pulls([newer])
     assert merge_pulls([known], [newer]) == merge_pulls([newer])
+
+
+@pytest.mark.parametrize(("limit", "is_later"), [(99, False), (1, False), (99, True)])
+def test_nothing_is_kept_of_another_repository_that_has_the_name(limit: int, memory: Memory, *, is_later: bool) -> None:
+    memory.repository.write(KnownRepository(7, "acme/shop"))
+    if is_later:
+        look(Repository(*make_pulls(2)), memory)
+    before = memory.pulls.read()
+    other = Repository(*(replace(pull, base_repo_id=8, head_repo_id=8, updated_at=at(99)) for pull in make_pulls(7)))
+    other.limit = limit
+    with pytest.raises(ObservationError, match="another repository than before, number 8 at GitHub and not 7"):
+        look(other, memory)
+    assert memory.pulls.read() == before
+    assert memory.repository.read() == KnownRepository(7, "acme/shop")

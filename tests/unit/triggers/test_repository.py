@@ -178,6 +178,7 @@ def moved(head: str) -> dict[str, Any]:
         {PULLS: [make_pull(1, state="closed", merged_at="2026-01-02T00:00:00Z")]},
         {PULLS: [make_pull(1, head=moved("pushed"))]},
         {PULLS: [make_pull(1, base={"ref": "main", "repo": {"id": 7}})]},
+        {PULLS: [make_pull(1, draft=True)]},
     ],
 )
 def test_a_real_change_gives_exactly_one_event(change: dict[str, Any], github: GithubDouble) -> None:

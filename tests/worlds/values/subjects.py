@@ -18,7 +18,7 @@ LIMITS = AgeLimits(2 * DAY, 14 * DAY, DAY, "keep-preview")
 def make_subject(branch: str = "dev-a", idle: timedelta = timedelta(), now: datetime = NOW, **changes: Any) -> Subject:
     """Return a preview in development mode that was created, committed to and deployed to so long ago."""
     at = now - idle
-    names = ("status", "override", "is_development_mode", "created_at", "id")
+    names = ("status", "override", "is_development_mode", "created_at", "id", "problem")
     looks = {name: changes.pop(name) for name in names if name in changes}
     deployment = make_deployment(branch, **{"created_at": at, **looks})
     history = DeployHistory(newest_id="d1", head=sha("a"), active_at=at)

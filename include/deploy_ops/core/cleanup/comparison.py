@@ -70,7 +70,9 @@ def compare_expiry(
     previews = find_previews(observed.deployments, control_plane, project)
     for branch, wanted in sorted(desired.wanted.items()):
         own = [deployment for deployment, _ in previews.get(branch, [])]
-        if len(own) != 1 or own[0].name in targets or (verdict := facts.verdicts.get(own[0].id)) is None:
+        if len(own) != 1 or own[0].name in targets or own[0].problem:
+            continue
+        if (verdict := facts.verdicts.get(own[0].id)) is None:
             continue
         history = observed.histories.get(own[0].id, DeployHistory())
         woken_at = facts.woken.get(branch)

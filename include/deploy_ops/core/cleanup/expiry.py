@@ -138,6 +138,10 @@ def judge(
     fresh: set[str] = set()
     for subject in sorted(subjects, key=lambda each: (each.branch, each.deployment.id)):
         before = standing.get(subject.deployment.id)
+        if subject.deployment.problem:  # what was decided waits until it can be looked at again
+            verdicts |= {before.deployment_id: before} if before is not None else {}
+            findings.append(_find(subject, None, limits, now))
+            continue
         is_open = before is not None and before.standing is Standing.ASKED and before.run_id not in asking
         if before is not None and is_open:
             before = replace(before, standing=Standing.DUE, run_id=run_id)
@@ -178,7 +182,7 @@ def _find_standing(subject: Subject, known: Verdict | None, limits: AgeLimits, n
 
 
 def _describe_stay(subject: Subject, limits: AgeLimits) -> str:
-    return describe_exemption(subject.kept, subject.labels, limits.keep_label)
+    return subject.deployment.doubt or describe_exemption(subject.kept, subject.labels, limits.keep_label)
 
 
 def _decide(subject: Subject, limits: AgeLimits, run_id: str, now: datetime) -> Verdict | None:

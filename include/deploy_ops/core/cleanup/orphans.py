@@ -69,10 +69,10 @@ def find_orphans(loaded: LoadedPolicy, conn_id: str, deployments: Iterable[Deplo
 def judge_deployment(loaded: LoadedPolicy, conn_id: str, deployment: Deployment) -> Orphan | None:
     """Return the Deployment as an orphan, or None: it has no mark, another's, a project in the policy, or is a target.
 
-    Raises PolicyError unless the whole policy is valid.
+    So is one of which Astro's answer cannot be read. Raises PolicyError unless the whole policy is valid.
     """
     require_whole(loaded)
-    mark = parse_mark(deployment.description)
+    mark = None if deployment.problem else parse_mark(deployment.description)
     if mark is None or mark.control_plane != loaded.policy.control_plane or deployment.name in loaded.target_names:
         return None
     reason = _find_reason(loaded, mark)

@@ -1,7 +1,8 @@
-"""Does the memory reach back without a hole? What people said before one may be forgotten, and is not acted on. Pure.
+"""Does the memory reach back without a hole? What people said before one may be forgotten: nothing goes on it. Pure.
 
 Airflow's tables may be restored from a backup, and the memory in them be older than what people said since; or it may
 be gone. Nobody tells us. But control notes each pass: after a restore, as after any long pause, the last one is old.
+An approval is acted on all the same: it is about one head, base and deploy, so that little can have followed it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-GAP_MAX = timedelta(minutes=30)
-"""Between two passes that follow one another: one begins every five minutes, and may be tried three times."""
+GAP_MAX = timedelta(hours=2)
+"""Between two passes that follow one another. An upgrade takes less, and a backup is older as a rule."""
 
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 

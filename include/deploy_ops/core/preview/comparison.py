@@ -13,7 +13,7 @@ from include.deploy_ops.core.model import NO_COMMIT, Deployment, Mark
 from include.deploy_ops.core.naming import digest_work, name_deployment
 from include.deploy_ops.core.plan.work import Difference, Hold, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
-from include.deploy_ops.core.preview.ownership import describe_taken, find_former, find_previews
+from include.deploy_ops.core.preview.ownership import describe_taken, find_former, find_nameless, find_previews
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -59,6 +59,8 @@ def compare(
             found.append(_hold_twins(branch, own))
         elif own and own[0][0].name in targets:
             found.append(_hold_target(branch, own[0][0].name))
+        elif own and own[0][0].problem:
+            found.append(Hold(branch, "anything", own[0][0].doubt))
         elif branch not in desired.wanted:
             found.append(_end_preview(view, branch, *own[0]))
         elif own:
@@ -108,6 +110,8 @@ def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) ->
     name = name_deployment(view.project.name, branch)
     if name in taken:
         return Hold(branch, Verb.CREATE.value, describe_taken(taken[name], view.control_plane, view.project))
+    if (unknown := find_nameless(taken.values())) is not None:
+        return Hold(branch, Verb.CREATE.value, f"it may be there already: {unknown.doubt}")
     if view.template.problem:
         return Hold(branch, Verb.CREATE.value, view.template.problem)
     head = view.desired.wanted[branch].head

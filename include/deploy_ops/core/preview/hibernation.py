@@ -57,6 +57,8 @@ def find_wake(before: LastLook | None, deployment: Deployment, now: datetime) ->
     Without a last look, who is awake by an override was woken now.
     """
     known = before if before is not None and before.deployment_id == deployment.id else None
+    if deployment.problem:
+        return known.woken_at if known else None
     if is_woken(known.override if known else "", deployment.override):
         return now
     return known.woken_at if known else None

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.history import forget_unseen, read_history
 from include.deploy_ops.core.preview.ownership import find_previews
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def read_image(candidate: Deployment, deploys: Iterable[Deploy], need: Need, own
         return "no deploy record says which commit its image is of"
     if (shown := records[history.newest_id].image_tag) != candidate.image_tag:
         return f"Astro shows the image {candidate.image_tag}, its newest deploy record {shown}"
+    if forget_unseen(history, candidate).image_commit is None:
+        return f"the record of the deploy that brought its image {candidate.image_tag} is gone"
     if need.is_target and history.image_origin not in TARGET_ORIGINS:
         came = f"came from a {history.image_origin}" if history.image_origin else "came from where no record tells"
         return f"its image {came}; a target takes what was built for targets only"

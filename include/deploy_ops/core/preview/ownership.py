@@ -64,6 +64,8 @@ def describe_former(mark: Mark, project: Project) -> str:
 
 def describe_taken(deployment: Deployment, control_plane: str, project: Project) -> str:
     """Return why a new preview cannot have its name: somebody's Deployment bears it, or another branch's preview."""
+    if deployment.doubt:
+        return deployment.doubt
     mark = parse_mark(deployment.description)
     bears = f"'{deployment.name}' ({deployment.id})"
     if mark is not None and is_own(mark, control_plane, project):
@@ -71,3 +73,9 @@ def describe_taken(deployment: Deployment, control_plane: str, project: Project)
     if has_later_mark(deployment.description):
         return f"{bears} bears a later release's mark, and is never touched; rename it in Astro"
     return f"a Deployment named {bears} exists without our mark; rename or delete it in Astro, or adopt it by the form"
+
+
+def find_nameless(deployments: Iterable[Deployment]) -> Deployment | None:
+    """Return a Deployment of which nobody knows whose it is: neither its name nor a mark can be read."""
+    found = (each for each in deployments if each.problem and not each.name and parse_mark(each.description) is None)
+    return min(found, key=lambda each: each.id, default=None)

@@ -134,7 +134,7 @@ def _describe_absence(state: TargetState) -> str:
     if not state.deployments:
         return f"there is no Deployment named '{name}' in the workspace; create it, or correct the policy"
     if len(state.deployments) == 1:
-        return ""
+        return state.deployments[0].doubt
     ids = " and ".join(sorted(each.id for each in state.deployments))
     return f"{ids} are both named '{name}'; rename the one that is not meant, in Astro"
 

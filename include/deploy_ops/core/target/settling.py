@@ -69,7 +69,7 @@ def judge_settling(
     if own.status is DeployStatus.FAILED:
         return Failed(own, f"Astro's record {own.id} says FAILED")
     # The CLI's exit code does not tell what it sent; the record does.
-    if missing := _find_missing_part(own, kind):
+    if missing := find_missing_part(own, kind):
         return Failed(own, f"Astro's record {own.id} is a {own.kind.value} deploy, which has no {missing}")
     newer = next((record for record in records if _order(record) > _order(own) and _is_overtaking(record)), None)
     if newer is not None:
@@ -82,13 +82,13 @@ def _find_delay(own: Deploy, deployment: Deployment, *, woke: bool) -> str:
     """Return what keeps the deploy from being settled, empty if nothing does."""
     if own.status is not DeployStatus.DEPLOYED:
         return f"Astro's record {own.id} says {own.status.value}"
-    if blank := _find_blank(own, has_dag_deploys=deployment.is_dag_deploy_enabled):
+    if blank := find_blank(own, has_dag_deploys=deployment.is_dag_deploy_enabled):
         return f"Astro's record {own.id} names no {blank} yet"
     image_tag = own.image_tag if own.kind.has_image else ""
     return find_unrest(deployment, image_tag=image_tag, dag_version=own.dag_tarball_version, woke=woke)
 
 
-def _find_blank(own: Deploy, *, has_dag_deploys: bool) -> str:
+def find_blank(own: Deploy, *, has_dag_deploys: bool) -> str:
     """Return what the record should name and does not; without DAG deploys an image carries the DAGs."""
     if own.kind.has_image and not own.image_tag:
         return "image"
@@ -137,7 +137,8 @@ def _is_overtaking(record: Deploy) -> bool:
     return record.status is DeployStatus.DEPLOYED and record.kind is not DeployKind.BUNDLE
 
 
-def _find_missing_part(own: Deploy, kind: ChangeType) -> str:
+def find_missing_part(own: Deploy, kind: ChangeType) -> str:
+    """Return what a deploy of this kind brings and the record's kind does not, empty if it has all."""
     if not own.kind.has_dags:
         return "DAGs"
     return "image" if kind is ChangeType.IMAGE and not own.kind.has_image else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
-from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, MalformedAnswerError, ObservationError
 from include.deploy_ops.core.model import Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus, Variable
 from include.deploy_ops.core.naming import parse_note
 
@@ -104,6 +104,12 @@ class _Git(_Json):
     commit_sha: str | None = None
 
 
+_SURE = frozenset({"id", "deploymentId", "createdAt"})
+"""Without which a deploy record has no place among the others."""
+
+_UNKNOWN = "unknown"
+
+
 class _Deploy(_Json):
     id: _Id
     deployment_id: _Id
@@ -117,6 +123,14 @@ class _Deploy(_Json):
     rollback_from_id: str | None = None
     bundle_mount_path: str | None = None
     dag_bundle_name: str | None = None  # of the CLI's `--dag-bundle-name`, with types of its own
+
+
+class _DamagedDeploy(_Deploy):
+    """A record whose malformed fields are left out: of unknown status and type then, which may be any."""
+
+    status: str = _UNKNOWN
+    type: str = _UNKNOWN
+    image_tag: str = ""
 
 
 def parse_page(request: Ask, answer: Any, key: str) -> Page:
@@ -140,7 +154,48 @@ def parse_id(request: Ask, item: Any) -> str:
 
 def parse_deployment(request: Ask, answer: Any, connection: AstroConnection) -> Deployment:
     """Return a Deployment; an unknown status becomes UNKNOWN. Raises ObservationError."""
-    found = _parse(request, _Deployment, answer)
+    return _make_deployment(_parse(request, _Deployment, answer, MalformedAnswerError), connection)
+
+
+def parse_listed_deployment(answer: Any, connection: AstroConnection) -> Deployment:
+    """Return a Deployment of a list; what is malformed has a `problem`, and costs the others nothing.
+
+    :param answer: an item with an id (`parse_id`).
+    """
+    try:
+        return _make_deployment(_Deployment.model_validate(answer), connection)
+    except ValidationError as error:
+        return _make_damaged(answer, _describe_problems(error), connection)
+
+
+def _make_damaged(answer: dict[str, Any], problem: str, connection: AstroConnection) -> Deployment:
+    name, description, workspace = (answer.get(key) for key in ("name", "description", "workspaceId"))
+    workspace_id = workspace if isinstance(workspace, str) and workspace else connection.workspace_id
+    return Deployment(
+        id=answer["id"],
+        name=name if isinstance(name, str) else "",
+        status=DeploymentStatus.UNKNOWN,
+        description=description if isinstance(description, str) else "",
+        workspace_id=workspace_id,
+        runtime_version="",
+        image_repository="",
+        image_tag="",
+        dag_tarball_version="",
+        desired_dag_tarball_version="",
+        is_dag_deploy_enabled=False,
+        is_development_mode=False,
+        deployment_type="",
+        executor="",
+        cloud_provider="",
+        region="",
+        namespace="",
+        airflow_url="",
+        astro_url=_find_page(workspace_id, answer["id"], connection),
+        problem=problem,
+    )
+
+
+def _make_deployment(found: _Deployment, connection: AstroConnection) -> Deployment:
     return Deployment(
         id=found.id,
         name=found.name,
@@ -160,7 +215,7 @@ def parse_deployment(request: Ask, answer: Any, connection: AstroConnection) -> 
         region=found.region or "",
         namespace=found.namespace,
         airflow_url=_complete_url(found.web_server_url, connection),
-        astro_url=_find_page(found, connection),
+        astro_url=_find_page(found.workspace_id, found.id, connection),
         variables=tuple(_read_variable(each) for each in found.environment_variables or ()),
         contact_emails=found.contact_emails or (),
         created_at=found.created_at,
@@ -184,9 +239,10 @@ def parse_deploy(request: Ask, answer: Any, deployment_id: str) -> Deploy:
     """Return a deploy record of this Deployment; an unknown status becomes UNKNOWN. Raises ObservationError.
 
     A type that we do not know may have changed anything, so it becomes one that changed image and DAGs to a commit that
-    nobody knows. What is mounted elsewhere, or goes by another DAG bundle's name, lies beside image and `dags/`.
+    nobody knows. What is mounted elsewhere, or goes by another DAG bundle's name, lies beside image and `dags/`. So
+    with a malformed field: it says nothing, and what it may have said is not ruled out.
     """
-    found = _parse(request, _Deploy, answer)
+    found = _read_deploy(request, answer)
     if found.deployment_id != deployment_id:
         raise doubt(request, f"deploy {found.id} is of another Deployment, {found.deployment_id}")
     description = found.description or ""
@@ -207,6 +263,19 @@ def parse_deploy(request: Ask, answer: Any, deployment_id: str) -> Deploy:
     )
 
 
+def _read_deploy(request: Ask, answer: Any) -> _Deploy:
+    try:
+        return _Deploy.model_validate(answer)
+    except ValidationError as error:
+        wrong = {str(next(iter(each["loc"]), "")) for each in error.errors(include_url=False, include_input=False)}
+    if not isinstance(answer, dict) or wrong & _SURE:
+        return _parse(request, _Deploy, answer, MalformedAnswerError)
+    sound = {key: value for key, value in answer.items() if key not in wrong}
+    if "rollbackFromId" in wrong:
+        sound["rollbackFromId"] = _UNKNOWN
+    return _DamagedDeploy.model_validate(sound)
+
+
 def parse_workspace_name(request: Ask, answer: Any) -> str:
     """Return a workspace's name; raises ObservationError."""
     return _parse(request, _Workspace, answer).name
@@ -219,18 +288,22 @@ def parse_options(request: Ask, answer: Any) -> dict[str, Any]:
     return answer
 
 
-def _parse(request: Ask, model: type[M], answer: Any) -> M:
+def _parse(request: Ask, model: type[M], answer: Any, kind: type[ObservationError] = ObservationError) -> M:
     try:
         return model.model_validate(answer)
     except ValidationError as error:
-        # The values stay out of the text: an environment variable's may be private.
-        said = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'answer'}: {each['msg']}"
-            for each in error.errors(include_url=False, include_input=False)[:_PROBLEMS_TOLD_MAX]
-        )
+        said = _describe_problems(error)
         identity = answer.get("id") if isinstance(answer, dict) else None
         where = f" of {identity:.80}" if isinstance(identity, str) else ""
-        raise doubt(request, f"Astro's answer{where} is malformed: {said}") from None
+        raise kind(f"{request}: Astro's answer{where} is malformed: {said}; {NOTHING_FOLLOWS}") from None
+
+
+def _describe_problems(error: ValidationError) -> str:
+    # The values stay out of the text: an environment variable's may be private.
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'answer'}: {each['msg']}"
+        for each in error.errors(include_url=False, include_input=False)[:_PROBLEMS_TOLD_MAX]
+    )
 
 
 def doubt(request: Ask, what: str) -> ObservationError:
@@ -253,7 +326,7 @@ def _complete_url(url: str, connection: AstroConnection) -> str:
     return f"{'http' if connection.is_plain_http else 'https'}://{url}"
 
 
-def _find_page(found: _Deployment, connection: AstroConnection) -> str:
+def _find_page(workspace_id: str, deployment_id: str, connection: AstroConnection) -> str:
     """Return the Deployment's page in Astro, which no answer names: `uiUrl` is Airflow's address, too."""
     base = connection.core_url or f"https://cloud.{connection.domain}"
-    return f"{base}/{found.workspace_id}/deployments/{found.id}"
+    return f"{base}/{workspace_id}/deployments/{deployment_id}"

@@ -7,6 +7,7 @@ means is `answers`'.
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
@@ -15,12 +16,14 @@ import httpx
 from airflow.sdk import BaseHook
 
 from include.deploy_ops.core.errors import DeployOpsError, ObservationError, PermanentError
+from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.answers import (
     Page,
     doubt,
     parse_deploy,
     parse_deployment,
     parse_id,
+    parse_listed_deployment,
     parse_options,
     parse_page,
     parse_workspace_name,
@@ -37,17 +40,23 @@ if TYPE_CHECKING:
 ITEMS_MAX = 100_000
 """Of one list: far more than any workspace has, and few enough to be read."""
 
+DOUBTS_TOLD_MAX = 5
+"""Malformed Deployments of a list that the log names."""
+
 PAGE_SIZE = 1000
 """The largest page that Astro documents (OpenAPI description of the platform API)."""
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 
 class AstroApiHook(BaseHook):
     """Reads one Astro workspace through an Airflow connection, which is looked up at the first read.
 
-    Every method raises `ObservationError` when Astro gives no answer, refuses or answers malformed, and
-    `RateLimitError` when it asks for a longer pause than a minute; a failure is never an empty result.
+    Every method raises `ObservationError` when Astro gives no answer, refuses or answers malformed (of one thing in an
+    answer `MalformedAnswerError`), and `RateLimitError` when it asks for a longer pause than a minute; a failure is
+    never an empty result.
 
     :param astro_conn_id: the Airflow connection's id; `connection` says what it holds.
     :param sleep: called with the seconds to wait before a request is repeated.
@@ -77,8 +86,13 @@ class AstroApiHook(BaseHook):
         self.close()
 
     def list_deployments(self) -> tuple[Deployment, ...]:
-        """Return every Deployment of the workspace, as Astro orders them."""
-        return self._hold(ask_deployments(self._open()[0]))
+        """Return every Deployment of the workspace, as Astro orders them; malformed ones have a `problem`."""
+        found = self._hold(ask_deployments(self._open()[0]))
+        if doubts := [each.doubt for each in found if each.problem]:
+            more = len(doubts) - DOUBTS_TOLD_MAX
+            told = [*doubts[:DOUBTS_TOLD_MAX], *([f"{more} more"] if more > 0 else [])]
+            log.warning("%s", reveal(" ".join("; ".join(told).split())))  # anybody in the workspace chose the names
+        return found
 
     def get_deployment(self, deployment_id: str) -> Deployment | None:
         """Return a Deployment; None only if Astro itself answers that there is none of this id."""
@@ -164,7 +178,7 @@ def ask_deployments(connection: AstroConnection) -> Conversation[tuple[Deploymen
     """Ask for every Deployment of the workspace."""
     request = Ask(_path(connection, "deployments"), {"workspaceIds": connection.workspace_id})
     items = yield from _ask_all(request, "deployments")
-    deployments = tuple(parse_deployment(request, item, connection) for item in items)
+    deployments = tuple(parse_listed_deployment(item, connection) for item in items)
     for each in deployments:
         if each.workspace_id != connection.workspace_id:
             raise doubt(request, f"Astro lists {each.name!r} of another workspace, {each.workspace_id}")
@@ -270,4 +284,4 @@ def _tell(error: DeployOpsError, connection: AstroConnection) -> DeployOpsError:
     redact_error(error, [connection.token])
     if not isinstance(error, ObservationError):
         return error
-    return ObservationError(f"{error} (connection {connection.conn_id!r})")
+    return type(error)(f"{error} (connection {connection.conn_id!r})")

@@ -37,17 +37,20 @@ class GithubPullsHook(DeployOpsGithubHook):
 
         GitHub computes it in the background, and what it shows may be of an older base or head: its test merge counts
         only if its parents are exactly (base, head). The base's tip is read of the branch, since GitHub keeps in the
-        pull request the one of the head's last move.
+        pull request the one of the head's last move. A pull request may stay open although its base is gone.
 
-        :raises ObservationError: GitHub's answers cannot be used, or the base branch is gone.
+        :raises ObservationError: GitHub's answers cannot be used.
         """
         shown = self._show_pull(number)
         pull = shown.pull
-        base = self.get_branch(pull.base_ref).head
+        base = self._find_base(pull.base_ref)
         if pull.is_merged:
             return MergeResult(pull, base, MergeState.MERGED, shown.merge_commit or "", "it is merged")
         if not pull.is_open:
             return MergeResult(pull, base, MergeState.CLOSED, "", "it was closed without a merge")
+        if not base:
+            said = f"its base {pull.base_ref} is gone; make the branch again, or choose another base"
+            return MergeResult(pull, base, MergeState.BASELESS, "", said)
         if shown.is_mergeable is False:
             said = f"{pull.head_ref} conflicts with {pull.base_ref}: merge {pull.base_ref} into it"
             return MergeResult(pull, base, MergeState.CONFLICT, "", said)
@@ -92,6 +95,13 @@ class GithubPullsHook(DeployOpsGithubHook):
         if answer.is_absent:
             raise ObservationError(f"{answer.request} answered HTTP 404: there is no such pull request any more")
         return parse_pull_request(answer, number)
+
+    def _find_base(self, name: str) -> str:
+        """Return the branch's tip; empty where the repository is there and the branch is not."""
+        branch = self.find_branch(name)
+        if branch is None:
+            self.ask("", is_required=True)
+        return branch.head if branch else ""
 
     def _is_merge_of(self, commit: str, base: str, head: str) -> bool:
         if not commit:

@@ -34,7 +34,7 @@ class AdoptOrphansOperator(AgreedOrphansOperator):
         if project is None:
             return f"left alone: the policy has no project '{orphan.mark.project}' of another repository any more"
         there, here = (read_astro_connection(each) for each in (orphan.conn_id, project.astro_conn_id))
-        if (there.api_url, there.workspace_id) != (here.api_url, here.workspace_id):
+        if there.workspace != here.workspace:
             return "left alone: it is in another workspace than the project's, where nobody would look after it"
         scope, branch = make_scope(loaded, project), orphan.mark.branch
         if own := find_previews(astro.list_deployments(), scope.control_plane, project).get(branch):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, classify_change
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError, RetryableError
-from include.deploy_ops.core.history import DeployHistory, read_history
+from include.deploy_ops.core.history import DeployHistory, forget_unseen, read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType, DeployDecision
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
@@ -89,7 +89,8 @@ class ClassifyChangeOperator(DeployOpsOperator):
                 f"Deployment {job.deployment_id} of {job.environment} is gone; the next pass looks again"
             )
         self.link_deployment(deployment)
-        return read_history(self.astro.list_deploys(deployment.id), self.scope.owner), deployment.is_dag_deploy_enabled
+        history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
+        return forget_unseen(history, deployment), deployment.is_dag_deploy_enabled
 
     def _decide(self, job: Job, history: DeployHistory, *, has_dag_deploys: bool) -> ChangeDecision:
         image, why_image = self._find_snapshot(history.image_commit)

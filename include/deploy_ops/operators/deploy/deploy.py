@@ -27,6 +27,7 @@ from include.deploy_ops.core.naming import DeployNote, format_note, parse_note
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import BUILD, REUSE
 from include.deploy_ops.core.preview.hibernation import is_asleep
+from include.deploy_ops.core.target.settling import find_blank, find_missing_part
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
 from include.deploy_ops.hooks.astro.cli import ShownEngine
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
@@ -38,11 +39,12 @@ from include.deploy_ops.process.scratch import hold_folder
 from include.deploy_ops.run.decision import load_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.model import Deploy
     from include.deploy_ops.core.plan.remembered import Approval
     from include.deploy_ops.engine.push import PushTarget
     from include.deploy_ops.engine.served_engine import ServedEngine
@@ -84,19 +86,20 @@ class DeployCodeOperator(AstroCliOperator):
             "woke": job.wake or not is_asleep(deployment),
         }
         # Before all that may say no: a worker that died after the CLI's call has made the newest deploy another one.
-        if done := self._find_done(deployment, job, note):
+        records = self._list_whole(deployment, kind, note)
+        if done := self._find_done(records, job, note):
             self.log.info("an earlier try of this run has deployed %s already", job.deployed_commit[:12])
             return {**ask, "needle": done.needle, "said": "deployed by an earlier try of this run"}
         image = self.need(context, IMAGE_TASK) if kind is ChangeType.IMAGE else None
-        self._check_decision(job, deployment, decision, image)
+        self._check_decision(job, deployment, records, decision, image)
         if image and image["source"] == BUILD and (why := self.find_build_ban(job)):
-            raise PermanentError(why)  # the policy moved since the image step looked
+            raise PermanentError(why)  # the policy moved, or somebody wrote the image step's answer
         due = self.due_check(context)
         approval = due.find_approval(job)
         if approval is not None and (why := _find_difference(approval, decision, image)):
             self.void_approval(context, job, approval, why)
         if job.target and not job.is_forced:
-            due.check_due(job)
+            due.check_due(job, records)
         note = replace(
             note, image=image.get("origin", "") if image else "", approver=approval.person if approval else ""
         )
@@ -134,12 +137,17 @@ class DeployCodeOperator(AstroCliOperator):
         self.log.info("woke %s for %s", deployment.name, WAKE_FOR)
 
     def _check_decision(
-        self, job: Job, deployment: Deployment, decision: DeployDecision, image: Mapping[str, Any] | None
+        self,
+        job: Job,
+        deployment: Deployment,
+        records: Sequence[Deploy],
+        decision: DeployDecision,
+        image: Mapping[str, Any] | None,
     ) -> None:
         """Raise SupersededError when the decision was made for another commit, or on top of another deploy."""
         # Without this a rollback that on-call made since the pass would be undone, and a DAG deploy would meet an image
         # that it was not compared with.
-        observed = read_history(self.astro.list_deploys(deployment.id), self.scope.owner).newest_id
+        observed = read_history(records, self.scope.owner).newest_id
         if job.observed is not None and observed != job.observed:
             said = (
                 f"it was {'approved' if job.is_forced else 'planned'} on top of deploy {job.observed or 'none'} of "
@@ -169,14 +177,31 @@ class DeployCodeOperator(AstroCliOperator):
             owner=self.scope.owner,
         )
 
-    def _find_done(self, deployment: Deployment, job: Job, note: DeployNote) -> DeployNote | None:
+    def _list_whole(self, deployment: Deployment, kind: ChangeType, note: DeployNote) -> tuple[Deploy, ...]:
+        """Return Astro's records, the newest first, without what an earlier try of this run brought in part only.
+
+        An image without its DAGs is no deploy that is done, and none that somebody made meanwhile.
+        """
+        has_dag_deploys = deployment.is_dag_deploy_enabled
+        records = self.astro.list_deploys(deployment.id)
+        return tuple(
+            each
+            for each in records
+            if self._find_own_note(each, note) is None
+            or not (find_missing_part(each, kind) or find_blank(each, has_dag_deploys=has_dag_deploys))
+        )
+
+    def _find_done(self, records: Sequence[Deploy], job: Job, note: DeployNote) -> DeployNote | None:
         """Return the note of this run's earlier try, if Astro's newest record says that it deployed this commit."""
         # Only the newest: what came after it may have replaced what it brought.
-        newest = next(iter(self.astro.list_deploys(deployment.id)), None)
-        done = parse_note(newest.description) if newest and newest.status is DeployStatus.DEPLOYED else None
-        if done is None or (done.run_id, done.commit) != (note.run_id, job.deployed_commit):
-            return None
-        return done if done.is_of(self.scope.owner) else None
+        done = self._find_own_note(records[0], note) if records else None
+        return done if done is not None and done.commit == job.deployed_commit else None
+
+    def _find_own_note(self, record: Deploy, note: DeployNote) -> DeployNote | None:
+        """Return the note of a deploy that this run made; None for all others, and for what did not succeed."""
+        found = parse_note(record.description) if record.status is DeployStatus.DEPLOYED else None
+        is_own = found is not None and found.run_id == note.run_id and found.is_of(self.scope.owner)
+        return found if is_own and record.rollback_from_id is None else None
 
     def _deploy(
         self,

@@ -11,15 +11,24 @@ from include.deploy_ops.core.errors import RetryableError, SupersededError
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.hibernation import is_asleep
-from include.deploy_ops.core.preview.ownership import describe_taken, find_previews
+from include.deploy_ops.core.preview.ownership import describe_taken, find_nameless, find_previews
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
 from include.deploy_ops.observation.checks import check_alive, check_ended, check_expired, check_mark
 from include.deploy_ops.observation.identity import require_same_repository
-from include.deploy_ops.operators.base import STEP_TIME_MAX, DeployOpsOperator, PullRequestLink, tell_failures
+from include.deploy_ops.operators.base import (
+    RENDER_TASK,
+    RENDERED_KEY,
+    STEP_TIME_MAX,
+    DeployOpsOperator,
+    PullRequestLink,
+    tell_failures,
+)
 from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import Deployment
@@ -48,6 +57,15 @@ class AstroCliOperator(DeployOpsOperator):
         """End the running CLI call."""
         self.cli.end()
 
+    def remember_rendered(self, context: Context, job: Job, before: Iterable[str] | None = ()) -> None:
+        """Write what the template gives the Deployment before it is given: a call that fails may have done it.
+
+        :param before: what it got from the template until now, which a failed call may leave there.
+        """
+        memory = self.memory(context).environment(job.slug)
+        parts = (*(before or ()), *(self.read(context, RENDER_TASK, RENDERED_KEY) or ()))
+        memory.write(replace(memory.read(), rendered=tuple(dict.fromkeys(parts))))
+
     def check_alive(self, job: Job) -> None:
         """Go on only while the branch's preview lives, and link the task to its pull request."""
         pull = check_alive(self.scope, self.github, job)
@@ -71,6 +89,7 @@ class CreateDeploymentOperator(AstroCliOperator):
         existing = self._find(job)
         if existing is None:
             self.refuse_dry(job, f"create {job.deployment_name}")
+            self.remember_rendered(context, job)
             deployment_id = self.cli.create(text)
             # The CLI exits 0 in many cases in which it did nothing, so each of these operators looks at Astro
             # afterwards.
@@ -86,8 +105,10 @@ class CreateDeploymentOperator(AstroCliOperator):
     def _find(self, job: Job) -> Deployment | None:
         deployments = self.astro.list_deployments()
         own = find_previews(deployments, self.scope.control_plane, self.scope.project).get(job.branch)
-        if own:
+        if own and not own[0][0].problem:
             return own[0][0]
+        if unreadable := own[0][0] if own else find_nameless(deployments):
+            raise RetryableError(unreadable.doubt)
         if taken := next((each for each in deployments if each.name == job.deployment_name), None):
             raise RetryableError(describe_taken(taken, self.scope.control_plane, self.scope.project))
         return None
@@ -110,6 +131,7 @@ class UpdateDeploymentOperator(AstroCliOperator):
                 f"name, variables or alert addresses of {deployment.name} changed since it was rendered"
             )
         self.refuse_dry(job, f"update {deployment.name}")
+        self.remember_rendered(context, job, self.memory(context).environment(job.slug).read().rendered)
         self.cli.update(deployment.id, text)
         self.log.info("updated %s: %s", deployment.name, job.reason)
         return deployment.id

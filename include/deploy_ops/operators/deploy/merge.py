@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.core.errors import CommitMissingError, RetryableError, SupersededError
 from include.deploy_ops.core.model import MergeState
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 
 if TYPE_CHECKING:
@@ -31,31 +32,32 @@ class MergePullRequestOperator(DeployOpsOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Look again, merge, and look at what GitHub made."""
         job = self.begin(context)
-        if commit := self._find_merge(job):
+        if commit := self._find_merge(context, job):
             self.log.info("#%d is merged already, as %s", job.pull, commit[:12])
             return self._describe(job, commit)
         self.due_check(context).check_due(job)
         self.refuse_dry(job, f"merge pull request #{job.pull} at {job.head[:12]}")
-        commit = self._merge(job)
+        commit = self._merge(context, job)
         self.log.info("merged #%d at %s as %s", job.pull, job.head[:12], commit[:12])
         return self._describe(job, commit)
 
-    def _find_merge(self, job: Job) -> str:
+    def _find_merge(self, context: Context, job: Job) -> str:
         """Return the commit by which exactly this head was merged, empty while it is open."""
         result = self.github.read_merge(job.pull)
+        require_same_repository(self.memory(context), self.github, result.pull.base_repo_id)
         if result.pull.head_sha != job.head:
             raise SupersededError(f"#{job.pull} moved from {job.head[:12]} to {result.pull.head_sha[:12]}")
         if result.state is MergeState.CLOSED:
             raise SupersededError(f"#{job.pull} was closed without a merge")
         return result.commit if result.state is MergeState.MERGED else ""
 
-    def _merge(self, job: Job) -> str:
+    def _merge(self, context: Context, job: Job) -> str:
         """Merge; after a refusal or an unknown ending, look whether it is merged all the same."""
         try:
             return self.github.merge(job.pull, job.head)
         except RetryableError as error:
             self.log.warning("%s", error)
-            if commit := self._find_merge(job):
+            if commit := self._find_merge(context, job):
                 return commit
             raise
 

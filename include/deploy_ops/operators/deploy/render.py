@@ -18,6 +18,7 @@ from include.deploy_ops.core.template.template import (
     list_rendered,
     render_deployment,
 )
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.template import read_template
 from include.deploy_ops.operators.base import RENDERED_KEY, DeployOpsOperator, RenderedField, tell_failures
 
@@ -87,6 +88,7 @@ class RenderTemplateOperator(DeployOpsOperator):
         """Return the Deployment file's text."""
         job = self.begin(context)
         project = self.scope.project
+        require_same_repository(self.memory(context), self.github)  # its template would be another's
         trunk = self.github.get_branch(project.trunk)
         template = self._read_template(job, trunk.head)
         cloud_provider = str(template.configuration.get("cloud_provider", ""))

@@ -25,6 +25,7 @@ from include.deploy_ops.core.promotion.derived_tree import (
 from include.deploy_ops.core.promotion.message import Trailers, format_message
 from include.deploy_ops.core.view.pages import PromotionRecord, render_promotion
 from include.deploy_ops.observation.deploy_branch import DeployBranch
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.operators.base import CommitLink, DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.run.contributions import seal_contributions, select_sealed
 
@@ -93,6 +94,8 @@ class PromoteOperator(DeployOpsOperator):
     def _promote(self, context: Context, job: Job) -> dict[str, Any]:
         promotion = self._promotion
         pulls = select_pulls(self.github.list_open_pull_requests(promotion.into), promotion)  # before any ref
+        seen = pulls[0].base_repo_id if pulls else None
+        require_same_repository(self.memory(context), self.github, seen)
         into = self.github.get_branch(promotion.into)
         branch = DeployBranch(self.scope, self.github, promotion, into)
         tip, is_missing = branch.read_tip()

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from include.deploy_ops.core.cleanup.comparison import ExpiryFacts, compare_expiry, read_labels
+from include.deploy_ops.core.cleanup.orphans import find_orphans
 from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import Branch, DeploymentStatus
 from include.deploy_ops.core.plan.remembered import Ending, Remembered
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
+from include.deploy_ops.core.policy.file import load_policy
 from include.deploy_ops.core.policy.keys import Limits
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
-from include.deploy_ops.core.preview.hibernation import is_woken
+from include.deploy_ops.core.preview.hibernation import find_wake, is_woken
 from include.deploy_ops.core.preview.observed import Observed
-from tests.worlds.values.examples import PLANE, make_deployment, make_mark, make_project, make_pull, merged, sha
+from tests.worlds.values.examples import (
+    PLANE,
+    POLICY,
+    make_deployment,
+    make_mark,
+    make_project,
+    make_pull,
+    merged,
+    sha,
+)
 from tests.worlds.values.works import NOW, make_difference, make_work
 
 if TYPE_CHECKING:
@@ -293,3 +305,18 @@ def test_a_delete_that_a_person_refused_is_held_whatever_the_policy_becomes() ->
 def test_hibernations_are_not_braked() -> None:
     made = plan(*[expire(f"dev-{number}", Verb.HIBERNATE) for number in range(9)])
     assert len(made.actions) == 9
+
+
+@pytest.mark.parametrize("verb", ["hibernate", "delete"])
+def test_nothing_follows_for_a_preview_that_cannot_be_read_and_nobody_woke_it(verb: str) -> None:
+    damaged = make_deployment(BRANCH, problem="createdAt: Field required")
+    assert follow(make_verdict(verb), deployments=[damaged], hibernate_after=DAY) == []
+    seen = SimpleNamespace(deployment_id=damaged.id, override="hibernate", woken_at=None)
+    assert find_wake(seen, replace(damaged, problem=""), NOW) == NOW
+    assert find_wake(seen, damaged, NOW) is None
+
+
+@pytest.mark.parametrize("problem", ["", "createdAt: Field required"])
+def test_an_orphan_that_cannot_be_read_is_none(problem: str) -> None:
+    left = make_deployment("dev-x", make_mark("dev-x", project="gone"), problem=problem)
+    assert len(find_orphans(load_policy(POLICY, "policy.yaml"), "astro", [left])) == (0 if problem else 1)

@@ -376,3 +376,14 @@ def test_what_is_odd_is_reported() -> None:
         ("two", "it carries the same mark as one; delete the one that is not wanted, in Astro"),
     ]
     assert (found[0].author, found[0].age) == ("ada", 3 * HOUR)
+
+
+@pytest.mark.parametrize("standing", [Standing.REFUSED, Standing.DUE, None])
+def test_what_cannot_be_read_stays_and_what_was_decided_of_it_waits(standing: Standing | None) -> None:
+    subject = make_subject(idle=30 * DAY, problem="createdAt: Field required", history=DeployHistory())
+    known = {} if standing is None else {"id-dev-a": tell(make_subject(idle=30 * DAY), standing=standing)}
+    found = judge([subject], known, LIMITS, run_id="run", now=NOW)
+    (finding,) = found.findings
+    assert (finding.verdict, finding.reason) == ("keep", subject.deployment.doubt)
+    assert found.verdicts == known
+    assert foresee(subject, None, LIMITS, CRON, NOW) is None

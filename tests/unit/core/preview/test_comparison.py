@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import Branch, Deployment, PullRequest
+from include.deploy_ops.core.model import Branch, Deployment, DeploymentStatus, PullRequest
 from include.deploy_ops.core.naming import name_deployment
 from include.deploy_ops.core.plan.work import Difference
 from include.deploy_ops.core.policy.keys import Project
@@ -220,3 +221,42 @@ def test_applying_the_difference_leaves_none(heads: dict[str, str], owned: list[
     after = diff(heads, tuple(deployments.values()), histories)
     assert (after.works, after.holds) == ((), ())
     assert {each.name for each in deployments.values()} == {name_deployment("shop", branch) for branch in heads}
+
+
+def make_damaged(branch: str, **changes: Any) -> Deployment:
+    """Return a preview of the branch of which Astro's answer is malformed, as it is read then."""
+    blank = {"runtime_version": "", "image_tag": "", "created_at": None, "status": DeploymentStatus.UNKNOWN}
+    return make_deployment(branch, problem="createdAt: Field required", **(blank | changes))
+
+
+@pytest.mark.parametrize("heads", [{"dev-x": B}, {}])
+@pytest.mark.parametrize("template", [None, TemplateState("another", {}, {})])
+def test_of_a_preview_that_cannot_be_read_nothing_follows(
+    heads: dict[str, str], template: TemplateState | None
+) -> None:
+    found = diff({**heads, "dev-y": B}, (make_damaged("dev-x"),), histories={}, template=template)
+    assert works(found) == [("create", "dev-y")]
+    assert [(hold.environment, hold.what) for hold in found.holds] == [("dev-x", "anything")]
+    assert "'shop-dev-x' (id-dev-x) cannot be read" in holds(found)[0]
+    assert "createdAt: Field required" in holds(found)[0]
+    assert found.live == 1
+
+
+def test_a_preview_whose_mark_cannot_be_read_is_not_made_again() -> None:
+    found = diff({"dev-x": B}, (make_damaged("dev-x", description=""),), histories={})
+    assert (works(found), [(hold.environment, hold.what) for hold in found.holds]) == ([], [("dev-x", "create")])
+
+
+def test_what_may_be_any_of_ours_holds_creates_and_nothing_else() -> None:
+    nameless = make_damaged("dev-x", name="", description="")
+    found = diff({"dev-x": A, "dev-y": B}, (nameless, make_deployment("dev-y"), make_deployment("dev-z")))
+    assert works(found) == [("delete", "dev-z"), ("deploy", "dev-y")]
+    assert "it may be there already" in holds(found)[0]
+    whose = make_damaged("dev-x", mark=make_mark("dev-x", control_plane="other"), name="")
+    assert works(diff({"dev-x": A}, (whose,))) == [("create", "dev-x")]
+
+
+def test_a_stranger_that_cannot_be_read_costs_nothing() -> None:
+    stranger = make_damaged("other", name="somebody's", description="theirs")
+    assert works(diff({"dev-x": A}, (stranger,))) == [("create", "dev-x")]
+    assert holds(diff({"dev-x": A}, (stranger,))) == []

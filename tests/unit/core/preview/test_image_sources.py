@@ -145,6 +145,10 @@ def test_after_a_rollback_it_is_that_of_the_image_that_came_back() -> None:
         ([], "no deploy record says which commit its image is of"),
         ([make_deploy(1, None, "deploy-1")], "no deploy record says which commit its image is of"),
         ([make_deploy(1, sha("1"), "other")], "Astro shows the image deploy-1, its newest deploy record other"),
+        (
+            [make_deploy(1, sha("1"), "other"), make_deploy(3, sha("3"), "deploy-1", kind=DeployKind.DAG_ONLY)],
+            "the record of the deploy that brought its image deploy-1 is gone",
+        ),
     ],
 )
 def test_what_the_records_do_not_show_is_not_believed(records: list[Deploy], said: str) -> None:

@@ -293,3 +293,13 @@ def test_a_deployment_of_two_projects_is_held_whatever_else_is_true() -> None:
     for seen in (state(history=deployed(OLD)), state(history=deployed()), state(PRODUCTION, PULL)):
         said = hold(replace(seen, rivals=(rival,)))
         assert f"its Deployment is also that of {rival}; let one project alone deploy to it" in said
+
+
+@pytest.mark.parametrize("source", [TIP, replace(TIP, head=OLD)])
+def test_a_target_that_cannot_be_read_is_held_whatever_its_source_does(source: Source) -> None:
+    whole = state(source=source, history=deployed())
+    (deployment,) = whole.deployments
+    damaged = replace(whole, deployments=(replace(deployment, problem="imageTag: Field required"),))
+    said = hold(damaged)
+    assert "what Astro says of 'Staging' (id0) cannot be read" in said
+    assert "imageTag: Field required" in said

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.core.errors import ObservationError, PermanentError, RateLimitError
+from include.deploy_ops.core.errors import MalformedAnswerError, ObservationError, PermanentError, RateLimitError
 from include.deploy_ops.core.model import DeployKind, DeploymentStatus, DeployStatus, Variable
 from include.deploy_ops.core.naming import DeployNote, format_note
 from include.deploy_ops.hooks import patience
@@ -132,10 +132,6 @@ def page(items: list[Any], total: Any) -> Reply:
         ([page([{}], 1)], "has no id"),
         ([page(["x"], 1)], "has no id"),
         ([page([make_deployment(workspaceId="other")], 1)], "of another workspace, other"),
-        ([page([make_deployment(name=None)], 1)], "of cldep1 is malformed: name: "),
-        ([page([make_deployment(createdAt="yesterday")], 1)], "createdAt: "),
-        ([page([make_deployment(createdAt="2026-01-02T03:04:05")], 1)], "createdAt: "),
-        ([page([make_deployment(isDagDeployEnabled="yes")], 1)], "isDagDeployEnabled: "),
         ([page([], "1")], "totalCount: "),
         ([Reply({"deployments": []})], "totalCount: Field required"),
         ([Reply({"totalCount": 0})], "has no list 'deployments'"),
@@ -162,6 +158,90 @@ def test_a_listing_that_cannot_be_trusted_is_an_error_and_never_empty(
     assert "GET /organizations/clorg/deployments?" in text
     assert "connection 'astro_default'" in text
     assert TOKEN not in text
+
+
+MALFORMED: list[tuple[dict[str, Any], str]] = [
+    ({"name": None}, "name: "),
+    ({"name": 7}, "name: "),
+    ({"createdAt": "yesterday"}, "createdAt: "),
+    ({"createdAt": "2026-01-02T03:04:05"}, "createdAt: "),
+    ({"isDagDeployEnabled": "yes"}, "isDagDeployEnabled: "),
+    ({"description": 7}, "description: "),
+    ({"status": None}, "status: "),
+    ({"executor": ["CELERY"]}, "executor: "),
+    ({"workspaceId": None}, "workspaceId: "),
+    ({"environmentVariables": [{"key": "K", "isSecret": "no", "value": "private"}]}, "environmentVariables.0.isSecret"),
+    ({"contactEmails": "a@b.example"}, "contactEmails: "),
+    ({"scalingSpec": []}, "scalingSpec: "),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), MALFORMED)
+def test_a_malformed_deployment_costs_itself_alone_and_is_told_once(
+    changes: dict[str, Any], said: str, astro: AstroDouble, hook: AstroApiHook, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = [make_deployment(id="cl-a", name="a"), make_deployment(**changes), make_deployment(id="cl-b", name="b")]
+    astro.say("deployments", serve_list("deployments", items))
+    first, damaged, last = hook.list_deployments()
+    assert (first.name, first.problem, last.name, last.problem) == ("a", "", "b", "")
+    assert damaged.problem.startswith(said)
+    assert damaged.id == "cldep1"
+    assert damaged.name == ("" if "name" in changes else "data-dev-x")
+    assert damaged.description == ("" if "description" in changes else "a preview")
+    assert damaged.workspace_id == first.workspace_id
+    assert (damaged.image_tag, damaged.created_at, damaged.status) == ("", None, DeploymentStatus.UNKNOWN)
+    told = [each.getMessage() for each in caplog.records if "left alone" in each.getMessage()]
+    assert len(told) == 1
+    assert damaged.problem in told[0]
+    assert "private" not in told[0] + damaged.problem
+
+
+def test_many_malformed_deployments_are_told_in_one_line_whatever_they_are_called(
+    astro: AstroDouble, hook: AstroApiHook, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = [make_deployment(id=f"cl{number}", name=f"x\n{number}", createdAt=None) for number in range(40)]
+    astro.say("deployments", serve_list("deployments", items))
+    hook.list_deployments()
+    (told,) = (each.getMessage() for each in caplog.records if "left alone" in each.getMessage())
+    assert told.endswith("; 35 more")
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(("changes", "said"), MALFORMED)
+def test_alone_a_malformed_deployment_is_an_error(
+    changes: dict[str, Any], said: str, astro: AstroDouble, hook: AstroApiHook
+) -> None:
+    astro.say("deployments/cldep1", Reply(make_deployment(**changes)))
+    with pytest.raises(MalformedAnswerError, match=f"of cldep1 is malformed: {said}.*connection 'astro_default'"):
+        hook.get_deployment("cldep1")
+
+
+NULLS = [
+    "description",
+    "astroRuntimeVersion",
+    "dagTarballVersion",
+    "desiredDagTarballVersion",
+    "isDevelopmentMode",
+    "executor",
+    "cloudProvider",
+    "region",
+    "type",
+    "environmentVariables",
+    "contactEmails",
+    "statusReason",
+    "scalingSpec",
+]
+
+
+def test_null_where_astros_schema_says_optional_is_nothing_wrong(astro: AstroDouble, hook: AstroApiHook) -> None:
+    items = [make_deployment(id=key, **{key: None}) for key in NULLS]
+    override = {"isHibernating": None, "isActive": None, "overrideUntil": None}
+    for number, spec in enumerate([{}, {"hibernationSpec": None}, {"hibernationSpec": {"override": override}}]):
+        items.append(make_deployment(id=f"spec-{number}", scalingSpec=spec))
+    items.append(make_deployment(id="odd", status="NEW_ONE", type="NEW_ONE", executor="NEW_ONE"))
+    items.append(make_deployment(id="valueless", environmentVariables=[{"key": "K", "isSecret": False}]))
+    astro.say("deployments", serve_list("deployments", items))
+    assert [each.problem for each in hook.list_deployments()] == [""] * len(items)
 
 
 def test_malformed_answer_keeps_variables_out_of_the_error(astro: AstroDouble, hook: AstroApiHook) -> None:
@@ -335,6 +415,47 @@ def test_what_lies_beside_image_and_dags_is_no_deploy_of_them(
 ) -> None:
     astro.say(DEPLOYS, serve_list("deploys", [make_deploy(1, **changes)]))
     assert [each.kind for each in hook.list_deploys("cldep1")] == [kind]
+
+
+NOTHING = DeployKind.IMAGE_AND_DAG, DeployStatus.DEPLOYED, "a" * 40, format_note(NOTE), "deploy-1", "v1", None
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "read"),
+    [
+        ({"type": None}, 0, DeployKind.IMAGE_AND_DAG),
+        ({"status": 7}, 1, DeployStatus.UNKNOWN),
+        ({"git": "a"}, 2, None),
+        ({"git": {"commitSha": 7}}, 2, None),
+        ({"description": 7}, 3, ""),
+        ({"imageTag": None}, 4, ""),
+        ({"dagTarballVersion": 7}, 5, ""),
+        ({"rollbackFromId": 7}, 6, "unknown"),
+        ({"bundleMountPath": ["/dbt"]}, 0, DeployKind.IMAGE_AND_DAG),
+    ],
+)
+def test_of_a_malformed_record_only_what_is_malformed_is_unknown(
+    changes: dict[str, Any], place: int, read: Any, astro: AstroDouble, hook: AstroApiHook
+) -> None:
+    whole = make_deploy(1, type="IMAGE_AND_DAG", git={"commitSha": "a" * 40}, description=format_note(NOTE))
+    astro.say(DEPLOYS, serve_list("deploys", [whole | changes, make_deploy(2)]))
+    newest, found = hook.list_deploys("cldep1")
+    assert newest.id == "cldeploy2"
+    shown: tuple[Any, ...] = (found.kind, found.status, found.git_commit, found.description)
+    shown += (found.image_tag, found.dag_tarball_version, found.rollback_from_id)
+    expected: list[Any] = list(NOTHING)
+    expected[place] = read
+    expected[2] = None if changes.get("type", 0) is None else expected[2]  # as of every type that nobody knows
+    assert list(shown) == expected
+
+
+@pytest.mark.parametrize("changes", [{"createdAt": None}, {"createdAt": "yesterday"}, {"deploymentId": 7}])
+def test_a_record_that_has_no_place_among_the_others_is_an_error(
+    changes: dict[str, Any], astro: AstroDouble, hook: AstroApiHook
+) -> None:
+    astro.say(DEPLOYS, serve_list("deploys", [make_deploy(1, **changes), make_deploy(2)]))
+    with pytest.raises(MalformedAnswerError, match="of cldeploy1 is malformed"):
+        hook.list_deploys("cldep1")
 
 
 def test_record_of_another_deployment_is_an_error(astro: AstroDouble, hook: AstroApiHook) -> None:

@@ -109,6 +109,31 @@ def test_a_closed_pull_request_is_never_ready(
 
 
 @pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, MergeState.BASELESS),
+        ({"mergeable": None}, MergeState.BASELESS),
+        ({"mergeable": False}, MergeState.BASELESS),
+        ({"state": "closed"}, MergeState.CLOSED),
+        ({"state": "closed", "merged_at": "2026-01-01T00:00:00Z"}, MergeState.MERGED),
+        ({"head": {"ref": "dev-7", "sha": HEAD, "repo": None}}, MergeState.BASELESS),  # of a fork that is gone, too
+    ],
+)
+def test_a_base_that_is_gone_or_was_renamed_is_told_and_no_error(
+    changes: dict[str, Any], state: MergeState, github: GithubDouble, pulls: GithubPullsHook
+) -> None:
+    put_pull(github, **changes)
+    github.answers[f"{REPO}/git/ref/heads/staging"] = Reply(NOT_FOUND, 404)
+    github.answers[REPO] = Reply({"id": 7})
+    result = pulls.read_merge(7)
+    assert (result.state, result.base) == (state, "")
+    assert ("its base staging is gone; make the branch again" in result.reason) is (state is MergeState.BASELESS)
+    del github.answers[REPO]
+    with pytest.raises(ObservationError, match="the repository is gone or renamed"):
+        pulls.read_merge(7)
+
+
+@pytest.mark.parametrize(
     ("reply", "said"),
     [
         (Reply(NOT_FOUND, 404), "no such pull request"),

@@ -165,6 +165,27 @@ def test_a_pull_request_is_read_with_all_that_decides(github: GithubDouble, hook
     assert (forked.labels, merged.labels) == (("a", "keep-preview"), ())
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"user": None},
+        {"user": None, "head": {"ref": "dev-1", "sha": SHA, "repo": None, "user": None}},
+        {"title": "\u202e|<!-- x -->\ufffd\x00"},
+        {"head": {"ref": "\ufffd/\U0001f600" + "x" * 240, "sha": SHA, "repo": {"id": 9}}},
+        {"base": {"ref": "a-base-that-is-gone", "sha": SHA, "repo": {"id": 7}}},
+        {"number": 2**53, "labels": [{"id": 1, "name": "", "description": None}]},
+        {"milestone": None, "auto_merge": {"merge_method": "squash"}, "a_new_field": []},
+    ],
+)
+def test_no_strangers_pull_request_that_github_may_show_is_malformed(
+    change: dict[str, Any], github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    """By GitHub's description: what may be null or left out there, and what whoever opens one writes himself."""
+    shown = make_pull(1) | change
+    github.answers[PULLS] = Reply([shown, make_pull(3)])
+    assert {pull.number for pull in hook.list_pull_requests().pulls} == {shown["number"], 3}
+
+
 def test_pages_beyond_since_are_not_read(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
     days = [make_pull(number, f"2026-01-0{number}T00:00:00Z") for number in (3, 2, 1)]
     github.answers[PULLS] = Reply(days, headers=github.link_to(f"{REPO}/older"))

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import ChangeType, Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
+from include.deploy_ops.run.job import Job
+from tests.worlds.values.examples import OWNER, make_deployment, make_project, sha
 
 if TYPE_CHECKING:
+    from include.deploy_ops.core.model import ChangeDecision
     from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Run, Stage
 
@@ -121,3 +131,54 @@ def test_an_update_needs_no_change_type(stage: Stage) -> None:
     with pytest.raises(AirflowSkipException, match="not needed: this run is to update"):
         run.step("change_type")
     assert stage.list_requests("astro") == []
+
+
+@pytest.mark.parametrize(
+    ("lacks_dags", "has_dag_deploys", "kind"),
+    [
+        (True, True, ChangeType.IMAGE),
+        (False, True, ChangeType.NONE),
+        (True, False, ChangeType.NONE),  # the image carries them
+    ],
+)
+def test_what_the_newest_deploy_was_to_bring_and_did_not_is_brought_now(
+    kind: ChangeType, *, lacks_dags: bool, has_dag_deploys: bool
+) -> None:
+    history = DeployHistory(image_commit=sha("a"), dags_commit=sha("a"), lacks_dags=lacks_dags)
+    assert decide(history, has_dag_deploys=has_dag_deploys).change_type is kind
+
+
+JOB = Job(Verb.DEPLOY, "dev-x", sha("c"), "shop-dev-x", "cl1", "why")
+
+
+def make_task() -> Any:
+    """Return the step, in a repository all of whose commits have the same files."""
+    scope: Any = SimpleNamespace(fleet=Asset("fleet"), project=make_project(), owner=OWNER)
+    task: Any = ClassifyChangeOperator(task_id="change_type", scope=scope)
+    task.github = SimpleNamespace(get_commit=lambda _: SimpleNamespace(tree=sha("f")), read_tree=lambda _: ())
+    return task
+
+
+def decide(history: DeployHistory, *, has_dag_deploys: bool = True) -> ChangeDecision:
+    """Return what the step decides."""
+    found: ChangeDecision = make_task()._decide(JOB, history, has_dag_deploys=has_dag_deploys)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shown", "kind"),
+    [
+        ({}, ChangeType.NONE),
+        ({"image_tag": "deploy-2"}, ChangeType.IMAGE),
+        ({"desired_dag_tarball_version": "v2"}, ChangeType.IMAGE),
+    ],
+)
+def test_on_top_of_a_deploy_whose_record_is_gone_an_image_is_deployed(shown: dict[str, Any], kind: ChangeType) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    record = Deploy("d1", "cl1", DeployStatus.DEPLOYED, DeployKind.IMAGE_AND_DAG, at, git_commit=sha("a"))
+    record = replace(record, image_tag="deploy-1", dag_tarball_version="v1")
+    task = make_task()
+    deployment = make_deployment("dev-x", **shown)
+    task.astro = SimpleNamespace(get_deployment=lambda _: deployment, list_deploys=lambda _: (record,))
+    history, has_dag_deploys = task._observe(JOB)
+    assert decide(history, has_dag_deploys=has_dag_deploys).change_type is kind

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.errors import RetryableError
-from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.naming import name_deployment, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.base import AirflowLink, AstroLink, CommitLink, PullRequestLink
+from include.deploy_ops.operators.deploy.deployment import CreateDeploymentOperator
+from include.deploy_ops.run.job import Job
 from tests.worlds.stages.stage import WRITES
+from tests.worlds.values.examples import PLANE, make_deployment, make_project
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Run, Stage
@@ -115,3 +120,20 @@ def test_a_branch_that_was_merged_meanwhile_gets_no_deployment(stage: Stage) -> 
     with pytest.raises(AirflowSkipException, match=f"superseded: pull request #{number} was merged into staging"):
         run.step("create")
     assert stage.list_deployments() == []
+
+
+@pytest.mark.parametrize(
+    "looks", [{}, {"description": ""}, {"name": "renamed by hand"}, {"name": "", "description": ""}]
+)
+def test_what_cannot_be_read_and_may_be_the_preview_is_not_made_again(looks: dict[str, Any]) -> None:
+    scope: Any = SimpleNamespace(fleet=Asset("fleet"), project=make_project(), control_plane=PLANE)
+    task: Any = CreateDeploymentOperator(task_id="create", scope=scope)
+    task.astro = SimpleNamespace(
+        list_deployments=lambda: (make_deployment(BRANCH, problem="createdAt: Field required", **looks),)
+    )
+    job = Job(Verb.CREATE, BRANCH, "a" * 40, name_deployment("shop", BRANCH), "", "why")
+    with pytest.raises(RetryableError, match=r"cannot be read.*createdAt: Field required"):
+        task._find(job)
+    stranger = make_deployment("x", name="another", description="", problem="createdAt: Field required")
+    task.astro = SimpleNamespace(list_deployments=lambda: (stranger,))
+    assert task._find(job) is None

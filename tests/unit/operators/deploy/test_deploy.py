@@ -176,6 +176,21 @@ def test_a_retry_after_a_done_try_deploys_nothing(stage: Stage) -> None:
     assert run.step("settle")["state"] == "settled"
 
 
+@pytest.mark.parametrize("lacks", [{"dagTarballVersion": ""}, {"type": "IMAGE_ONLY"}])
+def test_a_try_that_brought_no_dags_is_not_done_and_the_next_one_deploys(stage: Stage, lacks: dict[str, str]) -> None:
+    run = start_dags(stage)
+    first = run.step("deploy")
+    (record,) = stage.list_deploys(first["deployment_id"])
+    body = {"deploys": [record | lacks], "totalCount": 1, "limit": 1000, "offset": 0}
+    path = rf".*/deployments/{first['deployment_id']}/deploys.*"
+    stage.sandbox.plant(face="astro", method="GET", path=path, status=200, body=body, times=None)
+    second = run.step("deploy")
+    assert second["needle"] != first["needle"]
+    assert stage.sandbox.client.delete("/sandbox/faults").is_success
+    assert len(stage.list_deploys(first["deployment_id"])) == 2
+    assert run.step("settle")["state"] == "settled"
+
+
 def test_another_runs_deploy_of_the_commit_is_not_this_runs(stage: Stage) -> None:
     run = start_dags(stage)
     run.play()

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
-from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.deploy.image import FindImageOperator
+from include.deploy_ops.run.job import Job
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 from sandbox.identity import REGISTRY_PASSWORD, REGISTRY_USER, RUNTIME_VERSION
 from tests.worlds.stages.stage import await_event
+from tests.worlds.values.examples import make_project
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Run, Stage
@@ -306,3 +311,14 @@ def test_a_dag_deploy_needs_no_image(stage: Stage) -> None:
     run.decide(ChangeType.DAGS, "1" * 40)
     with pytest.raises(AirflowSkipException, match="no image needed: dags"):
         run.step("image")
+
+
+@pytest.mark.parametrize(("target", "error"), [("production", RetryableError), ("", PermanentError)])
+def test_another_targets_image_may_serve_a_release_a_moment_later(target: str, error: type[Exception]) -> None:
+    """Production is deployed to after approval, so that nothing is built for it either."""
+    production = make_project().targets["production"].model_copy(update={"approval": "required"})
+    project = make_project(image=("reuse", "build"), targets={"production": production})
+    scope: Any = SimpleNamespace(fleet=Asset("fleet"), project=project, target=project.targets.__getitem__)
+    task = FindImageOperator(task_id="image", scope=scope)
+    job = Job(Verb.DEPLOY, "dev-x", "a" * 40, "shop-dev-x", "cl1", "why", target=target)
+    assert type(task._explain_failure(job, ["reuse: none", "build: not here"])) is error

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.errors import WriteRefusedError, WriteUnknownError
+from include.deploy_ops.core.errors import ObservationError, WriteRefusedError, WriteUnknownError
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.run.job import load_job
+from include.deploy_ops.run.memory import KnownRepository
 from tests.worlds.stages.request import Gate, open_gate
 
 if TYPE_CHECKING:
@@ -118,3 +119,11 @@ def test_a_closed_pull_request_is_superseded(gate: Gate) -> None:
     gate.stage.author.git("push", "--quiet", "origin", ":astro_deploy")
     with pytest.raises(AirflowSkipException, match="was closed without a merge"):
         run.step("merge")
+
+
+def test_another_repository_that_has_the_name_gets_no_merge(gate: Gate) -> None:
+    run, before = start(gate), read_main(gate)
+    gate.stage.memory.repository.write(KnownRepository(1, gate.stage.scope.project.repository))
+    with pytest.raises(ObservationError, match="another repository than before"):
+        run.step("merge")
+    assert read_main(gate) == before

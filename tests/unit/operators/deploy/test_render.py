@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.deploy_ops.core.errors import ObservationError, RetryableError
 from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.run.memory import KnownRepository
 from sandbox.identity import WORKSPACE_NAME
 
 if TYPE_CHECKING:
@@ -129,4 +130,11 @@ def test_an_update_of_a_gone_deployment_is_superseded(stage: Stage) -> None:
 def test_a_deploy_renders_nothing(stage: Stage) -> None:
     run = stage.start_planned(Verb.DEPLOY, BRANCH, stage.push(BRANCH), "clsome")
     with pytest.raises(AirflowSkipException, match="this run is to deploy"):
+        run.step("render_template")
+
+
+def test_the_template_of_another_repository_that_has_the_name_is_not_rendered(stage: Stage) -> None:
+    run = start(stage)
+    stage.memory.repository.write(KnownRepository(1, stage.scope.project.repository))
+    with pytest.raises(ObservationError, match="another repository than before"):
         run.step("render_template")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.hooks.astro.cli import AstroCli
 from tests.worlds.stages.stage import WRITES
 
 if TYPE_CHECKING:
@@ -52,6 +53,39 @@ def test_a_variable_that_the_template_has_no_longer_goes(stage: Stage) -> None:
     (run,) = stage.plan()
     assert "failed" not in run.play().values()
     assert list_variables(stage) == {"NEW", "BY_HAND", "PASSWORD"}
+    assert stage.plan() == []
+
+
+def fail_after(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """Let the CLI do what it is told, and then fail."""
+    call = getattr(AstroCli, verb)
+
+    def do_and_fail(*arguments: Any) -> None:
+        call(*arguments)
+        raise RetryableError("the answer was lost")
+
+    monkeypatch.setattr(AstroCli, verb, do_and_fail)
+
+
+@pytest.mark.parametrize("verb", ["create", "update"])
+def test_what_a_call_wrote_that_then_failed_goes_when_the_template_has_it_no_longer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    head = stage.push(BRANCH)
+    if verb == "update":
+        stage.create_preview(BRANCH, head)
+    stage.change_project(previews={"overrides": {"environment_variables": [{"key": "BRIEF", "value": "1"}]}})
+    (run,) = stage.plan()
+    assert run.conf["job"]["verb"] == verb
+    with monkeypatch.context() as patch:
+        fail_after(patch, verb)
+        assert run.play()[verb] == "failed"
+    assert "BRIEF" in list_variables(stage)
+    stage.change_project(previews={"overrides": {"environment_variables": [{"key": "NEW", "value": "1"}]}})
+    for _ in range(3):
+        for run in stage.plan():
+            assert "failed" not in run.play().values(), run.xcoms
+    assert list_variables(stage) == {"NEW"}
     assert stage.plan() == []
 
 

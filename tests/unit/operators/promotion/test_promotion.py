@@ -13,6 +13,7 @@ from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.promotion.derived_tree import fingerprint_promotion
 from include.deploy_ops.hooks.github.git import GithubGitHook
 from include.deploy_ops.operators.promotion import promotion
+from include.deploy_ops.run.memory import KnownRepository
 from tests.worlds.stages.promotion import PromotionRun, Promotions, finish
 from tests.worlds.stages.stage import WRITES
 
@@ -577,3 +578,13 @@ def test_one_run_at_a_time_holds_the_deploy_branch(promotions: Promotions) -> No
     assert promotions.stage.memory.claim(PROMOTION_SLUG, "manual").read() is None
     promotions.promote()
     assert set(promotions.remembered.endings) == {"promote"}
+
+
+def test_nothing_is_promoted_in_another_repository_that_has_the_name(promotions: Promotions) -> None:
+    promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
+    before = promotions.tip
+    promotions.stage.memory.repository.write(KnownRepository(1, promotions.stage.scope.project.repository))
+    run = promotions.start()
+    run.play()
+    assert "another repository than before" in run.read_failure("promote")["cause"]
+    assert promotions.tip == before

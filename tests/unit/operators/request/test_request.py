@@ -447,19 +447,12 @@ def test_the_comment_is_one_page_of_markdown_without_html_of_others() -> None:
     assert text.endswith("<!-- m -->")
 
 
-def test_a_yes_from_before_a_hole_in_the_memory_is_asked_again(gate: Gate) -> None:
+def test_a_yes_from_before_a_long_pause_of_control_is_not_asked_again(gate: Gate) -> None:
     gate.approve(gate.read_merge(), kind="image-and-dags")
+    memory = gate.stage.memory
+    memory.continuity.write(Continuity(ALWAYS, datetime.now(UTC) - timedelta(days=1)))
     (dispatched,) = gate.plan()
     assert dispatched["trigger_dag_id"] == "shop.production"
-    memory = gate.stage.memory
-    memory.continuity.write(Continuity(ALWAYS, datetime.now(UTC) - timedelta(days=1)))  # as a backup has it
-    (again,) = gate.plan()
-    assert again["trigger_dag_id"] == "shop.production.request"  # who took it back since may be forgotten
-    deploy = gate.stage.start_dispatched(dispatched)
-    deploy.step("claim")
-    deploy.step("change_type")
-    with pytest.raises(AirflowSkipException, match="a person is asked again"):
-        deploy.step("image")
 
 
 def test_a_yes_to_a_target_that_was_renamed_meanwhile_deploys_nothing(gate: Gate) -> None:
