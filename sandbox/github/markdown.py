@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING
 from markdown_it import MarkdownIt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
+    from sandbox.github.urls import Urls
+
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _ALLOWED_TAG = re.compile(r"&lt;(/?)(sub|sup|br|details|summary|kbd)( ?/)?&gt;")
 _MENTION = re.compile(r"(?<![\w/`])@([a-z\d](?:[a-z\d-]{0,38})(?:/[a-z\d._-]+)?)", re.IGNORECASE)
+_DIGITS_MAX = 10
 _REFERENCE = re.compile(r"(?<![\w&/])(#|GH-)(\d+)\b")
 
 
-def render_markdown(text: str, repository_url: str) -> str:
+def render_markdown(text: str, urls: Urls, pulls: Collection[int]) -> str:
     """Return the text as HTML that runs nothing.
 
-    :param repository_url: the page to whose pull requests references lead.
+    :param pulls: the numbers of the pull requests to which references lead.
     """
-    return str(_make_parser().render(text, {"repository": repository_url}))
+    return str(_make_parser().render(text, {"urls": urls, "pulls": pulls}))
 
 
 @cache
@@ -58,7 +61,18 @@ def _render_text(
     options: OptionsDict,  # noqa: ARG001
     env: EnvType,
 ) -> str:
-    """Link mentions and references, as GitHub does everywhere but in code."""
-    shown = _MENTION.sub(r'<a class="mention" href="#">@\1</a>', escape(tokens[index].content, quote=False))
-    home = escape(str(env["repository"]))
-    return _REFERENCE.sub(rf'<a class="reference" href="{home}/pull/\2">\1\2</a>', shown)
+    """Link mentions of people and references to what is there, as GitHub does everywhere but in code."""
+    urls, pulls = env["urls"], env["pulls"]
+
+    def link_mention(found: re.Match[str]) -> str:
+        if "/" in found[1]:  # a team
+            return f'<b class="mention">{found[0]}</b>'
+        return f'<a class="mention" href="{urls.build_user_html(found[1])}">{found[0]}</a>'
+
+    def link_reference(found: re.Match[str]) -> str:
+        number = int(found[2]) if len(found[2]) < _DIGITS_MAX else 0
+        page = escape(urls.build_html("pull", number))
+        return f'<a class="reference" href="{page}">{found[0]}</a>' if number in pulls else found[0]
+
+    shown = _MENTION.sub(link_mention, escape(tokens[index].content, quote=False))
+    return _REFERENCE.sub(link_reference, shown)

@@ -12,6 +12,7 @@ from sandbox.github.api.account import build_rate_limit_handler, build_user_hand
 from sandbox.github.git import Git, require_git
 from sandbox.github.pages import Pages
 from sandbox.github.rate_limit import RateLimit
+from sandbox.github.refs import resolve_commit
 from sandbox.github.repository import Push, Repository
 from sandbox.github.rest import Answer, Call, Rest, build_not_found
 from sandbox.github.seeding import DEFAULT_BRANCH, seed_repository
@@ -20,7 +21,7 @@ from sandbox.github.urls import API_PATH, Urls
 from sandbox.identity import OWNER, REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from starlette.routing import BaseRoute
@@ -63,6 +64,17 @@ class GitHub:
             OWNER, REPOSITORY, git, urls, DEFAULT_BRANCH, self._settings, self.on_push
         )
         self._limit.restart()
+
+    @property
+    def repositories(self) -> Mapping[str, Repository]:
+        """The repositories by `owner/name`."""
+        return self._repositories
+
+    def find_commit_page(self, full_name: str, sha: str) -> str | None:
+        """Give the address of a commit's page; None where repository or commit are not known."""
+        repository = self._repositories.get(full_name)
+        found = repository and resolve_commit(repository.git, sha)
+        return repository.urls.build_html("commit", found) if repository and found else None
 
     def git_dir(self, repository: str) -> Path:
         """Give the bare repository's folder of `owner/name`."""
