@@ -1,4 +1,4 @@
-"""The tour's steps: each timed, told with the page that shows it, and kept for the list at the end."""
+"""The tour's steps: each timed, told with the page that shows it, and kept for what comes at the end."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ class Steps:
     """The witness who plays them, and what was measured: name and seconds of each step."""
 
     witness: Witness
-    say: Callable[[str], None]
+    write: Callable[[str], None]
     measured: list[tuple[str, float]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        """Print a line, and remember it."""
+        self.said.append(line)
+        self.write(line)
 
     def tell(self, step: str, seconds: float, run: dict[str, Any], detail: str) -> None:
         """Print one finished step, with its run's page."""
