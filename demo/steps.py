@@ -20,6 +20,7 @@ class Steps:
     write: Callable[[str], None]
     measured: list[tuple[str, float]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    began_s: float = field(default_factory=time.monotonic)
 
     def say(self, line: str) -> None:
         """Print a line, and remember it."""
@@ -36,8 +37,9 @@ class Steps:
         self.say(f"✔ {step}: {seconds:.1f} s; {detail}\n    {page}")
 
     def tell_all(self) -> None:
-        """Print every step's time once more."""
-        self.say("Every step came true:")
+        """Print every step's time once more, and that of all."""
+        minutes, rest = divmod(round(time.monotonic() - self.began_s), 60)
+        self.say(f"Every step came true, in {minutes} min {rest} s:")
         for step, seconds in self.measured:
             self.say(f"  {seconds:6.1f} s  {step}")
 

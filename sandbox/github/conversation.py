@@ -65,7 +65,7 @@ def _show_one(repository: Repository, comment: Comment) -> str:
 
 
 def _show_comment(repository: Repository, user: str, said: str, text: str, anchor: str) -> str:
-    body = render_markdown(text, repository.urls, repository.pulls.keys())
+    body = render_markdown(text, repository.urls.build_html(), repository.pulls.keys())
     head = f"<header><b>{escape(user)}</b> {said}</header>"
     return f'<section class="box comment"{anchor}>{head}<div class="markdown">{body}</div></section>'
 

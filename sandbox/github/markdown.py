@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
-    from sandbox.github.urls import Urls
-
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _ALLOWED_TAG = re.compile(r"&lt;(/?)(sub|sup|br|details|summary|kbd)( ?/)?&gt;")
 _MENTION = re.compile(r"(?<![\w/`])@([a-z\d](?:[a-z\d-]{0,38})(?:/[a-z\d._-]+)?)", re.IGNORECASE)
@@ -25,12 +23,13 @@ _DIGITS_MAX = 10
 _REFERENCE = re.compile(r"(?<![\w&/])(#|GH-)(\d+)\b")
 
 
-def render_markdown(text: str, urls: Urls, pulls: Collection[int]) -> str:
+def render_markdown(text: str, repository_url: str, pulls: Collection[int] | None = None) -> str:
     """Return the text as HTML that runs nothing.
 
-    :param pulls: the numbers of the pull requests to which references lead.
+    :param repository_url: the repository's page, below which pull requests lie, and beside which people do.
+    :param pulls: the numbers of the pull requests that there are; None for any.
     """
-    return str(_make_parser().render(text, {"urls": urls, "pulls": pulls}))
+    return str(_make_parser().render(text, {"repository": repository_url, "pulls": pulls}))
 
 
 @cache
@@ -62,17 +61,16 @@ def _render_text(
     env: EnvType,
 ) -> str:
     """Link mentions of people and references to what is there, as GitHub does everywhere but in code."""
-    urls, pulls = env["urls"], env["pulls"]
+    home, pulls = str(env["repository"]), env["pulls"]
+    people = escape(home.rsplit("/", 2)[0])
 
     def link_mention(found: re.Match[str]) -> str:
-        if "/" in found[1]:  # a team
-            return f'<b class="mention">{found[0]}</b>'
-        return f'<a class="mention" href="{urls.build_user_html(found[1])}">{found[0]}</a>'
+        page = "" if "/" in found[1] else f' href="{people}/{found[1]}"'  # a team has none
+        return f'<a class="mention"{page}>{found[0]}</a>'
 
     def link_reference(found: re.Match[str]) -> str:
-        number = int(found[2]) if len(found[2]) < _DIGITS_MAX else 0
-        page = escape(urls.build_html("pull", number))
-        return f'<a class="reference" href="{page}">{found[0]}</a>' if number in pulls else found[0]
+        is_there = pulls is None or (len(found[2]) < _DIGITS_MAX and int(found[2]) in pulls)
+        return f'<a class="reference" href="{escape(home)}/pull/{found[2]}">{found[0]}</a>' if is_there else found[0]
 
     shown = _MENTION.sub(link_mention, escape(tokens[index].content, quote=False))
     return _REFERENCE.sub(link_reference, shown)

@@ -91,7 +91,7 @@ def test_a_pull_request_shows_comments_as_github_does(hub: Hub) -> None:
     assert "unseen" not in page
     assert "<td><code>x</code></td>" in page
     assert f'<a class="mention" href="{hub.url}/github/ann">@ann</a>' in page
-    assert '<b class="mention">@acme/team</b>' in page
+    assert '<a class="mention">@acme/team</a>' in page
     assert f'<a class="reference" href="{hub.html}/pull/1">#1</a>, not #9' in page
     assert 'href="#"' not in page
     assert "<sub>small</sub>" in page
