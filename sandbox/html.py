@@ -26,9 +26,9 @@ code{font-size:.9em}.muted{color:var(--faint)}
 .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:6px}
 .scroll table{border-collapse:collapse;width:100%;font-size:14px}
 .scroll th,.scroll td{text-align:left;vertical-align:top;padding:.45rem .8rem;border-top:1px solid var(--line);
-overflow-wrap:normal}
+white-space:nowrap}
 .scroll tr:first-child>*{border-top:0}.scroll th{background:var(--shade);font-weight:600;white-space:nowrap}
-.scroll td.long{overflow-wrap:anywhere;min-width:12rem}.scroll td code{white-space:nowrap}.facts th{width:14rem}
+.scroll td.long{white-space:normal;min-width:14rem}.facts th{width:14rem}
 .pill{display:inline-block;white-space:nowrap;border:1px solid;border-radius:2rem;padding:0 .6rem;font-size:12px;
 font-weight:600;color:var(--faint)}
 .pill.good{color:var(--good)}.pill.bad{color:var(--bad)}.pill.wait{color:var(--wait)}.pill.done{color:var(--done)}

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from sandbox.github.overview import lay_out_branches, lay_out_pulls
 from sandbox.html import Html, fill, join, lay_out, link, list_items, mark, respond, tag
-from sandbox.identity import ORGANIZATION_NAME, OWNER, REPOSITORY, WORKSPACE_NAME
+from sandbox.identity import ORGANIZATION_NAME, WORKSPACE_NAME
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 _SHOWN_DIGITS = 12
+_BUILDS_MAX = 20
 _NOT_FOUND = 404
 _FOR_PROGRAMS = ("/sandbox/requests", "/sandbox/ci", "/sandbox/settings", "/sandbox/faults")
 
@@ -50,7 +51,7 @@ class Start:
             self.astro.lay_out_deployments(),
             tag("h2", "Images"),
             self._lay_out_images(),
-            tag("h2", "Builds of the CI"),
+            tag("h2", "Newest builds of the CI"),
             self._lay_out_builds(),
             tag("h2", "For programs"),
             list_items(link(path, path) for path in _FOR_PROGRAMS),
@@ -82,15 +83,15 @@ class Start:
         return lay_out(("Repository", "Tags", "Digest"), rows, "There is no image.")
 
     def _lay_out_builds(self) -> Html:
-        name, find_page = f"{OWNER}/{REPOSITORY}", self.world.github.find_commit_page
+        find_page = self.world.github.find_commit_page
         rows = [
             (
                 build["branch"],
-                link(find_page(name, build["sha"]) or "", tag("code", build["sha"][:_SHOWN_DIGITS])),
+                link(find_page(build["sha"]) or "", tag("code", build["sha"][:_SHOWN_DIGITS])),
                 mark(build["state"]),
                 fill(build["reason"]),
             )
-            for build in reversed(self.world.ci.to_json())
+            for build in reversed(self.world.ci.to_json()[-_BUILDS_MAX:])
         ]
         return lay_out(("Branch", "Commit", "State", "Reason"), rows, "Nothing was pushed yet.")
 

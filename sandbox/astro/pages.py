@@ -5,6 +5,7 @@ They show what the API knows, to any browser on this machine; values of secrets 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from sandbox.astro.deploys import Deploys
     from sandbox.astro.records import Deploy, Deployment
 
-FindCommitPage = Callable[[str, str], str | None]
-"""Gives the address of a commit's page, by `owner/name` and the commit's id."""
+FindCommitPage = Callable[[str], str | None]
+"""Gives the address of a commit's page, None where it is not known."""
+_TOLD = re.compile(r"\bcommit=([0-9a-f]{40})\b")
+"""How a description tells the commit: the Astro CLI names none where it deploys an image."""
 _GONE = 410
 _SHOWN_DIGITS = 7
 _ID_END = 8
@@ -159,24 +162,29 @@ class Pages:
         rows = [
             (
                 write_time(each.created_at),
-                each.kind + (f", rolled back to {each.rollback_from_id}" if each.rollback_from_id else ""),
-                mark(each.status),
+                join([tag("div", mark(each.status)), tag("div", each.kind)]),
                 self._link_commit(each),
-                fill(each.description),
-                tag("code", each.image_tag),
-                tag("code", each.dag_version),
+                fill(tag("div", each.description), tag("div", _name_code(each), class_="muted")),
             )
             for each in self.deploys.list_of(deployment)
         ]
-        headings = ("Created", "Type", "Status", "Commit", "Description", "Image tag", "DAGs")
-        return lay_out(headings, rows, "Nothing was deployed yet.")
+        return lay_out(("Created", "Type", "Commit", "Description"), rows, "Nothing was deployed yet.")
 
     def _link_commit(self, deploy: Deploy) -> Html:
-        """Return the deploy's commit, a link where its repository is the sandbox's."""
-        git = deploy.git or {}
-        sha = str(git.get("commitSha") or "")
-        page = self.find_commit_page(f"{git.get('account')}/{git.get('repo')}", sha) if sha else None
-        return link(page or "", tag("code", sha[:_SHOWN_DIGITS])) if sha else Html("no commit")
+        """Return the deploy's commit, a link where the sandbox's GitHub has it."""
+        told = _TOLD.search(deploy.description)
+        sha = str((deploy.git or {}).get("commitSha") or (told[1] if told else ""))
+        return link(self.find_commit_page(sha) or "", tag("code", sha[:_SHOWN_DIGITS])) if sha else Html("no commit")
+
+
+def _name_code(deploy: Deploy) -> Html:
+    """Return what the deploy brought."""
+    parts = [
+        f"image {deploy.image_tag}",
+        f"DAGs {deploy.dag_version}" if deploy.dag_version else "",
+        f"rolled back to {deploy.rollback_from_id}" if deploy.rollback_from_id else "",
+    ]
+    return join(parts, ", ")
 
 
 def _link_workspace() -> Html:

@@ -50,7 +50,7 @@ def lay_out_branches(repository: Repository) -> Html:
             fill(link_commit(repository, commit)),
             commit.author.name,
             write_time(commit.committer.at),
-            show_statuses(repository, commit.sha),
+            fill(show_statuses(repository, commit.sha)),
         )
         for name in names
         if (commit := commits.get(repository.heads[name]))
@@ -72,7 +72,7 @@ def lay_out_pulls(repository: Repository) -> Html:
                 " → ",
             ),
             _link_comments(repository, pull),
-            show_statuses(repository, pull.head_sha),
+            fill(show_statuses(repository, pull.head_sha)),
         )
         for pull in reversed(repository.pulls.values())
     ]

@@ -70,11 +70,10 @@ class GitHub:
         """The repositories by `owner/name`."""
         return self._repositories
 
-    def find_commit_page(self, full_name: str, sha: str) -> str | None:
-        """Give the address of a commit's page; None where repository or commit are not known."""
-        repository = self._repositories.get(full_name)
-        found = repository and resolve_commit(repository.git, sha)
-        return repository.urls.build_html("commit", found) if repository and found else None
+    def find_commit_page(self, sha: str) -> str | None:
+        """Give the address of a commit's page; None where no repository has it."""
+        pages = (each.urls.build_html("commit", sha) for each in self._repositories.values() if _has(each, sha))
+        return next(pages, None)
 
     def git_dir(self, repository: str) -> Path:
         """Give the bare repository's folder of `owner/name`."""
@@ -98,6 +97,10 @@ class GitHub:
         routes.append(Route(f"{API_PATH}/user", rest.build_endpoint(build_user_handler(self._root))))
         routes.append(Route(f"{API_PATH}/{{rest:path}}", rest.build_endpoint(_refuse), methods=_METHODS))
         return routes
+
+
+def _has(repository: Repository, sha: str) -> bool:
+    return resolve_commit(repository.git, sha) == sha
 
 
 def _refuse(_: Call) -> Answer:

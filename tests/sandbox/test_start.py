@@ -75,6 +75,7 @@ def test_every_link_opens_and_no_text_is_markup(sandbox: Sandbox, tmp_path: Path
         (f"{REPOSITORY}/issues/1/comments", {"body": ATTACK}, GITHUB),
         (f"{REPOSITORY}/statuses/{sha}", status, GITHUB),
         (deploys, {"type": "DAG_ONLY", "description": ATTACK, "git": git}, ASTRO),
+        (deploys, {"type": "IMAGE_ONLY", "description": f"[told commit={sha} here]"}, ASTRO),
     ):
         sandbox.client.post(path, json=body, headers=login).raise_for_status()
 
@@ -88,7 +89,9 @@ def test_every_link_opens_and_no_text_is_markup(sandbox: Sandbox, tmp_path: Path
     pages = {url: answer.text for url, answer in answers.items() if "text/html" in answer.headers["content-type"]}
     assert [url for url, text in pages.items() if "<script" in text.lower()] == []
     assert SHOWN in pages[f"{sandbox.url}/"]
-    assert pages[f"{sandbox.url}{write_path(deployment)}"].count(SHOWN) == 3
+    page = pages[f"{sandbox.url}{write_path(deployment)}"]
+    assert page.count(SHOWN) == 3
+    assert page.count(f'href="{sandbox.url}/github/acme/data-platform/commit/{sha}"') == 2, "by Git, by its description"
     assert pages[f"{sandbox.url}/github/acme/data-platform/pull/1"].count(SHOWN) >= 4
 
 
