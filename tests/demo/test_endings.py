@@ -185,11 +185,19 @@ def test_sigterm_to_make_alone(folder: Path, environment: dict[str, str]) -> Non
     check_end(demo, ["ended by SIGTERM; no process is left"])
 
 
-def test_sigterm_to_the_group_with_once(folder: Path, environment: dict[str, str]) -> None:
-    demo = start(folder, environment | {"ONCE": "1"})
+def test_sigterm_to_the_whole_group(folder: Path, environment: dict[str, str]) -> None:
+    demo = start(folder, environment)
     os.killpg(demo.process.pid, signal.SIGTERM)
     check_end(demo, ["ended by SIGTERM; no process is left"])
-    assert demo.process.returncode != 0, "the tour was not through"
+
+
+def test_with_once_an_end_before_the_tours_is_no_success(folder: Path, environment: dict[str, str]) -> None:
+    demo = start(folder, environment | {"ONCE": "1"})
+    (python,) = psutil.Process(demo.process.pid).children()
+    python.send_signal(signal.SIGTERM)
+    check_end(demo, ["ended by SIGTERM; no process is left"])
+    assert f"Error {128 + signal.SIGTERM}" in demo.text
+    assert demo.process.returncode == 2, "what make makes of any failure"
 
 
 def test_a_reader_that_leaves(folder: Path, environment: dict[str, str]) -> None:
