@@ -168,7 +168,7 @@ class Pages:
             )
             for each in self.deploys.list_of(deployment)
         ]
-        return lay_out(("Created", "Type", "Commit", "Description"), rows, "Nothing was deployed yet.")
+        return lay_out(("Created", "Type", "Commit", "Description"), rows, "Nothing was deployed.")
 
     def _link_commit(self, deploy: Deploy) -> Html:
         """Return the deploy's commit, a link where the sandbox's GitHub has it."""
