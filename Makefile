@@ -25,8 +25,9 @@ SUPPLY_READY := $(SUPPLY)/.ready
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
 $(READY): requirements-uv.txt requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: Python 3.11 or newer is needed, and $(PYTHON) is not on PATH" >&2; exit 1; }
+	@$(PYTHON) demo/needs.py
 	@echo "setting up .venv (about a minute)"
-	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
 	@$(PYTHON) -m venv --clear .venv
 	@$(PIP) -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.txt \

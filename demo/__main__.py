@@ -3,63 +3,38 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-from types import FrameType
 
-from demo.living import shorten_notice
-from demo.ports import PortError, read_ports
-from demo.stack import POLICY, ROOT, Stack, StackError
-from demo.tour import play
-from demo.witness import DAGS, Witness, WitnessError, make_witness
-
-
-def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
-    print(line, flush=True)
+from demo.interrupts import Interrupted, hear_first
+from demo.needs import tell_git
+from demo.screen import Screen, ScreenClosedError
 
 
 def main() -> int:
-    """Return the exit code: 0 when all went well, 1 when a step did not come true, 2 when the stack could not start."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Return the exit code: that of `hold`; with ONCE=1, 128 and a signal's number if that ended it before.
+
+    It is 1, too, when nobody reads any more.
+    """
+    screen, is_once = Screen(sys.stdout), os.environ.get("ONCE") == "1"
+    hear_first()
     try:
-        ports, is_toured = read_ports(), os.environ.get("TOUR") != "0"
-        policy = shorten_notice(POLICY.read_text(encoding="utf-8")) if is_toured else None
-        with Stack(ports, ROOT / ".airflow", say, policy) as stack:
-            for dag_id in DAGS:
-                stack.unpause(dag_id)
-            say(f"Airflow  {ports.airflow_url}  (admin / admin)\nsandbox  {ports.sandbox_url}")
-            witness = make_witness(stack)
-            witness.await_watch()
-            if is_toured and not _play(witness) and os.environ.get("ONCE") == "1":
-                return 1
-            if os.environ.get("ONCE") != "1":
-                say("It stays up; Ctrl-C ends it.")
-                threading.Event().wait()
-    except KeyboardInterrupt:
-        return 0
-    except WitnessError as error:
-        say(f"FAILED: {error}")
+        return _hold(screen, is_once=is_once)
+    except Interrupted as end:
+        screen.say(f"ended by {end}; no process is left")
+        return 128 + end.number if is_once else 0
+    except ScreenClosedError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes there once more when it ends
+        sys.stderr.write(f"error: nobody reads the demo's output any more ({error}); no process is left\n")
         return 1
-    except (PortError, StackError) as error:
-        say(f"error: {error}")
+
+
+def _hold(screen: Screen, *, is_once: bool) -> int:
+    if lack := tell_git():
+        screen.say(f"error: {lack}")
         return 2
-    return 0
+    from demo.session import hold  # its imports take a second, in which a signal is heard already
 
-
-def _play(witness: Witness) -> bool:
-    """Play the tour, and tell whether every step came true; the stack stays up to be looked at either way."""
-    try:
-        play(witness, say)
-    except WitnessError as error:
-        say(f"FAILED: {error}")
-        return False
-    return True
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return hold(screen, is_once=is_once)
 
 
 if __name__ == "__main__":

@@ -93,6 +93,18 @@ class Outside:
             yield from ((state["key"], _unwrap(state["value"])) for state in page["asset_state_store"])
             seen, total = seen + 100, page["total_entries"]
 
+    def list_questions(self) -> list[str]:
+        """Return the texts of all questions to people, also of those that were answered."""
+        answer = self.airflow.get("/api/v2/dags/~/dagRuns/~/hitlDetails", params={"limit": 100})
+        answer.raise_for_status()
+        return [f"{each['subject']}\n{each['body'] or ''}" for each in answer.json()["hitl_details"]]
+
+    def list_task_links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str]:
+        """Return the buttons that lead out of Airflow from a task's page: addresses by their names."""
+        answer = self.airflow.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links")
+        answer.raise_for_status()
+        return {name: url for name, url in answer.json()["extra_links"].items() if url}
+
     def read_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """Return a try's log as Airflow's UI shows it: a line per entry, and one per exception behind it."""
         answer = self.airflow.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}")

@@ -1,9 +1,11 @@
-"""The tour's last step: the Deployments page, and that what it shows are all environments that there are."""
+"""The tour's last steps: the Deployments page shows all environments, and every link that was shown opens."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from demo.author import REPOSITORY
+from demo.links import Links, find_links, list_written
 from demo.witness import PROJECT, WitnessError
 
 if TYPE_CHECKING:
@@ -33,3 +35,17 @@ def show_page(steps: Steps, environments: Collection[str]) -> None:
     steps.tell_page(
         "the Deployments page shows every environment", seconds, steps.witness.stack.ports.airflow_url + LINK, told
     )
+
+
+def follow_links(steps: Steps) -> None:
+    """Play it: what the tour printed opens, and what rows, comments, statuses and questions lead to."""
+    outside, ports = steps.witness.outside, steps.witness.stack.ports
+    links = Links(outside, f"{ports.sandbox_url}/github/{REPOSITORY}")
+
+    def follow() -> int:
+        texts = [*steps.said, *outside.list_questions(), ports.airflow_url]
+        rows = outside.read_rows(PROJECT).values()
+        return links.follow({*list_written(rows, links), *(url for text in texts for url in find_links(text))})
+
+    count, seconds = steps.time(follow)
+    steps.tell_page("every link opens", seconds, f"{ports.sandbox_url}/", f"{count} links that were printed or written")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 import psutil
 
+from demo.interrupts import held
 from demo.ports import HOST, Ports
 from demo.processes import (
     adopt_orphans,
@@ -50,10 +51,11 @@ class Stack:
 
     :param ports: where to listen.
     :param home: AIRFLOW_HOME and everything else the stack writes; emptied at the start.
-    :param say: gets a line of progress now and then.
+    :param say: gets a line for each thing that is done.
     :param policy: the policy file's text, with the sandbox at its usual address; by default the project's own.
     :param settings: environment variables laid over Airflow's settings.
     :param patience_s: seconds after which what has not come true never will.
+    :param show: gets, every two seconds, what is awaited.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class Stack:
         policy: str | None = None,
         settings: Mapping[str, str] | None = None,
         patience_s: float = PATIENCE_S,
+        show: Callable[[str], None] | None = None,
     ) -> None:
         self.ports = ports
         self.home = home
         self.patience_s = patience_s
         self._say = say
+        self._show = show or (lambda _: None)
         self._settings = dict(settings or {})
         self._policy = policy or POLICY.read_text(encoding="utf-8")
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
@@ -197,7 +201,7 @@ class Stack:
         while (waited := time.monotonic() - start) < timeout_s:
             if waited - told >= 2:  # noqa: PLR2004 - nobody looks at a silent screen for longer
                 told = waited
-                self._say(f"… {what}, {waited:.0f} s")
+                self._show(f"… {what}, {waited:.0f} s")
             yield waited
             time.sleep(POLL_S)
 
@@ -233,10 +237,14 @@ class Stack:
         self._start_airflow()
 
     def _end(self) -> None:
-        self._say("ending Airflow and the sandbox")
-        for _, process in reversed(self._processes):
-            end_group(process)
-        end_descendants()
-        adopt_orphans(is_on=False)
-        self.api.close()
-        self.sandbox.close()
+        """End every process, whoever is impatient, and also when nobody reads any more."""
+        with held():
+            try:
+                self._show("… ending Airflow and the sandbox")
+            finally:
+                for _, process in reversed(self._processes):
+                    end_group(process)
+                end_descendants()
+                adopt_orphans(is_on=False)
+                self.api.close()
+                self.sandbox.close()

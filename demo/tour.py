@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from demo import living
-from demo.page import show_page
+from demo.page import follow_links, show_page
 from demo.preview import BRANCH, preview
 from demo.release import DEPLOY_BRANCH, FEATURE, release
 from demo.steps import Steps
@@ -27,4 +27,5 @@ def play(witness: Witness, say: Callable[[str], None]) -> None:
     release(steps)
     living.bury(steps, told)
     show_page(steps, ENVIRONMENTS)
+    follow_links(steps)
     steps.tell_all()

@@ -9,18 +9,20 @@ from pathlib import Path
 
 from sandbox.app import create_app
 from sandbox.data_dir import DataDir, DataDirError
+from sandbox.github.git import GitError, require_git
 from sandbox.server import PortError, bind_port, serve
 from sandbox.settings import Settings
 from sandbox.world import World
 
 
 def main() -> None:
-    """Serve until a signal comes; exit 1, having said why, when port or folder cannot be had."""
+    """Serve until a signal comes; exit 1, having said why, when port, folder or Git cannot be had."""
     options = _parse_options()
     try:
+        require_git()
         listener = bind_port(options.port)
         data_dir = DataDir(options.data)
-    except (PortError, DataDirError) as error:
+    except (GitError, PortError, DataDirError) as error:
         sys.exit(f"sandbox: {error}")
     host, port = listener.getsockname()
     base_url = f"http://{host}:{port}"

@@ -12,6 +12,7 @@ from starlette.routing import Mount
 from sandbox.control import Control
 from sandbox.faults import FaultMiddleware, FaultPlan
 from sandbox.journal import Journal, JournalMiddleware
+from sandbox.start import Start, refuse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def create_app(world: World) -> Starlette:
-    """Return the application: /github, /astro, /v2 (the registry) and /sandbox (the control face)."""
+    """Return the application: /github, /astro, /v2 (the registry), /sandbox (the control face), / (for people)."""
     journal, faults = Journal(), FaultPlan()
+    astro_pages = world.astro.make_pages(world.github.find_commit_page)
 
     @asynccontextmanager
     async def run_ci(_: Starlette) -> AsyncIterator[None]:
@@ -32,10 +34,12 @@ def create_app(world: World) -> Starlette:
     return Starlette(
         routes=[
             Mount("/github", routes=world.github.routes()),
-            Mount("/astro", routes=world.astro.routes()),
+            Mount("/astro", routes=[*world.astro.routes(), *astro_pages.routes()]),
             Mount("/v2", routes=world.registry.routes()),
             Mount("/sandbox", routes=Control(world, journal, faults).routes()),
+            *Start(world, astro_pages).routes(),
         ],
+        exception_handlers={404: refuse},
         middleware=[Middleware(JournalMiddleware, journal=journal), Middleware(FaultMiddleware, plan=faults)],
         lifespan=run_ci,
     )

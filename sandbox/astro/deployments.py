@@ -33,10 +33,12 @@ class Deployments:
         self._settings = settings
         self._base_url = base_url
         self._by_id: dict[str, Deployment] = {}
+        self._deleted: dict[str, tuple[Deployment, datetime]] = {}
 
     def clear(self) -> None:
         """Forget all of them."""
         self._by_id.clear()
+        self._deleted.clear()
 
     def add(self, deployment: Deployment) -> None:
         """Take one over that nobody asked the API for."""
@@ -48,6 +50,18 @@ class Deployments:
         :raises KeyError: when there is none of that id.
         """
         return self._by_id[deployment_id]
+
+    def list_all(self) -> list[Deployment]:
+        """Return those that are there, oldest first."""
+        return list(self._by_id.values())
+
+    def find_deleted(self, id_end: str) -> tuple[Deployment, datetime] | None:
+        """Return the deleted Deployment whose id ends so, and when it was deleted."""
+        return next((found for key, found in self._deleted.items() if key.endswith(id_end)), None)
+
+    def describe(self, deployment: Deployment) -> dict[str, Any]:
+        """Return the Deployment as the API answers it, secrets without their values."""
+        return describe_deployment(deployment, self._settings, self._base_url)
 
     def find(self, request: Request) -> Deployment:
         """Return the Deployment that the path names.
@@ -74,12 +88,12 @@ class Deployments:
         ]
 
     def _answer(self, deployment: Deployment) -> JSONResponse:
-        return JSONResponse(describe_deployment(deployment, self._settings, self._base_url))
+        return JSONResponse(self.describe(deployment))
 
     async def _list(self, request: Request) -> Response:
         workspaces = request.query_params.getlist("workspaceIds")
         found = [
-            describe_deployment(deployment, self._settings, self._base_url)
+            self.describe(deployment)
             for deployment in self._by_id.values()
             if not workspaces or deployment.spec["workspaceId"] in workspaces
         ]
@@ -108,7 +122,9 @@ class Deployments:
         return self._answer(deployment)
 
     async def _delete(self, request: Request) -> Response:
-        del self._by_id[self.find(request).id]
+        deployment = self.find(request)
+        del self._by_id[deployment.id]
+        self._deleted[deployment.id] = (deployment, datetime.now(UTC))
         return Response(status_code=204)
 
     async def _override(self, request: Request) -> Response:

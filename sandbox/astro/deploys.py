@@ -53,6 +53,10 @@ class Deploys:
         if deploy.dag_version is not None:
             self._bundles[deploy.dag_version] = bundle
 
+    def list_of(self, deployment: Deployment) -> list[Deploy]:
+        """Return the Deployment's deploys, newest first."""
+        return [deploy for deploy in reversed(self._by_id.values()) if deploy.deployment_id == deployment.id]
+
     def find_signature(self, deploy_id: str) -> str | None:
         """Return the `sig` that opens a deploy's upload, None when there is no such deploy."""
         deploy = self._by_id.get(deploy_id)
@@ -93,8 +97,8 @@ class Deploys:
 
     async def _list(self, request: Request) -> Response:
         deployment = self._deployments.find(request)
-        deploys = [deploy for deploy in self._by_id.values() if deploy.deployment_id == deployment.id]
-        return answer_page(request, "deploys", [self._describe(deploy, deployment) for deploy in reversed(deploys)])
+        deploys = self.list_of(deployment)
+        return answer_page(request, "deploys", [self._describe(deploy, deployment) for deploy in deploys])
 
     async def _create(self, request: Request) -> Response:
         deployment = self._deployments.find(request)

@@ -11,6 +11,7 @@ from sandbox.astro.answers import answer_page, guard, refuse_unknown
 from sandbox.astro.deployments import Deployments
 from sandbox.astro.deploys import Deploys
 from sandbox.astro.documents import describe_organization, describe_workspace
+from sandbox.astro.pages import Pages
 from sandbox.astro.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from sandbox.astro.pages import FindCommitPage
     from sandbox.astro.records import Deploy, Deployment
     from sandbox.astro.registry import Registry
     from sandbox.settings import Settings
@@ -53,6 +55,10 @@ class Astro:
             Route("/upload/{upload}", self._uploads.put, methods=["PUT"]),
             Route("/v1/{path:path}", guard(refuse_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         ]
+
+    def make_pages(self, find_commit_page: FindCommitPage) -> Pages:
+        """Return the pages behind the links of the API's answers."""
+        return Pages(self._deployments, self._deploys, self.list_files, find_commit_page)
 
     def reset(self) -> None:
         """Forget every Deployment, deploy and upload."""

@@ -17,25 +17,29 @@ if TYPE_CHECKING:
     from sandbox.github.records import Comment, Deployment, Status
     from sandbox.github.repository import Repository
 
-STYLE = """.box{border:1px solid #d1d9e0;border-radius:6px;margin:1rem 0;overflow:hidden}
-.box>header{background:#f6f8fa;border-bottom:1px solid #d1d9e0;padding:.5rem 1rem;font-size:14px;color:#59636e}
-.box>header b{color:#1f2328}.box>div{padding:.75rem 1rem;border-top:1px solid #d1d9e0}
+STYLE = """.box{border:1px solid var(--line);border-radius:6px;margin:1rem 0;overflow:hidden}
+.box>header{background:var(--shade);border-bottom:1px solid var(--line);padding:.5rem 1rem;font-size:14px;
+color:var(--faint)}
+.box>header b{color:var(--text)}.box>div{padding:.75rem 1rem;border-top:1px solid var(--line)}
 .box>header+div{border-top:0}
 .line{display:flex;align-items:center;gap:.6rem;font-size:14px}.line .end{margin-left:auto}
-.dot{width:.75rem;height:.75rem;border-radius:50%;flex:none;background:#59636e}
-.success{background:#1a7f37}.failure,.error{background:#d1242f}.pending,.in_progress,.queued{background:#bf8700}
-.button{border:1px solid #d1d9e0;border-radius:6px;padding:.2rem .7rem;background:#f6f8fa;color:#25292e;font-size:12px;
-font-weight:500;white-space:nowrap}
-.state{display:inline-block;border-radius:2rem;padding:.25rem .8rem;color:#fff;background:#1a7f37;font-size:14px}
-.state.merged{background:#8250df}.state.closed{background:#d1242f}
-.label{border:1px solid #d1d9e0;border-radius:2rem;padding:0 .6rem;font-size:12px}
+.dot{width:.75rem;height:.75rem;border-radius:50%;flex:none;background:var(--faint)}
+.success{background:var(--good)}.failure,.error{background:var(--bad)}
+.pending,.in_progress,.queued{background:var(--wait)}
+.button{border:1px solid var(--line);border-radius:6px;padding:.2rem .7rem;background:var(--shade);color:var(--text);
+font-size:12px;font-weight:500;white-space:nowrap}
+.state{display:inline-block;border-radius:2rem;padding:.25rem .8rem;color:var(--on);background:var(--good);
+font-size:14px}
+.state.merged{background:var(--done)}.state.closed{background:var(--bad)}
+.label{border:1px solid var(--line);border-radius:2rem;padding:0 .6rem;font-size:12px}
 .markdown{font-size:14px;line-height:1.5;overflow-wrap:anywhere}.markdown>:first-child{margin-top:0}
 .markdown>:last-child{margin-bottom:0}.markdown table{border-collapse:collapse;display:block;overflow:auto}
-.markdown th,.markdown td{border:1px solid #d1d9e0;padding:6px 13px}.markdown tr:nth-child(2n){background:#f6f8fa}
+.markdown th,.markdown td{border:1px solid var(--line);padding:6px 13px}
+.markdown tr:nth-child(2n){background:var(--shade)}
 .markdown code{background:#818b981f;border-radius:6px;padding:.2em .4em;font-size:85%}
 .markdown pre{border-radius:6px;padding:1rem}.markdown pre code{background:none;padding:0;font-size:12px}
-.markdown ul{padding-left:2em}.markdown sub{color:#59636e;font-size:12px;vertical-align:baseline}
-.mention{font-weight:600;color:#1f2328}"""
+.markdown ul{padding-left:2em}.markdown sub{color:var(--faint);font-size:12px;vertical-align:baseline}
+.mention{font-weight:600;color:var(--text)}"""
 
 _DEPLOYED = {
     "success": "deployed to",
@@ -61,7 +65,7 @@ def _show_one(repository: Repository, comment: Comment) -> str:
 
 
 def _show_comment(repository: Repository, user: str, said: str, text: str, anchor: str) -> str:
-    body = render_markdown(text, repository.urls.build_html())
+    body = render_markdown(text, repository.urls.build_html(), repository.pulls.keys())
     head = f"<header><b>{escape(user)}</b> {said}</header>"
     return f'<section class="box comment"{anchor}>{head}<div class="markdown">{body}</div></section>'
 

@@ -33,8 +33,11 @@ def build_environment() -> dict[str, str]:
 
 
 def require_git() -> None:
-    """Raise GitError where git is older than the sandbox needs."""
-    done = subprocess.run(["git", "version"], capture_output=True, text=True, check=True, timeout=TIME_LIMIT_S)
+    """Raise GitError where git is missing, or older than the sandbox needs."""
+    try:
+        done = subprocess.run(["git", "version"], capture_output=True, text=True, check=True, timeout=TIME_LIMIT_S)
+    except FileNotFoundError as error:
+        raise GitError("the sandbox needs git, and PATH has none: install it") from error
     found = re.search(r"(\d+)\.(\d+)", done.stdout)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         raise GitError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from markdown_it import MarkdownIt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _ALLOWED_TAG = re.compile(r"&lt;(/?)(sub|sup|br|details|summary|kbd)( ?/)?&gt;")
 _MENTION = re.compile(r"(?<![\w/`])@([a-z\d](?:[a-z\d-]{0,38})(?:/[a-z\d._-]+)?)", re.IGNORECASE)
+_DIGITS_MAX = 10
 _REFERENCE = re.compile(r"(?<![\w&/])(#|GH-)(\d+)\b")
 
 
-def render_markdown(text: str, repository_url: str) -> str:
+def render_markdown(text: str, repository_url: str, pulls: Collection[int] | None = None) -> str:
     """Return the text as HTML that runs nothing.
 
-    :param repository_url: the page to whose pull requests references lead.
+    :param repository_url: the repository's page, below which pull requests lie, and beside which people do.
+    :param pulls: the numbers of the pull requests that there are; None for any.
     """
-    return str(_make_parser().render(text, {"repository": repository_url}))
+    return str(_make_parser().render(text, {"repository": repository_url, "pulls": pulls}))
 
 
 @cache
@@ -58,7 +60,17 @@ def _render_text(
     options: OptionsDict,  # noqa: ARG001
     env: EnvType,
 ) -> str:
-    """Link mentions and references, as GitHub does everywhere but in code."""
-    shown = _MENTION.sub(r'<a class="mention" href="#">@\1</a>', escape(tokens[index].content, quote=False))
-    home = escape(str(env["repository"]))
-    return _REFERENCE.sub(rf'<a class="reference" href="{home}/pull/\2">\1\2</a>', shown)
+    """Link mentions of people and references to what is there, as GitHub does everywhere but in code."""
+    home, pulls = str(env["repository"]), env["pulls"]
+    people = escape(home.rsplit("/", 2)[0])
+
+    def link_mention(found: re.Match[str]) -> str:
+        page = "" if "/" in found[1] else f' href="{people}/{found[1]}"'  # a team has none
+        return f'<a class="mention"{page}>{found[0]}</a>'
+
+    def link_reference(found: re.Match[str]) -> str:
+        is_there = pulls is None or (len(found[2]) < _DIGITS_MAX and int(found[2]) in pulls)
+        return f'<a class="reference" href="{escape(home)}/pull/{found[2]}">{found[0]}</a>' if is_there else found[0]
+
+    shown = _MENTION.sub(link_mention, escape(tokens[index].content, quote=False))
+    return _REFERENCE.sub(link_reference, shown)

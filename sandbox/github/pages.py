@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.github.conversation import STYLE, show_checks, show_comments, show_deployments
 from sandbox.github.diffs import find_merge_base, list_changed_files
 from sandbox.github.git import EMPTY_TREE
 from sandbox.github.objects import TreeEntry, find_entry, list_tree, read_blob, read_commit, read_commits
+from sandbox.github.overview import (
+    lay_out_branches,
+    lay_out_pulls,
+    link_branch,
+    link_commit,
+    link_to,
+    name_state,
+    show_statuses,
+)
 from sandbox.github.refs import resolve_commit
 from sandbox.github.shapes.accounts import format_time
+from sandbox.html import Html, join, link, list_items, respond, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
     from sandbox.github.diffs import ChangedFile
-    from sandbox.github.objects import Commit
     from sandbox.github.pulls import PullRequest
     from sandbox.github.repository import Repository
-
-_STYLE = (
-    """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2328}
-a{color:#0969da;text-decoration:none}pre{background:#f6f8fa;padding:.8rem;overflow:auto;font-size:13px}
-li{margin:.2rem 0}.muted{color:#59636e}h1{font-size:1.5rem}h2{font-size:1.1rem}
-"""
-    + STYLE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +45,35 @@ class Pages:
     repositories: Mapping[str, Repository]
 
     def routes(self) -> list[BaseRoute]:
-        """Give the routes of `/{owner}/{name}/...`."""
+        """Give the routes of `/{owner}/{name}/...`, and of `/{login}`."""
         start = "/{owner}/{name}"
         return [
             Route(f"{start}/pull/{{number:int}}", self.show_pull),
             Route(f"{start}/commit/{{ref:path}}", self.show_commit),
+            Route(f"{start}/compare/{{refs:path}}", self.show_comparison),
             Route(f"{start}/tree/{{ref:path}}", self.show_content),
             Route(f"{start}/blob/{{ref:path}}", self.show_content),
             Route(f"{start}/raw/{{ref:path}}", self.show_raw),
             Route(start, self.show_home),
+            Route("/{login}", self.show_person),
+            Route("/", _go_to_start),
         ]
 
     async def show_home(self, request: Request) -> Response:
         """Show the branches and the pull requests."""
         repository = self._require_repository(request)
-        branches = [_link(repository, name, "tree", name) for name in repository.heads]
-        pulls = [
-            f"{_link(repository, f'#{pull.number} {pull.title}', 'pull', pull.number)} {_name_state(pull)}"
-            for pull in reversed(repository.pulls.values())
-        ]
-        body = f"<h2>Branches</h2>{_list(branches)}<h2>Pull requests</h2>{_list(pulls)}"
-        return _render(repository, repository.full_name, body)
+        parts = ("Branches", lay_out_branches(repository)), ("Pull requests", lay_out_pulls(repository))
+        return respond(repository.full_name, join(join([tag("h2", name), table]) for name, table in parts))
+
+    async def show_person(self, request: Request) -> Response:
+        """Show what is known here of a person, a program or an organization: repositories and pull requests."""
+        login = request.path_params["login"]
+        repositories = self.repositories.values()
+        owned = [link_to(each, each.full_name) for each in repositories if each.owner == login]
+        opened = [_link_pull(each, pull) for each in repositories for pull in each.pulls.values() if pull.user == login]
+        found = [*owned, *opened]
+        said = list_items(found) if found else tag("p", "Nothing here is theirs.", class_="muted")
+        return respond(login, said)
 
     async def show_pull(self, request: Request) -> Response:
         """Show one pull request with its comments, commits and files."""
@@ -76,52 +85,65 @@ class Pages:
         commits = read_commits(repository.git, f"{pull.base_sha}..{pull.head_sha}", "--")
         files = list_changed_files(repository.git, start, pull.head_sha)
         shas = {pull.head_sha, *(commit.sha for commit in commits)}
-        state = _name_state(pull)
-        labels = " ".join(f'<span class="label">{escape(label.name)}</span>' for label in pull.labels)
-        body = (
-            f'<p><span class="state {state}">{state}</span> {escape(pull.user)} wants to merge '
-            f"{_link(repository, pull.source.label, 'tree', pull.source.branch)} into "
-            f"{_link(repository, pull.base, 'tree', pull.base)} {labels}</p>"
-            f"{show_comments(repository, pull)}{show_deployments(repository, shas)}"
-            f"{show_checks(repository, pull.head_sha)}"
-            f"<h2>Commits</h2>{_list(_link_commit(repository, c) for c in commits)}"
-            f"<h2>Files</h2>{_show_files(files)}"
+        body = join(
+            [
+                _introduce(repository, pull),
+                Html(show_comments(repository, pull)),
+                Html(show_deployments(repository, shas)),
+                Html(show_checks(repository, pull.head_sha)),
+                tag("h2", "Commits"),
+                list_items(link_commit(repository, commit) for commit in commits),
+                tag("h2", "Files"),
+                _show_files(files),
+            ]
         )
-        return _render(repository, f"#{pull.number} {pull.title}", body)
+        return _respond(repository, f"#{pull.number} {pull.title}", body)
 
     async def show_commit(self, request: Request) -> Response:
         """Show one commit with what it changes and what is said of it."""
         repository = self._require_repository(request)
         commit = read_commit(repository.git, _require_commit(repository, request.path_params["ref"]))
         old = commit.parents[0] if commit.parents else EMPTY_TREE
-        statuses = [
-            f"{escape(status.context)}: {escape(status.state)} {escape(status.description or '')}"
-            for status in repository.statuses
-            if status.sha == commit.sha
-        ]
-        body = (
-            f"<pre>{escape(commit.message)}</pre><p>{escape(commit.author.name)}, "
-            f"{format_time(commit.author.at)}</p><p>{_link(repository, 'Files at this commit', 'tree', commit.sha)}</p>"
-            f"{_list(statuses)}{_show_files(list_changed_files(repository.git, old, commit.sha))}"
+        body = join(
+            [
+                tag("pre", commit.message),
+                tag("p", f"{commit.author.name}, {format_time(commit.author.at)}"),
+                tag("p", link_to(repository, "Files at this commit", "tree", commit.sha)),
+                show_statuses(repository, commit.sha),
+                Html(show_deployments(repository, {commit.sha})),
+                _show_files(list_changed_files(repository.git, old, commit.sha)),
+            ]
         )
-        return _render(repository, f"Commit {commit.sha}", body)
+        return _respond(repository, f"Commit {commit.sha}", body)
+
+    async def show_comparison(self, request: Request) -> Response:
+        """Show what `base...head` adds since both were one; `base..head` compares the two as they are."""
+        repository, refs = self._require_repository(request), request.path_params["refs"]
+        found = re.fullmatch(r"(.+?)(\.{2,3})(.+)", refs)  # no ref has two dots in a row
+        if found is None:
+            raise HTTPException(404)
+        old, new = _require_commit(repository, found[1]), _require_commit(repository, found[3])
+        start = (find_merge_base(repository.git, old, new) or EMPTY_TREE) if found[2] == "..." else old
+        commits = read_commits(repository.git, f"{old}..{new}", "--")
+        body = [list_items(link_commit(repository, commit) for commit in commits), tag("h2", "Files")]
+        files = list_changed_files(repository.git, start, new)
+        return _respond(repository, f"Comparing {refs}", join([tag("h2", "Commits"), *body, _show_files(files)]))
 
     async def show_content(self, request: Request) -> Response:
         """Show a folder's list, or a file's text; a branch's start page names its commit."""
         repository = self._require_repository(request)
         ref, sha, entry = _find_content(repository, request.path_params["ref"])
-        head = f"<p>at {_link(repository, sha[:12], 'commit', sha)}</p>"
         title = f"{ref}: {entry.path or '/'}"
         if entry.kind == "blob":
-            text = read_blob(repository.git, entry.sha).decode(errors="replace")
-            return _render(repository, title, f"{head}<pre>{escape(text)}</pre>")
-        if entry.kind == "commit":
-            return _render(repository, title, f"{head}<p>a submodule at {entry.sha}</p>")
-        folder = f"{entry.path}/" if entry.path else ""
-        links = [
-            _link(repository, i.path, "tree", f"{ref}/{folder}{i.path}") for i in list_tree(repository.git, entry.sha)
-        ]
-        return _render(repository, title, head + _list(links))
+            shown = tag("pre", read_blob(repository.git, entry.sha).decode(errors="replace"))
+        elif entry.kind == "commit":
+            shown = tag("p", f"a submodule at {entry.sha}")
+        else:
+            folder = f"{entry.path}/" if entry.path else ""
+            entries = list_tree(repository.git, entry.sha)
+            shown = list_items(link_to(repository, i.path, "tree", f"{ref}/{folder}{i.path}") for i in entries)
+        at = tag("p", "at ", link_to(repository, tag("code", sha[:12]), "commit", sha))
+        return _respond(repository, title, join([at, shown]))
 
     async def show_raw(self, request: Request) -> Response:
         """Give a file's bytes."""
@@ -157,28 +179,28 @@ def _find_content(repository: Repository, address: str) -> tuple[str, str, TreeE
     raise HTTPException(404)
 
 
-def _render(repository: Repository, title: str, body: str) -> HTMLResponse:
-    home = f'<p class="muted"><a href="{escape(repository.urls.build_html())}">{escape(repository.full_name)}</a></p>'
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    return HTMLResponse(f"<!doctype html>{head}{home}<h1>{escape(title)}</h1>{body}")
+async def _go_to_start(_: Request) -> Response:
+    return RedirectResponse("/")
 
 
-def _link(repository: Repository, text: str, *segments: object) -> str:
-    return f'<a href="{escape(repository.urls.build_html(*segments))}">{escape(text)}</a>'
+def _respond(repository: Repository, title: str, body: Html) -> Response:
+    return respond(title, body, link_to(repository, repository.full_name), style=STYLE)
 
 
-def _link_commit(repository: Repository, commit: Commit) -> str:
-    subject = commit.message.partition("\n")[0]
-    return f"{_link(repository, commit.sha[:12], 'commit', commit.sha)} {escape(subject)}"
+def _introduce(repository: Repository, pull: PullRequest) -> Html:
+    """Return who wants to merge what into what."""
+    state = name_state(pull)
+    source = link_branch(repository, pull.source.branch, pull.head_sha, pull.source.label)
+    base = link_branch(repository, pull.base, repository.heads.get(pull.base, pull.base_sha))
+    labels = (tag("span", label.name, class_="label") for label in pull.labels)
+    person = link(repository.urls.build_user_html(pull.user), pull.user)
+    shown = [tag("span", state, class_=f"state {state}"), person, "wants to merge", source, "into", base, *labels]
+    return tag("p", join(shown, " "))
 
 
-def _list(items: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+def _link_pull(repository: Repository, pull: PullRequest) -> Html:
+    return join([link_to(repository, f"#{pull.number} {pull.title}", "pull", pull.number), name_state(pull)], " ")
 
 
-def _name_state(pull: PullRequest) -> str:
-    return "merged" if pull.merged_at else pull.state
-
-
-def _show_files(files: Sequence[ChangedFile]) -> str:
-    return "".join(f"<h2>{escape(file.path)} ({file.status})</h2><pre>{escape(file.patch)}</pre>" for file in files)
+def _show_files(files: Sequence[ChangedFile]) -> Html:
+    return join(join([tag("h2", f"{file.path} ({file.status})"), tag("pre", file.patch)]) for file in files)

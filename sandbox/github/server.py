@@ -23,6 +23,7 @@ from sandbox.github.api.account import build_rate_limit_handler, build_user_hand
 from sandbox.github.git import Git, require_git
 from sandbox.github.pages import Pages
 from sandbox.github.rate_limit import RateLimit
+from sandbox.github.refs import resolve_commit
 from sandbox.github.repository import Push, Repository
 from sandbox.github.rest import Answer, Call, Rest, build_not_found
 from sandbox.github.seeding import DEFAULT_BRANCH, seed_repository
@@ -31,7 +32,7 @@ from sandbox.github.urls import API_PATH, Urls
 from sandbox.identity import OWNER, REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from starlette.routing import BaseRoute
@@ -75,6 +76,16 @@ class GitHub:
         )
         self._limit.restart()
 
+    @property
+    def repositories(self) -> Mapping[str, Repository]:
+        """The repositories by `owner/name`."""
+        return self._repositories
+
+    def find_commit_page(self, sha: str) -> str | None:
+        """Give the address of a commit's page; None where no repository has it."""
+        pages = (each.urls.build_html("commit", sha) for each in self._repositories.values() if _has(each, sha))
+        return next(pages, None)
+
     def git_dir(self, repository: str) -> Path:
         """Give the bare repository's folder of `owner/name`."""
         return self._folder / f"{repository}.git"
@@ -97,6 +108,10 @@ class GitHub:
         routes.append(Route(f"{API_PATH}/user", rest.build_endpoint(build_user_handler(self._root))))
         routes.append(Route(f"{API_PATH}/{{rest:path}}", rest.build_endpoint(_refuse), methods=_METHODS))
         return routes
+
+
+def _has(repository: Repository, sha: str) -> bool:
+    return resolve_commit(repository.git, sha) == sha
 
 
 def _refuse(_: Call) -> Answer:

@@ -62,6 +62,11 @@ class Registry:
         self._store.put_manifest(repository, tag, image.manifest)
         return image.manifest.digest
 
+    def list_images(self) -> list[tuple[str, str, str]]:
+        """Return (repository, tag, digest) of every image that has a tag."""
+        names = ((name, tag) for name in self._store.list_repositories() for tag in self._store.list_tags(name))
+        return [(name, tag, self._store.get_manifest(name, tag).digest) for name, tag in names]
+
     def has_image(self, repository: str, reference: str) -> bool:
         """Whether a linux/amd64 image stands under a tag or digest, with all of its blobs."""
         try:

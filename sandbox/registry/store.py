@@ -117,6 +117,10 @@ class Store:
         del held.manifests[digest]
         held.tags = {tag: target for tag, target in held.tags.items() if target != digest}
 
+    def list_repositories(self) -> list[str]:
+        """Return the names of the repositories, in order."""
+        return sorted(self._repositories)
+
     def list_tags(self, repository: str) -> list[str]:
         """Return the repository's tags in order.
 

@@ -139,6 +139,16 @@ def test_a_taken_port_is_said_and_exits_1_leaving_the_data_of_the_other_alone(sa
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
+def test_without_git_it_says_so_and_exits_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    ended = run_to_its_end("--port", "0", "--data", str(tmp_path / "data"))
+
+    assert ended.returncode == 1
+    assert ended.stderr == "sandbox: the sandbox needs git, and PATH has none: install it\n"
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_folder_with_files_of_others_is_never_emptied(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
 

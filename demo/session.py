@@ -1,0 +1,58 @@
+"""From the first process to the last: the stack started, the tour played, and all kept up until somebody ends it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from demo.living import shorten_notice
+from demo.ports import PortError, read_ports
+from demo.stack import POLICY, ROOT, Stack, StackError
+from demo.tour import play
+from demo.witness import DAGS, Witness, WitnessError, make_witness
+
+if TYPE_CHECKING:
+    from demo.screen import Screen
+
+
+def hold(screen: Screen, *, is_once: bool) -> int:
+    """Return the exit code: 0 when all went well, 1 when a step did not come true, 2 when the stack could not start.
+
+    :param is_once: end after the tour.
+    """
+    try:
+        return _hold(screen, is_once=is_once)
+    except WitnessError as error:
+        screen.say(f"FAILED: {error}")
+        return 1
+    except (PortError, StackError) as error:
+        screen.say(f"error: {error}")
+        return 2
+
+
+def _hold(screen: Screen, *, is_once: bool) -> int:
+    ports, is_toured = read_ports(), os.environ.get("TOUR") != "0"
+    policy = shorten_notice(POLICY.read_text(encoding="utf-8")) if is_toured else None
+    with Stack(ports, ROOT / ".airflow", screen.say, policy, show=screen.show) as stack:
+        for dag_id in DAGS:
+            stack.unpause(dag_id)
+        screen.say(f"Airflow  {ports.airflow_url}  (admin / admin)\nsandbox  {ports.sandbox_url}")
+        witness = make_witness(stack)
+        witness.await_watch()
+        has_come_true = not is_toured or _play(witness, screen)
+        if is_once:
+            return 0 if has_come_true else 1
+        screen.say("It stays up; Ctrl-C ends it.")
+        threading.Event().wait()
+    return 0
+
+
+def _play(witness: Witness, screen: Screen) -> bool:
+    """Play the tour, and tell whether every step came true; the stack stays up to be looked at either way."""
+    try:
+        play(witness, screen.say)
+    except WitnessError as error:
+        screen.say(f"FAILED: {error}")
+        return False
+    return True
