@@ -59,6 +59,9 @@ JSON = st.recursive(
 )
 
 
+SINCE_0_3 = "control.pull_requests"
+"""Before, pull requests lay beside the word on their listing."""
+
 UNREADABLE = [{"of": "a later version"}]
 """What no entry can be."""
 
@@ -121,7 +124,7 @@ def test_all_that_is_written_bears_a_version() -> None:
     rewrite(memory, known)
     assert {key for key, value in store.values.items() if value.keys() != {"version", "value"}} == set()
     assert {value["version"] for value in store.values.values()} == {VERSION}
-    assert store.values.keys() == STORED.keys()
+    assert store.values.keys() == {*STORED.keys(), SINCE_0_3}
     assert read_all(memory) == known
 
 
