@@ -18,7 +18,7 @@ from sandbox.github.refs import resolve_commit
 from sandbox.github.shapes.accounts import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sandbox.github.diffs import ChangedFile
     from sandbox.github.objects import Commit
     from sandbox.github.pulls import PullRequest
+    from sandbox.github.repositories import Repositories
     from sandbox.github.repository import Repository
 
 _STYLE = (
@@ -41,7 +42,7 @@ li{margin:.2rem 0}.muted{color:#59636e}h1{font-size:1.5rem}h2{font-size:1.1rem}
 class Pages:
     """The pages of every repository."""
 
-    repositories: Mapping[str, Repository]
+    repositories: Repositories
 
     def routes(self) -> list[BaseRoute]:
         """Give the routes of `/{owner}/{name}/...`."""
