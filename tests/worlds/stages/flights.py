@@ -119,8 +119,8 @@ class Flights:
         with self.meet(trouble):
             started = self.stage.run_plan(self.stage.make_plan_task())
         if trouble is None:
-            faces = (self.stage.list_requests(face) for face in ("github", "astro"))
-            self.spent = Spent(*map(len, faces), self._count_asked() - asked)
+            github, astro = (len(self.stage.list_requests(face)) for face in ("github", "astro"))
+            self.spent = Spent(github, astro, self._count_asked() - asked)
             self.check_spending(self.spent)
         for each in started[:dispatched]:
             assert each["trigger_run_id"] not in self.stage.airflow.states, "planned under a name that was used"
