@@ -68,5 +68,7 @@ def test_an_open_pull_request_turns_draft_and_back(sandbox: Sandbox, *, is_draft
     assert sandbox.client.post(path, json={"draft": is_draft}).status_code == 204
     after = ask(sandbox, f"{pulls}/{number}").json()
     assert (before["draft"], after["draft"]) == (not is_draft, is_draft)
+    assert [each["number"] for each in ask(sandbox, f"{pulls}?head=ACME:dev-x").json()] == [number]
+    assert ask(sandbox, f"{pulls}?head=acme:DEV-X").json() == []
     assert after["updated_at"] >= before["updated_at"]
     assert sandbox.client.post(path.replace(str(number), "99"), json={"draft": True}).status_code == 404

@@ -504,6 +504,9 @@ class ReleaseWorld(Flights):
             self._note_adoption(run, state)
         if name == "merge" and state == "success":
             self._check_merge(run)
+        if (name, state, run.dag_id) == ("deploy", "success", self.stage.scope.target_dag(self.names["production"])):
+            is_asked = not is_forced and not self.has_raced
+            assert not is_asked or self.may_approve() is not False, "deployed by a yes of who may approve no more"
 
     def _note_approval(self, run: Run, state: str, *, is_forced: bool) -> None:
         """Know that the yes to a planned request stands, unless it was given under other rules than those of now."""
