@@ -38,7 +38,7 @@ PASSES_UNTIL_QUIET = 10
 GITHUB_BASE, GITHUB_EACH = 8, 4
 ASTRO_BASE, ASTRO_EACH = 2, 2
 AIRFLOW_BASE, AIRFLOW_EACH = 200, 12
-SHARDS = 80
+SHARDS = 120
 """Keys of the state store that a pass may read and write beyond those of the one before."""
 AUTHORS = 12
 """Heads whose authors one pass asks for, and some more."""
