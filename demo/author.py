@@ -24,16 +24,22 @@ class Author:
     :param folder: the clone.
     :param sandbox_url: base URL of the sandbox.
     :param token: the GitHub token of the demo; it opens the sandbox only.
+    :param repository: what it is called, as `owner/name`.
     """
 
     folder: Path
     sandbox_url: str
     token: str = field(repr=False)
+    repository: str = REPOSITORY
+
+    @property
+    def clone_url(self) -> str:
+        """Where it is cloned from, with the token."""
+        return self.sandbox_url.replace("http://", f"http://author:{self.token}@") + f"/github/{self.repository}.git"
 
     def clone(self) -> None:
         """Clone the repository, without its working files."""
-        url = self.sandbox_url.replace("http://", f"http://author:{self.token}@") + f"/github/{REPOSITORY}.git"
-        subprocess.run(["git", "clone", "--quiet", url, self.folder], check=True, env=self._environment())
+        subprocess.run(["git", "clone", "--quiet", self.clone_url, self.folder], check=True, env=self._environment())
 
     def _environment(self) -> dict[str, str]:
         names = {"GIT_AUTHOR_NAME": "Ada Author", "GIT_AUTHOR_EMAIL": "ada@example.com", "GIT_TERMINAL_PROMPT": "0"}
@@ -133,7 +139,7 @@ class Author:
         return dict(statuses[0]) if statuses else {"state": "", "environment_url": ""}
 
     def _api(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
-        url = f"{self.sandbox_url}/github/api/v3/repos/{REPOSITORY}/{path}"
+        url = f"{self.sandbox_url}/github/api/v3/repos/{self.repository}/{path}"
         answer = httpx.request(method, url, json=body, headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
         answer.raise_for_status()
         return answer

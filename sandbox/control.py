@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 
 _AUTHS = ("anonymous", "private")
 _SETTINGS = TypeAdapter(Settings)
+
+
+class _NewName(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+
+
+class _Draft(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    draft: bool
+
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -45,6 +58,8 @@ class Control:
             _route("GET", "/requests", self._list_requests),
             _route("DELETE", "/requests", self._clear_requests),
             _route("GET", "/deployments/{id}/files", self._list_files),
+            _route("POST", "/repositories/{owner}/{name}", self._rename),
+            _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}", self._set_draft),
             _route("GET", "/ci", self._list_builds),
             _route("GET", "/settings", self._get_settings),
             _route("POST", "/settings", self._change_settings),
@@ -80,6 +95,19 @@ class Control:
         except KeyError:
             return _refuse(404, f"there is no Deployment {deployment_id!r}")
         return JSONResponse({"files": [{"path": path, "sha256": sha256} for path, sha256 in files]})
+
+    async def _rename(self, request: Request) -> Response:
+        full_name, wanted = _name_repository(request), _NewName.model_validate(await _read_object(request))
+        if not self._world.github.rename(full_name, wanted.name):
+            return _refuse(404, f"there is no repository {full_name!r}")
+        return Response(status_code=204)
+
+    async def _set_draft(self, request: Request) -> Response:
+        full_name, number = _name_repository(request), request.path_params["number"]
+        wanted = _Draft.model_validate(await _read_object(request))
+        if not self._world.github.set_draft(full_name, number, is_draft=wanted.draft):
+            return _refuse(404, f"{full_name!r} has no open pull request {number}")
+        return Response(status_code=204)
 
     async def _list_builds(self, _: Request) -> Response:
         return JSONResponse({"builds": self._world.ci.to_json()})
@@ -138,6 +166,10 @@ def _route(method: str, path: str, endpoint: _Endpoint) -> Route:
             return _refuse(400, _describe_problems(error))
 
     return Route(path, answer, methods=[method])
+
+
+def _name_repository(request: Request) -> str:
+    return "{owner}/{name}".format_map(request.path_params)
 
 
 def _refuse(status: int, message: str) -> Response:

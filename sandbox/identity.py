@@ -4,6 +4,7 @@ from __future__ import annotations
 
 OWNER = "acme"
 REPOSITORY = "data-platform"
+REPOSITORY_ID = 424_242
 GITHUB_TOKEN = "sandbox-github-token"  # noqa: S105 - opens the sandbox only
 ORGANIZATION_ID = "clsandboxorganization0001"
 ORGANIZATION_NAME = "Acme"

@@ -28,13 +28,14 @@ from sandbox.github.shapes.accounts import format_time
 from sandbox.html import Html, join, link, list_items, respond, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
     from sandbox.github.diffs import ChangedFile
     from sandbox.github.pulls import PullRequest
+    from sandbox.github.repositories import Repositories
     from sandbox.github.repository import Repository
 
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 class Pages:
     """The pages of every repository."""
 
-    repositories: Mapping[str, Repository]
+    repositories: Repositories
 
     def routes(self) -> list[BaseRoute]:
         """Give the routes of `/{owner}/{name}/...`, and of `/{login}`."""

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
-from sandbox.identity import GITHUB_TOKEN
+from sandbox.identity import GITHUB_TOKEN, REPOSITORY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sandbox.github.rate_limit import RateLimit
+    from sandbox.github.repositories import Repositories
     from sandbox.github.repository import Repository
     from sandbox.settings import Settings
 
@@ -57,7 +58,7 @@ def build_not_found() -> ApiError:
 class Call:
     """One request, checked and read: path parameters, query, JSON body, who asks."""
 
-    repositories: Mapping[str, Repository]
+    repositories: Repositories
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any
@@ -72,6 +73,11 @@ class Call:
         if repository is None:
             raise build_not_found()
         return repository
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the path names a repository as it was called once."""
+        return self.repositories.is_former(f"{self.path.get('owner')}/{self.path.get('repo')}")
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -164,7 +170,7 @@ class Rest:
     """
 
     def __init__(
-        self, repositories: Mapping[str, Repository], settings: Settings, limit: RateLimit, base_url: str, user: str
+        self, repositories: Repositories, settings: Settings, limit: RateLimit, base_url: str, user: str
     ) -> None:
         self._repositories = repositories
         self._settings = settings
@@ -181,7 +187,8 @@ class Rest:
             try:
                 self._authorize(request, is_counted=is_counted)
                 call = await self._read_call(request)
-                response = self._render(request, call, handler(call))
+                is_moved = call.is_moved
+                response = self._redirect(request) if is_moved else self._render(request, call, handler(call))
             except ApiError as error:
                 response = _render_error(error)
             if is_counted and response.status_code not in UNCOUNTED:
@@ -212,6 +219,17 @@ class Rest:
         wants_raw = request.headers.get("accept", "").startswith(RAW_TYPES)
         limit = self._settings.page_limit
         return Call(self._repositories, path, dict(request.query_params), data, self._user, wants_raw, limit)
+
+    def _redirect(self, request: Request) -> Response:
+        """Lead to the repository by its number, as GitHub does: for good where one reads, for now where one writes."""
+        start, _, named = quote(request.scope["path"]).partition("/repos/")
+        rest = named.split("/", 2)[2:]
+        query = f"?{request.url.query}" if request.url.query else ""
+        address = self._base_url + "/".join([f"{start}/repositories/{REPOSITORY_ID}", *rest]) + query
+        is_read = request.method in {"GET", "HEAD"}
+        status, said = (301, "Moved Permanently") if is_read else (307, "Temporary Redirect")
+        body = {"message": said, "url": address, "documentation_url": DOCUMENTATION}
+        return Response(json.dumps(body), status, {"location": address}, media_type="application/json; charset=utf-8")
 
     def _render(self, request: Request, call: Call, answer: Answer) -> Response:
         if answer.status == NO_CONTENT:

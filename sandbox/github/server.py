@@ -24,15 +24,17 @@ from sandbox.github.git import Git, require_git
 from sandbox.github.pages import Pages
 from sandbox.github.rate_limit import RateLimit
 from sandbox.github.refs import resolve_commit
+from sandbox.github.repositories import Repositories
 from sandbox.github.repository import Push, Repository
 from sandbox.github.rest import Answer, Call, Rest, build_not_found
 from sandbox.github.seeding import DEFAULT_BRANCH, seed_repository
+from sandbox.github.shapes.repositories import build_full_repository
 from sandbox.github.smart_http import SmartHttp
 from sandbox.github.urls import API_PATH, Urls
 from sandbox.identity import OWNER, REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from starlette.routing import BaseRoute
@@ -61,7 +63,7 @@ class GitHub:
         self._root = f"{self._base_url}/github"
         self._settings = settings
         self._limit = RateLimit(settings)
-        self._repositories: dict[str, Repository] = {}
+        self._repositories = Repositories()
         self.reset()
 
     def reset(self) -> None:
@@ -71,20 +73,34 @@ class GitHub:
         git = Git(self.git_dir(full_name))
         seed_repository(git)
         urls = Urls(self._root, full_name)
-        self._repositories[full_name] = Repository(
-            OWNER, REPOSITORY, git, urls, DEFAULT_BRANCH, self._settings, self.on_push
-        )
+        self._repositories.clear()
+        self._repositories.add(Repository(OWNER, REPOSITORY, git, urls, DEFAULT_BRANCH, self._settings, self.on_push))
         self._limit.restart()
 
     @property
-    def repositories(self) -> Mapping[str, Repository]:
-        """The repositories by `owner/name`."""
+    def repositories(self) -> Repositories:
+        """The repositories."""
         return self._repositories
 
     def find_commit_page(self, sha: str) -> str | None:
         """Give the address of a commit's page; None where no repository has it."""
         pages = (each.urls.build_html("commit", sha) for each in self._repositories.values() if _has(each, sha))
         return next(pages, None)
+
+    def rename(self, full_name: str, name: str) -> bool:
+        """Give a repository another name below its owner; return whether there is one of the first name."""
+        return self._repositories.rename(full_name, name)
+
+    def set_draft(self, full_name: str, number: int, *, is_draft: bool) -> bool:
+        """Turn an open pull request into a draft or back; return whether there is one. GitHub's REST API cannot."""
+        repository = self._repositories.get(full_name)
+        pull = repository.pulls.get(number) if repository else None
+        if pull is None or not pull.is_open:
+            return False
+        if pull.is_draft != is_draft:
+            pull.is_draft = is_draft
+            pull.touch()
+        return True
 
     def git_dir(self, repository: str) -> Path:
         """Give the bare repository's folder of `owner/name`."""
@@ -106,12 +122,21 @@ class GitHub:
         show_limit = rest.build_endpoint(build_rate_limit_handler(self._limit), is_counted=False)
         routes.append(Route(f"{API_PATH}/rate_limit", show_limit))
         routes.append(Route(f"{API_PATH}/user", rest.build_endpoint(build_user_handler(self._root))))
+        routes.append(Route(f"{API_PATH}/repositories/{{id}}", rest.build_endpoint(_show_numbered)))
         routes.append(Route(f"{API_PATH}/{{rest:path}}", rest.build_endpoint(_refuse), methods=_METHODS))
         return routes
 
 
 def _has(repository: Repository, sha: str) -> bool:
     return resolve_commit(repository.git, sha) == sha
+
+
+def _show_numbered(call: Call) -> Answer:
+    """GET /repositories/{id}: what a renamed repository is called now."""
+    repository = call.repositories.find_number(call.path["id"])
+    if repository is None:
+        raise build_not_found()
+    return Answer(build_full_repository(repository))
 
 
 def _refuse(_: Call) -> Answer:

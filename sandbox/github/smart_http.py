@@ -18,13 +18,11 @@ from sandbox.github.git import build_environment
 from sandbox.github.rest import has_token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
 
     from sandbox.github.git import Git
-    from sandbox.github.repository import Repository
+    from sandbox.github.repositories import Repositories
 
 CHUNK_BYTES = 65_536
 _CHALLENGE = {"www-authenticate": 'Basic realm="GitHub"'}
@@ -36,7 +34,7 @@ _log = logging.getLogger(__name__)
 class SmartHttp:
     """Git's smart protocol for every repository; each request needs the token."""
 
-    repositories: Mapping[str, Repository]
+    repositories: Repositories
 
     def routes(self) -> list[BaseRoute]:
         """Give the routes of `/{owner}/{name}.git/...`."""

@@ -32,12 +32,20 @@ def list_pulls(call: Call) -> Answer:
 def _select(call: Call, pulls: Iterable[PullRequest]) -> list[PullRequest]:
     state, head, base = call.query.get("state", "open"), call.query.get("head"), call.query.get("base")
     # GitHub takes `head` only with its owner; a bare branch name filters nothing there either.
-    label = head if head and ":" in head else None
+    label = _fold_owner(head) if head and ":" in head else None
     return [
         pull
         for pull in pulls
-        if state in {"all", pull.state} and base in {None, "", pull.base} and label in {None, pull.source.label}
+        if state in {"all", pull.state}
+        and base in {None, "", pull.base}
+        and label in {None, _fold_owner(pull.source.label)}
     ]
+
+
+def _fold_owner(label: str) -> str:
+    """Return `owner:branch` with the owner in any case of letters; a branch's letters count."""
+    owner, _, branch = label.partition(":")
+    return f"{owner.casefold()}:{branch}"
 
 
 def require_pull(call: Call) -> PullRequest:

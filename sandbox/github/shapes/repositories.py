@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from sandbox.github.shapes.accounts import build_node_id, build_user, format_time
 from sandbox.github.shapes.commits import build_commit
 from sandbox.github.urls import Urls
+from sandbox.identity import REPOSITORY_ID
 
 if TYPE_CHECKING:
     from sandbox.github.objects import Commit
     from sandbox.github.pulls import Source
     from sandbox.github.repository import Repository
 
-REPOSITORY_ID = 424_242
 _CREATED_AT = "2026-01-05T08:00:00Z"  # the day of the seed's first commit
 _TEMPLATES = {
     "archive_url": "/{archive_format}{/ref}",

@@ -24,10 +24,13 @@ GITMODULES = '[submodule "library"]\n\tpath = lib\n\turl = https://git.example/l
 
 
 def list_routes(hub: Hub) -> list[Route]:
-    """List the API's routes; the last one, which says that there is nothing, is none of them."""
+    """List the API's routes; the last one, which says that there is nothing, is none of them.
+
+    Nor is the address to which GitHub leads from a name that was given up: its description has none by number.
+    """
     routes = [each for each in hub.github.routes() if isinstance(each, Route) and each.path.startswith(ROUTE_PATH)]
-    assert routes[-1].path == f"{ROUTE_PATH}/{{rest:path}}"
-    return routes[:-1]
+    assert [each.path for each in routes[-2:]] == [f"{ROUTE_PATH}/repositories/{{id}}", f"{ROUTE_PATH}/{{rest:path}}"]
+    return routes[:-2]
 
 
 def find_route(routes: list[Route], exchange: Exchange) -> Route | None:

@@ -1,7 +1,7 @@
 """A state machine: people, faults and crashes in any order; in the end every preview equals its branch, none is left.
 
 The real DAGs' tasks run against the real sandbox, one task at a time, beside a model that is simple enough to be
-trusted. `DEPLOY_OPS_EXAMPLES=200` plays more lives than `make test` does.
+trusted. `DEPLOY_OPS_EXAMPLES=200` plays more lives than `make test` does, some with 1,000 removals.
 """
 
 from __future__ import annotations
@@ -16,15 +16,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.worlds.doubles.fuse import AFTER_CLI, Fuse
+from tests.worlds.stages.cleanup import OrphansStage
+from tests.worlds.stages.fixtures import POLICY
 from tests.worlds.stages.flights import Trouble
 from tests.worlds.stages.world import BRANCHES, World
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.worlds.stages.stage import Stage
 
 pytestmark = pytest.mark.long
 Move = Callable[[World, str, int], None]
 EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "8"))
+IS_BY_HAND = "DEPLOY_OPS_EXAMPLES" in os.environ
 STEPS = 12
 FAULTS: tuple[dict[str, Any], ...] = (
     {"face": "github", "status": 502, "times": 20, "path": "/api/v3/"},
@@ -47,14 +52,18 @@ FAULTS: tuple[dict[str, Any], ...] = (
 moves = st.sampled_from(
     [
         *(World.push, World.push, World.jump, World.delete, World.open, World.merge, World.merge, World.close),
-        *(World.edit_template, World.break_template, World.force, World.clear),
+        *(World.edit_template, World.break_template, World.force, World.clear, World.draft, World.remake),
     ]
 )
 interventions = st.sampled_from(
-    [World.freeze, World.exclude, World.override, World.stay_dry, World.forget, World.purge, World.read_stale]
+    [
+        *(World.freeze, World.stay_dry, World.forget, World.purge, World.read_stale, World.keep, World.expire),
+        *(World.exclude, World.override, World.ignore, World.spell_repository, World.move_repository),
+    ]
 )
 branches = st.sampled_from(BRANCHES)
 picks = st.integers(0, 99)
+crowds = st.sampled_from([200, 200, 200, 1000] if IS_BY_HAND else [200])
 aftermaths = st.sampled_from(["retry", "failed", "lost"])
 troubles = st.one_of(st.none(), st.just(AFTER_CLI), st.integers(1, 12), st.integers(1, 60), st.sampled_from(FAULTS))
 """Nothing, a crash at that contact with the world, or a fault outside."""
@@ -65,10 +74,11 @@ class Lives(RuleBasedStateMachine):
 
     stage: Stage
     fuse: Fuse
+    orphans: OrphansStage
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(self.stage, self.fuse)
+        self.world = World(self.stage, self.fuse, self.orphans)
 
     @initialize(kinds=st.lists(picks, min_size=1, max_size=len(BRANCHES)))
     def begin(self, kinds: list[int]) -> None:
@@ -125,11 +135,16 @@ class Lives(RuleBasedStateMachine):
         """Let hours go by."""
         self.world.let_time_pass()
 
+    @rule(size=crowds)
+    def crowd(self, size: int) -> None:
+        """Let many branches go at once."""
+        self.world.crowd(size)
+
     @invariant()
     def check_twins(self) -> None:
-        """See that no branch has two Deployments."""
-        names = list(self.world.list_previews().values())
-        assert len(names) == len(set(names))
+        """See that no branch has two Deployments, whatever they are called."""
+        branches = self.world.list_marked()
+        assert len(branches) == len(set(branches))
 
     def teardown(self) -> None:
         """Come to rest, and look."""
@@ -137,7 +152,10 @@ class Lives(RuleBasedStateMachine):
         self.world.check_rest()
 
 
-def test_every_life_ends_with_previews_that_equal_their_branches(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    lives = type("Lives", (Lives,), {"stage": stage, "fuse": Fuse(monkeypatch)})
+def test_every_life_ends_with_previews_that_equal_their_branches(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphans = OrphansStage.open(stage, POLICY.format(host=stage.sandbox.host), tmp_path / "policy.yaml", monkeypatch)
+    lives = type("Lives", (Lives,), {"stage": stage, "fuse": Fuse(monkeypatch), "orphans": orphans})
     limits = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(lives, settings=limits)

@@ -43,16 +43,24 @@ World = ReleaseWorld
 moves = st.sampled_from(
     [
         *(World.push, World.push, World.open, World.open, World.merge, World.open_release, World.open_release),
-        *(World.push_into, World.push_trunk, World.stray, World.close, World.merge_release),
+        *(World.push_into, World.push_trunk, World.stray, World.close, World.merge_release, World.draft, World.remake),
     ]
 )
 interventions = st.sampled_from(
     [
         *(World.force, World.force, World.resume, World.resume, World.adopt, World.promote, World.deploy_by_hand),
         *(World.answer, World.answer, World.pause, World.break_ci, World.forget, World.purge, World.pass_time),
+        *(World.read_stale, World.ignore, World.change_people, World.change_approvers, World.change_merging),
+        *(World.change_branch, World.rename_target, World.spell_repository, World.move_repository),
     ]
 )
 disturbances = st.one_of(moves, st.just(World.deploy_by_hand), st.just(World.answer))
+edits = st.sampled_from(
+    [
+        *(World.ignore, World.change_people, World.change_approvers, World.change_merging, World.change_branch),
+        *(World.rename_target, World.spell_repository, World.move_repository, World.draft),
+    ]
+)
 picks = st.integers(0, 99)
 days = st.lists(st.tuples(st.one_of(moves, interventions), picks), min_size=1, max_size=4)
 contacts = st.one_of(st.integers(1, 12), st.integers(1, 60))
@@ -77,6 +85,16 @@ class Lives(RuleBasedStateMachine):
     def begin(self, pick: int) -> None:
         """Begin with a pull request that is promoted and shown on staging, and one that asks for production."""
         self.world.begin(pick)
+
+    @rule(edits=st.lists(st.tuples(edits, picks), min_size=1, max_size=2), pick=picks)
+    def edit(self, edits: list[Deed], pick: int) -> None:
+        """Let somebody edit the policy between a question and its answer, and control look in between."""
+        self.world.plan(None, 99)
+        self.world.finish_runs()
+        self.do(edits)
+        self.world.live_on()
+        self.world.answer(pick)
+        self.world.live_on()
 
     @rule(deeds=days, pick=picks)
     def live_on(self, deeds: list[Deed], pick: int) -> None:

@@ -19,21 +19,25 @@ if TYPE_CHECKING:
 
 
 class DictStore:
-    """A state store in memory; like Airflow's, it keeps JSON and nothing else."""
+    """A state store in memory; like Airflow's, it keeps JSON and nothing else. `asked` counts its calls."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
+        self.asked = 0
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value."""
+        self.asked += 1
         return self.values.get(key, default)
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         """Write the value; nothing expires here."""
+        self.asked += 1
         self.values[key] = json.loads(json.dumps(value))
 
     def delete(self, key: str) -> None:
         """Forget the value."""
+        self.asked += 1
         self.values.pop(key, None)
 
 
@@ -120,21 +124,27 @@ class _ByAsset:
 
 
 class FakeAirflow:
-    """Airflow's answers about runs, from a table of run ids and states: the part of a task instance that asks."""
+    """Airflow's answers about runs, from a table of run ids and states: the part of a task instance that asks.
+
+    `asked` counts the questions.
+    """
 
     def __init__(self, **states: str) -> None:
+        self.asked = 0
         self.states = states
         self.tasks: dict[str, dict[str, str]] = {}
         self.paused: set[str] = set()
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         """Return the run's state."""
+        self.asked += 1
         if run_id not in self.states:
             raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404}))
         return self.states[run_id]
 
     def get_task_states(self, dag_id: str, run_ids: Iterable[str]) -> Mapping[str, Any]:
         """Return the task states of the runs that exist."""
+        self.asked += 1
         return {run_id: self.tasks.get(run_id, {}) for run_id in run_ids if run_id in self.states}
 
     def get_dr_count(
@@ -147,10 +157,12 @@ class FakeAirflow:
         if states:
             return sum(state in states for state in self.states.values())
         assert run_ids
+        self.asked += 1
         return sum(run_id in self.states for run_id in run_ids)
 
     def get_dag(self, dag_id: str) -> Any:
         """Return whether the DAG is paused, as Airflow does, on an object."""
+        self.asked += 1
         return SimpleNamespace(is_paused=dag_id in self.paused)
 
 

@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.deploy_ops.core.errors import DeployOpsError
+from include.deploy_ops.core.errors import DeployOpsError, ObservationError
 from include.deploy_ops.core.plan.work import Verb
 from tests.worlds.doubles.fuse import KilledError
+from tests.worlds.stages.stage import WRITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +25,19 @@ if TYPE_CHECKING:
 
 TRIES = 2
 """A task of ours is tried so often (`retries` is 1)."""
+
+
+NAMES = ("data-platform", "store")
+"""What the repository is called below its owner, one after the other."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a pass asked of GitHub and Astro, and of Airflow about runs, DAGs and the state stores."""
+
+    github: int
+    astro: int
+    airflow: int
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,7 @@ class Flights:
         self.fuse = fuse
         self.flying: list[Run] = []
         self.ended: list[Run] = []
+        self.spent = Spent(0, 0, 0)
         self._orders: dict[str, list[str]] = {}
 
     # What the world checks
@@ -63,6 +79,32 @@ class Flights:
         """See that what the run's task has done was right."""
         raise NotImplementedError
 
+    def check_spending(self, spent: Spent) -> None:
+        """See that an undisturbed pass asked for no more than what lives and what changed is worth."""
+        raise NotImplementedError
+
+    # The repository's name
+
+    def spell(self, pick: int) -> None:
+        """Write the repository's name into the policy in other letters, which mean the same one to GitHub."""
+        name = self.stage.author.repository
+        self.stage.change_project(repository=(name, name.title(), name.upper())[pick % 3])
+
+    def rename(self, pick: int) -> None:
+        """Rename the repository at GitHub, or give it its old name back; later the policy follows.
+
+        In between passes fail, say the new name and write nothing, and runs in flight may do nothing either.
+        """
+        (name,) = set(NAMES) - {self.stage.author.repository.partition("/")[2]}
+        self.stage.rename_repository(name)
+        self.stage.forget_requests()
+        with pytest.raises(ObservationError, match=self.stage.author.repository):
+            self.stage.plan()
+        if pick % 2:
+            self.finish_runs()
+        assert not self.stage.list_requests("astro", WRITES), "written by a name that was given up"
+        self.stage.change_project(repository=self.stage.author.repository)
+
     # Passes and runs
 
     def list_ready(self) -> list[Run]:
@@ -72,12 +114,21 @@ class Flights:
     def plan(self, trouble: Trouble, dispatched: int) -> None:
         """Make one pass, of whose runs only so many are started before a crash."""
         started: list[dict[str, Any]] = []
+        self.stage.forget_requests()
+        asked = self._count_asked()
         with self.meet(trouble):
             started = self.stage.run_plan(self.stage.make_plan_task())
+        if trouble is None:
+            github, astro = (len(self.stage.list_requests(face)) for face in ("github", "astro"))
+            self.spent = Spent(github, astro, self._count_asked() - asked)
+            self.check_spending(self.spent)
         for each in started[:dispatched]:
             assert each["trigger_run_id"] not in self.stage.airflow.states, "planned under a name that was used"
             self.check_errand(each["conf"]["job"])
             self.flying.append(self.stage.start_dispatched(each))
+
+    def _count_asked(self) -> int:
+        return self.stage.airflow.asked + sum(store.asked for store in self.stage.stores.values())
 
     def advance(self, run: Run, trouble: Trouble, aftermath: str = "failed") -> None:
         """Run one task of a run; `aftermath` is what comes of a crash: "retry", "failed", or "lost" with its run."""

@@ -8,16 +8,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
+from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_target
-from include.deploy_ops.core.policy.keys import Promotion
+from include.deploy_ops.core.policy.keys import Approvers, Promotion
 from include.deploy_ops.run.claims import PLANNED
-from tests.worlds.stages.flights import Flights, Interference, expect_refusal
+from tests.worlds.stages.flights import Flights, Interference, Spent, expect_refusal
 from tests.worlds.stages.promotion import FORM
 from tests.worlds.stages.promotion import POLICY as PROMOTION
 from tests.worlds.stages.request import PRODUCTION, STAGING, answer_request
-from tests.worlds.stages.world import drop_ignored
+from tests.worlds.stages.world import IGNORES, age_histories, drop_ignored
 from tests.worlds.values.trusted_release import Git, Model, Record, Release, Yes, read_record
 
 if TYPE_CHECKING:
@@ -30,19 +31,50 @@ Move = Callable[["ReleaseWorld", int], None]
 BRANCHES = ("dev-a", "dev/b")
 INTO, DEPLOY_BRANCH, TRUNK = "staging", "astro_deploy", "main"
 TARGETS = ("staging", "production")
+"""What they are called at first; the policy may rename them, and their Deployments stay."""
+RENAMED = {"staging": "stage", "production": "prod"}
 SLUGS = (*map(slug_target, TARGETS), PROMOTION_SLUG)
+PERSON = "7"
+"""The id in Airflow of whoever answers."""
+APPROVERS = (
+    None,
+    Approvers(users=(PERSON,)),
+    Approvers(users=("9",)),
+    Approvers(not_requester=True),
+)
+PEOPLE: tuple[dict[str, str], ...] = ({}, {"deploy-ops": PERSON}, {"deploy-ops": "8"})
+"""Who the one who opens pull requests is in Airflow."""
 FILES = ("dags/f{n}.py", "dags/f{n}.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md", "dags/shared.py")
 QUIET = timedelta(hours=2)
 PASSES_UNTIL_QUIET = 14
+GITHUB_BASE, GITHUB_EACH, ASTRO_MAX, AIRFLOW_MAX = 12, 6, 4, 200
 
 
-@dataclass(frozen=True)
+Key = tuple[str, str, Release]
+"""What a person is asked once: the target's name, its rules, and of which head, base and newest deploy."""
+
+
+@dataclass
 class Question:
-    """A run that waits for a person, and what production ran when it asked."""
+    """A run that waits for a person, and what production ran when it asked.
+
+    `is_lost`: the state store was lost since, so that nobody remembers it.
+    """
 
     run: Run
     yes: Yes
     is_forced: bool
+    key: Key
+    is_lost: bool = False
+
+
+@dataclass
+class Answers:
+    """What people said about a target under one of its names."""
+
+    resumed: set[str]
+    rejected: set[Release]
+    perhaps_rejected: set[Release]
 
 
 class ReleaseWorld(Flights):
@@ -67,7 +99,13 @@ class ReleaseWorld(Flights):
             name: stage.make_deployment(name, name=target.deployment, description="", isDevelopmentMode=False)
             for name, target in project.targets.items()
         }
+        self.names = {name: name for name in TARGETS}
+        self.put_aside: dict[str, Answers] = {}
         self.questions: list[Question] = []
+        self.answered: dict[str, Key] = {}
+        self.standing: Key | None = None
+        self.unanswered: set[Release] = set()
+        self.misread: set[str] = set()
         self.own_merges: list[int] = []
         self.files = 0
         self.refused: dict[str, Release] = {}
@@ -87,6 +125,14 @@ class ReleaseWorld(Flights):
         """Push a dev branch, new or not."""
         branch = BRANCHES[pick % len(BRANCHES)]
         self._commit(branch, pick // len(BRANCHES), new_from=f"origin/{INTO}")
+
+    def remake(self, pick: int) -> None:
+        """Delete a dev branch and make another one of its name before anybody has looked."""
+        branch = BRANCHES[pick % len(BRANCHES)]
+        self.git.fetch()
+        if self.git.find(branch):
+            self.stage.author.delete(branch)
+        self.push(pick)
 
     def push_into(self, pick: int) -> None:
         """Push to staging without a pull request."""
@@ -144,6 +190,11 @@ class ReleaseWorld(Flights):
             expect_refusal(error, 405)
         self.stage.await_ci()
 
+    def draft(self, pick: int) -> None:
+        """Turn an open pull request into a draft, which feeds nothing and is no release, or back."""
+        if pulls := [*self.list_pulls(INTO), *self.list_pulls(TRUNK)]:
+            self.stage.set_draft(pulls[pick % len(pulls)]["number"], is_draft=pick // 2 % 2 > 0)
+
     def close(self, pick: int) -> None:
         """Close a pull request, and perhaps open it again."""
         pulls = [*self.list_pulls(INTO), *self.list_pulls(TRUNK)]
@@ -156,7 +207,99 @@ class ReleaseWorld(Flights):
         found = self.stage.author._api("GET", f"pulls?state=open&per_page=100&base={base}").json()
         return sorted(found, key=lambda pull: int(pull["number"]))
 
+    # What people do to the policy
+
+    def move_repository(self, pick: int) -> None:
+        """Rename the repository at GitHub and in the policy."""
+        self.rename(pick)
+        self.git.author = self.stage.author
+
+    def spell_repository(self, pick: int) -> None:
+        """Write the repository's name in other letters."""
+        self.spell(pick)
+        self._note_edit()
+
+    def ignore(self, pick: int) -> None:
+        """Change what the policy ignores: nobody is asked again for that."""
+        self.stage.change_project(ignore=IGNORES[pick % len(IGNORES)])
+        self._note_edit()
+
+    def change_people(self, pick: int) -> None:
+        """Change who is who."""
+        self.stage.change_project(people=PEOPLE[pick % len(PEOPLE)])
+        self._note_edit()
+
+    def change_approvers(self, pick: int) -> None:
+        """Change who may approve."""
+        self._change_target("production", approvers=APPROVERS[pick % len(APPROVERS)])
+
+    def change_merging(self, pick: int) -> None:
+        """Let production's deploys be merged, or not."""
+        self._change_target("production", merge=pick % 2 > 0)
+
+    def change_branch(self, pick: int) -> None:
+        """Let staging follow another branch."""
+        self._change_target("staging", branch=(DEPLOY_BRANCH, INTO)[pick % 2])
+
+    def rename_target(self, pick: int) -> None:
+        """Rename a target in the policy, or give it its first name back: the runs of a name wait until it is back."""
+        self._rename_target(TARGETS[pick % 2], is_back=False)
+
+    def _rename_target(self, target: str, *, is_back: bool) -> None:
+        before = self.names[target]
+        after = target if is_back or before != target else RENAMED[target]
+        if before == after:
+            return
+        known = self.stage.scope.project.targets
+        self.stage.change_project(targets={after if key == before else key: each for key, each in known.items()})
+        self.names[target] = after
+        self._swap_answers(target, before, after)
+        self._note_edit()
+
+    def _swap_answers(self, target: str, before: str, after: str) -> None:
+        """Know what people said about the target under its other name, and put aside what they said under this one."""
+        ids = {each.id for each in self.list_records(target)} | {""}
+        said = Answers(self.model.resumed & ids, set(), set())
+        self.model.resumed -= said.resumed
+        if target == "production":
+            said.rejected, said.perhaps_rejected = set(self.model.rejected), set(self.model.perhaps_rejected)
+            self.standing = None
+        back = self.put_aside.pop(after, Answers(set(), set(), set()))
+        self.put_aside[before] = said
+        self.model.resumed |= back.resumed
+        if target == "production":
+            self.model.rejected, self.model.perhaps_rejected = back.rejected, back.perhaps_rejected
+
+    def _change_target(self, name: str, **changes: Any) -> None:
+        called = self.names[name]
+        targets = self.stage.scope.project.targets
+        self.stage.change_project(targets={**targets, called: targets[called].model_copy(update=changes)})
+        self._note_edit()
+        if name == "production":
+            self.standing = None
+
+    def _note_edit(self) -> None:
+        """Know that what nobody answered may be asked again."""
+        lapsed = self.model.rejected & self.unanswered
+        self.model.rejected -= lapsed
+        self.model.perhaps_rejected |= lapsed
+
+    def _mend_policy(self) -> None:
+        """Undo what keeps the control plane from coming to rest."""
+        for target in TARGETS:
+            self._rename_target(target, is_back=True)
+        self.stage.change_project(ignore=IGNORES[0], people={})
+        self._change_target("production", approvers=None, merge=True)
+
     # What people do elsewhere
+
+    def read_stale(self, pick: int) -> None:
+        """Let Astro answer a pass with a list that lacks a target's newest deploys."""
+        target = TARGETS[pick % 2]
+        records = self.stage.list_deploys(self.ids[target])[1 + pick // 2 % 2 :]
+        self.misread.add(target)
+        with self.stage.show_records(self.ids[target], records):
+            self.plan(None, 99)
 
     def deploy_by_hand(self, pick: int) -> None:
         """Let somebody deploy to a target, or roll it back, beside us."""
@@ -184,7 +327,8 @@ class ReleaseWorld(Flights):
         scope = self.stage.scope
         is_request = target == "production" and action == "deploy"
         filled = {"action": action, "deploy_type": "infer", "reason": "to see it", **params}
-        dag_id = scope.request_dag(target) if is_request else scope.target_dag(target)
+        called = self.names[target]
+        dag_id = scope.request_dag(called) if is_request else scope.target_dag(called)
         self._start_by_hand(dag_id, filled)
 
     def adopt(self, _pick: int) -> None:
@@ -200,22 +344,49 @@ class ReleaseWorld(Flights):
         self.flying.append(self.stage.start({}, run_id, "manual", dag_id=dag_id, **params))
 
     def answer(self, pick: int) -> None:
-        """Answer one of the questions: mostly yes; or no; or let its time run out."""
-        if not self.questions:
+        """Answer one of the questions whose DAG is there: mostly yes; or no; or let its time run out."""
+        open_ = self.list_open()
+        if not open_:
             return
-        question = self.questions.pop(pick % len(self.questions))
-        is_yes, yes = pick % 4 < 2, question.yes
+        question = open_[pick % len(open_)]
+        self.questions.remove(question)
+        is_yes, yes, run = pick % 4 < 2, question.yes, question.run
+        self.flying.append(run)
+        try:
+            answer_request(run, "Approve" if is_yes else "Reject", timedout=pick % 4 == 3)
+        except (RetryableError, AirflowFailException):
+            assert is_yes, "a no was refused"
+            assert not self.may_approve(), f"{PERSON}'s yes does not count, who may approve"
+            self.follow_failure(run, "approve", "retry", is_whole=True)
+            return
         if is_yes:
+            assert self.may_approve() is not False, f"{PERSON}'s yes counts, who may not approve"
             self.model.approved.append(yes)
+            self.answered[run.run_id] = question.key
         elif not question.is_forced:
-            self.refused[question.run.run_id] = yes.release
-        answer_request(question.run, "Approve" if is_yes else "Reject", timedout=pick % 4 == 3)
-        self.flying.append(question.run)
+            self.refused[run.run_id] = yes.release
+            self.unanswered |= {yes.release} if pick % 4 == 3 else set()
+
+    def list_open(self) -> list[Question]:
+        """Return the questions that can be answered: of DAGs that the policy has."""
+        return [each for each in self.questions if each.run.dag_id in self.list_dags()]
+
+    def may_approve(self) -> bool | None:
+        """Whether the person who answers may approve by the policy; None where that hangs on who wrote what."""
+        target = self.stage.scope.target(self.names["production"])
+        if target.approvers is None:
+            return True
+        return None if target.approvers.not_requester else PERSON in target.approvers.users
+
+    def list_dags(self) -> tuple[str, ...]:
+        """Return the DAGs that there are by the policy."""
+        scope, called = self.stage.scope, self.names
+        targets = (scope.target_dag(each) for each in called.values())
+        return (*targets, scope.promotion_dag, scope.request_dag(called["production"]))
 
     def pause(self, pick: int) -> None:
         """Freeze a DAG, or let it go on."""
-        scope = self.stage.scope
-        names = (*map(scope.target_dag, TARGETS), scope.promotion_dag, scope.request_dag("production"))
+        names = self.list_dags()
         self.stage.airflow.paused ^= {names[pick % len(names)]}
 
     def break_ci(self, pick: int) -> None:
@@ -229,6 +400,10 @@ class ReleaseWorld(Flights):
         """Lose the state store."""
         self.stage.stores.clear()
         self.model.forget()
+        self.put_aside.clear()
+        self.standing = None
+        for question in self.questions:
+            question.is_lost = True
 
     def purge(self, _pick: int) -> None:
         """Clean Airflow's database."""
@@ -237,13 +412,16 @@ class ReleaseWorld(Flights):
     # What the control plane does
 
     def list_ready(self) -> list[Run]:
-        """Return the runs that may go on: of a DAG with one active run the oldest, and none of a frozen DAG's."""
-        scope = self.stage.scope
+        """Return the runs that may go on: of a DAG with one active run the oldest, and none of a frozen DAG's.
+
+        Nor does Airflow run anything of a DAG that is gone, since its target has another name in the policy.
+        """
         first: dict[str, Run] = {}
         for run in self.flying:
-            is_alone = run.dag_id != scope.request_dag("production")
+            is_alone = not run.dag_id.endswith(".request")
             first.setdefault(run.dag_id if is_alone else run.run_id, run)
-        return [run for run in first.values() if run.dag_id not in self.stage.airflow.paused]
+        there = set(self.list_dags()) - self.stage.airflow.paused
+        return [run for run in first.values() if run.dag_id in there]
 
     def run_task(self, run: Run, name: str) -> None:
         """Run a task; a question parks its run, and a dispatch starts the run that it is told to."""
@@ -285,9 +463,15 @@ class ReleaseWorld(Flights):
         records = self.list_records("production")
         newest = records[-1].id if records else ""
         yes = Yes(job["head"], job["base"], job["commit"] or job["head"], newest)
-        assert not job["work"] or yes.release not in self.model.rejected, "asked again for what was rejected"
+        called = self.names["production"]
+        key = (called, repr(self.stage.scope.target(called)), yes.release)
+        if job["work"]:
+            assert yes.release not in self.model.rejected, "asked again for what was rejected"
+            assert key != self.standing, "asked again for what was approved"
+            waiting = [each.key for each in self.questions if not (each.is_forced or each.is_lost)]
+            assert key not in waiting, "asked twice at once"
         self.flying.remove(run)
-        self.questions.append(Question(run, yes, is_forced=not job["work"]))
+        self.questions.append(Question(run, yes, is_forced=not job["work"], key=key))
 
     def end(self, run: Run, state: str) -> None:
         """End the run."""
@@ -296,10 +480,11 @@ class ReleaseWorld(Flights):
 
     def check_errand(self, job: Mapping[str, Any]) -> None:
         """Nothing is planned that is frozen, or overridden."""
-        scope, target = self.stage.scope, job["target"]
-        home = scope.target_dag(target) if target else scope.promotion_dag
-        assert home not in self.stage.airflow.paused, f"planned to {job['verb']} {target}, which is frozen"
-        if target and target not in self.model.doubtful:
+        scope, called = self.stage.scope, job["target"]
+        home = scope.target_dag(called) if called else scope.promotion_dag
+        assert home not in self.stage.airflow.paused, f"planned to {job['verb']} {called}, which is frozen"
+        target = next((name for name, each in self.names.items() if each == called), "")
+        if target and target not in self.model.doubtful | self.misread:
             assert not self.model.is_overridden(self.list_records(target)), f"planned to {job['verb']} {target}"
 
     def check_changes(self, run: Run, name: str) -> None:
@@ -310,15 +495,36 @@ class ReleaseWorld(Flights):
         if name == "report" and run.run_id in self.refused:
             release = self.refused[run.run_id]
             (self.model.rejected if state == "success" else self.model.perhaps_rejected).add(release)
+            self.standing = None
+        if name == "recheck" and run.run_id in self.answered:
+            self._note_approval(run, state, is_forced=is_forced)
         if name == "decide" and params.get("action") == "resume":
             self._note_resume(run, state)
         if name == "promote" and params.get("action") == "adopt":
             self._note_adoption(run, state)
         if name == "merge" and state == "success":
             self._check_merge(run)
+        if (name, state, run.dag_id) == ("deploy", "success", self.stage.scope.target_dag(self.names["production"])):
+            is_asked = not is_forced and not self.has_raced
+            assert not is_asked or self.may_approve() is not False, "deployed by a yes of who may approve no more"
+
+    def _note_approval(self, run: Run, state: str, *, is_forced: bool) -> None:
+        """Know that the yes to a planned request stands, unless it was given under other rules than those of now."""
+        called = self.names["production"]
+        key, now = self.answered[run.run_id], (called, repr(self.stage.scope.target(called)))
+        if not is_forced:
+            self.standing = key if state == "success" and key[:2] == now else None
+
+    def check_spending(self, spent: Spent) -> None:
+        """See that a pass costs what lives: branches, targets, open pull requests."""
+        pulls = len(self.list_pulls(INTO)) + len(self.list_pulls(TRUNK))
+        assert spent.github <= GITHUB_BASE + GITHUB_EACH * pulls, f"{spent} for {pulls} pull requests"
+        assert spent.astro <= ASTRO_MAX, f"{spent}"
+        assert spent.airflow <= AIRFLOW_MAX, f"{spent}"
 
     def _note_resume(self, run: Run, state: str) -> None:
-        target = run.dag_id.rpartition(".")[2]
+        called = run.dag_id.rpartition(".")[2]
+        target = next(name for name, each in self.names.items() if each == called)
         if state == "failed":
             self.model.doubtful.add(target)
         elif state == "success":
@@ -362,15 +568,16 @@ class ReleaseWorld(Flights):
         """Let everything come to rest: no more trouble, nothing frozen, each question is answered with yes."""
         self.stage.airflow.paused.clear()
         self._set_ci(fails=False)
+        self._mend_policy()
         for _ in range(PASSES_UNTIL_QUIET):
             self.build_again()
             self.finish_runs()
-            while self.questions:
+            while self.list_open():
                 self.answer(0)
                 self.finish_runs()
             self.pass_time(0)
             self.plan(None, 99)
-            if not self.flying:
+            if not self.list_ready():
                 return
         raise AssertionError(f"no rest after {PASSES_UNTIL_QUIET} passes: {[run.run_id for run in self.flying]}")
 
@@ -386,6 +593,8 @@ class ReleaseWorld(Flights):
     def pass_time(self, _pick: int) -> None:
         """Make all that is remembered older."""
         memory = self.stage.memory
+        age_histories(memory)
+        self.misread.clear()
         for slug in SLUGS:
             for slot in (memory.environment(slug), memory.requests(slug)):
                 known: Any = slot.read()
@@ -427,14 +636,14 @@ class ReleaseWorld(Flights):
         is_stray = tip in self.model.strays - self.model.adopted and not self.git.is_in(tip, into)
         self.check_hold(DEPLOY_BRANCH, held, "neither a commit of" if is_stray else "")
         if not held:
-            heads = [pull["head"]["sha"] for pull in self.list_pulls(INTO)]
+            heads = [pull["head"]["sha"] for pull in self.list_pulls(INTO) if not pull["draft"]]
             assert self.git.list_entries(tip) == self.git.derive(into, heads)
 
     def check_staging(self, held: str) -> None:
         """See that it runs the deploy branch, unless somebody overrode that."""
         self.check_hold("staging", held, "overridden by" if self.is_overridden("staging") else "")
         if not held:
-            self.check_content("staging", self.git.find(DEPLOY_BRANCH))
+            self.check_content("staging", self.git.find(self.stage.scope.target("staging").branch or ""))
 
     def check_production(self, held: str) -> None:
         """No release is left open, unless it conflicts, was rejected, or somebody overrode what runs there."""
@@ -445,6 +654,8 @@ class ReleaseWorld(Flights):
         expected = ""
         if pulls and self.is_overridden("production"):
             expected = "overridden by"
+        elif pulls and pulls[0]["draft"]:
+            expected = "it is a draft"
         elif pulls and self.git.conflicts(base, head):
             expected = "conflicts with"
         elif pulls and (head, base, newest) in self.model.rejected:

@@ -64,7 +64,7 @@ class Stage:
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self._first_scope = self.scope
+        self._first_scope, self._first_author = self.scope, self.author
         self.remember_always()
 
     def renew(self, *, is_astro_empty: bool = True) -> None:
@@ -74,6 +74,7 @@ class Stage:
         """
         assert self.sandbox.client.post(f"/sandbox/reset{'?astro=empty' * is_astro_empty}").is_success
         assert self.sandbox.client.post("/sandbox/settings", json=AT_ONCE).is_success
+        self._become(self._first_author)
         self.author.git("fetch", "--quiet", "--prune")
         self.scope = self._first_scope
         self.airflow = FakeAirflow()
@@ -109,6 +110,22 @@ class Stage:
         self.scope = replace(self.scope, project=project.model_copy(update=changes))
 
     # The repository
+
+    def rename_repository(self, name: str) -> None:
+        """Let GitHub call the repository otherwise, below the same owner; who pushes follows, the policy does not."""
+        known = self.author.repository
+        assert self.sandbox.client.post(f"/sandbox/repositories/{known}", json={"name": name}).is_success
+        self._become(replace(self.author, repository=f"{known.partition('/')[0]}/{name}"))
+
+    def _become(self, author: Author) -> None:
+        """Let this author push from now on."""
+        self.author = author
+        author.git("remote", "set-url", "origin", author.clone_url)
+
+    def set_draft(self, number: int, *, is_draft: bool) -> None:
+        """Turn an open pull request into a draft, or back."""
+        path = f"/sandbox/repositories/{self.author.repository}/pulls/{number}"
+        assert self.sandbox.client.post(path, json={"draft": is_draft}).is_success
 
     def push(self, branch: str, files: Mapping[str, str] | None = None, base: str = "origin/main") -> str:
         """Start the branch anew at its base, commit `files` (text appended by path), push; return the head.

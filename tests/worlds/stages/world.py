@@ -3,43 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatch
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.naming import name_deployment, parse_note, slug_branch
+from include.deploy_ops.core.cleanup.verdict import Verdict
+from include.deploy_ops.core.naming import name_deployment, parse_mark, parse_note, slug_branch
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.run.claims import PLANNED
-from tests.worlds.stages.flights import Flights, expect_refusal
+from tests.worlds.stages.fixtures import POLICY
+from tests.worlds.stages.fleet import push_branches
+from tests.worlds.stages.flights import Flights, Spent, expect_refusal
+from tests.worlds.stages.spending import count_pages
 from tests.worlds.values.trusted_model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from include.deploy_ops.run.memory import Memory
     from tests.worlds.doubles.fuse import Fuse
+    from tests.worlds.stages.cleanup import OrphansStage
     from tests.worlds.stages.stage import Run, Stage
 
-BRANCHES = ("dev-a", "dev/a")
+BRANCHES = ("dev-a", "dev/a", "dev-A")
+IGNORES = (("*.md", "docs/"), ("*.md", "docs/", "notes/"), ("*.md",))
 TEMPLATE = "deployments/preview.yaml"
 FILES = ("dags/f{n}.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md")
 QUIET = timedelta(hours=2)
 PASSES_UNTIL_QUIET = 10
+GITHUB_BASE, GITHUB_EACH = 8, 4
+ASTRO_BASE, ASTRO_EACH = 2, 2
+AIRFLOW_BASE, AIRFLOW_EACH = 200, 12
+SHARDS = 120
+"""Keys of the state store that a pass may read and write beyond those of the one before."""
+AUTHORS = 12
+"""Heads whose authors one pass asks for, and some more."""
 
 
 class World(Flights):
     """The stage and the model moved together, and what is in flight between them."""
 
-    def __init__(self, stage: Stage, fuse: Fuse) -> None:
+    def __init__(self, stage: Stage, fuse: Fuse, orphans: OrphansStage) -> None:
         super().__init__(stage, fuse)
         stage.renew()
+        self.orphans = orphans
         self.model = Model()
         self.files = 0
         self.template = stage.author.git("show", f"origin/main:{TEMPLATE}") + "\n"
         self.heads: list[str] = []
         self.seen = self.list_previews()
+        self.is_crowded = False
 
     # What people do in the repository
 
@@ -70,6 +87,11 @@ class World(Flights):
             self.stage.author.delete(branch)
             self.model.delete(branch)
 
+    def remake(self, branch: str, pick: int) -> None:
+        """Delete a branch and make another one of its name before anybody has looked."""
+        self.delete(branch, pick)
+        self.push(branch, pick)
+
     def open(self, branch: str, pick: int) -> None:
         """Open a pull request, where GitHub sees something to merge and no open one."""
         if branch not in self.model.heads:
@@ -95,6 +117,11 @@ class World(Flights):
         else:
             self.stage.await_ci()
             self.model.merge(number)
+
+    def draft(self, branch: str, pick: int) -> None:
+        """Turn the branch's pull request into a draft, which has its preview too and cannot be merged, or back."""
+        if number := self._find_pull(branch):
+            self.stage.set_draft(number, is_draft=pick % 3 > 0)
 
     def close(self, branch: str, pick: int) -> None:
         """Close the branch's pull request, and perhaps open it again."""
@@ -152,6 +179,83 @@ class World(Flights):
         assert self.flying == before, "started although the DAG is paused"
         self.stage.airflow.paused.clear()
 
+    def keep(self, branch: str, pick: int) -> None:
+        """Let somebody say by form that the branch's preview shall be kept, or no longer."""
+        if branch in self.model.heads:
+            self.flying.append(self.stage.start_form(branch=branch, action=("keep", "keep", "resume")[pick % 3]))
+
+    def expire(self, branch: str, _pick: int) -> None:
+        """Let cleanup have found the branch's preview idle, and its notice have passed."""
+        found = [key for key, name in self.list_previews().items() if name == self.name_of(branch)]
+        if branch not in self.model.heads or not found:
+            return
+        head, newest = self.model.heads[branch], [each["id"] for each in self.list_deployed(found[0])]
+        now, reason = datetime.now(UTC), "idle for long"
+        about = (branch, found[0], self.name_of(branch), head, newest[0] if newest else "")
+        verdict = Verdict("delete", *about, now, now, now, reason, "cleanup")
+        self.stage.memory.verdicts.write(self.stage.memory.verdicts.read() | {found[0]: verdict})
+        self.model.expired.add((branch, head))
+
+    def crowd(self, size: int) -> None:
+        """Let there be many branches whose previews were removed, and let all of them go at once: passes cost the same.
+
+        They are remembered as the first pass of all remembers old branches.
+        """
+        if self.is_crowded:
+            return
+        self.is_crowded = True
+        self.live_on()
+        before = self.pass_once()
+        heads = push_branches(self.stage, [f"dev-over-{number}" for number in range(size)])
+        memory, old = self.stage.memory, datetime.now(UTC) - timedelta(days=99)
+        known, times = memory.backlog.read(), memory.commit_times.read()
+        memory.backlog.write(known, known | {slug_branch(name): head for name, head in heads.items()})
+        memory.commit_times.write(times, times | dict.fromkeys(heads.values(), old))
+        self._check_flat(before, count_pages(self.stage))
+        self.stage.author.git("push", "--quiet", "origin", "--delete", *heads)
+        self._check_flat(before, count_pages(self.stage))
+
+    def pass_once(self) -> Spent:
+        """Make an undisturbed pass, and return what it cost."""
+        self.plan(None, 99)
+        return self.spent
+
+    def _check_flat(self, before: Spent, pages: int) -> None:
+        """See that the pass which finds out, and the one after it, cost about what the last one before it did."""
+        for spent in (self.pass_once(), self.pass_once()):
+            assert spent.github <= before.github + 2 * pages + AUTHORS, f"{before}, then {spent}"
+            assert spent.astro <= before.astro + 2, f"{before}, then {spent}"
+            assert spent.airflow <= before.airflow + SHARDS, f"{before}, then {spent}"
+
+    def move_repository(self, _branch: str, pick: int) -> None:
+        """Rename the repository at GitHub and in the policy; nothing is done to its previews until one adopts them."""
+        self.rename(pick)
+        if pick % 4 > 1:
+            self.plan(None, 99)
+            self.finish_runs()
+        self._adopt_all()
+
+    def _adopt_all(self) -> None:
+        text = POLICY.format(host=self.stage.sandbox.host)
+        (repository,) = [line for line in text.splitlines() if "repository:" in line]
+        self.orphans.write_policy(text.replace(repository, f"    repository: {self.stage.author.repository}"))
+        run = self.orphans.start(action="adopt", dry_run=False)
+        run.step("find")
+        try:
+            run.ask_again()
+        except AirflowSkipException:  # there is nothing to adopt
+            return
+        run.answer("Approve")
+        run.step("adopt")
+
+    def spell_repository(self, _branch: str, pick: int) -> None:
+        """Write the repository's name in other letters."""
+        self.spell(pick)
+
+    def ignore(self, _branch: str, pick: int) -> None:
+        """Change what the policy ignores."""
+        self.stage.change_project(ignore=IGNORES[pick % len(IGNORES)])
+
     def exclude(self, branch: str, pick: int) -> None:
         """Let the policy exclude a branch, or none any more."""
         self.model.excluded = {branch} if pick % 2 else set()
@@ -206,7 +310,8 @@ class World(Flights):
         """Nothing is planned but what the model wants as well."""
         branch = job["branch"]
         if job["verb"] == Verb.DELETE.value:
-            assert self.model.is_over(branch), f"planned to delete {branch}, which lives"
+            is_expired = (branch, job["head"]) in self.model.expired
+            assert self.model.is_over(branch) or is_expired, f"planned to delete {branch}, which lives"
         else:
             assert branch not in self.model.excluded
             assert self.model.lives(branch), f"planned to {job['verb']} {branch}, which does not live"
@@ -214,39 +319,66 @@ class World(Flights):
         if job["verb"] == Verb.CREATE.value:
             assert self.model.is_wanted(branch), f"planned to create {branch}, which somebody removed"
 
+    def check_spending(self, spent: Spent) -> None:
+        """See that a pass costs what lives: branches, and their Deployments and pull requests."""
+        live = len(self.model.heads) + len(self.seen) + len(self.model.pulls)
+        pages = count_pages(self.stage)
+        assert spent.github <= GITHUB_BASE + 2 * pages + GITHUB_EACH * live, f"{spent} for {live} and {pages} pages"
+        assert spent.astro <= ASTRO_BASE + ASTRO_EACH * live, f"{spent} for {live}"
+        assert spent.airflow <= AIRFLOW_BASE + AIRFLOW_EACH * live, f"{spent} for {live}"
+
     # What is seen in Astro
 
     def list_previews(self) -> dict[str, str]:
         """Return the Deployments' names by id."""
         return {each["id"]: each["name"] for each in self.stage.list_deployments()}
 
+    def list_marked(self) -> list[str]:
+        """Return the branches whose marks the Deployments bear, once for each Deployment."""
+        marks = [parse_mark(each["description"]) for each in self.stage.list_deployments()]
+        return [mark.branch for mark in marks if mark]
+
     def name_of(self, branch: str) -> str:
         """Return the name of the branch's preview."""
         return name_deployment(self.stage.scope.project.name, branch)
 
-    def check_changes(self, run: Run, _name: str) -> None:
+    def check_changes(self, run: Run, name: str) -> None:
         """Whatever a task created or deleted, the model agrees at this moment."""
         job = self.read_errand(run)
+        self._note_keep(run, name, job)
         after = self.list_previews()
         assert after == self.seen or not self.stage.scope.is_dry, "written in `mode: plan`"
-        for name in [self.seen[each] for each in self.seen.keys() - after.keys()]:
-            assert name == self.name_of(job["branch"])
-            if run.run_type == "manual":
-                self.model.remove(job["branch"], job["head"])
-            else:
-                assert not self.model.lives(job["branch"]), f"deleted {name}, whose branch lives"
-        for name in [after[each] for each in after.keys() - self.seen.keys()]:
-            assert name == self.name_of(job["branch"])
-            assert name not in self.seen.values(), f"created {name} twice"
-            assert self.model.lives(job["branch"]) or run.run_type == "manual", f"created {name}, which does not live"
+        for gone in self.seen.keys() - after.keys():
+            self._check_delete(run, job, gone)
+        for made in [after[each] for each in after.keys() - self.seen.keys()]:
+            assert made == self.name_of(job["branch"])
+            assert made not in self.seen.values(), f"created {made} twice"
+            assert self.model.lives(job["branch"]) or run.run_type == "manual", f"created {made}, which does not live"
         self.seen = after
+
+    def _check_delete(self, run: Run, job: Mapping[str, Any], deployment_id: str) -> None:
+        name, branch = self.seen[deployment_id], job["branch"]
+        assert name == self.name_of(branch)
+        if run.run_type == "manual":
+            self.model.remove(branch, job["head"])
+        elif self.model.lives(branch):
+            assert (branch, self.model.heads[branch]) in self.model.expired, f"deleted {name}, whose branch lives"
+            assert deployment_id not in self.model.kept, f"deleted {name}, which somebody keeps"
+            self.model.remove(branch, job["head"])
+
+    def _note_keep(self, run: Run, name: str, job: Mapping[str, Any]) -> None:
+        action, state = run.params.get("action"), run.states[name]
+        if (action, name, state) == ("keep", "decide", "success"):
+            self.model.kept.add(job["deployment_id"])
+        if (action, name) == ("resume", "report"):
+            self.model.kept.discard(job.get("deployment_id", ""))
 
     # The end
 
     def settle(self) -> None:
         """Let everything come to rest: no more trouble, the template is mended, and time passes."""
         self.model.excluded.clear()
-        self.stage.change_project(previews={"exclude": ("develop",)})
+        self.stage.change_project(previews={"exclude": ("develop",)}, ignore=IGNORES[0])
         self.write_template(lambda _: self.template or _)
         for _ in range(PASSES_UNTIL_QUIET):
             self.finish_runs()
@@ -269,6 +401,7 @@ class World(Flights):
                 environment.write(replace(known, endings=endings))
             if claim := planned.read():  # a run without a report counts from its claim
                 planned.write(replace(claim, at=claim.at - QUIET))
+        age_histories(memory)
         begun = memory.begun_deletes.read()
         memory.begun_deletes.write(tuple(replace(each, at=each.at - QUIET) for each in begun))
 
@@ -300,6 +433,13 @@ class World(Flights):
         shown = self.stage.ask_astro("GET", f"deployments/{deployment_id}")
         values = {each["key"]: each.get("value") for each in shown["environmentVariables"]}
         assert values["STAGE"] == read_stage(self.template), "the template's change did not arrive"
+
+
+def age_histories(memory: Memory) -> None:
+    """Let what was read of deploy records have been read long ago."""
+    known = memory.histories.read()
+    aged = {key: replace(each, read_at=each.read_at and each.read_at - QUIET) for key, each in known.items()}
+    memory.histories.write(known, aged)
 
 
 def drop_ignored(files: dict[str, str]) -> dict[str, str]:

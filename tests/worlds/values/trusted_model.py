@@ -11,7 +11,8 @@ class Model:
 
     `heads` are the branches that exist, `pulls` the open pull requests' branches by number, `merged` the heads at which
     one was merged. `removed` are heads whose preview a person deleted; `doubtful` those where that is not certain:
-    the delete broke off, or the branch has moved since. `excluded` branches the policy leaves as they are.
+    the delete broke off, or the branch has moved since. `excluded` branches the policy leaves as they are. `expired`
+    are heads whose preview cleanup found idle, `kept` the Deployments that somebody keeps all the same.
     """
 
     heads: dict[str, str] = field(default_factory=dict)
@@ -20,6 +21,8 @@ class Model:
     removed: set[tuple[str, str]] = field(default_factory=set)
     doubtful: set[tuple[str, str]] = field(default_factory=set)
     excluded: set[str] = field(default_factory=set)
+    expired: set[tuple[str, str]] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
 
     def lives(self, branch: str) -> bool:
         """Whether the branch's preview should be: it exists, and was not merged as it is with nothing left open."""
@@ -65,3 +68,4 @@ class Model:
         """Know less: the state store was lost, and a removed preview may come back, and may not."""
         self.doubtful |= self.removed
         self.removed.clear()
+        self.kept.clear()
