@@ -117,9 +117,9 @@ def make_request_params() -> dict[str, Param]:
 
 
 def _make_deploy_params(kind: type[TargetForm], newest: str) -> dict[str, Param]:
-    types = _pick(_DEPLOY_TYPES, kind, "deploy_type")
+    guide, types = "All but Deploy need no more than a reason", _pick(_DEPLOY_TYPES, kind, "deploy_type")
     return {
-        "action": make_choice("Action", "What is to be done", _pick(_ACTIONS, kind, "action")),
+        "action": make_choice("Action", guide, _pick(_ACTIONS, kind, "action")),
         "ref": make_text("What to deploy", f"A branch, tag or commit. Empty: {newest}"),
         "deploy_type": make_choice("Deploy type", "Infer deploys what differs; the others force that deploy", types),
         "reason": make_text("Reason", "Stands in the deploy's description, with your name", is_required=True),
@@ -154,8 +154,8 @@ def make_text(title: str, guide: str, *, is_required: bool = False, **schema: An
 
 def make_choice(title: str, guide: str, words: Mapping[str, str]) -> Param:
     """Return a field for one of some values, each shown in its words; the first is chosen."""
-    shown = {"enum": list(words), "values_display": dict(words)}
-    return Param(next(iter(words)), description=guide, type="string", title=title, **shown)
+    first, choices = next(iter(words)), list(words)
+    return Param(first, description=guide, type="string", enum=choices, values_display=dict(words), title=title)
 
 
 def make_switch(title: str, guide: str, *, is_on: bool = False) -> Param:
