@@ -83,8 +83,8 @@ def trigger(witness: Witness, page: Page, dag_id: str, action: str, entered: Map
     form = read_form(witness, dag_id)
     page.goto(f"{witness.stack.ports.airflow_url}/dags/{dag_id}")
     page.get_by_test_id("trigger-dag-button").click()
-    for field in form:
-        expect(page.locator(f"#element_{field}")).to_be_attached(timeout=SLOW_MS)
+    for field in form.values():
+        expect(page.get_by_text(field["description"], exact=True)).to_be_visible(timeout=SLOW_MS)
     button = page.get_by_test_id("trigger-dag-submit")
     expect(button).to_be_enabled(enabled=not entered, timeout=SLOW_MS)
     if action:
