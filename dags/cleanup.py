@@ -33,7 +33,7 @@ def make_cleanup_dag(scope: Scope) -> DAG:
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops", scope.project.name],
-        params=make_cleanup_params(scope.project),
+        params=make_cleanup_params(),
         doc_md=GUIDE,
     ) as dag:
         # One at a time over all runs: what one run decides and asks, the next one sees.

@@ -14,7 +14,7 @@ from include.deploy_ops.operators.request.request import (
     RecheckReleaseOperator,
     ReportRequestOperator,
 )
-from include.deploy_ops.run.forms import RequestForm, make_target_params
+from include.deploy_ops.run.forms import make_request_params
 from include.deploy_ops.run.scope import Scope, read_scopes
 
 WAITING_MAX = 1000
@@ -37,7 +37,7 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops", scope.project.name],
-        params=make_target_params(RequestForm),
+        params=make_request_params(),
         doc_md=GUIDE,
     ) as dag:
         prepare = PrepareRequestOperator(task_id="prepare", target=name, scope=scope).as_setup()

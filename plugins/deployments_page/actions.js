@@ -1,15 +1,14 @@
 // What may be asked of an environment: which forms there are, their fields, and the run that each one starts. Pure.
 
 const REASON = { name: "reason", kind: "text", label: "Reason", hint: "Stands in the deploy's description, with your name", isRequired: true };
-const DRY = { name: "dry_run", kind: "switch", label: "Dry run", hint: "Plan and render only; write nothing", value: false };
-const REF = {
-  name: "ref",
-  kind: "text",
-  label: "Ref",
-  hint: "A branch, tag or commit; empty: what the source has now. Anything else stays deployed until the branch moves, or, on a target, until somebody resumes it",
+const DRY = { name: "dry_run", kind: "switch", label: "Dry run", hint: "Only show what would be done; write nothing", value: false };
+const REF = { name: "ref", kind: "text", label: "What to deploy" };
+const REF_HINTS = {
+  preview: "A branch, tag or commit. Empty: the branch's newest commit. Another one than that stays deployed until the branch moves",
+  target: "A branch, tag or commit. Empty: what the target follows has now. Another commit than that stays deployed until somebody resumes it",
 };
-const WAKE = { name: "wake", kind: "switch", label: "Wake", hint: "Wake the Deployment if it hibernates", value: false };
-const CREATE = { name: "create_if_missing", kind: "switch", label: "Create if missing", hint: "Make the Deployment where there is none; otherwise the run fails", value: true };
+const WAKE = { name: "wake", kind: "switch", label: "Wake", hint: "Wake the Deployment first, if it is asleep", value: false };
+const CREATE = { name: "create_if_missing", kind: "switch", label: "Create if missing", hint: "Make the Deployment where there is none; if this is off, the run fails then", value: true };
 const DEPLOY_TYPE = {
   name: "deploy_type",
   kind: "choice",
@@ -22,26 +21,30 @@ const DEPLOY_TYPE = {
   value: "infer",
 };
 
+// What the DAGs' forms take where nothing is said.
+const UNSAID = { ref: "", deploy_type: "infer", wake: false, create_if_missing: true, dry_run: false };
+
 // Each: {id, label, title, words, dag, conf, fields, isDangerous}.
-export function listActions(environment) {
+// `branches` are those that a person may mean.
+export function listActions(environment, branches) {
   const { kind } = environment.row;
-  if (environment.state === "removed") return kind === "preview" ? [force(environment)] : [];
-  if (kind === "preview") return listPreviewActions(environment);
-  if (kind === "target") return [redeploy(environment), force(environment), resume(environment)];
+  if (environment.state === "removed") return kind === "preview" ? [force(environment, branches)] : [];
+  if (kind === "preview") return listPreviewActions(environment, branches);
+  if (kind === "target") return [redeploy(environment), force(environment, branches), resume(environment)];
   return [promote(environment), adoptCommit(environment)];
 }
 
-function listPreviewActions(environment) {
+function listPreviewActions(environment, branches) {
   const { row, state } = environment;
   const adopting = row.deployment_id || state !== "held" ? [] : [adopt(environment)];
   const removing = row.deployment_id ? [keep(environment), remove(environment)] : [];
-  return [redeploy(environment), force(environment), resume(environment), ...adopting, ...removing];
+  return [redeploy(environment), force(environment, branches), resume(environment), ...adopting, ...removing];
 }
 
 function make(environment, action, more) {
   const { row } = environment;
   const isAsked = action === "deploy" && row.request_dag;
-  const conf = row.kind === "preview" ? { branch: row.branch, action } : { action };
+  const conf = { ...(row.kind === "preview" && { branch: row.branch }), ...(!isAsked && { action }) };
   const asked = isAsked ? " A person has to approve it first." : "";
   return { isDangerous: false, ...more, dag: isAsked ? row.request_dag : row.dag, conf, words: `${more.words}${asked}` };
 }
@@ -51,15 +54,16 @@ function redeploy(environment) {
   const isNewest = row.deployed && row.deployed === row.head;
   const words = isNewest ? "The newest commit runs already: its DAGs are deployed again." : "Deploys the newest commit.";
   const fields = [{ ...DEPLOY_TYPE, value: isNewest ? "dags" : "infer" }, { ...REASON }];
-  if (state === "asleep") fields.unshift({ ...WAKE, value: true });
+  if (state === "asleep") fields.push({ ...WAKE, value: true });
   return make(environment, "deploy", { id: "redeploy", label: "Redeploy", title: "Redeploy", words, fields });
 }
 
-function force(environment) {
+function force(environment, branches) {
   const { row, state } = environment;
+  const ref = { ...REF, hint: REF_HINTS[row.kind], suggestions: branches };
   const creating = row.kind === "preview" ? [CREATE] : [];
-  const fields = [REF, DEPLOY_TYPE, { ...WAKE, value: state === "asleep" }, ...creating, DRY, REASON];
-  const words = "Deploys any ref, whatever the plan says.";
+  const fields = [ref, DEPLOY_TYPE, REASON, { ...WAKE, value: state === "asleep" }, DRY, ...creating];
+  const words = "Deploys any branch, tag or commit, whatever the plan says.";
   return make(environment, "deploy", { id: "force", label: "Force…", title: "Force a deploy", words, fields });
 }
 
@@ -89,17 +93,17 @@ function remove(environment) {
 function promote(environment) {
   const words = "Brings the deploy branch to the open pull requests' DAGs.";
   const reason = { ...REASON, hint: "Stands in the run's log" };
-  return make(environment, "promote", { id: "promote", label: "Promote", title: "Promote", words, fields: [DRY, reason] });
+  return make(environment, "promote", { id: "promote", label: "Promote", title: "Promote", words, fields: [reason, DRY] });
 }
 
 function adoptCommit(environment) {
   const words = "Takes over the commit that somebody else pushed to the deploy branch, then promotes on top of it.";
   const reason = { ...REASON, hint: "Stands in the run's log" };
-  return make(environment, "adopt", { id: "adopt", label: "Adopt…", title: "Adopt the commit", words, fields: [DRY, reason] });
+  return make(environment, "adopt", { id: "adopt", label: "Adopt…", title: "Adopt the commit", words, fields: [reason, DRY] });
 }
 
-// The run's conf from what was filled in; a confirmation is only for the page.
+// The run's conf: of what was filled in, what says something; a confirmation is only for the page.
 export function makeConf(action, entered) {
-  const sent = Object.entries(entered).filter(([name]) => name !== "confirm");
+  const sent = Object.entries(entered).filter(([name, value]) => name !== "confirm" && value !== UNSAID[name]);
   return { ...action.conf, ...Object.fromEntries(sent) };
 }

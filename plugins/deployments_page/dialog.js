@@ -74,13 +74,15 @@ function makeField(field) {
   const hint = field.hint && el("span", { class: "hint", id: `${id}-hint` }, bdi(field.hint));
   const input = makeInput(field, { id, name: field.name, "aria-describedby": field.hint && `${id}-hint` });
   const label = el("label", { for: id }, field.label, field.isRequired ? el("span", { class: "faint" }, " required") : null);
-  const parts = field.kind === "switch" ? [el("span", { class: "switch" }, input, label), hint] : [label, input, hint];
+  const list = field.suggestions && el("datalist", { id: `${id}-list` }, ...field.suggestions.map((value) => el("option", { value })));
+  const parts = field.kind === "switch" ? [el("span", { class: "switch" }, input, label), hint] : [label, input, list, hint];
   return el("div", { class: "field" }, ...parts, el("span", { class: "wrong", id: `${id}-wrong` }));
 }
 
 function makeInput(field, attributes) {
   if (field.kind === "switch") return el("input", { ...attributes, type: "checkbox", checked: field.value });
-  if (field.kind === "text") return el("input", { ...attributes, type: "text", autocomplete: "off", required: field.isRequired });
+  const help = field.suggestions ? { list: `${attributes.id}-list` } : { autocomplete: "off" };
+  if (field.kind === "text") return el("input", { ...attributes, ...help, type: "text", required: field.isRequired });
   const options = field.options.map(([value, label]) => el("option", { value, selected: value === field.value }, label));
   return el("select", attributes, ...options);
 }

@@ -1,5 +1,6 @@
 // Makes environments out of a snapshot: each row, with what is in flight right now laid over it. Pure.
 
+import { reveal } from "./dom.js";
 import { KIND, STATES } from "./words.js";
 
 const COMMIT = 40;
@@ -83,6 +84,13 @@ function makeEnvironment(project, summary, row, flights, approvals, snapshot, no
   made.isLeaving = isLeaving(made);
   made.search = makeSearch(made);
   return made;
+}
+
+// The branches that the environment's project speaks of, its own first; none with characters that cannot be seen.
+export function listBranches(environments, { project, row }) {
+  const alive = environments.filter((each) => each.project === project && each.state !== "removed");
+  const known = alive.flatMap((each) => [each.row.branch, each.row.base]).sort();
+  return [...new Set([row.branch, ...known])].filter((name) => name && reveal(name) === name);
 }
 
 function isLeaving({ row, state, verb }) {

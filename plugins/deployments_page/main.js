@@ -5,7 +5,7 @@ import { Airflow, AirflowError } from "./airflow.js";
 import { openDetails } from "./details.js";
 import { ActionDialog } from "./dialog.js";
 import { el, refreshTimes, reveal } from "./dom.js";
-import { makeEnvironments } from "./environments.js";
+import { listBranches, makeEnvironments } from "./environments.js";
 import { Filters } from "./filters.js";
 import { airflowUI, base, followTheme, leaveByLinks, readAddress, reloadAirflow, writeAddress } from "./frame.js";
 import { Glance } from "./glance.js";
@@ -171,7 +171,8 @@ class Page {
   }
 
   openMenu(button, environment) {
-    const items = listActions(environment).map((action) => ({
+    const branches = listBranches(this.found.environments, environment);
+    const items = listActions(environment, branches).map((action) => ({
       ...action,
       choose: () => this.dialog.open(action, environment),
     }));

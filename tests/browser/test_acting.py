@@ -15,6 +15,7 @@ from include.deploy_ops.run.forms import (
     TargetForm,
     make_preview_params,
     make_promotion_params,
+    make_request_params,
     make_target_params,
     read_form,
 )
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 WHY = "the shop opens abroad"
 PROMOTION = f"{PROJECT}.promotion"
 REQUEST = f"{PROJECT}.production.request"
-ANY = {"ref": "", "deploy_type": "infer", "wake": False, "dry_run": False}
 
 
 def open_dialog(airflow: AirflowDouble, page: Page, row: Row, action: str) -> None:
@@ -49,7 +49,7 @@ def choose(page: Page, row: Row, action: str) -> None:
 
 CASES: list[tuple[Row, str, dict[str, str], str, dict[str, Any]]] = [
     (make_preview("dev-a"), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy", "deploy_type": "dags"}),
-    (make_preview("dev-b", State.HELD), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy", "deploy_type": "infer"}),
+    (make_preview("dev-b", State.HELD), "Redeploy", {}, PREVIEW_DAG, {"action": "deploy"}),
     (
         make_preview("dev-c", State.ASLEEP),
         "Redeploy",
@@ -60,9 +60,9 @@ CASES: list[tuple[Row, str, dict[str, str], str, dict[str, Any]]] = [
     (
         make_preview("dev-d"),
         "Force…",
-        {"Ref": "main"},
+        {"What to deploy": "main"},
         PREVIEW_DAG,
-        {"action": "deploy", **ANY, "ref": "main", "create_if_missing": True},
+        {"action": "deploy", "ref": "main"},
     ),
     (make_preview("dev-e"), "Resume", {}, PREVIEW_DAG, {"action": "resume"}),
     (make_preview("dev-f"), "Keep", {}, PREVIEW_DAG, {"action": "keep"}),
@@ -75,12 +75,12 @@ CASES: list[tuple[Row, str, dict[str, str], str, dict[str, Any]]] = [
     ),
     (replace(make_preview("dev-h", State.HELD), deployment_id=""), "Adopt…", {}, PREVIEW_DAG, {"action": "adopt"}),
     (make_target("staging"), "Redeploy", {}, f"{PROJECT}.staging", {"action": "deploy", "deploy_type": "dags"}),
-    (make_target("qa"), "Force…", {"Ref": "v1"}, f"{PROJECT}.qa", {"action": "deploy", **ANY, "ref": "v1"}),
+    (make_target("qa"), "Force…", {"What to deploy": "v1"}, f"{PROJECT}.qa", {"action": "deploy", "ref": "v1"}),
     (make_target("uat"), "Resume", {}, f"{PROJECT}.uat", {"action": "resume"}),
-    (make_target("production", is_gated=True), "Force…", {}, REQUEST, {"action": "deploy", **ANY}),
+    (make_target("production", is_gated=True), "Force…", {}, REQUEST, {}),
     (make_target("europe", is_gated=True), "Resume", {}, f"{PROJECT}.europe", {"action": "resume"}),
-    (make_deploy_branch("one"), "Promote", {}, PROMOTION, {"action": "promote", "dry_run": False}),
-    (make_deploy_branch("two"), "Adopt…", {}, PROMOTION, {"action": "adopt", "dry_run": False}),
+    (make_deploy_branch("one"), "Promote", {}, PROMOTION, {"action": "promote"}),
+    (make_deploy_branch("two"), "Adopt…", {}, PROMOTION, {"action": "adopt"}),
 ]
 """Environments, each with what is asked of it, what is entered, and the run's DAG and conf."""
 
@@ -110,15 +110,56 @@ def check_form(dag: str, conf: dict[str, Any]) -> None:
     if dag == PROMOTION:
         params, kind = make_promotion_params(), PromotionForm
     elif dag == REQUEST:
-        params, kind = make_target_params(RequestForm), RequestForm
+        params, kind = make_request_params(), RequestForm
     elif dag == PREVIEW_DAG:
         params, kind = make_preview_params(), PreviewForm
     else:
         params, kind = make_target_params(), TargetForm
     for name, value in conf.items():
-        params[name].value = value
-        params[name].resolve()
+        params[name].resolve(value)
     read_form(kind, conf)
+
+
+def list_suggested(page: Page, row: Row) -> list[str]:
+    choose(page, row, "Force…")
+    field = page.get_by_label("What to deploy")
+    expect(field).to_be_visible()
+    found: list[str] = field.evaluate("input => [...input.list.options].map(option => option.value)")
+    page.keyboard.press("Escape")
+    return found
+
+
+def test_what_to_deploy_is_offered_from_the_projects_branches_and_may_be_another(
+    airflow: AirflowDouble, page: Page
+) -> None:
+    hidden = make_preview("dev-\u202eevil", number=1)
+    gone = replace(make_preview("dev-gone", State.REMOVED), base="")
+    rows = [make_preview("dev-b", number=1), make_preview("dev-a"), make_target("staging"), hidden, gone]
+    airflow.show(PROJECT, rows)
+    airflow.show("books", [make_preview("dev-books")])
+    page.goto(airflow.page_url)
+    assert list_suggested(page, rows[0]) == ["dev-b", "astro_deploy", "dev-a", "staging"]
+    assert list_suggested(page, rows[2]) == ["astro_deploy", "dev-a", "dev-b", "staging"]
+    choose(page, rows[0], "Force…")
+    page.get_by_label("What to deploy").fill("v2")
+    keep_picture(page, "light-dialog-force")
+    page.get_by_label("Reason").fill(WHY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Airflow started the run")
+    assert airflow.posted[-1][1]["conf"] == {"branch": "dev-b", "action": "deploy", "ref": "v2", "reason": WHY}
+
+
+def test_what_is_switched_is_sent(airflow: AirflowDouble, page: Page) -> None:
+    open_dialog(airflow, page, make_preview("dev-a"), "Force…")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill(WHY)
+    dialog.get_by_label("Deploy type").select_option("dags")
+    for switch in ("Wake", "Dry run", "Create if missing"):
+        dialog.get_by_label(switch).click()
+    page.get_by_role("button", name="Force").click()
+    expect(dialog).to_contain_text("Airflow started the run")
+    sent = {"deploy_type": "dags", "wake": True, "dry_run": True, "create_if_missing": False, "reason": WHY}
+    assert airflow.posted[-1][1]["conf"] == {"branch": "dev-a", "action": "deploy", **sent}
 
 
 def test_the_row_shows_the_run_that_was_just_started(airflow: AirflowDouble, page: Page) -> None:
@@ -161,12 +202,12 @@ REFUSALS = [
 def test_a_refusal_is_told_in_words_and_what_was_entered_stays(airflow: AirflowDouble, page: Page) -> None:
     open_dialog(airflow, page, make_preview("dev-a"), "Force…")
     page.get_by_label("Reason").fill(WHY)
-    page.get_by_label("Ref").fill("main")
+    page.get_by_label("What to deploy").fill("main")
     for status, detail, words in REFUSALS:
         airflow.faults["shop.preview/dagRuns"] = (status, detail)
         page.get_by_role("dialog").get_by_role("button", name="Force").click()
         expect(page.get_by_role("alert")).to_contain_text(words)
-        expect(page.get_by_label("Ref")).to_have_value("main")
+        expect(page.get_by_label("What to deploy")).to_have_value("main")
         if status == 403:
             keep_picture(page, "light-dialog-forbidden")
 

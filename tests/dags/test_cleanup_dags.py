@@ -86,21 +86,19 @@ def test_by_hand_a_run_is_dry(parse: Parse) -> None:
     bag = parse(POLICY)
     assert bag.dags["shop.cleanup"].params.dump() == {
         "dry_run": True,
-        "project": "shop",
-        "hibernate_after": "",
-        "delete_after": "",
-        "branches": "",
+        "hibernate_after": None,
+        "delete_after": None,
+        "branches": None,
         "max_deletes": None,
-        "reason": "",
+        "reason": None,
     }
-    assert bag.dags["orphans"].params.dump() == {"action": "delete", "dry_run": True, "project": ""}
+    assert bag.dags["orphans"].params.dump() == {"action": "delete", "dry_run": True, "project": None}
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
         ("dry_run", "no"),
-        ("project", "till"),
         ("hibernate_after", "2 days"),
         ("delete_after", "0d"),
         ("branches", 7),

@@ -10,11 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from playwright.sync_api import Browser, Page
 
 from demo.airflow_log import tell_errors
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
 from demo.witness import DAGS, Witness, make_witness
+from tests.browser.chromium import start_chromium
 from tests.e2e.at_once import OUTCOME, find_waiting, gather, start
 
 SOON = {
@@ -30,6 +32,8 @@ OPEN = {"AIRFLOW__API__EXPOSE_STACKTRACE": "True"}
 """An answer 500 tells the database's words, which stand nowhere else."""
 PATIENCE_S = 600.0
 """A wait ends when its condition is true; on a busy machine, first deploys of seven tests at once took over 180 s."""
+SLOW_MS = 600_000
+"""As long for what a window shows."""
 HOME = pytest.StashKey[Path]()
 COMPANY_MAX = 16
 """Tests that go on at once; a further one begins when another has ended."""
@@ -108,3 +112,20 @@ def fresh_sandbox(witness: Witness) -> Iterator[None]:
     witness.stack.sandbox.delete("/sandbox/requests").raise_for_status()
     yield
     witness.stack.sandbox.delete("/sandbox/faults").raise_for_status()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Return a running Chromium."""
+    with start_chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Return a window that nobody is logged in in."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(SLOW_MS)
+    opened = context.new_page()
+    yield opened
+    context.close()

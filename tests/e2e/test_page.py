@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from demo.witness import PREVIEW_DAG, STAGING_DAG, Witness
-from tests.browser.chromium import keep_picture, start_chromium
+from tests.browser.chromium import keep_picture
+from tests.e2e.conftest import SLOW_MS
 from tests.e2e.test_preview_life import DAG, LIVES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.at_once(LIVES, in_turn=True)]
-SLOW_MS = 600_000
-"""A busy machine's Airflow needs that long for what takes seconds otherwise."""
 WISH = "because I can"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return a running Chromium."""
-    with start_chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """Return a window that nobody is logged in in."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(SLOW_MS)
-    opened = context.new_page()
-    yield opened
-    context.close()
-
-
-def log_in(witness: Witness, page: Page, name: str) -> FrameLocator:
-    """Log in as a person does, and open the page by its entry in the navigation."""
+def log_in(witness: Witness, page: Page, name: str) -> Locator:
+    """Log in as a person does, and return the page's entry in the navigation."""
     page.goto(f"{witness.stack.ports.airflow_url}/")
     page.locator("input[name=username]").fill(name)
     page.locator("input[name=password]").fill(name)
     page.keyboard.press("Enter")
-    page.get_by_role("link", name="Deployments").click()
+    entry = page.get_by_role("link", name="Deployments")
+    expect(entry).to_be_visible(timeout=SLOW_MS)
+    return entry
+
+
+def open_page(witness: Witness, page: Page, name: str) -> FrameLocator:
+    """Log in, and open the page by its entry in the navigation."""
+    log_in(witness, page, name).click()
     frame = page.frame_locator("iframe[title=Deployments]")
     expect(frame.get_by_role("button", name="staging", exact=True)).to_be_visible(timeout=SLOW_MS)
     return frame
@@ -60,7 +48,7 @@ def test_nobody_sees_anything_without_logging_in(witness: Witness) -> None:
 
 def test_a_preview_appears_is_followed_found_and_redeployed_on_the_page(witness: Witness, page: Page) -> None:
     branch = "dev-on-the-page"
-    frame = log_in(witness, page, "admin")
+    frame = open_page(witness, page, "admin")
     expect(page).to_have_url(re.compile("/plugin/deployments/deploy-ops/page"))
     frame.locator("html").evaluate("() => { window.isTheSame = true }")
     witness.author.start_branch(branch)
@@ -106,7 +94,7 @@ def redeploy(witness: Witness, frame: FrameLocator, branch: str, head: str) -> N
 
 
 def test_a_viewer_sees_it_all_and_may_start_nothing(witness: Witness, page: Page) -> None:
-    frame = log_in(witness, page, "viewer")
+    frame = open_page(witness, page, "viewer")
     frame.get_by_role("button", name="Actions for staging").click()
     frame.get_by_role("menuitem", name="Redeploy").click()
     frame.get_by_label("Reason").fill(WISH)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints, Validat
 from pydantic_core import PydanticUseDefault
 
 from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import is_branch
 from include.deploy_ops.core.text.schema import StrictModel, list_problems
@@ -21,12 +22,21 @@ from include.deploy_ops.run.job import INFER
 PreviewAction = Literal["deploy", "delete", "keep", "adopt", "resume"]
 AnyForm = TypeVar("AnyForm", bound=StrictModel)
 
-_ACTION_GUIDE = {
-    Verb.DEPLOY.value: "deploy the ref below",
-    Verb.DELETE.value: "delete the Deployment until the branch moves",
-    Verb.KEEP.value: "keep it, however idle it is, until somebody resumes it",
-    Verb.ADOPT.value: "mark a Deployment of the preview's name as ours, after approval",
-    Verb.RESUME.value: "end a hold: what the source has now is deployed again",
+_ACTIONS = {
+    Verb.DEPLOY.value: "Deploy",
+    Verb.DELETE.value: "Delete the Deployment, until the branch moves",
+    Verb.KEEP.value: "Keep it, however idle it is, until somebody resumes it",
+    Verb.ADOPT.value: "Adopt the Deployment that has the preview's name, after approval",
+    Verb.RESUME.value: "Resume: end a hold, and deploy what is newest",
+}
+_PROMOTION_ACTIONS = {
+    Verb.PROMOTE.value: "Promote: bring the deploy branch to the open pull requests' DAGs",
+    Verb.ADOPT.value: "Adopt the commit that somebody else pushed to it, then promote",
+}
+_DEPLOY_TYPES = {
+    INFER: "Infer: compare with what is deployed",
+    ChangeType.DAGS.value: "DAGs only",
+    ChangeType.IMAGE.value: "Image and DAGs",
 }
 
 
@@ -86,69 +96,71 @@ class PreviewForm(TargetForm):
 
 def make_preview_params() -> dict[str, Param]:
     """Return the fields of a preview DAG's form."""
-    branch = Param("", type="string", title="Branch", description_md="The branch whose preview is meant")
-    missing = Param(
-        default=True,
-        type="boolean",
-        title="Create if missing",
-        description_md="Make the Deployment where there is none; otherwise the run fails",
-    )
-    common = make_target_params(PreviewForm)
-    return {"branch": branch, **common, "create_if_missing": missing, "reason": common["reason"]}
-
-
-def make_target_params(kind: type[TargetForm] = TargetForm) -> dict[str, Param]:
-    """Return the fields of a target DAG's form, or of another kind's as far as they are the same."""
-    actions = _list_choices(kind, "action")
-    guide = "; ".join(f"`{action}`: {_ACTION_GUIDE[action]}" for action in actions)
+    newest = "the branch's newest commit. Another one than that stays deployed until the branch moves"
+    guide = "Make the Deployment where there is none; if this is off, the run fails then"
     return {
-        "action": Param(actions[0], type="string", enum=actions, title="Action", description_md=guide),
-        "ref": Param(
-            "",
-            type="string",
-            title="Ref",
-            description_md="A branch, tag or commit; empty: what the source has now. Anything else than that stays "
-            "deployed until the branch moves, or, on a target, until somebody resumes it",
-        ),
-        "deploy_type": Param(
-            INFER,
-            type="string",
-            enum=_list_choices(kind, "deploy_type"),
-            title="Deploy type",
-            description_md="`infer` compares with what is deployed; the others force that deploy",
-        ),
-        "wake": Param(
-            default=False, type="boolean", title="Wake", description_md="Wake the Deployment if it hibernates"
-        ),
-        "dry_run": Param(
-            default=False, type="boolean", title="Dry run", description_md="Plan and render only; write nothing"
-        ),
-        "reason": Param(
-            "", type="string", title="Reason", description_md="Required; stands in the deploy's description"
-        ),
+        "branch": make_text("Branch", "The branch whose preview is meant", is_required=True),
+        **_make_deploy_params(PreviewForm, newest),
+        "create_if_missing": make_switch("Create if missing", guide, is_on=True),
+    }
+
+
+def make_target_params() -> dict[str, Param]:
+    """Return the fields of a target DAG's form."""
+    newest = "what the target follows has now. Another commit than that stays deployed until somebody resumes it"
+    return _make_deploy_params(TargetForm, newest)
+
+
+def make_request_params() -> dict[str, Param]:
+    """Return the fields of a request DAG's form: a target's, without the choice of the only action that it has."""
+    return {name: field for name, field in make_target_params().items() if name != "action"}
+
+
+def _make_deploy_params(kind: type[TargetForm], newest: str) -> dict[str, Param]:
+    guide, types = "All but Deploy need no more than a reason", _pick(_DEPLOY_TYPES, kind, "deploy_type")
+    return {
+        "action": make_choice("Action", guide, _pick(_ACTIONS, kind, "action")),
+        "ref": make_text("What to deploy", f"A branch, tag or commit. Empty: {newest}"),
+        "deploy_type": make_choice("Deploy type", "Infer deploys what differs; the others force that deploy", types),
+        "reason": make_text("Reason", "Stands in the deploy's description, with your name", is_required=True),
+        "wake": make_switch("Wake", "Wake the Deployment first, if it is asleep"),
+        "dry_run": make_switch("Dry run", "Only show what would be done; write nothing"),
     }
 
 
 def make_promotion_params() -> dict[str, Param]:
     """Return the fields of a promotion DAG's form."""
-    common = make_target_params()
+    guide = "To promote on top of an adopted commit takes back what no pull request has"
     return {
-        "action": Param(
-            Verb.PROMOTE.value,
-            type="string",
-            enum=_list_choices(PromotionForm, "action"),
-            title="Action",
-            description_md="`promote`: bring the deploy branch to the open pull requests' DAGs; `adopt`: take over the "
-            "commit that somebody else pushed to it, then promote on top of it, which takes back what no pull request "
-            "has",
-        ),
-        "dry_run": common["dry_run"],
-        "reason": Param("", type="string", title="Reason", description_md="Required; stands in the run's log"),
+        "action": make_choice("Action", guide, _pick(_PROMOTION_ACTIONS, PromotionForm, "action")),
+        "reason": make_text("Reason", "Stands in the run's log", is_required=True),
+        "dry_run": make_switch("Dry run", "Only show what would be done; write nothing"),
     }
 
 
-def _list_choices(kind: type[StrictModel], field: str) -> list[str]:
-    return list(get_args(kind.model_fields[field].annotation))
+def _pick(words: Mapping[str, str], kind: type[StrictModel], field: str) -> dict[str, str]:
+    return {choice: words[choice] for choice in get_args(kind.model_fields[field].annotation)}
+
+
+# Airflow sends no form in which a required field is empty; required is to it what has a `type` without null. Help is no
+# Markdown: the boxes around its code would cover the lines above and below.
+
+
+def make_text(title: str, guide: str, *, is_required: bool = False, **schema: Any) -> Param:
+    """Return a field for a text; `schema` narrows which."""
+    default, kind = ("", "string") if is_required else (None, ["string", "null"])
+    return Param(default, description=guide, type=kind, title=title, **schema)
+
+
+def make_choice(title: str, guide: str, words: Mapping[str, str]) -> Param:
+    """Return a field for one of some values, each shown in its words; the first is chosen."""
+    first, choices = next(iter(words)), list(words)
+    return Param(first, description=guide, type="string", enum=choices, values_display=dict(words), title=title)
+
+
+def make_switch(title: str, guide: str, *, is_on: bool = False) -> Param:
+    """Return a switch: its values tell its type."""
+    return Param(is_on, description=guide, enum=[True, False], title=title)
 
 
 def read_form(kind: type[AnyForm], params: Mapping[str, Any]) -> AnyForm:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import ParamValidationError
 
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.text.schema import StrictModel
@@ -15,6 +16,7 @@ from include.deploy_ops.run.forms import (
     TargetForm,
     make_preview_params,
     make_promotion_params,
+    make_request_params,
     make_target_params,
     read_form,
 )
@@ -22,7 +24,7 @@ from include.deploy_ops.run.forms import (
 FORMS: list[tuple[type[StrictModel], dict[str, Any]]] = [
     (PreviewForm, make_preview_params()),
     (TargetForm, make_target_params()),
-    (RequestForm, make_target_params(RequestForm)),
+    (RequestForm, make_request_params()),
     (PromotionForm, make_promotion_params()),
 ]
 NEEDED = {"branch": "dev-x", "reason": "to see it"}
@@ -34,19 +36,64 @@ def fill(kind: type[StrictModel], **params: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("kind", "params"), FORMS, ids=lambda each: getattr(each, "__name__", ""))
 def test_a_form_offers_what_is_read_with_the_same_defaults(kind: type[StrictModel], params: dict[str, Any]) -> None:
-    assert params.keys() == kind.model_fields.keys()
+    hidden = {"action"} if kind is RequestForm else set()
+    assert params.keys() == kind.model_fields.keys() - hidden
     defaults = {name: param.resolve() for name, param in params.items() if name not in NEEDED}
     assert read_form(kind, fill(kind, **defaults)) == read_form(kind, fill(kind))
 
 
 def test_the_choices_are_those_of_the_dag() -> None:
-    actions = [params["action"].schema["enum"] for _, params in FORMS]
-    assert actions == [
-        ["deploy", "delete", "keep", "adopt", "resume"],
-        ["deploy", "resume"],
-        ["deploy"],
-        ["promote", "adopt"],
+    actions = [params["action"].schema["enum"] for _, params in FORMS if "action" in params]
+    assert actions == [["deploy", "delete", "keep", "adopt", "resume"], ["deploy", "resume"], ["promote", "adopt"]]
+
+
+def list_required(params: dict[str, Any]) -> list[str]:
+    """Return the fields without which Airflow's UI sends nothing: it asks for a value where a type excludes null."""
+    types = {name: param.schema.get("type") for name, param in params.items()}
+    return [name for name, kind in types.items() if kind and "null" not in (kind if isinstance(kind, list) else [kind])]
+
+
+def test_airflow_asks_for_what_is_required_and_that_comes_first() -> None:
+    assert [(list(params), list_required(params)) for _, params in FORMS] == [
+        (
+            ["branch", "action", "ref", "deploy_type", "reason", "wake", "dry_run", "create_if_missing"],
+            ["branch", "action", "deploy_type", "reason"],
+        ),
+        (["action", "ref", "deploy_type", "reason", "wake", "dry_run"], ["action", "deploy_type", "reason"]),
+        (["ref", "deploy_type", "reason", "wake", "dry_run"], ["deploy_type", "reason"]),
+        (["action", "reason", "dry_run"], ["action", "reason"]),
     ]
+    empty = [(name, param.value) for _, params in FORMS for name, param in params.items() if param.value == ""]
+    assert {name for name, _ in empty} == {"branch", "reason"}, "what else is required is chosen already"
+
+
+@pytest.mark.parametrize(("kind", "params"), FORMS, ids=lambda each: getattr(each, "__name__", ""))
+def test_what_is_left_empty_may_be_null_blank_or_not_there(kind: type[StrictModel], params: dict[str, Any]) -> None:
+    optional = [name for name, param in params.items() if "null" in (param.schema.get("type") or ())]
+    assert optional == (["ref"] if "ref" in params else [])
+    for name in optional:
+        for sent in (None, "", "  "):
+            assert params[name].resolve(sent) == sent  # as Airflow checks it
+            assert read_form(kind, fill(kind, **{name: sent})) == read_form(kind, fill(kind))
+
+
+@pytest.mark.parametrize("sent", [None, "", "yes", 1])
+def test_a_switch_is_not_required_and_is_on_or_off(sent: Any) -> None:
+    switches = [param for _, params in FORMS for name, param in params.items() if isinstance(param.value, bool)]
+    assert len(switches) == 8
+    for switch in switches:
+        with pytest.raises(ParamValidationError):
+            switch.resolve(sent)
+        assert [switch.resolve(state) for state in (True, False)] == [True, False]
+
+
+def test_every_choice_has_its_words_and_every_field_plain_help() -> None:
+    fields = [param for _, params in FORMS for param in params.values()]
+    for param in fields:
+        assert param.description
+        assert "description_md" not in param.schema, "its boxes around code overlap the lines beside them"
+        if isinstance(param.value, str) and "enum" in param.schema:
+            assert list(param.schema["values_display"]) == param.schema["enum"]
 
 
 def test_blanks_around_a_text_are_dropped_and_blank_means_the_default() -> None:

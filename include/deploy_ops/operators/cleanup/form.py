@@ -12,16 +12,22 @@ from airflow.sdk import Param
 from pydantic import BeforeValidator, Field
 
 from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Project
 from include.deploy_ops.core.policy.values import Duration, Patterns
 from include.deploy_ops.core.text.schema import StrictModel, describe_value
-from include.deploy_ops.run.forms import MayBeBlank, Text, read_form
+from include.deploy_ops.run.forms import MayBeBlank, Text, make_choice, make_switch, make_text, read_form
 
 SCHEDULED_RUN_TYPE = "scheduled"
 """How Airflow calls a run that the clock started; a person cannot start one."""
 
 DELETES_MAX = 100_000
 """As the policy's `limits.max_deletes`."""
+
+_ORPHAN_ACTIONS = {
+    Verb.DELETE.value: "Delete what nobody looks after any more, after approval",
+    Verb.ADOPT.value: "Adopt: mark anew the previews whose branches live, after approval",
+}
 
 DURATION_PATTERN = r"^\s*([1-9][0-9]{0,4}[smhd])?\s*$"
 
@@ -39,7 +45,7 @@ class CleanupForm(StrictModel):
     """What a cleanup run is asked for. None, and no branches, mean what the policy says.
 
     `branches`: patterns for whole branch names; only these are looked at. `max_deletes`: how many deletes this run may
-    decide without asking. `project` is the DAG's own.
+    decide without asking. `project`, which releases before 0.3.0 sent, is the DAG's own.
     """
 
     dry_run: bool = True
@@ -62,72 +68,48 @@ class OrphansForm(StrictModel):
     project: Text = ""
 
 
-def make_cleanup_params(project: Project) -> dict[str, Param]:
-    """Return the fields of a project's cleanup form."""
+def make_cleanup_params() -> dict[str, Param]:
+    """Return the fields of a cleanup DAG's form."""
     return {
-        "dry_run": _make_dry_param("Show what would be decided; write nothing. Scheduled runs are never dry"),
-        "project": Param(
-            project.name,
-            type="string",
-            enum=[project.name],
-            title="Project",
-            description_md="This DAG's own; the other projects have theirs",
+        "dry_run": make_switch(
+            "Dry run", "Only show what would be decided; write nothing. Scheduled runs are never dry", is_on=True
         ),
-        "hibernate_after": _make_age_param("Hibernate after", "may hibernate"),
-        "delete_after": _make_age_param("Delete after", "is told that it will be deleted"),
+        "hibernate_after": _make_age("Hibernate after", "may hibernate"),
+        "delete_after": _make_age("Delete after", "is told that it will be deleted"),
         "branches": Param(
-            "",
+            None,
+            description="Names or patterns as in the policy, a line each or with commas. Empty: all",
             type=["string", "array", "null"],
             items={"type": "string"},
             format="multiline",
             title="Only these branches",
-            description_md="Names or patterns as in the policy, a line each or with commas; empty: all",
         ),
         "max_deletes": Param(
             None,
+            description="More deletes than this ask a person first. Empty: the policy's brake",
             type=["null", "integer"],
             minimum=0,
             maximum=DELETES_MAX,
             title="Delete limit",
-            description_md="More deletes than this ask a person first; empty: the policy's brake",
         ),
-        "reason": Param("", type="string", title="Reason", description_md="Stands in the run's log"),
+        "reason": make_text("Reason", "Stands in the run's log"),
     }
+
+
+def _make_age(title: str, effect: str) -> Param:
+    guide = f"A preview that is idle for so long {effect}, such as 36h or 2d. Empty: as the policy says"
+    return make_text(title, guide, pattern=DURATION_PATTERN)
 
 
 def make_orphans_params() -> dict[str, Param]:
     """Return the fields of the orphans DAG's form."""
     return {
-        "action": Param(
-            "delete",
-            type="string",
-            enum=["delete", "adopt"],
-            title="Action",
-            description_md="`delete`: what nobody looks after any more; `adopt`: after a repository was renamed, mark "
-            "anew the previews whose branches live",
+        "action": make_choice("Action", "To adopt is for after a repository was renamed", _ORPHAN_ACTIONS),
+        "dry_run": make_switch(
+            "Dry run", "Only show what was found; ask nobody, write nothing. Scheduled runs are never dry", is_on=True
         ),
-        "dry_run": _make_dry_param("Show what was found; ask nobody, delete nothing. Scheduled runs are never dry"),
-        "project": Param(
-            "",
-            type="string",
-            title="Project",
-            description_md="Only Deployments of this project that has left the policy; empty: all",
-        ),
+        "project": make_text("Project", "Only Deployments of this project, which has left the policy. Empty: of all"),
     }
-
-
-def _make_dry_param(guide: str) -> Param:
-    return Param(default=True, type="boolean", title="Dry run", description_md=guide)
-
-
-def _make_age_param(title: str, effect: str) -> Param:
-    return Param(
-        "",
-        type="string",
-        pattern=DURATION_PATTERN,
-        title=title,
-        description_md=f"A preview that is idle for so long {effect}, such as `36h` or `2d`; empty: the policy's",
-    )
 
 
 def read_cleanup_form(params: Mapping[str, Any], project: Project, run_type: str) -> CleanupForm:

@@ -41,12 +41,13 @@ def read(**params: Any) -> CleanupForm:
 def test_by_hand_it_is_dry_unless_the_form_says_otherwise() -> None:
     assert read() == CleanupForm(dry_run=True)
     assert read(dry_run=False) == CleanupForm(dry_run=False)
-    assert read_cleanup_form(make_defaults(), PROJECT, "manual") == CleanupForm(dry_run=True, project="shop")
+    assert read(**make_defaults()) == CleanupForm(dry_run=True)
+    assert read(project="shop") == CleanupForm(dry_run=True, project="shop"), "as releases before 0.3.0 sent it"
     assert read_orphans_form({}, "manual") == OrphansForm(dry_run=True)
 
 
 def make_defaults() -> dict[str, Any]:
-    return {name: param.resolve() for name, param in make_cleanup_params(PROJECT).items()}
+    return {name: param.resolve() for name, param in make_cleanup_params().items()}
 
 
 @pytest.mark.parametrize("params", [make_defaults(), {"dry_run": True, "branches": 7}])
@@ -105,11 +106,26 @@ def test_what_is_wrong_is_told_by_field_found_and_expected(params: dict[str, Any
 
 
 def test_the_fields_of_the_forms() -> None:
-    params = make_cleanup_params(PROJECT)
-    assert list(params) == [
-        *("dry_run", "project", "hibernate_after", "delete_after", "branches", "max_deletes", "reason")
-    ]
-    assert params["project"].schema["enum"] == ["shop"]
+    params = make_cleanup_params()
+    assert list(params) == ["dry_run", "hibernate_after", "delete_after", "branches", "max_deletes", "reason"]
     assert list(make_orphans_params()) == ["action", "dry_run", "project"]
     for given in (*params.values(), *make_orphans_params().values()):
         given.resolve()  # a scheduled run needs a default for each
+
+
+def test_nothing_has_to_be_filled_in() -> None:
+    cleanup, orphans = make_cleanup_params(), make_orphans_params()
+    switch, action = cleanup.pop("dry_run"), orphans.pop("action")
+    assert orphans.pop("dry_run").schema.keys() == switch.schema.keys()
+    assert "type" not in switch.schema, "Airflow calls a typed switch required"
+    assert (action.value, action.schema["type"]) == ("delete", "string")
+    assert all("null" in given.schema["type"] for given in (*cleanup.values(), *orphans.values()))
+
+
+@pytest.mark.parametrize("name", ["hibernate_after", "delete_after", "branches", "reason"])
+@pytest.mark.parametrize("sent", [None, "", " "])
+def test_what_is_left_empty_may_be_null_or_blank(name: str, sent: str | None) -> None:
+    assert make_cleanup_params()[name].resolve(sent) == sent  # as Airflow checks it
+    assert read(**{name: sent}) == read()
+    assert make_orphans_params()["project"].resolve(sent) == sent
+    assert read_orphans_form({"project": sent}, "manual") == OrphansForm()
