@@ -56,6 +56,9 @@ class Release:
         return {key: strip_version(stored) for key, stored in self.read("store.json")[asset].items()}
 
 
+NOT_CHOSEN = {"cleanup": "project", "production.request": "action"}
+"""Fields of forms that took a single value, and are read, but offered no more; by the DAG within its project."""
+
 RELEASES = (Release("before-0.2.0"), Release("0.2.0"))
 """All whose samples are read; the last wrote what is written now."""
 

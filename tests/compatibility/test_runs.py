@@ -19,7 +19,7 @@ from include.deploy_ops.run.forms import (
     read_form,
 )
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, read_planned
-from tests.compatibility.samples import PROJECT, RELEASES, OldRun, Release, each_sample, take
+from tests.compatibility.samples import NOT_CHOSEN, PROJECT, RELEASES, OldRun, Release, each_sample, take
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +32,6 @@ FORMS: dict[str, type[StrictModel]] = {
     "staging": TargetForm,
     "production": TargetForm,
 }
-NOT_CHOSEN = {"cleanup": "project", "production.request": "action"}
-"""Fields that took a single value, and are read, but offered no more."""
 
 
 def each_run(*, by_hand: bool) -> list[Any]:
