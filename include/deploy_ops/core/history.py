@@ -35,7 +35,8 @@ class DeployHistory:
     plain one of ours is the newest. `commit`, `kind` and `deployed_at` are of the newest record that changed something;
     `active_at` is when the newest record of any status was made, `unfinished` names those that are neither deployed nor
     failed, with their times. `lacks_dags`: the newest image and DAGs came as an image alone, which is right only where
-    the image carries the DAGs.
+    the image carries the DAGs. `is_strangers`: the newest record that changed something is not of ours, and `person`
+    made it, by Astro.
     """
 
     newest_id: str = ""
@@ -52,6 +53,8 @@ class DeployHistory:
     unfinished: tuple[tuple[str, datetime], ...] = ()
     image_origin: str = ""
     lacks_dags: bool = False
+    is_strangers: bool = False
+    person: str = ""
 
 
 _State = tuple[str | None, str, str | None]
@@ -132,6 +135,8 @@ def _apply(history: DeployHistory, deploy: Deploy, owner: str, states: dict[str,
         deployed_at=deploy.created_at,
         image_origin=origin,
         lacks_dags=_lacks_dags(history, deploy),
+        is_strangers=note is None,
+        person="" if note else deploy.person,
     )
 
 

@@ -215,6 +215,7 @@ class DeployDecision:
 
     `observed` is the id of the newest successful deploy that it was measured against, empty when there is none;
     `is_partial` tells that a person set less than the files ask for. Commits and bases as in `ChangeDecision`.
+    `subject` and `author` are those of the commit, for people: of a test merge, of the head that it merges.
     """
 
     change_type: ChangeType
@@ -224,6 +225,8 @@ class DeployDecision:
     image_base: str | None = None
     dags_base: str | None = None
     is_partial: bool = False
+    subject: str = ""
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """One of Astro's deploy records."""
+    """One of Astro's deploy records; `person` is whoever made it, by name, empty where Astro does not tell."""
 
     id: str
     deployment_id: str
@@ -251,6 +254,7 @@ class Deploy:
     image_tag: str = ""
     dag_tarball_version: str = ""
     rollback_from_id: str | None = None
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,9 +106,13 @@ def make_ended(
             person=job.person,
             approver=_find_approver(memory, job) if job.target else "",
             author=row.author if row is not None and row.head == job.head else "",
+            is_forced=job.is_forced,
+            reason=mask_text(job.reason) if job.is_forced else "",
             push_s=round((now - row.head_at).total_seconds(), 1)
             if is_pushed and is_deployed and row and row.head_at
             else 0,
+            subject=mask_text(decision.subject) if decision else "",
+            commit_author=mask_text(decision.author) if decision else "",
         ),
         _list_conflicts(read("promote")) if job.slug == PROMOTION_SLUG and states.get("promote") == "success" else None,
         job.deployment_id if superseded else "",

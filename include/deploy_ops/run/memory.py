@@ -19,6 +19,7 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity, continue_memory
+from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.plan.remembered import (
     Approval,
     BegunDelete,
@@ -32,11 +33,20 @@ from include.deploy_ops.core.promotion.contribution import KeptContribution
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.row import Row, Summary
-from include.deploy_ops.run.store import FilledSlot, Shards, Slot, SortedShards, SplitSlot, Store
+from include.deploy_ops.run.store import BoundedSlot, FilledSlot, Shards, Slot, SortedShards, SplitSlot, Store
 
 SECOND_PAGE = 2
 
-ENVIRONMENT_PARTS = ("planned", "manual", "remembered", "question", "approval", "request_judgement", "requests")
+ENVIRONMENT_PARTS = (
+    "planned",
+    "manual",
+    "remembered",
+    "question",
+    "approval",
+    "request_judgement",
+    "requests",
+    "deploys",
+)
 """What the keys of one environment end in; each has its method in `Memory`."""
 
 
@@ -145,6 +155,7 @@ _BUDGET = TypeAdapter(Budget)
 _REJECTIONS = TypeAdapter(dict[str, Rejection])
 _CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
 _AWAITED = TypeAdapter(dict[str, Awaited])
+_OUTCOMES = TypeAdapter(tuple[Outcome, ...])
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
@@ -283,6 +294,13 @@ class Memory:
     def question(self, slug: str) -> Slot[OpenQuestion]:
         """Return what a person was last asked about the environment; only control writes it."""
         return Slot(self._store, _name_key(slug, "question"), _QUESTION)
+
+    def deploys(self, slug: str) -> BoundedSlot[Outcome]:
+        """Return the environment's newest deploys, for people to look at; only control writes it.
+
+        Apart from the rows: the page reads it where somebody opens the environment.
+        """
+        return BoundedSlot(self._store, _name_key(slug, "deploys"), _OUTCOMES, blank=tuple, is_terse=True)
 
     def forget_environment(self, slug: str) -> None:
         """Forget all that is remembered of the environment: it is gone, and nothing of it lives."""

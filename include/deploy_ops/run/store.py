@@ -150,6 +150,19 @@ class SplitSlot(FilledSlot[dict[str, T]]):
         return f"{self.key}.{part}" if part else self.key
 
 
+@dataclass(frozen=True, kw_only=True)
+class BoundedSlot(FilledSlot[tuple[T, ...]]):
+    """A slot over values in order, the newest last; of too many for one key the oldest go."""
+
+    def write(self, value: tuple[T, ...]) -> None:
+        """Replace the values by the newest ones that fit."""
+        dumped = [*self.dump(value)]
+        sizes = [len(json.dumps(each)) + len(", ") for each in dumped]
+        while dumped and sum(sizes) > VALUE_BYTES_MAX:
+            del dumped[0], sizes[0]
+        self.store.set(self.key, wrap_value(dumped))
+
+
 def place_in(name: str, count: int) -> int:
     """Return the part of so many in which the name's value lies; `count` is a power of two."""
     return int(hash_name(name), 16) % count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from include.deploy_ops.core.target.release import FileGroup, ReleaseDecision
 from include.deploy_ops.run.decision import dump_decision, load_decision, load_release_decision
 
 COMMIT, BASE = "a" * 40, "b" * 40
-DEPLOY = DeployDecision(ChangeType.DAGS, COMMIT, "two DAGs changed", "d1", BASE, None, is_partial=True)
+DEPLOY = DeployDecision(
+    ChangeType.DAGS, COMMIT, "two DAGs changed", "d1", BASE, None, is_partial=True, subject="Mend it", author="Ada"
+)
 DEPLOY_VALUE: dict[str, Any] = {
     "change_type": "dags",
     "commit": COMMIT,
@@ -20,6 +23,8 @@ DEPLOY_VALUE: dict[str, Any] = {
     "reason": "two DAGs changed",
     "observed": "d1",
     "is_partial": True,
+    "subject": "Mend it",
+    "author": "Ada",
 }
 PATH = PathVerdict("dags/x.py", ChangeType.DAGS, "below dags/")
 RELEASE = ReleaseDecision(
@@ -45,6 +50,11 @@ def test_the_keys_are_those_that_waiting_runs_hold(decision: DeployDecision, val
 def test_what_was_written_is_read_with_keys_that_nobody_knows() -> None:
     assert load_decision({**DEPLOY_VALUE, "later": [1]}) == DEPLOY
     assert load_release_decision({**RELEASE_VALUE, "later": [1]}) == RELEASE
+
+
+def test_a_decision_of_a_release_that_told_no_commit_is_read() -> None:
+    told = {key: value for key, value in DEPLOY_VALUE.items() if key not in {"subject", "author"}}
+    assert load_decision(told) == replace(DEPLOY, subject="", author="")
 
 
 def test_a_release_is_read_as_any_decision() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.plan.remembered import (
     Approval,
     BegunDelete,
@@ -143,4 +144,5 @@ def test_every_key_of_an_environment_is_listed() -> None:
     memory.approval(slug).write(Approval("h", "b", "d1", "ada", now))
     memory.request_judgement(slug).write(Judgement("c", "d1", "p", "only docs"))
     memory.requests(slug).write(Requests())
+    memory.deploys(slug).write((Outcome("r", "shop.live", "deploy", "success", now),))
     assert store.values.keys() == set(memory.list_environment_keys(slug))

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from include.deploy_ops.core.versioned import PARTS_MAX
 from include.deploy_ops.run import store as product
-from include.deploy_ops.run.store import SplitSlot
+from include.deploy_ops.run.store import VALUE_BYTES_MAX, BoundedSlot, SplitSlot
 from tests.worlds.doubles.airflow import DictStore
 
 if TYPE_CHECKING:
@@ -163,3 +163,18 @@ def write_or_die(slot: SplitSlot[str], value: dict[str, str]) -> bool:
 def check_between(found: Mapping[str, str], old: Mapping[str, str], new: Mapping[str, str]) -> None:
     assert old.keys() & new.keys() <= found.keys() <= old.keys() | new.keys()
     assert all(value in {old.get(name), new.get(name)} for name, value in found.items())
+
+
+@pytest.mark.parametrize("text", ["a" * 4000, "ü" * 4000, '"' * 4000])
+def test_of_too_many_values_the_oldest_go(text: str) -> None:
+    store = DictStore()
+    slot = BoundedSlot(store, "texts", TypeAdapter(tuple[str, ...]), blank=tuple)
+    assert slot.read() == ()
+    given = tuple(f"{number}{text}" for number in range(30))
+    slot.write(given)
+    kept = slot.read()
+    assert 0 < len(kept) < 30
+    assert kept == given[-len(kept) :]
+    assert len(json.dumps(store.values["texts"])) <= VALUE_BYTES_MAX + 128
+    slot.write(given[:1])
+    assert slot.read() == given[:1]

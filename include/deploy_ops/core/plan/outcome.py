@@ -18,10 +18,14 @@ OUTCOMES_MAX = 12
 class Outcome:
     """How one run of an environment ended. `state` is success, failed or superseded; `seconds` from its start on.
 
+    `is_forced`: a person started it, and typed `reason`; releases before 0.3 told neither.
+
     `kind` is the deploy type, "none" where nothing was to be deployed, empty where the run does not deploy; `why` its
     reason. `dag` is the full DAG id. `person` asked for it, and `approver` said yes, by their names in Airflow, empty
     where nobody did; `author` wrote the head, by GitHub. `push_s`: seconds from the push that was deployed until it
-    ran; 0 if unknown.
+    ran; 0 if unknown. `subject` is the first line of the commit's message, `commit_author` who wrote it, empty where no
+    run of ours looked. A deploy of somebody else's has no run: `run_id` and `dag` are empty, `deploy_id` is Astro's
+    record of it.
     """
 
     run_id: str
@@ -38,7 +42,12 @@ class Outcome:
     person: str = ""
     approver: str = ""
     author: str = ""
+    is_forced: bool = False
+    reason: str = ""
     push_s: float = 0.0
+    subject: str = ""
+    commit_author: str = ""
+    deploy_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

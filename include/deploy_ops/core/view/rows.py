@@ -5,7 +5,6 @@ Decides nothing about work: it puts into one word and a line each what planner a
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -31,6 +30,7 @@ from include.deploy_ops.core.plan.work import (
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.target.settling import describe_unsettled, is_calm
+from include.deploy_ops.core.view.addresses import hide_address, hide_addresses_of
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ _STATUSES = {
     DeploymentStatus.DEPLOYING: (State.DEPLOYING, "Astro is rolling it out"),
     DeploymentStatus.HIBERNATING: (State.ASLEEP, "it hibernates; a push wakes it"),
 }
-_ADDRESS = re.compile(r"([A-Za-z0-9._%+-]{1,64})@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}")
 ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
 ROW_HOLD_LENGTH_MAX = 800
@@ -147,27 +146,12 @@ def _hide_addresses(row: Row) -> Row:
     """Return the row with e-mail addresses cut behind their sign: some names in Airflow and in Git are addresses."""
     return replace(
         row,
-        why=_hide_address(row.why),
-        author=_hide_address(row.author),
-        kept=_hide_address(row.kept),
-        holds=tuple(map(_hide_address, row.holds)),
-        outcomes=tuple(map(_hide_of_outcome, row.outcomes)),
+        why=hide_address(row.why),
+        author=hide_address(row.author),
+        kept=hide_address(row.kept),
+        holds=tuple(map(hide_address, row.holds)),
+        outcomes=tuple(map(hide_addresses_of, row.outcomes)),
     )
-
-
-def _hide_of_outcome(outcome: Outcome) -> Outcome:
-    return replace(
-        outcome,
-        why=_hide_address(outcome.why),
-        cause=_hide_address(outcome.cause),
-        person=_hide_address(outcome.person),
-        approver=_hide_address(outcome.approver),
-        author=_hide_address(outcome.author),
-    )
-
-
-def _hide_address(text: str) -> str:
-    return _ADDRESS.sub(r"\1@…", text)
 
 
 def _make_previews(record: PassRecord) -> Iterable[Row]:
@@ -314,10 +298,15 @@ def _add_deployment(record: PassRecord, row: Row, deployment: Deployment | None,
 def _add_endings(record: PassRecord, row: Row, before: Row | None) -> Row:
     """Return the row with how its runs ended, and what the promotion told of its pull requests."""
     outcomes = {each.run_id: each for each in before.outcomes} if before else {}
-    outcomes |= {each.run_id: each for each in record.outcomes.get(row.slug, ())}
+    outcomes |= {each.run_id: _drop_commit_text(each) for each in record.outcomes.get(row.slug, ())}
     ordered = sorted(outcomes.values(), key=lambda each: each.at)[-OUTCOMES_MAX:]
     kept = (*map(_shorten, ordered[:-1]), *ordered[-1:])
     return replace(row, outcomes=kept, conflicts=_find_conflicts(record, row, before))
+
+
+def _drop_commit_text(outcome: Outcome) -> Outcome:
+    """Return it without what only the environment's history of deploys shows: all rows are read at each change."""
+    return replace(outcome, subject="", commit_author="")
 
 
 def _shorten(outcome: Outcome) -> Outcome:

@@ -123,6 +123,7 @@ class _Deploy(_Json):
     rollback_from_id: str | None = None
     bundle_mount_path: str | None = None
     dag_bundle_name: str | None = None  # of the CLI's `--dag-bundle-name`, with types of its own
+    created_by_subject: Any = None  # for people to read: malformed, it takes nothing from the record
 
 
 class _DamagedDeploy(_Deploy):
@@ -260,7 +261,14 @@ def parse_deploy(request: Ask, answer: Any, deployment_id: str) -> Deploy:
         image_tag=found.image_tag,
         dag_tarball_version=found.dag_tarball_version or "",
         rollback_from_id=found.rollback_from_id or None,
+        person=_read_person(found.created_by_subject),
     )
+
+
+def _read_person(subject: Any) -> str:
+    """Return the name of a person or of a token, empty where Astro gives none; a username is an address."""
+    names = (subject.get("fullName"), subject.get("apiTokenName")) if isinstance(subject, dict) else ()
+    return next((name for name in names if isinstance(name, str) and name), "")
 
 
 def _read_deploy(request: Ask, answer: Any) -> _Deploy:

@@ -17,6 +17,7 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.work import Plan, Verb
 from include.deploy_ops.core.view.awaited import list_awaited
+from include.deploy_ops.core.view.past_deploys import add_deploys, find_stranger
 from include.deploy_ops.core.view.row import Row, RowKind, Summary
 from include.deploy_ops.core.view.rows import PassRecord, make_rows
 from include.deploy_ops.observation.histories import drop_contradicted
@@ -93,13 +94,27 @@ class RowWriter:
             authors=authors,
         )
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
-        # The rows first: who reads the summary and then the rows finds them at least as new as it says.
+        # Rows and deploys first: who reads the summary and then the rows finds them at least as new as it says.
         over = observation.desired.ended if observation.desired else {}
         awaited = list_awaited(self.scope.project, observation.snapshot, over, plan.holds)
+        self._keep_deploys(rows, record)
         digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
         self.memory.summary.write(self._summarize(plan, now, digests, until))
         previews = {slug for slug, row in before.items() if row.kind is RowKind.PREVIEW}
         return WrittenRows(rows, digests, frozenset(previews - rows.keys()))
+
+    def _keep_deploys(self, rows: Mapping[str, Row], record: PassRecord) -> None:
+        """Add to each environment's deploys what was deployed there since the last pass, by us or by somebody else."""
+        for slug, row in rows.items():
+            ended = record.outcomes.get(slug, ())
+            stranger = find_stranger(record.observed.histories.get(row.deployment_id))
+            if not ended and stranger is None:
+                continue  # most environments, in most passes
+            slot = self.memory.deploys(slug)
+            before = slot.read()
+            after = add_deploys(before, row.outcomes, (*ended, *([stranger] if stranger else [])))
+            if after != before:
+                slot.write(after)
 
     def _find_running(self, context: Context, observation: Observation, before: Mapping[str, Row]) -> dict[str, str]:
         """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled.

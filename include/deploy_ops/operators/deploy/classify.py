@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, classify_change
-from include.deploy_ops.core.errors import CommitMissingError, PermanentError, RetryableError
+from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError, PermanentError, RetryableError
 from include.deploy_ops.core.history import DeployHistory, forget_unseen, read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType, DeployDecision
 from include.deploy_ops.core.plan.remembered import Judgement
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.run.memory import Memory
 
+
+SUBJECT_LENGTH_MAX = 200
+"""Characters of a commit's first line and of its author's name that are handed on, for people to read."""
 
 IDLE_TASKS = {
     ChangeType.NONE: (IMAGE_TASK, "deploy", "settle"),
@@ -61,6 +64,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
         self.refuse_idle_override(job, change_type)
         if change_type is ChangeType.NONE and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
+        subject, author = self._read_texts(job)
         decided = DeployDecision(
             change_type=change_type,
             commit=decision.commit,
@@ -69,8 +73,20 @@ class ClassifyChangeOperator(DeployOpsOperator):
             image_base=decision.image_base,
             dags_base=decision.dags_base,
             is_partial=job.is_forced and change_type.rank < decision.change_type.rank,
+            subject=subject,
+            author=author,
         )
         return dict(self.finish(dump_decision(decided), idle=IDLE_TASKS[change_type]))
+
+    def _read_texts(self, job: Job) -> tuple[str, str]:
+        """Return the commit's first line and its author, for people: of a test merge, of the head that it merges."""
+        told = job.head if job.base and not job.is_override else job.deployed_commit
+        try:
+            commit = self.github.get_commit(told)
+        except DeployOpsError as error:  # they are worth no failed deploy
+            self.log.info("what %s says is not known: %s", told[:12], error)
+            return "", ""
+        return commit.subject[:SUBJECT_LENGTH_MAX], commit.author[:SUBJECT_LENGTH_MAX]
 
     def refuse_idle_override(self, job: Job, change_type: ChangeType) -> None:
         """Raise PermanentError where a person's override deploys nothing: who asks believes that it is held."""
