@@ -6,12 +6,14 @@ import { commitLink } from "./cells.js";
 import { describe } from "./strip.js";
 import { tellAge, tellSince, tellState, tellUntil, toneOf } from "./words.js";
 
-export function openDetails(dialog, environment, now) {
+// `history` is an element that tells what was deployed before, or null.
+export function openDetails(dialog, environment, now, history) {
   const close = el("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Close");
   dialog.replaceChildren(
     el("h2", { id: "dialog-title" }, bdi(environment.name)),
     makeFacts(environment, now),
-    makeRuns(environment, now),
+    history || "",
+    makeRuns(environment, now) || "",
     el("footer", { class: "foot" }, close),
   );
   dialog.showModal();

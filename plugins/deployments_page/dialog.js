@@ -11,12 +11,15 @@ export class ActionDialog {
     this.onStarted = onStarted;
   }
 
-  open(action, environment) {
+  // `entered` is what is filled in already, by the fields' names.
+  open(action, environment, entered = {}) {
     const form = el("form", { method: "dialog", novalidate: true }, ...makeBody(action, environment), this.makeFoot(action));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit(form, action, environment);
     });
+    for (const [name, value] of Object.entries(entered)) form.elements[name].value = value;
+    this.element.close(); // it may show the environment
     this.element.replaceChildren(form);
     this.element.showModal();
     (form.querySelector("input[required]") || form.querySelector("select, input, button")).focus();

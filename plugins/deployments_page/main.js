@@ -2,6 +2,7 @@
 
 import { listActions } from "./actions.js";
 import { Airflow, AirflowError } from "./airflow.js";
+import { Approvals } from "./approvals.js";
 import { openDetails } from "./details.js";
 import { ActionDialog } from "./dialog.js";
 import { el, refreshTimes, reveal } from "./dom.js";
@@ -9,6 +10,7 @@ import { listBranches, makeEnvironments } from "./environments.js";
 import { Filters } from "./filters.js";
 import { airflowUI, base, followTheme, leaveByLinks, readAddress, reloadAirflow, writeAddress } from "./frame.js";
 import { Glance } from "./glance.js";
+import { makeHistory } from "./history.js";
 import { Menu } from "./menu.js";
 import { explainFailure, listNotices, Notices } from "./notices.js";
 import { Poller } from "./poller.js";
@@ -36,6 +38,7 @@ class Page {
     this.notices = new Notices(byId("notices"));
     this.menu = new Menu(byId("menu"));
     this.dialog = new ActionDialog(byId("dialog"), this.airflow, () => this.poller.start());
+    this.approvals = new Approvals(byId("approvals"), this.airflow, (change) => this.ask(change));
     this.poller = new Poller(() => this.read());
   }
 
@@ -45,6 +48,7 @@ class Page {
     this.ask({});
     byId("environments").addEventListener("click", (event) => this.click(event));
     byId("notices").addEventListener("click", logIn);
+    byId("view").addEventListener("click", () => this.ask({ view: this.query.view ? "" : "approvals" }));
     setInterval(() => this.tick(), TICK_MS);
     this.learnName();
     this.poller.start();
@@ -92,9 +96,18 @@ class Page {
     writeAddress(formatQuery(this.query));
     if (isResorted) this.found.environments = sortEnvironments(this.found.environments, this.query.sort);
     this.filters.showQuery(this.query);
+    this.showView();
     this.table.markSort(this.query.sort);
     if (isResorted) this.table.order(this.found.environments);
     if (this.snapshot) this.showFiltered();
+  }
+
+  showView() {
+    const isApprovals = this.query.view === "approvals";
+    byId("fleet").hidden = isApprovals;
+    byId("approvals").hidden = !isApprovals;
+    byId("view").textContent = isApprovals ? "Environments" : "Approvals";
+    if (isApprovals && this.snapshot) this.approvals.show(this.query.quarter, new Set(this.snapshot.dags.keys()));
   }
 
   sortBy(column) {
@@ -106,6 +119,7 @@ class Page {
     if (!this.snapshot) return;
     const now = this.airflow.now();
     const { environments } = this.found;
+    this.showView();
     this.table.show(environments, now);
     this.glance.show(environments, now);
     this.filters.showProjects(this.snapshot.projects.map(({ name }) => name), this.query);
@@ -166,8 +180,21 @@ class Page {
     const button = event.target.closest("[data-actions], [data-details]");
     if (!button) return;
     const environment = this.table.find(button);
-    if (button.hasAttribute("data-details")) openDetails(byId("dialog"), environment, this.airflow.now());
+    if (button.hasAttribute("data-details")) this.openDetails(environment);
     else this.openMenu(button, environment);
+  }
+
+  openDetails(environment) {
+    const { project, row } = environment;
+    const now = this.airflow.now();
+    const read = () => this.reader.readDeploys(project, row.slug);
+    const history = makeHistory(environment, { read, now, rollBack: (deploy) => this.rollBack(environment, deploy) });
+    openDetails(byId("dialog"), environment, now, history);
+  }
+
+  rollBack(environment, { commit }) {
+    const force = listActions(environment).find(({ id }) => id === "force");
+    this.dialog.open(force, environment, { ref: commit });
   }
 
   openMenu(button, environment) {
@@ -176,7 +203,7 @@ class Page {
       ...action,
       choose: () => this.dialog.open(action, environment),
     }));
-    const details = { label: "Details", choose: () => openDetails(byId("dialog"), environment, this.airflow.now()) };
+    const details = { label: "Details", choose: () => this.openDetails(environment) };
     this.menu.open(button, [...items, details]);
   }
 

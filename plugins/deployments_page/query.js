@@ -2,7 +2,7 @@
 
 import { GROUPS, KINDS, STATES } from "./words.js";
 
-export const EMPTY = { q: "", project: "", kind: "", state: "", mine: false, sort: "" };
+export const EMPTY = { q: "", project: "", kind: "", state: "", mine: false, sort: "", view: "", quarter: "" };
 const SORTS = ["name", "state", "commit", "deploy", "next"];
 const URGENCY = Object.keys(STATES);
 const KIND_ORDER = Object.keys(KINDS);
@@ -17,6 +17,8 @@ export function parseQuery(search) {
     state: among("state", Object.keys(GROUPS)),
     mine: given.get("mine") === "1",
     sort: among("sort", [...SORTS, ...SORTS.map((column) => `-${column}`)]),
+    view: among("view", ["approvals"]),
+    quarter: given.get("quarter") || "",
   };
 }
 

@@ -101,6 +101,11 @@ export class SnapshotReader {
     }
   }
 
+  // Resolves to an environment's newest deploys, the newest last; null where none were kept yet.
+  readDeploys(project, slug) {
+    return this.readState(this.fleets.get(project), `environment.${encodeURIComponent(slug)}.deploys`);
+  }
+
   async readRuns(dags, projects) {
     const rows = projects.flatMap((project) => project.rows);
     const asked = new Set(rows.flatMap((row) => [row.dag, row.request_dag]).filter((dag) => dags.has(dag)));

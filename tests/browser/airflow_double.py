@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from include.deploy_ops.core.plan.outcome import Outcome
     from include.deploy_ops.core.view.row import Row
 
 SANDBOX = "allow-scripts allow-same-origin allow-forms allow-downloads"
@@ -135,7 +136,28 @@ class AirflowDouble:
         now = datetime.now(UTC).isoformat()
         self.approvals.append({"task_instance": task, "subject": subject, "created_at": now})
 
-    def answer(  # noqa: PLR0911 - a case per request
+    def decide(self, dag: str, run_id: str, subject: str, choice: str = "Approve", **more: Any) -> None:
+        """Let a question have been answered; `more` replaces what Airflow tells of it."""
+        now = datetime.now(UTC).isoformat()
+        task = {"id": f"{dag} {run_id}", "dag_id": dag, "dag_run_id": run_id, "task_id": "approve", "state": "success"}
+        told = {"subject": subject, "created_at": now, "responded_at": now, "chosen_options": [choice]}
+        who = {"id": "7", "name": "boris"}
+        detail = {"task_instance": task, "responded_by_user": who, "params_input": {}, "response_received": True}
+        self.approvals.append({**detail, **told, **more})
+
+    def list_questions(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        """Return the questions that are answered, or are not, the newest answers first."""
+        is_answered = query["response_received"] == ["true"]
+        found = [each for each in self.approvals if each.get("response_received", False) is is_answered]
+        until = query.get("created_at_lte", ["9"])[0]
+        found = [each for each in found if each["created_at"] <= until]
+        return sorted(found, key=lambda each: str(each.get("responded_at")), reverse=True)
+
+    def keep_deploys(self, project: str, slug: str, deploys: Sequence[Outcome]) -> None:
+        """Write an environment's deploys as control does."""
+        Memory(self.stores[project]).deploys(slug).write(tuple(deploys))
+
+    def answer(  # noqa: C901, PLR0911 - a case per request
         self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]
     ) -> Response:
         """Return what Airflow's REST API answers."""
@@ -159,10 +181,14 @@ class AirflowDouble:
                 found = {"key": key, "value": value}
                 return JSONResponse(found) if value is not None else JSONResponse({"detail": "not found"}, 404)
             case "POST", ["dags", "~", "dagRuns", "list"]:
-                runs = [run for run in self.runs if run["dag_id"] in body["dag_ids"] and run["state"] in body["states"]]
+                states = body.get("states", [run["state"] for run in self.runs])
+                runs = [run for run in self.runs if run["dag_id"] in body["dag_ids"] and run["state"] in states]
                 return give_page("dag_runs", runs, {"offset": [body["page_offset"]], "limit": [body["page_limit"]]})
             case "GET", ["dags", "~", "dagRuns", "~", "hitlDetails"]:
-                return give_page("hitl_details", self.approvals, query)
+                return give_page("hitl_details", self.list_questions(query), query)
+            case "GET", ["dags", dag, "dagRuns", run_id]:
+                found = [run for run in self.runs if (run["dag_id"], run["dag_run_id"]) == (dag, run_id)]
+                return JSONResponse(found[0]) if found else JSONResponse({"detail": "not found"}, 404)
             case "POST", ["dags", dag, "dagRuns"]:
                 self.posted.append((dag, body))
                 run_id = f"manual__{len(self.posted)}"

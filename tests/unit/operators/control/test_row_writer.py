@@ -21,6 +21,7 @@ from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.feedback_examples import make_live
 
 if TYPE_CHECKING:
+    from include.deploy_ops.core.plan.outcome import Outcome
     from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Stage
 
@@ -204,3 +205,52 @@ def test_a_request_about_nothing_any_more_is_no_question(stage: Stage) -> None:
     stage.plan()
     row = stage.memory.read_rows()[asked.slug]
     assert (row.run_id, row.state is State.APPROVAL) == ("", False)
+
+
+def read_deploys(stage: Stage) -> tuple[Outcome, ...]:
+    """Return the branch's deploys."""
+    return stage.memory.deploys(BRANCH).read()
+
+
+def test_each_deploy_is_kept_with_its_commit_and_forgotten_with_the_environment(stage: Stage) -> None:
+    first = stage.push(BRANCH)
+    settle(stage)
+    second = stage.push_more(BRANCH, {"dags/more.py": "# more\n"})
+    settle(stage)
+    stage.push_more(BRANCH, {"README.md": "more\n"})
+    settle(stage)  # nothing to deploy is no deploy
+    subject, author = (stage.author.git("log", "-1", f"--format={form}", second) for form in ("%s", "%an"))
+    kept = read_deploys(stage)
+    assert [(each.verb, each.commit) for each in kept] == [("create", first), ("deploy", second)]
+    assert (kept[1].subject, kept[1].commit_author) == (subject, author)
+    assert {each.subject for each in read_row(stage).outcomes} == {""}  # all rows are read at each change
+    stage.memory.forget_environment(BRANCH)
+    assert read_deploys(stage) == ()
+
+
+def test_a_forced_deploy_is_kept_with_who_and_why_and_a_rollback_in_astro_as_somebody_elses(stage: Stage) -> None:
+    stage.push(BRANCH)
+    settle(stage)
+    stage.start_form(branch=BRANCH, deploy_type="dags", reason="INC-42").play()
+    stage.plan()
+    forced = read_deploys(stage)[-1]
+    assert (forced.is_forced, forced.reason, forced.state) == (True, "INC-42", "success")
+    deployment_id = read_row(stage).deployment_id
+    newest = stage.list_deploys(deployment_id)[0]["id"]
+    stage.ask_astro("POST", f"deployments/{deployment_id}/deploys/{newest}/rollback", {"description": "back"})
+    stage.plan()
+    kept = read_deploys(stage)
+    assert [each.run_id for each in kept[:-1]] == [each.run_id for each in kept if each.run_id]
+    assert (kept[-1].run_id, kept[-1].person, kept[-1].commit) == ("", "sandbox", forced.commit)
+    assert "rollback" in kept[-1].why
+    stage.plan()
+    assert read_deploys(stage) == kept
+
+
+def test_what_an_older_release_left_in_the_row_begins_the_deploys(stage: Stage) -> None:
+    stage.push(BRANCH)
+    settle(stage)
+    stage.memory.deploys(BRANCH).forget()
+    stage.push_more(BRANCH, {"dags/more.py": "# more\n"})
+    settle(stage)
+    assert [each.verb for each in read_deploys(stage)] == ["create", "deploy"]

@@ -1,0 +1,84 @@
+// What was deployed to an environment before, newest first: read when somebody opens it, to compare with and go back to.
+
+import { AirflowError } from "./airflow.js";
+import { commitLink } from "./cells.js";
+import { bdi, el } from "./dom.js";
+import { airflowLink, outsideLink, runPath } from "./frame.js";
+import { shorten, tellAge, tellDuration, tellKind } from "./words.js";
+
+const DEPLOYING = new Set(["create", "deploy"]);
+
+// Returns a section that fills itself, null where nothing is deployed to. `read` resolves to the deploys that were
+// kept, oldest first, null where none were; `rollBack` gets the deploy to go back to.
+export function makeHistory(environment, { read, now, rollBack }) {
+  if (environment.row.kind === "deploy branch") return null;
+  const body = el("p", { class: "faint", role: "status" }, "Reading…");
+  const section = el("section", { class: "history", "aria-labelledby": "history-title" }, el("h3", { id: "history-title" }, "Deploys"), body);
+  const fill = (kept) => body.replaceWith(makeList(environment, listDeploys(kept || environment.row.outcomes || []), now, rollBack));
+  const fail = (error) => {
+    if (!(error instanceof AirflowError)) throw error;
+    body.textContent = error.kind === "forbidden" ? "You may not read what was deployed before." : `What was deployed before cannot be read: ${error.message}`;
+  };
+  read().then(fill, fail);
+  return section;
+}
+
+// Newest first: what deployed something, or was to. A row also holds other runs.
+function listDeploys(outcomes) {
+  const isDeploy = ({ verb, state, kind }) => DEPLOYING.has(verb) && state !== "superseded" && (state === "failed" || (kind && kind !== "none"));
+  return outcomes.filter(isDeploy).reverse();
+}
+
+function makeList(environment, deploys, now, rollBack) {
+  if (!deploys.length) return el("p", { class: "faint" }, "Nothing was deployed yet, as far as is known.");
+  const running = environment.state === "removed" ? null : deploys.find(({ state }) => state === "success");
+  const make = (deploy) => makeDeploy(environment, deploy, deploy === running, now, rollBack);
+  return el("ol", { class: "deploys", reversed: true }, ...deploys.map(make));
+}
+
+function makeDeploy(environment, deploy, runsNow, now, rollBack) {
+  return el(
+    "li",
+    {},
+    el("p", {}, el("span", { class: `dot ${deploy.state}`, "aria-hidden": true }), el("strong", {}, tellTime(deploy.at)), ` · ${tellVerdict(deploy)}, ${tellAge(deploy.at, now)}`, runsNow ? el("span", { class: "badge good" }, "Runs now") : null),
+    makeCommit(environment, deploy),
+    el("p", { class: "faint" }, bdi(tellWho(deploy))),
+    deploy.cause ? el("p", { class: "cause" }, bdi(deploy.cause)) : null,
+    makeSteps(environment, deploy, runsNow, rollBack),
+  );
+}
+
+function tellTime(iso) {
+  return new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+function tellVerdict({ kind, state, seconds }) {
+  const how = { success: "deployed", failed: "failed" }[state] || state;
+  const what = kind && kind !== "none" ? `${tellKind(kind)} ${how}` : how;
+  return seconds ? `${what} in ${tellDuration(seconds)}` : what;
+}
+
+function makeCommit({ repository }, { commit, subject, commit_author: author }) {
+  if (!commit) return el("p", { class: "faint" }, "Nobody told which commit.");
+  const wrote = author ? el("span", { class: "faint" }, " by ", bdi(author)) : null;
+  return el("p", {}, commitLink(repository, commit), " ", bdi(subject || ""), wrote);
+}
+
+// Who wanted it and who said yes, then why.
+function tellWho(deploy) {
+  const { person, approver, reason, why } = deploy;
+  const who = deploy.deploy_id ? `Made in Astro${person ? ` by ${person}` : ""}` : deploy.is_forced || person ? `Forced${person ? ` by ${person}` : ""}` : "Planned";
+  const told = reason || why;
+  return `${who}${approver ? `, approved by ${approver}` : ""}${told ? `: ${told}` : ""}`;
+}
+
+function makeSteps({ row, repository, name, state }, deploy, runsNow, rollBack) {
+  const { commit, dag, run_id: run } = deploy;
+  const short = shorten(commit || "");
+  const isOther = Boolean(commit) && !runsNow && commit !== row.deployed;
+  const compare = isOther && row.deployed && outsideLink(`${repository}/compare/${commit}...${row.deployed}`, { "aria-label": `Compare ${short} to what runs now, on GitHub` }, "Compare");
+  const back = isOther && deploy.state === "success" && el("button", { type: "button", class: "button", "aria-label": `Roll ${name} back to ${short}`, onclick: () => rollBack(deploy) }, state === "removed" ? "Deploy this again" : "Roll back to this");
+  const open = run && airflowLink(runPath(dag, run), { "aria-label": `Run that deployed ${short}` }, "Its run");
+  const steps = [compare, open, back].filter(Boolean);
+  return steps.length ? el("p", { class: "steps" }, ...steps) : null;
+}
