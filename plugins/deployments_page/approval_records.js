@@ -41,7 +41,7 @@ function keyOf({ task_instance: task }) {
 
 // Airflow orders by the answer's time, but filters only by the question's: one answered now may be months old.
 async function readDetails(airflow, dags, from, until) {
-  const projects = [...new Set([...dags].map((dag) => dag.split(".")[0]))].join("|");
+  const projects = [...new Set([...dags].map((dag) => dag.split(".")[0]))].sort().join("|");
   const query = new URLSearchParams({
     response_received: "true",
     order_by: "-responded_at",
@@ -116,8 +116,8 @@ function makeRecord(detail, run) {
     comment: String((detail.params_input || {}).comment || ""),
     subject: detail.subject || "",
     project,
-    environment: rest.filter((part) => part !== "request").join(".") || task.dag_id,
-    commit: String(job.commit || job.head || ""),
+    environment: String(conf.branch || job.target || job.branch || rest.filter((part) => part !== "request").join(".") || task.dag_id),
+    commit: String(job.commit || job.head || conf.ref || ""),
     askedBy: isManual ? run.triggering_user_name || "a person" : run ? "control" : "",
     reason: String(conf.reason || job.reason || ""),
     dag: task.dag_id,

@@ -19,7 +19,7 @@ const COLUMNS = [
   ["Project", ({ project }) => project],
   ["Environment", ({ environment }) => environment],
   ["Question", ({ subject }) => subject],
-  ["Commit", ({ commit }) => commit],
+  ["Commit or ref", ({ commit }) => commit],
   ["Comment", ({ comment }) => comment],
   ["Asked by", ({ askedBy }) => askedBy],
   ["Reason", ({ reason }) => reason],
@@ -43,7 +43,7 @@ export class Approvals {
     const again = el("button", { type: "button", class: "button", onclick: () => this.readAgain() }, "Read again");
     element.append(
       el("h2", {}, "Who approved what, and when"),
-      el("p", { class: "bar" }, el("label", {}, "Quarter ", this.quarter), again, this.save),
+      el("p", { class: "answers-bar" }, el("label", {}, "Quarter ", this.quarter), again, this.save),
       this.told,
       this.body,
     );
@@ -96,9 +96,10 @@ export class Approvals {
   }
 }
 
+const TITLES = ["When", "Answer", "By", "Environment", "Question", "Asked by", "Run"];
+
 function makeTable(records) {
-  const titles = ["When", "Answer", "By", "Environment", "Question", "Asked by", "Run"];
-  const head = el("tr", {}, ...titles.map((title) => el("th", { scope: "col" }, title)));
+  const head = el("tr", {}, ...TITLES.map((title) => el("th", { scope: "col" }, title)));
   return el("table", { class: "answers", "aria-label": "Answers" }, el("thead", {}, head), el("tbody", {}, ...records.map(makeRow)));
 }
 
@@ -111,9 +112,9 @@ function makeRow(record) {
     [el("span", { class: `badge ${tone}` }, answer), note],
     [bdi(who || "nobody")],
     [bdi(environment), el("p", { class: "faint" }, bdi(project))],
-    [bdi(subject), commit ? el("p", { class: "faint" }, `at ${shorten(commit)}`) : null, comment ? el("p", { class: "faint" }, bdi(`“${comment}”`)) : null],
+    [bdi(subject), commit ? el("p", { class: "faint" }, bdi(`at ${/^[0-9a-f]{40}$/.test(commit) ? shorten(commit) : commit}`)) : null, comment ? el("p", { class: "faint" }, bdi(`“${comment}”`)) : null],
     [bdi(askedBy), reason ? el("p", { class: "faint" }, bdi(reason)) : null],
     [airflowLink(runPath(dag, run), { "aria-label": `Run ${run} of ${dag}` }, "Run"), runState ? el("p", { class: "faint" }, runState) : null],
   ];
-  return el("tr", {}, ...cells.map((parts) => el("td", {}, ...parts)));
+  return el("tr", {}, ...cells.map((parts, at) => el("td", { "data-title": TITLES[at] }, ...parts)));
 }

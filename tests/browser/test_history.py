@@ -7,7 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
+import yaml
+from airflow.api_fastapi import core_api
 from playwright.sync_api import Page, expect
 
 from include.deploy_ops.core.view.row import Row, State
@@ -149,6 +152,7 @@ def test_who_approved_what_stands_one_click_away(airflow: AirflowDouble, page: P
     expect(rows.nth(1)).to_contain_text("Rejected")
     expect(rows.nth(1)).to_contain_text("ada")
     expect(rows.nth(1)).to_contain_text("INC-42")
+    expect(rows.nth(1)).to_contain_text("at v1")
     expect(rows.nth(2)).to_contain_text("Nobody answered in time")
     expect(rows.nth(2)).to_contain_text("chen")
     expect(page.locator("#fleet")).to_be_hidden()
@@ -198,7 +202,7 @@ def test_the_file_holds_all_of_it_and_no_formula(airflow: AirflowDouble, page: P
     titles, *rows = csv.reader(text.splitlines())
     found: list[dict[str, Any]] = [dict(zip(titles, row, strict=True)) for row in rows]
     assert [each["Answer"] for each in found] == ["Approved", "Rejected", "Nobody answered in time", "Approved"]
-    assert (found[0]["By"], found[0]["Commit"], found[0]["Asked by"]) == ("boris", "a" * 40, "control")
+    assert (found[0]["By"], found[0]["Commit or ref"], found[0]["Asked by"]) == ("boris", "a" * 40, "control")
     assert (found[1]["Asked by"], found[1]["Reason"], found[1]["Environment"]) == ("ada", "INC-42", "production")
     assert found[0]["Comment"] == "'=HYPERLINK(1)"
     assert found[3]["Question"] == "'+1;'-2"
@@ -228,6 +232,20 @@ def test_who_may_not_read_the_answers_is_told(airflow: AirflowDouble, page: Page
     page.goto(f"{airflow.page_url}?view=approvals")
     expect(page.locator("#approvals")).to_contain_text("You may not read who answered what")
     expect(page.get_by_role("button", name="Save as CSV")).to_be_disabled()
+
+
+def test_airflow_knows_each_word_of_the_question(airflow: AirflowDouble, page: Page) -> None:
+    fill_answers(airflow)
+    described = (Path(core_api.__file__).parent / "openapi/v2-rest-api-generated.yaml").read_text()
+    paths = yaml.load(described, yaml.CSafeLoader)["paths"]
+    operation = paths["/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/hitlDetails"]["get"]
+    known = {each["name"] for each in operation["parameters"]}
+    with page.expect_request(lambda asked: "response_received=true" in asked.url) as waited:
+        page.goto(f"{airflow.page_url}?view=approvals")
+    asked = parse_qs(urlsplit(waited.value.url).query)
+    assert asked.keys() <= known
+    assert asked["dag_id_prefix_pattern"] == ["other|shop"]
+    assert "responded_at" in str(next(each for each in operation["parameters"] if each["name"] == "order_by"))
 
 
 def test_hundreds_of_answers_are_read_page_by_page(airflow: AirflowDouble, page: Page) -> None:

@@ -391,6 +391,25 @@ def test_record_is_read_in_our_own_values(astro: AstroDouble, hook: AstroApiHook
     assert (found.git_commit, found.rollback_from_id, found.dag_tarball_version) == ("a" * 40, "cldeploy1", "v1")
 
 
+@pytest.mark.parametrize(
+    ("subject", "person"),
+    [
+        ({"id": "u1", "subjectType": "USER", "fullName": "Jo Doe", "username": "jo@acme.example"}, "Jo Doe"),
+        ({"id": "t1", "subjectType": "SERVICEKEY", "apiTokenName": "ci"}, "ci"),
+        ({"id": "u1", "username": "jo@acme.example"}, ""),
+        ({"fullName": 7}, ""),
+        ("Jo Doe", ""),
+        (None, ""),
+    ],
+)
+def test_who_made_a_record_is_told_by_name_and_takes_nothing_from_it_where_it_is_malformed(
+    astro: AstroDouble, hook: AstroApiHook, subject: Any, person: str
+) -> None:
+    astro.say(DEPLOYS, serve_list("deploys", [make_deploy(7, createdBySubject=subject)]))
+    (found,) = hook.list_deploys("cldep1")
+    assert (found.person, found.status) == (person, DeployStatus.DEPLOYED)
+
+
 def test_unknown_status_and_type_are_tolerated_and_never_trusted(astro: AstroDouble, hook: AstroApiHook) -> None:
     record = make_deploy(7, type="NOVEL", status="NOVEL", git={"commitSha": "a" * 40})
     astro.say(DEPLOYS, serve_list("deploys", [record]))

@@ -182,3 +182,42 @@ def test_on_top_of_a_deploy_whose_record_is_gone_an_image_is_deployed(shown: dic
     task.astro = SimpleNamespace(get_deployment=lambda _: deployment, list_deploys=lambda _: (record,))
     history, has_dag_deploys = task._observe(JOB)
     assert decide(history, has_dag_deploys=has_dag_deploys).change_type is kind
+
+
+def make_reader(answer: Any, asked: list[str]) -> ClassifyChangeOperator:
+    """Return the step, whose GitHub answers so to each question for a commit."""
+
+    def get_commit(sha: str) -> Any:
+        asked.append(sha)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    scope: Any = SimpleNamespace(fleet=Asset("fleet"))
+    step = ClassifyChangeOperator(task_id="change_type", scope=scope)
+    step.__dict__["github"] = SimpleNamespace(get_commit=get_commit)
+    return step
+
+
+RELEASE = Job(Verb.DEPLOY, "main", sha("1"), "prod", "dep1", "moved", target="prod", commit=sha("2"), base=sha("3"))
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        (RELEASE, sha("1")),
+        (replace(RELEASE, is_override=True), sha("2")),
+        (replace(RELEASE, base=""), sha("2")),
+        (replace(RELEASE, base="", commit=""), sha("1")),
+    ],
+)
+def test_of_a_test_merge_the_head_tells_subject_and_author(job: Job, told: str) -> None:
+    asked: list[str] = []
+    step = make_reader(SimpleNamespace(subject="Mend it" * 100, author="Ada"), asked)
+    subject, author = step._read_texts(job)
+    assert (subject, author, asked) == (("Mend it" * 100)[:200], "Ada", [told])
+
+
+def test_a_commit_that_github_does_not_tell_costs_no_deploy() -> None:
+    step = make_reader(RetryableError("GitHub is away"), [])
+    assert step._read_texts(RELEASE) == ("", "")
