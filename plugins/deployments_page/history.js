@@ -76,7 +76,8 @@ function makeSteps({ row, repository, name, state }, deploy, runsNow, rollBack) 
   const { commit, dag, run_id: run } = deploy;
   const short = shorten(commit || "");
   const isOther = Boolean(commit) && !runsNow && commit !== row.deployed;
-  const compare = isOther && row.deployed && outsideLink(`${repository}/compare/${commit}...${row.deployed}`, { "aria-label": `Compare ${short} to what runs now, on GitHub` }, "Compare");
+  // Two dots: the two as they are. Three would show nothing where what runs now is the older one.
+  const compare = isOther && row.deployed && outsideLink(`${repository}/compare/${commit}..${row.deployed}`, { "aria-label": `Compare ${short} to what runs now, on GitHub` }, "Compare");
   const back = isOther && deploy.state === "success" && el("button", { type: "button", class: "button", "aria-label": `Roll ${name} back to ${short}`, onclick: () => rollBack(deploy) }, state === "removed" ? "Deploy this again" : "Roll back to this");
   const open = run && airflowLink(runPath(dag, run), { "aria-label": `Run that deployed ${short}` }, "Its run");
   const steps = [compare, open, back].filter(Boolean);

@@ -187,8 +187,8 @@ class AirflowDouble:
             case "GET", ["dags", "~", "dagRuns", "~", "hitlDetails"]:
                 return give_page("hitl_details", self.list_questions(query), query)
             case "GET", ["dags", dag, "dagRuns", run_id]:
-                found = [run for run in self.runs if (run["dag_id"], run["dag_run_id"]) == (dag, run_id)]
-                return JSONResponse(found[0]) if found else JSONResponse({"detail": "not found"}, 404)
+                known = [run for run in self.runs if (run["dag_id"], run["dag_run_id"]) == (dag, run_id)]
+                return JSONResponse(known[0]) if known else JSONResponse({"detail": "not found"}, 404)
             case "POST", ["dags", dag, "dagRuns"]:
                 self.posted.append((dag, body))
                 run_id = f"manual__{len(self.posted)}"

@@ -62,7 +62,7 @@ def test_the_last_thirty_deploys_tell_what_who_and_why(airflow: AirflowDouble, p
     expect(entries.nth(3)).to_contain_text("Made in Astro by Jo Doe: a rollback to d1")
     expect(entries.nth(3).get_by_role("link", name="Run that")).to_have_count(0)
     compare = entries.nth(4).get_by_role("link", name="Compare")
-    expect(compare).to_have_attribute("href", f"{GITHUB}/compare/{deploys[-5].commit}...{PRODUCTION.deployed}")
+    expect(compare).to_have_attribute("href", f"{GITHUB}/compare/{deploys[-5].commit}..{PRODUCTION.deployed}")
     keep_picture(page, "light-history")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     keep_picture(page, "dark-history")

@@ -19,6 +19,7 @@ from include.deploy_ops.core.plan.remembered import (
     Removal,
     Requests,
 )
+from include.deploy_ops.core.view.past_deploys import DEPLOYS_MAX, add_deploys
 from include.deploy_ops.core.view.row import Summary
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
 from include.deploy_ops.run.store import shard_row
@@ -146,3 +147,27 @@ def test_every_key_of_an_environment_is_listed() -> None:
     memory.requests(slug).write(Requests())
     memory.deploys(slug).write((Outcome("r", "shop.live", "deploy", "success", now),))
     assert store.values.keys() == set(memory.list_environment_keys(slug))
+
+
+def test_thirty_deploys_of_which_everything_is_told_fit_and_are_read_back() -> None:
+    store = DictStore()
+    memory, now = Memory(store), datetime(2026, 11, 29, tzinfo=UTC)
+    names = ("why", "cause", "reason", "subject", "person", "approver", "author", "commit_author")
+    told = Outcome("r", "shop.production", "deploy", "failed", now, 99.5, "c" * 40, "image-and-dags", is_permanent=True)
+    told = replace(told, is_forced=True, **dict.fromkeys(names, "long " * 200))
+    found = [replace(told, run_id=f"{number:03}{'~' * 120}") for number in range(DEPLOYS_MAX)]
+    kept = add_deploys((), (), found)
+    memory.deploys("target.production").write(kept)
+    assert len(kept) == DEPLOYS_MAX
+    assert memory.deploys("target.production").read() == kept
+
+
+def test_one_deploy_that_cannot_be_read_loses_itself_alone() -> None:
+    store = DictStore()
+    memory, now = Memory(store), datetime(2026, 11, 29, tzinfo=UTC)
+    deploys = tuple(Outcome(name, "shop.production", "deploy", "success", now, kind="dags") for name in "ab")
+    memory.deploys("target.production").write(deploys)
+    stored = store.get("environment.target.production.deploys")
+    later = {"version": stored["version"], "value": [{"run_id": 7}, {**stored["value"][1], "later": 1}]}
+    store.set("environment.target.production.deploys", later)
+    assert memory.deploys("target.production").read() == deploys[1:]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEPLOYS_MAX = 30
 """Deploys of an environment that are kept, newest last."""
 
-TEXT_LENGTH_MAX = 240
+TEXT_LENGTH_MAX = 160
 """Characters that are kept of a reason, of a cause, and of a commit's first line."""
 
 NAME_LENGTH_MAX = 80
