@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,8 @@ def test_thirty_deploys_of_which_everything_is_told_fit_and_are_read_back() -> N
     memory, now = Memory(store), datetime(2026, 11, 29, tzinfo=UTC)
     names = ("why", "cause", "reason", "subject", "person", "approver", "author", "commit_author")
     told = Outcome("r", "shop.production", "deploy", "failed", now, 99.5, "c" * 40, "image-and-dags", is_permanent=True)
-    told = replace(told, is_forced=True, **dict.fromkeys(names, "long " * 200))
+    texts: dict[str, Any] = dict.fromkeys(names, "long " * 200)
+    told = replace(told, is_forced=True, **texts)
     found = [replace(told, run_id=f"{number:03}{'~' * 120}") for number in range(DEPLOYS_MAX)]
     kept = add_deploys((), (), found)
     memory.deploys("target.production").write(kept)
