@@ -115,6 +115,7 @@ def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -
             "repository": "acme/shop",
             "trunk": "trunk",
             "poll_interval_s": 7,
+            "astro_conn_id": "astro_default",
         },
     )
 
