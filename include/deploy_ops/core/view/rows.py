@@ -31,6 +31,7 @@ from include.deploy_ops.core.plan.work import (
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.target.settling import describe_unsettled, is_calm
+from include.deploy_ops.core.view.needs import Need, list_needs, need_retry
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def _hide_addresses(row: Row) -> Row:
         author=_hide_address(row.author),
         kept=_hide_address(row.kept),
         holds=tuple(map(_hide_address, row.holds)),
+        needs=tuple(replace(each, why=_hide_address(each.why)) for each in row.needs),
         outcomes=tuple(map(_hide_of_outcome, row.outcomes)),
     )
 
@@ -339,7 +341,8 @@ def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[s
 def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Row:
     holds = record.holds.get(row.slug, ())
     telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(record, row, hold)]
-    row = replace(row, holds=tuple(str(hold)[:ROW_HOLD_LENGTH_MAX] for hold in telling))
+    told = tuple(str(hold)[:ROW_HOLD_LENGTH_MAX] for hold in telling)
+    row = replace(row, holds=told, needs=list_needs(telling, row.outcomes))
     flight = _find_flight(record, row)
     if flight.run_id:
         is_asked = flight.verb == Verb.REQUEST.value
@@ -353,7 +356,9 @@ def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> R
             verb=flight.verb,
         )
     state, why = _judge(record, row, holds, deployment)
-    return replace(row, state=state, why=why or row.why)
+    is_told = row.needs or state is not State.FAILED
+    needs = row.needs if is_told else need_retry(Verb.DEPLOY.value, why, row.outcomes)
+    return replace(row, state=state, why=why or row.why, needs=() if state is State.REMOVED else needs)
 
 
 def _find_flight(record: PassRecord, row: Row) -> _Flight:
@@ -431,7 +436,9 @@ def _keep_removed(record: PassRecord, known: Iterable[str]) -> Iterable[tuple[st
             continue
         if row.deployment_id in there:
             reason = "the policy wants no preview of it any more; delete it in Astro, or look at the DAG orphans"
-            yield slug, replace(row, state=State.HELD, why=reason, next_step=None, run_id="", run_dag="", verb="")
+            needs = (Need("anything", reason),)
+            held = replace(row, state=State.HELD, why=reason, needs=needs, next_step=None)
+            yield slug, replace(held, run_id="", run_dag="", verb="")
             continue
         gone = _add_endings(record, row, row)
         is_new = row.state is not State.REMOVED
@@ -451,6 +458,7 @@ def _bury(row: Row, at: datetime, *, is_new: bool) -> Row:
         state_at=at,
         why=said or (row.why if not is_new else "its Deployment is gone"),
         holds=(),
+        needs=(),
         run_id="",
         run_dag="",
         verb="",
