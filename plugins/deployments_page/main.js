@@ -76,8 +76,9 @@ class Page {
   // One reading; resolves to whether it was done.
   async read() {
     try {
-      this.snapshot = await this.reader.read();
-      this.health = await this.healthReader.read(this.snapshot);
+      const snapshot = await this.reader.read();
+      this.health = await this.healthReader.read(snapshot);
+      this.snapshot = snapshot;
     } catch (error) {
       this.fail(error);
       return false;
@@ -143,7 +144,7 @@ class Page {
 
   showNotices() {
     const now = this.airflow.now();
-    if (this.health) this.showHealth(now);
+    if (this.snapshot) this.showHealth(now);
     const told = this.snapshot ? listNotices(this.snapshot, this.found, now) : [];
     const failed = this.failure ? [explainFailure(this.failure, this.lastRead, now, this.retryMs)] : [];
     this.notices.show([...failed, ...told]);

@@ -39,10 +39,10 @@ function needMending(environments) {
   for (const environment of environments) {
     if (BUSY.has(environment.state)) continue;
     for (const need of environment.row.needs || []) {
-      const isShared = need.remedy === "mend";
-      const key = `${need.remedy} ${isShared ? environment.project : environment.id} ${need.run_id || ""} ${need.why}`;
+      const kind = need.remedy || "mend";
+      const key = `${kind} ${kind === "mend" ? environment.project : environment.id} ${need.run_id || ""} ${need.why}`;
       if (found.has(key)) found.get(key).names.push(environment.name);
-      else found.set(key, { kind: need.remedy, key, names: [environment.name], text: need.why, environment, need });
+      else found.set(key, { kind, key, names: [environment.name], text: need.why, environment, need });
     }
   }
   const urgency = ["retry", "resume", "adopt", "delete", "mend"];
@@ -118,9 +118,9 @@ export class Needs {
     return el("li", { class: `need ${need.kind}` }, el("div", { class: "lines" }, el("p", {}, who, ...this.makeHead(need)), words), this.makeButton(need));
   }
 
-  makeHead({ environment }) {
+  makeHead({ environment, names }) {
     const { row, repository } = environment || { row: {} };
-    return row.head ? [" ", commitLink(repository, row.head)] : [];
+    return row.head && names.length === 1 ? [" ", commitLink(repository, row.head)] : [];
   }
 
   makeButton(need) {
