@@ -4,7 +4,7 @@ import { listActions } from "./actions.js";
 import { approvalLink, commitLink } from "./cells.js";
 import { bdi, el } from "./dom.js";
 import { airflowLink } from "./frame.js";
-import { retry, unfreeze } from "./remedies.js";
+import { nameRetry, retry, unfreeze } from "./remedies.js";
 import { count } from "./words.js";
 
 const SHOWN = 6;
@@ -129,7 +129,7 @@ export class Needs {
     if (need.kind === "answer") return approvalLink(need.approval, { class: "button", "aria-label": `Open the question of ${name}` }, "Open the question");
     if (need.kind === "policy") return airflowLink("/dags", { class: "button" }, "Import errors");
     if (need.kind === "thaw") return makeButton("Unfreeze", need.dag, () => this.ask(need, unfreeze(this.airflow, need.dag, need.names.join(", "))));
-    if (need.kind === "retry") return makeButton("Retry", name, () => this.ask(need, retry(this.airflow, need.environment, need.need)));
+    if (need.kind === "retry") return makeButton(nameRetry(need.need.what), name, () => this.ask(need, retry(this.airflow, need.environment, need.need)));
     const form = FORMS[need.kind] && listActions(need.environment).find(({ id }) => id === need.kind);
     if (form) return makeButton(FORMS[need.kind], name, () => this.openForm(form, need.environment));
     return makeButton("Details", name, () => this.openDetails(need.environment));

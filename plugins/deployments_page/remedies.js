@@ -2,15 +2,20 @@
 
 const whole = ({ row, project }) => (row.kind === "preview" ? `all previews of ${project}` : row.environment);
 
-export function retry(airflow, { name }, { dag, run_id: run }) {
+export function retry(airflow, { name }, { what, dag, run_id: run }) {
   const path = `/dags/${encodeURIComponent(dag)}/dagRuns/${encodeURIComponent(run)}/clear`;
   return {
-    title: "Retry",
+    title: nameRetry(what),
     name,
-    label: "Retry",
-    words: [`Clears the failed run ${run} of ${dag}, so that it runs again from its first step.`],
+    label: nameRetry(what),
+    words: [`Clears the run ${run} of ${dag}, so that it runs again from its first step.`],
     send: () => airflow.post(path, { dry_run: false, only_failed: false }),
   };
+}
+
+// A person's no is what fails a request.
+export function nameRetry(what) {
+  return what === "request" ? "Ask again" : "Retry";
 }
 
 export function freeze(airflow, environment) {

@@ -94,6 +94,15 @@ def test_a_failed_run_is_cleared_by_two_clicks(airflow: AirflowDouble, page: Pag
     expect(find_needs(page).get_by_role("button", name="Retry dev-returns")).to_be_visible(timeout=SOON_MS)
 
 
+def test_what_was_rejected_is_asked_again_by_clearing_its_request(airflow: AirflowDouble, page: Page) -> None:
+    need = Need("request", "failed: rejected by ann: not on Friday", Remedy.RETRY, RUN, REQUEST)
+    airflow.show(PROJECT, [replace(make_target("production", is_gated=True), state=State.FAILED, needs=(need,))])
+    page.goto(airflow.page_url)
+    press(page, "Ask again production", sure="Ask again")
+    expect(find_needs(page)).to_contain_text("Asked; control looks again soon")
+    assert airflow.cleared == [(REQUEST, RUN, {"dry_run": False, "only_failed": False})]
+
+
 def test_an_override_is_ended_by_two_clicks_and_a_reason(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, [make_held(make_target("production", is_gated=True), OVERRIDDEN, Remedy.RESUME)])
     page.goto(airflow.page_url)
