@@ -25,6 +25,7 @@ def watch_repository(scope: Scope) -> Asset:
         repository=project.repository,
         trunk=project.trunk,
         poll_interval_s=project.poll_interval_s,
+        astro_conn_id=project.astro_conn_id,
     )
     return Asset(scope.repository.name, watchers=[AssetWatcher(name=f"{project.name}.repository", trigger=trigger)])
 

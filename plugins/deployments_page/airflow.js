@@ -36,6 +36,10 @@ export class Airflow {
     return this.send("POST", `/api/v2${path}`, body);
   }
 
+  patch(path, body) {
+    return this.send("PATCH", `/api/v2${path}`, body);
+  }
+
   async send(method, path, body) {
     const asked = { method, credentials: "same-origin", headers: { Accept: "application/json" }, cache: "no-store" };
     if (body !== undefined) {

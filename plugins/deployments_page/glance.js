@@ -1,6 +1,6 @@
-// What one wants to know at a glance: what is being deployed, what failed and why, what needs a person, what goes next.
+// What one wants to know at a glance: what is being deployed, what failed and why, what goes next.
 
-import { approvalLink, newestRun } from "./cells.js";
+import { newestRun } from "./cells.js";
 import { bdi, el, moment } from "./dom.js";
 import { airflowLink } from "./frame.js";
 import { isInGroup } from "./query.js";
@@ -11,7 +11,6 @@ const LINES = 3;
 const PANELS = [
   { group: "busy", title: "Being deployed now", none: "Nothing is in progress", order: (each) => Date.parse(each.stateAt), line: makeBusy },
   { group: "failed", title: "Failed", none: "Nothing failed", order: (each) => -Date.parse(each.stateAt), line: makeFailed },
-  { group: "approval", title: "Needs you", none: "No approval is waited for", order: (each) => Date.parse(each.stateAt), line: makeAsking },
   { group: "leaving", title: "Deleted next", none: "Nothing will be deleted", order: leavesAt, line: makeLeaving },
 ];
 
@@ -55,8 +54,8 @@ function makePanel(panel) {
   return { panel, list, section, told: null };
 }
 
-function tellFacts({ id, state, stateAt, why, verb, row, flight, approval }) {
-  return [id, state, stateAt, why, verb, row.next_step, flight, approval && approval.task_instance.dag_run_id];
+function tellFacts({ id, state, stateAt, why, verb, row, flight }) {
+  return [id, state, stateAt, why, verb, row.next_step, flight];
 }
 
 function leavesAt({ row }) {
@@ -76,12 +75,6 @@ function makeBusy(environment, now) {
 function makeFailed(environment, now) {
   const { why, stateAt } = environment;
   return [nameRun(environment), " ", el("span", { class: "faint" }, moment(stateAt, tellSince, now)), el("p", { class: "one", title: why }, bdi(why))];
-}
-
-function makeAsking(environment) {
-  const { approval, why } = environment;
-  const name = bdi(environment.name);
-  return [approval ? approvalLink(approval, { class: "strong" }, name) : nameRun(environment), el("p", { class: "one", title: why }, bdi(why))];
 }
 
 function makeLeaving(environment, now) {

@@ -4,6 +4,7 @@ import { listActions } from "./actions.js";
 import { Airflow, AirflowError } from "./airflow.js";
 import { Approvals } from "./approvals.js";
 import { openDetails } from "./details.js";
+import { Confirmation } from "./confirm.js";
 import { ActionDialog } from "./dialog.js";
 import { el, refreshTimes, reveal } from "./dom.js";
 import { listBranches, makeEnvironments } from "./environments.js";
@@ -11,10 +12,13 @@ import { Filters } from "./filters.js";
 import { airflowUI, base, followTheme, leaveByLinks, readAddress, reloadAirflow, writeAddress } from "./frame.js";
 import { Glance } from "./glance.js";
 import { makeHistory } from "./history.js";
+import { HealthLine, HealthReader, judgeHealth } from "./health.js";
 import { Menu } from "./menu.js";
+import { listNeeds, Needs } from "./needs.js";
 import { explainFailure, listNotices, Notices } from "./notices.js";
 import { Poller } from "./poller.js";
 import { formatQuery, isFiltered, makeFilter, parseQuery, sortEnvironments } from "./query.js";
+import { offerFreezing } from "./remedies.js";
 import { SnapshotReader } from "./snapshot.js";
 import { Table } from "./table.js";
 import { count, tellDuration, tellState } from "./words.js";
@@ -36,10 +40,22 @@ class Page {
     this.filters = new Filters(document, (change) => this.ask(change));
     this.glance = new Glance(byId("glance"), (state) => this.ask({ state }));
     this.notices = new Notices(byId("notices"));
+    this.healthReader = new HealthReader(this.airflow, this.reader);
+    this.healthLine = new HealthLine(byId("health"));
+    this.health = null;
+    this.isWell = true;
     this.menu = new Menu(byId("menu"));
     this.dialog = new ActionDialog(byId("dialog"), this.airflow, () => this.poller.start());
     this.approvals = new Approvals(byId("approvals"), this.airflow, (change) => this.ask(change));
     this.poller = new Poller(() => this.read());
+    this.confirm = new Confirmation(byId("dialog"));
+    this.needs = new Needs(byId("needs"), {
+      airflow: this.airflow,
+      confirm: this.confirm,
+      openForm: (action, environment) => this.dialog.open(action, environment),
+      openDetails: (environment) => this.openDetails(environment),
+      look: () => this.poller.start(),
+    });
   }
 
   start() {
@@ -64,7 +80,9 @@ class Page {
   // One reading; resolves to whether it was done.
   async read() {
     try {
-      this.snapshot = await this.reader.read();
+      const snapshot = await this.reader.read();
+      this.health = await this.healthReader.read(snapshot);
+      this.snapshot = snapshot;
     } catch (error) {
       this.fail(error);
       return false;
@@ -122,6 +140,7 @@ class Page {
     this.showView();
     this.table.show(environments, now);
     this.glance.show(environments, now);
+    this.needs.show(listNeeds(this.snapshot, this.found, this.health.errors), this.snapshot.projects);
     this.filters.showProjects(this.snapshot.projects.map(({ name }) => name), this.query);
     this.showFiltered();
     this.showNotices();
@@ -139,9 +158,16 @@ class Page {
 
   showNotices() {
     const now = this.airflow.now();
+    if (this.snapshot) this.showHealth(now);
     const told = this.snapshot ? listNotices(this.snapshot, this.found, now) : [];
     const failed = this.failure ? [explainFailure(this.failure, this.lastRead, now, this.retryMs)] : [];
     this.notices.show([...failed, ...told]);
+  }
+
+  showHealth(now) {
+    const judged = judgeHealth(this.snapshot, this.health, now);
+    this.isWell = judged.isWell;
+    this.healthLine.show(judged);
   }
 
   showEmpty(shown) {
@@ -203,8 +229,10 @@ class Page {
       ...action,
       choose: () => this.dialog.open(action, environment),
     }));
+    const { label, ask } = offerFreezing(this.airflow, environment);
+    const freezing = { label, choose: () => this.confirm.open({ ...ask, done: () => this.poller.start() }) };
     const details = { label: "Details", choose: () => this.openDetails(environment) };
-    this.menu.open(button, [...items, details]);
+    this.menu.open(button, [...items, freezing, details]);
   }
 
   // What changed since the last reading, for those who hear the page.
@@ -221,8 +249,9 @@ class Page {
     const now = this.airflow.now();
     this.table.refreshTimes(now);
     refreshTimes(byId("glance"), now);
+    refreshTimes(byId("health"), now);
     const age = (now - this.lastRead) / 1000;
-    byId("fresh").textContent = this.failure || age > 30 ? `Read ${tellDuration(age)} ago` : "Up to date";
+    byId("fresh").textContent = this.failure || age > 30 || !this.isWell ? `Read ${tellDuration(age)} ago` : "Up to date";
     byId("fresh").classList.toggle("old", Boolean(this.failure));
   }
 }

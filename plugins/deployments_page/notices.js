@@ -1,6 +1,5 @@
 // What stands between the page and the truth: old data, paused or silent projects, lost sessions, what is left out.
 
-import { approvalLink } from "./cells.js";
 import { bdi, el } from "./dom.js";
 import { airflowLink, base } from "./frame.js";
 import { count, tellDuration } from "./words.js";
@@ -8,11 +7,10 @@ import { count, tellDuration } from "./words.js";
 const GRACE_S = 60;
 
 // Returns [{key, tone, parts}] for a snapshot that was read.
-export function listNotices(snapshot, { strays, unseen }, now) {
+export function listNotices(snapshot, { unseen }, now) {
   return [
     ...(snapshot.missingPool ? [tellPool(snapshot.missingPool)] : []),
     ...snapshot.projects.flatMap((project) => judgeProject(project, snapshot.dags, now)),
-    ...strays.map(askStray),
     ...(unseen.length ? [tellUnseen(unseen)] : []),
     ...snapshot.gaps.map((gap) => notice(`gap ${gap}`, "warn", `You may not read ${gap}, so it is not shown.`)),
   ];
@@ -57,11 +55,6 @@ function judgeMode(name, summary) {
 function tellPool(name) {
   const make = el("code", {}, `airflow pools set ${name} 3 "Astro CLI calls"`);
   return notice("pool", "bad", `Airflow has no pool ${name}: every run waits for ever before its first call of the Astro CLI. Create it: `, make);
-}
-
-function askStray(detail) {
-  const { dag_id: dag, dag_run_id: run } = detail.task_instance;
-  return notice(`ask ${dag} ${run}`, "ask", bdi(dag), " asks: ", approvalLink(detail, {}, bdi(detail.subject || run)));
 }
 
 function tellUnseen(unseen) {

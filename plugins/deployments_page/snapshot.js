@@ -3,7 +3,7 @@
 import { AirflowError } from "./airflow.js";
 
 const PAGE = 100; // the most that Airflow gives in one answer, by default
-const FLEET = /^deploy_ops\.(.+)\.fleet$/;
+const ASSET = /^deploy_ops\.(.+)\.(fleet|repository)$/;
 const ASSETS_EVERY = 60; // polls; a project's asset keeps its id
 const PARTS = 256; // the most into which a value is split
 const POOL = "deploy_ops_cli"; // in it runs call the Astro CLI; without it Airflow never starts their steps
@@ -13,6 +13,7 @@ export class SnapshotReader {
   constructor(airflow) {
     this.airflow = airflow;
     this.fleets = new Map(); // project → asset id
+    this.repositories = new Map(); // likewise; its store holds how GitHub and Astro were seen
     this.kept = new Map(); // project → {summary, shards}: what was read of it last, digests in the summary
     this.polls = 0;
     this.missingPool = ""; // its name
@@ -42,9 +43,12 @@ export class SnapshotReader {
   async readFleets(names, gaps) {
     const isDue = this.polls++ % ASSETS_EVERY === 0 || names.some((name) => !this.fleets.has(name));
     if (!isDue) return;
-    const read = () => this.readAll("/assets?name_pattern=deploy_ops.%25.fleet", "assets");
+    const read = () => this.readAll("/assets?name_pattern=deploy_ops.%25", "assets");
     const assets = await this.attempt(gaps, "the assets in which environments are kept", read);
-    for (const { name, id } of assets || []) if (FLEET.test(name)) this.fleets.set(FLEET.exec(name)[1], id);
+    for (const { name, id } of assets || []) {
+      const [, project, kind] = ASSET.exec(name) || [];
+      if (kind) (kind === "fleet" ? this.fleets : this.repositories).set(project, id);
+    }
   }
 
   async readProject(name) {

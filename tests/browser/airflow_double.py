@@ -20,6 +20,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from demo.ports import HOST, find_free_ports
 from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.scope import CLI_POOL
+from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights
 from plugins import deployments_page
 from tests.browser.fleet import make_summary
 
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     import pytest
 
     from include.deploy_ops.core.plan.outcome import Outcome
+    from include.deploy_ops.core.view.health import Sight
     from include.deploy_ops.core.view.row import Row
 
+REPOSITORIES = 1000
+"""From here on assets are repositories'; those before are fleets'."""
 SANDBOX = "allow-scripts allow-same-origin allow-forms allow-downloads"
 UI = """<!doctype html><html class="{theme}"><head><base href="{base}/"><style>html,body{{height:100%;margin:0}}</style>
 </head><body style="font-family:sans-serif"><p id="where"></p><iframe title="Deployments" sandbox="{sandbox}"
@@ -67,6 +71,15 @@ class Kept:
         self.values.pop(key, None)
 
 
+def make_health() -> dict[str, dict[str, Any]]:
+    """Return what Airflow says of itself where all of it runs."""
+    now = datetime.now(UTC).isoformat()
+    beats = ("scheduler", "triggerer", "dag_processor")
+    return {"metadatabase": {"status": "healthy"}} | {
+        part: {"status": "healthy", f"latest_{part}_heartbeat": now} for part in beats
+    }
+
+
 @dataclass
 class AirflowDouble:
     """The played Airflow. Change its attributes while it runs; `faults` maps the end of a path to the status it gets.
@@ -77,6 +90,9 @@ class AirflowDouble:
     prefix: str = ""
     theme: str = "light"
     stores: dict[str, Kept] = field(default_factory=dict)
+    seen: dict[str, Kept] = field(default_factory=dict)
+    health: dict[str, dict[str, Any]] = field(default_factory=make_health)
+    errors: list[dict[str, Any]] = field(default_factory=list)
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
     dags: dict[str, bool] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -85,6 +101,8 @@ class AirflowDouble:
     pools: set[str] = field(default_factory=lambda: {CLI_POOL})
     asked: list[str] = field(default_factory=list)
     posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    cleared: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    paused: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     port: int = field(default_factory=lambda: find_free_ports(1)[0])
 
     @property
@@ -101,6 +119,10 @@ class AirflowDouble:
         """Forget everything, as before the first pass."""
         for kept in (
             self.stores,
+            self.seen,
+            self.errors,
+            self.cleared,
+            self.paused,
             self.rows,
             self.dags,
             self.runs,
@@ -111,6 +133,7 @@ class AirflowDouble:
         ):
             kept.clear()
         self.theme = "light"
+        self.health = make_health()
         self.pools = {CLI_POOL}
 
     def show(self, project: str, rows: Sequence[Row], at: datetime | None = None, mode: str = "apply") -> None:
@@ -122,6 +145,14 @@ class AirflowDouble:
         self.rows[project] = after
         for dag in [f"{project}.control", *(dag for row in rows for dag in (row.dag, row.request_dag) if dag)]:
             self.dags.setdefault(dag, False)
+
+    def see(self, project: str, **sights: Sight) -> None:
+        """Leave how services were seen, as the trigger does."""
+        self.seen.setdefault(project, Kept()).set(HEALTH_KEY, dump_sights(sights))
+
+    def fail_control(self, project: str, failing: Sight) -> None:
+        """Leave how control fails, as its callback does."""
+        Memory(self.stores[project]).failing.write(failing)
 
     def start_run(self, dag: str, run_id: str, state: str = "running", **more: Any) -> None:
         """Let a run be in flight."""
@@ -174,10 +205,10 @@ class AirflowDouble:
                 is_there = pool in self.pools
                 return JSONResponse({"name": pool} if is_there else {"detail": "none"}, 200 if is_there else 404)
             case "GET", ["assets"]:
-                names = enumerate(self.stores)
-                return give_page("assets", [{"id": i, "name": f"deploy_ops.{name}.fleet"} for i, name in names], query)
+                return give_page("assets", self.list_assets(), query)
             case "GET", ["assets", asset, "state-store", key]:
-                value = list(self.stores.values())[int(asset)].get(key)
+                kept = list((self.seen if int(asset) >= REPOSITORIES else self.stores).values())
+                value = kept[int(asset) % REPOSITORIES].get(key)
                 found = {"key": key, "value": value}
                 return JSONResponse(found) if value is not None else JSONResponse({"detail": "not found"}, 404)
             case "POST", ["dags", "~", "dagRuns", "list"]:
@@ -194,7 +225,36 @@ class AirflowDouble:
                 run_id = f"manual__{len(self.posted)}"
                 self.start_run(dag, run_id, "queued", run_type="manual", conf=body["conf"], triggering_user_name="ada")
                 return JSONResponse(self.runs[-1])
-        return JSONResponse({"detail": f"{method} {path} is not played"}, 418)
+        told = self.tell_health(parts, query) if method == "GET" else self.change(method, parts, body)
+        return told or JSONResponse({"detail": f"{method} {path} is not played"}, 418)
+
+    def list_assets(self) -> list[dict[str, Any]]:
+        """Return the assets whose stores the page reads."""
+        fleets = [{"id": i, "name": f"deploy_ops.{name}.fleet"} for i, name in enumerate(self.stores)]
+        seen = enumerate(self.seen, REPOSITORIES)
+        return [*fleets, *({"id": i, "name": f"deploy_ops.{name}.repository"} for i, name in seen)]
+
+    def tell_health(self, parts: list[str], query: dict[str, list[str]]) -> Response | None:
+        """Return what Airflow says of itself and of its DAG files, if that is asked."""
+        match parts:
+            case ["monitor", "health"]:
+                return JSONResponse(self.health)
+            case ["importErrors"]:
+                return give_page("import_errors", self.errors, query)
+        return None
+
+    def change(self, method: str, parts: list[str], body: dict[str, Any]) -> Response | None:
+        """Pause a DAG or clear a run, if that is asked."""
+        match method, parts:
+            case "PATCH", ["dags", dag]:
+                self.paused.append((dag, body))
+                self.dags[dag] = body["is_paused"]
+                return JSONResponse({"dag_id": dag, **body})
+            case "POST", ["dags", dag, "dagRuns", run, "clear"]:
+                self.cleared.append((dag, run, body))
+                self.start_run(dag, run, "queued")
+                return JSONResponse(self.runs[-1])
+        return None
 
     def make_app(self) -> FastAPI:
         """Return the web application: the plugin's, the REST API, and a UI around them."""
@@ -205,14 +265,14 @@ class AirflowDouble:
         inner.mount("/deploy-ops", deployments_page.serve)
 
         async def call_api(request: Request, path: str) -> Response:
-            body = await request.json() if request.method == "POST" else {}
+            body = {} if request.method == "GET" else await request.json()
             return self.answer(request.method, path, parse_qs(request.url.query), body)
 
         def show_ui(request: Request, path: str = "") -> Response:
             src = f"/{path}?{request.url.query}" if path else f"{self.prefix}/deploy-ops/page"
             return HTMLResponse(UI.format(theme=self.theme, base=self.prefix, sandbox=SANDBOX, src=src))
 
-        inner.api_route("/api/v2/{path:path}", methods=["GET", "POST"])(call_api)
+        inner.api_route("/api/v2/{path:path}", methods=["GET", "POST", "PATCH"])(call_api)
 
         def show_other(path: str) -> Response:
             return PlainTextResponse(f"page {path}")

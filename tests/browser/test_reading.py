@@ -88,11 +88,11 @@ def test_everything_is_told_at_a_glance(airflow: AirflowDouble, page: Page) -> N
         ("Being deployed now", "dev-orders creating for"),
         ("Failed", "dev-returns for"),
         ("Failed", "Astro gave no usable answer"),
-        ("Needs you", "productionDeploy #88 to Production?"),
         ("Deleted next", "dev-old in 20 h"),
     ):
         panel = glance.locator("section").filter(has=page.get_by_role("heading", name=title))
         expect(panel).to_contain_text(words)
+    expect(page.get_by_role("region", name="Needs you")).to_contain_text("Deploy #88 to Production?")
     counts = page.get_by_role("group", name="State").get_by_role("button")
     expect(counts).to_have_text(
         [
@@ -150,7 +150,7 @@ def test_a_question_leads_to_where_it_is_answered(airflow: AirflowDouble, page: 
     expect(row).to_contain_text("Needs approval")
     where = f"{airflow.prefix}/dags/{dag}/runs/{run}/tasks/approve/required_actions"
     expect(row.get_by_role("link", name="Answer the question")).to_have_attribute("href", where)
-    expect(page.get_by_role("status", name="Notices")).to_contain_text("shop.cleanup asks: Delete 7 previews?")
+    expect(page.get_by_role("region", name="Needs you")).to_contain_text("shop.cleanupDelete 7 previews?")
 
 
 def test_a_void_question_is_none(airflow: AirflowDouble, page: Page) -> None:
@@ -159,7 +159,7 @@ def test_a_void_question_is_none(airflow: AirflowDouble, page: Page) -> None:
     airflow.approvals[0]["created_at"] = ago(hours=5).isoformat()
     page.goto(airflow.page_url)
     expect(find_row(page, "production")).to_contain_text("Live")
-    expect(page.get_by_role("status", name="Notices")).to_be_empty()
+    expect(page.get_by_role("region", name="Needs you")).to_contain_text("Nothing waits for a person")
 
 
 def test_a_request_that_was_answered_since_the_last_pass_no_longer_asks(airflow: AirflowDouble, page: Page) -> None:

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from include.deploy_ops.hooks.astro.cli import TIMEOUT_S as CLI_TIMEOUT_S
 from include.deploy_ops.operators.base import STEP_TIME_MAX
-from include.deploy_ops.run.scope import CLI_POOL
+from include.deploy_ops.run.scope import CLI_POOL, read_scopes
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 
 if TYPE_CHECKING:
@@ -73,6 +73,20 @@ def test_the_projects_own_policy_parses(parse: Parse) -> None:
     assert list_ids(bag) == {f"data_platform.{kind}" for kind in kinds}
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        ROOT / "include" / "deploy_ops.yaml",
+        POLICY,
+        make_policy({"previews": None}),
+        make_policy({"feedback": {"comments": True}}),
+    ],
+)
+def test_a_scope_knows_the_dags_of_its_project(parse: Parse, policy: str | Path) -> None:
+    bag = parse(policy)
+    assert {dag for scope in read_scopes() for dag in scope.dags} == list_ids(bag)
+
+
 def test_every_file_of_the_folder_is_read(parse: Parse) -> None:
     assert {Path(path).name for path in parse(POLICY).file_last_changed} >= {"control.py", "preview.py"}
     bag = parse("nonsense: [")  # Airflow's safe mode passes over a file in which it does not find certain words
@@ -115,6 +129,7 @@ def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -
             "repository": "acme/shop",
             "trunk": "trunk",
             "poll_interval_s": 7,
+            "astro_conn_id": "astro_default",
         },
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError
+from include.deploy_ops.core.promotion.comparison import ADOPTING
 from include.deploy_ops.core.promotion.message import is_own_commit
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class DeployBranch:
         name, into = self.promotion.deploy_branch, self.promotion.into
         return (
             f"{name} is held at {tip.sha[:12]} ('{tip.subject}'), which is neither a commit of {into} nor one of ours:"
-            f" reset {name} to a commit of {into} or of ours, or start {self.scope.promotion_dag} with the action"
-            " 'adopt'; the next commit is then made on top of it, and takes back what no pull request has"
+            f" reset {name} to a commit of {into} or of ours, or start {self.scope.promotion_dag} "
+            f"{ADOPTING}; the next commit is then made on top of it, and takes back what no pull request has"
         )
 
     def check_adoption(self, tip: Commit, wanted: str) -> None:

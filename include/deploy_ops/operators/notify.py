@@ -23,8 +23,10 @@ from airflow.sdk.module_loading import import_string  # type: ignore[attr-define
 
 from include.deploy_ops.core.errors import DeployOpsError, PolicyError
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.view.health import describe_outage, see_failing
 from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.sights import HEALTH_KEY, read_sights
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -99,13 +101,14 @@ def tell_outage(context: Context) -> None:
     """Tell that a pass of control failed for good: when an outage begins, and once a day while it lasts.
 
     Control makes a pass at least every five minutes. An outage ends with a pass that succeeds (`end_outage`). It is a
-    callback of the plan task, so that the retries have their chance before anybody is told.
+    callback of the plan task, so that the retries have their chance before anybody is told. The page shows the same
+    words, whether or not a notifier is named.
     """
     try:
         scope = _find_scope(context)
+        cause = _note_failing(scope, context)
         if not scope.project.notify or not _begin_outage(scope, context):
             return
-        cause = _describe_error(context.get("exception"))
     except Exception as error:  # noqa: BLE001 - a callback has nobody to raise to
         _warn("whether the failure of control is news cannot be seen", error)
         return
@@ -116,11 +119,10 @@ def end_outage(context: Context) -> None:
     """Forget the outage, after a pass that succeeded: the next failure is news."""
     try:
         scope = _find_scope(context)
-        if not scope.project.notify:
-            return
         memory = Memory(context["asset_state_store"][scope.fleet])
-        if memory.outage.read() is not None:
-            memory.outage.forget()
+        for slot in (memory.failing, memory.outage):
+            if slot.read() is not None:
+                slot.forget()
     except Exception as error:  # noqa: BLE001 - as above
         _warn("the outage of control could not be forgotten", error)
 
@@ -225,6 +227,17 @@ def _begin_outage(scope: Scope, context: Context) -> bool:
         return False
     memory.outage.write(now)
     return True
+
+
+def _note_failing(scope: Scope, context: Context) -> str:
+    """Leave for people how control fails; return that, after what the trigger saw fail, as the page shows it."""
+    stores = context["asset_state_store"]
+    memory = Memory(stores[scope.fleet])
+    cause = mask_text(_describe_error(context.get("exception")))
+    failing = see_failing(scope.control_dag, memory.failing.read(), cause, datetime.now(UTC))
+    memory.failing.write(failing)
+    services = read_sights(stores[scope.repository].get(HEALTH_KEY))
+    return describe_outage([*services.values(), failing])
 
 
 def _describe_error(error: Any) -> str:

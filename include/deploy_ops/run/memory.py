@@ -32,6 +32,7 @@ from include.deploy_ops.core.plan.remembered import (
 from include.deploy_ops.core.promotion.contribution import KeptContribution
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
+from include.deploy_ops.core.view.health import Sight
 from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.run.store import BoundedSlot, FilledSlot, Shards, Slot, SortedShards, SplitSlot, Store
 
@@ -142,6 +143,7 @@ _PAST = TypeAdapter(PastDigests)
 _HISTORIES = TypeAdapter(dict[str, CachedHistory])
 _REPOSITORY = TypeAdapter(KnownRepository)
 _TEMPLATE = TypeAdapter(CachedTemplate)
+_SIGHT = TypeAdapter(Sight)
 _TIME = TypeAdapter(AwareDatetime)
 _DELETES = TypeAdapter(tuple[Annotated[BegunDelete, BeforeValidator(_read_bare_time)], ...])
 _TIMES_BY_NAME = TypeAdapter(dict[str, AwareDatetime])
@@ -210,6 +212,8 @@ class Memory:
         self.pending = FilledSlot(store, "control.pending", _TIMES_BY_NAME, blank=dict)
         # When people were told last that control fails; empty while it does not.
         self.outage = Slot(store, "control.outage", _TIME)
+        # How control fails, for people to see; empty while it does not.
+        self.failing = Slot(store, "control.failing", _SIGHT)
         # The template as it was read last.
         self.template = Slot(store, "control.template", _TEMPLATE)
         # The heads of the branches whose previews are over and of which nobody speaks, by slug; see `past.py`.

@@ -104,6 +104,16 @@ class Scope:
         """The ids of the DAGs whose runs deploy to targets."""
         return frozenset(map(self.target_dag, self.project.targets))
 
+    @property
+    def dags(self) -> frozenset[str]:
+        """The ids of all DAGs that the policy gives the project."""
+        project = self.project
+        asked = {self.request_dag(name) for name, each in project.targets.items() if each.approval == "required"}
+        cleanup = {self.cleanup_dag} if project.previews else set()
+        control = {self.control_dag} if project.is_planned else set()
+        feedback = {self.feedback_dag} if project.is_planned and project.feedback.is_on else set()
+        return self.home_dags | asked | cleanup | control | feedback
+
     def request_dag(self, target: str) -> str:
         """Return the id of the DAG whose runs ask a person before the target is deployed to."""
         return self.name_dag(f"{target}.{REQUEST_DAG}")

@@ -1,6 +1,7 @@
 """Wake the control DAG when a repository's branches or pull requests change, or when planned work falls due.
 
-Decides nothing and stores nothing: events tell that it is worth looking, and the task that was woken keeps the cursor.
+Decides nothing: events tell that it is worth looking, and the task that was woken keeps the cursor. It leaves for
+people how GitHub and Astro were seen.
 """
 
 from __future__ import annotations
@@ -13,15 +14,30 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from pydantic import TypeAdapter
 
+from include.deploy_ops.core.errors import DeployOpsError
 from include.deploy_ops.core.versioned import read_value, unwrap_value
+from include.deploy_ops.core.view.health import (
+    ASTRO,
+    GITHUB,
+    Sight,
+    expect_look,
+    has_recovered,
+    is_news,
+    see_failing,
+    see_well,
+)
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.run.endings import mask_text
+from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights, read_sights
 from include.deploy_ops.triggers.base import StoredTrigger
+from include.deploy_ops.triggers.merging import merge
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from include.deploy_ops.hooks.astro.api import AsyncAstroApi
     from include.deploy_ops.hooks.github.http import Quota
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
@@ -29,8 +45,10 @@ CURSOR_KEY = "cursor"
 WAKE_AT_KEY = "wake_at"
 _CURSOR = TypeAdapter(Cursor)
 FIRST_BACKOFF_S = 2.0
-LONGEST_BACKOFF_S = 300.0
-SCARCE_INTERVAL_S = 60.0  # between polls while little of the rate limit is left
+PROBE_INTERVAL_S = 60.0
+"""Seconds after which both services are looked at again at the latest, however long they fail, but in a rate limit's
+pause: so soon after an outage's end it is over for us."""
+LOOK_TIMEOUT_S = 50.0  # of one look at Astro
 
 
 @dataclass(eq=False, repr=False)
@@ -39,15 +57,18 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
 
     Yields `{"reason": …, "cursor": …}`. `reason` is "started" once, after the first successful poll; "changed" per
     poll that found a real change; "due" once per time that the plan left in the asset state store as "wake_at" (ISO
-    8601). The task that is woken stores `cursor` there as "cursor", so that a restarted trigger goes on conditionally;
-    a lost cursor costs requests and nothing else. Every failure is logged in one line and tried again, after 2 s at
-    first and up to 5 minutes, or when GitHub's rate limit permits.
+    8601); "recovered" when GitHub or Astro answers again after an outage. The task that is woken stores `cursor` there
+    as "cursor", so that a restarted trigger goes on conditionally; a lost cursor, or none, costs requests and nothing
+    else. Every failure is logged in one line and tried again, after 2 s at first and up to a minute, or when the
+    service's rate limit permits. How both were seen stands in the same store as "health".
 
     :param project: the policy's project, in every log line.
     :param github_conn_id: the Airflow connection to GitHub.
     :param repository: owner/name.
     :param trunk: the branch whose absence means that a listing cannot be trusted.
-    :param poll_interval_s: seconds between polls.
+    :param poll_interval_s: seconds between polls; a minute at most.
+    :param astro_conn_id: the Airflow connection to Astro, which is probed each minute; empty in what a release before
+        0.3 stored: it is not.
     """
 
     project: str
@@ -55,15 +76,23 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     repository: str
     trunk: str
     poll_interval_s: float = 10.0
+    astro_conn_id: str = ""
     _hook: DeployOpsGithubHook | None = field(default=None, init=False)
     _cursor: Cursor | None = field(default=None, init=False)
     _has_started: bool = field(default=False, init=False)
     _announced_wake: str = field(default="", init=False)
     _is_slowed: bool = field(default=False, init=False)
+    _sights: dict[str, Sight] | None = field(default=None, init=False)
+    _written: dict[str, Sight] = field(default_factory=dict, init=False)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until cancelled; see the class."""
         start_stats()
+        events = self._watch_repository()
+        async for event in merge(events, self._watch_astro()) if self.astro_conn_id else events:
+            yield event
+
+    async def _watch_repository(self) -> AsyncIterator[TriggerEvent]:
         failures = 0
         while True:
             reasons: list[str] = []
@@ -72,14 +101,46 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
                 failures, pause_s = 0, self._choose_interval_s()
             except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted every 2 s, for ever
                 failures += 1
-                pause_s = choose_backoff_s(error, failures, FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
+                pause_s = choose_backoff_s(error, failures, FIRST_BACKOFF_S, PROBE_INTERVAL_S)
                 self._close_hook()
-                self._tell_failure(error, pause_s)
+                self._tell_failure(f"polling {self.repository}", error, pause_s)
+            await self._leave_sight(GITHUB, pause_s)
             # The cursor goes with the event, and the task that it wakes stores it. Written here it would be saved
             # before the event is, and a triggerer that dies in between would lose the change.
             for reason in reasons:
                 yield self._make_event(reason)
             await asyncio.sleep(pause_s)
+
+    async def _watch_astro(self) -> AsyncIterator[TriggerEvent]:
+        """Look whether Astro answers, apart from GitHub, so that neither's silence or pause hides the other's."""
+        from include.deploy_ops.hooks.astro.api import AsyncAstroApi  # not where DAG files are parsed
+
+        failures = 0
+        async with AsyncAstroApi(self.astro_conn_id) as astro:
+            while True:
+                error = await self._probe(astro)
+                failures, pause_s = 0, PROBE_INTERVAL_S
+                if error is not None:
+                    failures += 1
+                    pause_s = choose_backoff_s(error, failures, FIRST_BACKOFF_S, PROBE_INTERVAL_S)
+                    await astro.close()  # so that a repaired Airflow connection counts
+                    self._tell_failure("probing Astro", error, pause_s)
+                is_back = await self._see(ASTRO, error)
+                await self._leave_sight(ASTRO, pause_s)
+                if is_back:
+                    yield self._make_event("recovered")
+                await asyncio.sleep(pause_s)
+
+    async def _probe(self, astro: AsyncAstroApi) -> Exception | None:
+        """Return what was wrong with Astro's answer."""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                await astro.find_workspace_name()
+        except TimeoutError:
+            return TimeoutError(f"no answer in {LOOK_TIMEOUT_S:.0f} s")
+        except Exception as error:  # noqa: BLE001 - as in the poll: a trigger that raises is restarted for ever
+            return error
+        return None
 
     async def cleanup(self) -> None:
         """Close the connections to GitHub."""
@@ -90,18 +151,61 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         wake = await self._find_due_wake()
         known = self._cursor or await self._load_cursor()
         # The hook waits for its answers: in the triggerer's own loop it would hold up every other trigger.
-        current = await asyncio.to_thread(self._look, known)
+        current, error = await asyncio.to_thread(self._try_to_look, known)
+        is_back = await self._see(GITHUB, error)
+        if current is None:
+            raise error or RuntimeError("a look without a result has an error")
         # After a start nobody knows what went by: one pass looks at everything, so that no difference need be told
         # besides.
         reasons = [] if self._has_started else ["started"]
         if self._has_started and has_changed(known, current):
             reasons.append("changed")
+        if is_back and not reasons:
+            reasons.append("recovered")
         if wake is not None:
             reasons.append("due")
             # The store keeps the time until a plan writes another, and it is announced once.
             self._announced_wake = wake
         self._cursor, self._has_started = current, True
         return reasons
+
+    async def _see(self, name: str, error: Exception | None) -> bool:
+        """Note how the service was seen; return whether an outage of it is over."""
+        if self._sights is None:
+            loaded = await self._load_sights()
+            self._sights = loaded if self._sights is None else self._sights  # the other watch may have been faster
+        known, now = self._sights.get(name), datetime.now(UTC)
+        seen = see_well(now) if error is None else see_failing(name, known, _describe(error), now)
+        self._sights[name] = seen
+        return has_recovered(known, seen)
+
+    async def _load_sights(self) -> dict[str, Sight]:
+        """Return how the services were seen before the trigger was restarted: an outage goes on."""
+        try:
+            return read_sights(await self._read_state(HEALTH_KEY))
+        except Exception as error:  # noqa: BLE001 - it is for people alone, and nothing else waits for it
+            self._tell_failure("reading how services were seen", error, 0)
+            return {}
+
+    async def _leave_sight(self, name: str, pause_s: float) -> None:
+        """Write how the service was seen where that is news; what fails here is told, and keeps nothing else up."""
+        seen = (self._sights or {}).get(name)
+        if seen is None or self.asset_state_store is None or not is_news(self._written.get(name), seen):
+            return
+        self._sights = {**(self._sights or {}), name: expect_look(seen, pause_s)}
+        try:
+            await self.asset_state_store.aset(HEALTH_KEY, dump_sights(self._sights))
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._tell_failure("writing how services were seen", error, pause_s)
+        else:
+            self._written[name] = seen
+
+    def _try_to_look(self, known: Cursor) -> tuple[Cursor | None, Exception | None]:
+        # Apart, since only what fails here is GitHub's failure.
+        try:
+            return self._look(known), None
+        except Exception as error:  # noqa: BLE001 - it is raised again by the poll
+            return None, error
 
     def _look(self, known: Cursor) -> Cursor:
         if self._hook is None:
@@ -115,8 +219,9 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         self._hook = None
 
     def _make_event(self, reason: str) -> TriggerEvent:
-        cursor = self._cursor or Cursor()
-        return TriggerEvent({"reason": reason, "cursor": cursor.model_dump(mode="json")})
+        # Without one the stored cursor stays.
+        cursor = self._cursor.model_dump(mode="json") if self._cursor else None
+        return TriggerEvent({"reason": reason, "cursor": cursor})
 
     async def _read_state(self, key: str) -> Any:
         return None if self.asset_state_store is None else await self.asset_state_store.aget(key)
@@ -143,8 +248,9 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
 
     def _choose_interval_s(self) -> float:
         quota = self._hook.quota if self._hook else None
-        interval_s = choose_interval_s(self.poll_interval_s, quota, datetime.now(UTC))
-        is_slowed = interval_s > self.poll_interval_s
+        usual_s = min(self.poll_interval_s, PROBE_INTERVAL_S)
+        interval_s = choose_interval_s(usual_s, quota, datetime.now(UTC))
+        is_slowed = interval_s > usual_s
         if is_slowed != self._is_slowed:
             self._is_slowed = is_slowed
             self.log.warning(
@@ -157,9 +263,16 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
             )
         return interval_s
 
-    def _tell_failure(self, error: Exception, pause_s: float) -> None:
-        said, text = "%s: polling %s failed, trying again in %.0f s: %s: %s", " ".join(str(error).split())
-        self.log.warning(said, self.project, self.repository, pause_s, type(error).__name__, text)
+    def _tell_failure(self, what: str, error: Exception, pause_s: float) -> None:
+        said, text = "%s: %s failed, trying again in %.0f s: %s: %s", " ".join(str(error).split())
+        self.log.warning(said, self.project, what, pause_s, type(error).__name__, text)
+
+
+def _describe(error: Exception) -> str:
+    """Return a failure for people: our own words carry no secret, others stay in the log."""
+    if isinstance(error, DeployOpsError | TimeoutError):
+        return mask_text(str(error))
+    return f"{type(error).__name__}; see the triggerer's log"
 
 
 def _make_hook(github_conn_id: str, repository: str) -> DeployOpsGithubHook:
@@ -174,4 +287,4 @@ def choose_interval_s(poll_interval_s: float, quota: Quota | None, now: datetime
     if quota is None or not quota.is_nearly_used:
         return poll_interval_s
     until_reset_s = (quota.resets_at - now).total_seconds()
-    return max(poll_interval_s, min(SCARCE_INTERVAL_S, until_reset_s))
+    return max(poll_interval_s, min(PROBE_INTERVAL_S, until_reset_s))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socketserver
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from email import message_from_string
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +23,10 @@ from dags.control import make_control_dag
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Notice
+from include.deploy_ops.core.view.health import GITHUB, see_failing
 from include.deploy_ops.operators import notify as subject
 from include.deploy_ops.operators.notify import APPROVAL, FAILURE, Occasion, end_outage, notify, tell_outage
+from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights
 from tests.worlds.doubles import notifiers
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeStores, FakeTaskInstance
 from tests.worlds.stages.fixtures import Log
@@ -334,20 +338,43 @@ def test_an_outage_of_control_is_told_once_until_a_pass_succeeds(
     error = RetryableError("GitHub is down")
     for _ in range(3):
         tell_outage(pass_of_control(stage, error))
-    assert told.causes == ["GitHub is down"]
+    (cause,) = told.causes
+    assert re.fullmatch(r"shop\.control fails since \d{4}-\d\d-\d\d \d\d:\d\d UTC: GitHub is down", cause)
     assert told.read()[0]["deploy_ops"]["environment"] == "control"
     end_outage(pass_of_control(stage))
     tell_outage(pass_of_control(stage, AirflowFailException("the template is wrong")))
-    assert told.causes == ["GitHub is down", "the template is wrong"]
+    assert [each.partition("UTC: ")[2] for each in told.causes] == ["GitHub is down", "the template is wrong"]
     monkeypatch.setattr(subject, "OUTAGE_REMINDER", subject.OUTAGE_REMINDER * 0)
     tell_outage(pass_of_control(stage, error))
     assert len(told.causes) == 3
 
 
+def test_an_outage_is_told_in_the_words_that_the_page_shows(stage: Stage, told: Told) -> None:
+    stage.change_project(notify=(told.notice(),))
+    seen = see_failing(GITHUB, None, "HTTP 503", datetime(2026, 3, 1, 21, 3, tzinfo=UTC))
+    stage.stores.setdefault(stage.scope.repository.name, DictStore()).set(HEALTH_KEY, dump_sights({GITHUB: seen}))
+    tell_outage(pass_of_control(stage, RetryableError("HTTP 503")))
+    failing = stage.memory.failing.read()
+    assert failing is not None
+    assert told.causes == [f"GitHub fails since 2026-03-01 21:03 UTC: HTTP 503. {failing.said}"]
+
+
+def test_a_failing_control_is_noted_for_the_page_where_no_notifier_is_named(stage: Stage) -> None:
+    tell_outage(pass_of_control(stage, RetryableError("no answer")))
+    first = stage.memory.failing.read()
+    tell_outage(pass_of_control(stage, RetryableError("no answer again")))
+    second = stage.memory.failing.read()
+    assert first is not None
+    assert second is not None
+    assert (first.since, second.cause) == (second.since, "no answer again")
+    end_outage(pass_of_control(stage))
+    assert stage.memory.failing.read() is None
+
+
 def test_the_words_of_an_unexpected_error_stay_in_the_log(stage: Stage, told: Told) -> None:
     stage.change_project(notify=(told.notice(),))
     tell_outage(pass_of_control(stage, ValueError(SECRET)))
-    assert told.causes == ["ValueError; see the task's log"]
+    assert [each.partition("UTC: ")[2] for each in told.causes] == ["ValueError; see the task's log"]
 
 
 def test_the_plan_task_calls_both(stage: Stage) -> None:
@@ -360,7 +387,7 @@ def test_a_failure_is_told_in_mode_plan_too(stage: Stage, told: Told) -> None:
     stage.change_project(notify=(told.notice(),))
     object.__setattr__(stage.scope, "is_dry", True)
     tell_outage(pass_of_control(stage, RetryableError("GitHub is down")))
-    assert told.causes == ["GitHub is down"]
+    assert [each.partition("UTC: ")[2] for each in told.causes] == ["GitHub is down"]
 
 
 # A notifier of Airflow's own

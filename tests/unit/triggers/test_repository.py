@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from include.deploy_ops.hooks.github.http import Quota
+from include.deploy_ops.run.sights import HEALTH_KEY
 from include.deploy_ops.triggers import repository
 from include.deploy_ops.triggers.repository import RepositoryTrigger, choose_interval_s
 from tests.worlds.doubles.github import (
@@ -142,6 +143,7 @@ def test_serialize_makes_an_equal_trigger() -> None:
         "repository": "acme/pipes",
         "trunk": "main",
         "poll_interval_s": POLL_S,
+        "astro_conn_id": "",
     }
     assert RepositoryTrigger(**kwargs).serialize() == (path, kwargs)
     assert f"{RepositoryTrigger.__module__}.{RepositoryTrigger.__name__}" == path
@@ -240,7 +242,7 @@ def test_a_cursor_that_cannot_be_used_costs_requests_only(cursor: Any, github: G
     assert len([line for line in told if "the stored cursor cannot be used" in line]) == 1
 
 
-def test_the_trigger_itself_stores_nothing(github: GithubDouble) -> None:
+def test_the_trigger_itself_stores_only_how_services_were_seen(github: GithubDouble) -> None:
     store = Store()
 
     async def scenario(events: Watch) -> None:
@@ -249,7 +251,7 @@ def test_the_trigger_itself_stores_nothing(github: GithubDouble) -> None:
         await events.next_payload()
 
     watch(github, scenario, store)
-    assert store.values == {}
+    assert store.values.keys() == {HEALTH_KEY}
 
 
 def test_without_a_state_store_it_works_all_the_same(github: GithubDouble) -> None:

@@ -145,13 +145,23 @@ class HoldKind(Enum):
     ENDED = "ended"  # nobody wants it at this head any more
 
 
+class Remedy(Enum):
+    """What a person does about a hold."""
+
+    MEND = "mend"  # what its reason says, elsewhere: in Git, in Astro, in the policy
+    RESUME = "resume"  # ends an override
+    ADOPT = "adopt"  # takes over what is there
+    DELETE = "delete"  # deletes the preview's Deployment
+    RETRY = "retry"  # clears the run that failed
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Something that would be done, or would be looked at, and is not; with the reason and what ends it.
 
     `environment` is what people call it, a branch's or a target's name; `slug` tells which of the two, empty where it
     is a branch. `awaits` names what ends it by itself, within seconds as a rule, of which nobody tells us; empty where
-    nothing does.
+    nothing does. `remedy` ends it where only a person does.
     """
 
     environment: str
@@ -160,6 +170,7 @@ class Hold:
     awaits: str = ""
     kind: HoldKind = HoldKind.PERSON
     slug: str = ""
+    remedy: Remedy = Remedy.MEND
 
     @property
     def home(self) -> str:

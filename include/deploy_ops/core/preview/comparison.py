@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import NO_COMMIT, Deployment, Mark
 from include.deploy_ops.core.naming import digest_work, name_deployment
-from include.deploy_ops.core.plan.work import Difference, Hold, Verb, Work
+from include.deploy_ops.core.plan.work import Difference, Hold, Remedy, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
-from include.deploy_ops.core.preview.ownership import describe_taken, find_former, find_nameless, find_previews
+from include.deploy_ops.core.preview.ownership import (
+    describe_taken,
+    find_former,
+    find_nameless,
+    find_previews,
+    is_adoptable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -91,9 +97,8 @@ def _end_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -
         reason = view.desired.ended[branch]
     # A pattern that was changed in the policy deletes nothing: only what happened in Git ends a preview.
     elif branch in view.desired.existing:
-        return Hold(
-            branch, "anything", "the branch matches the policy no longer; its preview stays until the branch goes"
-        )
+        reason = "the branch matches the policy no longer; its preview stays until the branch goes"
+        return Hold(branch, "anything", reason, remedy=Remedy.DELETE)
     else:
         reason = "the branch is gone"
     # The branch may be gone: the work is named by the head that runs.
@@ -109,7 +114,9 @@ def _head_of(view: _Pass, deployment: Deployment) -> str:
 def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) -> Work | Hold:
     name = name_deployment(view.project.name, branch)
     if name in taken:
-        return Hold(branch, Verb.CREATE.value, describe_taken(taken[name], view.control_plane, view.project))
+        reason = describe_taken(taken[name], view.control_plane, view.project)
+        remedy = Remedy.ADOPT if is_adoptable(taken[name]) else Remedy.MEND
+        return Hold(branch, Verb.CREATE.value, reason, remedy=remedy)
     if (unknown := find_nameless(taken.values())) is not None:
         return Hold(branch, Verb.CREATE.value, f"it may be there already: {unknown.doubt}")
     if view.template.problem:
@@ -127,7 +134,8 @@ def _keep_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) 
         found.append(_work(view, Verb.DEPLOY, branch, head, deployment, mark, reason))
     # Somebody else's deploy stands until the head moves; then the newest head is due, as above.
     elif history.overridden_by:
-        found.append(Hold(branch, Verb.DEPLOY.value, f"overridden by {history.overridden_by}, until the branch moves"))
+        reason = f"overridden by {history.overridden_by}, until the branch moves"
+        found.append(Hold(branch, Verb.DEPLOY.value, reason, remedy=Remedy.RESUME))
     found.extend(_keep_configuration(view, branch, head, deployment, mark))
     return found
 
@@ -144,7 +152,8 @@ def _keep_configuration(
     if mark.template == template.fingerprint and not missing:
         return
     if fixed := template.fixed.get(deployment.id, ()):
-        yield Hold(branch, Verb.UPDATE.value, f"recreate it, Astro cannot change these: {'; '.join(fixed)}")
+        reason = f"recreate it, Astro cannot change these: {'; '.join(fixed)}"
+        yield Hold(branch, Verb.UPDATE.value, reason, remedy=Remedy.DELETE)
         return
     reason = f"it lacks {', '.join(missing)}" if missing else "the template changed"
     yield _work(view, Verb.UPDATE, branch, head, deployment, mark, reason)

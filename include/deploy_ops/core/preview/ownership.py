@@ -75,6 +75,12 @@ def describe_taken(deployment: Deployment, control_plane: str, project: Project)
     return f"a Deployment named {bears} exists without our mark; rename or delete it in Astro, or adopt it by the form"
 
 
+def is_adoptable(deployment: Deployment) -> bool:
+    """Whether a person may let a preview take over the Deployment that has its name: nobody's mark is on it."""
+    is_marked = parse_mark(deployment.description) is not None or has_later_mark(deployment.description)
+    return not (deployment.doubt or is_marked)
+
+
 def find_nameless(deployments: Iterable[Deployment]) -> Deployment | None:
     """Return a Deployment of which nobody knows whose it is: neither its name nor a mark can be read."""
     found = (each for each in deployments if each.problem and not each.name and parse_mark(each.description) is None)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
 
+ADOPTING = "with the action 'adopt'"
+"""Stands in the words of a hold that an adoption ends."""
+
 
 def compare_promotion(project: Project, snapshot: RepositorySnapshot, promoted: str) -> Work | Hold | None:
     """Return the promotion that is due; None if there is none in the policy, or nothing moved.

@@ -5,13 +5,13 @@ Pure. Decides about long-lived Deployments only, which are found by name, and ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.naming import digest_work, slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
-from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
+from include.deploy_ops.core.plan.work import Hold, HoldKind, Remedy, Verb, Work
 from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.settling import describe_unfetched, describe_unsettled
 
@@ -78,8 +78,10 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     if state.source is None:
         return None
     # Before the source's own problems: a rollback stands, whatever becomes of the pull request meanwhile.
-    if reason := _describe_absence(state) or _describe_rivals(state) or _find_override(state):
+    if reason := _describe_absence(state) or _describe_rivals(state):
         return _hold(state, Verb.DEPLOY, reason)
+    if reason := _find_override(state):
+        return replace(_hold(state, Verb.DEPLOY, reason), remedy=Remedy.RESUME)
     if state.source.problem:
         awaits = f"{state.name}: {state.source.head} onto {state.source.base}" if state.source.is_brief else ""
         kind = HoldKind.WAITING if awaits else HoldKind.PERSON

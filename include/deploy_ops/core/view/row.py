@@ -12,6 +12,7 @@ from enum import Enum
 
 from include.deploy_ops.core.cleanup.verdict import NextStep
 from include.deploy_ops.core.plan.outcome import Outcome
+from include.deploy_ops.core.view.needs import Need
 
 
 class RowKind(Enum):
@@ -46,7 +47,8 @@ class Row:
     `run_id`, `run_dag` and `verb` are of the run in flight. `head` is the newest commit of what it follows, since
     `head_at` as far as we know; `deployed` the commit that runs. Commits are 40 digits, empty where there is none.
     `pull` is the newest open pull request, `base` its base branch; `pulls` all open ones of the branch. `why` says the
-    state in words, `holds` everything that is held. `kept` says who keeps it from expiring. `conflicts` are the
+    state in words, `holds` everything that is held, `needs` what of
+    it waits for a person. `kept` says who keeps it from expiring. `conflicts` are the
     promotion's words about the pull request. `woken_at`: when somebody woke it by hand.
     """
 
@@ -84,11 +86,15 @@ class Row:
     override: str = ""
     woken_at: datetime | None = None
     outcomes: tuple[Outcome, ...] = ()
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What one pass says of its whole project. `digests` tell, by shard that holds something, that it changed."""
+    """What one pass says of its whole project. `digests` tell, by shard that holds something, that it changed.
+
+    `dags` are the DAGs that the policy gives the project.
+    """
 
     project: str
     repository: str
@@ -102,3 +108,4 @@ class Summary:
     resync_s: float
     digests: dict[str, str]
     events_until: str = ""
+    dags: tuple[str, ...] = ()

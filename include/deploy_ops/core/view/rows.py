@@ -31,6 +31,7 @@ from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.target.settling import describe_unsettled, is_calm
 from include.deploy_ops.core.view.addresses import hide_address, hide_addresses_of
+from include.deploy_ops.core.view.needs import Need, list_needs, need_retry
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def _hide_addresses(row: Row) -> Row:
         author=hide_address(row.author),
         kept=hide_address(row.kept),
         holds=tuple(map(hide_address, row.holds)),
+        needs=tuple(replace(each, why=hide_address(each.why)) for each in row.needs),
         outcomes=tuple(map(hide_addresses_of, row.outcomes)),
     )
 
@@ -328,7 +330,8 @@ def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[s
 def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Row:
     holds = record.holds.get(row.slug, ())
     telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(record, row, hold)]
-    row = replace(row, holds=tuple(str(hold)[:ROW_HOLD_LENGTH_MAX] for hold in telling))
+    told = tuple(str(hold)[:ROW_HOLD_LENGTH_MAX] for hold in telling)
+    row = replace(row, holds=told, needs=list_needs(telling, row.outcomes))
     flight = _find_flight(record, row)
     if flight.run_id:
         is_asked = flight.verb == Verb.REQUEST.value
@@ -342,7 +345,9 @@ def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> R
             verb=flight.verb,
         )
     state, why = _judge(record, row, holds, deployment)
-    return replace(row, state=state, why=why or row.why)
+    is_told = row.needs or state is not State.FAILED
+    needs = row.needs if is_told else need_retry(Verb.DEPLOY.value, why, row.outcomes)
+    return replace(row, state=state, why=why or row.why, needs=() if state is State.REMOVED else needs)
 
 
 def _find_flight(record: PassRecord, row: Row) -> _Flight:
@@ -420,7 +425,9 @@ def _keep_removed(record: PassRecord, known: Iterable[str]) -> Iterable[tuple[st
             continue
         if row.deployment_id in there:
             reason = "the policy wants no preview of it any more; delete it in Astro, or look at the DAG orphans"
-            yield slug, replace(row, state=State.HELD, why=reason, next_step=None, run_id="", run_dag="", verb="")
+            needs = (Need("anything", reason),)
+            held = replace(row, state=State.HELD, why=reason, needs=needs, next_step=None)
+            yield slug, replace(held, run_id="", run_dag="", verb="")
             continue
         gone = _add_endings(record, row, row)
         is_new = row.state is not State.REMOVED
@@ -440,6 +447,7 @@ def _bury(row: Row, at: datetime, *, is_new: bool) -> Row:
         state_at=at,
         why=said or (row.why if not is_new else "its Deployment is gone"),
         holds=(),
+        needs=(),
         run_id="",
         run_dag="",
         verb="",

@@ -160,6 +160,11 @@ class AsyncAstroApi:
         connection, client = await self._open()
         return await self._hold(ask_deploys(connection, deployment_id, limit), client)
 
+    async def find_workspace_name(self) -> str:
+        """Return the name of the connection's workspace: the least that tells whether Astro answers us."""
+        connection, client = await self._open()
+        return await self._hold(ask_workspace_name(connection), client)
+
     async def _open(self) -> tuple[AstroConnection, httpx.AsyncClient]:
         if self._opened is None:
             connection = await aread_astro_connection(self.astro_conn_id)

@@ -188,6 +188,7 @@ class RowWriter:
             resync_s=RESYNC_MINUTES * 60.0,
             digests=digests,
             events_until=until,
+            dags=tuple(sorted(self.scope.dags)),
         )
 
     def _learn_commits(self, observation: Observation, *, is_quiet: bool) -> tuple[dict[str, str], dict[str, datetime]]:

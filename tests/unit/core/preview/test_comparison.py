@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import Branch, Deployment, DeploymentStatus, PullRequest
 from include.deploy_ops.core.naming import name_deployment
-from include.deploy_ops.core.plan.work import Difference
+from include.deploy_ops.core.plan.work import Difference, Remedy
 from include.deploy_ops.core.policy.keys import Project
 from include.deploy_ops.core.preview.comparison import compare
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
@@ -100,6 +100,7 @@ def test_a_branch_that_the_policy_left_keeps_its_preview() -> None:
     difference = diff({"dev-x": A}, (make_deployment("dev-x"),), project=project)
     assert works(difference) == []
     assert "matches the policy no longer" in holds(difference)[0]
+    assert find_remedy(difference) is Remedy.DELETE
 
 
 @pytest.mark.parametrize("change", [{"control_plane": "other"}, {"project": "other"}, {"repository": "acme/other"}])
@@ -168,6 +169,21 @@ def test_what_the_cli_cannot_update_is_held() -> None:
     difference = diff({"dev-x": A}, (make_deployment("dev-x"),), template=template)
     assert works(difference) == []
     assert "recreate it" in holds(difference)[0]
+    assert find_remedy(difference) is Remedy.DELETE
+
+
+def find_remedy(difference: Difference) -> Remedy:
+    (hold,) = difference.holds
+    return hold.remedy
+
+
+def test_a_hold_names_what_a_person_does_about_it() -> None:
+    unmarked = make_deployment("dev-x", description="by hand")
+    assert find_remedy(diff({"dev-x": A}, (unmarked,))) is Remedy.ADOPT
+    foreign = make_deployment("dev-x", make_mark("dev-x", control_plane="other"))
+    assert find_remedy(diff({"dev-x": A}, (foreign,))) is Remedy.MEND
+    overridden = {"id-dev-x": DeployHistory("d2", B, B, A, "a rollback")}
+    assert find_remedy(diff({"dev-x": A}, (make_deployment("dev-x"),), overridden)) is Remedy.RESUME
 
 
 def test_a_broken_template_holds_creates_and_updates_but_no_deploys_or_deletes() -> None:

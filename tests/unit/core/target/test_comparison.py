@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.remembered import Approval, Judgement, Remembered
-from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb, Work
+from include.deploy_ops.core.plan.work import Hold, HoldKind, Remedy, Verb, Work
 from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Target
 from include.deploy_ops.core.target.comparison import (
     Source,
@@ -85,6 +85,9 @@ def test_a_target_that_never_had_a_deploy_of_ours_is_deployed_to_whoever_deploye
 def test_what_was_overridden_stays_so_whatever_the_source_does(head: str) -> None:
     given = state(history=deployed(head, overridden_by="v1, forced by mira (deploy d1)"))
     assert "overridden by v1, forced by mira (deploy d1), until a person resumes it" in hold(given)
+    held = compare(given)
+    assert isinstance(held, Hold)
+    assert held.remedy is Remedy.RESUME
     assert work(replace(given, remembered=Remembered(resumed="d1"))).verb is Verb.DEPLOY
 
 

@@ -18,10 +18,11 @@ from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch
 from include.deploy_ops.core.plan.outcome import OUTCOMES_MAX, Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances, schedule
-from include.deploy_ops.core.plan.work import Hold, HoldKind, Plan
+from include.deploy_ops.core.plan.work import Hold, HoldKind, Plan, Remedy
 from include.deploy_ops.core.policy.keys import Promotion
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.observed import Observed
+from include.deploy_ops.core.view.needs import Need
 from include.deploy_ops.core.view.row import Row, State
 from include.deploy_ops.core.view.rows import REMOVED_FOR, ROW_CAUSE_LENGTH_MAX, PassRecord, make_rows
 from tests.worlds.values.examples import OWNER, PLANE, make_deployment, make_project, make_pull, sha
@@ -91,6 +92,24 @@ def test_a_row_holds_no_address_of_a_person_whatever_wrote_it() -> None:
     (outcome,) = row.outcomes
     assert (outcome.person, outcome.approver, outcome.cause) == ("ann.b+c@…", "ann.b+c@…", "see ann.b+c@…, ann.b+c@…")
     assert show(replace(sight, before={"dev-a": row}, ended=())) == row
+
+
+def test_a_row_says_what_of_it_waits_for_a_person() -> None:
+    failed = ending(1, state="failed")
+    holds = [
+        Hold("dev-a", "deploy", "failed: no", kind=HoldKind.FAILED),
+        Hold("dev-a", "update", f"recreate it, says {ADDRESS}", remedy=Remedy.DELETE),
+        Hold("dev-a", "update", "later", kind=HoldKind.WAITING),
+    ]
+    row = show(look(plan_with(*holds), ended=[failed]))
+    retry = Need("deploy", "failed: no", Remedy.RETRY, failed.outcome.run_id, "shop.preview")
+    assert row.needs == (retry, Need("update", "recreate it, says ann.b+c@…", Remedy.DELETE))
+    stored = _ROWS.dump_python({"dev-a": row}, mode="json", exclude_defaults=True)
+    assert _ROWS.validate_python(stored) == {"dev-a": row}
+    del stored["dev-a"]["needs"]  # as releases before 0.3 wrote it
+    assert _ROWS.validate_python(stored)["dev-a"].needs == ()
+    gone = show(look(observed=NO_DEPLOYMENT, wanted={}, before={"dev-a": row}))
+    assert (gone.state, gone.needs) == (State.REMOVED, ())
 
 
 def test_what_was_kept_ends_with_its_deployment() -> None:
@@ -205,6 +224,7 @@ def test_what_was_deployed_and_does_not_show_is_not_live(state: str, shown: Stat
         shown,
         "deployed, and not settled: the Deployment is to have DAGs v1 and not yet v2",
     )
+    assert [need.remedy for need in row.needs] == [Remedy.RETRY] * (state == "failed")
 
 
 def test_what_another_run_just_took_is_at_work() -> None:
