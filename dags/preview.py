@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TaskGroup
 
 from include.deploy_ops.operators.claim import ClaimOperator
 from include.deploy_ops.operators.decide import DecideOperator
@@ -45,18 +45,23 @@ def make_preview_dag(scope: Scope) -> DAG:
         doc_md=GUIDE,
     ) as dag:
         claim = ClaimOperator(task_id="claim", scope=scope).as_setup()
-        change_type = ClassifyChangeOperator(task_id="change_type", scope=scope)
-        render = RenderTemplateOperator(task_id="render_template", scope=scope)
-        image = FindImageOperator(task_id="image", **step)
-        create = CreateDeploymentOperator(task_id="create", pool=CLI_POOL, **step)
-        update = UpdateDeploymentOperator(task_id="update", pool=CLI_POOL, **step)
-        deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
-        settle = SettleDeployOperator(task_id="settle", **step)
-        approve_adoption = ApproveAdoptionOperator(task_id="approve_adoption", scope=scope)
-        adopt = AdoptDeploymentOperator(task_id="adopt", pool=CLI_POOL, scope=scope)
-        delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, scope=scope)
-        hibernate = HibernateDeploymentOperator(task_id="hibernate", pool=CLI_POOL, scope=scope)
-        decide = DecideOperator(task_id="decide", scope=scope)
+        # A run has one errand: what belongs to the others is a line per group in the grid, not one per task. Task ids
+        # stand without their group's: runs, XComs and seals of earlier releases name them.
+        with TaskGroup("deploying", group_display_name="Deploy, update", prefix_group_id=False):
+            change_type = ClassifyChangeOperator(task_id="change_type", scope=scope)
+            render = RenderTemplateOperator(task_id="render_template", scope=scope)
+            image = FindImageOperator(task_id="image", **step)
+            create = CreateDeploymentOperator(task_id="create", pool=CLI_POOL, **step)
+            update = UpdateDeploymentOperator(task_id="update", pool=CLI_POOL, **step)
+            deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
+            settle = SettleDeployOperator(task_id="settle", **step)
+        with TaskGroup("keeping", group_display_name="Adopt, keep", prefix_group_id=False):
+            approve_adoption = ApproveAdoptionOperator(task_id="approve_adoption", scope=scope)
+            adopt = AdoptDeploymentOperator(task_id="adopt", pool=CLI_POOL, scope=scope)
+            decide = DecideOperator(task_id="decide", scope=scope)
+        with TaskGroup("ending", group_display_name="Hibernate, delete", prefix_group_id=False):
+            hibernate = HibernateDeploymentOperator(task_id="hibernate", pool=CLI_POOL, scope=scope)
+            delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, scope=scope)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         # Setup and teardown: the report runs whatever failed before it, unless the claim was not got, and counts for
         # nothing in the run's state, so a failed run stays red.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TaskGroup
 
 from include.deploy_ops.operators.answer import ANSWER_STEP, make_answer_params
 from include.deploy_ops.operators.dispatch import dispatch_runs
@@ -41,8 +41,10 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
         doc_md=GUIDE,
     ) as dag:
         prepare = PrepareRequestOperator(task_id="prepare", target=name, scope=scope).as_setup()
-        change_type = ClassifyReleaseOperator(task_id="change_type", scope=scope)
-        image = FindReleaseImageOperator(task_id="image", scope=scope)
+        # As in `preview.py`: task ids stand without their group's.
+        with TaskGroup("looking", group_display_name="What it deploys", prefix_group_id=False):
+            change_type = ClassifyReleaseOperator(task_id="change_type", scope=scope)
+            image = FindReleaseImageOperator(task_id="image", scope=scope)
         approve = ApproveReleaseOperator(
             task_id="approve",
             target=name,

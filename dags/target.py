@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TaskGroup
 
 from include.deploy_ops.operators.claim import ClaimOperator
 from include.deploy_ops.operators.decide import DecideOperator
@@ -37,12 +37,15 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
         doc_md=GUIDE,
     ) as dag:
         claim = ClaimOperator(task_id="claim", target=name, scope=scope).as_setup()
-        decide = DecideOperator(task_id="decide", scope=scope)
-        change_type = ClassifyChangeOperator(task_id="change_type", scope=scope)
-        image = FindImageOperator(task_id="image", **step)
-        deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
-        settle = SettleDeployOperator(task_id="settle", **step)
-        merge = MergePullRequestOperator(task_id="merge", scope=scope)
+        # As in `preview.py`: groups by errand, task ids without them.
+        with TaskGroup("deploying", group_display_name="Deploy", prefix_group_id=False):
+            change_type = ClassifyChangeOperator(task_id="change_type", scope=scope)
+            image = FindImageOperator(task_id="image", **step)
+            deploy = DeployCodeOperator(task_id="deploy", pool=CLI_POOL, **step)
+            settle = SettleDeployOperator(task_id="settle", **step)
+        with TaskGroup("deciding", group_display_name="Merge, resume", prefix_group_id=False):
+            merge = MergePullRequestOperator(task_id="merge", scope=scope)
+            decide = DecideOperator(task_id="decide", scope=scope)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         claim >> [change_type, decide, merge]
         change_type >> image >> deploy >> settle

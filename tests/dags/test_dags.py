@@ -199,6 +199,38 @@ def test_the_steps_of_a_preview_run(parse: Parse) -> None:
     }
 
 
+LABEL_LENGTH_MAX = 18
+"""Letters of a group's name that Airflow's grid shows beside its runs."""
+GROUPS = {
+    "preview": {
+        "Deploy, update": {*("change_type", "render_template", "image", "create", "update", "deploy", "settle")},
+        "Adopt, keep": {"approve_adoption", "adopt", "decide"},
+        "Hibernate, delete": {"hibernate", "delete"},
+    },
+    "production": {
+        "Deploy": {"change_type", "image", "deploy", "settle"},
+        "Merge, resume": {"merge", "decide"},
+    },
+    "production.request": {"What it deploys": {"change_type", "image"}},
+}
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_what_a_run_does_not_need_is_a_line_per_group_and_tasks_keep_their_names(parse: Parse, kind: str) -> None:
+    production = {
+        "deployment": "Production",
+        "approval": "required",
+        "pull_request": {"from": "staging", "into": "trunk"},
+    }
+    bag = parse(make_policy({"targets": {"production": production}}))
+    assert bag.import_errors == {}
+    dag: Any = bag.dags[f"shop.{kind}"]
+    groups = [each for each in dag.task_group.children.values() if each.node_id not in dag.task_dict]
+    assert {each.group_display_name: set(each.children) for each in groups} == GROUPS[kind]
+    assert {name for tasks in GROUPS[kind].values() for name in tasks} <= dag.task_dict.keys()
+    assert max(map(len, GROUPS[kind])) <= LABEL_LENGTH_MAX
+
+
 def test_a_target_has_a_dag_of_its_own(parse: Parse) -> None:
     targets = {"staging": {"deployment": "Staging", "branch": "astro_deploy"}}
     bag = parse(make_policy({"name": "shop", "previews": None, "targets": targets}))
