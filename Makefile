@@ -69,7 +69,7 @@ test: lint unit e2e
 
 # Two processes at once, a file each, the long ones (@pytest.mark.long) first.
 unit: description $(SUPPLY_READY)
-	@[ -z "$(PAGELESS)" ] || echo "left out: the tests of the Deployments page; they need Chromium (Debian: apt-get install chromium)"
+	@[ -z "$(PAGELESS)" ] || echo "left out: the tests of the Deploys page; they need Chromium (Debian: apt-get install chromium)"
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(PAGELESS)
 
 # One process: all of them share one Airflow.

@@ -40,7 +40,7 @@ class Links:
     home: str
 
     def find_in_row(self, row: Mapping[str, Any]) -> set[str]:
-        """Return the addresses to which the Deployments page leads from a row."""
+        """Return the addresses to which the Deploys page leads from a row."""
         outcomes = row.get("outcomes") or ()
         runs = [(row.get("run_dag"), row.get("run_id")), *((each["dag"], each["run_id"]) for each in outcomes)]
         commits = {row.get("head"), row.get("deployed"), *(each["commit"] for each in outcomes)} - {None, ""}

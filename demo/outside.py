@@ -76,7 +76,7 @@ class Outside:
         return str(fields.get(field_name) or "")
 
     def read_rows(self, project: str) -> dict[str, dict[str, Any]]:
-        """Return what the Deployments page shows of a project, by environment; nothing before control's first pass."""
+        """Return what the Deploys page shows of a project, by environment; nothing before control's first pass."""
         answer = self.airflow.get("/api/v2/assets", params={"name_pattern": f"deploy_ops.{project}.fleet"})
         answer.raise_for_status()
         states = {key: value for each in answer.json()["assets"] for key, value in self._list_states(each["id"])}

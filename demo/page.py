@@ -1,4 +1,4 @@
-"""The tour's last steps: the Deployments page shows all environments, and every link that was shown opens."""
+"""The tour's last steps: the Deploys page shows all environments, and every link that was shown opens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def show_page(steps: Steps, environments: Collection[str]) -> None:
     outside = steps.witness.outside
     page = outside.airflow.get(PATH)
     if not page.is_success:
-        raise WitnessError(f"the Deployments page answers {page.status_code}: {page.text[:200]}")
+        raise WitnessError(f"the Deploys page answers {page.status_code}: {page.text[:200]}")
 
     def look() -> dict[str, str] | None:
         rows = outside.read_rows(PROJECT)
@@ -33,7 +33,7 @@ def show_page(steps: Steps, environments: Collection[str]) -> None:
     states, seconds = steps.time(lambda: steps.witness.await_true(f"the page to show {environments}", look)[0])
     told = ", ".join(f"{name} {state}" for name, state in states.items())
     steps.tell_page(
-        "the Deployments page shows every environment", seconds, steps.witness.stack.ports.airflow_url + LINK, told
+        "the Deploys page shows every environment", seconds, steps.witness.stack.ports.airflow_url + LINK, told
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from demo.witness import Witness
 
 ENVIRONMENTS = (BRANCH, living.BRANCH, FEATURE, "staging", "production", DEPLOY_BRANCH)
-"""All that the tour has to do with, each on the Deployments page."""
+"""All that the tour has to do with, each on the Deploys page."""
 
 
 def play(witness: Witness, say: Callable[[str], None]) -> None:

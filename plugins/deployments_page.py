@@ -1,4 +1,4 @@
-"""The Deployments page in Airflow's UI: an entry in the navigation, and the static files behind it.
+"""The Deploys page in Airflow's UI: an entry in the navigation, and the static files behind it.
 
 The files hold no data: the browser reads it from Airflow's own REST API as whoever is logged in. Every process of
 Airflow's that needs any plugin imports this module, so the web application is made at the first request.
@@ -117,7 +117,7 @@ class DeploymentsPage(AirflowPlugin):
     fastapi_apps = [{"app": serve, "url_prefix": f"/{PREFIX}", "name": "Deploy Ops"}]  # noqa: RUF012 - Airflow's way
     external_views = [  # noqa: RUF012 - likewise
         {
-            "name": "Deployments",
+            "name": "Deploys",
             "href": f"{PREFIX}/page",
             "destination": "nav",
             "nav_top_level": True,

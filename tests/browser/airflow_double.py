@@ -38,7 +38,7 @@ REPOSITORIES = 1000
 """From here on assets are repositories'; those before are fleets'."""
 SANDBOX = "allow-scripts allow-same-origin allow-forms allow-downloads"
 UI = """<!doctype html><html class="{theme}"><head><base href="{base}/"><style>html,body{{height:100%;margin:0}}</style>
-</head><body style="font-family:sans-serif"><p id="where"></p><iframe title="Deployments" sandbox="{sandbox}"
+</head><body style="font-family:sans-serif"><p id="where"></p><iframe title="Deploys" sandbox="{sandbox}"
 src="{src}" style="border:none;width:100%;height:94%"></iframe><script>
 addEventListener("popstate", () => {{ document.getElementById("where").textContent = location.pathname }})
 </script></body></html>"""

@@ -146,3 +146,12 @@ def test_the_entrys_icons_are_among_the_files(airflow: AirflowDouble, client: ht
     (entry,) = DeploymentsPage.external_views
     for icon in (entry["icon"], entry["icon_dark_mode"]):
         assert client.get(f"{airflow.url}/{icon}").headers["Content-Type"].startswith("image/svg+xml")
+
+
+def test_the_navigation_names_the_page_by_a_word_that_it_shows_whole() -> None:
+    (entry,) = DeploymentsPage.external_views
+    name = str(entry["name"])
+    assert name == "Deploys"
+    assert len(name) <= len("Required")  # Airflow cuts a longer one: "Deploym…"
+    assert f"<title>{name}</title>".encode() in read_files()["index.html"]
+    assert f"<h1>{name}</h1>".encode() in read_files()["index.html"]

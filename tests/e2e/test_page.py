@@ -23,7 +23,7 @@ def log_in(witness: Witness, page: Page, name: str) -> Locator:
     page.locator("input[name=username]").fill(name)
     page.locator("input[name=password]").fill(name)
     page.keyboard.press("Enter")
-    entry = page.get_by_role("link", name="Deployments")
+    entry = page.get_by_role("link", name="Deploys", exact=True)
     expect(entry).to_be_visible(timeout=SLOW_MS)
     return entry
 
@@ -31,7 +31,7 @@ def log_in(witness: Witness, page: Page, name: str) -> Locator:
 def open_page(witness: Witness, page: Page, name: str) -> FrameLocator:
     """Log in, and open the page by its entry in the navigation."""
     log_in(witness, page, name).click()
-    frame = page.frame_locator("iframe[title=Deployments]")
+    frame = page.frame_locator("iframe[title=Deploys]")
     expect(frame.get_by_role("button", name="staging", exact=True)).to_be_visible(timeout=SLOW_MS)
     return frame
 

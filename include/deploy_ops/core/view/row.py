@@ -1,6 +1,6 @@
 """What people are shown: one row per environment, made of a pass's observation, its plan, and how runs ended.
 
-Control writes the rows; the Deployments page and the feedback on GitHub read them and nothing else. So may whoever may
+Control writes the rows; the Deploys page and the feedback on GitHub read them and nothing else. So may whoever may
 read assets in Airflow: a row holds what one of the two shows, and no e-mail address. Pure.
 """
 

@@ -1,6 +1,6 @@
 """What a pass leaves for people to look at: one row per environment, and a summary of the project.
 
-The only writer of both. The Deployments page and the feedback on GitHub read them, and ask nobody else of ours.
+The only writer of both. The Deploys page and the feedback on GitHub read them, and ask nobody else of ours.
 """
 
 from __future__ import annotations
