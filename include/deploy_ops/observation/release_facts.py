@@ -63,7 +63,7 @@ class ReleaseReader:
             commits=commits,
             files=decision.files,
             source=self._read_source(job),
-            carried=tuple(each.number for each in promoted if each.is_open),
+            carried=tuple(each for each in promoted if each.is_open),
             panel=self._form_panel(job, (*promoted, *filter(None, (pull,))), commits),
             is_merging=is_merging,
             mergeability=self._judge_merge(job) if is_merging else Mergeability(),

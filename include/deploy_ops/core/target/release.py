@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN, PEOPLE_SHOWN = 30, 25, 20, 10
+COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN, PEOPLE_SHOWN = 30, 20, 20, 10
 """Of these at most are listed; files are counted per kind. The pull request's own page has all."""
 
 _SHORT = 12
@@ -34,10 +34,13 @@ IMAGE_LENGTH_MAX = 400
 """Characters of an image's name: its digest stands at the end."""
 
 
-class Pages(Protocol):
-    """Gives the address of a pull request's, commit's or branch's page."""
+PageKind = Literal["pull", "commit", "tree", "compare"]
 
-    def __call__(self, kind: Literal["pull", "commit", "tree"], name: str | int, /) -> str:
+
+class Pages(Protocol):
+    """Gives the address of the page of a pull request, a commit, a branch, or of two commits (`a..b`) compared."""
+
+    def __call__(self, kind: PageKind, name: str | int, /) -> str:
         """Return the address."""
 
 
@@ -84,7 +87,7 @@ class Release:
 
     `ref` is what it was asked for by, written in full, so that its kind can be told. `base` is empty and `pull` None
     where a person asks for another commit. `running` is the commit that the Deployment runs, None when unknown;
-    `carried` are the numbers of pull requests that the source branch holds though they are still open. `source` is None
+    `carried` are the pull requests that the source branch holds though they are still open. `source` is None
     where no target follows it. `mergeability` is what is known of the merge, if one follows. `image` is the image's
     name by digest where one is deployed, empty where it is built only then; `image_source` is the entry of the policy
     that it is from.
@@ -105,7 +108,7 @@ class Release:
     commits: tuple[PullCommit, ...] = ()
     files: tuple[FileGroup, ...] = ()
     source: SourceState | None = None
-    carried: tuple[int, ...] = ()
+    carried: tuple[PullRequest, ...] = ()
     is_merging: bool = False
     is_override: bool = False
     person: str = ""
@@ -125,35 +128,65 @@ def summarize_subject(release: Release) -> str:
 
 
 def summarize(release: Release, page_of: Pages) -> str:
-    """Return the request's page: what is asked, what runs now, staging, what else comes along, commits, files."""
+    """Return the request's page: whether it looks well, what a yes does, what comes along; then the tables."""
     sections = [
+        _describe_verdict(release),
         _describe_request(release, page_of),
-        _describe_facts(release, page_of),
+        _link_comparison(release, page_of),
         _list_carried(release, page_of),
+        _describe_facts(release, page_of),
         _list_commits(release, page_of),
         *map(_list_files, release.files),
     ]
     return "\n\n".join(filter(None, sections))
 
 
+def _describe_verdict(release: Release) -> str:
+    """Return in one line what is to be looked at before the answer, then what is well; empty where neither is known."""
+    doubts: list[str] = []
+    well: list[str] = []
+    if release.source is not None:
+        is_well = release.source.head == release.head and release.source.is_healthy
+        name = write_plain_link(quote_text(release.source.target), release.source.url)
+        told = f"{name} {describe_source(release.source, release.head)}"
+        (well if is_well and not release.source.overridden_by else doubts).append(told)
+    if release.is_override:
+        doubts.append("it comes **in place of what its source holds**")
+    if release.change_type is ChangeType.IMAGE and not release.image:
+        doubts.append("nobody knows the image's digest yet")
+    if release.is_merging:
+        known = release.mergeability.problem or release.mergeability.note
+        (doubts if known else well).append(
+            f"**{quote_text(known, REASON_LENGTH_MAX)}**" if known else "nothing stands in the merge's way"
+        )
+    if not (doubts or well):
+        return ""
+    return f"**{'Look closer' if doubts else 'Ready'}**: {'; '.join(doubts + well)}"
+
+
 def _describe_request(release: Release, page_of: Pages) -> str:
-    deployment = quote_text(release.deployment)
+    what = f"**Approve** deploys **{release.change_type.value}** to {quote_text(release.deployment)}"
     if release.pull is None:
         asks = quote_text(release.person) if release.person else "A person"
-        why = f": {_quote_reason(release)}"
-        other = " **in place of what its source holds**" if release.is_override else ""
-        what = f"{_link_commit(release.commit, page_of)} of {_describe_ref(release.ref)}"
-        return f"{asks} wants {what} on {deployment}{other}{why}"
+        commit = f"{_link_commit(release.commit, page_of)} of {_describe_ref(release.ref)}"
+        return f"{what}: {commit}. {asks} asks for it: {_quote_reason(release)}"
     pull = release.pull
     number = write_plain_link(f"#{pull.number}", page_of("pull", pull.number))
     by = f" by {quote_text(pull.author)}" if pull.author else ""
     into = f"{quote_text(pull.head_ref)} into {quote_text(pull.base_ref)}"
-    then = " and then merges exactly this head" if release.is_merging else ""
+    then = ", and then merges exactly this head" if release.is_merging else ""
     asks = f" {quote_text(release.person)} asks for it by hand: {_quote_reason(release)}." if release.person else ""
     return (
-        f"**{number}** {quote_text(pull.title)}{by}, {into}. Approving deploys their merge to {deployment}{then}; "
-        f"it is void when head, base or what runs there moves.{asks}"
+        f"{what}: **{number}** {quote_text(pull.title)}{by}, {into}, as their merge{then}. "
+        f"A yes is void when head, base or what runs there moves.{asks}"
     )
+
+
+def _link_comparison(release: Release, page_of: Pages) -> str:
+    """Return the link to all that changes there, also where what runs is no ancestor: two dots compare as it is."""
+    if not release.running or release.running == release.commit:
+        return ""
+    return write_plain_link("Compare with what runs there", page_of("compare", f"{release.running}..{release.commit}"))
 
 
 def _quote_reason(release: Release) -> str:
@@ -170,13 +203,6 @@ def _describe_facts(release: Release, page_of: Pages) -> str:
     if release.change_type is ChangeType.IMAGE:
         rows["image"] = _describe_image(release)
     rows["runs now"] = _link_whole(release.running, page_of) if release.running else "nothing that we know of"
-    if release.source is not None:
-        name = write_plain_link(quote_text(release.source.deployment), release.source.url)
-        rows[quote_text(release.source.target)] = f"{name} {describe_source(release.source, release.head)}"
-    if release.is_merging:
-        known = release.mergeability
-        told = quote_text(known.problem or known.note, REASON_LENGTH_MAX) if known.problem or known.note else ""
-        rows["merge"] = f"**{told}**" if told else "nothing stands in its way"
     until = f"{release.deadline:%Y-%m-%d %H:%M} UTC, without an answer until then it is rejected"
     rows |= describe_panel(release.panel)
     rows["asked"] = f"{release.asked_at:%Y-%m-%d %H:%M} UTC; open until {until}"
@@ -230,9 +256,13 @@ def _join(cells: Iterable[str]) -> str:
 def _list_carried(release: Release, page_of: Pages) -> str:
     if not release.carried:
         return ""
-    pulls = [write_plain_link(f"#{number}", page_of("pull", number)) for number in release.carried[:PULLS_SHOWN]]
-    more = f" … and {len(release.carried) - PULLS_SHOWN} more" if len(release.carried) > PULLS_SHOWN else ""
-    return f"**Comes along though still open:** {', '.join(pulls)}{more}"
+    lines = [
+        f"- {write_plain_link(f'#{pull.number}', page_of('pull', pull.number))} {quote_text(pull.title)}"
+        for pull in release.carried[:PULLS_SHOWN]
+    ]
+    if len(release.carried) > PULLS_SHOWN:
+        lines.append(f"- … and {len(release.carried) - PULLS_SHOWN} more")
+    return "\n".join(["**Comes along though still open:**", "", *lines])
 
 
 def _list_commits(release: Release, page_of: Pages) -> str:

@@ -91,8 +91,8 @@ class GithubConnectionHook(GithubHook):
         """The repository's page."""
         return self._find_web_url()
 
-    def web_url(self, kind: Literal["pull", "commit", "tree"], name: str | int) -> str:
-        """Return the page of a pull request's number, a commit's id or a branch's name."""
+    def web_url(self, kind: Literal["pull", "commit", "tree", "compare"], name: str | int) -> str:
+        """Return the page of a pull request's number, a commit's id, a branch's name or a comparison (`a..b`)."""
         return f"{self._find_web_url()}/{kind}/{quote(str(name))}"
 
     def _find_web_url(self) -> str:

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from include.deploy_ops.core.model import ChangeType, PathVerdict, PullCommit, PullRequest
 from include.deploy_ops.core.target.approvers import WROTE, Panel
+from include.deploy_ops.core.target.mergeability import Mergeability
 from include.deploy_ops.core.target.release import (
     COMMITS_SHOWN,
     FILES_SHOWN,
@@ -35,6 +36,7 @@ HEAD, BASE, MERGE, OLD = "a" * 40, "b" * 40, "c" * 40, "d" * 40
 SITE = "https://github.example/acme/shop"
 ASKED = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 STAGING = SourceState("staging", "Staging", "https://cloud.example/staging", HEAD, "HEALTHY", is_healthy=True)
+STAGED = "[`staging`](https://cloud.example/staging)"
 PULL = PullRequest(
     number=12,
     head_ref="astro_deploy",
@@ -73,7 +75,7 @@ RELEASE = Release(
     ),
     files=group_files(PATHS),
     source=STAGING,
-    carried=(3, 5),
+    carried=(replace(PULL, number=3, title="Add orders"), replace(PULL, number=5, title="Use pendulum")),
     is_merging=True,
 )
 
@@ -105,19 +107,64 @@ def list_links(text: str) -> set[str]:
 
 def test_the_page_says_what_is_asked_and_what_it_means() -> None:
     text = summarize(RELEASE, page_of)
-    assert f"**[#12]({SITE}/pull/12)** `Weekly release` by `ada`, `astro_deploy` into `main`" in text
-    assert "deploys their merge to `Production` and then merges exactly this head" in text
+    assert (
+        f"**Approve** deploys **image-and-dags** to `Production`: **[#12]({SITE}/pull/12)** `Weekly release` by `ada`, "
+        "`astro_deploy` into `main`, as their merge, and then merges exactly this head."
+    ) in text
     assert "**image-and-dags**: `requirements.txt is outside dags/`" in text
     assert "| ref | branch `astro_deploy` |" in text
     assert f"| commit | [`{MERGE}`]({SITE}/commit/{MERGE}), the merge of head [`{HEAD}`]({SITE}/commit/{HEAD})" in text
     assert f" into base [`{BASE}`]({SITE}/commit/{BASE}) |" in text
     assert f"| runs now | [`{OLD}`]({SITE}/commit/{OLD}) |" in text
-    assert "| `staging` | [`Staging`](https://cloud.example/staging) shows this head; healthy |" in text
+    assert "[`staging`](https://cloud.example/staging) shows this head; healthy" in text.splitlines()[0]
     assert "asked | 2026-03-01 09:30 UTC; open until 2026-03-04 09:30 UTC" in text
-    assert f"still open:** [#3]({SITE}/pull/3), [#5]({SITE}/pull/5)" in text
+    assert f"still open:**\n\n- [#3]({SITE}/pull/3) `Add orders`\n- [#5]({SITE}/pull/5) `Use pendulum`\n" in text
     assert text.index("Use pendulum 3") < text.index("Add a DAG")
     assert "Why" not in text
     assert summarize_subject(RELEASE) == f"Deploy {MERGE} to production? (pull request #12)"
+
+
+def test_the_verdict_comes_first_then_the_yes_the_comparison_and_what_comes_along_before_any_table() -> None:
+    text = summarize(RELEASE, page_of)
+    parts = ["**Look closer**: ", "**Approve** ", f"[Compare with what runs there]({SITE}/compare/{OLD}..{MERGE})"]
+    places = [text.index(each) for each in [*parts, "Comes along", "|---|", "commits", "asking for"]]
+    assert places == sorted(places)
+    assert places[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        (
+            {"image": "r.example/x@sha256:0"},
+            f"**Ready**: {STAGED} shows this head; healthy; nothing stands in the merge's way",
+        ),
+        (
+            {},
+            f"**Look closer**: nobody knows the image's digest yet; {STAGED} shows this head; healthy; nothing stands",
+        ),
+        (
+            {"change_type": ChangeType.DAGS, "source": replace(STAGING, head=OLD), "is_merging": False},
+            f"**Look closer**: {STAGED} **shows another head**, `{OLD[:12]}`; healthy",
+        ),
+        (
+            {"change_type": ChangeType.DAGS, "source": None, "mergeability": Mergeability(note="behind main")},
+            "**Look closer**: **`behind main`**",
+        ),
+        (
+            {"change_type": ChangeType.DAGS, "source": None, "is_merging": False, "is_override": True},
+            "**Look closer**: it comes **in place of what its source holds**",
+        ),
+        ({"change_type": ChangeType.DAGS, "source": None, "is_merging": False}, "**Approve** deploys **dags** to"),
+    ],
+)
+def test_the_verdict_says_what_to_look_at_before_what_is_well(changes: dict[str, Any], verdict: str) -> None:
+    assert summarize(replace(RELEASE, **changes), page_of).startswith(verdict)
+
+
+@pytest.mark.parametrize("running", [None, MERGE])
+def test_without_another_commit_there_is_nothing_to_compare(running: str | None) -> None:
+    assert "/compare/" not in summarize(replace(RELEASE, running=running), page_of)
 
 
 def test_files_stand_by_kind_the_dearest_first() -> None:
@@ -149,10 +196,12 @@ def test_a_forced_deploy_says_who_wants_what_and_why() -> None:
         RELEASE, pull=None, base="", commits=(), carried=(), person="mira", person_reason="fire", is_override=True
     )
     text = summarize(release, page_of)
-    assert text.startswith(
-        f"`mira` wants [`{MERGE[:12]}`]({SITE}/commit/{MERGE}) of branch `astro_deploy` on `Production`"
-    )
-    assert "**in place of what its source holds**: `fire`" in text
+    assert (
+        f"**Approve** deploys **image-and-dags** to `Production`: [`{MERGE[:12]}`]({SITE}/commit/{MERGE}) of branch "
+        "`astro_deploy`. `mira` asks for it: `fire`"
+    ) in text
+    assert text.startswith("**Look closer**: ")
+    assert "it comes **in place of what its source holds**" in text.splitlines()[0]
     assert "the merge of" not in text
     assert summarize_subject(release) == f"Deploy {MERGE} to production? (forced, by branch)"
 
@@ -192,7 +241,15 @@ def test_who_may_approve_who_may_not_and_who_is_not_known_stand_on_the_page() ->
 def test_long_lists_are_cut_and_counted() -> None:
     commits = tuple(PullCommit(f"{number:040x}", f"Change {number}", "ada", "") for number in range(100))
     paths = tuple(PathVerdict(f"dags/{number}.py", ChangeType.DAGS, "inside dags/") for number in range(100))
-    text = summarize(replace(RELEASE, commits=commits, files=group_files(paths), carried=tuple(range(1, 101))), page_of)
+    text = summarize(
+        replace(
+            RELEASE,
+            commits=commits,
+            files=group_files(paths),
+            carried=tuple(replace(PULL, number=each) for each in range(1, 101)),
+        ),
+        page_of,
+    )
     assert "**100 commits**" in text
     assert "`Change 99`" in text
     assert "`Change 0`" not in text
@@ -228,6 +285,7 @@ def test_no_text_of_others_changes_the_page(title: str, author: str, subject: st
         files=group_files(replace(each, path=path, rule=title) for each in PATHS),
         source=replace(STAGING, deployment=title, url=f"https://cloud.example/{path}", target=author),
         deployment=author,
+        carried=tuple(replace(each, title=subject) for each in RELEASE.carried),
         reason=subject,
         panel=Panel((title,), {author: WROTE}, (subject,)),
     )
@@ -257,7 +315,7 @@ def test_the_page_has_a_bound(letter: str) -> None:
         pull=replace(PULL, title=long, author=long, head_ref=long, base_ref=long),
         commits=(PullCommit(HEAD, long, long, long),) * count,
         files=group_files(PathVerdict(long, kind, long) for kind in ChangeType for _ in range(count)),
-        carried=tuple(range(count)),
+        carried=(replace(PULL, title=long),) * count,
         source=replace(STAGING, deployment=long, url=long, target=long, overridden_by=long, is_healthy=False),
         reason=long,
         panel=Panel((long,) * count, {f"{long}{number}": WROTE for number in range(count)}, (long,) * count),
