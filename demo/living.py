@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from demo.columns import read_columns
 from demo.feedback import await_comment, await_live, await_removed, find_line, find_page
 from demo.witness import CLEANUP_DAG, PROJECT, WitnessError
 
@@ -80,11 +81,8 @@ def clean_up(witness: Witness, branches: str, form: Mapping[str, Any]) -> tuple[
 
 def read_verdict(table: str, branch: str) -> str:
     """Return what cleanup's table says of the branch: verdict and reason; empty if it has no such line."""
-    for line in table.splitlines():
-        cells = [cell.strip(" `") for cell in line.strip("|").split(" | ")]
-        if len(cells) > 2 and cells[1] == branch:  # noqa: PLR2004 - the column of the branch, and some behind it
-            return ": ".join(cells[-2:])
-    return ""
+    found = [": ".join(row[-2:]) for row in read_columns(table) if row[1:2] == [branch]]
+    return found[0] if found else ""
 
 
 def await_status(witness: Witness, branch: str, status: str) -> None:
@@ -97,7 +95,7 @@ def await_status(witness: Witness, branch: str, status: str) -> None:
 
 
 def await_row(witness: Witness, branch: str, state: str, step: str = "") -> dict[str, Any]:
-    """Return the branch's row of the Deployments page once it is in that state, with that step next if one is given."""
+    """Return the branch's row of the Deploys page once it is in that state, with that step next if one is given."""
 
     def look() -> dict[str, Any] | None:
         row = witness.outside.read_rows(PROJECT).get(branch, {})

@@ -55,8 +55,8 @@ def test_find_runs_alone_and_the_rest_follows_its_answer(parse: Parse) -> None:
     for task in dag.task_dict.values():
         assert task.retries >= 1, task.task_id
         assert [asset.name for asset in task.inlets] == ["deploy_ops.shop.fleet"], task.task_id
-    assert find.template_fields_renderers == {"table": "md"}
-    assert summary.template_fields_renderers == {"summary": "md"}
+    assert tuple(find.template_fields) == ("table",)
+    assert tuple(summary.template_fields) == ("summary",)
     assert timedelta(hours=12) < approve.response_timeout < timedelta(days=1)
 
 

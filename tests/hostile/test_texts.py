@@ -29,8 +29,8 @@ from include.deploy_ops.core.model import Mark
 from include.deploy_ops.core.plan.work import Hold, Verb
 from include.deploy_ops.core.text.markdown import (
     MUTE,
-    escape_cell,
     flatten,
+    quote_table,
     quote_text,
     write_block,
     write_code,
@@ -38,6 +38,7 @@ from include.deploy_ops.core.text.markdown import (
     write_quotation,
     write_words,
 )
+from include.deploy_ops.core.text.plain import LINE_WIDTH_MAX, lay_table, measure_width, write_plain
 from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.core.view.row import RowKind, State
 from include.deploy_ops.hooks.astro.cli import AstroCli
@@ -161,9 +162,9 @@ def make_orphan(text: str) -> Orphan:
 
 
 QUOTED: dict[str, Callable[[str], str]] = {
-    "an orphan": lambda text: render_orphans([make_orphan(text)], NOW + timedelta(days=1), {"cldep1": text}),
+    "an orphan": lambda text: render_orphans([make_orphan(text)], NOW, {"cldep1": text}, quote_table),
     "a text": quote_text,
-    "a cell": escape_cell,
+    "a line": write_plain,
     "an image's source": lambda text: render_source({"source": "reuse", "commit": "c", "image": text, "notes": [text]}),
 }
 
@@ -172,7 +173,26 @@ QUOTED: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("write", QUOTED.values(), ids=QUOTED)
 def test_a_page_shows_it_in_its_place(write: Callable[[str], str], text: str) -> None:
     assert not HIDDEN.search(write(text))
-    assert len(write(text).splitlines()) == len(write("words").splitlines())
+    lines = [line for line in write(text).splitlines() if not line.startswith("  ")]  # of a list's long line
+    assert len(lines) == len(write("words").splitlines())
+
+
+@pytest.mark.parametrize(
+    "text", [*ATTACKS.values(), *BOMBS.values(), "a\\nb\\"], ids=[*ATTACKS, *BOMBS, "a line's end"]
+)
+def test_a_table_in_columns_keeps_each_text_in_its_own(text: str) -> None:
+    """Airflow's page makes a line's end of a backslash and an `n`, and drops a backslash at one."""
+    table = render_orphans([make_orphan(text)], NOW + timedelta(days=1), {"cldep1": text}, lay_table)
+    assert not HIDDEN.search(table)
+    assert "\\" not in table
+    heading, rule, *lines = table.splitlines()
+    starts = [place.start() for place in re.finditer("-+", rule)]
+    assert len(starts) == len(re.findall(r"\S+(?: \S+)*", heading))
+    assert len(lines) <= 600
+    for line in lines:
+        assert measure_width(line) <= LINE_WIDTH_MAX
+        if line.isascii():
+            assert {line[start - 2 : start] for start in starts[1:]} <= {"  ", "", " "}
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
@@ -187,8 +207,9 @@ def test_the_log_and_the_failure_show_what_is_unseen(text: str) -> None:
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_a_long_text_takes_no_long_time(text: str) -> None:
     began = time.monotonic()
-    for write in (write_words, write_code, write_line, write_quotation, flatten, quote_text, escape_cell, mask_text):
+    for write in (write_words, write_code, write_line, write_quotation, flatten, quote_text, write_plain, mask_text):
         write(text)
+    lay_table(("a", "b"), [(text, text)])
     write_block(text, 12, 1500)
     write_link("x", f"https://x.example/{text}")
     assert time.monotonic() - began < 20

@@ -28,7 +28,7 @@ from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.seals import Seals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
@@ -95,17 +95,18 @@ class AirflowLink(OutsideLink):
 class RenderedField:
     """A text that a task makes and shows under Rendered Templates, also where it failed; declared in its class by name.
 
-    Empty until then: Airflow renders it like a template before the task begins, and shows it again afterwards.
+    Empty until then: Airflow renders it like a template before the task begins, and shows it again afterwards. It
+    stands there as it is, so it is written by `core/text/plain.py`, or it is a document.
 
-    :param renderer: how Airflow highlights it: "md", "yaml".
+    :param renderer: what it is, where it is no plain text: "yaml".
     """
 
-    def __init__(self, renderer: str = "md") -> None:
+    def __init__(self, renderer: str = "") -> None:
         self.renderer = renderer
 
     def __set_name__(self, owner: type[BaseOperator], name: str) -> None:
         owner.template_fields = (name,)
-        owner.template_fields_renderers = {name: self.renderer}
+        owner.template_fields_renderers = {name: self.renderer} if self.renderer else {}
         owner.overwrite_rtif_after_execution = True
 
     def __get__(self, task: BaseOperator | None, owner: type[BaseOperator]) -> str:
@@ -115,7 +116,8 @@ class RenderedField:
 def tell_failures(method: Method) -> Method:
     """Seal what the task returns, and turn our errors into Airflow's.
 
-    Superseded → skipped, permanent → failed without retry, others → retried.
+    Superseded → skipped, permanent → failed without retry, others → retried. What failed, why, and what to do stand in
+    the log before Airflow's traceback, which is that of our error alone: what caused it is a part of the why.
     """
 
     @functools.wraps(method)
@@ -132,13 +134,43 @@ def tell_failures(method: Method) -> Method:
             is_permanent = isinstance(error, PermanentError)
             cause = mask_text(str(error))[:CAUSE_LENGTH_MAX]  # here, where the secrets in use are known
             context["ti"].xcom_push(FAILURE_KEY, {"is_permanent": is_permanent, "cause": cause})
+            _tell_failure(self.log, context, error)
             if is_permanent or isinstance(error, RunSpentError):
                 raise AirflowFailException(mask_text(str(error))) from None
-            raise
+            raise error from None
         self.seal_result(context, result)
         return result
 
     return told  # type: ignore[return-value]  # same signature, Airflow's exceptions
+
+
+def _tell_failure(log: Any, context: Context, error: DeployOpsError) -> None:
+    """Log what failed, why, and what to do: a line each, but that a reason of several lines keeps them."""
+    ti = context["ti"]
+    what = f"{ti.task_id} of {context['dag_run'].run_id} failed, try {ti.try_number} of {ti.max_tries + 1}"
+    why = "; caused by ".join([str(error), *_list_causes(error)])
+    log.error("What:       %s", what)
+    log.error("Why:        %s", mask_text(why).replace("\n", "\n            "))
+    log.error("What to do: %s", _advise(error, is_last=ti.try_number > ti.max_tries))
+
+
+def _list_causes(error: BaseException) -> Iterator[str]:
+    """Yield what stands behind an error, as a traceback would, each that its text does not tell already."""
+    told = str(error)
+    while (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        if str(cause) not in told or not str(cause):
+            yield f"{type(cause).__name__}: {mask_text(str(cause))[:CAUSE_LENGTH_MAX]}"
+        error = cause
+
+
+def _advise(error: DeployOpsError, *, is_last: bool) -> str:
+    if isinstance(error, PermanentError):
+        return "mend what the line above names; until then only clearing the run tries the same again"
+    if isinstance(error, RunSpentError):
+        return "nothing, if control started the run: its next pass plans anew; your own run: trigger it once more"
+    if is_last:
+        return "mend what the line above names, then clear the run; what control started it plans anew by itself"
+    return "nothing yet: Airflow tries it again by itself"
 
 
 class ShownLog:

@@ -106,8 +106,8 @@ def test_the_decision_stands_in_a_rendered_field(stage: Stage, source: dict[str,
     run = start(stage)
     run.step("image")
     shown = vars(run.tasks["image"])["decision"]
-    assert shown.startswith(f"**reuse** for `{run.conf['job']['head']}`")
-    assert f"image of the Deployment: `{source['name']}`" in shown
+    assert shown.startswith(f"reuse for {run.conf['job']['head']}")
+    assert f"image of the Deployment: {source['name']}" in shown
     assert "decision" in run.tasks["image"].template_fields
 
 

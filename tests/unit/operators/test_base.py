@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.deploy_ops.core.errors import PermanentError, RetryableError, UnsettledError
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField
+from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.run.job import Job
 
 FLEET = Asset("deploy_ops.shop.fleet")
@@ -61,3 +63,71 @@ def test_a_write_is_refused_by_the_mode_and_by_the_jobs_own_form() -> None:
     for job in (wet, dry, None):
         with pytest.raises(AirflowSkipException, match=r"^mode: plan; would deploy$"):
             make(Shows, is_dry=True).refuse_dry(job, "deploy")
+
+
+class Fails(DeployOpsOperator):
+    """Does what fails; `log` is the test's."""
+
+    log: Any = None
+
+    @tell_failures
+    def act(self, context: Any, error: Exception, cause: Exception | None) -> None:
+        """Fail."""
+        raise error from cause
+
+
+def fail(error: Exception, cause: Exception | None = None, *, try_number: int = 1) -> tuple[Exception, list[str]]:
+    """Let a task of two tries fail; return what Airflow is given, and what was logged as errors."""
+    lines: list[str] = []
+    task = make(Fails)
+    task.log = SimpleNamespace(error=lambda text, *args: lines.append(text % args))
+    ti = SimpleNamespace(task_id="deploy", try_number=try_number, max_tries=1, xcom_push=lambda *_: None)
+    context = {"ti": ti, "dag_run": SimpleNamespace(run_id="deploy~1")}
+    try:
+        task.act(context, error, cause)
+    except Exception as raised:  # noqa: BLE001 - whatever it is
+        return raised, lines
+    raise AssertionError("it failed")
+
+
+@pytest.mark.parametrize(
+    ("error", "try_number", "advice"),
+    [
+        (PermanentError("no dags/ at abc"), 1, "mend what the line above names; until then only clearing the run"),
+        (UnsettledError("it never settled"), 1, "nothing, if control started the run"),
+        (RetryableError("Astro is down"), 1, "nothing yet: Airflow tries it again by itself"),
+        (RetryableError("Astro is down"), 2, "mend what the line above names, then clear the run"),
+    ],
+)
+def test_an_expected_failure_is_told_in_three_lines_before_airflows_own(
+    error: Exception, try_number: int, advice: str
+) -> None:
+    _, (what, why, to_do) = fail(error, try_number=try_number)
+    assert what == f"What:       deploy of deploy~1 failed, try {try_number} of 2"
+    assert why == f"Why:        {error}"
+    assert to_do.startswith(f"What to do: {advice}")
+
+
+def test_the_traceback_of_an_expected_failure_is_its_own_and_the_why_tells_what_caused_it() -> None:
+    cause = OSError("connection reset by canary@example\u202e")
+    cause.__cause__ = KeyError("id")
+    raised, (_, why, _) = fail(RetryableError("GET /user failed\nask later"), cause)
+    lines = traceback.format_exception(raised)
+    assert lines[0].startswith("Traceback")
+    assert "in act" in "".join(lines)  # where it was raised
+    assert "OSError" not in "".join(lines)
+    assert why.startswith("Why:        GET /user failed\n            ask later; caused by OSError: connection reset")
+    assert why.endswith("<U+202E>; caused by KeyError: 'id'")
+
+
+def test_a_cause_that_the_text_tells_already_is_not_told_twice() -> None:
+    _, (_, why, _) = fail(RetryableError("GET /user failed: connection reset"), OSError("connection reset"))
+    assert why == "Why:        GET /user failed: connection reset"
+
+
+def test_of_an_unexpected_failure_nothing_is_cut() -> None:
+    cause = KeyError("id")
+    raised, lines = fail(ZeroDivisionError("a bug"), cause)
+    assert raised.__cause__ is cause
+    assert "KeyError" in "".join(traceback.format_exception(raised))
+    assert lines == []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from include.deploy_ops.core.plan.work import Verb
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.stage import WRITES
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def test_a_pass_holds_everything(dry: Stage) -> None:
     dry.forget_requests()
     task = dry.make_plan_task()
     assert dry.run_plan(task) == []
-    assert f"| hold | `{BRANCH}` | create | mode: plan, nothing is written |" in task.plan
-    assert "| hold | `dev-gone` | delete | mode: plan, nothing is written |" in task.plan
+    assert f"| hold | {BRANCH} | create | mode: plan, nothing is written |" in fold_page(task.plan)
+    assert "| hold | dev-gone | delete | mode: plan, nothing is written |" in fold_page(task.plan)
     assert dry.list_requests("astro", WRITES) == []
     assert dry.memory.claim(BRANCH, "planned").read() is None
 

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.policy.keys import Target
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.request import PRODUCTION, STAGING
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def force(stage: Stage, **params: Any) -> Run:
 def read_plan(stage: Stage) -> str:
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    return str(task.plan)
+    return fold_page(str(task.plan))
 
 
 def test_a_rollback_is_shown_as_one_and_stays_until_the_branch_moves(

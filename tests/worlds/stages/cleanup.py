@@ -22,6 +22,7 @@ from include.deploy_ops.operators.cleanup import find as cleanup
 from include.deploy_ops.operators.cleanup.orphans import ORPHANS
 from include.deploy_ops.run.scope import POLICY_VARIABLE
 from tests.worlds.doubles.airflow import DictStore, FakeOutlets
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.request import answer_request
 from tests.worlds.stages.stage import Run
 
@@ -85,8 +86,8 @@ class AskingRun(Run):
         return answer_request(self, option, timedout=timedout)
 
     def read_field(self, task_id: str, name: str) -> str:
-        """Return what the task's last try shows as a rendered field."""
-        return str(getattr(self.tasks[task_id], name))
+        """Return what the task's last try shows as a rendered field, a row of its tables on a line."""
+        return fold_page(str(getattr(self.tasks[task_id], name)))
 
 
 def watch_questions(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Promotion
 from include.deploy_ops.core.promotion.message import parse_trailers
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, make_dispatch
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.stage import WRITES, Run, Stage
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ class PromotionRun(Run):
 
     @property
     def record(self) -> str:
-        """The decision record of the last try."""
+        """The decision record of the last try, a row of its tables on a line."""
         task: PromoteOperator = self.tasks["promote"]  # type: ignore[assignment]
-        return task.decision
+        return fold_page(task.decision)
 
 
 @dataclass

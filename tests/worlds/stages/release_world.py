@@ -15,6 +15,7 @@ from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_target
 from include.deploy_ops.core.policy.keys import Approvers, Promotion
 from include.deploy_ops.run.claims import PLANNED
 from tests.worlds.stages.flights import Flights, Interference, Spent, expect_refusal
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.promotion import FORM
 from tests.worlds.stages.promotion import POLICY as PROMOTION
 from tests.worlds.stages.request import PRODUCTION, STAGING, answer_request
@@ -611,8 +612,8 @@ class ReleaseWorld(Flights):
         """Return what a pass holds, by environment; it must start nothing."""
         task = self.stage.make_plan_task()
         assert self.stage.run_plan(task) == []
-        lines = [line.split(" | ") for line in task.plan.splitlines() if line.startswith("| hold |")]
-        return {name.strip("`"): reason for _, name, _, reason in lines}
+        lines = [line.split(" | ") for line in fold_page(task.plan).splitlines() if line.startswith("| hold |")]
+        return {name: reason for _, name, _, reason in lines}
 
     def check_rest(self) -> None:
         """Every target equals its source, or is held for a reason that the model knows of."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.expiry import DELETE, HIBERNATE, KEEP, REPORT, TOLD, IdleFinding
 from include.deploy_ops.core.text.markdown import describe_span, quote_reason, quote_text, render_table
+from include.deploy_ops.core.text.plain import lay_table, write_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 ORDER = (DELETE, TOLD, HIBERNATE, REPORT, KEEP)
 """What is about to happen comes first, since a long table may be cut."""
 
-FINDINGS_SHOWN = 300
+FINDINGS_SHOWN = 200
 """Previews that a table names: Airflow cuts a rendered field after 100,000 characters."""
 
 KEPT_SHOWN = 20
@@ -64,18 +65,18 @@ def render_findings(findings: Sequence[IdleFinding]) -> str:
     if not findings:
         return "There are no previews to look at."
     shown = sort_findings(findings)[:FINDINGS_SHOWN]
-    return render_table(FINDING_HEADINGS, (_list_cells(each) for each in shown), more=len(findings) - len(shown))
+    return lay_table(FINDING_HEADINGS, (_list_cells(each) for each in shown), more=len(findings) - len(shown))
 
 
 def _list_cells(finding: IdleFinding) -> list[str]:
     return [
-        quote_text(finding.deployment_name),
-        quote_text(finding.branch),
-        quote_text(finding.author),
+        finding.deployment_name,
+        finding.branch,
+        finding.author,
         describe_span(finding.age),
         describe_span(finding.idle),
         finding.verdict,
-        quote_reason(finding.reason),
+        finding.reason,
     ]
 
 
@@ -121,7 +122,7 @@ def render_summary(
     `outcomes` are control's runs of late that let a preview hibernate or deleted one, with its branch.
     """
     ordered = sort_findings(findings)
-    sections = [f"**Found** {count_verdicts(ordered)}.", *notes]
+    sections = [f"Found {count_verdicts(ordered)}.", *notes]
     for title, verdicts in (
         ("Hibernates", {HIBERNATE}),
         ("Is deleted", {DELETE, TOLD}),
@@ -137,21 +138,21 @@ def _list_group(title: str, findings: Sequence[IdleFinding]) -> str:
     if not findings:
         return ""
     shown = findings[:KEPT_SHOWN] if title == "Kept" else findings[:FINDINGS_SHOWN]
-    lines = [f"- {quote_text(each.deployment_name)}: {quote_reason(each.reason)}" for each in shown]
+    lines = write_items(f"{each.deployment_name}: {each.reason}" for each in shown)
     if len(findings) > len(shown):
         lines.append(f"- … and {len(findings) - len(shown)} more, in the table of find")
-    return "\n".join([f"**{title}** ({len(findings)})", "", *lines])
+    return "\n".join([f"{title} ({len(findings)})", *lines])
 
 
 def _list_outcomes(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     if not outcomes:
         return ""
-    lines = [
-        f"- {outcome.at:%Y-%m-%d %H:%M} UTC {outcome.verb} of {quote_text(branch)}: {outcome.state}"
-        + (f", {quote_reason(outcome.cause or outcome.why)}" if outcome.cause or outcome.why else "")
+    lines = write_items(
+        f"{outcome.at:%Y-%m-%d %H:%M} UTC {outcome.verb} of {branch}: {outcome.state}"
+        + (f", {outcome.cause or outcome.why}" if outcome.cause or outcome.why else "")
         for branch, outcome in outcomes
-    ]
-    return "\n".join(["**Done in the last day**", "", *lines])
+    )
+    return "\n".join(["Done in the last day", *lines])
 
 
 def pick_outcomes(rows: Iterable[tuple[str, Sequence[Outcome]]], since: datetime) -> list[tuple[str, Outcome]]:

@@ -1,4 +1,4 @@
-"""Other people's words in our Markdown, for the three readers that show it: they say what they say, and do nothing.
+"""Other people's words in our Markdown, for the two readers that render it: they say what they say, and do nothing.
 
 Branch names, file names, errors and reasons come from whoever pushes. None of them may break out of its place, turn
 into a link, an image or HTML, ping a person or a team, or leave a reference on another pull request. Readers differ, so
@@ -26,7 +26,7 @@ def cut(text: str, length: int) -> str:
 
 
 def render_table(headings: Sequence[str], rows: Iterable[Sequence[str]], more: int = 0) -> str:
-    """Return the table; all three readers take it. The cells are Markdown already.
+    """Return the table; both readers take it. The cells are Markdown already.
 
     :param more: rows that are left out; a last row says how many.
     """
@@ -50,16 +50,6 @@ def describe_span(span: timedelta | None) -> str:
         parts.append((count, unit))
     first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
     return " ".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count) or "0s"
-
-
-# --- A rendered field of Airflow -------------------------------------------------------------------------------------
-# Airflow shows such a field as highlighted source and renders none of it, so people read the escapes themselves: only
-# what would break a row is escaped, and a code span keeps the text as it is.
-
-
-def escape_cell(text: str) -> str:
-    """Return the text as the content of one cell of a table."""
-    return reveal(text).replace("|", "\\|").replace("`", "'").replace("\n", "\\n")
 
 
 # --- Airflow's approval page -----------------------------------------------------------------------------------------
@@ -93,6 +83,11 @@ def quote_text(text: str, length_max: int = TEXT_LENGTH_MAX) -> str:
 def quote_reason(text: str) -> str:
     """Return a reason as a cell: longer than a name may be."""
     return quote_text(text, CELL_REASON_LENGTH_MAX)
+
+
+def quote_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return the table of somebody's texts, each quoted."""
+    return render_table(headings, ([quote_reason(cell) for cell in row] for row in rows))
 
 
 def write_plain_link(label: str, url: str) -> str:

@@ -1,4 +1,4 @@
-"""Decisions as Markdown pages in Airflow's rendered fields: a plan, a change type, an image's source, a promotion.
+"""Decisions as pages in Airflow's rendered fields: a plan, a change type, an image's source, a promotion.
 
 Pure. Each page shows what was decided, and by which rule; what a person is asked to approve stands in `release`.
 """
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.model import ChangeDecision, PullRequest
+from include.deploy_ops.core.model import ChangeDecision, ChangeType, PullRequest
 from include.deploy_ops.core.plan.work import Plan, Work
-from include.deploy_ops.core.text.markdown import escape_cell, flatten, render_table
+from include.deploy_ops.core.text.plain import lay_table, write_items, write_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,43 +69,51 @@ def _describe(is_removed: bool) -> str:
 
 def _render_head(record: PromotionRecord) -> Iterator[str]:
     derived, promotion = record.derived, record.promotion
-    yield f"**{_describe_work(record)}**"
-    yield ""
-    yield f"`{promotion.into}` at `{derived.into.commit}`, copy: {promotion.copy_mode}, tree `{derived.tree or '?'}`"
+    yield _describe_work(record)
+    yield f"{promotion.into} at {derived.into.commit}, copy: {promotion.copy_mode}, tree {derived.tree or '?'}"
 
 
 def _describe_work(record: PromotionRecord) -> str:
     name = record.promotion.deploy_branch
-    on = f"made again on `{record.parent}`" if record.is_missing else f"on top of `{record.parent}`"
+    on = f"made again on {record.parent}" if record.is_missing else f"on top of {record.parent}"
     if record.made is None:
         return f"{name}: not written, {on}"
     if record.made:
-        return f"{name}: commit `{record.made}`, {on}"
+        return f"{name}: commit {record.made}, {on}"
     return f"{name}: {on}" if record.is_missing else f"{name}: nothing to commit {on}"
 
 
 def _render_section(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     if not rows:
         return
-    shown = [[escape_cell(cell) for cell in row] for row in rows[:PAGE_ROWS_MAX]]
-    yield f"\n{title}: {len(rows)}\n\n{render_table(headings, shown, len(rows) - len(shown))}"
+    yield f"\n{title}: {len(rows)}\n\n{_lay_first(headings, rows)}"
+
+
+def _lay_first(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table of the first rows, and how many there are besides."""
+    return lay_table(headings, rows[:PAGE_ROWS_MAX], len(rows) - PAGE_ROWS_MAX)
 
 
 def render_decision(decision: ChangeDecision) -> str:
-    """Return the decision record of a change type: bases, verdict, and per changed path the verdict and its rule."""
+    """Return the decision record of a change type: bases, verdict, and per changed path the verdict and its rule.
+
+    What asks for the dearest deploy comes first.
+    """
     head = (
-        f"**{decision.change_type.value}**: {flatten(decision.reason)}\n\n`{decision.commit}`, "
-        f"image from `{decision.image_base or '?'}`, DAGs from `{decision.dags_base or '?'}`"
+        f"{decision.change_type.value}: {write_plain(decision.reason)}\n{decision.commit}\n"
+        f"image from {decision.image_base or '?'}\nDAGs from  {decision.dags_base or '?'}"
     )
-    rows = [(f"`{escape_cell(path.path)}`", path.verdict.value, escape_cell(path.rule)) for path in decision.paths]
-    return f"{head}\n\n{render_table(('path', 'verdict', 'rule'), rows)}" if rows else head
+    dearest = list(reversed(ChangeType))
+    paths = sorted(decision.paths, key=lambda path: dearest.index(path.verdict))
+    rows = [(path.verdict.value, path.path, path.rule) for path in paths]
+    return f"{head}\n\n{_lay_first(('verdict', 'path', 'rule'), rows)}" if rows else head
 
 
 def render_source(found: Mapping[str, Any]) -> str:
     """Return the decision record of an image: the source taken, and why not those before it."""
-    taken = [f"**{found['source']}** for `{found['commit']}`"]
+    taken = [f"{write_plain(found['source'])} for {found['commit']}"]
     taken += [
-        f"{name}: `{escape_cell(str(found[key]))}`"
+        f"{name}: {write_plain(str(found[key]))}"
         for key, name in (
             ("deployment", "image of the Deployment"),
             ("engine", "built by"),
@@ -115,8 +123,8 @@ def render_source(found: Mapping[str, Any]) -> str:
         )
         if found.get(key)
     ]
-    notes = [f"- {flatten(note)}" for note in found["notes"]]
-    return "\n".join([*("  \n".join(taken),), *(["", "Not taken:", "", *notes] if notes else [])])
+    notes = write_items(found["notes"])
+    return "\n".join([*taken, *(["", "Not taken:", *notes] if notes else [])])
 
 
 def render_plan(plan: Plan, now: datetime) -> str:
@@ -125,27 +133,24 @@ def render_plan(plan: Plan, now: datetime) -> str:
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
     )
     if plan.over:
-        head += (
-            f"\n\nNo preview any more, until the branch moves or someone forces it ({len(plan.over)}): "
-            f"{_list_names(plan.over)}"
-        )
+        over = _list_names(plan.over)
+        head += f"\n\nNo preview any more, until the branch moves or someone forces it ({len(plan.over)}):\n{over}"
     rows = [
         ("start", work.environment, _describe_action(work), work.reason)
         for work in (action.work for action in plan.actions)
     ]
     rows += [("hold", hold.environment, hold.what, hold.reason) for hold in plan.holds]
-    cells = [(word, f"`{escape_cell(name)}`", what, escape_cell(why)) for word, name, what, why in rows]
-    return f"{head}\n\n{render_table(('', 'environment', 'what', 'why'), cells)}" if cells else head
+    return f"{head}\n\n{lay_table(('', 'environment', 'what', 'why'), rows)}" if rows else head
 
 
 def _list_names(names: Sequence[str]) -> str:
-    """Return the first names, and how many there are besides."""
-    shown = ", ".join(f"`{escape_cell(name)}`" for name in names[:PAGE_NAMES_MAX])
-    return f"{shown} and {len(names) - PAGE_NAMES_MAX} more" if len(names) > PAGE_NAMES_MAX else shown
+    """Return the first names, each on a line, and how many there are besides."""
+    more = len(names) - PAGE_NAMES_MAX
+    return "\n".join([*write_items(names[:PAGE_NAMES_MAX]), *([f"… and {more} more"] if more > 0 else [])])
 
 
 def _describe_action(work: Work) -> str:
     """Return what is done to which branch's commit, by all its digits; of a merge, what it was made of."""
     if not work.commit or work.commit == work.head:
-        return f"{work.verb.value} at `{work.head}`, the head of branch `{escape_cell(work.branch)}`"
-    return f"{work.verb.value} at `{work.commit}`, the merge of `{work.head}`, branch `{escape_cell(work.branch)}`"
+        return f"{work.verb.value} at {work.head}, the head of branch {work.branch}"
+    return f"{work.verb.value} at {work.commit}, the merge of {work.head}, branch {work.branch}"

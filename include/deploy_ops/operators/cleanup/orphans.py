@@ -6,6 +6,7 @@ concluded from a file of which a part is wrong. What is adopted instead of delet
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -22,7 +23,8 @@ from include.deploy_ops.core.cleanup.orphans import (
     require_whole,
 )
 from include.deploy_ops.core.errors import DeployOpsError, PolicyError, RetryableError
-from include.deploy_ops.core.text.markdown import describe_span, quote_reason, quote_text, render_table
+from include.deploy_ops.core.text.markdown import describe_span, quote_table
+from include.deploy_ops.core.text.plain import lay_table, write_plain
 from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
@@ -38,8 +40,6 @@ from include.deploy_ops.run.scope import load_policy_file
 from include.deploy_ops.run.seals import Seals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import Deployment
@@ -57,6 +57,9 @@ ORPHANS = Asset("deploy_ops.orphans")
 """Nothing waits for it; its state store keeps what was asked."""
 
 _ORPHANS = TypeAdapter(tuple[Orphan, ...])
+
+WriteTable = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
+"""Writes headings and rows of somebody's texts for one reader: in columns, or as Markdown."""
 
 
 def name_asked(orphans: Iterable[Orphan]) -> dict[str, Any]:
@@ -106,8 +109,10 @@ class FindOrphansOperator(OrphansOperator):
         if asked:
             questions.note(run_id, [each.deployment_id for each in asked], now)
         notes = {each.deployment_id: _describe_fate(each, form.action, is_dry=is_dry, asking=asking) for each in found}
-        workspaces = ", ".join(map(quote_text, list_connections(loaded))) or "no Astro connection"
-        self.table = f"{_say_count(found)} in the workspaces of {workspaces}\n\n{render_orphans(found, now, notes)}"
+        workspaces = ", ".join(map(write_plain, list_connections(loaded))) or "no Astro connection"
+        self.table = (
+            f"{_say_count(found)} in the workspaces of {workspaces}\n\n{render_orphans(found, now, notes, lay_table)}"
+        )
         for each in found:
             self.log.info("%s (%s): %s; %s", each.name, each.deployment_id, each.reason, notes[each.deployment_id])
         if not asked:
@@ -117,8 +122,8 @@ class FindOrphansOperator(OrphansOperator):
 
 
 def _render_endings(endings: Sequence[tuple[Orphan, str]]) -> str:
-    rows = [[f"{quote_text(each.name)} ({each.deployment_id})", quote_reason(said)] for each, said in endings]
-    return render_table(("Deployment", "what became of it"), rows)
+    rows = [(f"{each.name} ({each.deployment_id})", said) for each, said in endings]
+    return lay_table(("Deployment", "what became of it"), rows)
 
 
 def _look(loaded: LoadedPolicy) -> list[Orphan]:
@@ -152,24 +157,24 @@ def _say_count(found: Sequence[Orphan]) -> str:
     return f"{len(found)} orphan{'' if len(found) == 1 else 's'}"
 
 
-def render_orphans(found: Sequence[Orphan], now: datetime, notes: dict[str, str]) -> str:
+def render_orphans(found: Sequence[Orphan], now: datetime, notes: dict[str, str], write: WriteTable) -> str:
     """Return the table: Deployment, project, repository, branch, age, status, reason, and the note of each."""
     if not found:
         return "Nothing of ours belongs to a project that has left the policy."
     rows = [
-        [
-            f"{quote_text(each.name)} ({each.deployment_id})",
-            quote_text(each.mark.project),
-            quote_text(each.mark.repository),
-            quote_text(each.mark.branch),
+        (
+            f"{each.name} ({each.deployment_id})",
+            each.mark.project,
+            each.mark.repository,
+            each.mark.branch,
             describe_span(now - each.created_at if each.created_at else None),
-            quote_text(each.status),
-            quote_reason(each.reason),
-            quote_reason(notes.get(each.deployment_id, "")),
-        ]
+            each.status,
+            each.reason,
+            notes.get(each.deployment_id, ""),
+        )
         for each in found
     ]
-    return render_table(("Deployment", "project", "repository", "branch", "age", "status", "reason", "what now"), rows)
+    return write(("Deployment", "project", "repository", "branch", "age", "status", "reason", "what now"), rows)
 
 
 class ApproveOrphansOperator(OrphansOperator, AskOperator):
@@ -195,7 +200,7 @@ class ApproveOrphansOperator(OrphansOperator, AskOperator):
         else:
             self.subject = f"Delete {count} of projects that left the policy?"
             effect = "Approving deletes exactly these, each looked at again right before. They cannot be brought back."
-        self.body = f"{effect}\n\n{render_orphans(found, datetime.now(UTC), notes)}"
+        self.body = f"{effect}\n\n{render_orphans(found, datetime.now(UTC), notes, quote_table)}"
         self.ask(context, name_asked(found))
 
     def choose_seals_of(self, context: Context) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.text import pick_outcomes, render_summary
-from include.deploy_ops.core.text.markdown import quote_text
+from include.deploy_ops.core.text.plain import write_plain
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField
 from include.deploy_ops.operators.cleanup.answer import UNANSWERED
@@ -46,9 +46,9 @@ class SummarizeCleanupOperator(DeployOpsOperator):
 
     def _say(self, context: Context) -> str:
         if failed := list_failed(self.runs(context).read_states(context["dag_run"].run_id)):
-            cause = quote_text(str(find_cause(context, failed)["cause"]))
+            cause = write_plain(str(find_cause(context, failed)["cause"]))
             return f"failed in {failed[0]}, {cause}; the next run asks again"
         if said := self.read(context, REMEMBER_TASK):
-            return quote_text(str(said))
+            return write_plain(str(said))
         value = self.read(context, APPROVE_TASK)
         return UNANSWERED if value is None or not load_answer(value).person else "answered, and not remembered"

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.feedback.comparison import compare_feedback
 from include.deploy_ops.core.feedback.values import Facts, gather_facts
-from include.deploy_ops.core.text.markdown import escape_cell
+from include.deploy_ops.core.text.plain import write_items
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.feedback.writer import FeedbackResult, FeedbackWriter, read_clock
 from include.deploy_ops.run.feedback_runs import name_view
@@ -88,7 +88,7 @@ class TellOperator(DeployOpsOperator):
 
 
 def render_report(result: FeedbackResult, verb: str = "Told") -> str:
-    """Return what a run told as a Markdown page."""
+    """Return what a run told as a page."""
     parts = [
         *_render_list(f"{verb} {len(result.told)}", result.told),
         *_render_list("Permissions that are missing", result.lacking.values()),
@@ -101,5 +101,5 @@ def render_report(result: FeedbackResult, verb: str = "Told") -> str:
 
 
 def _render_list(title: str, lines: Iterable[str]) -> list[str]:
-    shown = [f"- `{escape_cell(line)}`" for line in lines]
-    return [f"**{title}**", "", *shown, ""] if shown else []
+    shown = write_items(lines)
+    return [title, *shown, ""] if shown else []

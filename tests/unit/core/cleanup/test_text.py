@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,8 +54,8 @@ def test_what_is_about_to_happen_comes_first_and_the_longest_idle_before_others(
 
 def test_a_row_holds_every_column() -> None:
     table = render_findings([find("dev|x", TOLD, author="")])
-    assert table.splitlines()[-1] == "| `shop-dev¦x` | `dev¦x` | - | 3d | 1h | told | `since long` |"
-    assert table.splitlines()[0] == f"| {' | '.join(FINDING_HEADINGS)} |"
+    assert re.split("  +", table.splitlines()[-1]) == ["shop-dev|x", "dev|x", "-", "3d", "1h", "told", "since long"]
+    assert table.splitlines()[0].split() == list(FINDING_HEADINGS)
     assert render_findings([]) == "There are no previews to look at."
 
 
@@ -62,8 +63,8 @@ def test_of_very_many_the_first_are_shown_and_the_field_is_never_cut_by_airflow(
     long = "x" * 500
     many = [find(f"{long}{number}", KEEP, reason=long) for number in range(FINDINGS_SHOWN + 7)]
     table = render_findings([*many, find("dev-last", DELETE)])
-    assert "`dev-last`" in table
-    assert table.splitlines()[-1].startswith("| … and 8 more |")
+    assert "dev-last" in table
+    assert table.splitlines()[-1] == "… and 8 more"
     usual = [find(f"dev-{number}-{'x' * 30}", KEEP, reason="y" * 80) for number in range(FINDINGS_SHOWN)]
     assert len(render_findings(usual)) < FIELD_LENGTH_MAX
 
@@ -71,11 +72,11 @@ def test_of_very_many_the_first_are_shown_and_the_field_is_never_cut_by_airflow(
 def test_a_summary_names_what_happens_and_counts_what_is_kept() -> None:
     kept = [find(f"kept-{number:02}", KEEP) for number in range(KEPT_SHOWN + 3)]
     summary = render_summary([find("dev-a", TOLD), find("dev-b", HIBERNATE), *kept], [], ["Asked."])
-    assert summary.splitlines()[0] == f"**Found** 1 told, 1 hibernate, {KEPT_SHOWN + 3} keep."
-    assert "\n\nAsked.\n\n**Hibernates** (1)\n\n- `shop-dev-b`: `since long`" in summary
-    assert "**Is deleted** (1)\n\n- `shop-dev-a`" in summary
-    assert "**To be looked at**" not in summary
-    assert summary.count("`shop-kept-") == KEPT_SHOWN
+    assert summary.splitlines()[0] == f"Found 1 told, 1 hibernate, {KEPT_SHOWN + 3} keep."
+    assert "\n\nAsked.\n\nHibernates (1)\n- shop-dev-b: since long" in summary
+    assert "Is deleted (1)\n- shop-dev-a" in summary
+    assert "To be looked at" not in summary
+    assert summary.count("shop-kept-") == KEPT_SHOWN
     assert summary.endswith("- … and 3 more, in the table of find")
 
 

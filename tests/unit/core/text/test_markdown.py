@@ -16,9 +16,9 @@ from include.deploy_ops.core.text.markdown import (
     clean,
     cut,
     describe_span,
-    escape_cell,
     flatten,
     quote_reason,
+    quote_table,
     quote_text,
     render_table,
     write_block,
@@ -119,8 +119,8 @@ def test_what_shows_nothing_is_shown_by_its_number() -> None:
     assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "ab…")
 
 
-def test_a_cell_that_is_read_as_source_shows_its_escapes() -> None:
-    assert escape_cell("a|b`c\nd\re\u202e") == "a\\|b'c\\nd<U+000D>e<U+202E>"
+def test_a_table_of_somebodys_texts_quotes_each() -> None:
+    assert quote_table(("a", "b"), [("x|y", "")]).splitlines()[-1] == "| `x¦y` | - |"
 
 
 def test_a_table_says_how_many_rows_it_leaves_out() -> None:

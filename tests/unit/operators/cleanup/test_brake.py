@@ -19,6 +19,7 @@ from tests.worlds.stages.cleanup import (
     shift_clock,
     watch_questions,
 )
+from tests.worlds.stages.pages import fold_page
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Stage
@@ -241,7 +242,7 @@ def test_a_no_to_what_controls_brake_holds_outlasts_the_brake_until_its_run_is_c
     assert list_deletes(doomed) & held == set()
     task = stage.make_plan_task()
     stage.run_plan(task)
-    assert task.plan.count("refused by ada, until something of it moves; delete it by the form") == len(held)
+    assert fold_page(task.plan).count("refused by ada, until something of it moves; delete it by the form") == len(held)
     doomed.run()
     assert len(stage.memory.refused.read()) == len(held), "another run reopens nothing"
     stage.memory.begun_deletes.write(recent)

@@ -24,6 +24,7 @@ from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.doubles.fuse import AFTER_CLI, Fuse, KilledError
 from tests.worlds.stages.fleet import make_previews, push_branches, record_deploy
 from tests.worlds.stages.idle import DELETE, HIBERNATE, NOTICE, clean_up, compare, let_notice_pass
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.stage import WRITES
 from tests.worlds.values.examples import make_pull, sha
 
@@ -49,7 +50,7 @@ def read_plan(stage: Stage) -> str:
     """Return the rendered plan of a pass that starts nothing."""
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    return str(task.plan)
+    return fold_page(str(task.plan))
 
 
 def play_only(stage: Stage, verb: str) -> Run:
@@ -90,14 +91,14 @@ def test_it_hibernates_and_a_push_wakes_it_for_a_while_if_there_is_something_to_
 def test_it_is_told_then_deleted_and_stays_away_until_its_branch_moves(idle: Stage) -> None:
     verdict = clean_up(idle, DELETE)[BRANCH]
     told = f"{verdict.reason}; deleted at {verdict.due_at:%Y-%m-%d %H:%M} UTC; push, wake it, or keep it"
-    assert f"| hold | `{BRANCH}` | delete | {told} |" in read_plan(idle)
+    assert f"| hold | {BRANCH} | delete | {told} |" in read_plan(idle)
     let_notice_pass(idle)
     play_only(idle, "delete")
     assert idle.list_deployments() == []
     assert idle.memory.environment(BRANCH).read().removal == Removal(verdict.head, verdict.reason)
     assert f"removed ({verdict.reason}) until the branch moves or someone forces it" in read_plan(idle)
     # From then on nothing is read of it, and it is shown for a day with what ended it.
-    assert f"No preview any more, until the branch moves or someone forces it (1): `{BRANCH}`" in read_plan(idle)
+    assert f"No preview any more, until the branch moves or someone forces it (1):\n- {BRANCH}" in read_plan(idle)
     row = idle.memory.read_rows()[BRANCH]
     assert (row.state, row.why) == (State.REMOVED, verdict.reason)
     idle.push_more(BRANCH, DAG)
@@ -110,7 +111,7 @@ def test_it_hibernates_while_it_is_told_and_is_deleted_in_the_end(idle: Stage) -
     verdict = clean_up(idle, DELETE)[BRANCH]
     play_only(idle, "hibernate")
     assert idle.find_deployment(BRANCH)["status"] == "HIBERNATING"
-    assert f"| hold | `{BRANCH}` | delete |" in read_plan(idle)
+    assert f"| hold | {BRANCH} | delete |" in read_plan(idle)
     assert clean_up(idle, DELETE) == {BRANCH: verdict}
     let_notice_pass(idle)
     play_only(idle, "delete")
@@ -277,7 +278,7 @@ def test_a_dry_mode_writes_nothing(idle: Stage, limits: AgeLimits, verb: Verb) -
     verdict = clean_up(idle, limits)[BRANCH]
     let_notice_pass(idle)
     idle.scope = replace(idle.scope, is_dry=True)
-    assert f"| hold | `{BRANCH}` | {verb.value} | mode: plan, nothing is written |" in read_plan(idle)
+    assert f"| hold | {BRANCH} | {verb.value} | mode: plan, nothing is written |" in read_plan(idle)
     run = idle.start_planned(verb, BRANCH, verdict.head, verdict.deployment_id, is_expiry=True)
     idle.forget_requests()
     assert run.play()[verb.value] == "skipped"
@@ -320,7 +321,7 @@ def test_a_pass_reads_no_memory_of_its_own_for_each_told_preview(stage: Stage, m
     before = stage.memory.read_rows()
     stage.memory.write_rows(before, {**before, names[0]: replace(before[names[0]], kept="by mira")})
     plan = read_plan(stage)
-    assert [f"`{name}` | delete" in plan for name in names] == [False] + [True] * (len(names) - 1)
+    assert [f"| {name} | delete" in plan for name in names] == [False] + [True] * (len(names) - 1)
 
 
 def test_a_person_releases_exactly_the_named_deletes(stage: Stage) -> None:
@@ -339,7 +340,7 @@ def test_a_person_releases_exactly_the_named_deletes(stage: Stage) -> None:
     started = {each["conf"]["job"]["branch"]: each for each in stage.run_plan(task)}
     assert started.keys() == {"dev-3", "dev-4", "dev-5"}
     assert started["dev-4"]["trigger_run_id"] == name_run(works["dev-4"].name, 1)
-    assert task.plan.count("the brake: ") == 3
+    assert fold_page(task.plan).count("the brake: ") == 3
 
 
 def show(**changes: Any) -> Any:

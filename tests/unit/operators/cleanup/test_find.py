@@ -32,7 +32,7 @@ def idle(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> CleanupStage:
 
 def read_row(run: AskingRun, branch: str) -> str:
     lines = run.read_field("find", "table").splitlines()
-    (row,) = [line for line in lines if f"| `{branch}` |" in line]
+    (row,) = [line for line in lines if f"| {branch} |" in line]
     return row
 
 
@@ -52,10 +52,9 @@ def test_a_dry_run_shows_the_table_and_leaves_no_trace(idle: CleanupStage, how: 
     assert idle.shown == {}
     table = run.read_field("find", "table")
     assert table.startswith("Dry run: nothing is written. 2 hibernate\n")
-    assert f"| {' | '.join(FINDING_HEADINGS)} |" in table
-    row = read_row(run, "dev¦b'c")
-    assert row.count("|") == len(FINDING_HEADINGS) + 1
-    assert "| hibernate | `idle since 20" in row
+    row = read_row(run, "dev|b`c")
+    assert len(row.split(" | ")) == len(FINDING_HEADINGS)
+    assert "| hibernate | idle since 20" in row
     assert "Dry run: nothing was written" in run.read_field("summary", "summary")
 
 
@@ -66,11 +65,11 @@ def test_a_scheduled_run_decides_wakes_control_and_is_short(idle: CleanupStage) 
     assert run.states == PLAIN
     assert idle.list_standings() == {"dev-a": ("hibernate", "due")}
     assert idle.list_emitted() == [run.run_id]
-    assert "| keep | `kept by mira: a demo` |" in read_row(run, "dev-b")
+    assert "| keep | kept by mira: a demo |" in read_row(run, "dev-b")
     summary = run.read_field("summary", "summary")
-    assert "**Found** 1 hibernate, 1 keep." in summary
-    assert "**Hibernates** (1)\n\n- `shop-dev-a`: `idle since" in summary
-    assert "**Kept** (1)\n\n- `shop-dev-b`: `kept by mira: a demo`" in summary
+    assert "Found 1 hibernate, 1 keep." in summary
+    assert "Hibernates (1)\n- shop-dev-a: idle since" in summary
+    assert "Kept (1)\n- shop-dev-b: kept by mira: a demo" in summary
     (work,) = idle.stage.run_plan(idle.stage.make_plan_task())[:1]
     assert work["conf"]["job"]["deployment_id"] in ids.values()
 
@@ -83,7 +82,7 @@ def test_idle_enough_to_go_is_told_before(idle: CleanupStage) -> None:
     (verdict,) = idle.stage.memory.verdicts.read().values()
     assert verdict.due_at == verdict.decided_at + timedelta(days=1)
     assert verdict.run_id == run.run_id
-    assert f"| told | `idle since {verdict.idle_since:%Y-%m-%d %H:%M} UTC; deleted at" in read_row(run, "dev-a")
+    assert f"| told | idle since {verdict.idle_since:%Y-%m-%d %H:%M} UTC; deleted at" in read_row(run, "dev-a")
     assert idle.run().states == PLAIN
     assert idle.list_emitted() == [run.run_id]  # nothing new: control sleeps on
 
@@ -93,8 +92,8 @@ def test_the_form_narrows_one_run_and_leaves_other_verdicts_alone(idle: CleanupS
     idle.run(MANUAL, dry_run=False, branches="dev-b")
     assert idle.list_standings() == {"dev-b": ("hibernate", "due")}
     run = idle.run(MANUAL, dry_run=False, branches=["dev/*", "dev-x"], hibernate_after="9d", delete_after="30d")
-    assert "`dev-b`" not in run.read_field("find", "table")
-    assert "| keep | `active at" in read_row(run, "dev/c")
+    assert "dev-b" not in run.read_field("find", "table")
+    assert "| keep | active at" in read_row(run, "dev/c")
     assert idle.list_standings() == {"dev-b": ("hibernate", "due")}
 
 
@@ -145,7 +144,5 @@ def test_the_summary_tells_what_control_did_in_the_last_day(idle: CleanupStage) 
     )
     memory.write_rows(rows, {"dev-a": replace(rows["dev-a"], outcomes=outcomes)})
     summary = idle.run().read_field("summary", "summary")
-    told = summary.partition("**Done in the last day**")[2].strip().splitlines()
-    assert told == [
-        f"- {now - timedelta(hours=2):%Y-%m-%d %H:%M} UTC hibernate of `dev-a`: success, `idle ¦ since long`"
-    ]
+    told = summary.partition("Done in the last day")[2].strip().splitlines()
+    assert told == [f"- {now - timedelta(hours=2):%Y-%m-%d %H:%M} UTC hibernate of dev-a: success, idle | since long"]

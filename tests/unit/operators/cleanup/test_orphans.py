@@ -51,15 +51,15 @@ def test_a_yes_deletes_exactly_what_was_listed(orphans: OrphansStage) -> None:
     run = orphans.start(SCHEDULED)
     page = run.ask()
     assert page["subject"] == "Delete 2 Deployments of projects that left the policy?"
-    assert f"| `gone-a` ({first}) | `gone` | `acme/gone` | `dev-x` |" in page["body"]
-    assert f"| `gone-b` ({second}) |" in page["body"]
+    assert f"| `gone-a ({first})` | `gone` | `acme/gone` | `dev-x` |" in page["body"]
+    assert f"| `gone-b ({second})` |" in page["body"]
     for name in ("other", "shop-mine", "Production", "plain"):
         assert name not in page["body"]
     late = orphans.leave("gone-late")
     run.answer("Approve")
     run.step("delete")
     assert orphans.list_names() == {"other", "shop-mine", "Production", "plain", "gone-late"}
-    assert f"| `gone-a` ({first}) | `deleted` |" in run.read_field("delete", "outcome")
+    assert f"| gone-a ({first}) | deleted |" in run.read_field("delete", "outcome")
     assert late not in run.read_field("delete", "outcome")
 
 
@@ -72,7 +72,7 @@ def test_what_a_project_without_previews_left_running_is_asked_about(orphans: Or
     assert "project 'shop' has no previews any more" in str(run.ask())
     run.answer("Approve")
     run.step("delete")
-    assert f"| `shop-mine` ({mine}) | `deleted` |" in run.read_field("delete", "outcome")
+    assert f"| shop-mine ({mine}) | deleted |" in run.read_field("delete", "outcome")
     assert orphans.list_names() == {"Production"}
 
 
@@ -86,10 +86,11 @@ def test_by_hand_it_is_a_dry_run_that_asks_nobody_and_writes_nothing(orphans: Or
     assert orphans.store.values == {}
     assert orphans.stage.list_requests("astro", WRITES) == []
     table = run.read_field("find", "table")
-    assert "1 orphan in the workspaces of `astro_default`" in table
+    assert "1 orphan in the workspaces of astro_default" in table
     (row,) = [line for line in table.splitlines() if "gone-a" in line]
-    assert row.count("|") == len(("name", "project", "repository", "branch", "age", "status", "reason", "now")) + 1
-    assert "`gone-a¦b'c`" in row
+    columns = ("name", "project", "repository", "branch", "age", "status", "reason", "now")
+    assert len(row.split(" | ")) == len(columns)
+    assert "gone-a|b`c (" in row
     assert "the policy has no project 'gone'" in row
     assert "dry run: nobody is asked" in row
 
@@ -157,11 +158,11 @@ def test_a_failed_delete_is_named_and_the_others_go_on(orphans: OrphansStage) ->
     with pytest.raises(RetryableError, match=rf"1 of 2 Deployments to delete failed: gone-a \({first}\)"):
         run.step("delete")
     assert orphans.list_names() == {"gone-a"}
-    assert "| `deleted` |" in run.read_field("delete", "outcome")
+    assert "| deleted |" in run.read_field("delete", "outcome")
     assert orphans.stage.sandbox.client.delete("/sandbox/faults").is_success
     run.step("delete")
     assert orphans.list_names() == set()
-    assert "| `was gone already` |" in run.read_field("delete", "outcome")
+    assert "| was gone already |" in run.read_field("delete", "outcome")
 
 
 @pytest.mark.parametrize(("timedout", "said"), [(False, "rejected by ada"), (True, "nobody answered in time")])

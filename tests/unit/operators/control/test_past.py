@@ -11,6 +11,7 @@ import pytest
 from include.deploy_ops.core.plan.remembered import Remembered, Removal
 from include.deploy_ops.core.view.row import State
 from tests.worlds.doubles.airflow import DictStore
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.stage import close_hooks
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 BRANCH = "dev-x"
 REASON = "by mira: too dear"
-OVER = f"No preview any more, until the branch moves or someone forces it (1): `{BRANCH}`"
+OVER = f"No preview any more, until the branch moves or someone forces it (1):\n- {BRANCH}"
 
 
 class ListeningStore(DictStore):
@@ -39,7 +40,7 @@ def read_plan(stage: Stage) -> str:
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
     close_hooks(task)
-    return str(task.plan)
+    return fold_page(str(task.plan))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from include.deploy_ops.core.policy.keys import PullRequestSource, Target
 from include.deploy_ops.core.policy.rules import Rival
 from include.deploy_ops.run.memory import Occupant
 from sandbox.identity import WORKSPACE_ID
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.stage import Stage
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def test_a_paused_target_deploys_nothing_and_then_the_newest_head_only(stage: St
     newest_head = advance(stage, {"dags/c.py": "# c\n"})
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert "paused: DAG shop.staging is paused" in task.plan
+    assert "paused: DAG shop.staging is paused" in fold_page(task.plan)
     stage.airflow.paused.clear()
     play(stage)
     assert len(stage.list_deploys(running)) == 2
@@ -150,8 +151,8 @@ def test_somebody_elses_deploy_holds_until_a_person_resumes(stage: Stage, runnin
     head = advance(stage, {"dags/b.py": "# b\n"})
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert "overridden by somebody else's deploy" in task.plan
-    assert "until a person resumes it" in task.plan
+    assert "overridden by somebody else's deploy" in fold_page(task.plan)
+    assert "until a person resumes it" in fold_page(task.plan)
     run = force(stage, action="resume", reason="mended")
     assert run.states["decide"] == "success"
     play(stage)
@@ -163,14 +164,16 @@ def test_a_missing_deployment_is_told(stage: Stage) -> None:
     stage.change_project(targets={"staging": Target(deployment="Staging", branch=SOURCE)})
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert "there is no Deployment named 'Staging' in the workspace; create it, or correct the policy" in task.plan
+    assert "there is no Deployment named 'Staging' in the workspace; create it, or correct the policy" in fold_page(
+        task.plan
+    )
 
 
 def test_a_missing_branch_is_told(stage: Stage, staging: str) -> None:
     stage.change_project(targets={"staging": Target(deployment="Staging", branch="nowhere")})
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert "there is no branch 'nowhere'" in task.plan
+    assert "there is no branch 'nowhere'" in fold_page(task.plan)
 
 
 def test_a_moved_branch_supersedes_the_run(stage: Stage, running: str) -> None:
@@ -213,7 +216,7 @@ def test_less_than_is_needed_stays_only_until_somebody_resumes(stage: Stage, run
     force(stage, deploy_type="dags", reason="the CI is down")
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert "overridden by" in task.plan
+    assert "overridden by" in fold_page(task.plan)
 
 
 def test_a_release_that_was_open_before_the_policy_named_it_is_seen(stage: Stage) -> None:
@@ -243,7 +246,7 @@ def test_a_dag_that_airflow_has_not_parsed_yet_stops_only_itself(
     stage.push(SOURCE, DAG, base=f"origin/{SOURCE}")
     task = stage.make_plan_task()
     assert [each["trigger_dag_id"] for each in stage.run_plan(task)] == ["shop.preview"]
-    assert "DAG shop.staging is not there yet" in task.plan
+    assert "DAG shop.staging is not there yet" in fold_page(task.plan)
 
 
 def test_a_target_on_push_gets_the_base_after_the_merge(stage: Stage) -> None:
@@ -311,7 +314,7 @@ def test_a_renamed_target_waits_for_the_run_that_its_old_name_has_at_work(stage:
     rename(stage)
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert f"in flight: {old.run_id}" in task.plan
+    assert f"in flight: {old.run_id}" in fold_page(task.plan)
     by_hand = stage.start_target_form("uat")
     with pytest.raises(AirflowFailException, match=f"the Deployment of uat is held by run {old.run_id}"):
         by_hand.step("claim")

@@ -18,6 +18,7 @@ from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
 from include.deploy_ops.run.job import Job
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.values.examples import OWNER, make_deployment, make_project, sha
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def test_a_readme_deploys_nothing_and_is_remembered(stage: Stage, preview: str) 
     (run,) = stage.plan()
     run.step("claim")
     assert run.step("change_type")["change_type"] == "none"
-    assert "| `README.md` | none |" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
+    assert "| none | README.md |" in fold_page(run.tasks["change_type"].decision)  # type: ignore[attr-defined]
     newest = stage.list_deploys(preview)[0]["id"]
     judgement = stage.memory.environment(BRANCH).read().judgement
     assert judgement is not None
@@ -92,7 +93,7 @@ def test_what_changed_decides(stage: Stage, preview: str, path: str, kind: str) 
         "observed": stage.list_deploys(preview)[0]["id"],
         "is_partial": False,
     }
-    assert f"| `{path}` | {kind} |" in run.tasks["change_type"].decision  # type: ignore[attr-defined]
+    assert f"| {kind} | {path} |" in fold_page(run.tasks["change_type"].decision)  # type: ignore[attr-defined]
 
 
 def test_a_deployment_without_records_needs_an_image(stage: Stage) -> None:

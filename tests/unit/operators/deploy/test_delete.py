@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.deploy_ops.core.errors import ObservationError, RetryableError
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
+from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.stage import WRITES
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def test_a_forced_delete_is_remembered_until_the_branch_moves_or_someone_forces(
     assert stage.memory.environment(BRANCH).read().removal == Removal(head, "by mira: too dear")
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert "removed (by mira: too dear) until the branch moves or someone forces it" in task.plan
+    assert "removed (by mira: too dear) until the branch moves or someone forces it" in fold_page(task.plan)
     forced = stage.start_form(branch=BRANCH)
     assert "failed" not in forced.play().values(), forced.xcoms
     assert stage.memory.environment(BRANCH).read().removal is None

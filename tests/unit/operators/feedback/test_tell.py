@@ -146,8 +146,8 @@ def _list_told(told: Told) -> list[tuple[str, Any]]:
 def test_what_was_told_is_shown_and_remembered_as_a_view(told: Told) -> None:
     told.show(told.make(make_failed))
     told.tell()
-    assert "**Told 3**" in told.task.report
-    assert "- `comment on #1: preview dev-x`" in told.task.report
+    assert "Told 3\n- " in told.task.report
+    assert "\n- comment on #1: preview dev-x\n" in told.task.report
     memory = told.stage.memory
     summary = memory.summary.read()
     assert summary is not None
@@ -184,7 +184,7 @@ def test_plan_mode_writes_nothing_and_says_what_it_would(told: Told) -> None:
     with pytest.raises(AirflowSkipException, match="would tell GitHub 3 things"):
         told.tell()
     assert told.stage.list_requests("github", WRITES) == []
-    assert "**Would tell 3**" in told.task.report
+    assert "Would tell 3\n- " in told.task.report
     assert told.stage.memory.feedback.read() == {}
 
 
@@ -276,7 +276,7 @@ def test_a_limit_is_obeyed_and_the_rest_waits(told: Told) -> None:
 def test_a_commit_that_github_does_not_know_is_dropped(told: Told) -> None:
     told.show(told.make(), make_target("staging", head="0" * 39 + "1", deployed="0" * 39 + "1", pull=0, pulls=()))
     assert told.tell() == {"told": 3, "refused": 2, "waiting": 0}
-    assert "**GitHub refuses**" in told.task.report
+    assert "GitHub refuses\n- " in told.task.report
     assert told.tell() == {"told": 0, "refused": 0, "waiting": 0}
 
 

@@ -84,7 +84,7 @@ def test_a_second_promotion_of_the_same_world_writes_nothing(promotions: Promoti
     run = promotions.start()
     assert promotions.count_writes(lambda: finish(run)) == 0
     assert promotions.tip == tip
-    assert f"astro_deploy: nothing to commit on top of `{tip}`" in run.record
+    assert f"astro_deploy: nothing to commit on top of {tip}" in run.record
 
 
 def test_what_was_looked_at_is_remembered_for_control(promotions: Promotions) -> None:
@@ -180,7 +180,7 @@ def test_the_record_shows_pull_requests_paths_conflicts_and_overlaps(promotions:
     overlap = "dags/both.py: #2, #3 change it; #3 wins"
     assert found["told"] == {"1": [f"{ORDERS}: {conflict}"], "2": [overlap], "3": [overlap]}
     for line in (
-        f"**astro_deploy: commit `{promotions.tip}`, on top of",
+        f"astro_deploy: commit {promotions.tip}, on top of",
         "| #1 Change dev-a | dev-a |",
         f"| {ORDERS} | #1 | the branch that it goes into changed it too since they parted, and keeps its version |",
         "| dags/both.py | #2, #3 | #3 |",
@@ -465,7 +465,7 @@ def test_a_missing_branch_is_made_on_staging(promotions: Promotions) -> None:
     run = promotions.start()
     assert finish(run) == {"commit": "", "tip": staging, "pulls": [], "conflicts": 0, "overlaps": 0, "told": {}}
     assert promotions.tip == staging
-    assert f"astro_deploy: made again on `{staging}`" in run.record
+    assert f"astro_deploy: made again on {staging}" in run.record
 
 
 def test_a_missing_branch_is_made_with_its_first_commit(promotions: Promotions) -> None:
