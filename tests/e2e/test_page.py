@@ -1,4 +1,4 @@
-"""The Deployments page in Airflow's own UI: who may see it, what it shows while things happen, and acting from it."""
+"""The Deploys page in Airflow's own UI: who may see it, what it shows while things happen, and acting from it."""
 
 from __future__ import annotations
 
