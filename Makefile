@@ -20,7 +20,7 @@ LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 SUPPLY := .supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e contract description bench audit sbom lock clean
+.PHONY: demo check test lint style types imports pure unit e2e contract description axe bench audit sbom lock clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -68,7 +68,7 @@ pure: $(READY)
 test: lint unit e2e
 
 # Two processes at once, a file each, the long ones (@pytest.mark.long) first.
-unit: description $(SUPPLY_READY)
+unit: description axe $(SUPPLY_READY)
 	@[ -z "$(PAGELESS)" ] || echo "left out: the tests of the Deploys page; they need Chromium (Debian: apt-get install chromium)"
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(PAGELESS)
 
@@ -83,6 +83,10 @@ contract: description
 # A pinned npm package, checked and kept in .cache/; needs npm.
 description: $(READY)
 	$(BIN)/python -m tests.contract.github.fetch
+
+# Another one, which the tests of the page put into it: it finds what not everybody can use.
+axe: $(READY)
+	$(BIN)/python -m tests.browser.axe
 
 # ONLY="planner polling" runs some of them.
 bench: $(READY)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tests.contract.github.fetch import PATH
+from tests.contract.github.fetch import DESCRIPTION
 from tests.contract.github.schema import Document, Part
 
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
@@ -84,6 +84,6 @@ def load_description() -> Description:
     :raises FileNotFoundError: it was not fetched.
     """
     try:
-        return Description(json.loads(PATH.read_bytes()))
+        return Description(json.loads(DESCRIPTION.path.read_bytes()))
     except FileNotFoundError:
-        raise FileNotFoundError(f"{PATH} is missing: `make contract` fetches GitHub's description") from None
+        raise FileNotFoundError(f"{DESCRIPTION.path} is missing: `make contract` fetches GitHub's description") from None
