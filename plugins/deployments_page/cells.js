@@ -136,15 +136,19 @@ function linkFacts({ row, flight, lastOutcome }) {
 }
 
 function makeLinks(environment) {
+  const { name } = environment;
+  const menu = { type: "button", class: "button", "aria-haspopup": "menu", "data-actions": true, "aria-label": `Actions for ${name}` };
+  return el("div", { class: "links" }, ...listLinks(environment), el("button", menu, "Actions"));
+}
+
+export function listLinks(environment) {
   const { row, name } = environment;
   const run = newestRun(environment);
-  const links = [
+  return [
     row.airflow_url && outsideLink(row.airflow_url, { "aria-label": `Airflow of ${name}` }, "Airflow"),
     row.astro_url && outsideLink(row.astro_url, { "aria-label": `${name} in Astro` }, "Astro"),
     run && airflowLink(run, { "aria-label": `Newest run of ${name}` }, "Run"),
   ].filter(Boolean);
-  const menu = { type: "button", class: "button", "aria-haspopup": "menu", "data-actions": true, "aria-label": `Actions for ${name}` };
-  return el("div", { class: "links" }, ...links, el("button", menu, "Actions"));
 }
 
 export function newestRun({ row, flight, lastOutcome }) {

@@ -2,7 +2,7 @@
 
 import { bdi, el } from "./dom.js";
 import { airflowLink, outsideLink, runPath } from "./frame.js";
-import { commitLink } from "./cells.js";
+import { commitLink, listLinks } from "./cells.js";
 import { describe } from "./strip.js";
 import { tellAge, tellSince, tellState, tellUntil, toneOf } from "./words.js";
 
@@ -46,6 +46,7 @@ function listFacts(environment, now) {
     ["Woken by hand", row.woken_at && tellAge(row.woken_at, now)],
     ["Next", row.next_step && bdi(`${row.next_step.what} ${tellUntil(row.next_step.at, now)}: ${row.next_step.reason}`)],
     ["Kept", row.kept && bdi(row.kept)],
+    ["Open", joinLinks(listLinks(environment))],
   ];
 }
 
@@ -54,6 +55,10 @@ function describePull(row, repository) {
   const link = (number) => outsideLink(`${repository}/pull/${number}`, {}, `#${number}`);
   const others = (row.pulls || []).filter((number) => number !== row.pull).flatMap((number) => [", ", link(number)]);
   return [link(row.pull), " ", bdi(row.pull_title || ""), row.base ? ` into ${row.base}` : "", ...others];
+}
+
+function joinLinks(links) {
+  return links.length ? links.flatMap((link, at) => (at ? [" · ", link] : [link])) : null;
 }
 
 function listLines(lines) {

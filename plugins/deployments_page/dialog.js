@@ -75,7 +75,8 @@ function makeBody(action, environment) {
 function makeField(field) {
   const id = `field-${field.name}`;
   const hint = field.hint && el("span", { class: "hint", id: `${id}-hint` }, bdi(field.hint));
-  const input = makeInput(field, { id, name: field.name, "aria-describedby": field.hint && `${id}-hint` });
+  const told = `${field.hint ? `${id}-hint ` : ""}${id}-wrong`;
+  const input = makeInput(field, { id, name: field.name, "aria-describedby": told });
   const label = el("label", { for: id }, field.label, field.isRequired ? el("span", { class: "faint" }, " required") : null);
   const list = field.suggestions && el("datalist", { id: `${id}-list` }, ...field.suggestions.map((value) => el("option", { value })));
   const parts = field.kind === "switch" ? [el("span", { class: "switch" }, input, label), hint] : [label, input, list, hint];
@@ -107,7 +108,6 @@ function findWrong(form, action) {
     const input = form.elements[field.name];
     form.querySelector(`#field-${field.name}-wrong`).textContent = reveal(words);
     input.setAttribute("aria-invalid", String(Boolean(words)));
-    input.setAttribute("aria-errormessage", `field-${field.name}-wrong`);
     if (words && !first) first = input;
   }
   if (first) first.focus();

@@ -80,7 +80,7 @@ export function leaveByLinks() {
 
 function follow(event) {
   const link = event.target.closest("a[href]");
-  if (!link || event.defaultPrevented || event.button > 1) return;
+  if (!link || link.getAttribute("href").startsWith("#") || event.defaultPrevented || event.button > 1) return;
   event.preventDefault();
   const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
   if (isPlain && link.hasAttribute("data-airflow")) navigate(link.href);

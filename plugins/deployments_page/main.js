@@ -173,7 +173,7 @@ class Page {
   showEmpty(shown) {
     const empty = byId("empty");
     empty.hidden = shown > 0 || !this.snapshot;
-    document.querySelector("table").hidden = shown === 0;
+    for (const id of ["table", "skip"]) byId(id).hidden = shown === 0;
     document.body.classList.toggle("bare", this.snapshot !== null && !this.found.environments.length);
     if (!empty.hidden) empty.replaceChildren(...this.explainEmpty());
   }

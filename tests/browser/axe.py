@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Frame, Page
+from playwright.sync_api import Page
 
 from tests.npm_file import NpmFile
 
@@ -16,10 +16,13 @@ AXE = NpmFile(
     member="package/axe.min.js",
     name=f"axe-core-{VERSION}.js",
 )
-RUN = "async () => { const { violations, passes } = await axe.run(); return { violations, passes: passes.length } }"
+RUN = """async () => {
+    const { violations, passes } = await axe.run({ resultTypes: ["violations"] });
+    return { violations, passes: passes.length };
+}"""
 
 
-def find_barriers(page: Page | Frame) -> list[str]:
+def find_barriers(page: Page) -> list[str]:
     """Return what axe-core finds wrong in what is shown now: the rule, what it wants, and the elements.
 
     :raises FileNotFoundError: axe-core is not in the cache; `make axe` brings it.

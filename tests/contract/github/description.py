@@ -86,4 +86,6 @@ def load_description() -> Description:
     try:
         return Description(json.loads(DESCRIPTION.path.read_bytes()))
     except FileNotFoundError:
-        raise FileNotFoundError(f"{DESCRIPTION.path} is missing: `make contract` fetches GitHub's description") from None
+        raise FileNotFoundError(
+            f"{DESCRIPTION.path} is missing: `make contract` fetches GitHub's description"
+        ) from None
