@@ -1,4 +1,4 @@
-"""One file out of one pinned version of an npm package, kept in `.cache/`: what tests need of others and nobody commits.
+"""One file out of one pinned version of an npm package, kept in `.cache/`: tests need it, nobody commits it.
 
 Where it is there already, nothing is asked of anybody.
 """

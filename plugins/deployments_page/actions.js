@@ -15,8 +15,8 @@ const DEPLOY_TYPE = {
   label: "Deploy type",
   options: [
     ["infer", "Infer: compare with what is deployed"],
-    ["dags", "DAGs only"],
-    ["image-and-dags", "Image and DAGs"],
+    ["dags", "DAG-only deploy"],
+    ["image-and-dags", "Image deploy"],
   ],
   value: "infer",
 };

@@ -3,14 +3,16 @@
 import { bdi, el, moment } from "./dom.js";
 import { airflowLink, outsideLink, runPath } from "./frame.js";
 import { makeStrip } from "./strip.js";
-import { KIND, shorten, tellAge, tellDuration, tellKind, tellSince, tellState, tellUntil, toneOf } from "./words.js";
+import { capitalize, KIND, shorten, tellAge, tellDuration, tellHold, tellKind, tellSince, tellState, tellUntil, toneOf } from "./words.js";
+
+const NOTHING = "–";
 
 // Column by column: its heading, the column it sorts by, what the cell depends on, and what it shows.
 export const COLUMNS = [
   { name: "who", title: "Environment", sort: "name", facts: whoFacts, make: makeWho },
   { name: "state", title: "State", sort: "state", facts: stateFacts, make: makeState },
   { name: "commit", title: "Runs", sort: "commit", facts: commitFacts, make: makeCommit },
-  { name: "deploy", title: "Last deploy", sort: "deploy", facts: ({ lastDeploy }) => lastDeploy, make: makeDeploy },
+  { name: "deploy", title: "Last deploy", sort: "deploy", facts: ({ lastDeploy, row }) => [lastDeploy, row.deployed, row.state], make: makeDeploy },
   { name: "next", title: "Next", sort: "next", facts: nextFacts, make: makeNext },
   { name: "runs", title: "Last runs", facts: ({ row, flight }) => [row.outcomes, flight], make: makeStrip },
   { name: "links", title: "Links", facts: linkFacts, make: makeLinks },
@@ -45,10 +47,10 @@ function stateFacts({ state, stateAt, why, verb, flight, approval, isPaused, row
 }
 
 function makeState(environment, now) {
-  const { state, stateAt, verb, why } = environment;
+  const { state, stateAt, verb, why, name, row } = environment;
   const badge = el("span", { class: `badge ${toneOf(state)}` }, tellState(state, verb));
   const age = moment(stateAt, tellSince, now);
-  const words = why || (environment.row.holds || [])[0] || "";
+  const words = why || tellHold((row.holds || [])[0] || "", name);
   return el(
     "div",
     { class: "lines" },
@@ -59,13 +61,13 @@ function makeState(environment, now) {
 }
 
 function makeStateLink(environment) {
-  const { approval, flight, state, lastOutcome, row, isPaused } = environment;
+  const { approval, flight, state, why, lastOutcome, row, isPaused } = environment;
   if (approval) return el("p", {}, approvalLink(approval, {}, "Answer the question"));
   if (flight) return el("p", {}, airflowLink(runPath(flight.dag, flight.runId), {}, "Watch the run"));
   if (row.run_id && state === "ended") return el("p", {}, airflowLink(runPath(row.run_dag || row.dag, row.run_id), {}, "Open the run"));
   const isFailed = state === "failed" || state === "failing";
   if (isFailed && lastOutcome) return el("p", {}, airflowLink(runPath(lastOutcome.dag, lastOutcome.run_id), {}, "Open the failed run"));
-  if (isPaused) return el("p", {}, airflowLink(`/dags/${row.dag}`, {}, "Its DAG is paused"));
+  if (isPaused) return el("p", {}, airflowLink(`/dags/${row.dag}`, {}, why.includes("paused") ? "Open the DAG" : "Its DAG is paused"));
   return null;
 }
 
@@ -77,10 +79,11 @@ export function approvalLink(detail, attributes, ...children) {
 }
 
 function commitFacts({ row, repository }) {
-  return [row.deployed, row.deployed_at, row.head, row.head_at, repository];
+  return [row.deployed, row.deployed_at, row.head, row.head_at, row.state, repository];
 }
 
 function makeCommit({ row, repository }, now) {
+  if (row.state === "removed") return el("span", { class: "faint" }, NOTHING);
   if (!row.deployed) {
     const newest = row.head ? el("p", { class: "faint" }, "newest ", commitLink(repository, row.head)) : null;
     return el("div", { class: "lines" }, el("p", { class: "faint" }, "nothing yet"), newest);
@@ -100,16 +103,19 @@ export function commitLink(repository, commit) {
   return outsideLink(`${repository}/commit/${commit}`, { class: "commit", "aria-label": label, title: commit }, shorten(commit));
 }
 
-function makeDeploy({ lastDeploy }, now) {
-  if (!lastDeploy) return el("span", { class: "faint" }, "none yet");
-  const { kind, seconds, at, person, state } = lastDeploy;
+// When it was stands beside the commit, if that is what it brought.
+function makeDeploy({ lastDeploy, row }, now) {
+  if (!lastDeploy) return el("span", { class: "faint" }, row.state === "removed" ? NOTHING : "none yet");
+  const { kind, seconds, at, person, state, commit } = lastDeploy;
+  const isTold = state === "success" && commit === row.deployed;
+  const when = isTold ? "" : moment(at, tellAge, now);
   const took = seconds ? ` in ${tellDuration(seconds)}` : "";
   const how = state === "success" ? "" : `${state}, `;
   return el(
     "div",
     { class: "lines" },
-    el("p", {}, tellKind(kind)),
-    el("p", { class: "faint" }, how, moment(at, tellAge, now), took, person ? [" by ", bdi(person)].reduce(join, el("span")) : ""),
+    el("p", {}, capitalize(tellKind(kind))),
+    el("p", { class: "faint" }, how, when, took, person ? [" by ", bdi(person)].reduce(join, el("span")) : ""),
   );
 }
 
@@ -125,8 +131,8 @@ function nextFacts({ row }) {
 function makeNext({ row }, now) {
   if (row.kept) return el("div", { class: "lines" }, el("p", {}, "Kept"), el("p", { class: "faint why", title: row.kept }, bdi(row.kept)));
   const step = row.next_step;
-  if (!step) return el("span", { class: "faint" }, "–");
-  const what = step.what === "delete" ? "Deleted " : step.what === "hibernate" ? "Sleeps " : `${step.what} `;
+  if (!step) return el("span", { class: "faint" }, NOTHING);
+  const what = step.what === "delete" ? "Deleted " : step.what === "hibernate" ? "Hibernates " : `${step.what} `;
   const first = el("p", { class: step.what === "delete" ? "due" : "" }, what, moment(step.at, tellUntil, now));
   return el("div", { class: "lines" }, first, el("p", { class: "faint why", title: step.reason }, bdi(step.reason.split("; ")[0])));
 }

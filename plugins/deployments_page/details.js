@@ -4,7 +4,7 @@ import { bdi, el } from "./dom.js";
 import { airflowLink, outsideLink, runPath } from "./frame.js";
 import { commitLink, listLinks } from "./cells.js";
 import { describe } from "./strip.js";
-import { tellAge, tellSince, tellState, tellUntil, toneOf } from "./words.js";
+import { tellAge, tellHold, tellSince, tellState, tellUntil, toneOf } from "./words.js";
 
 // `history` is an element that tells what was deployed before, or null.
 export function openDetails(dialog, environment, now, history) {
@@ -27,14 +27,15 @@ function makeFacts(environment, now) {
 }
 
 function listFacts(environment, now) {
-  const { row, state, stateAt, verb, why, project, repository } = environment;
+  const { row, name, state, stateAt, verb, why, project, repository } = environment;
+  const holds = (row.holds || []).map((hold) => tellHold(hold, name)).filter((hold) => hold !== why);
   const status = [row.status, row.status_reason].filter(Boolean).join(": ");
   return [
     ["State", [el("span", { class: `badge ${toneOf(state)}` }, tellState(state, verb)), ` ${tellSince(stateAt, now)}`]],
     ["Why", why && bdi(why)],
-    ["Held", listLines(row.holds)],
+    ["Held", listLines(holds)],
     ["Project", bdi(project)],
-    ["Branch", bdi(row.branch)],
+    ["Branch", row.branch !== name && bdi(row.branch)],
     ["Author", row.author && bdi(row.author)],
     ["Pull request", describePull(row, repository)],
     ["Conflicts", listLines(row.conflicts)],

@@ -111,7 +111,7 @@ function overlay(made, areRunsKnown, now) {
     made.verb = flight.verb || row.verb;
   } else if (areRunsKnown && hasRunEnded(made, now)) {
     made.state = "ended";
-    made.why = "its run ended; control's next pass tells how";
+    made.why = "its run has ended";
   }
 }
 

@@ -10,7 +10,7 @@ export function makeStrip(environment, now) {
   const { row, flight } = environment;
   const marks = (row.outcomes || []).map((outcome) => makeMark(outcome, now));
   if (flight) marks.push(makeFlight(flight));
-  if (!marks.length) return el("span", { class: "faint" }, "none yet");
+  if (!marks.length) return el("span", { class: "faint" }, environment.state === "removed" ? "–" : "none yet");
   marks.at(-1).firstChild.tabIndex = 0;
   const list = el("ol", { class: "strip", "aria-label": `Last runs of ${environment.name}` }, ...marks);
   list.addEventListener("keydown", walk);

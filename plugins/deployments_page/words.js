@@ -38,11 +38,11 @@ const DOING = {
   update: "Updating",
   merge: "Merging",
   promote: "Promoting",
-  hibernate: "Putting to sleep",
+  hibernate: "Hibernating",
   adopt: "Adopting",
   resume: "Resuming",
   keep: "Keeping",
-  request: "Asking",
+  request: "Asking for approval",
 };
 
 export function tellState(state, verb) {
@@ -53,14 +53,15 @@ export function toneOf(state) {
   return (STATES[state] || { tone: "calm" }).tone;
 }
 
-const DEPLOYS = { dags: "DAGs only", "image-and-dags": "Image and DAGs", none: "Nothing to deploy" };
+const DEPLOYS = { dags: "DAG-only deploy", "image-and-dags": "image deploy", none: "nothing to deploy" };
 
 export function tellKind(kind) {
   return DEPLOYS[kind] || kind;
 }
 
 export function tellOutcome(outcome) {
-  const what = outcome.kind && outcome.kind !== "none" ? `${outcome.verb}, ${tellKind(outcome.kind)}` : outcome.verb;
+  const kind = outcome.kind && outcome.kind !== "none" ? tellKind(outcome.kind) : "";
+  const what = kind && outcome.verb !== "deploy" ? `${outcome.verb}, ${kind}` : kind || outcome.verb;
   const how = { success: "succeeded", failed: "failed", superseded: "was superseded" }[outcome.state] || outcome.state;
   return `${what} ${how}`;
 }
@@ -99,6 +100,15 @@ export function tellSince(iso, now) {
 export function tellUntil(iso, now) {
   const seconds = (Date.parse(iso) - now) / 1000;
   return seconds <= 0 ? "due now" : `in ${tellDuration(seconds)}`;
+}
+
+// A hold without the environment's name, for where that stands anyway.
+export function tellHold(hold, name) {
+  return hold.replace(` ${name} held: `, ": ");
+}
+
+export function capitalize(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function shorten(commit) {

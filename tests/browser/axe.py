@@ -1,4 +1,4 @@
-"""axe-core, which finds what people with another eye, hand or ear than ours cannot use: fetched, and put into a page."""
+"""axe-core, which finds what not everybody can use: fetched, and put into a page."""
 
 from __future__ import annotations
 

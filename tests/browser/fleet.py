@@ -51,9 +51,9 @@ def make_outcome(branch: str, number: int, state: str = "success", dag: str = PR
 
 def make_preview(branch: str, state: State = State.LIVE, number: int = 0, runs: int = 6) -> Row:
     """Return a preview's row; `number` chooses who, since when, and what came before."""
-    head = make_commit(branch)
     is_behind = state in {State.DEPLOYING, State.FAILED, State.FAILING, State.FROZEN, State.HELD, State.WAITING}
     is_bad = state in {State.FAILED, State.FAILING}
+    head = make_commit(branch if is_behind else f"{branch}0")
     outcomes = tuple(
         make_outcome(branch, back, "failed" if (is_bad and back == 0) or (number + back) % 9 == 5 else "success")
         for back in reversed(range(runs))
@@ -74,7 +74,7 @@ def make_preview(branch: str, state: State = State.LIVE, number: int = 0, runs: 
         pull_title=f"Bring {TOPICS[number % len(TOPICS)]} up to date" if number % 4 else "",
         base="staging" if number % 4 else "",
         pulls=(100 + number,) if number % 4 else (),
-        deployed=make_commit(f"{branch}0") if is_behind else head,
+        deployed=make_commit(f"{branch}{int(is_bad)}"),
         deployed_at=ago(hours=1, minutes=13 * number),
         deployment_id=f"cl{hash_text(branch, 23)}",
         deployment_name=f"{PROJECT}-{slug_branch(branch)}",
@@ -155,8 +155,16 @@ def make_few() -> list[Row]:
         replace(make_preview("dev-old", State.ASLEEP, 9), next_step=leaving),
         replace(make_preview("dev-fraud", State.UNHEALTHY, 10), status="UNHEALTHY", why="the scheduler does not beat"),
         replace(make_preview("dev-kept", State.LIVE, 11), kept="by Dana Ortiz: a demo on Friday"),
-        replace(make_preview("dev-gone", State.REMOVED, 12), why="its pull request #97 was merged", deployment_id=""),
+        bury(make_preview("dev-gone", State.REMOVED, 12)),
     ]
+
+
+def bury(row: Row) -> Row:
+    """Return the row of what is gone, as control leaves it."""
+    why = "its pull request #97 was merged"
+    return replace(
+        row, why=why, deployed="", deployed_at=None, deployment_id="", status="", airflow_url="", astro_url=""
+    )
 
 
 def make_many(count: int) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What not everybody could use: axe-core finds nothing, wherever one comes; and a phone shows a row without much room."""
+"""Everybody can use the page: axe-core finds nothing, wherever one comes, and a phone shows many rows at once."""
 
 from __future__ import annotations
 

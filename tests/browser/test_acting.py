@@ -228,6 +228,6 @@ def test_the_details_tell_everything(airflow: AirflowDouble, page: Page) -> None
     expect(dialog).to_contain_text("dags/orders.py: staging changed it since; staging's version stays")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="dev-returns", exact=True).click()
-    expect(dialog).to_contain_text("deploy, DAGs only failed in 14 s")
+    expect(dialog).to_contain_text("DAG-only deploy failed in 14 s")
     expect(dialog.get_by_role("link", name="run", exact=True)).to_have_count(6)
     keep_picture(page, "light-details")

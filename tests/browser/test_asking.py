@@ -99,7 +99,7 @@ def test_everything_can_be_done_by_keyboard(airflow: AirflowDouble, page: Page) 
         *(
             "dev-a",
             f"commit {first.deployed[:7]} on GitHub",
-            "deploy, DAGs only succeeded in 14 s, 1 h ago: dags/ differs",
+            "DAG-only deploy succeeded in 14 s, 1 h ago: dags/ differs",
         ),
         *("Airflow of dev-a", "dev-a in Astro", "Newest run of dev-a", "Actions for dev-a"),
         *("dev-b", "#101", "Open the failed run", f"commit {second.deployed[:7]} on GitHub"),

@@ -45,7 +45,7 @@ def test_a_row_says_what_runs_where_who_did_it_and_what_comes_next(airflow: Airf
         "Asleep",
         row.deployed[:7],
         "newest commit",
-        "DAGs only",
+        "DAG-only deploy",
         "in 14 s",
     ):
         expect(shown).to_contain_text(words)
@@ -62,7 +62,7 @@ def test_a_row_says_what_runs_where_who_did_it_and_what_comes_next(airflow: Airf
     marks = shown.get_by_role("list", name="Last runs of dev-old").get_by_role("link")
     expect(marks).to_have_count(6)
     expect(marks.last).to_have_attribute("href", run)
-    expect(marks.last).to_have_attribute("title", "deploy, DAGs only succeeded in 14 s, 1 h ago: dags/ differs")
+    expect(marks.last).to_have_attribute("title", "DAG-only deploy succeeded in 14 s, 1 h ago: dags/ differs")
 
 
 def test_what_is_deployed_behind_shows_both_commits(airflow: AirflowDouble, page: Page) -> None:
@@ -132,6 +132,52 @@ def test_only_a_run_of_ours_that_began_a_while_ago_can_have_ended_since_the_last
     expect(find_row(page, "dev-c")).to_contain_text("Deploying")
 
 
+REPEATED = """row => {
+    const walker = document.createTreeWalker(row, NodeFilter.SHOW_TEXT), texts = [];
+    while (walker.nextNode()) {
+        const said = walker.currentNode.textContent.trim();
+        if (said.length > 3 && !walker.currentNode.parentElement.closest("time")) texts.push(said);
+    }
+    const isAgain = (said, other) => other === said || (said.includes(" ") && other.includes(said));
+    return texts.filter((said, at) => texts.some((other, place) => place !== at && isAgain(said, other)));
+}"""
+"""What stands in a row again: words in a place of their own, or several of them within others. Moments may agree."""
+
+
+def test_a_row_says_nothing_twice(airflow: AirflowDouble, page: Page) -> None:
+    held = "delete dev-twice held: idle since 2026-11-12 21:28 UTC"
+    rows = [
+        *make_few(),
+        replace(make_preview("dev-twice", State.HELD), why="", holds=(held,)),
+        replace(make_target("qa", is_gated=True), state=State.FROZEN, why=f"deploy: {PROJECT}.qa is paused"),
+    ]
+    airflow.show(PROJECT, rows)
+    airflow.dags[f"{PROJECT}.qa"] = True
+    airflow.dags[PREVIEW_DAG] = True
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row")).to_have_count(len(rows))
+    for row in page.locator("tr.row").all():
+        assert row.evaluate(REPEATED) == [], row.text_content()
+    live = find_row(page, "staging")
+    expect(live.get_by_role("cell").nth(2).locator("time")).to_have_count(1)
+    expect(live.get_by_role("cell").nth(3)).to_have_text("DAG-only deploy in 14 s")
+    expect(live.get_by_role("link", name="Its DAG is paused")).to_have_count(0)
+    expect(find_row(page, "qa").get_by_role("link", name="Open the DAG")).to_have_count(1)
+    expect(find_row(page, "dev-twice")).to_contain_text("delete: idle since 2026-11-12 21:28 UTC")
+    page.get_by_role("button", name="dev-twice", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_text("delete dev-twice held")).to_have_count(0)
+
+
+def test_of_what_is_removed_the_row_promises_nothing(airflow: AirflowDouble, page: Page) -> None:
+    gone = next(each for each in make_few() if each.state is State.REMOVED)
+    airflow.show(PROJECT, [gone, replace(gone, slug="dev-x", environment="dev-x", branch="dev-x", outcomes=())])
+    page.goto(airflow.page_url)
+    for name in ("dev-gone", "dev-x"):
+        row = find_row(page, name)
+        expect(row.get_by_role("cell").nth(2)).to_have_text("\N{EN DASH}")
+        expect(row).not_to_contain_text("yet")
+
+
 def test_whoever_keeps_a_preview_is_named_as_the_decision_has_it(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, [replace(make_preview("dev-a"), kept="by ann: a demo")])
     page.goto(airflow.page_url)
@@ -171,7 +217,8 @@ def test_a_request_that_was_answered_since_the_last_pass_no_longer_asks(airflow:
     expect(find_row(page, "production")).to_contain_text("Needs approval")
     airflow.runs.clear()
     look_again(page)
-    expect(find_row(page, "production")).to_contain_text("Finishing")
+    expect(find_row(page, "production")).to_contain_text("Finishing for")
+    expect(find_row(page, "production")).to_contain_text("its run has ended")
 
 
 OLD = [

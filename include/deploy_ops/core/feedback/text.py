@@ -49,12 +49,16 @@ _VERBS = {
     "hibernate": "being hibernated",
     "merge": "its pull request is being merged",
     "adopt": "being adopted",
+    "promote": "being promoted",
+    "request": "asking for approval",
+    "resume": "being resumed",
+    "keep": "being kept",
 }
 _STATES = {
     State.REMOVED: "removed",
-    State.APPROVAL: "waits for approval",
+    State.APPROVAL: "needs approval",
     State.FAILED: "failed",
-    State.FAILING: "failed, is tried again",
+    State.FAILING: "failing",
     State.FROZEN: "frozen",
     State.HELD: "held",
     State.WAITING: "waiting",
