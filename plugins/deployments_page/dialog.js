@@ -1,6 +1,7 @@
 // The dialog of an action: its fields, the run that it asks Airflow for, and in words what Airflow says to that.
 
 import { makeConf } from "./actions.js";
+import { approvalLink } from "./cells.js";
 import { bdi, el, reveal } from "./dom.js";
 import { airflowLink, runPath } from "./frame.js";
 
@@ -9,6 +10,7 @@ export class ActionDialog {
     this.element = element;
     this.airflow = airflow;
     this.onStarted = onStarted;
+    this.started = null; // {run, question}: what was started last, and where its question goes
   }
 
   // `entered` is what is filled in already, by the fields' names.
@@ -51,14 +53,25 @@ export class ActionDialog {
   succeed(action, environment, run) {
     const link = airflowLink(runPath(run.dag_id, run.dag_run_id), { class: "run" }, run.dag_run_id);
     const close = el("button", { type: "button", class: "button primary", onclick: () => this.element.close() }, "Close");
+    this.started = { run, question: el("p", { role: "status" }) };
     this.element.replaceChildren(
       makeTitle(action, environment),
       el("p", { role: "status" }, "Airflow started the run ", link),
       el("p", { class: "faint" }, `It is a run of ${run.dag_id}; this page shows how it goes.`),
+      this.started.question,
       el("footer", { class: "foot" }, close),
     );
     close.focus();
     this.onStarted();
+  }
+
+  // As soon as the run that was just started asks, its question is one click away.
+  follow(approvals) {
+    if (!this.started || this.started.question.firstChild) return;
+    const { run, question } = this.started;
+    const asks = ({ task_instance: task }) => task.dag_id === run.dag_id && task.dag_run_id === run.dag_run_id;
+    const asked = (approvals || []).find(asks);
+    if (asked) question.append("It asks: ", approvalLink(asked, {}, bdi(asked.subject || "Answer the question")));
   }
 }
 

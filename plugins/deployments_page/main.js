@@ -141,6 +141,7 @@ class Page {
     this.table.show(environments, now);
     this.glance.show(environments, now);
     this.needs.show(listNeeds(this.snapshot, this.found, this.health.errors), this.snapshot.projects);
+    this.dialog.follow(this.snapshot.approvals);
     this.filters.showProjects(this.snapshot.projects.map(({ name }) => name), this.query);
     this.showFiltered();
     this.showNotices();

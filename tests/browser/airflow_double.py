@@ -44,6 +44,16 @@ addEventListener("popstate", () => {{ document.getElementById("where").textConte
 </script></body></html>"""
 
 
+QUESTION = """<!doctype html><html lang="en"><title>Required Actions</title><main><h1>{subject}</h1>
+<button>Approve</button> <button>Reject</button><p role="status"></p></main><script>
+for (const button of document.querySelectorAll("button")) button.onclick = async () => {{
+  const body = JSON.stringify({{ chosen_options: [button.textContent], params_input: {{}} }});
+  const sent = await fetch("{api}", {{ method: "PATCH", body, headers: {{ "Content-Type": "application/json" }} }});
+  document.querySelector("[role=status]").textContent = sent.ok ? "answered" : "refused";
+}}</script></html>"""
+"""Airflow's page of a question: a button for each answer."""
+
+
 class AnswersAll:
     """An auth manager that lets everybody see the page."""
 
@@ -103,6 +113,7 @@ class AirflowDouble:
     posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     cleared: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     paused: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    answers: list[tuple[str, str, list[str]]] = field(default_factory=list)
     port: int = field(default_factory=lambda: find_free_ports(1)[0])
 
     @property
@@ -130,6 +141,7 @@ class AirflowDouble:
             self.faults,
             self.asked,
             self.posted,
+            self.answers,
         ):
             kept.clear()
         self.theme = "light"
@@ -220,6 +232,10 @@ class AirflowDouble:
             case "GET", ["dags", dag, "dagRuns", run_id]:
                 known = [run for run in self.runs if (run["dag_id"], run["dag_run_id"]) == (dag, run_id)]
                 return JSONResponse(known[0]) if known else JSONResponse({"detail": "not found"}, 404)
+            case "PATCH", ["dags", dag, "dagRuns", run, "taskInstances", "approve", "-1", "hitlDetails"]:
+                self.answers.append((dag, run, body["chosen_options"]))
+                self.approvals[:] = [each for each in self.approvals if not is_of(each, dag, run)]
+                return JSONResponse({})
             case "POST", ["dags", dag, "dagRuns"]:
                 self.posted.append((dag, body))
                 run_id = f"manual__{len(self.posted)}"
@@ -274,6 +290,13 @@ class AirflowDouble:
 
         inner.api_route("/api/v2/{path:path}", methods=["GET", "POST", "PATCH"])(call_api)
 
+        def show_question(dag: str, run: str) -> Response:
+            (asked,) = [each for each in self.approvals if is_of(each, dag, run)]
+            api = f"{self.prefix}/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
+            return HTMLResponse(QUESTION.format(subject=asked["subject"], api=api))
+
+        inner.get("/dags/{dag}/runs/{run}/tasks/approve/required_actions")(show_question)
+
         def show_other(path: str) -> Response:
             return PlainTextResponse(f"page {path}")
 
@@ -283,6 +306,12 @@ class AirflowDouble:
         outer = FastAPI()
         outer.mount(self.prefix, inner)
         return outer
+
+
+def is_of(asked: dict[str, Any], dag: str, run: str) -> bool:
+    """Whether the question is the run's."""
+    task = asked["task_instance"]
+    return bool(task["dag_id"] == dag and task["dag_run_id"] == run)
 
 
 def give_page(name: str, found: list[dict[str, Any]], query: dict[str, list[Any]]) -> JSONResponse:
