@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import pytest
 
 from include.deploy_ops.core.feedback.text import name_state
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.view.row import RowKind, State
-from include.deploy_ops.run.forms import PreviewForm, PromotionForm, RequestForm, TargetForm
+from include.deploy_ops.run.forms import make_preview_params, make_promotion_params, make_target_params
+from include.deploy_ops.run.job import INFER
 from tests.worlds.values.feedback_examples import make_row
 
 ROOT = Path(__file__).parents[1]
@@ -60,9 +62,16 @@ def test_page_and_comment_name_work_by_words_of_one_row(verb: Verb) -> None:
     assert {verb.value, told, shown} == set(row)
 
 
-@pytest.mark.parametrize("form", [PreviewForm, PromotionForm, RequestForm, TargetForm])
-def test_what_a_form_offers_stands_in_the_glossary(form: type[TargetForm]) -> None:
-    assert set(get_args(form.model_fields["action"].annotation)) <= TERMS
+@pytest.mark.parametrize("make", [make_preview_params, make_promotion_params, make_target_params])
+def test_what_a_form_offers_stands_in_the_glossary(make: Callable[[], dict[str, Any]]) -> None:
+    choices = {
+        name: param.schema["values_display"] for name, param in make().items() if "values_display" in param.schema
+    }
+    for action, words in choices["action"].items():
+        assert words.lower().startswith(action)
+        assert action in TERMS
+    deploys = {words.lower() for value, words in choices.get("deploy_type", {}).items() if value != INFER}
+    assert deploys <= {words.lower() for words in read_object("DEPLOYS").values()}
 
 
 def test_kinds_of_environments_and_deploys_stand_in_the_glossary() -> None:

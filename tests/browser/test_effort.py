@@ -34,7 +34,7 @@ def open_page(airflow: AirflowDouble, page: Page) -> Person:
 def test_to_force_production_and_approve_takes_five_clicks_and_two_fields(airflow: AirflowDouble, page: Page) -> None:
     person = open_page(airflow, page)
     person.act("production", "Force…")
-    person.fill("Ref", "v1.2.3")
+    person.fill("What to deploy", "v1.2.3")
     person.fill("Reason", "the shop opens abroad")
     person.send("Force")
     dialog = page.get_by_role("dialog")

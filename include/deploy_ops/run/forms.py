@@ -35,8 +35,8 @@ _PROMOTION_ACTIONS = {
 }
 _DEPLOY_TYPES = {
     INFER: "Infer: compare with what is deployed",
-    ChangeType.DAGS.value: "DAGs only",
-    ChangeType.IMAGE.value: "Image and DAGs",
+    ChangeType.DAGS.value: "DAG-only deploy",
+    ChangeType.IMAGE.value: "Image deploy",
 }
 
 
