@@ -72,14 +72,15 @@ function tellWho(deploy) {
   return `${who}${approver ? `, approved by ${approver}` : ""}${told ? `: ${told}` : ""}`;
 }
 
-function makeSteps({ row, repository, name, state }, deploy, runsNow, rollBack) {
+function makeSteps({ row, repository, state }, deploy, runsNow, rollBack) {
   const { commit, dag, run_id: run } = deploy;
   const short = shorten(commit || "");
+  const label = state === "removed" ? "Deploy this again" : "Roll back to this";
   const isOther = Boolean(commit) && !runsNow && commit !== row.deployed;
   // Two dots: the two as they are. Three would show nothing where what runs now is the older one.
   const compare = isOther && row.deployed && outsideLink(`${repository}/compare/${commit}..${row.deployed}`, { "aria-label": `Compare ${short} to what runs now, on GitHub` }, "Compare");
-  const back = isOther && deploy.state === "success" && el("button", { type: "button", class: "button", "aria-label": `Roll ${name} back to ${short}`, onclick: () => rollBack(deploy) }, state === "removed" ? "Deploy this again" : "Roll back to this");
-  const open = run && airflowLink(runPath(dag, run), { "aria-label": `Run that deployed ${short}` }, "Its run");
+  const back = isOther && deploy.state === "success" && el("button", { type: "button", class: "button", "aria-label": `${label}: ${short}`, onclick: () => rollBack(deploy) }, label);
+  const open = run && airflowLink(runPath(dag, run), { "aria-label": `Run that deployed ${short}` }, "Run");
   const steps = [compare, open, back].filter(Boolean);
   return steps.length ? el("p", { class: "steps" }, ...steps) : null;
 }

@@ -153,6 +153,16 @@ def test_an_installation_with_failures_keeps_nobody_out(airflow: AirflowDouble, 
     keep_picture(page, f"access-failures-{look}")
 
 
+def test_the_approvals_keep_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+    airflow.show(PROJECT, [make_target("production", is_gated=True)])
+    airflow.decide(f"{PROJECT}.production.request", "manual__7", "Deploy #88 to Production?")
+    page.goto(f"{airflow.page_url}?view=approvals")
+    expect(page.get_by_role("table", name="Answers")).to_contain_text("boris")
+    assert find_barriers(page) == []
+    expect(page.get_by_role("link", name="Skip to the table")).to_be_hidden()
+    keep_picture(page, f"access-approvals-{look}")
+
+
 LONG = "dev/quarterly-revenue-recognition-and-invoice-reconciliation-for-the-northern-regions-2026"
 
 

@@ -55,3 +55,11 @@ def test_who_approved_what_runs_is_one_click_away(airflow: AirflowDouble, page: 
     person.click(page.get_by_role("button", name="production", exact=True))
     expect(page.get_by_role("dialog")).to_contain_text("by ada, approved by Boris Lund")
     assert person.clicks <= 2
+
+
+def test_who_approved_what_in_a_quarter_is_one_click_away(airflow: AirflowDouble, page: Page) -> None:
+    person = open_page(airflow, page)
+    airflow.decide(REQUEST, "manual__7", "Deploy #88 to Production?")
+    person.click(page.get_by_role("button", name="Approvals"))
+    expect(page.get_by_role("table", name="Answers")).to_contain_text("boris")
+    assert person.clicks <= 2

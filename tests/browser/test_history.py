@@ -73,7 +73,7 @@ def test_going_back_opens_the_form_with_that_commit_and_leaves_the_reason_to_the
 ) -> None:
     deploys = make_deploys(PRODUCTION)
     open_environment(airflow, page, PRODUCTION, deploys)
-    page.get_by_role("button", name=f"Roll production back to {deploys[-3].commit[:7]}").click()
+    page.get_by_role("button", name=f"Roll back to this: {deploys[-3].commit[:7]}").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"Starts a run of {REQUEST}")
     expect(dialog.locator("[name=ref]")).to_have_value(deploys[-3].commit)
@@ -105,7 +105,7 @@ def test_of_a_removed_preview_nothing_runs_and_it_can_be_deployed_again(airflow:
     dialog = page.get_by_role("dialog")
     expect(dialog.locator(".deploys > li")).to_have_count(5)
     expect(dialog.get_by_text("Runs now")).to_have_count(0)
-    expect(dialog.get_by_role("button", name="Roll dev-gone back to")).to_have_count(3)
+    expect(dialog.get_by_role("button", name="Deploy this again")).to_have_count(3)
 
 
 def test_who_may_not_read_them_is_told_and_a_deploy_branch_has_none(airflow: AirflowDouble, page: Page) -> None:
