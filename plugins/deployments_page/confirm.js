@@ -27,6 +27,12 @@ export class Confirmation {
     this.element.replaceChildren(form);
     this.element.showModal();
     sure.focus();
+    return form;
+  }
+
+  // What was asked for plainly enough, and is easily taken back, is sent at once; the dialog stays where that fails.
+  send(ask) {
+    this.open(ask).requestSubmit();
   }
 
   async submit(ask, sure, message) {

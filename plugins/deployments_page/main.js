@@ -231,7 +231,7 @@ class Page {
       choose: () => this.dialog.open(action, environment),
     }));
     const { label, ask } = offerFreezing(this.airflow, environment);
-    const freezing = { label, choose: () => this.confirm.open({ ...ask, done: () => this.poller.start() }) };
+    const freezing = { label, choose: () => this.confirm.send({ ...ask, done: () => this.poller.start() }) };
     const details = { label: "Details", choose: () => this.openDetails(environment) };
     this.menu.open(button, [...items, freezing, details]);
   }

@@ -44,10 +44,10 @@ function pause(airflow, dag, isPaused) {
   return airflow.patch(`/dags/${encodeURIComponent(dag)}?update_mask=is_paused`, { is_paused: isPaused });
 }
 
-// What the menu of a row offers beside its forms.
+// What the menu of a row offers beside its forms: as easily undone as done, so nothing is asked first.
 export function offerFreezing(airflow, environment) {
   const { row, isPaused } = environment;
   const of = row.kind === "preview" ? " previews" : "";
-  if (isPaused) return { label: `Unfreeze${of}…`, ask: unfreeze(airflow, row.dag, whole(environment)) };
-  return { label: `Freeze${of}…`, ask: freeze(airflow, environment) };
+  if (isPaused) return { label: `Unfreeze${of}`, ask: unfreeze(airflow, row.dag, whole(environment)) };
+  return { label: `Freeze${of}`, ask: freeze(airflow, environment) };
 }

@@ -174,24 +174,25 @@ def test_a_frozen_dag_is_unfrozen_by_two_clicks_and_stands_once(airflow: Airflow
 def test_an_environment_is_frozen_and_unfrozen_from_its_menu(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, [make_target("staging"), make_preview("dev-a")])
     page.goto(airflow.page_url)
-    dialog = page.get_by_role("dialog")
     for name, item, dag, said in (
-        ("staging", "Freeze…", f"{PROJECT}.staging", "Freeze: staging"),
-        ("dev-a", "Freeze previews…", PREVIEW_DAG, "Freeze: all previews of shop"),
+        ("staging", "Freeze", f"{PROJECT}.staging", "Freeze: staging"),
+        ("dev-a", "Freeze previews", PREVIEW_DAG, "Freeze: all previews of shop"),
     ):
+        airflow.faults[f"dags/{dag}"] = (403, "no")
         page.get_by_role("button", name=f"Actions for {name}").click()
         page.get_by_role("menuitem", name=item).click()
+        dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text(said)
-        dialog.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_contain_text("You may look at this, but not change it")
         assert not airflow.dags[dag]
+        airflow.faults.clear()
+        dialog.get_by_role("button", name="Cancel").click()
         page.get_by_role("button", name=f"Actions for {name}").click()
         page.get_by_role("menuitem", name=item).click()
-        dialog.get_by_role("button", name="Freeze").click()
         expect(page.get_by_role("button", name=f"Unfreeze {dag}")).to_be_visible()
         assert airflow.dags[dag]
     page.get_by_role("button", name="Actions for staging").click()
-    page.get_by_role("menuitem", name="Unfreeze…").click()
-    dialog.get_by_role("button", name="Unfreeze").click()
+    page.get_by_role("menuitem", name="Unfreeze").click()
     expect(page.get_by_role("button", name=f"Unfreeze {PROJECT}.staging")).to_have_count(0)
     assert [(dag, body["is_paused"]) for dag, body in airflow.paused] == [
         (f"{PROJECT}.staging", True),
