@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from include.deploy_ops.core.plan.work import Remedy
 from include.deploy_ops.core.view.row import State
 from tests.browser.axe import find_barriers
 from tests.browser.chromium import keep_picture
 from tests.browser.conftest import DESK
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_many, make_preview, make_target
 from tests.browser.test_acting import choose, make_deploy_branch
+from tests.browser.test_needs import OVERRIDDEN, REQUEST, TEMPLATE, find_needs, make_failed, make_held
 from tests.browser.test_reading import SOON_MS, look_again
 
 if TYPE_CHECKING:
@@ -153,9 +155,22 @@ def test_an_installation_with_failures_keeps_nobody_out(airflow: AirflowDouble, 
     keep_picture(page, f"access-failures-{look}")
 
 
+def test_what_needs_a_person_keeps_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+    override = make_held(make_target("production", is_gated=True), OVERRIDDEN, Remedy.RESUME)
+    airflow.show(PROJECT, [override, make_failed(), make_held(make_preview("dev-1"), TEMPLATE)])
+    airflow.dags[PREVIEW_DAG] = True
+    airflow.ask(REQUEST, "manual__1", "Deploy #88 to Production?")
+    page.goto(airflow.page_url)
+    expect(find_needs(page)).to_have_count(4)
+    assert find_barriers(page) == []
+    keep_picture(page, f"access-needs-{look}")
+    page.get_by_role("button", name="Retry dev-returns").click()
+    assert find_barriers(page) == []
+
+
 def test_the_approvals_keep_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
     airflow.show(PROJECT, [make_target("production", is_gated=True)])
-    airflow.decide(f"{PROJECT}.production.request", "manual__7", "Deploy #88 to Production?")
+    airflow.decide(REQUEST, "manual__7", "Deploy #88 to Production?")
     page.goto(f"{airflow.page_url}?view=approvals")
     expect(page.get_by_role("table", name="Answers")).to_contain_text("boris")
     assert find_barriers(page) == []

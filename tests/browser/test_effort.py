@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Page, expect
 
+from include.deploy_ops.core.plan.work import Remedy
 from include.deploy_ops.core.view.row import State
 from tests.browser.fleet import PROJECT, make_outcome, make_preview, make_target
 from tests.browser.person import Person
-from tests.browser.test_reading import look_again
+from tests.browser.test_needs import OVERRIDDEN, find_needs, make_failed, make_held
+from tests.browser.test_reading import find_row, look_again
 
 if TYPE_CHECKING:
     from tests.browser.airflow_double import AirflowDouble
@@ -55,6 +57,52 @@ def test_who_approved_what_runs_is_one_click_away(airflow: AirflowDouble, page: 
     person.click(page.get_by_role("button", name="production", exact=True))
     expect(page.get_by_role("dialog")).to_contain_text("by ada, approved by Boris Lund")
     assert person.clicks <= 2
+
+
+def test_to_freeze_takes_two_clicks(airflow: AirflowDouble, page: Page) -> None:
+    person = open_page(airflow, page)
+    person.act("staging", "Freeze")
+    expect(find_needs(page)).to_contain_text(["frozen: shop.staging is paused"])
+    assert airflow.paused == [(f"{PROJECT}.staging", {"is_paused": True})]
+    assert person.clicks <= 2
+    assert person.fields == 0
+
+
+def test_to_unfreeze_takes_two_clicks(airflow: AirflowDouble, page: Page) -> None:
+    person = open_page(airflow, page)
+    airflow.dags[f"{PROJECT}.staging"] = True
+    look_again(page)
+    person.click(page.get_by_role("button", name="Unfreeze shop.staging"))
+    person.send("Unfreeze")
+    expect(find_needs(page)).to_have_count(0)
+    assert airflow.paused == [(f"{PROJECT}.staging", {"is_paused": False})]
+    assert person.clicks <= 2
+    assert person.fields == 0
+
+
+def test_to_retry_takes_two_clicks(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [make_failed("dev-a")])
+    page.goto(airflow.page_url)
+    person = Person(page)
+    person.click(page.get_by_role("button", name="Retry dev-a"))
+    person.send("Retry")
+    expect(find_row(page, "dev-a")).to_contain_text("Deploying")
+    assert len(airflow.cleared) == 1
+    assert person.clicks <= 2
+    assert person.fields == 0
+
+
+def test_to_resume_takes_two_clicks_and_a_reason(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [make_held(make_target("production", is_gated=True), OVERRIDDEN, Remedy.RESUME)])
+    page.goto(airflow.page_url)
+    person = Person(page)
+    person.click(page.get_by_role("button", name="Resume production"))
+    person.fill("Reason", "INC-42 is over")
+    person.send("Resume")
+    expect(page.get_by_role("dialog")).to_contain_text("Airflow started the run")
+    assert [body["conf"]["action"] for _, body in airflow.posted] == ["resume"]
+    assert person.clicks <= 2
+    assert person.fields <= 1
 
 
 def test_who_approved_what_in_a_quarter_is_one_click_away(airflow: AirflowDouble, page: Page) -> None:
