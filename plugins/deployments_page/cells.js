@@ -10,7 +10,7 @@ export const COLUMNS = [
   { name: "who", title: "Environment", sort: "name", facts: whoFacts, make: makeWho },
   { name: "state", title: "State", sort: "state", facts: stateFacts, make: makeState },
   { name: "commit", title: "Runs", sort: "commit", facts: commitFacts, make: makeCommit },
-  { name: "deploy", title: "Last deploy", sort: "deploy", facts: ({ lastDeploy }) => lastDeploy, make: makeDeploy },
+  { name: "deploy", title: "Last deploy", sort: "deploy", facts: deployFacts, make: makeDeploy },
   { name: "next", title: "Next", sort: "next", facts: nextFacts, make: makeNext },
   { name: "runs", title: "Last runs", facts: ({ row, flight }) => [row.outcomes, flight], make: makeStrip },
   { name: "links", title: "Links", facts: linkFacts, make: makeLinks },
@@ -77,10 +77,11 @@ export function approvalLink(detail, attributes, ...children) {
 }
 
 function commitFacts({ row, repository }) {
-  return [row.deployed, row.deployed_at, row.head, row.head_at, repository];
+  return [row.state, row.deployed, row.deployed_at, row.head, row.head_at, repository];
 }
 
 function makeCommit({ row, repository }, now) {
+  if (row.state === "removed") return el("span", { class: "faint" }, "–");
   if (!row.deployed) {
     const newest = row.head ? el("p", { class: "faint" }, "newest ", commitLink(repository, row.head)) : null;
     return el("div", { class: "lines" }, el("p", { class: "faint" }, "nothing yet"), newest);
@@ -100,9 +101,15 @@ export function commitLink(repository, commit) {
   return outsideLink(`${repository}/commit/${commit}`, { class: "commit", "aria-label": label, title: commit }, shorten(commit));
 }
 
-function makeDeploy({ lastDeploy }, now) {
-  if (!lastDeploy) return el("span", { class: "faint" }, "none yet");
-  const { kind, seconds, at, person, state } = lastDeploy;
+function deployFacts({ row, lastDeploy }) {
+  return [lastDeploy, row.state, row.deployed_at, row.deployed_kind];
+}
+
+// A deploy ends after Astro's record of it was made: one that ended before what runs was not the last. Nobody told us of that.
+function makeDeploy({ row, lastDeploy }, now) {
+  if (row.deployed_at && !(lastDeploy && Date.parse(lastDeploy.at) >= Date.parse(row.deployed_at))) return makeUntoldDeploy(row, now);
+  if (!lastDeploy) return el("span", { class: "faint" }, row.state === "removed" ? "–" : "none yet");
+  const { kind, seconds, at, person, state, reason } = lastDeploy;
   const took = seconds ? ` in ${tellDuration(seconds)}` : "";
   const how = state === "success" ? "" : `${state}, `;
   return el(
@@ -110,7 +117,13 @@ function makeDeploy({ lastDeploy }, now) {
     { class: "lines" },
     el("p", {}, tellKind(kind)),
     el("p", { class: "faint" }, how, moment(at, tellAge, now), took, person ? [" by ", bdi(person)].reduce(join, el("span")) : ""),
+    reason && el("p", { class: "faint why", title: reason }, "because ", bdi(reason)),
   );
+}
+
+function makeUntoldDeploy(row, now) {
+  const kind = row.deployed_kind && el("p", {}, tellKind(row.deployed_kind));
+  return el("div", { class: "lines" }, kind, el("p", { class: "faint" }, moment(row.deployed_at, tellAge, now)));
 }
 
 function join(whole, part) {
