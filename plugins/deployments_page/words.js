@@ -62,7 +62,7 @@ export function tellKind(kind) {
 export function tellOutcome(outcome) {
   const what = outcome.kind && outcome.kind !== "none" ? `${outcome.verb}, ${tellKind(outcome.kind)}` : outcome.verb;
   const how = { success: "succeeded", failed: "failed", superseded: "was superseded" }[outcome.state] || outcome.state;
-  return `${what} ${how}`;
+  return outcome.reason ? `${what} ${how} (because ${outcome.reason})` : `${what} ${how}`;
 }
 
 const UNITS = [

@@ -40,6 +40,7 @@ _DUE = {State.FROZEN, State.HELD, State.WAITING}
 
 _DEPLOYED = "it was deployed; a newer commit followed"
 _NEEDED_NONE = "nothing to deploy"
+_WAS_LIVE = "it was live"
 
 _HARMLESS = {"update", "hibernate", "merge", "adopt", "resume", "keep"}
 """The verbs whose runs leave the deployed commit as it is."""
@@ -70,7 +71,11 @@ def list_status_writes(
     for (sha, context), each in said.items():
         known = records.get(key_status(sha, context), FeedbackRecord())
         status = _join(each)
-        if known.digest != status.digest and not (status.is_weak and _stands(known, each)):
+        if status.is_weak and _stands(known, each):
+            if known.state == SUCCESS:
+                continue
+            status = CommitStatus(SUCCESS, _WAS_LIVE, status.target_url)
+        if known.digest != status.digest:
             about = tuple(word.slug for word in each if word.slug)
             times = [word.at for word in each if word.at]
             writes.append((max(times, default=None), _set(sha, context, status, about, known)))
@@ -146,7 +151,7 @@ def _judge_awaited(awaited: Awaited, row: Row | None, facts: Facts) -> CommitSta
 def _stands(known: FeedbackRecord, words: list[_Word]) -> bool:
     """Whether a success that was told speaks of each environment that is less sure of itself now."""
     unsure = {word.slug for word in words if word.status.state != SUCCESS}
-    return known.state == SUCCESS and unsure <= known.succeeded
+    return bool(unsure) and unsure <= known.succeeded
 
 
 def _join(said: list[_Word]) -> CommitStatus:
@@ -227,7 +232,7 @@ def _conclude(sha: str, known: FeedbackRecord, rows: Mapping[str, Row]) -> Commi
     if settlings:
         return CommitStatus(SUCCESS, _NEEDED_NONE, "")
     if known.about and known.succeeded >= set(known.about):
-        return CommitStatus(SUCCESS, "it was live", "")
+        return CommitStatus(SUCCESS, _WAS_LIVE, "")
     if not present:
         return CommitStatus(ERROR, "removed before it was deployed", "")
     if any(row.state is State.DEPLOYING for row in present):
