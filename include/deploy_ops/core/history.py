@@ -37,7 +37,8 @@ class DeployHistory:
     `head` is the source's head at our newest successful deploy. `image_tag` and `dag_version` are what the Deployment
     has to show then, empty where no record tells.
     `overridden_by` says which commit runs by a later record that is a stranger's, a rollback or a person's override, by
-    whom and why; it is empty when a plain one of ours is the newest. `commit`, `kind` and `deployed_at` are of the newest record that changed something;
+    whom and why; it is empty when a plain one of ours is the newest.
+    `commit`, `kind` and `deployed_at` are of the newest record that changed something;
     `active_at` is when the newest record of any status was made, `unfinished` names those that are neither deployed nor
     failed, with their times. `lacks_dags`: the newest image and DAGs came as an image alone, which is right only where
     the image carries the DAGs. `is_strangers`: the newest record that changed something is not of ours, and `person`
@@ -186,6 +187,9 @@ def _describe_stranger(deploy: Deploy, runs: str) -> str:
         who = f"a rollback to {deploy.rollback_from_id} (deploy {deploy.id})"
     else:
         note = parse_note(deploy.description)
-        who = f"the deploy {deploy.id} of {note.owner}" if note and note.owner else f"somebody else's deploy {deploy.id}"
+        who = (
+            f"the deploy {deploy.id} of {note.owner}" if note and note.owner else f"somebody else's deploy {deploy.id}"
+        )
+    who += f" of {deploy.person}" if deploy.person else ""
     said = read_sentence(deploy.description)
     return f"{runs[:_SHOWN_DIGITS] or 'an unknown commit'}, by {who}" + (f", because {said}" if said else "")

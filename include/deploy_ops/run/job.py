@@ -35,8 +35,8 @@ class Job(Assignment):
     person started there and then. `is_override`: something else is deployed than what the source has now. `wake`: a
     hibernating Deployment is woken. `ends_keep`: the preview may expire again. `is_dry`: nothing is written.
     `is_expiry`: it is done because nobody uses the preview, whose branch lives. `problem`: why what a person asked for
-    cannot be done; the run fails by it in its next task, so that its report tells of it. `approval`: another person's yes to
-    what a person asked for; one to what control planned is remembered instead.
+    cannot be done; the run fails by it in its next task, so that its report tells of it. `approval`: another person's
+    yes to what a person asked for; one to what control planned is remembered instead.
     """
 
     _: KW_ONLY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -201,4 +202,7 @@ def test_a_rollback_in_astro_is_told_by_commit_and_words() -> None:
         ours(2, DeployKind.IMAGE_AND_DAG, B),
         record(3, DeployKind.IMAGE_AND_DAG, "INC-42", rollback_from_id="d1"),
     ]
-    assert read_history(records, OWNER).overridden_by == "aaaaaaa, by a rollback to d1 (deploy d3), because INC-42"
+    says = "aaaaaaa, by a rollback to d1 (deploy d3)"
+    assert read_history(records, OWNER).overridden_by == f"{says}, because INC-42"
+    records[2] = replace(records[2], person="Ann")
+    assert read_history(records, OWNER).overridden_by == f"{says} of Ann, because INC-42"

@@ -10,6 +10,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.policy.keys import Target
+from include.deploy_ops.core.view.row import State
+from include.deploy_ops.run.claims import MANUAL
 from tests.worlds.stages.request import PRODUCTION, STAGING
 from tests.worlds.stages.stage import read_refusal
 
@@ -53,7 +55,9 @@ def test_a_rollback_is_shown_as_one_and_stays_until_the_branch_moves(
     said = stage.list_deploys(deployment_id)[0]["description"]
     assert "override by mira: rollback: the second DAG is wrong" in said
     assert f" head={head} commit={old} " in said
-    assert f"overridden by {old[:7]}, by mira, because the second DAG is wrong, until the branch moves" in read_plan(stage)
+    assert f"overridden by {old[:7]}, by mira, because the second DAG is wrong, until the branch moves" in read_plan(
+        stage
+    )
     newest = stage.push_more(BRANCH, {"dags/third.py": "# 3\n"})
     (run,) = stage.plan()
     assert run.conf["job"]["head"] == newest

@@ -1,4 +1,4 @@
-"""What people see of targets, played from rows: row, comment, commit status, GitHub Deployment, held to Astro's records.
+"""What people see of targets, played from rows: comment, commit status, GitHub Deployment, held to Astro's records.
 
 GitHub is played by what feedback would write; nothing is refused, and each pass of control is told at once.
 """

@@ -93,9 +93,7 @@ def list_status_writes(
     return writes, forgotten
 
 
-def _set(
-    sha: str, context: str, status: CommitStatus, about: tuple[str, ...], known: FeedbackRecord
-) -> SetStatus:
+def _set(sha: str, context: str, status: CommitStatus, about: tuple[str, ...], known: FeedbackRecord) -> SetStatus:
     settled = tuple(sorted(known.succeeded))
     record = FeedbackRecord(digest=status.digest, state=status.state, about=about, settled=settled)
     key = key_status(sha, context)
@@ -125,7 +123,9 @@ def _group_by_commit(rows: Mapping[str, Row], facts: Facts) -> dict[tuple[str, s
             word = _Word(said, row.slug, name_environment(row), row.state_at)
             found.setdefault((row.head, facts.name_context(name)), []).append(word)
             if row.overridden and row.deployed != row.head and COMMIT_ID.fullmatch(row.deployed):
-                shown = replace(word, status=CommitStatus(SUCCESS, write_line(f"live: {row.overridden}"), said.target_url))
+                shown = replace(
+                    word, status=CommitStatus(SUCCESS, write_line(f"live: {row.overridden}"), said.target_url)
+                )
                 found.setdefault((row.deployed, facts.name_context(name)), []).append(shown)
     for awaited in facts.awaited:
         words = found.setdefault((awaited.head, facts.name_context("preview")), [])

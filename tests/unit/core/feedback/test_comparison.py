@@ -202,7 +202,13 @@ MERGED = (release("deploy", approver="ada"), release("merge", kind=""))
 )
 def test_the_comment_on_a_release_ends_with_what_became_of_it(moved_on: dict[str, Any]) -> None:
     told = do({}, compare({}, make_target(state=State.DEPLOYING, verb="merge")).writes)
-    gone = {"pull": 0, "pulls": (), "deployment_name": "Production", "state": State.LIVE, "outcomes": MERGED}
+    gone: dict[str, Any] = {
+        "pull": 0,
+        "pulls": (),
+        "deployment_name": "Production",
+        "state": State.LIVE,
+        "outcomes": MERGED,
+    }
     merging = make_target(**gone | {"outcomes": (), "state": State.DEPLOYING, "verb": "merge"})
     assert compare(told, merging) == FeedbackPlan((), ()), "its run has not told yet"
     after = make_target(**gone | moved_on)
@@ -223,7 +229,13 @@ def test_of_a_release_of_which_no_run_told_nothing_is_claimed() -> None:
 
 
 def test_a_pull_requests_comment_names_all_that_its_change_reached() -> None:
-    carried = {"pull": 0, "pulls": (), "carried": ((1, B[:12]), (7, "c" * 12)), "deployed": A, "deployed_at": NOW}
+    carried: dict[str, Any] = {
+        "pull": 0,
+        "pulls": (),
+        "carried": ((1, B[:12]), (7, "c" * 12)),
+        "deployed": A,
+        "deployed_at": NOW,
+    }
     staging = make_target("staging", state=State.LIVE, **carried)
     branch = make_row("astro_deploy", kind=RowKind.DEPLOY_BRANCH, slug="promotion", state=State.LIVE, **carried)
     plan = compare({}, make_live(deployed_at=NOW), staging, branch)

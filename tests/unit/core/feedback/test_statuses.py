@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from include.deploy_ops.core.feedback.statuses import list_status_writes
 from include.deploy_ops.core.feedback.values import Facts, FeedbackRecord, SetStatus, key_status
@@ -254,7 +256,7 @@ def test_a_commit_that_was_dealt_with_before_the_next_came_is_green(outcome: Out
     writes, _ = compare(told, make_live(B, deployed=B, outcomes=(outcome, make_outcome(B))))
     (last,) = [write for write in writes if write.key == KEY]
     assert (last.state, last.description) == ("success", says)
-    (gone,) = [write for write in compare(told, make_live(B, state=State.REMOVED, outcomes=(make_outcome(),)))[0]]
+    (gone,) = compare(told, make_live(B, state=State.REMOVED, outcomes=(make_outcome(),)))[0]
     assert (gone.state, gone.description) == ("success", "it was deployed, and removed later")
 
 
@@ -265,3 +267,28 @@ def test_the_check_of_an_overridden_target_follows_what_runs() -> None:
     assert states == {A: ("failure", f"held: {says}"), B: ("success", f"live: {says}")}
     idle = replace(row, head=B)
     assert [(write.sha, write.state) for write in compare({}, idle)[0]] == [(B, "success")]
+
+
+LIFE = st.builds(
+    lambda state, verb, head, deployed, outcomes: make_row(
+        state=state, verb=verb, head=head, deployed=deployed, outcomes=outcomes, run_id="manual__1" if verb else ""
+    ),
+    st.sampled_from(State),
+    st.sampled_from(["", "deploy", "update", "delete"]),
+    st.sampled_from([A, B]),
+    st.sampled_from(["", A, B, C]),
+    st.lists(st.sampled_from([NONE, FORCED, make_outcome(), make_outcome(B), make_outcome(B, "failed")])).map(tuple),
+)
+
+
+@given(st.lists(LIFE, max_size=8))
+def test_whatever_becomes_of_an_environment_no_success_turns_to_error_by_its_end(lives: list[Row]) -> None:
+    told: dict[str, FeedbackRecord] = {}
+    for row in lives:
+        after = take(told, row)
+        for key, before in told.items():
+            sha = key.split("/")[1]
+            is_moved = sha != row.head or row.deployed == sha
+            if before.succeeded and is_moved and key in after:
+                assert after[key].state != "error", (before, row)
+        told = after
