@@ -12,7 +12,7 @@ export const COLUMNS = [
   { name: "who", title: "Environment", sort: "name", facts: whoFacts, make: makeWho },
   { name: "state", title: "State", sort: "state", facts: stateFacts, make: makeState },
   { name: "commit", title: "Runs", sort: "commit", facts: commitFacts, make: makeCommit },
-  { name: "deploy", title: "Last deploy", sort: "deploy", facts: ({ lastDeploy, row }) => [lastDeploy, row.deployed, row.state], make: makeDeploy },
+  { name: "deploy", title: "Last deploy", sort: "deploy", facts: deployFacts, make: makeDeploy },
   { name: "next", title: "Next", sort: "next", facts: nextFacts, make: makeNext },
   { name: "runs", title: "Last runs", facts: ({ row, flight }) => [row.outcomes, flight], make: makeStrip },
   { name: "links", title: "Links", facts: linkFacts, make: makeLinks },
@@ -79,7 +79,7 @@ export function approvalLink(detail, attributes, ...children) {
 }
 
 function commitFacts({ row, repository }) {
-  return [row.deployed, row.deployed_at, row.head, row.head_at, row.state, repository];
+  return [row.state, row.deployed, row.deployed_at, row.head, row.head_at, repository];
 }
 
 function makeCommit({ row, repository }, now) {
@@ -103,10 +103,16 @@ export function commitLink(repository, commit) {
   return outsideLink(`${repository}/commit/${commit}`, { class: "commit", "aria-label": label, title: commit }, shorten(commit));
 }
 
-// When it was stands beside the commit, if that is what it brought.
-function makeDeploy({ lastDeploy, row }, now) {
+function deployFacts({ row, lastDeploy }) {
+  return [lastDeploy, row.state, row.deployed, row.deployed_at, row.deployed_kind];
+}
+
+// A deploy ends after Astro's record of it was made: one that ended before what runs was not the last. Nobody told us of
+// that. When it was stands beside the commit, if that is what it brought.
+function makeDeploy({ row, lastDeploy }, now) {
+  if (row.deployed_at && !(lastDeploy && Date.parse(lastDeploy.at) >= Date.parse(row.deployed_at))) return makeUntoldDeploy(row);
   if (!lastDeploy) return el("span", { class: "faint" }, row.state === "removed" ? NOTHING : "none yet");
-  const { kind, seconds, at, person, state, commit } = lastDeploy;
+  const { kind, seconds, at, person, state, commit, reason } = lastDeploy;
   const isTold = state === "success" && commit === row.deployed;
   const when = isTold ? "" : moment(at, tellAge, now);
   const took = seconds ? ` in ${tellDuration(seconds)}` : "";
@@ -116,7 +122,13 @@ function makeDeploy({ lastDeploy, row }, now) {
     { class: "lines" },
     el("p", {}, capitalize(tellKind(kind))),
     el("p", { class: "faint" }, how, when, took, person ? [" by ", bdi(person)].reduce(join, el("span")) : ""),
+    reason && el("p", { class: "faint why", title: reason }, "because ", bdi(reason)),
   );
+}
+
+// When it was stands beside the commit.
+function makeUntoldDeploy({ deployed_kind: kind }) {
+  return kind ? el("p", {}, capitalize(tellKind(kind))) : el("span", { class: "faint" }, NOTHING);
 }
 
 function join(whole, part) {

@@ -63,7 +63,7 @@ export function tellOutcome(outcome) {
   const kind = outcome.kind && outcome.kind !== "none" ? tellKind(outcome.kind) : "";
   const what = kind && outcome.verb !== "deploy" ? `${outcome.verb}, ${kind}` : kind || outcome.verb;
   const how = { success: "succeeded", failed: "failed", superseded: "was superseded" }[outcome.state] || outcome.state;
-  return `${what} ${how}`;
+  return outcome.reason ? `${what} ${how} (because ${outcome.reason})` : `${what} ${how}`;
 }
 
 const UNITS = [

@@ -129,7 +129,7 @@ def roll_back_and_resume(witness: Witness, commit: str) -> None:
     assert witness.check_target_files("Staging", commit)
     tip = push_fix(witness, find_head(witness, DEPLOY_BRANCH))
     held = read_plan(witness, "staging held: overridden by")
-    assert "until a person resumes it" in held
+    assert "until resumed" in held
     witness.person.pause(STAGING_DAG, is_paused=True)
     newest = push_fix(witness, tip)
     witness.person.pause(STAGING_DAG, is_paused=False)

@@ -23,6 +23,7 @@ from include.deploy_ops.core.feedback.text import (
     PULL_COMMENT_LENGTH_MAX,
     render_comment,
     render_ending,
+    tell_ending,
     write_line,
 )
 from include.deploy_ops.core.model import Mark
@@ -106,15 +107,22 @@ PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethroug
 def render_everything(text: str) -> str:
     """Return a comment in which the text stands wherever others' words may."""
     facts = make_facts()
-    outcome = make_outcome(cause=text, why=text, person=text)
+    outcome = make_outcome(cause=text, why=text, person=text, approver=text, is_forced=True, reason=text)
     rows = [
         make_failed(cause=text),
         replace(make_live(), branch=text, environment=text, outcomes=(outcome,), why=text, kept=text),
         make_row(state=State.HELD, why=text, holds=(f"update x held: {text}",), conflicts=(f"#7: {text}",)),
         make_row(state=State.UNHEALTHY, status=text, status_reason=text, airflow_url=text, astro_url=text),
         replace(make_row(), kind=RowKind.TARGET, environment="production", branch=text),
+        make_row("other", pull=0, pulls=(), carried=((1, text),), state=State.HELD, why=text),
     ]
     return render_comment(facts, 1, rows)
+
+
+def render_last(text: str) -> str:
+    """Return the last word on a pull request, in which the text stands wherever others' words may."""
+    row = make_live(deployment_name=text, outcomes=(make_outcome(pull=1, approver=text),))
+    return render_ending(make_facts(), 1, [(text, tell_ending(row, 1, is_removed=False))])
 
 
 def assert_inert(markdown: str, ours: str) -> None:
@@ -131,9 +139,7 @@ def assert_inert(markdown: str, ours: str) -> None:
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
 def test_a_comment_says_it_and_does_nothing(text: str) -> None:
     assert_inert(render_everything(text), render_everything("words"))
-    assert_inert(
-        render_ending(make_facts(), 1, [text], is_removed=True), render_ending(make_facts(), 1, ["x"], is_removed=True)
-    )
+    assert_inert(*(render_last(each) for each in (text, "x")))
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)

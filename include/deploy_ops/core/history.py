@@ -11,13 +11,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.model import ChangeType, Deploy, DeployKind, DeployStatus
-from include.deploy_ops.core.naming import DeployNote, parse_note
+from include.deploy_ops.core.naming import DeployNote, parse_note, read_reason, read_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.core.model import Deployment
 
+
+ROLLBACK = "rollback: "
+"""How the reason of a forced deploy begins that goes back."""
+
+_SHOWN_DIGITS = 7
 
 FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})
 """What a record's status is in the end."""
@@ -31,8 +36,9 @@ class DeployHistory:
     `image_origin` is where the image came from, as in `DeployNote`, empty when no record of ours tells.
     `head` is the source's head at our newest successful deploy. `image_tag` and `dag_version` are what the Deployment
     has to show then, empty where no record tells.
-    `overridden_by` says which later record is a stranger's, a rollback or a person's override, and is empty when a
-    plain one of ours is the newest. `commit`, `kind` and `deployed_at` are of the newest record that changed something;
+    `overridden_by` says which commit runs by a later record that is a stranger's, a rollback or a person's override, by
+    whom and why; it is empty when a plain one of ours is the newest.
+    `commit`, `kind` and `deployed_at` are of the newest record that changed something;
     `active_at` is when the newest record of any status was made, `unfinished` names those that are neither deployed nor
     failed, with their times. `lacks_dags`: the newest image and DAGs came as an image alone, which is right only where
     the image carries the DAGs. `is_strangers`: the newest record that changed something is not of ours, and `person`
@@ -122,6 +128,7 @@ def _apply(history: DeployHistory, deploy: Deploy, owner: str, states: dict[str,
         image = commit if deploy.kind.has_image else history.image_commit
         origin = (note.image if note else "") if deploy.kind.has_image else history.image_origin
         dags = commit if deploy.kind.has_dags else history.dags_commit
+    runs = (dags if deploy.kind.has_dags else image) or ""
     return DeployHistory(
         newest_id=deploy.id,
         image_commit=image,
@@ -129,8 +136,8 @@ def _apply(history: DeployHistory, deploy: Deploy, owner: str, states: dict[str,
         head=note.head if note else history.head,
         image_tag=_carry(deploy, deploy.image_tag, history.image_tag, is_carried=deploy.kind.has_image),
         dag_version=_carry(deploy, deploy.dag_tarball_version, history.dag_version, is_carried=deploy.kind.has_dags),
-        overridden_by=_describe_override(deploy, note) if note else _describe_stranger(deploy),
-        commit=(dags if deploy.kind.has_dags else image) or "",
+        overridden_by=_describe_override(deploy, note) if note else _describe_stranger(deploy, runs),
+        commit=runs,
         kind=(ChangeType.IMAGE if deploy.kind.has_image else ChangeType.DAGS).value,
         deployed_at=deploy.created_at,
         image_origin=origin,
@@ -138,6 +145,11 @@ def _apply(history: DeployHistory, deploy: Deploy, owner: str, states: dict[str,
         is_strangers=note is None,
         person="" if note else deploy.person,
     )
+
+
+def describe_former(history: DeployHistory) -> str:
+    """Return why a deploy is due, by what it comes in place of: read beside the commit that is deployed."""
+    return f"in place of {history.head[:12]}" if history.head else "the first deploy of ours"
 
 
 def _find_own_note(deploy: Deploy, owner: str) -> DeployNote | None:
@@ -160,16 +172,24 @@ def _carry(deploy: Deploy, now: str, before: str, *, is_carried: bool) -> str:
 
 
 def _describe_override(deploy: Deploy, note: DeployNote) -> str:
-    """Return what a person forced instead of what the source has; empty for a plain deploy."""
+    """Return what a person forced instead of what the source has, who and why; empty for a plain deploy."""
     if not note.is_override:
         return ""
-    who = f" by {note.person}" if note.person else ""
-    return f"{note.what}, forced{who} (deploy {deploy.id})"
+    ref = f" ({note.ref})" if note.ref not in {"", note.commit} else ""
+    who = f", by {note.person}" if note.person else ", by force"
+    reason = read_reason(deploy.description, note).removeprefix(ROLLBACK)
+    return f"{note.commit[:_SHOWN_DIGITS]}{ref}{who}" + (f", because {reason}" if reason else "")
 
 
-def _describe_stranger(deploy: Deploy) -> str:
+def _describe_stranger(deploy: Deploy, runs: str) -> str:
+    """Return what somebody deployed beside us, and how; `runs` is the commit that is there now, empty if unknown."""
     if deploy.rollback_from_id is not None:
-        return f"a rollback to {deploy.rollback_from_id} (deploy {deploy.id})"
-    note = parse_note(deploy.description)
-    who = f"the deploy {deploy.id} of {note.owner}" if note and note.owner else f"somebody else's deploy {deploy.id}"
-    return who + (f" ({deploy.description})" if deploy.description else "")
+        who = f"a rollback to {deploy.rollback_from_id} (deploy {deploy.id})"
+    else:
+        note = parse_note(deploy.description)
+        who = (
+            f"the deploy {deploy.id} of {note.owner}" if note and note.owner else f"somebody else's deploy {deploy.id}"
+        )
+    who += f" of {deploy.person}" if deploy.person else ""
+    said = read_sentence(deploy.description)
+    return f"{runs[:_SHOWN_DIGITS] or 'an unknown commit'}, by {who}" + (f", because {said}" if said else "")

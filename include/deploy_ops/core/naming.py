@@ -252,10 +252,7 @@ def format_note(note: DeployNote) -> str:
 
     Never longer than Astro takes: what a deploy is judged by is kept, what people are called is cut.
     """
-    says = f"{note.what}, {note.how}" + (f" by {note.person}" if note.person else "")
-    says += f", approved by {note.approver}" if note.approver else ""
-    says += f": {note.reason}" if note.reason else ""
-    says = " ".join(_CONTROL.sub(" ", says.replace("[", "(").replace("]", ")")).split())
+    says = _flatten(f"{_introduce(note)}: {note.reason}" if note.reason else _introduce(note))
     kept = {"run": note.run_id, "try": str(note.attempt)}
     kept |= {"of": note.owner} if note.owner else {}
     kept |= {"how": note.how, "head": note.head, "commit": note.commit, "ref": "", "by": ""}
@@ -264,6 +261,31 @@ def format_note(note: DeployNote) -> str:
     tag = _write_tag(kept | _cut_fields(note, max(room - min(len(says), _READABLE_MIN), min(room, 2 * len(CUT)))))
     room = min(DESCRIPTION_TEXT_LENGTH_MAX, DESCRIPTION_LENGTH_MAX - len(tag) - 1)
     return f"{_shorten(says, room)} {tag}".strip()
+
+
+def _introduce(note: DeployNote) -> str:
+    """Return what stands before the reason."""
+    says = f"{note.what}, {note.how}" + (f" by {note.person}" if note.person else "")
+    return says + (f", approved by {note.approver}" if note.approver else "")
+
+
+def _flatten(text: str) -> str:
+    return " ".join(_CONTROL.sub(" ", text.replace("[", "(").replace("]", ")")).split())
+
+
+def read_sentence(description: str) -> str:
+    """Return what a deploy's description says to people: all but our tag."""
+    return description.partition(_TAG_START)[0].strip()
+
+
+def read_reason(description: str, note: DeployNote) -> str:
+    """Return the reason that our deploy's description gives, as far as it had room; empty where it gives none.
+
+    :param note: what `parse_note` read of it.
+    """
+    before = f"{_flatten(_introduce(note))}: "
+    says = read_sentence(description)
+    return says.removeprefix(before) if says.startswith(before) else ""
 
 
 def _cut_fields(note: DeployNote, room: int) -> dict[str, str]:

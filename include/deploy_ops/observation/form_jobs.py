@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PermanentError
-from include.deploy_ops.core.history import read_commit
+from include.deploy_ops.core.history import ROLLBACK, read_commit
 from include.deploy_ops.core.model import NO_COMMIT, Branch, Deployment
 from include.deploy_ops.core.naming import has_later_mark, name_deployment, parse_mark
 from include.deploy_ops.core.plan.work import Verb
@@ -36,7 +36,14 @@ class FormJobs:
     astro: AstroApiHook
 
     def make_preview_job(self, form: PreviewForm, person: str) -> Job:
-        """Return what is to be done to a branch's preview."""
+        """Return what is to be done to a branch's preview, or why it cannot be done, as the job's problem."""
+        try:
+            return self._make_preview_job(form, person)
+        except PermanentError as error:
+            job = self._make_job(form, person, Verb(form.action), Source(form.branch, NO_COMMIT), None)
+            return replace(job, problem=str(error))
+
+    def _make_preview_job(self, form: PreviewForm, person: str) -> Job:
         is_adoption = form.action == Verb.ADOPT.value
         deployment = self._find_adoptable(form) if is_adoption else self._find_preview(form)
         branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
@@ -105,7 +112,14 @@ class FormJobs:
             raise PermanentError(f"branch: {describe_merge(merge)} at this head; push to '{branch.name}' to begin anew")
 
     def make_target_job(self, name: str, form: TargetForm, person: str) -> Job:
-        """Return what is to be done to a target."""
+        """Return what is to be done to a target, or why it cannot be done, as the job's problem."""
+        try:
+            return self._make_target_job(name, form, person)
+        except PermanentError as error:
+            job = self._make_job(form, person, Verb(form.action), Source("", NO_COMMIT), None)
+            return replace(job, target=name, problem=str(error))
+
+    def _make_target_job(self, name: str, form: TargetForm, person: str) -> Job:
         target = self.scope.target(name)
         deployment = self._find_target(target)
         source = self._find_source(target, form)
@@ -161,7 +175,7 @@ class FormJobs:
         # Of a pull request the test merge is what would be deployed by itself, of a branch its head.
         is_override = found.commit != (source.commit if source.pull else source.head)
         is_rollback = is_override and is_ancestor(self.github, found.commit, source.head)
-        reason = f"rollback: {job.reason}" if is_rollback else job.reason
+        reason = f"{ROLLBACK}{job.reason}" if is_rollback else job.reason
         return replace(job, commit=found.commit, ref=found.full, reason=reason, is_override=is_override)
 
     def _list_deployed(self, deployment_id: str, ref: str) -> list[str]:

@@ -62,7 +62,7 @@ class TargetObserver:
             deployments=deployments,
             history=history,
             deployed_base=self._find_deployed_base(source, history),
-            remembered=self._recall(name, target) if source else Remembered(),
+            remembered=self._recall(name, target) if source or history.overridden_by else Remembered(),
             rivals=self._find_rivals(name),
             people=self.scope.project.people,
         )

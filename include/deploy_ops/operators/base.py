@@ -290,6 +290,8 @@ class DeployOpsOperator(SealingOperator):
         job = self.need_job(context)
         if job.verb not in self.verbs:
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
+        if job.problem:
+            raise PermanentError(job.problem)
         self.links[CommitLink.name] = self.github.web_url("commit", job.deployed_commit)
         if job.pull:
             self.links[PullRequestLink.name] = self.github.web_url("pull", job.pull)

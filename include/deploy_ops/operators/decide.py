@@ -12,6 +12,7 @@ from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.history import DeployHistory
     from include.deploy_ops.core.plan.remembered import Remembered
     from include.deploy_ops.run.job import Job
 
@@ -29,14 +30,28 @@ class DecideOperator(DeployOpsOperator):
         who = f"by {job.person}" if job.person else "on request"
         self.refuse_dry(job, f"{job.verb.value} {job.environment}")
         known = memory.environment(job.slug).read()
-        memory.environment(job.slug).write(self._decide(job, known, who))
         said = f"{job.verb.value} {job.environment} {who}: {job.reason}"
+        if job.verb is Verb.KEEP:
+            decided = replace(known, kept=f"{who}: {job.reason}", kept_id=job.deployment_id)
+        else:
+            history = read_history(self.astro.list_deploys(job.deployment_id), self.scope.owner)
+            decided = _resume(known, history)
+            if idle := self._find_idleness(job, known, history):
+                said = f"{said}; nothing is deployed: {idle}"
+        memory.environment(job.slug).write(decided)
         self.log.info("%s", said)
         return said
 
-    def _decide(self, job: Job, known: Remembered, who: str) -> Remembered:
-        if job.verb is Verb.KEEP:
-            return replace(known, kept=f"{who}: {job.reason}", kept_id=job.deployment_id)
-        newest = read_history(self.astro.list_deploys(job.deployment_id), self.scope.owner).newest_id
-        endings = {key: each for key, each in known.endings.items() if key != Verb.DEPLOY.value}  # it may start at once
-        return replace(known, resumed=newest, endings=endings)
+    def _find_idleness(self, job: Job, known: Remembered, history: DeployHistory) -> str:
+        """Return why nothing follows from resuming a target; empty where its source is deployed, or asked for."""
+        release = self.scope.target(job.target).pull_request
+        if release is not None and not job.pull:
+            return f"no pull request from {release.source} into {release.into} is open; it stays as it is until one is"
+        is_held = history.overridden_by or Verb.DEPLOY.value in known.endings
+        return "" if is_held else "nobody overrode what it follows"
+
+
+def _resume(known: Remembered, history: DeployHistory) -> Remembered:
+    """Return what is remembered once a target's override has ended; its deploy may start at once."""
+    endings = {key: each for key, each in known.endings.items() if key != Verb.DEPLOY.value}
+    return replace(known, resumed=history.newest_id, endings=endings)

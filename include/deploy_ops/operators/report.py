@@ -56,7 +56,7 @@ class ReportOperator(DeployOpsOperator):
         # Before control hears of the end: its pass must find the environment free.
         claims = Claims(memory, runs)
         claims.release(job.slug, run_id)
-        if job.target:
+        if job.target and job.deployment_id:
             claims.leave(job.deployment_id, run_id)
         if not job.is_dry:
             main = [

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # Airflow has no other public place
 from pydantic import TypeAdapter, ValidationError
 
+from include.deploy_ops.core.model import NO_COMMIT
 from include.deploy_ops.core.naming import PROMOTION_SLUG
-from include.deploy_ops.core.plan.outcome import Ended, Outcome
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, Ended, Outcome
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 from include.deploy_ops.run.decision import load_decision
@@ -86,6 +87,8 @@ def make_ended(
     seen = next((each for each in _pull(context, skipped, SEEN_KEY) if isinstance(each, str)), None)
     value = read("change_type") if states.get("change_type") == "success" else None
     decision = load_decision(value) if value else None
+    is_promoted = job.slug == PROMOTION_SLUG and states.get("promote") == "success"
+    promoted = read("promote") if is_promoted else None
     row = memory.read_row(job.slug)
     is_pushed = row is not None and row.head_at is not None and row.head == job.head and not job.is_forced
     is_deployed = states.get("settle") == "success"
@@ -98,8 +101,8 @@ def make_ended(
             state="failed" if cause else "superseded" if superseded else "success",
             at=now,
             seconds=round((now - run.start_date).total_seconds(), 1) if run.start_date else 0.0,
-            commit=job.deployed_commit,
-            kind=decision.change_type.value if decision else "",
+            commit=job.deployed_commit if job.deployed_commit != NO_COMMIT else "",
+            kind=decision.change_type.value if decision and job.verb.value in DEPLOYING_VERBS else "",
             why=mask_text(superseded or (decision and decision.reason) or job.reason),
             cause=mask_text(str(cause.get("cause", ""))),
             is_permanent=bool(cause.get("is_permanent")),
@@ -108,15 +111,17 @@ def make_ended(
             author=row.author if row is not None and row.head == job.head else "",
             is_forced=job.is_forced,
             reason=mask_text(job.reason) if job.is_forced else "",
+            pull=job.pull,
             push_s=round((now - row.head_at).total_seconds(), 1)
             if is_pushed and is_deployed and row and row.head_at
             else 0,
             subject=mask_text(decision.subject) if decision else "",
             commit_author=mask_text(decision.author) if decision else "",
         ),
-        _list_conflicts(read("promote")) if job.slug == PROMOTION_SLUG and states.get("promote") == "success" else None,
+        _list_conflicts(promoted) if is_promoted else None,
         job.deployment_id if superseded else "",
         seen if superseded else None,
+        {int(pull): str(head) for pull, head in (promoted or {}).get("pulls") or ()} if is_promoted else None,
     )
 
 

@@ -34,8 +34,9 @@ class Job(Assignment):
     called the commit. `observed` is the newest deploy on top of which it was planned or approved; None in a run that a
     person started there and then. `is_override`: something else is deployed than what the source has now. `wake`: a
     hibernating Deployment is woken. `ends_keep`: the preview may expire again. `is_dry`: nothing is written.
-    `is_expiry`: it is done because nobody uses the preview, whose branch lives. `approval`: another person's yes to
-    what a person asked for; one to what control planned is remembered instead.
+    `is_expiry`: it is done because nobody uses the preview, whose branch lives. `problem`: why what a person asked for
+    cannot be done; the run fails by it in its next task, so that its report tells of it. `approval`: another person's
+    yes to what a person asked for; one to what control planned is remembered instead.
     """
 
     _: KW_ONLY
@@ -49,6 +50,7 @@ class Job(Assignment):
     ends_keep: bool = False
     is_dry: bool = False
     is_expiry: bool = False
+    problem: str = ""
     approval: Approval | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -125,7 +126,7 @@ def test_what_another_control_plane_or_project_deployed_is_a_strangers(owner: st
     ]
     history = read_history(records, OWNER)
     assert (history.head, history.image_origin, history.dags_commit) == (A, "ci", B)
-    assert history.overridden_by.startswith(f"the deploy d2 of {owner} (trunk@bbbbbbbbbbbb, planned")
+    assert history.overridden_by == f"bbbbbbb, by the deploy d2 of {owner}, because trunk@bbbbbbbbbbbb, planned"
     seen = read_history(records, owner)
     assert (seen.head, seen.image_origin, seen.overridden_by) == (B, "", "")
 
@@ -177,3 +178,31 @@ def test_what_the_deployment_shows_by_no_records_word_has_no_known_commit(
     assert (found.image_commit, found.image_origin, found.dags_commit) == known
     rollback = DeployHistory("d2", A, B, A, "a rollback")  # names neither
     assert forget_unseen(rollback, shown) == rollback
+
+
+@pytest.mark.parametrize(
+    ("ref", "person", "reason", "says"),
+    [
+        (A, "mira", "rollback: INC-42", "aaaaaaa, by mira, because INC-42"),
+        ("refs/heads/dev-x", "mira", "", "aaaaaaa (refs/heads/dev-x), by mira"),
+        (A, "", "a: b [c]", "aaaaaaa, by force, because a: b (c)"),
+    ],
+)
+def test_what_was_forced_is_told_by_commit_person_and_reason(ref: str, person: str, reason: str, says: str) -> None:
+    note = DeployNote(
+        ref, A, B, "r", 1, is_forced=True, is_override=True, person=person, reason=reason, approver="ada", owner=OWNER
+    )
+    records = [ours(1, DeployKind.IMAGE_AND_DAG, B), record(2, DeployKind.IMAGE_AND_DAG, format_note(note))]
+    assert read_history(records, OWNER).overridden_by == says
+
+
+def test_a_rollback_in_astro_is_told_by_commit_and_words() -> None:
+    records = [
+        ours(1, DeployKind.IMAGE_AND_DAG, A),
+        ours(2, DeployKind.IMAGE_AND_DAG, B),
+        record(3, DeployKind.IMAGE_AND_DAG, "INC-42", rollback_from_id="d1"),
+    ]
+    says = "aaaaaaa, by a rollback to d1 (deploy d3)"
+    assert read_history(records, OWNER).overridden_by == f"{says}, because INC-42"
+    records[2] = replace(records[2], person="Ann")
+    assert read_history(records, OWNER).overridden_by == f"{says} of Ann, because INC-42"

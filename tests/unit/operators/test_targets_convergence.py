@@ -157,6 +157,8 @@ def test_a_release_is_approved_main_moves_and_staging_is_rolled_back(
     world.check_rest()
     assert world.is_overridden("staging")
     assert world.own_merges
+    assert ", approved by " in world.faces.comments[world.own_merges[0]]
+    assert world.faces.comments[world.own_merges[0]].partition("</sub>")[0].count(", merged.") == 1
 
 
 def test_every_life_ends_with_targets_that_equal_their_sources(

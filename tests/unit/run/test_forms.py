@@ -10,8 +10,11 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.policy.keys import Target
+from include.deploy_ops.core.view.row import State
+from include.deploy_ops.run.claims import MANUAL
 from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.request import PRODUCTION, STAGING
+from tests.worlds.stages.stage import read_refusal
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Run, Stage
@@ -53,7 +56,9 @@ def test_a_rollback_is_shown_as_one_and_stays_until_the_branch_moves(
     said = stage.list_deploys(deployment_id)[0]["description"]
     assert "override by mira: rollback: the second DAG is wrong" in said
     assert f" head={head} commit={old} " in said
-    assert f"overridden by {old[:12]}, forced by mira" in read_plan(stage)
+    assert f"overridden by {old[:7]}, by mira, because the second DAG is wrong, until the branch moves" in read_plan(
+        stage
+    )
     newest = stage.push_more(BRANCH, {"dags/third.py": "# 3\n"})
     (run,) = stage.plan()
     assert run.conf["job"]["head"] == newest
@@ -110,8 +115,24 @@ def test_the_own_branch_as_ref_is_no_override(stage: Stage, preview: tuple[str, 
 def test_a_wrong_value_is_named(stage: Stage, form: dict[str, Any], said: str) -> None:
     stage.push(BRANCH)
     run = stage.start_form(**{"branch": BRANCH, **form})
-    with pytest.raises(AirflowFailException, match=said):
-        run.step("claim")
+    assert said in read_refusal(run)
+
+
+def test_a_forced_run_that_fails_is_shown_in_its_row_until_a_later_run(
+    stage: Stage, preview: tuple[str, str, str]
+) -> None:
+    run = stage.start_form(branch=BRANCH, ref="dev-y", reason="INC-42")
+    read_refusal(run)
+    assert stage.memory.claim(BRANCH, MANUAL).read() is None, "nobody waits for it"
+    read_plan(stage)
+    row = stage.memory.read_rows()[BRANCH]
+    assert row.state is State.FAILED
+    assert row.why.startswith("deploy by mira: ref: there is no branch, tag or commit 'dev-y'")
+    assert row.why.endswith("nearest: 'dev-x'")
+    assert row.outcomes[-1].reason == "INC-42"
+    force(stage, action="keep", reason="the demo is on Friday")
+    read_plan(stage)
+    assert stage.memory.read_rows()[BRANCH].state is State.LIVE
 
 
 def test_keeping_is_remembered_until_somebody_resumes(stage: Stage, preview: tuple[str, str, str]) -> None:
@@ -162,8 +183,8 @@ def test_a_gated_target_is_forced_by_its_request_only(stage: Stage) -> None:
 @pytest.mark.usefixtures("targets")
 def test_without_a_pull_request_the_ref_must_be_named(stage: Stage) -> None:
     stage.change_project(targets={"production": PRODUCTION.model_copy(update={"approval": "none"})})
-    with pytest.raises(AirflowFailException, match="no open pull request from astro_deploy into main; name the ref"):
-        stage.start_target_form("production").step("claim")
+    said = read_refusal(stage.start_target_form("production"))
+    assert "no open pull request from astro_deploy into main; name the ref" in said
 
 
 def test_a_target_is_rolled_back_to_what_it_ran_until_somebody_resumes(stage: Stage, targets: dict[str, str]) -> None:
@@ -175,7 +196,7 @@ def test_a_target_is_rolled_back_to_what_it_ran_until_somebody_resumes(stage: St
     run.play()
     assert "dags/second.py" not in stage.list_files(targets["Staging"])
     stage.push_more("astro_deploy", {"dags/third.py": "# 3\n"})
-    assert "until a person resumes it" in read_plan(stage)
+    assert f"overridden by {old[:7]}, by mira, because the second DAG is wrong, until resumed" in read_plan(stage)
     stage.start_target_form("staging", action="resume").play()
     assert stage.memory.environment(slug_target("staging")).read().resumed
     play_plan(stage)

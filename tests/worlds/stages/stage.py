@@ -510,6 +510,14 @@ class Run:
         return found
 
 
+def read_refusal(run: Run) -> str:
+    """Return why what a form asks for cannot be done: by its claim, or by the task that fails of it after that."""
+    run.play()
+    failed = next(task for task, state in run.states.items() if state == "failed")
+    assert run.read_failure(failed)["is_permanent"]
+    return str(run.read_failure(failed)["cause"])
+
+
 def close_hooks(task: BaseOperator) -> None:
     """Close what the task opened, as the end of its process would."""
     for name in ("github", "astro"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.environments import list_deployment_writes, list_environment_ends
 from include.deploy_ops.core.feedback.statuses import list_status_writes
-from include.deploy_ops.core.feedback.text import name_environment, render_comment, render_ending
+from include.deploy_ops.core.feedback.text import name_environment, render_comment, render_ending, tell_ending
 from include.deploy_ops.core.feedback.values import (
     DIGEST_LENGTH,
     REFUSED,
@@ -117,10 +117,10 @@ def _compare_comments(
 
 
 def group_by_pull(rows: Iterable[Row]) -> dict[int, list[Row]]:
-    """Return the environments that each open pull request concerns."""
+    """Return the environments that each open pull request concerns, or whose change they have by promotion."""
     found: dict[int, list[Row]] = {}
     for row in rows:
-        for pull in sorted({row.pull, *row.pulls} - {0}):
+        for pull in sorted({row.pull, *row.pulls, *(number for number, _ in row.carried)} - {0}):
             found.setdefault(pull, []).append(row)
     return found
 
@@ -142,19 +142,38 @@ def _end_comment(
     pull: int, known: FeedbackRecord, rows: Mapping[str, Row], facts: Facts
 ) -> tuple[WriteComment | None, bool]:
     """Return what our comment on a pull request that is open no more shall say at last, and whether it is over."""
-    present = [rows[slug] for slug in known.about if slug in rows]
-    if known.state == REFUSED or (known.state == REMOVED and not present):
+    if known.state == REFUSED:
         return None, True
-    if known.state == REMOVED or any(row.state is State.DEPLOYING and row.verb == "delete" for row in present):
+    about = [(rows.get(slug), name) for slug, name in zip(known.about, known.names, strict=False)]
+    if any(row is not None and _may_tell_more(row, pull) for row, _ in about):
         return None, False
-    is_removed = all(row.state is State.REMOVED for row in present)
-    if not is_removed and known.state == CLOSED:
-        # A preview may be removed yet, which the comment tells; of a release there is nothing to add.
-        return None, all(row.kind is not RowKind.PREVIEW for row in present)
-    body = render_ending(facts, pull, known.names, is_removed=is_removed)
-    state = REMOVED if is_removed else CLOSED
-    after = replace(known, digest=hash_text(body, DIGEST_LENGTH), state=state)
+    body = render_ending(facts, pull, [(name, _tell_ending(row, name, pull)) for row, name in about])
+    previews = [row for row, name in about if _is_preview(name)]
+    state = CLOSED if any(map(_is_there, previews)) else REMOVED
+    digest = hash_text(body, DIGEST_LENGTH)
+    if known.state == state and (known.digest == digest or state == REMOVED):
+        # A preview may be removed yet, or made anew, which the comment tells; of a release there is nothing to add.
+        return None, all(row is None for row in previews)
+    after = replace(known, digest=digest, state=state)
     return WriteComment(key_comment(pull), pull, known.id, facts.mark_comment(pull), body, after), False
+
+
+def _may_tell_more(row: Row, pull: int) -> bool:
+    """Whether a run is at work whose end is part of the last word: a delete, or a release's deploy or merge."""
+    is_release = row.kind is RowKind.TARGET and row.pull in {0, pull} and row.verb in {"deploy", "merge"}
+    return row.state is State.DEPLOYING and (row.verb == "delete" or is_release)
+
+
+def _is_preview(name: str) -> bool:
+    return name.startswith(f"{RowKind.PREVIEW.value} ")
+
+
+def _is_there(row: Row | None) -> bool:
+    return row is not None and row.state is not State.REMOVED
+
+
+def _tell_ending(row: Row | None, name: str, pull: int) -> str:
+    return tell_ending(row, pull, is_removed=_is_preview(name) and not _is_there(row))
 
 
 _COMPARERS = {

@@ -23,7 +23,7 @@ from include.deploy_ops.core.feedback.values import (
 )
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, Outcome
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, FAILED, Outcome, read_head
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_LENGTH_MAX = 255
 IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = "in_progress", "success", "failure", "inactive"
-_RUN_ID_PARTS = 5
-"""<slug>~<verb>~<head12>~<digest8>~<attempt>"""
 
 FINAL = frozenset({INACTIVE, REFUSED})
 """The states after which nothing more is told of a commit."""
@@ -132,7 +130,7 @@ def want_states(row: Row, known: Mapping[str, FeedbackRecord], facts: Facts) -> 
         wanted[running] = GithubDeploymentState(SUCCESS, "", row.airflow_url, _link_success(row, running, facts))
     if flight:
         wanted[flight] = GithubDeploymentState(IN_PROGRESS, "", "", facts.link_run(row.run_dag or row.dag, row.run_id))
-    elif failed is not None and failed.state == "failed" and (sha := _find_failed(row, failed, known)) != running:
+    elif failed is not None and failed.state == FAILED and (sha := _find_failed(row, failed, known)) != running:
         cause = write_line(failed.cause)
         wanted[sha] = GithubDeploymentState(FAILURE, cause, "", facts.link_run(failed.dag, failed.run_id))
     return {sha: state for sha, state in wanted.items() if COMMIT_ID.fullmatch(sha)}
@@ -142,23 +140,13 @@ def _find_flight(row: Row, known: Mapping[str, FeedbackRecord]) -> str:
     """Return the commit that is being deployed, empty if none is, or nobody knows which: run ids name 12 digits."""
     if row.state is not State.DEPLOYING or row.verb not in DEPLOYING_VERBS:
         return ""
-    start = _read_head(row.run_id)
+    start = read_head(row.run_id)
     return next((sha for sha in (row.head, *known) if start and sha.startswith(start)), "")
 
 
-def _read_head(run_id: str) -> str:
-    """Return the first digits of the head that a planned run is about; empty for a person's run."""
-    parts = run_id.split("~")
-    return parts[2] if len(parts) == _RUN_ID_PARTS else ""
-
-
 def _find_failed(row: Row, failed: Outcome, known: Mapping[str, FeedbackRecord]) -> str:
-    """Return the commit that a failed run was about, empty if it is of no interest any more.
-
-    A release's run names the test merge, and the pull request's head by its id.
-    """
-    start = _read_head(failed.run_id)
-    return next((sha for sha in (row.head, *known) if sha == failed.commit or (start and sha.startswith(start))), "")
+    """Return the commit that a failed run was about, empty if it is of no interest any more."""
+    return next((sha for sha in (row.head, *known) if failed.is_about(sha)), "")
 
 
 def _link_success(row: Row, sha: str, facts: Facts) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.text import find_outcome, name_environment, name_state, write_line
 from include.deploy_ops.core.feedback.values import DIGEST_LENGTH, Facts, FeedbackRecord, SetStatus, Write, key_status
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.plan.outcome import FAILED, NOTHING_TO_DEPLOY, find_settling
 from include.deploy_ops.core.plan.work import PREVIEW_DAG
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
@@ -35,7 +36,11 @@ _BY_STATE = {
     State.LIVE: SUCCESS,
 }
 _DUE = {State.FROZEN, State.HELD, State.WAITING}
-"""Something is due that is not done: of a commit that runs already, something else."""
+"""Something is due that is not done: of a commit that runs already, or needs no deploy, something else."""
+
+_DEPLOYED = "it was deployed; a newer commit followed"
+_NEEDED_NONE = "nothing to deploy"
+_WAS_LIVE = "it was live"
 
 _HARMLESS = {"update", "hibernate", "merge", "adopt", "resume", "keep"}
 """The verbs whose runs leave the deployed commit as it is."""
@@ -66,10 +71,14 @@ def list_status_writes(
     for (sha, context), each in said.items():
         known = records.get(key_status(sha, context), FeedbackRecord())
         status = _join(each)
-        if known.digest != status.digest and not (status.is_weak and _stands(known, each)):
+        if status.is_weak and _stands(known, each):
+            if known.state == SUCCESS:
+                continue
+            status = CommitStatus(SUCCESS, _WAS_LIVE, status.target_url)
+        if known.digest != status.digest:
             about = tuple(word.slug for word in each if word.slug)
             times = [word.at for word in each if word.at]
-            writes.append((max(times, default=None), _set(sha, context, status, about)))
+            writes.append((max(times, default=None), _set(sha, context, status, about, known)))
     forgotten = []
     for key, known in records.items():
         kind, _, rest = key.partition("/")
@@ -77,16 +86,22 @@ def list_status_writes(
         if kind != "status" or (sha, context) in said:
             continue
         if known.state != PENDING:
-            forgotten.append(key)
-        elif (last := _conclude(sha, [rows.get(slug) for slug in known.about])) is not None:
-            writes.append((None, _set(sha, context, last, known.about)))
+            # While a row may speak of the commit again, that it was success counts.
+            forgotten += [] if known.succeeded and _may_return(sha, known, rows) else [key]
+        elif (last := _conclude(sha, known, rows)) is not None:
+            writes.append((None, _set(sha, context, last, known.about, known)))
     return writes, forgotten
 
 
-def _set(sha: str, context: str, status: CommitStatus, about: tuple[str, ...]) -> SetStatus:
-    record = FeedbackRecord(digest=status.digest, state=status.state, about=about)
+def _set(sha: str, context: str, status: CommitStatus, about: tuple[str, ...], known: FeedbackRecord) -> SetStatus:
+    settled = tuple(sorted(known.succeeded))
+    record = FeedbackRecord(digest=status.digest, state=status.state, about=about, settled=settled)
     key = key_status(sha, context)
     return SetStatus(key, sha, context, status.state, status.description, status.target_url, record)
+
+
+def _may_return(sha: str, known: FeedbackRecord, rows: Mapping[str, Row]) -> bool:
+    return any((row := rows.get(slug)) is not None and row.head == sha for slug in known.about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +122,11 @@ def _group_by_commit(rows: Mapping[str, Row], facts: Facts) -> dict[tuple[str, s
             name = "preview" if row.kind is RowKind.PREVIEW else row.environment
             word = _Word(said, row.slug, name_environment(row), row.state_at)
             found.setdefault((row.head, facts.name_context(name)), []).append(word)
+            if row.overridden and row.deployed != row.head and COMMIT_ID.fullmatch(row.deployed):
+                shown = replace(
+                    word, status=CommitStatus(SUCCESS, write_line(f"live: {row.overridden}"), said.target_url)
+                )
+                found.setdefault((row.deployed, facts.name_context(name)), []).append(shown)
     for awaited in facts.awaited:
         words = found.setdefault((awaited.head, facts.name_context("preview")), [])
         if awaited.slug not in {word.slug for word in words}:
@@ -131,7 +151,7 @@ def _judge_awaited(awaited: Awaited, row: Row | None, facts: Facts) -> CommitSta
 def _stands(known: FeedbackRecord, words: list[_Word]) -> bool:
     """Whether a success that was told speaks of each environment that is less sure of itself now."""
     unsure = {word.slug for word in words if word.status.state != SUCCESS}
-    return known.state == SUCCESS and unsure <= set(known.about)
+    return bool(unsure) and unsure <= known.succeeded
 
 
 def _join(said: list[_Word]) -> CommitStatus:
@@ -149,17 +169,39 @@ def judge(row: Row, facts: Facts) -> CommitStatus | None:
     if row.state is State.REMOVED or (row.state is State.DEPLOYING and row.verb == "delete"):
         return None
     runs_head = row.deployed == row.head
+    settling = find_settling(row.outcomes, row.head)
+    needs_none = settling is not None and settling.kind == NOTHING_TO_DEPLOY and not row.overridden
     is_busy_elsewhere = row.state is State.DEPLOYING and (row.verb in _HARMLESS or not row.run_id)
-    if runs_head and (row.state in _DUE or is_busy_elsewhere):
-        return CommitStatus(SUCCESS, "live", _link(row, facts))
-    return CommitStatus(_BY_STATE[row.state], _describe(row), _link(row, facts), row.state in _DUE)
+    if (runs_head or needs_none) and (row.state in _DUE or is_busy_elsewhere or _failed_elsewhere(row)):
+        return CommitStatus(SUCCESS, _tell_live(row), _link(row, facts))
+    # A status says what happened to the commit: what becomes of its environment later, it does not undo.
+    is_weak = row.state in {*_DUE, State.UNHEALTHY} or (row.state is State.DEPLOYING and not row.verb)
+    is_weak = is_weak or _failed_elsewhere(row) or (runs_head and _has_failed(row))
+    return CommitStatus(_BY_STATE[row.state], _describe(row), _link(row, facts), is_weak)
+
+
+def _has_failed(row: Row) -> bool:
+    return row.state in {State.FAILED, State.FAILING}
+
+
+def _failed_elsewhere(row: Row) -> bool:
+    """Whether what failed is no deploy of the head: an update, a merge, or what a person forced in its place."""
+    last = find_outcome(row)
+    return _has_failed(row) and not (last is not None and last.state == FAILED and last.is_about(row.head))
+
+
+def _tell_live(row: Row) -> str:
+    """Return what is said of a head that runs, or that needs no deploy on top of what runs."""
+    if row.overridden:
+        return write_line(f"live: {row.overridden}")
+    if row.deployed in {row.head, ""}:
+        return "live"
+    return write_line(f"live: nothing to deploy since {row.deployed[:7]}")
 
 
 def _describe(row: Row) -> str:
     if row.state is State.LIVE:
-        if row.deployed in {row.head, ""}:
-            return "live"
-        return write_line(f"live: nothing to deploy since {row.deployed[:7]}")
+        return _tell_live(row)
     if row.state is State.ASLEEP:
         return "asleep: it wakes with the next push"
     why = row.why
@@ -180,13 +222,19 @@ def _link(row: Row, facts: Facts) -> str:
     return facts.link_run(row.dag)
 
 
-def _conclude(sha: str, rows: list[Row | None]) -> CommitStatus | None:
+def _conclude(sha: str, known: FeedbackRecord, rows: Mapping[str, Row]) -> CommitStatus | None:
     """Return the last word on a commit that is nobody's newest any more; None while it may still be deployed."""
-    present = [row for row in rows if row is not None and row.state is not State.REMOVED]
+    every = [row for slug in known.about if (row := rows.get(slug)) is not None]
+    present = [row for row in every if row.state is not State.REMOVED]
+    settlings = [found for row in every if (found := find_settling(row.outcomes, sha))]
+    if any(row.deployed == sha for row in present) or any(each.kind != NOTHING_TO_DEPLOY for each in settlings):
+        return CommitStatus(SUCCESS, _DEPLOYED if present else "it was deployed, and removed later", "")
+    if settlings:
+        return CommitStatus(SUCCESS, _NEEDED_NONE, "")
+    if known.about and known.succeeded >= set(known.about):
+        return CommitStatus(SUCCESS, _WAS_LIVE, "")
     if not present:
         return CommitStatus(ERROR, "removed before it was deployed", "")
-    if any(row.deployed == sha for row in present):
-        return CommitStatus(SUCCESS, "it was deployed; a newer commit followed", "")
     if any(row.state is State.DEPLOYING for row in present):
         return None
     head = next((row.head for row in present), "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, Outcome
+from include.deploy_ops.core.plan.outcome import FAILED, NOTHING_TO_DEPLOY, SUCCESS, Outcome
+from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.text.markdown import (
     cut,
     flatten,
@@ -88,7 +89,7 @@ def write_line(text: str) -> str:
 
 def find_outcome(row: Row) -> Outcome | None:
     """Return how the newest run that deploys ended."""
-    return next((each for each in reversed(row.outcomes) if each.verb in DEPLOYING_VERBS), None)
+    return next((each for each in reversed(row.outcomes) if each.is_deploy), None)
 
 
 def write_time(at: datetime) -> str:
@@ -106,18 +107,36 @@ def render_comment(facts: Facts, pull: int, rows: Sequence[Row]) -> str:
     """Return the comment on a pull request that concerns these environments."""
     ordered = sorted(rows, key=lambda row: (_KIND_ORDER[row.kind], row.environment, row.slug))
     shown = ordered[:ENVIRONMENTS_MAX]
-    parts = [render_table(COMMENT_HEADINGS, [_list_cells(facts, row) for row in shown]), *_list_details(facts, shown)]
+    cells = [_list_cells(facts, row) for row in shown]
+    parts = [render_table(COMMENT_HEADINGS, cells), *_list_details(facts, pull, shown)]
     if len(shown) < len(ordered):
         parts.append(f"{len(ordered) - len(shown)} environments more stand in Airflow.")
     parts += _render_conflicts(shown)
     return _frame(facts, pull, parts)
 
 
-def render_ending(facts: Facts, pull: int, names: Iterable[str], *, is_removed: bool) -> str:
-    """Return the comment on a pull request that is not followed any more."""
-    ending = "**removed**" if is_removed else "not followed here any more: the pull request is closed"
-    parts = [f"{_capitalize(write_words(name))}: {ending}." for name in names] or ["Nothing is deployed for it."]
-    return _frame(facts, pull, parts)
+def render_ending(facts: Facts, pull: int, endings: Iterable[tuple[str, str]]) -> str:
+    """Return the comment on a pull request that is not followed any more.
+
+    :param endings: environments in words, each with what became of the pull request there, as Markdown.
+    """
+    parts = [f"{_capitalize(write_words(name))}: {ending}." for name, ending in endings]
+    return _frame(facts, pull, parts or ["Nothing is deployed for it."])
+
+
+def tell_ending(row: Row | None, pull: int, *, is_removed: bool) -> str:
+    """Return what became of a pull request in an environment, as far as the row remembers it, as Markdown."""
+    if is_removed:
+        return "**removed**"
+    own = [each for each in row.outcomes if each.pull == pull and each.state == SUCCESS] if row else []
+    deploy = next((each for each in reversed(own) if each.is_deploy), None)
+    said = []
+    if row is not None and deploy is not None:
+        name = write_words(row.deployment_name or row.environment)
+        said.append(f"deployed to {name}" if deploy.kind != NOTHING_TO_DEPLOY else f"nothing to deploy to {name}")
+        said += [f"approved by {write_words(deploy.approver)}"] if deploy.approver else []
+    said += ["merged"] if any(each.verb == Verb.MERGE.value for each in own) else []
+    return ", ".join(said) or "not followed here any more: the pull request is closed"
 
 
 def _frame(facts: Facts, pull: int, parts: Sequence[str]) -> str:
@@ -145,10 +164,16 @@ def _list_cells(facts: Facts, row: Row) -> tuple[str, ...]:
     return (
         f"{row.kind.value.capitalize()} {write_code(branch)}",
         f"**{name_state(row)}**",
-        NOTHING if is_removed else _show_commit(facts, row.deployed),
+        NOTHING if is_removed else _show_deployed(facts, row),
         _show_commit(facts, row.head),
         " · ".join(link for link in links if link.startswith("[")),
     )
+
+
+def _show_deployed(facts: Facts, row: Row) -> str:
+    """Return the commit that runs there, and since when."""
+    commit = _show_commit(facts, row.deployed)
+    return f"{commit} since {write_time(row.deployed_at)}" if row.deployed and row.deployed_at else commit
 
 
 def _write_run_link(facts: Facts, row: Row) -> str:
@@ -163,16 +188,27 @@ def _show_commit(facts: Facts, sha: str) -> str:
     return write_link(write_code(sha[:_SHOWN_DIGITS]), facts.link_commit(sha)) if sha else NOTHING
 
 
-def _list_details(facts: Facts, rows: Sequence[Row]) -> list[str]:
-    """Return what stands below the table: of each environment a list, and its error where there is one."""
+def _list_details(facts: Facts, pull: int, rows: Sequence[Row]) -> list[str]:
+    """Return what stands below the table: of each environment a list, and its error where there is one.
+
+    Of an environment that has the pull request's change among others', that it has it, and nothing of the others'.
+    """
     parts = []
     for row in rows:
-        lines = [f"- {line}" for line in _list_lines(facts, row)]
+        head = "" if pull in {row.pull, *row.pulls} else dict(row.carried).get(pull, "")
+        lines = [f"- {line}" for line in (_list_carried(row, head) if head else _list_lines(facts, row))]
         if len(rows) > 1 and lines:
             lines.insert(0, f"**{_capitalize(write_words(name_environment(row)))}**\n")
         parts += ["\n".join(lines)] if lines else []
-        parts += _list_failure(facts, row)
+        parts += [] if head else _list_failure(facts, row)
     return parts
+
+
+def _list_carried(row: Row, head: str) -> Iterable[str]:
+    yield f"It has {write_code(head[:_SHOWN_DIGITS])} of this pull request."
+    why = cut(flatten(row.why), WHY_LENGTH_MAX)
+    if row.state not in {State.LIVE, State.DEPLOYING} and why:
+        yield f"{_capitalize(name_state(row))}: {write_words(why)}"
 
 
 def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
@@ -184,15 +220,24 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
     if row.state is State.UNHEALTHY and row.status_reason:
         yield f"Astro says {write_words(row.status)}: {write_words(cut(flatten(row.status_reason), WHY_LENGTH_MAX))}"
     for hold in row.holds:
-        said = hold.partition(" held: ")[2]
-        if said and not row.why.endswith(said):
-            yield f"Held: {write_words(cut(flatten(hold), WHY_LENGTH_MAX))}"
+        if not row.why.endswith(_read_reason(hold)):
+            yield f"Held: {write_words(cut(flatten(_shorten_hold(hold)), WHY_LENGTH_MAX))}"
     if (outcome := find_outcome(row)) is not None:
         yield _tell_deploy(outcome)
     if row.kept:
         yield f"Kept {write_words(row.kept)}. It does not expire."
     elif row.next_step is not None and row.state is not State.REMOVED:
         yield _tell_next_step(facts, row)
+
+
+def _shorten_hold(hold: str) -> str:
+    """Return a hold without the environment's name, which releases before 0.3 wrote: "update dev-x held: why"."""
+    what, parted, said = hold.partition(" held: ")
+    return f"{what.partition(' ')[0]}: {said}" if parted else hold
+
+
+def _read_reason(hold: str) -> str:
+    return hold.partition(" held: ")[2] or hold
 
 
 def _tell_deploy(outcome: Outcome) -> str:
@@ -202,6 +247,8 @@ def _tell_deploy(outcome: Outcome) -> str:
     ended = {"success": "in", "failed": "failed after"}.get(outcome.state, f"{outcome.state} after")
     took = f" {ended} {write_seconds(outcome.seconds)}"
     by = f", by {write_words(outcome.person)}" if outcome.person else ""
+    by += f", approved by {write_words(outcome.approver)}" if outcome.approver else ""
+    by += f", because {write_words(cut(flatten(outcome.reason), WHY_LENGTH_MAX))}" if outcome.reason else ""
     why = f": {write_words(cut(flatten(outcome.why), WHY_LENGTH_MAX))}" if outcome.why else ""
     return f"Last run: {kind}{commit}{took}{by}, {write_time(outcome.at)}{why}"
 
@@ -224,7 +271,7 @@ def _has_failed(row: Row) -> bool:
 def _list_failure(facts: Facts, row: Row) -> list[str]:
     if not _has_failed(row):
         return []
-    outcome = next((each for each in reversed(row.outcomes) if each.state == "failed"), None)
+    outcome = next((each for each in reversed(row.outcomes) if each.state == FAILED), None)
     cause = (outcome.cause if outcome else "") or row.why or "see the run's log"
     what = outcome.verb if outcome and outcome.verb in _VERBS else "run"
     commit = f" at {write_code(outcome.commit[:_SHOWN_DIGITS])}" if outcome and outcome.commit else ""

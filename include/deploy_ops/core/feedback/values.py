@@ -133,7 +133,8 @@ class FeedbackRecord:
 
     `id` is GitHub's, of a comment or of a GitHub Deployment; `digest` of what was told last; `state` its state in
     GitHub's word, or ours for a comment (open, closed, removed), or REFUSED. `about` are slugs, `names` those
-    environments in words. `at`: when it was refused.
+    environments in words. `at`: when it was refused. `settled` are the slugs of whom a commit status was success once,
+    whatever it says since; a release before 0.3 told it by its state alone.
     """
 
     id: int = 0
@@ -143,6 +144,12 @@ class FeedbackRecord:
     names: tuple[str, ...] = ()
     policy: str = ""
     at: datetime | None = None
+    settled: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> frozenset[str]:
+        """The slugs of whom this commit status is, or was, success."""
+        return frozenset(self.settled) | (frozenset(self.about) if self.state == "success" else frozenset())
 
 
 REFUSED = "refused"

@@ -22,6 +22,12 @@ PREVIEW_DAG = "preview"
 PROMOTION_DAG = "promotion"
 REQUEST_DAG = "request"
 
+ANYTHING = "anything"
+"""What is held where nothing at all may be done to an environment."""
+
+OVERRIDDEN = "overridden by "
+"""How the reason of a hold begins that what runs there is not the source's, on purpose."""
+
 
 class Verb(Enum):
     """What a run does to its environment, most urgent first; the last three are only done for a person."""
@@ -176,6 +182,12 @@ class Hold:
     def home(self) -> str:
         """The environment's key: a target may be called as a branch is."""
         return self.slug or slug_branch(self.environment)
+
+    @property
+    def said(self) -> str:
+        """What it says beside the environment's name: what is held, where the reason does not tell, and why."""
+        is_told = self.what == ANYTHING or self.reason.startswith(OVERRIDDEN)
+        return reveal(self.reason if is_told else f"{self.what}: {self.reason}")
 
     def __str__(self) -> str:
         return reveal(f"{self.what} {self.environment} held: {self.reason}")

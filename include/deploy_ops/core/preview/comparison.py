@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.history import DeployHistory, describe_former
 from include.deploy_ops.core.model import NO_COMMIT, Deployment, Mark
 from include.deploy_ops.core.naming import digest_work, name_deployment
-from include.deploy_ops.core.plan.work import Difference, Hold, Remedy, Verb, Work
+from include.deploy_ops.core.plan.work import ANYTHING, OVERRIDDEN, Difference, Hold, Remedy, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import (
     describe_taken,
@@ -66,13 +66,13 @@ def compare(
         elif own and own[0][0].name in targets:
             found.append(_hold_target(branch, own[0][0].name))
         elif own and own[0][0].problem:
-            found.append(Hold(branch, "anything", own[0][0].doubt))
+            found.append(Hold(branch, ANYTHING, own[0][0].doubt))
         elif branch not in desired.wanted:
             found.append(_end_preview(view, branch, *own[0]))
         elif own:
             found.extend(_keep_preview(view, branch, *own[0]))
         elif branch in former:
-            found.append(Hold(branch, "anything", former[branch]))
+            found.append(Hold(branch, ANYTHING, former[branch]))
         elif (name := name_deployment(project.name, branch)) in targets:
             found.append(_hold_target(branch, name))
         else:
@@ -84,12 +84,12 @@ def compare(
 
 
 def _hold_target(branch: str, name: str) -> Hold:
-    return Hold(branch, "anything", f"'{name}' is a target of the policy; targets are never previews")
+    return Hold(branch, ANYTHING, f"'{name}' is a target of the policy; targets are never previews")
 
 
 def _hold_twins(branch: str, own: Sequence[tuple[Deployment, Mark]]) -> Hold:
     names = " and ".join(f"'{deployment.name}' ({deployment.id})" for deployment, _ in own)
-    return Hold(branch, "anything", f"{names} carry the same mark; delete the one that is not wanted, in Astro")
+    return Hold(branch, ANYTHING, f"{names} carry the same mark; delete the one that is not wanted, in Astro")
 
 
 def _end_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -> Work | Hold:
@@ -98,7 +98,7 @@ def _end_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -
     # A pattern that was changed in the policy deletes nothing: only what happened in Git ends a preview.
     elif branch in view.desired.existing:
         reason = "the branch matches the policy no longer; its preview stays until the branch goes"
-        return Hold(branch, "anything", reason, remedy=Remedy.DELETE)
+        return Hold(branch, ANYTHING, reason, remedy=Remedy.DELETE)
     else:
         reason = "the branch is gone"
     # The branch may be gone: the work is named by the head that runs.
@@ -130,11 +130,10 @@ def _keep_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) 
     head = view.desired.wanted[branch].head
     history = view.observed.histories.get(deployment.id, DeployHistory())
     if history.head != head:
-        reason = f"{history.head[:12]} is deployed" if history.head else "nothing of ours is deployed"
-        found.append(_work(view, Verb.DEPLOY, branch, head, deployment, mark, reason))
+        found.append(_work(view, Verb.DEPLOY, branch, head, deployment, mark, describe_former(history)))
     # Somebody else's deploy stands until the head moves; then the newest head is due, as above.
     elif history.overridden_by:
-        reason = f"overridden by {history.overridden_by}, until the branch moves"
+        reason = f"{OVERRIDDEN}{history.overridden_by}, until the branch moves"
         found.append(Hold(branch, Verb.DEPLOY.value, reason, remedy=Remedy.RESUME))
     found.extend(_keep_configuration(view, branch, head, deployment, mark))
     return found

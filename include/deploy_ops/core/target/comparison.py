@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.history import DeployHistory, describe_former
 from include.deploy_ops.core.naming import digest_work, slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
-from include.deploy_ops.core.plan.work import Hold, HoldKind, Remedy, Verb, Work
+from include.deploy_ops.core.plan.work import OVERRIDDEN, Hold, HoldKind, Remedy, Verb, Work
 from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.settling import describe_unfetched, describe_unsettled
 
@@ -76,7 +76,9 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     :param policy: the fingerprint of the project's policy.
     """
     if state.source is None:
-        return None
+        # Nothing is due, and what somebody deployed on purpose is shown all the same.
+        reason = _find_override(state) if len(state.deployments) == 1 else ""
+        return replace(_hold(state, Verb.DEPLOY, reason), remedy=Remedy.RESUME) if reason else None
     # Before the source's own problems: a rollback stands, whatever becomes of the pull request meanwhile.
     if reason := _describe_absence(state) or _describe_rivals(state):
         return _hold(state, Verb.DEPLOY, reason)
@@ -114,9 +116,7 @@ def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, st
         if _is_merge_approved(state, source):
             return Verb.MERGE, "its code runs"
         return Verb.REQUEST, "its code runs, and nobody approved the merge"
-    deployed = state.history.head
-    reason = f"{deployed[:12]} is deployed" if deployed else "nothing of ours is deployed"
-    return Verb.DEPLOY if _is_approved(state, source) else Verb.REQUEST, reason
+    return Verb.DEPLOY if _is_approved(state, source) else Verb.REQUEST, describe_former(state.history)
 
 
 def _is_merge_approved(state: TargetState, source: Source) -> bool:
@@ -153,7 +153,7 @@ def _find_override(state: TargetState) -> str:
     # Before our first deploy all that runs there is somebody else's, and overrides nothing.
     if not history.overridden_by or history.head is None or state.remembered.resumed == history.newest_id:
         return ""
-    return f"overridden by {history.overridden_by}, until a person resumes it (its form, action 'resume')"
+    return f"{OVERRIDDEN}{history.overridden_by}, until resumed"
 
 
 def _is_current(state: TargetState, source: Source, policy: str) -> bool:

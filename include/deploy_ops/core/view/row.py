@@ -47,9 +47,12 @@ class Row:
     `run_id`, `run_dag` and `verb` are of the run in flight. `head` is the newest commit of what it follows, since
     `head_at` as far as we know; `deployed` the commit that runs. Commits are 40 digits, empty where there is none.
     `pull` is the newest open pull request, `base` its base branch; `pulls` all open ones of the branch. `why` says the
-    state in words, `holds` everything that is held, `needs` what of
-    it waits for a person. `kept` says who keeps it from expiring. `conflicts` are the
-    promotion's words about the pull request. `woken_at`: when somebody woke it by hand.
+    state in words, `holds` what is held besides, `needs` what of all that is held waits for a person. `kept` says who
+    keeps it from expiring. `conflicts` are the promotion's words about the pull request. `woken_at`: when somebody woke
+    it by hand. `overridden` says in words which commit runs there on purpose instead of what it follows, by whom, why
+    and until when; empty where none does. `deployed_kind` is the deploy type by which `deployed` came, whoever deployed
+    it. `carried` are the open pull requests whose change it has by promotion, each with the first 12 digits of the head
+    that it has.
     """
 
     slug: str
@@ -72,6 +75,9 @@ class Row:
     conflicts: tuple[str, ...] = ()
     deployed: str = ""
     deployed_at: datetime | None = None
+    deployed_kind: str = ""
+    overridden: str = ""
+    carried: tuple[tuple[int, str], ...] = ()
     deployment_id: str = ""
     deployment_name: str = ""
     status: str = ""

@@ -15,9 +15,10 @@ from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import Deployment, DeploymentStatus, PullRequest
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, OUTCOMES_MAX, Ended, Outcome
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, FAILED, OUTCOMES_MAX, Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import (
+    OVERRIDDEN,
     PREVIEW_DAG,
     PROMOTION_DAG,
     REQUEST_DAG,
@@ -59,6 +60,9 @@ _STATUSES = {
     DeploymentStatus.DEPLOYING: (State.DEPLOYING, "Astro is rolling it out"),
     DeploymentStatus.HIBERNATING: (State.ASLEEP, "it hibernates; a push wakes it"),
 }
+_QUIET = {State.LIVE, State.ASLEEP, State.HELD, State.REMOVED}
+"""The states in which nothing comes by itself: there a person's failed run is shown."""
+_CARRIED_DIGITS = 12
 ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
 ROW_HOLD_LENGTH_MAX = 800
@@ -106,6 +110,11 @@ class PassRecord:
         return _sort_by((each.head_ref, each) for each in self.snapshot.pull_requests if each.is_open)
 
     @cached_property
+    def open_numbers(self) -> frozenset[int]:
+        """The numbers of the open pull requests."""
+        return frozenset(each.number for each in self.snapshot.pull_requests if each.is_open)
+
+    @cached_property
     def holds(self) -> Mapping[str, Sequence[Hold]]:
         """What is held, by slug."""
         return _sort_by((hold.home, hold) for hold in self.plan.holds)
@@ -137,7 +146,9 @@ class _Flight:
 
 def make_rows(record: PassRecord) -> dict[str, Row]:
     """Return the rows by slug."""
-    rows = [*_make_previews(record), *_make_targets(record), *_make_deploy_branch(record)]
+    deploy_branch = _make_deploy_branch(record)
+    targets = [_carry(record, row, deploy_branch) for row in _make_targets(record)]
+    rows = [*_make_previews(record), *targets, *([deploy_branch] if deploy_branch else [])]
     found = {row.slug: row for row in rows}
     found |= dict(_keep_removed(record, found.keys()))
     return {slug: _hide_addresses(row) for slug, row in found.items()}
@@ -150,6 +161,7 @@ def _hide_addresses(row: Row) -> Row:
         why=hide_address(row.why),
         author=hide_address(row.author),
         kept=hide_address(row.kept),
+        overridden=hide_address(row.overridden),
         holds=tuple(map(hide_address, row.holds)),
         needs=tuple(replace(each, why=hide_address(each.why)) for each in row.needs),
         outcomes=tuple(map(hide_addresses_of, row.outcomes)),
@@ -205,8 +217,8 @@ def _make_targets(record: PassRecord) -> Iterable[Row]:
                 request_dag=_name_request(record.project, state.name, state.target),
                 state=State.LIVE,
                 state_at=record.now,
-                why="" if source else "no pull request is open",
-                head=source.head if source else state.history.head or "",
+                why="" if source else _tell_idle(state),
+                head=source.head if source else _find_shown(state.history),
                 pull=source.pull if source else 0,
                 base=release.into if source and source.pull and release else "",
             ),
@@ -215,14 +227,26 @@ def _make_targets(record: PassRecord) -> Iterable[Row]:
         )
 
 
+def _find_shown(history: DeployHistory) -> str:
+    """Return the commit that a target shows: of a release its head, of what somebody deployed beside that its own."""
+    is_plain = bool(history.head) and not history.overridden_by
+    return (history.head if is_plain else history.commit) or ""
+
+
+def _tell_idle(state: TargetState) -> str:
+    """Return why nothing is due at a target that follows no open pull request."""
+    is_resumed = state.history.overridden_by and state.remembered.resumed == state.history.newest_id
+    return "resumed, and stays as it is until a pull request is open" if is_resumed else "no pull request is open"
+
+
 def _name_request(project: Project, name: str, target: Target) -> str:
     return f"{project.name}.{name}.{REQUEST_DAG}" if target.approval == "required" else ""
 
 
-def _make_deploy_branch(record: PassRecord) -> Iterable[Row]:
+def _make_deploy_branch(record: PassRecord) -> Row | None:
     promotion = record.project.promotion
     if promotion is None:
-        return
+        return None
     tip = record.heads.get(promotion.deploy_branch, "")
     row = Row(
         slug=PROMOTION_SLUG,
@@ -235,7 +259,27 @@ def _make_deploy_branch(record: PassRecord) -> Iterable[Row]:
         head=tip,
         deployed=tip,
     )
-    yield _complete(record, row, None, [])
+    made = _complete(record, row, None, [])
+    told = [each.promoted for each in record.ended if each.promoted is not None]
+    before = record.before.get(row.slug)
+    known = tuple(sorted(told[-1].items())) if told else before.carried if before else ()
+    return replace(made, deployed_at=made.head_at, carried=_keep_open(record, known))
+
+
+def _keep_open(record: PassRecord, carried: Iterable[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
+    return tuple((pull, head[:_CARRIED_DIGITS]) for pull, head in carried if pull in record.open_numbers)
+
+
+def _carry(record: PassRecord, row: Row, deploy_branch: Row | None) -> Row:
+    """Return a target's row with the pull requests that it has by promotion, as far as that is known."""
+    if deploy_branch is None or row.branch != deploy_branch.branch:
+        return row
+    before = record.before.get(row.slug)
+    shows_tip = deploy_branch.head in {row.deployed, row.head if row.state is State.LIVE else ""}
+    known = deploy_branch.carried if shows_tip else ()
+    if not shows_tip and before is not None and before.deployed == row.deployed:
+        known = before.carried
+    return replace(row, carried=_keep_open(record, known))
 
 
 def _complete(record: PassRecord, row: Row, deployment: Deployment | None, pulls: Sequence[PullRequest]) -> Row:
@@ -246,13 +290,23 @@ def _complete(record: PassRecord, row: Row, deployment: Deployment | None, pulls
     row = _add_endings(record, row, before)
     row = _add_state(record, row, deployment)
     head_at = before.head_at if before is not None and before.head == row.head else record.now
-    is_same = before is not None and (before.state, before.verb) == (row.state, row.verb)
     return replace(
         row,
         head_at=head_at if row.head else None,
-        state_at=before.state_at if before is not None and is_same else record.now,
+        state_at=_find_since(record, row, before),
         kept=_find_keep(record, row, before),
     )
+
+
+def _find_since(record: PassRecord, row: Row, before: Row | None) -> datetime:
+    """Return since when the state is so: what runs the newest commit has done so since that was deployed.
+
+    Unless it was something else in between; that a run was at work, on its configuration too, is nothing else.
+    """
+    if before is not None and (before.state, before.verb) == (row.state, row.verb):
+        return before.state_at
+    was_live = before is None or before.state is State.DEPLOYING
+    return row.deployed_at if row.state is State.LIVE and was_live and row.deployed_at else record.now
 
 
 def _find_keep(record: PassRecord, row: Row, before: Row | None) -> str:
@@ -281,11 +335,11 @@ def _add_deployment(record: PassRecord, row: Row, deployment: Deployment | None,
     if deployment is None:
         return row
     history = record.observed.histories.get(deployment.id, DeployHistory())
-    is_plain = bool(history.head) and not history.overridden_by
     return replace(
         row,
-        deployed=(history.head if is_plain else history.commit) or "",
+        deployed=_find_shown(history),
         deployed_at=history.deployed_at,
+        deployed_kind=history.kind,
         deployment_id=deployment.id,
         deployment_name=deployment.name,
         status=deployment.status.value,
@@ -301,7 +355,9 @@ def _add_endings(record: PassRecord, row: Row, before: Row | None) -> Row:
     """Return the row with how its runs ended, and what the promotion told of its pull requests."""
     outcomes = {each.run_id: each for each in before.outcomes} if before else {}
     outcomes |= {each.run_id: _drop_commit_text(each) for each in record.outcomes.get(row.slug, ())}
-    ordered = sorted(outcomes.values(), key=lambda each: each.at)[-OUTCOMES_MAX:]
+    # Releases before 0.3 told the deploy type of requests, too, which then looked like deploys.
+    plain = [each if each.is_deploy else replace(each, kind="") for each in outcomes.values()]
+    ordered = sorted(plain, key=lambda each: each.at)[-OUTCOMES_MAX:]
     kept = (*map(_shorten, ordered[:-1]), *ordered[-1:])
     return replace(row, outcomes=kept, conflicts=_find_conflicts(record, row, before))
 
@@ -312,7 +368,12 @@ def _drop_commit_text(outcome: Outcome) -> Outcome:
 
 
 def _shorten(outcome: Outcome) -> Outcome:
-    return replace(outcome, cause=outcome.cause[:ROW_CAUSE_LENGTH_MAX], why=outcome.why[:ROW_CAUSE_LENGTH_MAX])
+    return replace(
+        outcome,
+        cause=outcome.cause[:ROW_CAUSE_LENGTH_MAX],
+        why=outcome.why[:ROW_CAUSE_LENGTH_MAX],
+        reason=outcome.reason[:ROW_CAUSE_LENGTH_MAX],
+    )
 
 
 def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[str, ...]:
@@ -330,8 +391,8 @@ def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[s
 def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Row:
     holds = record.holds.get(row.slug, ())
     telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(record, row, hold)]
-    told = tuple(str(hold)[:ROW_HOLD_LENGTH_MAX] for hold in telling)
-    row = replace(row, holds=told, needs=list_needs(telling, row.outcomes))
+    override = next((hold.said for hold in holds if hold.reason.startswith(OVERRIDDEN)), "")
+    row = replace(row, holds=_tell_holds(telling), overridden=override, needs=list_needs(telling, row.outcomes))
     flight = _find_flight(record, row)
     if flight.run_id:
         is_asked = flight.verb == Verb.REQUEST.value
@@ -347,7 +408,18 @@ def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> R
     state, why = _judge(record, row, holds, deployment)
     is_told = row.needs or state is not State.FAILED
     needs = row.needs if is_told else need_retry(Verb.DEPLOY.value, why, row.outcomes)
-    return replace(row, state=state, why=why or row.why, needs=() if state is State.REMOVED else needs)
+    besides = [hold for hold in telling if hold.said != why]
+    return replace(
+        row,
+        state=state,
+        why=why or row.why,
+        holds=_tell_holds(besides),
+        needs=() if state is State.REMOVED else needs,
+    )
+
+
+def _tell_holds(holds: Iterable[Hold]) -> tuple[str, ...]:
+    return tuple(hold.said[:ROW_HOLD_LENGTH_MAX] for hold in holds)
 
 
 def _find_flight(record: PassRecord, row: Row) -> _Flight:
@@ -367,7 +439,24 @@ def _find_reason(record: PassRecord, row: Row) -> str:
 
 
 def _judge(record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None) -> tuple[State, str]:
-    """Return the state without a run in flight, and why."""
+    """Return the state without a run in flight, and why; a person's run that failed stands until a later run."""
+    state, why = _judge_by_plan(record, row, holds, deployment)
+    failure = _find_forced_failure(row)
+    return (State.FAILED, failure) if failure and state in _QUIET else (state, why)
+
+
+def _find_forced_failure(row: Row) -> str:
+    """Return why the newest run failed, if a person started it; a later run of the environment takes its place."""
+    last = row.outcomes[-1] if row.outcomes else None
+    if last is None or not last.is_forced or last.state != FAILED:
+        return ""
+    who = f" by {last.person}" if last.person else ""
+    return f"{last.verb}{who}: {last.cause}"
+
+
+def _judge_by_plan(
+    record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None
+) -> tuple[State, str]:
     by_kind: dict[HoldKind, list[Hold]] = defaultdict(list)
     for hold in holds:
         if not _is_notice(record, row, hold):
@@ -377,7 +466,7 @@ def _judge(record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Depl
     for kind, state in _REASONS:
         if by_kind[kind]:
             hold = by_kind[kind][0]
-            return state, f"{hold.what}: {hold.reason}"
+            return state, hold.said
     if deployment is not None:
         return _judge_deployment(record, row, deployment)
     if row.kind is not RowKind.DEPLOY_BRANCH:
@@ -454,6 +543,8 @@ def _bury(row: Row, at: datetime, *, is_new: bool) -> Row:
         next_step=None,
         deployed="",
         deployed_at=None,
+        deployed_kind="",
+        overridden="",
         status="",
         status_reason="",
         deployment_id="",

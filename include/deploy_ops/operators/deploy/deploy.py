@@ -263,9 +263,9 @@ class DeployCodeOperator(AstroCliOperator):
     def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: DeployDecision) -> int:
         """Refuse broken DAGs, or return how many were not checked.
 
-        A first image deploy only warns of broken ones, for it replaces nothing that is good.
+        A first deploy is held against trunk: what the branch brings is refused, and what trunk has is everybody's.
         """
-        base = decision.dags_base
+        base = decision.dags_base or self._find_trunk(job)
         return check_dags(
             project,
             self._list_changed(base, job.deployed_commit) if base else None,
@@ -274,6 +274,11 @@ class DeployCodeOperator(AstroCliOperator):
             # stopped.
             refuses=not job.is_override and (bool(base) or decision.change_type is ChangeType.DAGS),
         )
+
+    def _find_trunk(self, job: Job) -> str:
+        """Return trunk's head; empty where that is what is deployed, so that there is nothing to hold it against."""
+        head = self.github.get_branch(self.scope.project.trunk).head
+        return head if head != job.deployed_commit else ""
 
     def _list_changed(self, base: str, commit: str) -> frozenset[str] | None:
         github = self.github

@@ -188,9 +188,8 @@ class RecheckReleaseOperator(DeployOpsOperator):
     def _dispatch(self, context: Context, job: Job, answer: Answer) -> dict[str, Any]:
         """Return the target's run; its name is the same for each try, and another one for each answer."""
         digest = hash_text(f"{context['dag_run'].run_id} {answer.at.isoformat()}", 8)
-        approved = replace(job, reason=f"{job.reason} (approved by {answer.person})")
         run_id = name_run(name_work(job.slug, job.verb.value, job.deployed_commit, digest), 1)
-        return make_dispatch(self.seals, self.scope.target_dag(job.target), run_id, approved)
+        return make_dispatch(self.seals, self.scope.target_dag(job.target), run_id, job)
 
 
 class ReportRequestOperator(DeployOpsOperator):

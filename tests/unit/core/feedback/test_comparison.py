@@ -20,9 +20,21 @@ from include.deploy_ops.core.feedback.values import (
     key_deployment,
     key_lack,
 )
+from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.policy.keys import Feedback
 from include.deploy_ops.core.view.row import Row, RowKind, State
-from tests.worlds.values.feedback_examples import NOW, A, B, make_facts, make_flight, make_live, make_row, make_target
+from tests.worlds.values.feedback_examples import (
+    NOW,
+    A,
+    B,
+    make_facts,
+    make_flight,
+    make_live,
+    make_outcome,
+    make_row,
+    make_target,
+    name_run,
+)
 
 FACTS = make_facts()
 COMMENTS_ONLY = make_facts(feedback=Feedback(statuses=False, deployments=False))
@@ -174,3 +186,61 @@ def test_a_view_has_a_name_of_its_own() -> None:
     assert {len(name) for name in names} == {12}
     assert len(names) == 3
     assert digest_view({"00": "a", "01": "b"}, "p") == digest_view({"01": "b", "00": "a"}, "p")
+
+
+def release(verb: str, number: int = 2, **changes: Any) -> Outcome:
+    """Return how a run about a release ended."""
+    return make_outcome(A, verb=verb, run_id=name_run(A, verb, "target.production"), pull=number, **changes)
+
+
+MERGED = (release("deploy", approver="ada"), release("merge", kind=""))
+
+
+@pytest.mark.parametrize(
+    "moved_on",
+    [{}, {"pull": 9, "pulls": (9,), "head": B}, {"pull": 9, "pulls": (9,), "state": State.DEPLOYING, "verb": "deploy"}],
+)
+def test_the_comment_on_a_release_ends_with_what_became_of_it(moved_on: dict[str, Any]) -> None:
+    told = do({}, compare({}, make_target(state=State.DEPLOYING, verb="merge")).writes)
+    gone: dict[str, Any] = {
+        "pull": 0,
+        "pulls": (),
+        "deployment_name": "Production",
+        "state": State.LIVE,
+        "outcomes": MERGED,
+    }
+    merging = make_target(**gone | {"outcomes": (), "state": State.DEPLOYING, "verb": "merge"})
+    assert compare(told, merging) == FeedbackPlan((), ()), "its run has not told yet"
+    after = make_target(**gone | moved_on)
+    (write,) = [write for write in compare(told, after).writes if write.key == key_comment(2)]
+    assert isinstance(write, WriteComment)
+    assert "Target production: deployed to Production, approved by ada, merged." in write.body
+    told = do(told, [write])
+    plan = compare(told, after)
+    assert key_comment(2) in plan.forgotten
+    assert key_comment(2) not in {write.key for write in plan.writes}
+
+
+def test_of_a_release_of_which_no_run_told_nothing_is_claimed() -> None:
+    told = do({}, compare({}, make_target()).writes)
+    old = replace(release("merge"), pull=0)
+    write = get_comment(compare(told, make_target(pull=0, pulls=(), outcomes=(old, release("merge", 9)))))
+    assert "not followed here any more: the pull request is closed" in write.body
+
+
+def test_a_pull_requests_comment_names_all_that_its_change_reached() -> None:
+    carried: dict[str, Any] = {
+        "pull": 0,
+        "pulls": (),
+        "carried": ((1, B[:12]), (7, "c" * 12)),
+        "deployed": A,
+        "deployed_at": NOW,
+    }
+    staging = make_target("staging", state=State.LIVE, **carried)
+    branch = make_row("astro_deploy", kind=RowKind.DEPLOY_BRANCH, slug="promotion", state=State.LIVE, **carried)
+    plan = compare({}, make_live(deployed_at=NOW), staging, branch)
+    (write,) = [write for write in plan.writes if write.key == key_comment(1)]
+    assert isinstance(write, WriteComment)
+    assert write.record.names == ("preview dev-x", "target staging", "deploy branch astro_deploy")
+    assert write.body.count("since 2026-11-26 12:00 UTC") == 3
+    assert write.body.count(f"It has `{B[:7]}` of this pull request.") == 2

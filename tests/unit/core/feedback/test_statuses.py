@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from include.deploy_ops.core.feedback.statuses import list_status_writes
 from include.deploy_ops.core.feedback.values import Facts, FeedbackRecord, SetStatus, key_status
+from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.row import Row, State
 from tests.worlds.values.feedback_examples import (
@@ -15,10 +19,12 @@ from tests.worlds.values.feedback_examples import (
     DAG,
     A,
     B,
+    C,
     make_facts,
     make_failed,
     make_flight,
     make_live,
+    make_outcome,
     make_row,
     make_target,
     name_run,
@@ -175,3 +181,114 @@ def test_a_success_stands_for_the_environments_alone_of_which_it_was_told() -> N
     assert compare(live, facts=wait(why="removed (idle)")) == ([], [])
     other = make_row("dev-y", why="create: no room")
     assert [write.state for write in compare(live, make_live(), other)[0]] == ["pending"], "dev-y never was"
+
+
+def take(told: Mapping[str, FeedbackRecord], *rows: Row, facts: Facts | None = None) -> dict[str, FeedbackRecord]:
+    """Return what was told after these rows, too."""
+    writes, forgotten = compare(told, *rows, facts=facts)
+    after = {**told, **{write.key: write.record for write in writes}}
+    return {key: each for key, each in after.items() if key not in forgotten}
+
+
+FORCED = make_outcome(C, "failed", cause="nearest: 'main'", run_id="manual__1", is_forced=True, person="mira")
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        [make_live(state=State.REMOVED)],
+        [make_flight(verb="delete", deployed=A), make_row(state=State.REMOVED)],
+        [make_flight(verb="", run_id="manual__1", deployed=A), make_live(state=State.REMOVED)],
+        [make_flight(deployed=A), make_row(B)],
+        [make_flight(), make_row(head=B)],
+        [make_live(state=State.UNHEALTHY, status_reason="no pods")],
+        [make_failed(deployed=A, outcomes=(make_outcome(), FORCED))],
+        [make_live(state=State.FAILED, outcomes=(make_outcome(verb="update", state="failed", kind=""),))],
+        [make_row(state=State.HELD, why="overridden by 8331752, by mira", overridden="overridden by 8331752, by mira")],
+        [],
+    ],
+)
+def test_a_commit_that_was_success_never_turns_to_error(later: list[Row]) -> None:
+    told = tell(make_live())
+    for row in later:
+        told = take(told, row)
+        assert told.get(KEY, FeedbackRecord(state="success")).state in {"success", "pending"}
+    told = take(take(told, make_live(B)), make_row(head=B, state=State.REMOVED))
+    assert told.get(KEY, FeedbackRecord(state="success")).state == "success"
+
+
+def test_what_an_older_release_told_as_success_stands() -> None:
+    told = {KEY: FeedbackRecord(digest="x", state="success", about=("dev-x",))}
+    assert compare(told, make_live(state=State.UNHEALTHY)) == ([], [])
+    assert take(told, make_flight())[KEY].settled == ("dev-x",)
+
+
+def test_a_success_that_may_be_spoken_of_again_is_remembered() -> None:
+    told = tell(make_live())
+    gone = make_live(state=State.REMOVED, why="idle")
+    assert compare(told, gone) == ([], [])
+    assert compare(told, gone, facts=wait(why="idle")) == ([], []), "its pull request was opened since"
+    assert compare(told, replace(gone, head=B))[1] == [KEY]
+
+
+NONE = make_outcome(kind="none", why="only docs/ changed")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        make_live(deployed=B, outcomes=(NONE,)),
+        make_live(deployed=B, outcomes=(NONE,), state=State.HELD, why="update: recreate it"),
+        make_live(deployed=B, outcomes=(NONE,), state=State.FROZEN, why="update: paused"),
+        make_flight(verb="update", deployed=B, outcomes=(NONE,)),
+    ],
+)
+def test_a_push_that_needs_no_deploy_is_green(row: Row) -> None:
+    ((write,), _) = compare({}, row)
+    assert (write.state, write.description) == ("success", f"live: nothing to deploy since {B[:7]}")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"), [(NONE, "nothing to deploy"), (make_outcome(), "it was deployed; a newer commit followed")]
+)
+def test_a_commit_that_was_dealt_with_before_the_next_came_is_green(outcome: Outcome, says: str) -> None:
+    told = tell(make_flight())
+    writes, _ = compare(told, make_live(B, deployed=B, outcomes=(outcome, make_outcome(B))))
+    (last,) = [write for write in writes if write.key == KEY]
+    assert (last.state, last.description) == ("success", says)
+    (gone,) = compare(told, make_live(B, state=State.REMOVED, outcomes=(make_outcome(),)))[0]
+    assert (gone.state, gone.description) == ("success", "it was deployed, and removed later")
+
+
+def test_the_check_of_an_overridden_target_follows_what_runs() -> None:
+    says = "overridden by b2b2b2b, by mira, because INC-42, until resumed"
+    row = make_target(head=A, deployed=B, state=State.HELD, why=says, overridden=says)
+    states = {write.sha: (write.state, write.description) for write in compare({}, row)[0]}
+    assert states == {A: ("failure", f"held: {says}"), B: ("success", f"live: {says}")}
+    idle = replace(row, head=B)
+    assert [(write.sha, write.state) for write in compare({}, idle)[0]] == [(B, "success")]
+
+
+LIFE = st.builds(
+    lambda state, verb, head, deployed, outcomes: make_row(
+        state=state, verb=verb, head=head, deployed=deployed, outcomes=outcomes, run_id="manual__1" if verb else ""
+    ),
+    st.sampled_from(State),
+    st.sampled_from(["", "deploy", "update", "delete"]),
+    st.sampled_from([A, B]),
+    st.sampled_from(["", A, B, C]),
+    st.lists(st.sampled_from([NONE, FORCED, make_outcome(), make_outcome(B), make_outcome(B, "failed")])).map(tuple),
+)
+
+
+@given(st.lists(LIFE, max_size=8))
+def test_whatever_becomes_of_an_environment_no_success_turns_to_error_by_its_end(lives: list[Row]) -> None:
+    told: dict[str, FeedbackRecord] = {}
+    for row in lives:
+        after = take(told, row)
+        for key, before in told.items():
+            sha = key.split("/")[1]
+            is_moved = sha != row.head or row.deployed == sha
+            if before.succeeded and is_moved and key in after:
+                assert after[key].state != "error", (before, row)
+        told = after

@@ -15,6 +15,7 @@ from include.deploy_ops.core.feedback.text import (
     PULL_COMMENT_LENGTH_MAX,
     render_comment,
     render_ending,
+    tell_ending,
     write_line,
 )
 from include.deploy_ops.core.view.row import Row, State
@@ -60,6 +61,13 @@ def test_a_live_preview_names_everything_one_asks_for() -> None:
         assert part in text, part
 
 
+def test_the_reason_that_was_typed_stands_in_the_comment() -> None:
+    outcome = make_outcome(person="mira", approver="ada", is_forced=True, reason="INC-42")
+    assert ", by mira, approved by ada, because INC\\-42, 2026-11-26 12:00 UTC: only dags" in render(
+        make_live(outcomes=(outcome,))
+    )
+
+
 def test_a_failure_shows_the_error_and_how_to_retry() -> None:
     text = render(make_failed(cause="exit 1\nERROR: @ann ``` no such package"))
     assert "````text\nexit 1\nERROR: @ann ``` no such package\n````" in text
@@ -89,7 +97,8 @@ def test_a_failure_that_comes_again_asks_for_nothing() -> None:
         (make_live(outcomes=(make_outcome(B, "superseded"),)), "deploy of `b2b2b2b` superseded after 42 s"),
         (make_flight(A, "delete"), "**being deleted**"),
         (make_flight(A, ""), "**being worked on**"),
-        (make_live(holds=("update dev-x held: recreate it",)), "- Held: update dev\\-x held: recreate it"),
+        (make_live(holds=("update dev-x held: recreate it",)), "- Held: update: recreate it"),
+        (make_live(holds=("update: recreate it",)), "- Held: update: recreate it"),
         (make_live(conflicts=("#7: dags/a.py",)), "- \\#\u200b7: dags/a.py"),
     ],
 )
@@ -120,11 +129,11 @@ def test_no_link_leads_to_an_airflow_that_nobody_knows() -> None:
 
 @pytest.mark.parametrize(("is_removed", "says"), [(True, "**removed**."), (False, "the pull request is closed.")])
 def test_an_ending_names_what_there_was(is_removed: bool, says: str) -> None:
-    text = render_ending(FACTS, 1, ["preview dev-x"], is_removed=is_removed)
+    text = render_ending(FACTS, 1, [("preview dev-x", tell_ending(None, 1, is_removed=is_removed))])
     assert text.startswith(FACTS.mark_comment(1))
     assert "Preview dev\\-x: " in text
     assert says in text
-    assert "Nothing is deployed" in render_ending(FACTS, 1, [], is_removed=True)
+    assert "Nothing is deployed" in render_ending(FACTS, 1, [])
 
 
 @settings(max_examples=30)

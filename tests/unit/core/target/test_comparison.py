@@ -70,7 +70,7 @@ def hold(given: TargetState) -> str:
 def test_a_new_head_is_deployed() -> None:
     found = work(state(history=deployed(OLD)))
     assert (found.verb, found.head, found.deployed_commit, found.dag) == (Verb.DEPLOY, HEAD, HEAD, "target")
-    assert found.reason == "000000000000 is deployed"
+    assert found.reason == "in place of 000000000000"
 
 
 def test_what_runs_the_head_is_left_alone() -> None:
@@ -83,8 +83,8 @@ def test_a_target_that_never_had_a_deploy_of_ours_is_deployed_to_whoever_deploye
 
 @pytest.mark.parametrize("head", [HEAD, OLD])
 def test_what_was_overridden_stays_so_whatever_the_source_does(head: str) -> None:
-    given = state(history=deployed(head, overridden_by="v1, forced by mira (deploy d1)"))
-    assert "overridden by v1, forced by mira (deploy d1), until a person resumes it" in hold(given)
+    given = state(history=deployed(head, overridden_by="8331752, by mira, because INC-42"))
+    assert "overridden by 8331752, by mira, because INC-42, until resumed" in hold(given)
     held = compare(given)
     assert isinstance(held, Hold)
     assert held.remedy is Remedy.RESUME
@@ -94,6 +94,12 @@ def test_what_was_overridden_stays_so_whatever_the_source_does(head: str) -> Non
 def test_resuming_one_override_does_not_end_the_next() -> None:
     given = state(history=replace(deployed(overridden_by="v2"), newest_id="d2"), resumed="d1")
     assert "overridden by v2" in hold(given)
+
+
+def test_what_was_overridden_is_told_without_an_open_pull_request_too() -> None:
+    given = state(PRODUCTION, None, deployed(overridden_by="8331752, by mira, because INC-42"))
+    assert "overridden by 8331752, by mira, because INC-42, until resumed" in hold(given)
+    assert compare(replace(given, remembered=Remembered(resumed="d1"))) is None
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "there is no Deployment named 'Staging'"), (2, "are both named")])

@@ -19,9 +19,10 @@ from include.deploy_ops.core.plan.outcome import OUTCOMES_MAX, Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances, schedule
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Plan, Remedy
-from include.deploy_ops.core.policy.keys import Promotion
+from include.deploy_ops.core.policy.keys import Promotion, PullRequestSource, Target
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.observed import Observed
+from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target
 from include.deploy_ops.core.view.needs import Need
 from include.deploy_ops.core.view.row import Row, State
 from include.deploy_ops.core.view.rows import REMOVED_FOR, ROW_CAUSE_LENGTH_MAX, PassRecord, make_rows
@@ -47,7 +48,7 @@ def look(
 ) -> PassRecord:
     """Return what a pass sees of one branch with a preview that runs `HEAD`."""
     deployment = make_deployment("dev-a", status=status)
-    history = DeployHistory(newest_id="d1", head=HEAD, commit=HEAD, deployed_at=NOW)
+    history = DeployHistory(newest_id="d1", head=HEAD, commit=HEAD, kind="dags", deployed_at=NOW)
     sight = PassRecord(
         project=make_project(targets={}),
         control_plane=PLANE,
@@ -88,7 +89,7 @@ def test_a_row_holds_no_address_of_a_person_whatever_wrote_it() -> None:
     row = show(sight)
     assert "acme.example" not in str(row)
     assert (row.author, row.kept) == ("ann.b+c@…", "by ann.b+c@…: the demo")
-    assert row.why == f"deploy: overridden by v1@{HEAD[:12]}, forced by ann.b+c@…"
+    assert row.why == f"overridden by v1@{HEAD[:12]}, forced by ann.b+c@…"
     (outcome,) = row.outcomes
     assert (outcome.person, outcome.approver, outcome.cause) == ("ann.b+c@…", "ann.b+c@…", "see ann.b+c@…, ann.b+c@…")
     assert show(replace(sight, before={"dev-a": row}, ended=())) == row
@@ -174,7 +175,7 @@ def test_what_failed_for_good_counts_before_what_waits() -> None:
     ]
     row = show(look(plan_with(*holds)))
     assert row.state is State.FAILED
-    assert row.holds == tuple(map(str, holds))
+    assert (row.why, row.holds) == ("deploy: failed: no", ("update: one at a time",))
 
 
 def test_a_run_that_starts_now_is_at_work() -> None:
@@ -314,7 +315,7 @@ def test_a_removal_is_not_looked_up_while_there_is_no_room_and_is_shown_all_the_
     ended = Hold("dev-a", "create", "removed (by mira: done)", kind=HoldKind.ENDED)
     removed = make_rows(look(plan_with(ended), observed=NO_DEPLOYMENT, before=make_rows(look())))
     full = look(plan_with(Hold("dev-a", "create", "max_live", kind=HoldKind.WAITING)), observed=NO_DEPLOYMENT)
-    assert show(replace(full, before=removed)) == replace(removed["dev-a"], holds=("create dev-a held: max_live",))
+    assert show(replace(full, before=removed)) == replace(removed["dev-a"], holds=("create: max_live",))
     moved = replace(full, before=removed, wanted={"dev-a": sha("b")}, snapshot=look(head=sha("b")).snapshot)
     assert show(moved).state is State.WAITING
 
@@ -342,6 +343,102 @@ def make_verdict() -> Verdict:
         reason="idle for 14 days",
         run_id="cleanup",
     )
+
+
+FORCED = {"is_forced": True, "person": "mira", "run_id": "manual__1", "reason": "INC-42"}
+
+
+@pytest.mark.parametrize("plan", [NO_PLAN, plan_with(Hold("dev-a", "deploy", "overridden by 8331752"))])
+def test_a_persons_run_that_failed_is_shown_until_a_later_run(plan: Plan) -> None:
+    failed = ending(1, state="failed", cause="no such ref; nearest: 'main'", **FORCED)
+    row = show(look(plan, ended=[failed]))
+    assert (row.state, row.why) == (State.FAILED, "deploy by mira: no such ref; nearest: 'main'")
+    assert row.outcomes[-1].reason == "INC-42"
+    kept = show(look(plan, before={"dev-a": row}))
+    assert (kept.state, kept.why) == (row.state, row.why)
+    assert show(look(plan, before={"dev-a": row}, ended=[ending(2, verb="update", kind="")])).state is not State.FAILED
+    waiting = plan_with(Hold("dev-a", "deploy", "later", kind=HoldKind.WAITING))
+    assert show(look(waiting, before={"dev-a": row})).state is State.WAITING, "its next run comes by itself"
+
+
+def test_what_is_overridden_is_told_once_with_its_words() -> None:
+    says = "overridden by 8331752, by mira, because INC-42, until the branch moves"
+    row = show(look(plan_with(Hold("dev-a", "deploy", says))))
+    assert (row.state, row.why, row.overridden, row.holds) == (State.HELD, says, says, ())
+    anything = show(look(plan_with(Hold("dev-a", "anything", "two bear its mark"))))
+    assert (anything.why, anything.overridden) == ("two bear its mark", "")
+
+
+def test_a_request_is_no_deploy() -> None:
+    row = show(look(ended=[ending(1), ending(2, verb="request", kind="dags")]))
+    assert [each.kind for each in row.outcomes] == ["dags", ""]
+
+
+def test_live_is_since_the_deploy_where_nobody_remembers_and_after_a_run() -> None:
+    later = NOW + timedelta(days=285)
+    assert show(look(now=later)).state_at == NOW
+    busy = show(look(now=later, in_flight={"dev-a": "dev-a~update~aa~bb~1"}))
+    assert show(look(now=later, before={"dev-a": busy})).state_at == NOW
+    sick = show(look(now=later, status=DeploymentStatus.UNHEALTHY))
+    assert show(look(now=later, before={"dev-a": sick})).state_at == later
+    assert show(look()).deployed_kind == "dags"
+
+
+RELEASE = PullRequestSource.model_validate({"from": "astro_deploy", "into": "main"})
+PRODUCTION = Target(deployment="Production", pull_request=RELEASE, approval="required", merge=True)
+ROLLED_BACK = DeployHistory("d2", commit=sha("8"), head=HEAD, overridden_by="8888888, by mira", deployed_at=NOW)
+
+
+def see_production(remembered: Remembered) -> Row:
+    """Return the row of production, which was rolled back and follows no open pull request."""
+    deployment = make_deployment("x", id="p", name="Production")
+    state = TargetState("production", PRODUCTION, None, (deployment,), ROLLED_BACK, "", remembered)
+    found = compare_target(state, "shop", "p")
+    plan = plan_with(found) if isinstance(found, Hold) else NO_PLAN
+    observed = Observed((deployment,), {"p": ROLLED_BACK})
+    return show(look(plan, observed=observed, targets=(state,)), "target.production")
+
+
+def test_a_production_that_was_rolled_back_says_so_without_a_pull_request() -> None:
+    row = see_production(Remembered())
+    assert (row.state, row.why) == (State.HELD, "overridden by 8888888, by mira, until resumed")
+    assert (row.head, row.deployed) == (sha("8"), sha("8"))
+    resumed = see_production(Remembered(resumed="d2"))
+    assert (resumed.state, resumed.overridden, resumed.head) == (State.LIVE, "", sha("8"))
+    assert resumed.why == "resumed, and stays as it is until a pull request is open"
+
+
+def test_what_a_promotion_brought_is_followed_to_the_targets() -> None:
+    promotion = Promotion.model_validate({"from": ("dev*",), "into": "staging", "deploy_branch": "astro_deploy"})
+    project = make_project(targets={}, promotion=promotion)
+    staging = Target(deployment="Staging", branch="astro_deploy")
+    deployment = make_deployment("x", id="s", name="Staging")
+
+    def see_staging(tip: str, deployed: str, **changes: Any) -> dict[str, Row]:
+        history = DeployHistory("d1", commit=deployed, head=deployed, deployed_at=NOW)
+        state = TargetState("staging", staging, Source("astro_deploy", tip), (deployment,), history, "", Remembered())
+        pulls = (make_pull(3, "dev-a", HEAD), make_pull(4, "dev-b", HEAD, is_open=False))
+        branches = (Branch("main", sha("0")), Branch("astro_deploy", tip))
+        hold = Hold("staging", "deploy", "a turn", kind=HoldKind.WAITING, slug="target.staging")
+        seen = look(
+            NO_PLAN if tip == deployed else plan_with(hold),
+            project=project,
+            wanted={},
+            snapshot=RepositorySnapshot(branches, pulls),
+            observed=Observed((deployment,), {"s": history}),
+            targets=(state,),
+        )
+        return make_rows(replace(seen, **changes))
+
+    told = replace(ending(1), slug=PROMOTION_SLUG, promoted={3: HEAD, 4: HEAD})
+    first = see_staging(sha("1"), sha("f"), ended=[told])
+    assert first[PROMOTION_SLUG].carried == ((3, HEAD[:12]),), "the other one is closed"
+    assert first[PROMOTION_SLUG].deployed_at == first[PROMOTION_SLUG].head_at
+    assert first["target.staging"].carried == ()
+    second = see_staging(sha("1"), sha("1"), before=first)
+    assert second["target.staging"].carried == ((3, HEAD[:12]),)
+    third = see_staging(sha("2"), sha("1"), before=second)
+    assert third["target.staging"].carried == ((3, HEAD[:12]),), "it still runs what it ran"
 
 
 def test_that_a_preview_will_be_deleted_is_no_state() -> None:
@@ -418,5 +515,6 @@ def test_what_is_due_or_held_is_seen_in_its_row(world: World) -> None:
     for action in plan.actions:
         assert rows[action.work.slug].run_id == action.run_id
     for hold in plan.holds:
-        assert str(hold) in rows[slug_branch(hold.environment)].holds
+        row = rows[slug_branch(hold.environment)]
+        assert (*row.holds, row.why).count(hold.said) == 1, "told once"
         assert rows[slug_branch(hold.environment)].state not in {State.LIVE, State.ASLEEP, State.UNHEALTHY}

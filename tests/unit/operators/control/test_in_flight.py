@@ -49,7 +49,7 @@ def test_a_branch_that_moves_while_it_is_deployed_is_deployed_again(stage: Stage
     deployment_id = stage.find_deployment(BRANCH)["id"]
     assert stage.list_files(deployment_id) == stage.author.hash_files(first)
     (following,) = stage.plan()
-    assert (following.conf["job"]["head"], following.conf["job"]["reason"]) == (second, f"{first[:12]} is deployed")
+    assert (following.conf["job"]["head"], following.conf["job"]["reason"]) == (second, f"in place of {first[:12]}")
     play([following])
     assert stage.list_files(deployment_id) == stage.author.hash_files(second)
     assert len(stage.list_deploys(deployment_id)) == 2

@@ -151,8 +151,8 @@ def test_somebody_elses_deploy_holds_until_a_person_resumes(stage: Stage, runnin
     head = advance(stage, {"dags/b.py": "# b\n"})
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert "overridden by somebody else's deploy" in fold_page(task.plan)
-    assert "until a person resumes it" in fold_page(task.plan)
+    assert "by somebody else's deploy" in fold_page(task.plan)
+    assert "until resumed" in fold_page(task.plan)
     run = force(stage, action="resume", reason="mended")
     assert run.states["decide"] == "success"
     play(stage)
@@ -296,7 +296,7 @@ def test_two_control_planes_at_one_target_end_in_a_hold_and_not_in_a_race(stage:
     stage.ask_astro("POST", f"deployments/{running}/deploys/{made['id']}/finalize", {"dagTarballVersion": ""})
     for _ in range(3):
         assert stage.plan() == []
-    assert f"overridden by the deploy {made['id']} of acme-other/shop (other-branch@{head[:12]}, planned" in log.read()
+    assert f", by the deploy {made['id']} of acme-other/shop, because other-branch@{head[:12]}, planned" in log.read()
     assert len(stage.list_deploys(running)) == deployed + 1
 
 

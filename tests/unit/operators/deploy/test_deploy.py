@@ -291,9 +291,18 @@ def test_a_typo_fails_the_run_with_its_place_and_the_last_good_dags_go_on(stage:
     assert stage.list_files(deployment_id) == stage.author.hash_files(head)
 
 
+def test_a_typo_in_a_branchs_first_push_is_never_live(stage: Stage) -> None:
+    stage.push(BRANCH, TYPO)
+    (run,) = stage.plan()
+    assert run.play()["deploy"] == "failed"
+    assert run.read_failure("deploy")["cause"].startswith("dags/more.py:1:8: '(' was never closed")
+    assert stage.list_deploys(stage.find_deployment(BRANCH)["id"]) == []
+
+
 def test_an_old_typo_does_not_hold_up_another_file(stage: Stage, log: Log) -> None:
-    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH, TYPO))
-    assert "dags/more.py:1:8: '(' was never closed" in log.read()  # a first deploy is only warned
+    stage.push("main", TYPO)
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH))
+    assert "was never closed" not in log.read()  # it is trunk's, and everybody's
     head = stage.push_more(BRANCH, {"dags/other.py": "x = 1\n"})
     (run,) = stage.plan()
     assert "failed" not in run.play().values(), run.xcoms

@@ -359,7 +359,7 @@ def test_a_persons_request_is_dispatched_by_the_run_itself_once(gate: Gate) -> N
     job = load_job(dispatched["conf"]["job"])
     assert dispatched["trigger_dag_id"] == "shop.production"
     assert (job.verb, job.is_forced, job.person, job.deploy_type) == (Verb.DEPLOY, True, "mira", "dags")
-    assert job.reason == "on fire (approved by ada)"
+    assert job.reason == "on fire"
     assert gate.remembered.approval is None
     assert gate.remembered.endings == {}
     assert run.step("recheck") == [dispatched]  # another try names the same run
