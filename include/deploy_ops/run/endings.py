@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.core.model import NO_COMMIT
 from include.deploy_ops.core.naming import PROMOTION_SLUG
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, Ended, Outcome
+from include.deploy_ops.core.plan.outcome import Ended, Outcome
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 from include.deploy_ops.run.decision import load_decision
@@ -102,7 +102,7 @@ def make_ended(
             at=now,
             seconds=round((now - run.start_date).total_seconds(), 1) if run.start_date else 0.0,
             commit=job.deployed_commit if job.deployed_commit != NO_COMMIT else "",
-            kind=decision.change_type.value if decision and job.verb.value in DEPLOYING_VERBS else "",
+            kind=decision.change_type.value if decision else "",
             why=mask_text(superseded or (decision and decision.reason) or job.reason),
             cause=mask_text(str(cause.get("cause", ""))),
             is_permanent=bool(cause.get("is_permanent")),

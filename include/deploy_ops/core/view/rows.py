@@ -355,7 +355,7 @@ def _add_endings(record: PassRecord, row: Row, before: Row | None) -> Row:
     """Return the row with how its runs ended, and what the promotion told of its pull requests."""
     outcomes = {each.run_id: each for each in before.outcomes} if before else {}
     outcomes |= {each.run_id: _drop_commit_text(each) for each in record.outcomes.get(row.slug, ())}
-    # Releases before 0.3 told the deploy type of requests, too, which then looked like deploys.
+    # A request tells the deploy type that it asks for; a row shows the types of deploys.
     plain = [each if each.is_deploy else replace(each, kind="") for each in outcomes.values()]
     ordered = sorted(plain, key=lambda each: each.at)[-OUTCOMES_MAX:]
     kept = (*map(_shorten, ordered[:-1]), *ordered[-1:])
