@@ -5,143 +5,45 @@ Decides nothing about work: it puts into one word and a line each what planner a
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import Deployment, DeploymentStatus, PullRequest
+from include.deploy_ops.core.model import Deployment, PullRequest
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, FAILED, OUTCOMES_MAX, Ended, Outcome
-from include.deploy_ops.core.plan.remembered import Remembered
+from include.deploy_ops.core.plan.outcome import OUTCOMES_MAX, Outcome
 from include.deploy_ops.core.plan.work import (
-    OVERRIDDEN,
     PREVIEW_DAG,
     PROMOTION_DAG,
     REQUEST_DAG,
-    Action,
-    Hold,
-    HoldKind,
-    Plan,
     Verb,
 )
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.ownership import find_previews
-from include.deploy_ops.core.target.settling import describe_unsettled, is_calm
 from include.deploy_ops.core.view.addresses import hide_address, hide_addresses_of
-from include.deploy_ops.core.view.needs import Need, list_needs, need_retry
+from include.deploy_ops.core.view.needs import Need
 from include.deploy_ops.core.view.row import Row, RowKind, State
+from include.deploy_ops.core.view.state import add_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from include.deploy_ops.core.policy.keys import Project, Target
-    from include.deploy_ops.core.preview.desired import RepositorySnapshot
-    from include.deploy_ops.core.preview.observed import Observed
     from include.deploy_ops.core.target.comparison import TargetState
+    from include.deploy_ops.core.view.pass_record import PassRecord
 
 V = TypeVar("V")
 REMOVED_FOR = timedelta(days=1)
 """How long an environment is still shown after its Deployment has gone."""
 
-_REASONS = (
-    (HoldKind.FAILED, State.FAILED),
-    (HoldKind.FAILING, State.FAILING),
-    (HoldKind.FROZEN, State.FROZEN),
-    (HoldKind.PERSON, State.HELD),
-    (HoldKind.WAITING, State.WAITING),
-    (HoldKind.FLIGHT, State.DEPLOYING),
-)
-_STATUSES = {
-    DeploymentStatus.CREATING: (State.WAITING, "Astro is creating the Deployment"),
-    DeploymentStatus.DEPLOYING: (State.DEPLOYING, "Astro is rolling it out"),
-    DeploymentStatus.HIBERNATING: (State.ASLEEP, "it hibernates; a push wakes it"),
-}
-_QUIET = {State.LIVE, State.ASLEEP, State.HELD, State.REMOVED}
-"""The states in which nothing comes by itself: there a person's failed run is shown."""
 _CARRIED_DIGITS = 12
 ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
-ROW_HOLD_LENGTH_MAX = 800
-"""Characters of a hold that are kept."""
 ROW_CONFLICTS_MAX = 40
 """Conflicts that a row lists; one more line says how many there are besides."""
 ROW_CONFLICT_LENGTH_MAX = 200
 """Characters of a conflict that are kept."""
-
-
-@dataclass(frozen=True)
-class PassRecord:
-    """What one pass looked at and decided.
-
-    `wanted` are the branches that should have a preview, with their heads; `in_flight`, `remembered` and `before` are
-    by slug, `verdicts` by Deployment id, `authors` by commit. `ended` are the runs that ended since
-    the last pass.
-    """
-
-    project: Project
-    control_plane: str
-    now: datetime
-    snapshot: RepositorySnapshot
-    observed: Observed
-    wanted: Mapping[str, str]
-    targets: Sequence[TargetState]
-    plan: Plan
-    in_flight: Mapping[str, str] = field(default_factory=dict)
-    remembered: Mapping[str, Remembered] = field(default_factory=dict)
-    before: Mapping[str, Row] = field(default_factory=dict)
-    ended: Sequence[Ended] = ()
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    authors: Mapping[str, str] = field(default_factory=dict)
-
-    # What is looked up for each row is sorted once: there may be thousands of each.
-
-    @cached_property
-    def heads(self) -> Mapping[str, str]:
-        """The heads of all branches, by name."""
-        return {branch.name: branch.head for branch in self.snapshot.branches}
-
-    @cached_property
-    def open_pulls(self) -> Mapping[str, Sequence[PullRequest]]:
-        """The open pull requests by the branch that they come from."""
-        return _sort_by((each.head_ref, each) for each in self.snapshot.pull_requests if each.is_open)
-
-    @cached_property
-    def open_numbers(self) -> frozenset[int]:
-        """The numbers of the open pull requests."""
-        return frozenset(each.number for each in self.snapshot.pull_requests if each.is_open)
-
-    @cached_property
-    def holds(self) -> Mapping[str, Sequence[Hold]]:
-        """What is held, by slug."""
-        return _sort_by((hold.home, hold) for hold in self.plan.holds)
-
-    @cached_property
-    def starts(self) -> Mapping[str, Action]:
-        """What starts now, by slug."""
-        return {action.work.slug: action for action in reversed(self.plan.actions)}
-
-    @cached_property
-    def outcomes(self) -> Mapping[str, Sequence[Outcome]]:
-        """How runs ended since the last pass, by slug."""
-        return _sort_by((each.slug, each.outcome) for each in self.ended)
-
-
-def _sort_by(pairs: Iterable[tuple[str, V]]) -> Mapping[str, Sequence[V]]:
-    found: defaultdict[str, list[V]] = defaultdict(list)
-    for key, value in pairs:
-        found[key].append(value)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    run_id: str = ""
-    dag: str = ""
-    verb: str = ""
 
 
 def make_rows(record: PassRecord) -> dict[str, Row]:
@@ -288,7 +190,7 @@ def _complete(record: PassRecord, row: Row, deployment: Deployment | None, pulls
     row = _add_pulls(record, row, pulls)
     row = _add_deployment(record, row, deployment, before)
     row = _add_endings(record, row, before)
-    row = _add_state(record, row, deployment)
+    row = add_state(record, row, deployment)
     head_at = before.head_at if before is not None and before.head == row.head else record.now
     return replace(
         row,
@@ -386,124 +288,6 @@ def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[s
     own = [text for pull, texts in sorted(told[-1].items()) if is_all or pull in row.pulls for text in texts]
     more = [f"… and {len(own) - ROW_CONFLICTS_MAX} more"] if len(own) > ROW_CONFLICTS_MAX else []
     return (*(text[:ROW_CONFLICT_LENGTH_MAX] for text in own[:ROW_CONFLICTS_MAX]), *more)
-
-
-def _add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Row:
-    holds = record.holds.get(row.slug, ())
-    telling = [hold for hold in holds if hold.kind is not HoldKind.FLIGHT and not _is_notice(record, row, hold)]
-    override = next((hold.said for hold in holds if hold.reason.startswith(OVERRIDDEN)), "")
-    row = replace(row, holds=_tell_holds(telling), overridden=override, needs=list_needs(telling, row.outcomes))
-    flight = _find_flight(record, row)
-    if flight.run_id:
-        is_asked = flight.verb == Verb.REQUEST.value
-        state = State.APPROVAL if is_asked else State.DEPLOYING
-        return replace(
-            row,
-            state=state,
-            why=_find_reason(record, row) or row.why,
-            run_id=flight.run_id,
-            run_dag=flight.dag,
-            verb=flight.verb,
-        )
-    state, why = _judge(record, row, holds, deployment)
-    is_told = row.needs or state is not State.FAILED
-    needs = row.needs if is_told else need_retry(Verb.DEPLOY.value, why, row.outcomes)
-    besides = [hold for hold in telling if hold.said != why]
-    return replace(
-        row,
-        state=state,
-        why=why or row.why,
-        holds=_tell_holds(besides),
-        needs=() if state is State.REMOVED else needs,
-    )
-
-
-def _tell_holds(holds: Iterable[Hold]) -> tuple[str, ...]:
-    return tuple(hold.said[:ROW_HOLD_LENGTH_MAX] for hold in holds)
-
-
-def _find_flight(record: PassRecord, row: Row) -> _Flight:
-    """Return the run that starts now or is at work."""
-    if (action := record.starts.get(row.slug)) is not None:
-        return _Flight(action.run_id, f"{record.project.name}.{action.work.dag}", action.work.verb.value)
-    run_id = record.in_flight.get(row.slug, "")
-    if not run_id:
-        return _Flight()
-    verb = run_id.removeprefix(f"{row.slug}~").partition("~")[0] if run_id.startswith(f"{row.slug}~") else ""
-    return _Flight(run_id, row.request_dag if verb == Verb.REQUEST.value else row.dag, verb)
-
-
-def _find_reason(record: PassRecord, row: Row) -> str:
-    action = record.starts.get(row.slug)
-    return action.work.reason if action else ""
-
-
-def _judge(record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None) -> tuple[State, str]:
-    """Return the state without a run in flight, and why; a person's run that failed stands until a later run."""
-    state, why = _judge_by_plan(record, row, holds, deployment)
-    failure = _find_forced_failure(row)
-    return (State.FAILED, failure) if failure and state in _QUIET else (state, why)
-
-
-def _find_forced_failure(row: Row) -> str:
-    """Return why the newest run failed, if a person started it; a later run of the environment takes its place."""
-    last = row.outcomes[-1] if row.outcomes else None
-    if last is None or not last.is_forced or last.state != FAILED:
-        return ""
-    who = f" by {last.person}" if last.person else ""
-    return f"{last.verb}{who}: {last.cause}"
-
-
-def _judge_by_plan(
-    record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None
-) -> tuple[State, str]:
-    by_kind: dict[HoldKind, list[Hold]] = defaultdict(list)
-    for hold in holds:
-        if not _is_notice(record, row, hold):
-            by_kind[hold.kind].append(hold)
-    if deployment is None and (removal := _find_removal(record, row, by_kind)):
-        return State.REMOVED, removal
-    for kind, state in _REASONS:
-        if by_kind[kind]:
-            hold = by_kind[kind][0]
-            return state, hold.said
-    if deployment is not None:
-        return _judge_deployment(record, row, deployment)
-    if row.kind is not RowKind.DEPLOY_BRANCH:
-        return State.WAITING, "there is no Deployment"
-    return State.LIVE, ""
-
-
-def _judge_deployment(record: PassRecord, row: Row, deployment: Deployment) -> tuple[State, str]:
-    """Return the state of a Deployment to which nothing is to be done: it need not show what was deployed last."""
-    status = deployment.status
-    if not is_calm(status):
-        said = deployment.status_reason or f"Astro calls the Deployment {status.value}"
-        return _STATUSES.get(status, (State.UNHEALTHY, said))
-    history = record.observed.histories.get(deployment.id, DeployHistory())
-    if unsettled := describe_unsettled(deployment, history):
-        last = next((each for each in reversed(row.outcomes) if each.verb in DEPLOYING_VERBS), None)
-        return (State.FAILED if last is not None and last.state == "failed" else State.WAITING), unsettled
-    return _STATUSES.get(status, (State.LIVE, ""))
-
-
-def _find_removal(record: PassRecord, row: Row, by_kind: Mapping[HoldKind, Sequence[Hold]]) -> str:
-    """Return why a living branch has no preview; while there is no room, nobody looks for the reason again."""
-    ended = next(iter(by_kind.get(HoldKind.ENDED, ())), None)
-    if ended is not None:
-        return ended.reason
-    before = record.before.get(row.slug)
-    is_kept = before is not None and before.state is State.REMOVED and before.head == row.head
-    return before.why if before is not None and is_kept and by_kind.get(HoldKind.WAITING) else ""
-
-
-def _is_notice(record: PassRecord, row: Row, hold: Hold) -> bool:
-    """Whether the hold only says what cleanup will do, which is the row's next step and no state."""
-    verdict = record.verdicts.get(row.deployment_id)
-    if verdict is None or hold.what not in {Verb.DELETE.value, Verb.HIBERNATE.value}:
-        return False
-    is_asked = verdict.standing is Standing.ASKED and hold.kind is HoldKind.PERSON
-    return is_asked or (verdict.due_at > record.now and hold.kind is HoldKind.WAITING)
 
 
 def _keep_removed(record: PassRecord, known: Iterable[str]) -> Iterable[tuple[str, Row]]:

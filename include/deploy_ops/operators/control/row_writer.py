@@ -17,9 +17,10 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.work import Plan, Verb
 from include.deploy_ops.core.view.awaited import list_awaited
+from include.deploy_ops.core.view.pass_record import PassRecord
 from include.deploy_ops.core.view.past_deploys import add_deploys, find_stranger
 from include.deploy_ops.core.view.row import Row, RowKind, Summary
-from include.deploy_ops.core.view.rows import PassRecord, make_rows
+from include.deploy_ops.core.view.rows import make_rows
 from include.deploy_ops.observation.histories import drop_contradicted
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims

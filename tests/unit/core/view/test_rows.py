@@ -24,8 +24,9 @@ from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_p
 from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target
 from include.deploy_ops.core.view.needs import Need
+from include.deploy_ops.core.view.pass_record import PassRecord
 from include.deploy_ops.core.view.row import Row, State
-from include.deploy_ops.core.view.rows import REMOVED_FOR, ROW_CAUSE_LENGTH_MAX, PassRecord, make_rows
+from include.deploy_ops.core.view.rows import REMOVED_FOR, ROW_CAUSE_LENGTH_MAX, make_rows
 from tests.worlds.values.examples import OWNER, PLANE, make_deployment, make_project, make_pull, sha
 from tests.worlds.values.generated import World, worlds
 
