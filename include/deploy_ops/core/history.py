@@ -181,15 +181,22 @@ def _describe_override(deploy: Deploy, note: DeployNote) -> str:
     return f"{note.commit[:_SHOWN_DIGITS]}{ref}{who}" + (f", because {reason}" if reason else "")
 
 
+def _name_person(deploy: Deploy) -> str:
+    return f" of {deploy.person}" if deploy.person else ""
+
+
 def _describe_stranger(deploy: Deploy, runs: str) -> str:
     """Return what somebody deployed beside us, and how; `runs` is the commit that is there now, empty if unknown."""
     if deploy.rollback_from_id is not None:
-        who = f"a rollback to {deploy.rollback_from_id} (deploy {deploy.id})"
+        who = f"a rollback to {deploy.rollback_from_id} (deploy {deploy.id}){_name_person(deploy)}"
     else:
         note = parse_note(deploy.description)
+        owner = note.owner if note else ""
+        # Another control plane's token may have anybody's name.
         who = (
-            f"the deploy {deploy.id} of {note.owner}" if note and note.owner else f"somebody else's deploy {deploy.id}"
+            f"the deploy {deploy.id} of {owner}"
+            if owner
+            else f"somebody else's deploy {deploy.id}{_name_person(deploy)}"
         )
-    who += f" of {deploy.person}" if deploy.person else ""
     said = read_sentence(deploy.description)
     return f"{runs[:_SHOWN_DIGITS] or 'an unknown commit'}, by {who}" + (f", because {said}" if said else "")

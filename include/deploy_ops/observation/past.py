@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 
-FORGOTTEN_MAX = 50
+FORGOTTEN_MAX = 10
 """Environments that one pass forgets: each costs some calls of Airflow, and all branches may go at once."""
 
 _DIGEST_LENGTH = 16

@@ -216,7 +216,7 @@ def test_one_that_is_shown_no_more_and_matches_no_more_is_forgotten_with_its_bra
 
 
 def test_a_pass_forgets_only_so_many_and_the_next_ones_go_on() -> None:
-    count = 2 * FORGOTTEN_MAX + 20
+    count = 2 * FORGOTTEN_MAX + 5
     world = make_world(2 * count)
     world.run()
     world.heads.clear()

@@ -49,6 +49,7 @@ CONF: dict[str, Any] = {
     "ends_keep": False,
     "is_dry": False,
     "is_expiry": False,
+    "problem": "",
     "approval": None,
 }
 SEALS = Seals("plane", ("token",))

@@ -84,9 +84,12 @@ class World:
             scene.requests += [request for request in asked if alike.get(request.kind, request) is request]
 
     def look(self) -> dict[str, Any]:
-        """Return all that is remembered, but for when and how far something was read."""
+        """Return all that is remembered, but for when and how far something was read, and that a pass was made."""
         return {
-            key: drop_progress(value) for store in self.stage.stores.values() for key, value in store.values.items()
+            key: drop_progress(value)
+            for store in self.stage.stores.values()
+            for key, value in store.values.items()
+            if key != "control.continuity"
         }
 
     def restore(self) -> None:

@@ -149,10 +149,12 @@ def _end_comment(
         return None, False
     body = render_ending(facts, pull, [(name, _tell_ending(row, name, pull)) for row, name in about])
     previews = [row for row, name in about if _is_preview(name)]
+    if known.state == REMOVED:  # what is made anew of the branch is another pull request's
+        return None, all(row is None for row in previews)
     state = CLOSED if any(map(_is_there, previews)) else REMOVED
     digest = hash_text(body, DIGEST_LENGTH)
-    if known.state == state and (known.digest == digest or state == REMOVED):
-        # A preview may be removed yet, or made anew, which the comment tells; of a release there is nothing to add.
+    if known.state == state and known.digest == digest:
+        # A preview may be removed yet, which the comment tells; of a release there is nothing to add.
         return None, all(row is None for row in previews)
     after = replace(known, digest=digest, state=state)
     return WriteComment(key_comment(pull), pull, known.id, facts.mark_comment(pull), body, after), False

@@ -85,6 +85,7 @@ def test_what_changed_decides(stage: Stage, preview: str, path: str, kind: str) 
     run = start(stage, head, preview)
     decision = run.step("change_type")
     assert decision.pop("reason")
+    assert (decision.pop("subject"), decision.pop("author")) == (f"Change {path}", "Ada Author")
     assert decision == {
         "change_type": kind,
         "commit": head,
