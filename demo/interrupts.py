@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "the end of its terminal"}
 
 
+_heard: list[int] = []
+_ending: list[bool] = []
+
+
 class Interrupted(KeyboardInterrupt):
     """Somebody wants the demo to end; the text says how they said it."""
 
@@ -23,11 +27,10 @@ class Interrupted(KeyboardInterrupt):
 
 def hear_first() -> None:
     """Raise Interrupted at the first of the signals, and at no later one; what is ignored (nohup) stays ignored."""
-    heard: list[int] = []
 
     def hear(number: int, _frame: FrameType | None) -> None:
-        heard.append(number)
-        if len(heard) == 1:  # Ctrl-C reaches make and us, and make may pass it on
+        _heard.append(number)
+        if len(_heard) == 1:  # Ctrl-C reaches make and us, and make may pass it on
             raise Interrupted(number)
 
     for number in NAMES:
@@ -35,9 +38,16 @@ def hear_first() -> None:
             signal.signal(number, hear)
 
 
+def recall() -> None:
+    """Raise the first signal again where it was lost: what is raised while Python clears things away goes nowhere."""
+    if _heard and not _ending:
+        raise Interrupted(_heard[0])
+
+
 @contextmanager
 def held() -> Iterator[None]:
-    """Let the signals wait until the block has ended."""
+    """Let the signals wait until the block has ended, in which the demo ends."""
+    _ending.append(True)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, NAMES)
     try:
         yield

@@ -6,6 +6,8 @@ import os
 import select
 from typing import TextIO
 
+from demo.interrupts import recall
+
 _CLEAR = "\r\x1b[2K"  # to the line's beginning, and nothing stands in it
 
 
@@ -32,6 +34,7 @@ class Screen:
 
     def show(self, line: str) -> None:
         """Replace the moving line; where it cannot move, nothing is written, and only looked whether anybody reads."""
+        recall()
         if self._is_terminal:
             self._write(_CLEAR + line[: self._measure_width() - 1])  # a wrapped line could not be taken back
         elif _is_left(self._stream.fileno()):

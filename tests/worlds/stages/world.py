@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.naming import name_deployment, parse_mark, parse_note, slug_branch
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.observation.past import FORGOTTEN_MAX
 from include.deploy_ops.run.claims import PLANNED
 from tests.worlds.stages.fixtures import POLICY
 from tests.worlds.stages.fleet import push_branches
@@ -37,9 +38,11 @@ QUIET = timedelta(hours=2)
 PASSES_UNTIL_QUIET = 10
 GITHUB_BASE, GITHUB_EACH = 8, 4
 ASTRO_BASE, ASTRO_EACH = 2, 2
-AIRFLOW_BASE, AIRFLOW_EACH = 200, 12
+AIRFLOW_BASE, AIRFLOW_EACH = 320, 12
 SHARDS = 120
 """Keys of the state store that a pass may read and write beyond those of the one before."""
+FORGETTING = 10 * FORGOTTEN_MAX
+"""Calls by which a pass forgets environments whose branches have gone."""
 AUTHORS = 12
 """Heads whose authors one pass asks for, and some more."""
 
@@ -225,7 +228,7 @@ class World(Flights):
         for spent in (self.pass_once(), self.pass_once()):
             assert spent.github <= before.github + 2 * pages + AUTHORS, f"{before}, then {spent}"
             assert spent.astro <= before.astro + 2, f"{before}, then {spent}"
-            assert spent.airflow <= before.airflow + SHARDS, f"{before}, then {spent}"
+            assert spent.airflow <= before.airflow + SHARDS + FORGETTING, f"{before}, then {spent}"
 
     def move_repository(self, _branch: str, pick: int) -> None:
         """Rename the repository at GitHub and in the policy; nothing is done to its previews until one adopts them."""
