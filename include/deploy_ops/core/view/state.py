@@ -67,7 +67,7 @@ def add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Ro
     state, why = _judge(record, row, holds, deployment)
     is_told = row.needs or state is not State.FAILED
     needs = row.needs if is_told else need_retry(Verb.DEPLOY.value, why, row.outcomes)
-    besides = [hold for hold in telling if hold.said != why]
+    besides = [hold for hold in telling if why not in {hold.said, hold.reason}]
     return replace(
         row,
         state=state,
