@@ -1,15 +1,26 @@
-"""An Airflow played by tables in memory, whose calls and bytes are counted."""
+"""A project on the sandbox, and an Airflow played by tables in memory, whose calls and bytes are counted."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from demo.author import Author
+from sandbox.identity import GITHUB_TOKEN
+from tests.sandbox.conftest import start_sandbox
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow
+from tests.worlds.stages.fixtures import set_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from tests.worlds.stages.stage import Stage
 
 
 @dataclass
@@ -80,3 +91,20 @@ class CountedStore(DictStore):
         size = len(json.dumps(value)) if value is not None else 0
         self._airflow.largest = max(self._airflow.largest, size)
         return size
+
+
+@contextlib.contextmanager
+def open_counted_stage() -> Iterator[tuple[Stage, CountedAirflow]]:
+    """Yield a stage on a sandbox of its own, and the Airflow that counts what is asked of it."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as patch,
+        start_sandbox(Path(folder) / "sandbox") as sandbox,
+    ):
+        author = Author(Path(folder) / "clone", sandbox.url, GITHUB_TOKEN)
+        author.clone()
+        stage, airflow = set_stage(sandbox, author, patch), CountedAirflow()
+        stage.airflow = airflow
+        for asset in (stage.scope.fleet, stage.scope.repository):
+            stage.stores[asset.name] = CountedStore(airflow)
+        yield stage, airflow

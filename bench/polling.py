@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
-from bench.counting import CountedAirflow, CountedStore
+from bench.counting import CountedAirflow, open_counted_stage
 from bench.table import print_table
-from demo.author import Author
-from sandbox.identity import GITHUB_TOKEN
-from tests.sandbox.conftest import start_sandbox
-from tests.worlds.stages.fixtures import set_stage
 from tests.worlds.stages.fleet import make_previews, push_branches, record_deploy
 from tests.worlds.stages.spending import ASTRO_MAX, GITHUB_MAX, Spending, count_pages, make_trigger, poll, spend
 
@@ -43,13 +35,8 @@ class Bench:
     """A stage whose Airflow is counted, and the table's rows."""
 
     stage: Stage
-    airflow: CountedAirflow = field(default_factory=CountedAirflow)
+    airflow: CountedAirflow
     rows: list[list[object]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.stage.airflow = self.airflow
-        for asset in (self.stage.scope.fleet, self.stage.scope.repository):
-            self.stage.stores[asset.name] = CountedStore(self.airflow)
 
     def measure_poll(self) -> None:
         """Add the row of an idle poll, over several."""
@@ -86,17 +73,11 @@ class Bench:
 
 def main() -> None:
     """Make the world, look at it in every situation, and print the table."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        pytest.MonkeyPatch.context() as patch,
-        start_sandbox(Path(folder) / "sandbox") as sandbox,
-    ):
-        author = Author(Path(folder) / "clone", sandbox.url, GITHUB_TOKEN)
-        author.clone()
-        bench = Bench(set_stage(sandbox, author, patch))
-        with contextlib.redirect_stdout(io.StringIO()):  # the plan's own lines, of which there are hundreds
-            make_world(bench.stage)
-            look(bench)
+    # The plan's own lines, of which there are hundreds, are not shown.
+    with open_counted_stage() as (stage, airflow), contextlib.redirect_stdout(io.StringIO()):
+        bench = Bench(stage, airflow)
+        make_world(stage)
+        look(bench)
     rows = [[*row[:-1], f"{row[-1]:.2f} s"] for row in bench.rows]
     print_table(f"Looking at {BRANCHES:,} branches and {PREVIEWS} previews", COLUMNS, rows)
 

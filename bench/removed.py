@@ -9,26 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
-from bench.counting import CountedAirflow, CountedStore
+from bench.counting import CountedAirflow, open_counted_stage
 from bench.table import print_table
-from demo.author import Author
 from include.deploy_ops.core.naming import slug_branch
 from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.plan.remembered import Ending, Remembered, Removal
 from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.run.memory import PullCache
-from sandbox.identity import GITHUB_TOKEN
-from tests.sandbox.conftest import start_sandbox
-from tests.worlds.stages.fixtures import set_stage
 from tests.worlds.stages.fleet import make_previews, push_branches
 from tests.worlds.stages.spending import spend
 from tests.worlds.values.examples import make_pull, merged
@@ -56,20 +48,9 @@ COLUMNS = (
 
 def main() -> None:
     """Make the world, let more and more of it be over, and print the table."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        pytest.MonkeyPatch.context() as patch,
-        start_sandbox(Path(folder) / "sandbox") as sandbox,
-    ):
-        author = Author(Path(folder) / "clone", sandbox.url, GITHUB_TOKEN)
-        author.clone()
-        stage = set_stage(sandbox, author, patch)
-        airflow = CountedAirflow()
-        stage.airflow = airflow
-        for asset in (stage.scope.fleet, stage.scope.repository):
-            stage.stores[asset.name] = CountedStore(airflow)
-        with contextlib.redirect_stdout(io.StringIO()):  # the plan's own lines
-            rows = list(look(stage, airflow))
+    # The plan's own lines are not shown.
+    with open_counted_stage() as (stage, airflow), contextlib.redirect_stdout(io.StringIO()):
+        rows = list(look(stage, airflow))
     print_table(f"A pass beside {PREVIEWS} previews and branches whose previews are over", COLUMNS, rows)
 
 
