@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -21,7 +22,7 @@ from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, RUNTIME_VERSION, WORK
 from tests.podman import DOCKERFILE, set_up_podman, watch_command_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Run, Stage
@@ -135,17 +136,35 @@ def test_without_our_engine_the_clis_login_would_show_the_token(
     home.joinpath(".astro", "config.yaml").write_text(json.dumps(settings))
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
     environment = {"ASTRO_HOME": str(home), "ASTRO_API_TOKEN": ASTRO_TOKEN, "ASTRO_TELEMETRY_DISABLED": "1"}
-    with watch_command_lines() as watch:
-        done = subprocess.run(
+    with hold_login(tmp_path / "tools" / "podman") as let_go, watch_command_lines() as watch:
+        process = subprocess.Popen(
             [os.environ["ASTRO_CLI"], "deploy", deployment_id, "-f"],
             cwd=stage.author.folder,
             env={**os.environ, **environment},
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
-    assert done.returncode == 0, done.stderr
+        while not watch.find(ASTRO_TOKEN) and process.poll() is None:
+            watch.look()
+        let_go()
+        _, said = process.communicate()
+    assert process.returncode == 0, said
     assert watch.find(ASTRO_TOKEN)
+
+
+@contextlib.contextmanager
+def hold_login(podman: Path) -> Iterator[Callable[[], None]]:
+    """Let every `podman login` wait until it was looked at: the call that is given lets it go, and so does the end."""
+    gate, real = podman.with_name("gate"), podman.readlink()
+    wait = f'if [ "$1" = login ]; then until [ -e {gate} ]; do {sys.executable} -c pass; done; fi'
+    podman.unlink()
+    podman.write_text(f'#!/bin/sh\n{wait}\nexec {real} "$@"\n')
+    podman.chmod(0o755)
+    try:
+        yield gate.touch
+    finally:
+        gate.touch()
 
 
 def test_what_the_policy_does_not_let_build_any_more_is_not_built(stage: Stage, podman: str) -> None:
