@@ -1,0 +1,43 @@
+"""What a Deployment's own Airflow answered: its DAGs and import errors. Whoever pushed wrote the texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowDag:
+    """A DAG as Airflow has it now.
+
+    `file` is its path below the DAG folder. `parsed_at` moves only when parsing it succeeded; a DAG that is `is_stale`
+    was not found again in its file, or its file is broken. `schedule` is Airflow's summary, empty without one. `bundle_version` is empty where Airflow has none.
+    """
+
+    dag_id: str
+    file: str
+    parsed_at: datetime | None = None
+    is_paused: bool = False
+    is_stale: bool = False
+    schedule: str = ""
+    tags: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    bundle_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFault:
+    """A file that Airflow could not import: its path below the DAG folder, when that was tried last, the traceback."""
+
+    file: str
+    at: datetime
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowFacts:
+    """All DAGs, stale ones too, and all import errors of one look; `at` is the Deployment's clock (the answer's Date)."""
+
+    at: datetime
+    dags: tuple[AirflowDag, ...]
+    faults: tuple[ImportFault, ...]

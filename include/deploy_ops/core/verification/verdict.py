@@ -1,0 +1,57 @@
+"""The verdict on one deploy record: verified, failed, or not known and why; with what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+
+class Proof(Enum):
+    """How far a deploy is proven."""
+
+    PENDING = "pending"  # asked, and not answered yet
+    VERIFIED = "verified"
+    FAILED = "failed"  # the deploy itself is shown not to work
+    UNKNOWN = "unknown"  # it could not be asked, or did not answer; `said` says why
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenFile:
+    """An import error as people read it.
+
+    `file` is below the DAG folder, `line` where it arose (0: not known), `error` its traceback's last line. `is_muted`:
+    a person said, with a reason, that it fails nothing. `is_shared`: what it is compared with has it, too.
+    """
+
+    file: str
+    line: int
+    error: str
+    is_muted: bool = False
+    is_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DagChange:
+    """A DAG that a changed file concerns; `what` is "new", "gone", "changed" or "unknown", `how` says it in words."""
+
+    dag_id: str
+    what: str
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is known of one deploy record, for rows, comments and statuses; remembered per environment.
+
+    `deploy_id` is Astro's record, `commit` what it carried. `said` is the verdict in a line ("2 import errors").
+    """
+
+    deploy_id: str
+    commit: str
+    proof: Proof
+    at: datetime
+    said: str = ""
+    seconds: float = 0.0
+    broken: tuple[BrokenFile, ...] = ()
+    changes: tuple[DagChange, ...] = ()
