@@ -11,7 +11,8 @@ class AirflowDag:
     """A DAG as Airflow has it now.
 
     `file` is its path below the DAG folder. `parsed_at` moves only when parsing it succeeded; a DAG that is `is_stale`
-    was not found again in its file, or its file is broken. `schedule` is Airflow's summary, empty without one. `bundle_version` is empty where Airflow has none.
+    was not found again in its file, or its file is broken. `schedule` is Airflow's summary, empty without one.
+    `bundle_version` is empty where Airflow has none.
     """
 
     dag_id: str
@@ -36,7 +37,7 @@ class ImportFault:
 
 @dataclass(frozen=True, slots=True)
 class AirflowFacts:
-    """All DAGs, stale ones too, and all import errors of one look; `at` is the Deployment's clock (the answer's Date)."""
+    """All DAGs, stale ones too, and all import errors of one look; `at` is by the Deployment's clock (Date)."""
 
     at: datetime
     dags: tuple[AirflowDag, ...]
