@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser, Page
 
 from tests.browser.airflow_double import AirflowDouble, Running
 from tests.browser.chromium import PATIENCE_MS, start_chromium
-
-DESK: ViewportSize = {"width": 1440, "height": 900}
+from tests.browser.looks import DESK
 
 
 @pytest.fixture(scope="package")

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
 from include.deploy_ops.core.plan.work import Remedy
 from include.deploy_ops.core.view.row import State
 from tests.browser.axe import find_barriers
 from tests.browser.chromium import keep_picture
-from tests.browser.conftest import DESK
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_many, make_preview, make_target
+from tests.browser.looks import PHONE, wear_each_look
 from tests.browser.test_acting import choose, make_deploy_branch
 from tests.browser.test_needs import OVERRIDDEN, REQUEST, TEMPLATE, find_needs, make_failed, make_held
 from tests.browser.test_reading import SOON_MS, look_again
@@ -23,23 +23,18 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.view.row import Row
     from tests.browser.airflow_double import AirflowDouble
 
-PHONE: ViewportSize = {"width": 390, "height": 844}
-LOOKS: dict[str, tuple[str, ViewportSize]] = {
-    "light": ("light", DESK),
-    "dark": ("dark", DESK),
-    "phone": ("light", PHONE),
-}
 ROW_HEIGHT_MAX = 160.0
 """Pixels of a phone's row that nobody opened: five of them are seen at once."""
 
 
-@pytest.fixture(params=list(LOOKS))
-def look(request: pytest.FixtureRequest, page: Page) -> str:
-    """Wear a theme and a width."""
-    theme, size = LOOKS[request.param]
-    page.set_viewport_size(size)
-    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-    return str(request.param)
+def find_barriers_in_each_look(page: Page, picture: str = "") -> list[str]:
+    """Return what keeps somebody out of what is shown now, in any look; keep a picture of each, if it is named."""
+    found = []
+    for look in wear_each_look(page):
+        found += [f"{look}: {barrier}" for barrier in find_barriers(page)]
+        if picture:
+            keep_picture(page, f"access-{picture}-{look}")
+    return found
 
 
 def fill(airflow: AirflowDouble) -> None:
@@ -50,56 +45,61 @@ def fill(airflow: AirflowDouble) -> None:
     airflow.ask(f"{PROJECT}.production.request", run, "Deploy #88 to Production?")
 
 
-def test_the_table_keeps_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+def test_the_table_keeps_nobody_out(airflow: AirflowDouble, page: Page) -> None:
     fill(airflow)
     page.goto(airflow.page_url)
     expect(page.locator("tr.row")).to_have_count(15)
-    assert find_barriers(page) == []
-    keep_picture(page, f"access-table-{look}")
+    assert find_barriers_in_each_look(page, "table") == []
     page.get_by_role("button", name="Failed").click()
     page.get_by_role("searchbox").fill("nothing is called so")
     expect(page.locator("#empty")).to_contain_text("Nothing matches")
-    assert find_barriers(page) == []
+    assert find_barriers_in_each_look(page) == []
 
 
-def test_an_opened_row_keeps_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+def test_an_opened_row_keeps_nobody_out(airflow: AirflowDouble, page: Page) -> None:
     fill(airflow)
     page.goto(airflow.page_url)
     for name in ("production", "dev-returns", "dev/Émile's stock", "astro_deploy", "dev-gone"):
         page.get_by_role("button", name=name, exact=True).click()
         expect(page.get_by_role("dialog")).to_be_visible()
-        assert find_barriers(page) == []
-        keep_picture(page, f"access-row-{look}")
+        assert find_barriers_in_each_look(page, "row") == []
         page.keyboard.press("Escape")
 
 
 DIALOGS: list[tuple[Row, list[str]]] = [
-    (make_preview("dev-a"), ["Redeploy", "Force…", "Resume", "Keep", "Delete…"]),
-    (replace(make_preview("dev-h", State.HELD), deployment_id=""), ["Adopt…"]),
+    (make_preview("dev-a"), ["Redeploy", "Force…", "Keep", "Delete…"]),
     (make_preview("dev-s", State.ASLEEP), ["Redeploy"]),
-    (make_target("production", is_gated=True), ["Redeploy", "Force…", "Resume"]),
-    (make_deploy_branch("release"), ["Promote", "Adopt…"]),
+    (make_target("production", is_gated=True), ["Force…"]),
+    (make_deploy_branch("release"), ["Promote"]),
 ]
+"""Environments, each with the actions whose forms differ."""
 
 
-def test_every_dialog_keeps_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+def test_every_dialog_keeps_nobody_out(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, [row for row, _ in DIALOGS])
     page.goto(airflow.page_url)
     dialog = page.get_by_role("dialog")
-    for row, actions in DIALOGS:
-        page.get_by_role("button", name=f"Actions for {row.environment}", exact=True).click()
-        assert find_barriers(page) == []
+    for row, action in ((row, action) for row, actions in DIALOGS for action in actions):
+        choose(page, row, action)
+        dialog.get_by_role("button", name=action.rstrip("…")).click()
+        expect(dialog.locator("[aria-invalid=true]").first).to_be_visible()
+        assert find_barriers_in_each_look(page, f"dialog-{row.branch}-{action.rstrip('…')}") == []
         page.keyboard.press("Escape")
-        for action in actions:
-            choose(page, row, action)
-            dialog.get_by_role("button", name=action.rstrip("…")).click()
-            expect(dialog.locator("[aria-invalid=true]").first).to_be_visible()
-            assert find_barriers(page) == []
-            keep_picture(page, f"access-dialog-{look}")
+
+
+def test_the_menu_keeps_nobody_out(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [row for row, _ in DIALOGS])
+    page.goto(airflow.page_url)
+    for look in wear_each_look(page):  # it opens beside its button, wherever that stands in this width
+        for row, _ in DIALOGS[:: len(DIALOGS) - 1]:
+            page.get_by_role("button", name=f"Actions for {row.environment}", exact=True).click()
+            expect(page.get_by_role("menu")).to_be_in_viewport(ratio=1)
+            assert find_barriers(page) == [], look
+            keep_picture(page, f"access-menu-{look}")
             page.keyboard.press("Escape")
 
 
-def test_what_follows_a_dialog_keeps_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+def test_what_follows_a_dialog_keeps_nobody_out(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, [make_preview("dev-a")])
     page.goto(airflow.page_url)
     choose(page, make_preview("dev-a"), "Keep")
@@ -107,12 +107,11 @@ def test_what_follows_a_dialog_keeps_nobody_out(airflow: AirflowDouble, page: Pa
     airflow.faults["dagRuns"] = (403, "Forbidden")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("You may look at shop.preview")
-    assert find_barriers(page) == []
-    keep_picture(page, f"access-refused-{look}")
+    assert find_barriers_in_each_look(page, "refused") == []
     airflow.faults.clear()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_contain_text("Airflow started the run")
-    assert find_barriers(page) == []
+    assert find_barriers_in_each_look(page) == []
 
 
 def empty(airflow: AirflowDouble) -> str:
@@ -127,16 +126,15 @@ def empty_project(airflow: AirflowDouble) -> str:
 
 @pytest.mark.parametrize("prepare", [empty, empty_project])
 def test_an_empty_installation_keeps_nobody_out(
-    airflow: AirflowDouble, page: Page, look: str, prepare: Callable[[AirflowDouble], str]
+    airflow: AirflowDouble, page: Page, prepare: Callable[[AirflowDouble], str]
 ) -> None:
     words = prepare(airflow)
     page.goto(airflow.page_url)
     expect(page.locator("#empty")).to_contain_text(words)
-    assert find_barriers(page) == []
-    keep_picture(page, f"access-empty-{look}")
+    assert find_barriers_in_each_look(page, "empty") == []
 
 
-def test_an_installation_with_failures_keeps_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+def test_an_installation_with_failures_keeps_nobody_out(airflow: AirflowDouble, page: Page) -> None:
     bad = (State.FAILED, State.FAILING, State.UNHEALTHY)
     airflow.show(PROJECT, [make_preview(f"dev-{number}", state, number) for number, state in enumerate(bad)])
     airflow.show("books", [make_preview("dev-books", State.FAILED)])
@@ -147,35 +145,32 @@ def test_an_installation_with_failures_keeps_nobody_out(airflow: AirflowDouble, 
     page.goto(airflow.page_url)
     notices = page.get_by_role("status", name="Notices")
     expect(notices).to_contain_text("Airflow has no pool")
-    assert find_barriers(page) == []
+    assert find_barriers_in_each_look(page) == []
     airflow.faults["*"] = (500, "the moon is in the way")
     look_again(page)
     expect(notices).to_contain_text("Airflow failed: the moon", timeout=SOON_MS)
-    assert find_barriers(page) == []
-    keep_picture(page, f"access-failures-{look}")
+    assert find_barriers_in_each_look(page, "failures") == []
 
 
-def test_what_needs_a_person_keeps_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+def test_what_needs_a_person_keeps_nobody_out(airflow: AirflowDouble, page: Page) -> None:
     override = make_held(make_target("production", is_gated=True), OVERRIDDEN, Remedy.RESUME)
     airflow.show(PROJECT, [override, make_failed(), make_held(make_preview("dev-1"), TEMPLATE)])
     airflow.dags[PREVIEW_DAG] = True
     airflow.ask(REQUEST, "manual__1", "Deploy #88 to Production?")
     page.goto(airflow.page_url)
     expect(find_needs(page)).to_have_count(4)
-    assert find_barriers(page) == []
-    keep_picture(page, f"access-needs-{look}")
+    assert find_barriers_in_each_look(page, "needs") == []
     page.get_by_role("button", name="Retry dev-returns").click()
-    assert find_barriers(page) == []
+    assert find_barriers_in_each_look(page) == []
 
 
-def test_the_approvals_keep_nobody_out(airflow: AirflowDouble, page: Page, look: str) -> None:
+def test_the_approvals_keep_nobody_out(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, [make_target("production", is_gated=True)])
     airflow.decide(REQUEST, "manual__7", "Deploy #88 to Production?")
     page.goto(f"{airflow.page_url}?view=approvals")
     expect(page.get_by_role("table", name="Answers")).to_contain_text("boris")
-    assert find_barriers(page) == []
+    assert find_barriers_in_each_look(page, "approvals") == []
     expect(page.get_by_role("link", name="Skip to the table")).to_be_hidden()
-    keep_picture(page, f"access-approvals-{look}")
 
 
 LONG = "dev/quarterly-revenue-recognition-and-invoice-reconciliation-for-the-northern-regions-2026"

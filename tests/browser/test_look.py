@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, ViewportSize, expect
+from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.browser.airflow_double import AirflowDouble
 from tests.browser.chromium import keep_picture
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_many
-
-THEMES = ("light", "dark")
-PHONE: ViewportSize = {"width": 390, "height": 844}
+from tests.browser.looks import PHONE, THEMES
 
 
 def fill(airflow: AirflowDouble, count: int) -> None:
