@@ -1,5 +1,7 @@
 // What may be asked of an environment: which forms there are, their fields, and the run that each one starts. Pure.
 
+import { shorten } from "./words.js";
+
 const REASON = { name: "reason", kind: "text", label: "Reason", hint: "Stands in the deploy's description, with your name", isRequired: true };
 const DRY = { name: "dry_run", kind: "switch", label: "Dry run", hint: "Only show what would be done; write nothing", value: false };
 const REF = { name: "ref", kind: "text", label: "What to deploy" };
@@ -50,8 +52,7 @@ function make(environment, action, more) {
 }
 
 function redeploy(environment) {
-  const { row, state } = environment;
-  const isNewest = row.deployed && row.deployed === row.head;
+  const { state, isNewest } = environment;
   const words = isNewest ? "The newest commit runs already: its DAGs are deployed again." : "Deploys the newest commit.";
   const fields = [{ ...DEPLOY_TYPE, value: isNewest ? "dags" : "infer" }, { ...REASON }];
   if (state === "asleep") fields.push({ ...WAKE, value: true });
@@ -68,8 +69,24 @@ function force(environment, branches) {
 }
 
 function resume(environment) {
-  const words = "Ends a hold: what the source has now is deployed again.";
+  const words = environment.row.kind === "preview" ? tellResumedPreview(environment) : tellResumedTarget(environment);
   return make(environment, "resume", { id: "resume", label: "Resume", title: "Resume", words, fields: [REASON] });
+}
+
+function tellResumedPreview({ isNewest }) {
+  const then = isNewest ? "The newest commit runs already: nothing is deployed." : "The newest commit is deployed.";
+  return `Ends what holds it, also that it is kept. ${then}`;
+}
+
+// What follows as far as the row tells, or why nothing does; the run looks once more, and says so, too.
+function tellResumedTarget({ row }) {
+  const asked = row.request_dag ? ", once a person has approved it" : "";
+  const hasFailed = row.state === "failing" || (row.needs || []).some(({ what, remedy }) => what === "deploy" && remedy === "retry");
+  if (row.overridden && row.head === row.deployed)
+    return "Ends the override. Nothing is deployed: there is nothing newer that it follows, and it stays as it is until there is.";
+  if (row.overridden) return `Ends the override: ${shorten(row.head)} is deployed${asked || " again"}.`;
+  if (hasFailed) return `Forgets that its deploy failed: what it follows is tried again${asked}.`;
+  return "Nothing is deployed: nobody overrode what it follows, and no deploy of it failed.";
 }
 
 function keep(environment) {

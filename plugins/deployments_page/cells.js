@@ -78,22 +78,28 @@ export function approvalLink(detail, attributes, ...children) {
   return airflowLink(path, attributes, ...children);
 }
 
-function commitFacts({ row, repository }) {
-  return [row.state, row.deployed, row.deployed_at, row.head, row.head_at, repository];
+function commitFacts({ row, repository, isNewest }) {
+  return [row.state, row.deployed, row.deployed_at, row.head, row.head_at, repository, isNewest];
 }
 
-function makeCommit({ row, repository }, now) {
+function makeCommit({ row, repository, isNewest }, now) {
   if (row.state === "removed") return el("span", { class: "faint" }, NOTHING);
-  if (!row.deployed) {
+  if (!row.deployed && !row.deployed_at) {
     const newest = row.head ? el("p", { class: "faint" }, "newest ", commitLink(repository, row.head)) : null;
     return el("div", { class: "lines" }, el("p", { class: "faint" }, "nothing yet"), newest);
   }
   const at = row.deployed_at ? el("span", { class: "faint" }, moment(row.deployed_at, tellAge, now)) : null;
-  return el("div", { class: "lines" }, el("p", {}, commitLink(repository, row.deployed), " ", at), makeNewest(row, repository, now));
+  const newest = isNewest ? el("p", { class: "faint" }, "newest commit") : makeNewest(row, repository, now);
+  return el("div", { class: "lines" }, el("p", {}, tellDeployed(row, repository), " ", at), newest);
+}
+
+// Of a rollback to a deploy that nobody knows any more, the commit is not known.
+export function tellDeployed({ deployed }, repository) {
+  return deployed ? commitLink(repository, deployed) : el("span", {}, "an unknown commit");
 }
 
 function makeNewest(row, repository, now) {
-  if (!row.head || row.head === row.deployed) return el("p", { class: "faint" }, row.head ? "newest commit" : "");
+  if (!row.head || row.head === row.deployed) return null;
   const at = row.head_at ? [" ", el("span", { class: "faint" }, moment(row.head_at, tellAge, now))] : [];
   return el("p", { class: "behind" }, "newest ", commitLink(repository, row.head), ...at);
 }
@@ -107,33 +113,33 @@ function deployFacts({ row, lastDeploy }) {
   return [lastDeploy, row.state, row.deployed, row.deployed_at, row.deployed_kind];
 }
 
-// A deploy ends after Astro's record of it was made: one that ended before what runs was not the last. Nobody told us of
-// that. When it was stands beside the commit, if that is what it brought.
 function makeDeploy({ row, lastDeploy }, now) {
-  if (row.deployed_at && !(lastDeploy && Date.parse(lastDeploy.at) >= Date.parse(row.deployed_at))) return makeUntoldDeploy(row);
-  if (!lastDeploy) return el("span", { class: "faint" }, row.state === "removed" ? NOTHING : "none yet");
-  const { kind, seconds, at, person, state, commit, reason } = lastDeploy;
-  const isTold = state === "success" && commit === row.deployed;
-  const when = isTold ? "" : moment(at, tellAge, now);
-  const took = seconds ? ` in ${tellDuration(seconds)}` : "";
-  const how = state === "success" ? "" : `${state}, `;
+  if (!lastDeploy) return makeUntoldDeploy(row);
+  const { kind, seconds, at, person, state, reason } = lastDeploy;
+  const isTold = state === "success" && isAbout(lastDeploy, row.deployed); // when it was stands beside the commit
+  const took = seconds ? el("span", { class: "whole" }, `in ${tellDuration(seconds)}`) : "";
+  const how = [state === "success" ? "" : state, took].filter(Boolean).flatMap((part, place) => (place ? [" ", part] : [part]));
+  const when = isTold ? [] : [how.length ? ", " : "", moment(at, tellAge, now)];
+  const who = person ? [" by ", bdi(person)] : [];
   return el(
     "div",
     { class: "lines" },
-    el("p", {}, capitalize(tellKind(kind))),
-    el("p", { class: "faint" }, how, when, took, person ? [" by ", bdi(person)].reduce(join, el("span")) : ""),
+    el("p", {}, capitalize(tellKind(kind) || "deploy")),
+    el("p", { class: "faint" }, ...how, ...when, ...who),
     reason && el("p", { class: "faint why", title: reason }, "because ", bdi(reason)),
   );
 }
 
-// When it was stands beside the commit.
-function makeUntoldDeploy({ deployed_kind: kind }) {
-  return kind ? el("p", {}, capitalize(tellKind(kind))) : el("span", { class: "faint" }, NOTHING);
+// Whether a deploy was about the commit: a release's names the test merge, and the head in the name of its run.
+function isAbout({ commit, run_id: run, is_forced: isForced }, deployed) {
+  const [, , head, , attempt] = run.split("~");
+  return Boolean(deployed) && (commit === deployed || Boolean(!isForced && attempt && deployed.startsWith(head)));
 }
 
-function join(whole, part) {
-  whole.append(part);
-  return whole;
+// One of which no run of ours told: when it was stands beside the commit, who made it where the row is opened.
+function makeUntoldDeploy({ state, deployed_at: at, deployed_kind: kind }) {
+  if (at) return kind ? el("p", {}, capitalize(tellKind(kind))) : el("span", { class: "faint" }, NOTHING);
+  return el("span", { class: "faint" }, state === "removed" ? NOTHING : "none yet");
 }
 
 function nextFacts({ row }) {

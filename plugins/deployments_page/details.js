@@ -2,7 +2,7 @@
 
 import { bdi, el } from "./dom.js";
 import { airflowLink, outsideLink, runPath } from "./frame.js";
-import { commitLink, listLinks } from "./cells.js";
+import { commitLink, listLinks, tellDeployed } from "./cells.js";
 import { describe } from "./strip.js";
 import { tellAge, tellHold, tellSince, tellState, tellUntil, toneOf } from "./words.js";
 
@@ -39,9 +39,9 @@ function listFacts(environment, now) {
     ["Author", row.author && bdi(row.author)],
     ["Pull request", describePull(row, repository)],
     ["Conflicts", listLines(row.conflicts)],
-    ["Runs", row.deployed && [commitLink(repository, row.deployed), row.deployed_at ? ` ${tellAge(row.deployed_at, now)}` : ""]],
+    ["Runs", (row.deployed || row.deployed_at) && [tellDeployed(row, repository), row.deployed_at ? ` ${tellAge(row.deployed_at, now)}` : ""]],
     ["Newest", row.head && commitLink(repository, row.head)],
-    ["Deployment", row.deployment_name && [bdi(row.deployment_name), ` (${row.deployment_id || "no id"})`]],
+    ["Deployment", row.deployment_id && [bdi(row.deployment_name), ` (${row.deployment_id})`]],
     ["Astro says", status && bdi(status)],
     ["Hibernation", row.override && bdi(row.override)],
     ["Woken by hand", row.woken_at && tellAge(row.woken_at, now)],

@@ -4,6 +4,7 @@ import { reveal } from "./dom.js";
 import { KIND, STATES } from "./words.js";
 
 const COMMIT = 40;
+const DEPLOYING = new Set(["create", "deploy"]);
 const STARTING_MS = 15_000; // so much later may a run that control dispatched show among Airflow's
 
 // Returns {environments, strays, unseen} as of the moment of reading; strays are questions of DAGs that work for no environment.
@@ -76,7 +77,8 @@ function makeEnvironment(project, summary, row, flights, approvals, snapshot, no
     isAlive: Boolean(run) || (snapshot.runs || []).some((each) => each.dag_run_id === row.run_id && each.dag_id === row.run_dag),
     isPaused: snapshot.dags.get(row.dag).isPaused,
     lastOutcome,
-    lastDeploy: (row.outcomes || []).findLast((each) => each.kind && each.kind !== "none") || null,
+    lastDeploy: findLastDeploy(row),
+    isNewest: isNewest(row),
     repository: summary.repository_url,
   };
   overlay(made, snapshot.runs !== null, now);
@@ -84,6 +86,26 @@ function makeEnvironment(project, summary, row, flights, approvals, snapshot, no
   made.isLeaving = isLeaving(made);
   made.search = makeSearch(made);
   return made;
+}
+
+// Whether a run deployed something, or was to. A row also holds other runs.
+export function isDeploy({ verb, state, kind }) {
+  return DEPLOYING.has(verb) && state !== "superseded" && (state === "failed" || Boolean(kind && kind !== "none"));
+}
+
+// A deploy ends after Astro's record of it was made: one that ended before what runs was not the last. Nobody told us of
+// that one, so there is none to show.
+function findLastDeploy(row) {
+  const told = (row.outcomes || []).findLast(isDeploy);
+  const isLast = told && !(Date.parse(told.at) < Date.parse(row.deployed_at));
+  return isLast ? told : null;
+}
+
+// Whether it runs the newest commit of what it follows. What was deployed over that does not; nor does a target whose
+// state says that it follows nothing now, though no newer commit is known.
+function isNewest(row) {
+  const followsNothing = row.state === "live" && row.why;
+  return Boolean(row.deployed) && row.deployed === row.head && !row.overridden && !followsNothing;
 }
 
 // The branches that the environment's project speaks of, its own first; none with characters that cannot be seen.

@@ -3,10 +3,9 @@
 import { AirflowError } from "./airflow.js";
 import { commitLink } from "./cells.js";
 import { bdi, el } from "./dom.js";
+import { isDeploy } from "./environments.js";
 import { airflowLink, outsideLink, runPath } from "./frame.js";
 import { shorten, tellAge, tellDuration, tellKind } from "./words.js";
-
-const DEPLOYING = new Set(["create", "deploy"]);
 
 // Returns a section that fills itself, null where nothing is deployed to. `read` resolves to the deploys that were
 // kept, oldest first, null where none were; `rollBack` gets the deploy to go back to.
@@ -14,19 +13,13 @@ export function makeHistory(environment, { read, now, rollBack }) {
   if (environment.row.kind === "deploy branch") return null;
   const body = el("p", { class: "faint", role: "status" }, "Reading…");
   const section = el("section", { class: "history", "aria-labelledby": "history-title" }, el("h3", { id: "history-title" }, "Deploys"), body);
-  const fill = (kept) => body.replaceWith(makeList(environment, listDeploys(kept || environment.row.outcomes || []), now, rollBack));
+  const fill = (kept) => body.replaceWith(makeList(environment, (kept || environment.row.outcomes || []).filter(isDeploy).reverse(), now, rollBack));
   const fail = (error) => {
     if (!(error instanceof AirflowError)) throw error;
     body.textContent = error.kind === "forbidden" ? "You may not read what was deployed before." : `What was deployed before cannot be read: ${error.message}`;
   };
   read().then(fill, fail);
   return section;
-}
-
-// Newest first: what deployed something, or was to. A row also holds other runs.
-function listDeploys(outcomes) {
-  const isDeploy = ({ verb, state, kind }) => DEPLOYING.has(verb) && state !== "superseded" && (state === "failed" || (kind && kind !== "none"));
-  return outcomes.filter(isDeploy).reverse();
 }
 
 function makeList(environment, deploys, now, rollBack) {
@@ -53,8 +46,8 @@ function tellTime(iso) {
 }
 
 function tellVerdict({ kind, state, seconds }) {
-  const how = { success: "deployed", failed: "failed" }[state] || state;
-  const what = kind && kind !== "none" ? `${tellKind(kind)} ${how}` : how;
+  const how = { success: "succeeded", failed: "failed" }[state] || state;
+  const what = kind && kind !== "none" ? `${tellKind(kind)} ${how}` : `deploy ${how}`;
   return seconds ? `${what} in ${tellDuration(seconds)}` : what;
 }
 
@@ -67,9 +60,16 @@ function makeCommit({ repository }, { commit, subject, commit_author: author }) 
 // Who wanted it and who said yes, then why.
 function tellWho(deploy) {
   const { person, approver, reason, why } = deploy;
-  const who = deploy.deploy_id ? `Made in Astro${person ? ` by ${person}` : ""}` : deploy.is_forced || person ? `Forced${person ? ` by ${person}` : ""}` : "Planned";
+  if (deploy.deploy_id) return `Made in Astro${tellStranger(why || "", person)}`;
+  const who = deploy.is_forced || person ? `Forced${person ? ` by ${person}` : ""}` : "Planned";
   const told = reason || why;
   return `${who}${approver ? `, approved by ${approver}` : ""}${told ? `: ${told}` : ""}`;
+}
+
+// Why such a deploy is there says how it was made, by whom and why, behind the commit, which stands here anyway.
+function tellStranger(why, person) {
+  const [how] = /, by .*/s.exec(why) || [person ? ` by ${person}` : ""];
+  return how;
 }
 
 function makeSteps({ row, repository, state }, deploy, runsNow, rollBack) {

@@ -59,7 +59,7 @@ const KEYS = {
   name: (each) => each.name.toLowerCase(),
   state: (each) => [URGENCY.indexOf(each.state), -Date.parse(each.stateAt)],
   commit: (each) => -Date.parse(each.row.deployed_at || 0),
-  deploy: (each) => -Date.parse((each.lastDeploy || {}).at || 0),
+  deploy: ({ lastDeploy, row }) => -Date.parse((lastDeploy || {}).at || row.deployed_at || 0),
   next: (each) => (each.row.next_step ? Date.parse(each.row.next_step.at) : Number.MAX_SAFE_INTEGER),
 };
 

@@ -36,7 +36,7 @@ export function describe(outcome, now) {
   const asked = outcome.person ? ` by ${outcome.person}` : "";
   const approved = outcome.approver ? `, approved by ${outcome.approver}` : "";
   const wrote = outcome.author ? `, head by ${outcome.author}` : "";
-  const why = outcome.cause || outcome.why;
+  const why = outcome.cause || (outcome.why === outcome.reason ? "" : outcome.why);
   return `${tellOutcome(outcome)}${took}, ${tellAge(outcome.at, now)}${asked}${approved}${wrote}${why ? `: ${why}` : ""}`;
 }
 

@@ -127,12 +127,20 @@ def make_few() -> list[Row]:
         datetime.now(UTC) + timedelta(hours=3, minutes=5),
         "if nobody uses it; active at 2026-11-24 04:33 UTC",
     )
+    target = make_target("deploy branch astro_deploy")
+    promotions = (replace(each, dag=f"{PROJECT}.promotion", verb="promote", kind="") for each in target.outcomes)
     deploy_branch = replace(
-        make_target("deploy branch astro_deploy"),
+        target,
         slug="deploy.branch",
         kind=RowKind.DEPLOY_BRANCH,
         environment="astro_deploy",
         dag=f"{PROJECT}.promotion",
+        outcomes=tuple(promotions),
+        status="",
+        deployment_id="",
+        deployment_name="",
+        airflow_url="",
+        astro_url="",
         conflicts=("dags/orders.py: staging changed it since; staging's version stays",),
     )
     return [

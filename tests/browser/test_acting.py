@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Page, expect
 
+from include.deploy_ops.core.plan.work import Remedy
+from include.deploy_ops.core.policy.keys import Target
+from include.deploy_ops.core.view.needs import Need
 from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.run.forms import (
     PreviewForm,
@@ -21,6 +24,7 @@ from include.deploy_ops.run.forms import (
 )
 from tests.browser.chromium import keep_picture
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_preview, make_target
+from tests.browser.written import HEAD, MERGE, OLD, OPEN, record_ours, record_override, write_production
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.text.schema import StrictModel
@@ -147,6 +151,48 @@ def test_what_to_deploy_is_offered_from_the_projects_branches_and_may_be_another
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_contain_text("Airflow started the run")
     assert airflow.posted[-1][1]["conf"] == {"branch": "dev-b", "action": "deploy", "ref": "v2", "reason": WHY}
+
+
+ROLLED_BACK = [record_ours(5, MERGE, HEAD), record_override(2, OLD)]
+BRANCH = Target(deployment="Production", branch="astro_deploy")
+FAILED = Need("deploy", "failed: no image; push a fix", Remedy.RETRY, "run", f"{PROJECT}.production")
+REJECTED = Need("request", "failed: rejected by ann", Remedy.RETRY, "run", REQUEST)
+CALM = make_target("production", is_gated=True)
+RESUMED: list[tuple[Row, str]] = [
+    (
+        write_production(ROLLED_BACK, source=OPEN),
+        f"Ends the override: {HEAD[:7]} is deployed, once a person has approved it.",
+    ),
+    (write_production(ROLLED_BACK, source=OPEN, target=BRANCH), f"Ends the override: {HEAD[:7]} is deployed again."),
+    (
+        write_production(ROLLED_BACK),
+        "Ends the override. Nothing is deployed: there is nothing newer that it follows, and it stays as it is",
+    ),
+    (
+        write_production([record_ours(5, MERGE, HEAD)], source=OPEN),
+        "Nothing is deployed: nobody overrode what it follows, and no deploy of it failed.",
+    ),
+    (replace(CALM, state=State.FAILED, needs=(REJECTED,)), "Nothing is deployed: nobody overrode what it follows"),
+    (
+        replace(CALM, state=State.FAILED, needs=(FAILED,)),
+        "Forgets that its deploy failed: what it follows is tried again, once a person has approved it.",
+    ),
+    (make_preview("dev-a"), "The newest commit runs already: nothing is deployed."),
+    (make_preview("dev-b", State.HELD), "Ends what holds it, also that it is kept. The newest commit is deployed."),
+]
+"""Environments, each with what *Resume* says of it before somebody presses it."""
+
+
+def test_resume_says_what_it_will_deploy_or_why_it_will_deploy_nothing(airflow: AirflowDouble, page: Page) -> None:
+    for row, words in RESUMED:
+        open_dialog(airflow, page, row, "Resume")
+        expect(page.get_by_role("dialog")).to_contain_text(words)
+
+
+def test_what_is_overridden_is_not_called_the_newest(airflow: AirflowDouble, page: Page) -> None:
+    open_dialog(airflow, page, write_production(ROLLED_BACK), "Redeploy")
+    expect(page.get_by_role("dialog")).not_to_contain_text("runs already")
+    expect(page.get_by_label("Deploy type")).to_have_value("infer")
 
 
 def test_what_is_switched_is_sent(airflow: AirflowDouble, page: Page) -> None:

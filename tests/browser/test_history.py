@@ -13,9 +13,25 @@ import yaml
 from airflow.api_fastapi import core_api
 from playwright.sync_api import Page, expect
 
+from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.view.past_deploys import add_deploys, find_stranger
 from include.deploy_ops.core.view.row import Row, State
 from tests.browser.chromium import keep_picture
 from tests.browser.fleet import GITHUB, PREVIEW_DAG, PROJECT, ago, make_few, make_outcome, make_preview, make_target
+from tests.browser.written import (
+    HEAD,
+    MERGE,
+    NEXT,
+    OLD,
+    REASON,
+    end_forced,
+    end_run,
+    record,
+    record_ours,
+    record_override,
+    write_production,
+)
+from tests.worlds.values.examples import OWNER
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.plan.outcome import Outcome
@@ -24,6 +40,7 @@ if TYPE_CHECKING:
 PHONE_WIDTH = 390
 PRODUCTION = make_target("production", is_gated=True)
 REQUEST = PRODUCTION.request_dag
+ROLLBACK = "0a1b2c3, by a rollback to d1 (deploy d3) of Jo Doe"
 
 
 def make_deploys(row: Row, many: int = 30) -> list[Outcome]:
@@ -32,7 +49,7 @@ def make_deploys(row: Row, many: int = 30) -> list[Outcome]:
     made[0] = replace(made[0], commit=row.deployed, subject="Price in euros", commit_author="Ada Fisher")
     made[1] = replace(made[1], state="failed", cause="the image could not be built")
     made[2] = replace(made[2], is_forced=True, person="ada", approver="boris", reason="INC-42")
-    made[3] = replace(made[3], run_id="", dag="", deploy_id="d3", person="Jo Doe", subject="", why="a rollback to d1")
+    made[3] = replace(made[3], run_id="", dag="", deploy_id="d3", person="Jo Doe", subject="", why=ROLLBACK)
     return made[::-1]
 
 
@@ -59,13 +76,42 @@ def test_the_last_thirty_deploys_tell_what_who_and_why(airflow: AirflowDouble, p
     expect(entries.nth(2)).to_contain_text("Forced by ada, approved by boris: INC-42")
     run = f"{airflow.prefix}/dags/{PRODUCTION.dag}/runs/"
     assert str(entries.nth(2).get_by_role("link", name="Run that").get_attribute("href")).startswith(run)
-    expect(entries.nth(3)).to_contain_text("Made in Astro by Jo Doe: a rollback to d1")
+    expect(entries.nth(3)).to_contain_text("Made in Astro, by a rollback to d1 (deploy d3) of Jo Doe")
     expect(entries.nth(3).get_by_role("link", name="Run that")).to_have_count(0)
     compare = entries.nth(4).get_by_role("link", name="Compare")
     expect(compare).to_have_attribute("href", f"{GITHUB}/compare/{deploys[-5].commit}..{PRODUCTION.deployed}")
     keep_picture(page, "light-history")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     keep_picture(page, "dark-history")
+
+
+def test_the_reason_that_was_typed_stands_once_in_row_runs_and_history(airflow: AirflowDouble, page: Page) -> None:
+    records = [record_ours(5, MERGE, HEAD), record_override(2, OLD)]
+    forced = end_forced(2, OLD, approver="boris", subject="Price in euros")
+    resumed = end_forced(1.5, "", verb="resume", kind="", why=REASON)
+    row = write_production(records, [end_run(5, MERGE, HEAD), forced, resumed])
+    airflow.show(PROJECT, [row])
+    stranger = find_stranger(read_history([record(1, NEXT, description="hot fix")], OWNER))
+    assert stranger is not None
+    airflow.keep_deploys(PROJECT, row.slug, add_deploys((), row.outcomes, [forced, stranger]))
+    page.goto(airflow.page_url)
+    expect(page.locator("tr.row").get_by_role("cell").nth(3)).to_contain_text("because INC-42")
+    page.get_by_role("button", name="production", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".runs > li")).to_contain_text(
+        [
+            "resume succeeded (because INC-42) in 1 min, 1 h ago by ann run",
+            "DAG-only deploy succeeded (because INC-42) in 1 min, 1 h ago by ann, approved by boris: dags/ differs run",
+            "DAG-only deploy succeeded in 1 min, 4 h ago: dags/ differs run",
+        ]
+    )
+    deploys = dialog.locator(".deploys > li")
+    expect(deploys).to_have_count(3)
+    expect(deploys.nth(0)).to_contain_text("Made in Astro, by somebody else's deploy d1 of Jo Doe, because hot fix")
+    expect(deploys.nth(1)).to_contain_text("DAG-only deploy succeeded in 1 min, 1 h ago")
+    expect(deploys.nth(1)).to_contain_text("Forced by ann, approved by boris: INC-42")
+    expect(deploys.nth(2)).to_contain_text("Planned: dags/ differs")
+    assert dialog.text_content().count(REASON) == 1 + 2 + 1  # why it is held, two runs, one deploy
 
 
 def test_going_back_opens_the_form_with_that_commit_and_leaves_the_reason_to_the_person(

@@ -13,10 +13,24 @@ from include.deploy_ops.core.view.row import State
 from include.deploy_ops.run import store
 from include.deploy_ops.run.store import shard_row
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, ago, make_few, make_preview, make_target
+from tests.browser.written import (
+    HEAD,
+    MERGE,
+    NEXT,
+    OLD,
+    OPEN,
+    end_forced,
+    end_run,
+    record,
+    record_ours,
+    record_override,
+    write_production,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
+    from include.deploy_ops.core.view.row import Row
     from tests.browser.airflow_double import AirflowDouble
 
 SOON_MS = 15_000
@@ -160,12 +174,89 @@ def test_a_row_says_nothing_twice(airflow: AirflowDouble, page: Page) -> None:
         assert row.evaluate(REPEATED) == [], row.text_content()
     live = find_row(page, "staging")
     expect(live.get_by_role("cell").nth(2).locator("time")).to_have_count(1)
-    expect(live.get_by_role("cell").nth(3)).to_have_text("DAG-only deploy in 14 s")
+    expect(live.get_by_role("cell").nth(3)).to_have_text("DAG-only deployin 14 s")
     expect(live.get_by_role("link", name="Its DAG is paused")).to_have_count(0)
     expect(find_row(page, "qa").get_by_role("link", name="Open the DAG")).to_have_count(1)
     expect(find_row(page, "dev-twice")).to_contain_text("delete: idle since 2026-11-12 21:28 UTC")
     page.get_by_role("button", name="dev-twice", exact=True).click()
     expect(page.get_by_role("dialog").get_by_text("delete dev-twice held")).to_have_count(0)
+
+
+NOBODY_KNOWS = record(1, "", rollback_from_id="d0", git_commit=None)
+WRITTEN: dict[str, tuple[Row, str, str, str]] = {  # what state, commit and last deploy say
+    "a release that we deployed": (
+        write_production([record_ours(2, MERGE, HEAD)], [end_run(2, MERGE, HEAD)], source=OPEN),
+        "for 2 h",
+        f"{HEAD[:7]} 2 h agonewest commit",
+        "DAG-only deployin 1 min",
+    ),
+    "somebody's deploy after ours, by Astro's CLI": (
+        write_production([record_ours(5, MERGE, HEAD), record(1, OLD)], [end_run(5, MERGE, HEAD)], source=OPEN),
+        f"overridden by {OLD[:7]}, by somebody else's deploy d1 of Jo Doe, until resumed",
+        f"{OLD[:7]} 1 h agonewest {HEAD[:7]} 1 h ago",
+        "DAG-only deploy",
+    ),
+    "a rollback in Astro to what nobody knows": (
+        write_production([record_ours(5, MERGE, HEAD), NOBODY_KNOWS], [end_run(5, MERGE, HEAD)], source=OPEN),
+        "overridden by an unknown commit, by a rollback to d0 (deploy d1) of Jo Doe, until resumed",
+        f"an unknown commit 1 h agonewest {HEAD[:7]} 1 h ago",
+        "DAG-only deploy",
+    ),
+    "an override while no pull request is open": (
+        write_production([record_ours(5, MERGE, HEAD), record_override(2, OLD)], [end_forced(2, OLD)]),
+        f"overridden by {OLD[:7]}, by ann, because INC-42, until resumed",
+        f"{OLD[:7]} 2 h ago",
+        "DAG-only deployin 1 min by annbecause INC-42",
+    ),
+    "one that was resumed then": (
+        write_production([record_override(2, OLD)], [end_forced(2, OLD)], resumed="d2"),
+        "resumed, and stays as it is until a pull request is open",
+        f"{OLD[:7]} 2 h ago",
+        "DAG-only deployin 1 min by annbecause INC-42",
+    ),
+    "a forced deploy that failed before it was known what kind it is": (
+        write_production(
+            [record_ours(5, MERGE, HEAD)],
+            [end_run(5, MERGE, HEAD), end_forced(1.5, "", state="failed", kind="", cause="nearest: 'main'")],
+            source=OPEN,
+        ),
+        "deploy by ann: nearest: 'main'",
+        f"{HEAD[:7]} 5 h agonewest commit",
+        "Deployfailed in 1 min, 1 h ago by annbecause INC-42",
+    ),
+    "a deploy that was superseded": (
+        write_production(
+            [record_ours(5, MERGE, HEAD)],
+            [end_run(5, MERGE, HEAD), end_run(1.5, NEXT, state="superseded")],
+            source=OPEN,
+        ),
+        "for 5 h",
+        f"{HEAD[:7]} 5 h agonewest commit",
+        "DAG-only deployin 1 min",
+    ),
+    "nothing yet": (
+        write_production([], source=OPEN),
+        "",
+        f"nothing yetnewest {HEAD[:7]}",
+        "none yet",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_since_when_which_commit_and_by_what_agree_or_are_left_out(
+    airflow: AirflowDouble, page: Page, case: str
+) -> None:
+    row, why, runs, deploy = WRITTEN[case]
+    airflow.show(PROJECT, [row])
+    page.goto(airflow.page_url)
+    cells = find_row(page, "production").get_by_role("cell")
+    expect(cells.nth(1)).to_contain_text(why)
+    expect(cells.nth(2)).to_have_text(runs)
+    expect(cells.nth(3)).to_have_text(deploy)
+    page.get_by_role("button", name="production", exact=True).click()
+    told = page.get_by_role("dialog").locator("dt", has_text=re.compile("^Runs$")).locator("+ dd").all_text_contents()
+    assert told == [runs.partition("newest")[0].strip()] * (row.deployed_at is not None)
 
 
 def test_of_what_is_removed_the_row_promises_nothing(airflow: AirflowDouble, page: Page) -> None:
