@@ -82,14 +82,16 @@ export class Needs {
     const told = JSON.stringify([this.isOpen, [...this.done.keys()], needs.map(({ key, names, text }) => [key, names, text])]);
     if (told === this.told) return;
     this.told = told;
+    const hadFocus = this.element.contains(document.activeElement);
     const at = [...this.element.querySelectorAll("a, button")].indexOf(document.activeElement);
     const shown = this.isOpen ? needs : needs.slice(0, SHOWN);
     const items = shown.map((need) => this.makeItem(need));
-    const title = el("h2", { id: "needs-title" }, "Needs you");
+    const title = el("h2", { id: "needs-title", tabindex: -1 }, "Needs you");
     const none = el("p", { class: "faint" }, "Nothing waits for a person");
     this.element.classList.toggle("idle", !needs.length);
     this.element.replaceChildren(title, needs.length ? el("ul", {}, ...items) : none, ...this.makeMore(needs));
-    if (at >= 0) (this.element.querySelectorAll("a, button")[at] || this.element.querySelector("a, button") || document.body).focus();
+    const buttons = this.element.querySelectorAll("a, button");
+    if (hadFocus) ((at >= 0 && (buttons[at] || buttons[0])) || title).focus();
   }
 
   // A pass that began after something was asked has seen what became of it.

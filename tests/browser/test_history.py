@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tests.browser.airflow_double import AirflowDouble
 
 PHONE_WIDTH = 390
+LINE_HEIGHT = 18
 PRODUCTION = make_target("production", is_gated=True)
 REQUEST = PRODUCTION.request_dag
 ROLLBACK = "0a1b2c3, by a rollback to d1 (deploy d3) of Jo Doe"
@@ -111,7 +112,7 @@ def test_the_reason_that_was_typed_stands_once_in_row_runs_and_history(airflow: 
     expect(deploys.nth(1)).to_contain_text("DAG-only deploy succeeded in 1 min, 1 h ago")
     expect(deploys.nth(1)).to_contain_text("Forced by ann, approved by boris: INC-42")
     expect(deploys.nth(2)).to_contain_text("Planned: dags/ differs")
-    assert dialog.text_content().count(REASON) == 1 + 2 + 1  # why it is held, two runs, one deploy
+    assert dialog.inner_text().count(REASON) == 1 + 2 + 1  # why it is held, two runs, one deploy
 
 
 def test_going_back_opens_the_form_with_that_commit_and_leaves_the_reason_to_the_person(
@@ -205,6 +206,8 @@ def test_who_approved_what_stands_one_click_away(airflow: AirflowDouble, page: P
     keep_picture(page, "light-approvals")
     page.set_viewport_size({"width": PHONE_WIDTH, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_WIDTH
+    boxes = rows.locator("td:visible").evaluate_all("cells => cells.map((each) => each.getBoundingClientRect().height)")
+    assert min(boxes) >= LINE_HEIGHT, "what is empty lets two titles lie upon each other"
     keep_picture(page, "light-approvals-phone")
     page.get_by_role("button", name="Environments").click()
     expect(page.locator("tr.row")).to_have_count(2)

@@ -247,11 +247,11 @@ WRITTEN: dict[str, tuple[Row, str, str, str]] = {  # what state, commit and last
 def test_since_when_which_commit_and_by_what_agree_or_are_left_out(
     airflow: AirflowDouble, page: Page, case: str
 ) -> None:
-    row, why, runs, deploy = WRITTEN[case]
+    row, state, runs, deploy = WRITTEN[case]
     airflow.show(PROJECT, [row])
     page.goto(airflow.page_url)
     cells = find_row(page, "production").get_by_role("cell")
-    expect(cells.nth(1)).to_contain_text(why)
+    expect(cells.nth(1)).to_contain_text(state)
     expect(cells.nth(2)).to_have_text(runs)
     expect(cells.nth(3)).to_have_text(deploy)
     page.get_by_role("button", name="production", exact=True).click()
@@ -312,7 +312,7 @@ def test_a_request_that_was_answered_since_the_last_pass_no_longer_asks(airflow:
     expect(find_row(page, "production")).to_contain_text("its run has ended")
 
 
-OLD = [
+AGED = [
     (7, False, "shop: its last finished pass was 7 min ago, and one is due every 5 min."),
     (7, True, "shop.control is paused: nothing is planned, and this is how things were 7 min"),
     (5, False, ""),
@@ -323,7 +323,7 @@ def test_old_data_says_that_it_is_old(airflow: AirflowDouble, page: Page) -> Non
     airflow.show(PROJECT, [make_preview("dev-a")])
     page.goto(airflow.page_url)
     notices = page.get_by_role("status", name="Notices")
-    for minutes, is_paused, words in OLD:
+    for minutes, is_paused, words in AGED:
         airflow.show(PROJECT, [make_preview("dev-a")], at=ago(minutes=minutes))
         airflow.dags[f"{PROJECT}.control"] = is_paused
         look_again(page)

@@ -39,9 +39,18 @@ SHOWN = make_deployment("x", id="p", name="Production")
 
 def record(hours: float, commit: str, **changes: Any) -> Deploy:
     """Return Astro's record, so many hours old, of a DAG-only deploy that somebody made by Astro's own CLI."""
-    made = Deploy(f"d{hours}", "p", DeployStatus.DEPLOYED, DeployKind.DAG_ONLY, ago(hours=hours), git_commit=commit)
-    shown = {"image_tag": SHOWN.image_tag, "dag_tarball_version": SHOWN.dag_tarball_version}
-    return replace(made, person="Jo Doe", **shown, **changes)
+    made = Deploy(
+        f"d{hours}",
+        "p",
+        DeployStatus.DEPLOYED,
+        DeployKind.DAG_ONLY,
+        ago(hours=hours),
+        git_commit=commit,
+        image_tag=SHOWN.image_tag,
+        dag_tarball_version=SHOWN.dag_tarball_version,
+        person="Jo Doe",
+    )
+    return replace(made, **changes)
 
 
 def record_ours(hours: float, commit: str, head: str = "", **changes: Any) -> Deploy:
