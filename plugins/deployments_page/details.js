@@ -28,7 +28,8 @@ function makeFacts(environment, now) {
 
 function listFacts(environment, now) {
   const { row, name, state, stateAt, verb, why, project, repository } = environment;
-  const holds = (row.holds || []).map((hold) => tellHold(hold, name)).filter((hold) => hold !== why);
+  const held = [...(row.holds || []), row.overridden || ""].map((hold) => tellHold(hold, name)); // what is laid over a row hides no hold
+  const holds = [...new Set(held)].filter((hold) => hold && hold !== why);
   const status = [row.status, row.status_reason].filter(Boolean).join(": ");
   return [
     ["State", [el("span", { class: `badge ${toneOf(state)}` }, tellState(state, verb)), ` ${tellSince(stateAt, now)}`]],

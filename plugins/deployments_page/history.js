@@ -33,7 +33,7 @@ function makeDeploy(environment, deploy, runsNow, now, rollBack) {
   return el(
     "li",
     {},
-    el("p", {}, el("span", { class: `dot ${deploy.state}`, "aria-hidden": true }), el("strong", {}, tellTime(deploy.at)), runsNow ? el("span", { class: "badge good" }, "Runs now") : null, ` · ${tellVerdict(deploy)}, ${tellAge(deploy.at, now)}`),
+    el("p", {}, el("span", { class: `dot ${deploy.state}`, "aria-hidden": true }), el("strong", {}, tellTime(deploy.at)), ` · ${tellVerdict(deploy)}, ${tellAge(deploy.at, now)}`, runsNow ? el("span", { class: "badge good" }, "Runs now") : null),
     makeCommit(environment, deploy),
     el("p", { class: "faint" }, bdi(tellWho(deploy))),
     deploy.cause ? el("p", { class: "cause" }, bdi(deploy.cause)) : null,

@@ -182,6 +182,17 @@ def test_a_row_says_nothing_twice(airflow: AirflowDouble, page: Page) -> None:
     expect(page.get_by_role("dialog").get_by_text("delete dev-twice held")).to_have_count(0)
 
 
+def test_a_question_hides_no_override(airflow: AirflowDouble, page: Page) -> None:
+    row = write_production([record_ours(5, MERGE, HEAD), record_override(2, OLD)], [end_forced(2, OLD)], source=OPEN)
+    airflow.show(PROJECT, [row])
+    airflow.ask(row.request_dag, "manual__1", "Deploy v2 to Production?")
+    page.goto(airflow.page_url)
+    expect(find_row(page, "production")).to_contain_text("Deploy v2 to Production?")
+    page.get_by_role("button", name="production", exact=True).click()
+    held = page.get_by_role("dialog").locator("dt", has_text=re.compile("^Held$")).locator("+ dd")
+    expect(held).to_have_text(f"overridden by {OLD[:7]}, by ann, because INC-42, until resumed")
+
+
 NOBODY_KNOWS = record(1, "", rollback_from_id="d0", git_commit=None)
 WRITTEN: dict[str, tuple[Row, str, str, str]] = {  # what state, commit and last deploy say
     "a release that we deployed": (
