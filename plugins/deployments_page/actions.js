@@ -3,6 +3,7 @@
 import { shorten } from "./words.js";
 
 const REASON = { name: "reason", kind: "text", label: "Reason", hint: "Stands in the deploy's description, with your name", isRequired: true };
+const REASON_OF_RUN = { ...REASON, hint: "Stands among the environment's last runs, with your name" };
 const DRY = { name: "dry_run", kind: "switch", label: "Dry run", hint: "Only show what would be done; write nothing", value: false };
 const REF = { name: "ref", kind: "text", label: "What to deploy" };
 const REF_HINTS = {
@@ -70,7 +71,8 @@ function force(environment, branches) {
 
 function resume(environment) {
   const words = environment.row.kind === "preview" ? tellResumedPreview(environment) : tellResumedTarget(environment);
-  return make(environment, "resume", { id: "resume", label: "Resume", title: "Resume", words, fields: [REASON] });
+  const reason = environment.row.kind === "preview" ? REASON : REASON_OF_RUN; // a target's run deploys nothing itself
+  return make(environment, "resume", { id: "resume", label: "Resume", title: "Resume", words, fields: [reason] });
 }
 
 function tellResumedPreview({ isNewest }) {
@@ -91,19 +93,19 @@ function tellResumedTarget({ row }) {
 
 function keep(environment) {
   const words = "Cleanup neither hibernates nor deletes it, however idle it is.";
-  return make(environment, "keep", { id: "keep", label: "Keep", title: "Keep", words, fields: [REASON] });
+  return make(environment, "keep", { id: "keep", label: "Keep", title: "Keep", words, fields: [REASON_OF_RUN] });
 }
 
 function adopt(environment) {
   const words = "Marks a Deployment of the preview's name as ours. A person has to approve it first.";
-  return make(environment, "adopt", { id: "adopt", label: "Adopt…", title: "Adopt a Deployment", words, fields: [REASON] });
+  return make(environment, "adopt", { id: "adopt", label: "Adopt…", title: "Adopt a Deployment", words, fields: [REASON_OF_RUN] });
 }
 
 function remove(environment) {
   const { branch } = environment.row;
   const confirm = { name: "confirm", kind: "text", label: "Type the branch to confirm", hint: branch, isRequired: true, mustEqual: branch };
   const words = "Deletes the Deployment with all it holds, and makes no new one until the branch moves.";
-  const more = { id: "delete", label: "Delete…", title: "Delete the Deployment", words, fields: [confirm, REASON], isDangerous: true };
+  const more = { id: "delete", label: "Delete…", title: "Delete the Deployment", words, fields: [confirm, REASON_OF_RUN], isDangerous: true };
   return make(environment, "delete", more);
 }
 

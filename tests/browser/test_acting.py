@@ -189,6 +189,20 @@ def test_resume_says_what_it_will_deploy_or_why_it_will_deploy_nothing(airflow: 
         expect(page.get_by_role("dialog")).to_contain_text(words)
 
 
+def test_where_a_reason_will_stand_is_so(airflow: AirflowDouble, page: Page) -> None:
+    rows = [make_preview("dev-a"), make_target("staging")]
+    airflow.show(PROJECT, rows)
+    page.goto(airflow.page_url)
+    for row, action, place in (
+        *((rows[0], action, "the deploy's description") for action in ("Redeploy", "Force…", "Resume")),
+        *((rows[0], action, "the environment's last runs") for action in ("Keep", "Delete…")),
+        (rows[1], "Resume", "the environment's last runs"),
+    ):
+        choose(page, row, action)
+        expect(page.get_by_role("dialog")).to_contain_text(f"{place}, with your name")
+        page.keyboard.press("Escape")
+
+
 def test_what_is_overridden_is_not_called_the_newest(airflow: AirflowDouble, page: Page) -> None:
     open_dialog(airflow, page, write_production(ROLLED_BACK), "Redeploy")
     expect(page.get_by_role("dialog")).not_to_contain_text("runs already")
