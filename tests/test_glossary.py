@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from include.deploy_ops.core.feedback.text import name_state
+from include.deploy_ops.core.feedback.text import name_state, render_comment
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.view.row import RowKind, State
 from include.deploy_ops.run.forms import make_preview_params, make_promotion_params, make_target_params
 from include.deploy_ops.run.job import INFER
-from tests.worlds.values.feedback_examples import make_row
+from tests.worlds.values.feedback_examples import make_facts, make_row
 
 ROOT = Path(__file__).parents[1]
 GLOSSARY = (ROOT / "docs/using.md").read_text(encoding="utf-8").partition("\n## Words\n")[2]
@@ -79,6 +79,16 @@ def test_kinds_of_environments_and_deploys_stand_in_the_glossary() -> None:
     assert kinds == set(read_object("KIND"))
     deploys = {words.lower() for words in read_object("DEPLOYS").values()}
     assert kinds | deploys <= {term for row in list_terms(THINGS) for term in row}
+
+
+def test_a_link_to_a_question_has_one_name_on_page_and_comment_and_in_the_glossary() -> None:
+    page = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "plugins/deployments_page").glob("*.js"))
+    named = re.findall(r'approvalLink\(.*?"([^"]+ the question)"\)*', page)
+    assert len(named) == 3
+    asking = make_row(state=State.APPROVAL, run_dag="shop.production.request", run_id="manual__1")
+    named += re.findall(r"\[([^]]*question)\]", render_comment(make_facts(), 1, [asking]))
+    named += re.findall(r"\*([^*]+ the question)\*", GLOSSARY)
+    assert named == ["Open the question"] * 5
 
 
 def test_the_glossary_says_nothing_twice() -> None:

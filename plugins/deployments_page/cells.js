@@ -62,7 +62,7 @@ function makeState(environment, now) {
 
 function makeStateLink(environment) {
   const { approval, flight, state, why, lastOutcome, row, isPaused } = environment;
-  if (approval) return el("p", {}, approvalLink(approval, {}, "Answer the question"));
+  if (approval) return el("p", {}, approvalLink(approval, {}, "Open the question"));
   if (flight) return el("p", {}, airflowLink(runPath(flight.dag, flight.runId), {}, "Watch the run"));
   if (row.run_id && state === "ended") return el("p", {}, airflowLink(runPath(row.run_dag || row.dag, row.run_id), {}, "Open the run"));
   const isFailed = state === "failed" || state === "failing";

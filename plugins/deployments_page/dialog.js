@@ -71,7 +71,7 @@ export class ActionDialog {
     const { run, question } = this.started;
     const asks = ({ task_instance: task }) => task.dag_id === run.dag_id && task.dag_run_id === run.dag_run_id;
     const asked = (approvals || []).find(asks);
-    if (asked) question.append("It asks: ", approvalLink(asked, {}, bdi(asked.subject || "Answer the question")));
+    if (asked) question.append("It asks: ", approvalLink(asked, {}, bdi(asked.subject || "Open the question")));
   }
 }
 

@@ -13,7 +13,7 @@ export function retry(airflow, { name }, { what, dag, run_id: run }) {
   };
 }
 
-// A person's no is what fails a request.
+// A request that came to nothing was answered with a no.
 export function nameRetry(what) {
   return what === "request" ? "Ask again" : "Retry";
 }

@@ -95,8 +95,8 @@ def test_a_failed_run_is_cleared_by_two_clicks(airflow: AirflowDouble, page: Pag
 
 
 def test_what_was_rejected_is_asked_again_by_clearing_its_request(airflow: AirflowDouble, page: Page) -> None:
-    need = Need("request", "failed: rejected by ann: not on Friday", Remedy.RETRY, RUN, REQUEST)
-    airflow.show(PROJECT, [replace(make_target("production", is_gated=True), state=State.FAILED, needs=(need,))])
+    need = Need("request", "rejected by ann, because not on Friday", Remedy.RETRY, RUN, REQUEST)
+    airflow.show(PROJECT, [replace(make_target("production", is_gated=True), state=State.HELD, needs=(need,))])
     page.goto(airflow.page_url)
     press(page, "Ask again production", sure="Ask again")
     expect(find_needs(page)).to_contain_text("Asked; control looks again soon")

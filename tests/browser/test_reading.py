@@ -297,7 +297,7 @@ def test_a_question_leads_to_where_it_is_answered(airflow: AirflowDouble, page: 
     row = find_row(page, "production")
     expect(row).to_contain_text("Needs approval")
     where = f"{airflow.prefix}/dags/{dag}/runs/{run}/tasks/approve/required_actions"
-    expect(row.get_by_role("link", name="Answer the question")).to_have_attribute("href", where)
+    expect(row.get_by_role("link", name="Open the question")).to_have_attribute("href", where)
     expect(page.get_by_role("region", name="Needs you")).to_contain_text("shop.cleanupDelete 7 previews?")
 
 

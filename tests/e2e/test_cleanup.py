@@ -72,7 +72,7 @@ def test_an_idle_preview_sleeps_wakes_and_is_told_before_it_goes(witness: Witnes
     witness.await_deletion(IDLE)
     assert measure_delay(witness.await_run(IDLE, "delete"), due_at) >= 0
     await_removed(witness, IDLE, number)
-    assert "removed (" in await_row(witness, IDLE, "removed")["why"]
+    assert await_row(witness, IDLE, "removed")["why"].startswith("idle since ")
     assert witness.author.git("ls-remote", "origin", f"refs/heads/{IDLE}").startswith(head)
     assert witness.outside.find_deployment(IDLE) is None
     assert list_verbs(witness, KEPT) == {"create"}

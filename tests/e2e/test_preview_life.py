@@ -70,7 +70,7 @@ def check_shown(witness: Witness, branch: str, shown: Shown) -> None:
     deployment = witness.outside.find_deployment(branch)
     assert deployment is not None
     assert deployment["webServerUrl"] in shown.comment
-    assert shown.status["description"] == "live"
+    assert shown.status["description"] == "it was deployed"
     assert f"/dags/{PREVIEW_DAG}" in shown.status["target_url"]
     assert shown.deployment["newest"]["environment_url"].endswith(deployment["webServerUrl"])
     assert shown.deployment["transient_environment"]

@@ -88,7 +88,7 @@ def test_a_pull_request_reaches_staging_and_production(witness: Witness) -> None
     assert "dags/sales.py" in rejected.body
     witness.person.answer(rejected, "Reject", comment="not on a Friday")
     witness.await_true("the words to reach the pull request", lambda: find_comment(witness, number, "not on a Friday"))
-    assert "not on a Friday" in read_plan(witness, "request production held: failed: rejected")
+    assert "not on a Friday" in read_plan(witness, "request production held: rejected by")
     assert witness.outside.list_runs(PRODUCTION_DAG) == []
 
     third = push_fix(witness, second)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from include.deploy_ops.core.errors import PermanentError, RunSpentError, SealError
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.plan.remembered import Approval
+from include.deploy_ops.core.plan.work import REJECTED_BY, REJECTED_UNANSWERED
 from include.deploy_ops.operators.base import tell_failures
 from include.deploy_ops.operators.sealed import SealingOperator
 from include.deploy_ops.run.seals import WORK
@@ -73,8 +74,8 @@ class Answer:
 
     def describe_rejection(self) -> str:
         """Return who said no, and why, in one line."""
-        who = f"rejected by {self.person}" if self.person else "rejected: nobody answered in time"
-        return f"{who}: {' '.join(self.comment.split())}" if self.comment else who
+        who = f"{REJECTED_BY}{self.person}" if self.person else f"{REJECTED_UNANSWERED}nobody answered in time"
+        return f"{who}, because {' '.join(self.comment.split())}" if self.comment else who
 
 
 _ANSWER = TypeAdapter(Answer)

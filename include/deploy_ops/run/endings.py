@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.core.model import NO_COMMIT
 from include.deploy_ops.core.naming import PROMOTION_SLUG
-from include.deploy_ops.core.plan.outcome import Ended, Outcome
+from include.deploy_ops.core.plan.outcome import FAILED, REJECTED, SUCCESS, SUPERSEDED, Ended, Outcome
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 from include.deploy_ops.run.decision import load_decision
@@ -98,7 +98,7 @@ def make_ended(
             run_id=run.run_id,
             dag=context["dag"].dag_id,
             verb=job.verb.value,
-            state="failed" if cause else "superseded" if superseded else "success",
+            state=_tell_state(cause, superseded),
             at=now,
             seconds=round((now - run.start_date).total_seconds(), 1) if run.start_date else 0.0,
             commit=job.deployed_commit if job.deployed_commit != NO_COMMIT else "",
@@ -123,6 +123,12 @@ def make_ended(
         seen if superseded else None,
         {int(pull): str(head) for pull, head in (promoted or {}).get("pulls") or ()} if is_promoted else None,
     )
+
+
+def _tell_state(cause: Mapping[str, Any], superseded: str) -> str:
+    if cause:
+        return REJECTED if cause.get("is_rejection") else FAILED
+    return SUPERSEDED if superseded else SUCCESS
 
 
 def _pull(context: Context, tasks: Iterable[str], key: str) -> Iterable[Any]:

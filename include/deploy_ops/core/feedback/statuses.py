@@ -38,9 +38,11 @@ _BY_STATE = {
 _DUE = {State.FROZEN, State.HELD, State.WAITING}
 """Something is due that is not done: of a commit that runs already, or needs no deploy, something else."""
 
-_DEPLOYED = "it was deployed; a newer commit followed"
+# Of a commit that was deployed in words that stay true, whatever runs there later: nobody tells each commit anew.
+_DEPLOYED = "it was deployed"
+_FOLLOWED = f"{_DEPLOYED}; a newer commit followed"
+_REMOVED = f"{_DEPLOYED}, and removed later"
 _NEEDED_NONE = "nothing to deploy"
-_WAS_LIVE = "it was live"
 
 _HARMLESS = {"update", "hibernate", "merge", "adopt", "resume", "keep"}
 """The verbs whose runs leave the deployed commit as it is."""
@@ -48,12 +50,16 @@ _HARMLESS = {"update", "hibernate", "merge", "adopt", "resume", "keep"}
 
 @dataclass(frozen=True, slots=True)
 class CommitStatus:
-    """What is said of one commit; `is_weak`: a success that was told before stands against it."""
+    """What is said of one commit.
+
+    `is_weak`: a success that was told before stands against it, and says `later` since, where it says anything new.
+    """
 
     state: str
     description: str
     target_url: str
     is_weak: bool = False
+    later: str = ""
 
     @property
     def digest(self) -> str:
@@ -72,9 +78,9 @@ def list_status_writes(
         known = records.get(key_status(sha, context), FeedbackRecord())
         status = _join(each)
         if status.is_weak and _stands(known, each):
-            if known.state == SUCCESS:
+            if known.state == SUCCESS and not status.later:
                 continue
-            status = CommitStatus(SUCCESS, _WAS_LIVE, status.target_url)
+            status = CommitStatus(SUCCESS, status.later or _DEPLOYED, status.target_url)
         if known.digest != status.digest:
             about = tuple(word.slug for word in each if word.slug)
             times = [word.at for word in each if word.at]
@@ -123,9 +129,7 @@ def _group_by_commit(rows: Mapping[str, Row], facts: Facts) -> dict[tuple[str, s
             word = _Word(said, row.slug, name_environment(row), row.state_at)
             found.setdefault((row.head, facts.name_context(name)), []).append(word)
             if row.overridden and row.deployed != row.head and COMMIT_ID.fullmatch(row.deployed):
-                shown = replace(
-                    word, status=CommitStatus(SUCCESS, write_line(f"live: {row.overridden}"), said.target_url)
-                )
+                shown = replace(word, status=CommitStatus(SUCCESS, _tell_deployed(row), said.target_url))
                 found.setdefault((row.deployed, facts.name_context(name)), []).append(shown)
     for awaited in facts.awaited:
         words = found.setdefault((awaited.head, facts.name_context("preview")), [])
@@ -161,7 +165,7 @@ def _join(said: list[_Word]) -> CommitStatus:
     if sum(bool(each.slug) for each in said) <= 1:
         return worst
     named = write_line(f"{word.name}: {worst.description}")
-    return CommitStatus(worst.state, named, worst.target_url, worst.is_weak)
+    return replace(worst, description=named)
 
 
 def judge(row: Row, facts: Facts) -> CommitStatus | None:
@@ -173,11 +177,12 @@ def judge(row: Row, facts: Facts) -> CommitStatus | None:
     needs_none = settling is not None and settling.kind == NOTHING_TO_DEPLOY and not row.overridden
     is_busy_elsewhere = row.state is State.DEPLOYING and (row.verb in _HARMLESS or not row.run_id)
     if (runs_head or needs_none) and (row.state in _DUE or is_busy_elsewhere or _failed_elsewhere(row)):
-        return CommitStatus(SUCCESS, _tell_live(row), _link(row, facts))
+        return CommitStatus(SUCCESS, _tell_deployed(row), _link(row, facts))
     # A status says what happened to the commit: what becomes of its environment later, it does not undo.
     is_weak = row.state in {*_DUE, State.UNHEALTHY} or (row.state is State.DEPLOYING and not row.verb)
     is_weak = is_weak or _failed_elsewhere(row) or (runs_head and _has_failed(row))
-    return CommitStatus(_BY_STATE[row.state], _describe(row), _link(row, facts), is_weak)
+    later = "" if runs_head or not row.overridden else write_line(f"{_DEPLOYED}; later {row.overridden}")
+    return CommitStatus(_BY_STATE[row.state], _describe(row), _link(row, facts), is_weak, later)
 
 
 def _has_failed(row: Row) -> bool:
@@ -190,20 +195,18 @@ def _failed_elsewhere(row: Row) -> bool:
     return _has_failed(row) and not (last is not None and last.state == FAILED and last.is_about(row.head))
 
 
-def _tell_live(row: Row) -> str:
-    """Return what is said of a head that runs, or that needs no deploy on top of what runs."""
+def _tell_deployed(row: Row) -> str:
+    """Return what is said of a commit that runs, or of a head that needs no deploy on top of what runs."""
     if row.overridden:
-        return write_line(f"live: {row.overridden}")
+        return write_line(f"{_DEPLOYED}: {row.overridden}")
     if row.deployed in {row.head, ""}:
-        return "live"
-    return write_line(f"live: nothing to deploy since {row.deployed[:7]}")
+        return _DEPLOYED
+    return f"{_NEEDED_NONE} since {row.deployed[:7]}"
 
 
 def _describe(row: Row) -> str:
-    if row.state is State.LIVE:
-        return _tell_live(row)
-    if row.state is State.ASLEEP:
-        return "asleep: it wakes with the next push"
+    if row.state in {State.LIVE, State.ASLEEP}:
+        return _tell_deployed(row)
     why = row.why
     if row.state in {State.FAILED, State.FAILING}:
         failed = next((each for each in reversed(row.outcomes) if each.state == "failed"), None)
@@ -228,11 +231,11 @@ def _conclude(sha: str, known: FeedbackRecord, rows: Mapping[str, Row]) -> Commi
     present = [row for row in every if row.state is not State.REMOVED]
     settlings = [found for row in every if (found := find_settling(row.outcomes, sha))]
     if any(row.deployed == sha for row in present) or any(each.kind != NOTHING_TO_DEPLOY for each in settlings):
-        return CommitStatus(SUCCESS, _DEPLOYED if present else "it was deployed, and removed later", "")
+        return CommitStatus(SUCCESS, _FOLLOWED if present else _REMOVED, "")
     if settlings:
         return CommitStatus(SUCCESS, _NEEDED_NONE, "")
     if known.about and known.succeeded >= set(known.about):
-        return CommitStatus(SUCCESS, _WAS_LIVE, "")
+        return CommitStatus(SUCCESS, _DEPLOYED, "")
     if not present:
         return CommitStatus(ERROR, "removed before it was deployed", "")
     if any(row.state is State.DEPLOYING for row in present):

@@ -216,7 +216,7 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
     if why and not _has_failed(row):
         yield f"{_capitalize(name_state(row))}: {write_words(why)}"
     if row.state is State.APPROVAL and (page := facts.link_run(row.run_dag or row.request_dag, row.run_id)):
-        yield f"{write_link('Approve or reject it in Airflow', page)}."
+        yield f"{write_link('Open the question', page)}."
     if row.state is State.UNHEALTHY and row.status_reason:
         yield f"Astro says {write_words(row.status)}: {write_words(cut(flatten(row.status_reason), WHY_LENGTH_MAX))}"
     for hold in row.holds:

@@ -14,7 +14,7 @@ DEPLOYING_VERBS = frozenset({Verb.CREATE.value, Verb.DEPLOY.value})
 OUTCOMES_MAX = 12
 """Runs that a row remembers, newest last."""
 
-SUCCESS, FAILED = "success", "failed"
+SUCCESS, FAILED, SUPERSEDED, REJECTED = "success", "failed", "superseded", "rejected"
 NOTHING_TO_DEPLOY = "none"
 """The kind of a run that found nothing to deploy."""
 
@@ -24,7 +24,8 @@ _RUN_ID_PARTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run of an environment ended. `state` is success, failed or superseded; `seconds` from its start on.
+    """How one run of an environment ended. `state` is success, failed, superseded or rejected; `seconds` from its
+    start on.
 
     `is_forced`: a person started it, and typed `reason`. `pull` is the pull request that it was about, 0 for none.
     Releases before 0.3 told none of these.

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime
 
-from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.plan.work import REJECTION, Verb
 
 _OTHER_VERBS = frozenset(verb.value for verb in Verb if verb is not Verb.REQUEST)
 
@@ -26,6 +26,11 @@ class Ending:
     is_permanent: bool = False
     cause: str = ""
     attempt: int = 0
+
+    @property
+    def is_rejection(self) -> bool:
+        """Whether what was asked for got no yes, which is no failure of anything."""
+        return self.is_permanent and self.cause.startswith(REJECTION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.core.plan.continuity import ALWAYS, DOUBTED_FOR
 from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Remembered
-from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
+from include.deploy_ops.core.plan.work import (
+    REJECTION,
+    Action,
+    Difference,
+    Hold,
+    HoldKind,
+    Plan,
+    Remedy,
+    Verb,
+    Work,
+)
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Limits
@@ -145,7 +155,7 @@ def _find_obstacle(work: Work, given: Circumstances) -> Wait | None:
         return f"{work.reason}; {_DONE[work.verb]} at {when}; push, wake it, or keep it", HoldKind.WAITING, work.due_at
     removal = given.remembered.get(work.slug, Remembered()).removal
     if work.verb is Verb.CREATE and removal is not None and removal.head == work.head:
-        return f"removed ({removal.reason}) until the branch moves or someone forces it", HoldKind.ENDED, None
+        return f"{removal.reason}, until the branch moves or someone forces it", HoldKind.ENDED, None
     return None
 
 
@@ -155,13 +165,15 @@ def _find_delay(work: Work, given: Circumstances) -> Wait:
     ending = _find_ending(work, remembered.endings)
     if ending is None:
         return "", HoldKind.WAITING, None
+    if ending.is_rejection:
+        return f"{ending.cause}; a new head asks again, and so does clearing the run", HoldKind.PERSON, None
     if ending.is_failure and ending.is_permanent:
-        return f"failed: {ending.cause}; push a fix, clear the failed run, or force it", HoldKind.FAILED, None
+        return f"{ending.cause}; push a fix, clear the failed run, or force it", HoldKind.FAILED, None
     attempts = max(given.finished.get(work.name, 0), 1)  # a purged run finished all the same
     due_at = ending.ended_at + timedelta(minutes=count_delay_minutes(attempts))
     if due_at <= given.now:
         return "", HoldKind.WAITING, None
-    state = f"failing, {ending.cause}" if ending.is_failure else "done before, and due again"
+    state = ending.cause if ending.is_failure else "done before, and due again"
     kind = HoldKind.FAILING if ending.is_failure else HoldKind.WAITING
     return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", kind, due_at
 
@@ -351,7 +363,8 @@ def _split(due: list[Work], late: list[Work], reason: str) -> Parted:
 
 
 def _hold(work: Work, reason: str, kind: HoldKind) -> Hold:
-    return Hold(work.environment, work.verb.value, reason, kind=kind, slug=work.slug)
+    remedy = Remedy.RETRY if reason.startswith(REJECTION) else Remedy.MEND
+    return Hold(work.environment, work.verb.value, reason, kind=kind, slug=work.slug, remedy=remedy)
 
 
 def _sort_holds(holds: Iterable[Hold]) -> list[Hold]:

@@ -28,6 +28,9 @@ ANYTHING = "anything"
 OVERRIDDEN = "overridden by "
 """How the reason of a hold begins that what runs there is not the source's, on purpose."""
 
+REJECTED_BY, REJECTED_UNANSWERED = REJECTION = ("rejected by ", "rejected: ")
+"""How the reason of a hold begins where a person said no, or nobody answered in time."""
+
 
 class Verb(Enum):
     """What a run does to its environment, most urgent first; the last three are only done for a person."""
@@ -186,7 +189,7 @@ class Hold:
     @property
     def said(self) -> str:
         """What it says beside the environment's name: what is held, where the reason does not tell, and why."""
-        is_told = self.what == ANYTHING or self.reason.startswith(OVERRIDDEN)
+        is_told = self.what == ANYTHING or self.reason.startswith((OVERRIDDEN, *REJECTION))
         return reveal(self.reason if is_told else f"{self.what}: {self.reason}")
 
     def __str__(self) -> str:

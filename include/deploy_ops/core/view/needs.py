@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, FAILED, REJECTED
 from include.deploy_ops.core.plan.work import HoldKind, Remedy, Verb
 from include.deploy_ops.core.promotion.comparison import ADOPTING
 
@@ -47,7 +47,7 @@ def list_needs(holds: Iterable[Hold], outcomes: Sequence[Outcome]) -> tuple[Need
 
 def _make_need(hold: Hold, outcomes: Sequence[Outcome]) -> Need:
     why = hold.reason[:NEED_LENGTH_MAX]
-    if hold.kind is not HoldKind.FAILED:
+    if hold.kind is not HoldKind.FAILED and hold.remedy is not Remedy.RETRY:
         return Need(hold.what, why, hold.remedy)
     # A commit of somebody else's fails each promotion alike: nothing but its adoption, or a push, ends that.
     if hold.what == Verb.PROMOTE.value and ADOPTING in why:
@@ -58,6 +58,6 @@ def _make_need(hold: Hold, outcomes: Sequence[Outcome]) -> Need:
 def need_retry(
     what: str, why: str, outcomes: Sequence[Outcome], verbs: Collection[str] = DEPLOYING_VERBS
 ) -> tuple[Need, ...]:
-    """Return the need to clear the newest run to one of the verbs that failed; without a run, that of a mending."""
-    failed = [each for each in outcomes if each.verb in verbs and each.state == "failed"]
+    """Return the need to clear the newest run to one of the verbs that failed, or was rejected; without one, to mend."""
+    failed = [each for each in outcomes if each.verb in verbs and each.state in {FAILED, REJECTED}]
     return (Need(what, why, Remedy.RETRY, failed[-1].run_id, failed[-1].dag) if failed else Need(what, why),)

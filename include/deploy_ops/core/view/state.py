@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.cleanup.verdict import Standing
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import Deployment, DeploymentStatus
-from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, FAILED
+from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, FAILED, REJECTED, Outcome
 from include.deploy_ops.core.plan.work import OVERRIDDEN, Hold, HoldKind, Verb
 from include.deploy_ops.core.target.settling import describe_unsettled, is_calm
 from include.deploy_ops.core.view.needs import list_needs, need_retry
@@ -98,17 +98,19 @@ def _find_reason(record: PassRecord, row: Row) -> str:
 
 
 def _judge(record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None) -> tuple[State, str]:
-    """Return the state without a run in flight, and why; a person's run that failed stands until a later run."""
+    """Return the state without a run in flight, and why; a person's run that came to nothing stands until a later one."""
     state, why = _judge_by_plan(record, row, holds, deployment)
-    failure = _find_forced_failure(row)
-    return (State.FAILED, failure) if failure and state in _QUIET else (state, why)
-
-
-def _find_forced_failure(row: Row) -> str:
-    """Return why the newest run failed, if a person started it; a later run of the environment takes its place."""
     last = row.outcomes[-1] if row.outcomes else None
-    if last is None or not last.is_forced or last.state != FAILED:
-        return ""
+    if last is None or not last.is_forced or state not in _QUIET:
+        return state, why
+    if last.state == FAILED:
+        return State.FAILED, _tell_forced(last)
+    # A person's no is no failure: the environment is as it was.
+    return state, why or (_tell_forced(last) if last.state == REJECTED else "")
+
+
+def _tell_forced(last: Outcome) -> str:
+    """Return what a person had started, and why it came to nothing."""
     who = f" by {last.person}" if last.person else ""
     return f"{last.verb}{who}: {last.cause}"
 

@@ -211,7 +211,8 @@ class ReportRequestOperator(DeployOpsOperator):
             self.log.info("nobody asks this any more: nothing is remembered or told")
             return f"request for {job.target} at {job.head[:12]}: void"
         if answer is not None and not answer.is_approved:
-            cause = {"is_permanent": True, "cause": answer.describe_rejection()[:CAUSE_LENGTH_MAX]}
+            said = answer.describe_rejection()[:CAUSE_LENGTH_MAX]
+            cause = {"is_permanent": True, "is_rejection": True, "cause": said}
             self._tell(job, answer, run_id)
         if not job.is_forced and not job.is_dry:
             is_refused = answer is not None and not answer.is_approved and bool(answer.person)

@@ -48,19 +48,19 @@ def tell(*rows: Row) -> dict[str, FeedbackRecord]:
 @pytest.mark.parametrize(
     ("row", "state", "says"),
     [
-        (make_live(), "success", "live"),
-        (make_live(deployed=B), "success", f"live: nothing to deploy since {B[:7]}"),
-        (make_live(state=State.ASLEEP), "success", "asleep: it wakes with the next push"),
+        (make_live(), "success", "it was deployed"),
+        (make_live(deployed=B), "success", f"nothing to deploy since {B[:7]}"),
+        (make_live(state=State.ASLEEP), "success", "it was deployed"),
         (make_row(why="create: no room"), "pending", "waiting: create: no room"),
         (make_flight(), "pending", "being deployed"),
         (make_flight(verb="create", why="the branch has no Deployment"), "pending", "being created: the branch has"),
-        (make_flight(verb="update", deployed=A), "success", "live"),
-        (make_flight(verb="", run_id="", deployed=A), "success", "live"),
+        (make_flight(verb="update", deployed=A), "success", "it was deployed"),
+        (make_flight(verb="", run_id="", deployed=A), "success", "it was deployed"),
         (make_flight(verb="", run_id="manual__1", deployed=A), "pending", "being worked on"),
         (make_row(state=State.APPROVAL), "pending", "needs approval"),
         (make_row(state=State.FROZEN, why="deploy: paused"), "pending", "frozen: deploy: paused"),
         (make_row(state=State.HELD, why="create: taken"), "failure", "held: create: taken"),
-        (make_live(state=State.HELD, why="update: recreate it"), "success", "live"),
+        (make_live(state=State.HELD, why="update: recreate it"), "success", "it was deployed"),
         (make_failed(cause="no such package"), "failure", "failed: no such package"),
         (make_failed(state=State.FAILING, cause="HTTP 502"), "error", "failing: HTTP 502"),
         (make_live(state=State.UNHEALTHY, status_reason="no pods"), "failure", "unhealthy: no pods"),
@@ -149,27 +149,27 @@ def test_where_no_preview_can_exist_a_required_status_comes_all_the_same() -> No
 @pytest.mark.parametrize(
     ("rows", "state", "says"),
     [
-        ((), "failure", "no preview: removed (idle)"),
-        ((make_row(state=State.REMOVED, why="removed by ann"),), "failure", "removed: removed by ann"),
+        ((), "failure", "no preview: idle"),
+        ((make_row(state=State.REMOVED, why="by ann: done"),), "failure", "removed: by ann: done"),
         ((make_flight(verb="delete"),), "pending", "being deleted"),
         ((make_live(B),), "pending", "waiting for the next look at its branch"),
         ((make_row(state=State.HELD, why="create: taken"),), "failure", "held: create: taken"),
         ((make_row(why="create: no room"),), "pending", "waiting: create: no room"),
-        ((make_live(),), "success", "live"),
+        ((make_live(),), "success", "it was deployed"),
     ],
 )
 def test_held_waiting_or_removed_is_no_success(rows: tuple[Row, ...], state: str, says: str) -> None:
-    writes, _ = compare({}, *rows, facts=wait(why="removed (idle)"))
+    writes, _ = compare({}, *rows, facts=wait(why="idle"))
     (write,) = [write for write in writes if write.sha == A]
     assert (write.state, write.description, write.record.about) == (state, says, ("dev-x",))
 
 
 def test_of_two_branches_on_one_commit_the_worse_counts() -> None:
-    both = make_facts(awaited=(Awaited(A, "no preview for this branch"), Awaited(A, "removed (idle)", "dev-y")))
+    both = make_facts(awaited=(Awaited(A, "no preview for this branch"), Awaited(A, "idle", "dev-y")))
     (worse,) = compare({}, facts=both)[0]
-    assert (worse.state, worse.description) == ("failure", "no preview: removed (idle)")
+    assert (worse.state, worse.description) == ("failure", "no preview: idle")
     (named,) = compare({}, make_live(), facts=both)[0]
-    assert (named.state, named.description) == ("failure", "preview dev-y: no preview: removed (idle)")
+    assert (named.state, named.description) == ("failure", "preview dev-y: no preview: idle")
 
 
 def test_a_success_stands_for_the_environments_alone_of_which_it_was_told() -> None:
@@ -178,7 +178,7 @@ def test_a_success_stands_for_the_environments_alone_of_which_it_was_told() -> N
     assert [write.state for write in compare(nobody, waiting, facts=wait())[0]] == ["pending"], "the policy changed"
     live = tell(make_live())
     assert compare(live, waiting, facts=wait()) == ([], []), "it was live at this commit"
-    assert compare(live, facts=wait(why="removed (idle)")) == ([], [])
+    assert compare(live, facts=wait(why="idle")) == ([], [])
     other = make_row("dev-y", why="create: no room")
     assert [write.state for write in compare(live, make_live(), other)[0]] == ["pending"], "dev-y never was"
 
@@ -245,7 +245,7 @@ NONE = make_outcome(kind="none", why="only docs/ changed")
 )
 def test_a_push_that_needs_no_deploy_is_green(row: Row) -> None:
     ((write,), _) = compare({}, row)
-    assert (write.state, write.description) == ("success", f"live: nothing to deploy since {B[:7]}")
+    assert (write.state, write.description) == ("success", f"nothing to deploy since {B[:7]}")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_the_check_of_an_overridden_target_follows_what_runs() -> None:
     says = "overridden by b2b2b2b, by mira, because INC-42, until resumed"
     row = make_target(head=A, deployed=B, state=State.HELD, why=says, overridden=says)
     states = {write.sha: (write.state, write.description) for write in compare({}, row)[0]}
-    assert states == {A: ("failure", f"held: {says}"), B: ("success", f"live: {says}")}
+    assert states == {A: ("failure", f"held: {says}"), B: ("success", f"it was deployed: {says}")}
     idle = replace(row, head=B)
     assert [(write.sha, write.state) for write in compare({}, idle)[0]] == [(B, "success")]
 

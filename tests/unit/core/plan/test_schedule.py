@@ -101,7 +101,7 @@ def test_a_judgement_of_something_else_counts_for_nothing(judged: tuple[str, str
 def test_a_removed_preview_stays_away_until_its_head_moves() -> None:
     create = work(verb=Verb.CREATE)
     held = plan(create, **remember(removal=Removal(create.head, "by ann: too dear")))
-    assert "removed (by ann: too dear)" in str(held.holds[0])
+    assert "by ann: too dear, until" in str(held.holds[0])
     assert started(plan(create, **remember(removal=Removal(sha("a"), "by ann"))))
 
 
@@ -112,7 +112,7 @@ def failed(minutes_ago: float, *, is_permanent: bool = False, name: str = "") ->
 
 def test_a_permanent_failure_holds() -> None:
     made = plan(work(), **failed(10_000, is_permanent=True))
-    assert "failed: boom" in str(made.holds[0])
+    assert "held: boom; push a fix" in str(made.holds[0])
     assert made.wake_at is None
 
 
@@ -130,7 +130,7 @@ def test_a_failure_comes_again_after_a_growing_delay(attempts: int, minutes: int
     assert early.actions == ()
     assert early.wake_at is not None
     assert 0 < (early.wake_at - NOW).total_seconds() <= 6.1
-    assert f"failing, boom; attempt {attempts + 1} at" in str(early.holds[0])
+    assert f"held: boom; attempt {attempts + 1} at" in str(early.holds[0])
     assert started(plan(work(), finished=finished, **failed(minutes)))
 
 
@@ -147,7 +147,7 @@ def test_a_rejection_outlasts_an_edit_of_the_policy() -> None:
     made = plan(replace(REQUEST, digest="76543210"), **rejected(REQUEST))
     assert (made.actions, str(made.holds[0])) == (
         (),
-        "request dev-x held: failed: rejected by ann; push a fix, clear the failed run, or force it",
+        "request dev-x held: rejected by ann; a new head asks again, and so does clearing the run",
     )
 
 

@@ -29,10 +29,10 @@ def test_success_is_promised_only_where_no_preview_can_exist() -> None:
 def test_it_says_why_a_branch_has_none_and_knows_the_branchs_own_head() -> None:
     pull = make_pull(1, "dev-x", HEAD)
     snapshot = RepositorySnapshot((Branch("dev-x", sha("b")),), (pull,))
-    held = Hold("dev-x", "create", "removed (idle)", kind=HoldKind.ENDED)
+    held = Hold("dev-x", "create", "idle", kind=HoldKind.ENDED)
     update = Hold("dev-x", "update", "the template is broken")
     assert list_awaited(PROJECT, snapshot, {}, (held, update)) == {
-        "pull/1": Awaited(sha("b"), "removed (idle)", "dev-x")
+        "pull/1": Awaited(sha("b"), "idle", "dev-x")
     }
     ended = {"dev-x": "pull request #9 was merged into main"}
     assert list_awaited(PROJECT, snapshot, ended, ())["pull/1"].why == ended["dev-x"]

@@ -23,24 +23,31 @@ def test_what_comes_by_itself_waits_for_nobody() -> None:
     assert list_needs([Hold("dev-a", "deploy", "later", kind=kind) for kind in kinds], ()) == ()
 
 
-@pytest.mark.parametrize("remedy", list(Remedy))
+@pytest.mark.parametrize("remedy", sorted(set(Remedy) - {Remedy.RETRY}, key=str))
 def test_a_persons_hold_names_what_ends_it(remedy: Remedy) -> None:
     hold = Hold("dev-a", "update", "recreate it", remedy=remedy)
     assert list_needs([hold, hold], ()) == (Need("update", "recreate it", remedy),)
 
 
 def test_a_failure_names_the_newest_failed_run_of_its_verb() -> None:
-    hold = Hold("dev-a", "deploy", "failed: no", kind=HoldKind.FAILED)
+    hold = Hold("dev-a", "deploy", "no", kind=HoldKind.FAILED)
     outcomes = [
         make_outcome("first"),
         make_outcome("second"),
         make_outcome("update", "update"),
         make_outcome("last", state="success"),
     ]
-    expected = Need("deploy", "failed: no", Remedy.RETRY, "second", "shop.preview")
+    expected = Need("deploy", "no", Remedy.RETRY, "second", "shop.preview")
     assert list_needs([hold], outcomes) == (expected,)
-    assert need_retry("deploy", "failed: no", outcomes) == (expected,)
-    assert list_needs([hold], outcomes[2:]) == (Need("deploy", "failed: no"),)
+    assert need_retry("deploy", "no", outcomes) == (expected,)
+    assert list_needs([hold], outcomes[2:]) == (Need("deploy", "no"),)
+
+
+def test_a_rejected_request_is_asked_again_by_its_run() -> None:
+    why = "rejected by ada, because Friday; a new head asks again, and so does clearing the run"
+    hold = Hold("production", "request", why, remedy=Remedy.RETRY)
+    outcomes = [make_outcome("first", "request"), make_outcome("asked", "request", state="rejected")]
+    assert list_needs([hold], outcomes) == (Need("request", why, Remedy.RETRY, "asked", "shop.preview"),)
 
 
 def test_a_foreign_commit_is_adopted_and_not_tried_again() -> None:

@@ -99,12 +99,12 @@ def test_a_row_holds_no_address_of_a_person_whatever_wrote_it() -> None:
 def test_a_row_says_what_of_it_waits_for_a_person() -> None:
     failed = ending(1, state="failed")
     holds = [
-        Hold("dev-a", "deploy", "failed: no", kind=HoldKind.FAILED),
+        Hold("dev-a", "deploy", "no", kind=HoldKind.FAILED),
         Hold("dev-a", "update", f"recreate it, says {ADDRESS}", remedy=Remedy.DELETE),
         Hold("dev-a", "update", "later", kind=HoldKind.WAITING),
     ]
     row = show(look(plan_with(*holds), ended=[failed]))
-    retry = Need("deploy", "failed: no", Remedy.RETRY, failed.outcome.run_id, "shop.preview")
+    retry = Need("deploy", "no", Remedy.RETRY, failed.outcome.run_id, "shop.preview")
     assert row.needs == (retry, Need("update", "recreate it, says ann.b+c@…", Remedy.DELETE))
     stored = _ROWS.dump_python({"dev-a": row}, mode="json", exclude_defaults=True)
     assert _ROWS.validate_python(stored) == {"dev-a": row}
@@ -144,9 +144,9 @@ def test_texts_without_end_are_searched_for_addresses_at_once(text: str) -> None
         (look(in_flight={"dev-a": "dev-a~update~aa~bb~1"}), State.DEPLOYING, ""),
         (look(in_flight={"dev-a": "dev-a~request~aa~bb~1"}), State.APPROVAL, ""),
         (
-            look(plan_with(Hold("dev-a", "deploy", "failed: no", kind=HoldKind.FAILED))),
+            look(plan_with(Hold("dev-a", "deploy", "no", kind=HoldKind.FAILED))),
             State.FAILED,
-            "deploy: failed: no",
+            "deploy: no",
         ),
         (look(plan_with(Hold("dev-a", "deploy", "soon", kind=HoldKind.FAILING))), State.FAILING, "deploy: soon"),
         (look(plan_with(Hold("dev-a", "deploy", "paused", kind=HoldKind.FROZEN))), State.FROZEN, "deploy: paused"),
@@ -172,11 +172,11 @@ def test_a_row_says_how_it_is_in_one_word(sight: PassRecord, state: State, why: 
 def test_what_failed_for_good_counts_before_what_waits() -> None:
     holds = [
         Hold("dev-a", "update", "one at a time", kind=HoldKind.WAITING),
-        Hold("dev-a", "deploy", "failed: no", kind=HoldKind.FAILED),
+        Hold("dev-a", "deploy", "no", kind=HoldKind.FAILED),
     ]
     row = show(look(plan_with(*holds)))
     assert row.state is State.FAILED
-    assert (row.why, row.holds) == ("deploy: failed: no", ("update: one at a time",))
+    assert (row.why, row.holds) == ("deploy: no", ("update: one at a time",))
 
 
 def test_a_run_that_starts_now_is_at_work() -> None:
@@ -305,7 +305,7 @@ def test_a_branch_that_never_had_a_deployment_leaves_nothing_behind() -> None:
 
 
 def test_a_preview_removed_on_request_says_so_while_its_branch_lives_and_old_backlog_says_nothing() -> None:
-    hold = Hold("dev-a", "create", "removed (by mira: done) until the branch moves", kind=HoldKind.ENDED)
+    hold = Hold("dev-a", "create", "by mira: done, until the branch moves", kind=HoldKind.ENDED)
     removed = look(plan_with(hold), observed=NO_DEPLOYMENT)
     assert make_rows(removed) == {}
     row = show(replace(removed, before=make_rows(look())))
@@ -313,7 +313,7 @@ def test_a_preview_removed_on_request_says_so_while_its_branch_lives_and_old_bac
 
 
 def test_a_removal_is_not_looked_up_while_there_is_no_room_and_is_shown_all_the_same() -> None:
-    ended = Hold("dev-a", "create", "removed (by mira: done)", kind=HoldKind.ENDED)
+    ended = Hold("dev-a", "create", "by mira: done", kind=HoldKind.ENDED)
     removed = make_rows(look(plan_with(ended), observed=NO_DEPLOYMENT, before=make_rows(look())))
     full = look(plan_with(Hold("dev-a", "create", "max_live", kind=HoldKind.WAITING)), observed=NO_DEPLOYMENT)
     assert show(replace(full, before=removed)) == replace(removed["dev-a"], holds=("create: max_live",))

@@ -96,7 +96,7 @@ def test_it_is_told_then_deleted_and_stays_away_until_its_branch_moves(idle: Sta
     play_only(idle, "delete")
     assert idle.list_deployments() == []
     assert idle.memory.environment(BRANCH).read().removal == Removal(verdict.head, verdict.reason)
-    assert f"removed ({verdict.reason}) until the branch moves or someone forces it" in read_plan(idle)
+    assert f"{verdict.reason}, until the branch moves or someone forces it" in read_plan(idle)
     # From then on nothing is read of it, and it is shown for a day with what ended it.
     assert f"No preview any more, until the branch moves or someone forces it (1):\n- {BRANCH}" in read_plan(idle)
     row = idle.memory.read_rows()[BRANCH]
@@ -253,7 +253,7 @@ def test_a_delete_that_fails_has_remembered_the_removal_and_comes_again(idle: St
         run.step("delete")
     assert idle.memory.environment(BRANCH).read().removal == Removal(verdict.head, verdict.reason)
     run.play()
-    assert "failing, " in read_plan(idle)
+    assert "; attempt " in read_plan(idle)
     head = idle.push_more(BRANCH, DAG)
     (deploy,) = idle.plan()
     assert (deploy.conf["job"]["verb"], deploy.conf["job"]["head"]) == ("deploy", head)
@@ -270,7 +270,7 @@ def test_a_worker_killed_right_after_the_delete_brings_nothing_back(
         run.step("delete")
     idle.airflow.states[run.run_id] = "failed"
     assert idle.list_deployments() == []
-    assert f"removed ({verdict.reason})" in read_plan(idle)
+    assert f"{verdict.reason}, until" in read_plan(idle)
 
 
 @pytest.mark.parametrize(("limits", "verb"), [(HIBERNATE, Verb.HIBERNATE), (DELETE, Verb.DELETE)])

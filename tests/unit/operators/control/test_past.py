@@ -59,7 +59,7 @@ def removed(stage: Stage) -> Stage:
 
 
 def test_it_is_told_once_shown_for_a_day_and_read_no_more(removed: Stage) -> None:
-    assert f"removed ({REASON}) until the branch moves or someone forces it" in read_plan(removed)
+    assert f"{REASON}, until the branch moves or someone forces it" in read_plan(removed)
     assert OVER in read_plan(removed)
     rows = removed.memory.read_rows()
     assert (rows[BRANCH].state, rows[BRANCH].outcomes[-1].verb) == (State.REMOVED, "delete")
@@ -82,8 +82,8 @@ def test_a_pull_request_brings_it_to_mind_with_its_reason_and_its_end_does_not_b
     read_plan(removed)
     assert OVER in read_plan(removed)
     removed.author.open_pull_request(BRANCH, "staging", "Again")
-    assert f"removed ({REASON})" in read_plan(removed)
-    assert f"removed ({REASON})" in read_plan(removed)
+    assert f"{REASON}, until" in read_plan(removed)
+    assert f"{REASON}, until" in read_plan(removed)
     (awaited,) = removed.memory.read_awaited().values()
     assert REASON in awaited.why
 

@@ -138,7 +138,7 @@ def test_branches_that_were_old_at_the_first_pass_wait_for_a_push(stage: Stage) 
     stage.push("dev-old")
     said = read_plan(stage)
     assert (
-        f"| hold | dev-old | create | removed ({IDLE_AT_FIRST}) until the branch moves or someone forces it |" in said
+        f"| hold | dev-old | create | {IDLE_AT_FIRST}, until the branch moves or someone forces it |" in said
     )
     stage.push("dev-new")
     assert [run.conf["job"]["branch"] for run in stage.plan()] == ["dev-new"]
@@ -200,7 +200,7 @@ def test_failing_work_comes_again_with_the_next_attempt(stage: Stage) -> None:
     assert first.play()["create"] == "failed"
     before = datetime.now(UTC)
     said = read_plan(stage)
-    assert "| hold | dev-x | create | failing, " in said
+    assert "| hold | dev-x | create | " in said
     assert "the moon is in the way" in said
     assert "attempt 2 at " in said
     wake_at = datetime.fromisoformat(stage.cursor_store.get(WAKE_AT_KEY)["value"])
@@ -249,7 +249,7 @@ def test_a_run_that_ended_without_its_report_counts_as_failed(stage: Stage) -> N
     stage.push(BRANCH)
     (run,) = stage.plan()
     stage.airflow.states[run.run_id] = "failed"
-    assert "failing, its run ended without a report; attempt 2 at " in read_plan(stage)
+    assert "its run ended without a report; attempt 2 at " in read_plan(stage)
 
 
 def test_a_paused_dag_freezes_previews(stage: Stage) -> None:

@@ -153,7 +153,7 @@ class Year:
         desired = past.leave_out(desired)
         RepositoryReading(snapshot, self.memory, known, PullCache("", snapshot.pull_requests)).keep(past.has)
         removed = sorted(desired.wanted.keys() - set(live))
-        holds = tuple(Hold(name, "create", "removed (idle)", kind=HoldKind.ENDED) for name in removed)
+        holds = tuple(Hold(name, "create", "idle", kind=HoldKind.ENDED) for name in removed)
         observation = Observation(snapshot, observed, desired, (), past)
         context = cast(
             "Any",

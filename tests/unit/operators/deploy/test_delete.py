@@ -145,7 +145,7 @@ def test_a_forced_delete_is_remembered_until_the_branch_moves_or_someone_forces(
     assert stage.memory.environment(BRANCH).read().removal == Removal(head, "by mira: too dear")
     task = stage.make_plan_task()
     assert stage.run_plan(task) == []
-    assert "removed (by mira: too dear) until the branch moves or someone forces it" in fold_page(task.plan)
+    assert "by mira: too dear, until the branch moves or someone forces it" in fold_page(task.plan)
     forced = stage.start_form(branch=BRANCH)
     assert "failed" not in forced.play().values(), forced.xcoms
     assert stage.memory.environment(BRANCH).read().removal is None

@@ -123,7 +123,7 @@ def test_a_previews_life_is_told_in_one_comment(told: Told) -> None:
     (comment,) = told.comments
     assert "| **live** |" in comment
     assert "(<https://airflow.example/ops/dags/shop.preview/runs/dev-x~deploy~" in comment
-    assert told.read_status() == ("success", "live")
+    assert told.read_status() == ("success", "it was deployed")
     assert told.list_states() == [(told.head, "success")]
     assert "View deployment" in told.page
     assert [each["name"] for each in told.ask("/environments")["environments"]] == ["preview/dev-x"]
@@ -305,7 +305,7 @@ def test_what_control_writes_of_a_previews_life_is_told(told: Told) -> None:
     create.play()
     told.stage.plan()
     told.tell()
-    assert told.read_status() == ("success", "live")
+    assert told.read_status() == ("success", "it was deployed")
     (comment,) = told.comments
     assert "| **live** |" in comment
     assert "Last run: image deploy" in comment
@@ -321,7 +321,7 @@ def test_what_control_writes_of_a_previews_life_is_told(told: Told) -> None:
     assert told.list_states() == [(told.head, "inactive")]
     (comment,) = told.comments
     assert "**removed**" in comment
-    assert told.read_status() == ("success", "live")  # what was merged had run
+    assert told.read_status() == ("success", "it was deployed")  # what was merged had run
     told.stage.plan()
     assert told.tell() == {"told": 0, "refused": 0, "waiting": 0}
 
