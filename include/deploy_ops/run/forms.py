@@ -16,7 +16,9 @@ from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import is_branch
+from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX
 from include.deploy_ops.core.text.schema import StrictModel, list_problems
+from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.job import INFER
 
 PreviewAction = Literal["deploy", "delete", "keep", "adopt", "resume"]
@@ -58,7 +60,12 @@ MayBeBlank = BeforeValidator(_leave_blank)
 _STRIPPED = StringConstraints(strip_whitespace=True)
 Text = Annotated[str, _STRIPPED, MayBeBlank]
 BranchName = Annotated[str, _STRIPPED, AfterValidator(_check_branch)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+# It stands in logs, rows, deploy descriptions and comments: what looks like a secret stands in none.
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LENGTH_MAX),
+    AfterValidator(mask_text),
+]
 
 
 class PromotionForm(StrictModel):

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.policy.keys import Target
+from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX
 from include.deploy_ops.core.view.row import State
 from include.deploy_ops.run.claims import MANUAL
 from tests.worlds.stages.pages import fold_page
@@ -116,6 +117,16 @@ def test_a_wrong_value_is_named(stage: Stage, form: dict[str, Any], said: str) -
     stage.push(BRANCH)
     run = stage.start_form(**{"branch": BRANCH, **form})
     assert said in read_refusal(run)
+
+
+def test_what_a_person_types_is_bounded_and_without_secrets(stage: Stage, preview: tuple[str, str, str]) -> None:
+    token = "ghp_" + "a1" * 18
+    force(stage, action="keep", reason=f"for {token}")
+    kept = stage.memory.environment(BRANCH).read().kept
+    assert kept.startswith("by mira: for ")
+    assert token not in kept
+    long = stage.start_form(branch=BRANCH, action="keep", reason="x" * (REASON_LENGTH_MAX + 1))
+    assert f"expected a text of at most {REASON_LENGTH_MAX} characters" in read_refusal(long)
 
 
 def test_a_forced_run_that_fails_is_shown_in_its_row_until_a_later_run(

@@ -5,32 +5,41 @@ GitHub is played by what feedback would write; nothing is refused, and each pass
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.comparison import compare_feedback, group_by_pull
 from include.deploy_ops.core.feedback.text import name_state
 from include.deploy_ops.core.feedback.values import FeedbackRecord, SetStatus, WriteComment, key_deployment
+from include.deploy_ops.core.plan.outcome import REJECTED
+from include.deploy_ops.core.plan.work import REJECTION
 from include.deploy_ops.core.view.row import RowKind, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from include.deploy_ops.core.feedback.values import Facts
     from include.deploy_ops.core.view.row import Row
     from tests.worlds.values.trusted_release import Record
 
+ETERNAL = ("it was deployed", "nothing to deploy")
+"""How a success begins: with what happened to the commit, whatever runs there later."""
 IN_FLIGHT = {State.DEPLOYING, State.APPROVAL}
 
 
 @dataclass
 class Faces:
-    """What GitHub shows, and what of it was remembered; `succeeded` are the statuses that were success once."""
+    """What GitHub shows, and what of it was remembered; `succeeded` are the statuses that were success once.
+
+    `words` is what the statuses say.
+    """
 
     facts: Facts
     told: dict[str, FeedbackRecord] = field(default_factory=dict)
     statuses: dict[tuple[str, str], str] = field(default_factory=dict)
+    words: dict[tuple[str, str], str] = field(default_factory=dict)
     comments: dict[int, str] = field(default_factory=dict)
     succeeded: set[tuple[str, str]] = field(default_factory=set)
 
@@ -55,7 +64,8 @@ class Faces:
     def _show(self, write: SetStatus) -> None:
         key = (write.sha, write.context)
         assert write.state != "error" or key not in self.succeeded, f"{write} was success"
-        self.statuses[key] = write.state
+        self.statuses[key], self.words[key] = write.state, write.description
+        assert find_doubled([write.description]) == [], write
         if write.state == "success":
             self.succeeded.add(key)
 
@@ -65,7 +75,11 @@ class Faces:
             for row in concerns:
                 assert f"**{name_state(row)}**" in self.comments[pull], f"#{pull}: {row}"
                 assert row.deployed[:7] in self.comments[pull], f"#{pull}: {row}"
+            lines = self.comments[pull].partition("|\n\n")[2].splitlines()
+            assert find_doubled(line for line in lines if not line.startswith("- It has ")) == [], lines
         for row in rows.values():
+            assert find_doubled(list_lines(row)) == [], row
+            _check_rejection(row)
             if row.kind is RowKind.TARGET and row.deployed:
                 assert self.told[key_deployment(row.slug, row.deployed)].state == "success", row
             if row.kind is RowKind.TARGET and row.head:
@@ -79,6 +93,38 @@ class Faces:
             assert row.head == row.deployed or row.state is State.LIVE or key in self.succeeded, row
         if row.overridden and row.deployed:
             assert self.statuses[row.deployed, key[1]] == "success", row
+        if self.statuses[key] == "success":
+            assert self.words[key].startswith(ETERNAL), "it may become false"
+        if row.overridden and row.state is State.HELD and key in self.succeeded and row.head != row.deployed:
+            assert "; later overridden by " in self.words[key], row
+
+
+def _check_rejection(row: Row) -> None:
+    """See that a no is told as a no: neither red, nor as a failure that a push mends."""
+    last = row.outcomes[-1] if row.outcomes else None
+    if last is not None and last.state == REJECTED and row.why.endswith(last.cause):
+        assert row.state not in {State.FAILED, State.FAILING}, row
+    if row.why.startswith(REJECTION):
+        assert row.state is State.HELD, row
+        assert "push a fix" not in row.why, row
+
+
+_SAID_TWICE = re.compile(r"\b([^\W\d]\w*)\W{1,3}\1\b", re.IGNORECASE)
+_SAYS_ITS_STATE = re.compile(r"^(\w+): (?:\w+: )?\1\b", re.IGNORECASE)
+
+
+def list_lines(row: Row) -> list[str]:
+    """Return what the page says of the environment, a line each: its state and why, what is held, what it needs."""
+    state = f"{name_state(row)}: {row.why}" if row.why else name_state(row)
+    return [state, *(f"held: {hold}" for hold in row.holds if hold != row.why)]
+
+
+def find_doubled(lines: Iterable[str]) -> list[str]:
+    """Return the lines that say a word twice in a row, or their state again, and those that stand there twice."""
+    every = [line.strip("- ") for line in lines if line.strip("- ")]
+    doubled = [line for line in every if _SAID_TWICE.search(line) or _SAYS_ITS_STATE.match(line)]
+    reasons = [line.partition(": ")[2] or line for line in every]
+    return doubled + [reason for reason in set(reasons) if reasons.count(reason) > 1]
 
 
 def check_row(row: Row, records: Sequence[Record], *, is_overridden: bool) -> None:

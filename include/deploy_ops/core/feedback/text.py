@@ -213,7 +213,8 @@ def _list_carried(row: Row, head: str) -> Iterable[str]:
 
 def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
     why = cut(flatten(row.why), WHY_LENGTH_MAX)
-    if why and not _has_failed(row):
+    is_told_below = _has_failed(row) or (row.state is State.UNHEALTHY and row.why == row.status_reason)
+    if why and not is_told_below:
         yield f"{_capitalize(name_state(row))}: {write_words(why)}"
     if row.state is State.APPROVAL and (page := facts.link_run(row.run_dag or row.request_dag, row.run_id)):
         yield f"{write_link('Open the question', page)}."

@@ -24,8 +24,9 @@ _RUN_ID_PARTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run of an environment ended. `state` is success, failed, superseded or rejected; `seconds` from its
-    start on.
+    """How one run of an environment ended.
+
+    `state` is success, failed, superseded or rejected; `seconds` from its start on.
 
     `is_forced`: a person started it, and typed `reason`. `pull` is the pull request that it was about, 0 for none.
     Releases before 0.3 told none of these.

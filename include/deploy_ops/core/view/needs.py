@@ -58,6 +58,6 @@ def _make_need(hold: Hold, outcomes: Sequence[Outcome]) -> Need:
 def need_retry(
     what: str, why: str, outcomes: Sequence[Outcome], verbs: Collection[str] = DEPLOYING_VERBS
 ) -> tuple[Need, ...]:
-    """Return the need to clear the newest run to one of the verbs that failed, or was rejected; without one, to mend."""
+    """Return the need to clear the newest run to one of the verbs that failed, or got a no; without a run, to mend."""
     failed = [each for each in outcomes if each.verb in verbs and each.state in {FAILED, REJECTED}]
     return (Need(what, why, Remedy.RETRY, failed[-1].run_id, failed[-1].dag) if failed else Need(what, why),)

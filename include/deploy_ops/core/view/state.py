@@ -98,7 +98,7 @@ def _find_reason(record: PassRecord, row: Row) -> str:
 
 
 def _judge(record: PassRecord, row: Row, holds: Sequence[Hold], deployment: Deployment | None) -> tuple[State, str]:
-    """Return the state without a run in flight, and why; a person's run that came to nothing stands until a later one."""
+    """Return the state without a run in flight, and why; a person's that came to nothing stands until a later one."""
     state, why = _judge_by_plan(record, row, holds, deployment)
     last = row.outcomes[-1] if row.outcomes else None
     if last is None or not last.is_forced or state not in _QUIET:

@@ -39,7 +39,7 @@ from include.deploy_ops.operators.request.approve import (
 )
 from include.deploy_ops.run.approvals import check_approval
 from include.deploy_ops.run.decision import dump_decision, load_decision
-from include.deploy_ops.run.endings import hand_over, make_ended
+from include.deploy_ops.run.endings import hand_over, make_ended, mask_text
 from include.deploy_ops.run.forms import RequestForm, name_person, read_form
 from include.deploy_ops.run.job import INFER, PLANNED_RUN_TYPE, Job, dump_job, make_dispatch
 
@@ -204,7 +204,7 @@ class ReportRequestOperator(DeployOpsOperator):
         states = self.runs(context).read_states(run_id)
         failed = list_failed(states)
         value = None if failed else self.read(context, APPROVE_TASK)
-        answer = None if value is None else load_answer(value)
+        answer = None if value is None else _mask(load_answer(value))
         cause = find_cause(context, failed)
         has_news = is_news(context, self.memory(context), job, cause)
         if answer is not None and not answer.is_approved and self._is_void(job):
@@ -287,6 +287,11 @@ class ReportRequestOperator(DeployOpsOperator):
             self.log.warning("the rejection did not reach pull request #%d: %s", job.pull, error)
         else:
             self.log.info("the rejection stands on pull request #%d: %s", job.pull, url)
+
+
+def _mask(answer: Answer) -> Answer:
+    """Return the answer without what looks like a secret in its words, which rows and the pull request show."""
+    return replace(answer, comment="\n".join(map(mask_text, answer.comment.splitlines())))
 
 
 def _drop_oldest(endings: Mapping[str, Ending]) -> dict[str, Ending]:

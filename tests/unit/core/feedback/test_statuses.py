@@ -14,6 +14,7 @@ from include.deploy_ops.core.feedback.values import Facts, FeedbackRecord, SetSt
 from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.row import Row, State
+from tests.worlds.values.faces import ETERNAL
 from tests.worlds.values.feedback_examples import (
     AIRFLOW,
     DAG,
@@ -265,6 +266,11 @@ def test_the_check_of_an_overridden_target_follows_what_runs() -> None:
     row = make_target(head=A, deployed=B, state=State.HELD, why=says, overridden=says)
     states = {write.sha: (write.state, write.description) for write in compare({}, row)[0]}
     assert states == {A: ("failure", f"held: {says}"), B: ("success", f"it was deployed: {says}")}
+    ran = {key_status(A, "deploy-ops/production"): FeedbackRecord(state="success", about=(row.slug,))}
+    (head,) = [write for write in compare(ran, row)[0] if write.sha == A]
+    assert (head.state, head.description) == ("success", f"it was deployed; later {says}")
+    again = {**ran, head.key: head.record}
+    assert [write.sha for write in compare(again, row)[0]] == [B], "it is said once"
     idle = replace(row, head=B)
     assert [(write.sha, write.state) for write in compare({}, idle)[0]] == [(B, "success")]
 
@@ -292,3 +298,15 @@ def test_whatever_becomes_of_an_environment_no_success_turns_to_error_by_its_end
             if before.succeeded and is_moved and key in after:
                 assert after[key].state != "error", (before, row)
         told = after
+
+
+@given(st.lists(LIFE, min_size=1, max_size=8), st.booleans())
+def test_a_success_claims_nothing_that_may_become_false(lives: list[Row], is_overridden: bool) -> None:
+    says = "overridden by b2b2b2b, by mira, until resumed" if is_overridden else ""
+    told: dict[str, FeedbackRecord] = {}
+    for life in lives:
+        row = replace(life, overridden=says)
+        writes, _ = compare(told, row)
+        for write in writes:
+            assert write.state != "success" or write.description.startswith(ETERNAL), write
+        told = take(told, row)

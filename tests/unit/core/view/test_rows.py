@@ -362,6 +362,16 @@ def test_a_persons_run_that_failed_is_shown_until_a_later_run(plan: Plan) -> Non
     assert show(look(waiting, before={"dev-a": row})).state is State.WAITING, "its next run comes by itself"
 
 
+def test_a_persons_request_that_was_rejected_is_no_failure_and_its_no_is_told() -> None:
+    asked = ending(1, state="rejected", verb="request", kind="", cause="rejected by ada, because Friday", **FORCED)
+    row = show(look(ended=[asked]))
+    assert (row.state, row.why) == (State.LIVE, "request by mira: rejected by ada, because Friday")
+    says = "overridden by 8331752, by mira, until the branch moves"
+    held = show(look(plan_with(Hold("dev-a", "deploy", says)), before={"dev-a": row}))
+    assert (held.state, held.why) == (State.HELD, says)
+    assert show(look(before={"dev-a": row}, ended=[ending(2)])).why == ""
+
+
 def test_what_is_overridden_is_told_once_with_its_words() -> None:
     says = "overridden by 8331752, by mira, because INC-42, until the branch moves"
     row = show(look(plan_with(Hold("dev-a", "deploy", says))))

@@ -137,9 +137,7 @@ def test_branches_that_were_old_at_the_first_pass_wait_for_a_push(stage: Stage) 
     stage.change_project(previews={"delete_after": timedelta(microseconds=1)})  # any head is older than that
     stage.push("dev-old")
     said = read_plan(stage)
-    assert (
-        f"| hold | dev-old | create | {IDLE_AT_FIRST}, until the branch moves or someone forces it |" in said
-    )
+    assert f"| hold | dev-old | create | {IDLE_AT_FIRST}, until the branch moves or someone forces it |" in said
     stage.push("dev-new")
     assert [run.conf["job"]["branch"] for run in stage.plan()] == ["dev-new"]
     head = stage.push("dev-old", DAG)

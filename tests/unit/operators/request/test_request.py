@@ -13,8 +13,9 @@ from dags.request import make_request_dag
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeDecision, ChangeType
 from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity
-from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.plan.work import Remedy, Verb
 from include.deploy_ops.core.promotion.message import Trailers, format_message
+from include.deploy_ops.core.view.row import State
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.operators.answer import ANSWER_COMMENT_LENGTH_MAX, Answer
 from include.deploy_ops.operators.request import request
@@ -133,7 +134,12 @@ def test_reports_of_requests_run_one_at_a_time(gate: Gate) -> None:
 
 
 REJECTIONS = (
-    ("not on\nFriday <!-- x", False, "rejected by ada: not on Friday <!-- x", "> not on\n> Friday \\<\\!\\-\\- x"),
+    (
+        "not on\nFriday <!-- x",
+        False,
+        "rejected by ada, because not on Friday <!-- x",
+        "> not on\n> Friday \\<\\!\\-\\- x",
+    ),
     (None, False, "rejected by ada", "by **ada**"),
     (None, True, "rejected: nobody answered in time", "since nobody answered in time"),
 )
@@ -148,7 +154,11 @@ def test_a_rejection_holds_until_the_head_moves_and_reaches_the_pull_request(gat
         assert (run.states["recheck"], gate.remembered.approval) == ("skipped", None)
         ending = gate.remembered.endings["request"]
         assert (ending.cause, ending.is_failure, ending.is_permanent) == (cause, True, True)
+        assert gate.stage.events.events[-1].extra["ended"]["outcome"]["state"] == "rejected"
         assert gate.plan() == []
+        row = gate.stage.memory.read_rows()[SLUG]
+        assert (row.state, row.why.partition(";")[0]) == (State.HELD, cause), "nothing failed"
+        assert [(need.remedy, need.run_id) for need in row.needs] == [(Remedy.RETRY, run.run_id)]
         run.step("report")  # cleared, or tried again
         said = gate.list_comments()
         assert len(said) == number
@@ -298,6 +308,21 @@ def test_an_approved_deploy_that_finds_the_target_held_fails_and_says_so(gate: G
         gate.stage.start_dispatched(dispatched).step("claim")
 
 
+def test_a_secret_in_the_words_of_a_no_reaches_neither_row_nor_pull_request(gate: Gate) -> None:
+    token = "ghp_" + "a1" * 18
+    run = gate.start_planned()
+    run.ask()
+    run.answer("Reject", f"see\n{token}")
+    run.finish()
+    gate.plan()
+    (said,) = gate.list_comments()
+    row = gate.stage.memory.read_rows()[SLUG]
+    assert "rejected by ada, because see" in row.why
+    assert "> see" in said
+    for shown in (said, str(row), gate.remembered.endings["request"].cause):
+        assert token not in shown
+
+
 def test_a_timeout_that_airflow_answers_with_approve_would_still_reject(gate: Gate) -> None:
     run = gate.start_planned()
     run.ask()
@@ -311,7 +336,7 @@ def test_a_comment_that_cannot_be_posted_fails_nothing(gate: Gate, log: Log) -> 
     gate.stage.sandbox.plant(face="github", method="POST", path="/comments", status=403, body={"message": "Locked"})
     run.finish()
     assert run.states["report"] == "success"
-    assert gate.remembered.endings["request"].cause == "rejected by ada: no"
+    assert gate.remembered.endings["request"].cause == "rejected by ada, because no"
     assert "did not reach pull request #1" in (said := log.read())
     assert "403: Locked" in said
 
@@ -363,6 +388,19 @@ def test_a_persons_request_is_dispatched_by_the_run_itself_once(gate: Gate) -> N
     assert gate.remembered.approval is None
     assert gate.remembered.endings == {}
     assert run.step("recheck") == [dispatched]  # another try names the same run
+
+
+def test_a_persons_request_that_is_rejected_is_no_failure_and_says_who_and_why(gate: Gate) -> None:
+    gate.deploy_merge()
+    run = gate.start_form(reason="on fire", deploy_type="image-and-dags")
+    run.ask()
+    run.answer("Reject", "wait for ben")
+    assert run.finish() == []
+    gate.stage.airflow.states[run.run_id] = "success"
+    gate.plan()
+    row = gate.stage.memory.read_rows()[SLUG]
+    assert row.outcomes[-1].state == "rejected"
+    assert row.state not in {State.FAILED, State.FAILING}
 
 
 def test_what_a_person_asks_for_is_checked_and_its_failure_is_seen(gate: Gate) -> None:
