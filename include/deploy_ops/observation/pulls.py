@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 OVERLAP = timedelta(minutes=10)
 """How far before the newest change that was seen the next pass reads again."""
 
+MERGED_MAX = 50
+"""Merged pull requests that are kept for what people are told of them: the newest."""
+
 FIRST_PAGES_MAX = 200
 """Pages that one try of the first listing reads: 20,000 pull requests, of the hour's 5,000 requests a small part."""
 
@@ -43,8 +46,11 @@ class RepositoryReading:
     after: PullCache
 
     def keep(self, is_over: Callable[[str], bool]) -> None:
-        """Remember the pull requests, without the merged ones of branches that are over: nothing is decided by them."""
-        kept = tuple(pull for pull in self.after.pulls if pull.is_open or not is_over(pull.head_ref))
+        """Remember the pull requests, without merged ones of branches that are over, unless people are told of them."""
+        told = {pull.number for pull in self.snapshot.merged}
+        kept = tuple(
+            pull for pull in self.after.pulls if pull.is_open or pull.number in told or not is_over(pull.head_ref)
+        )
         after = replace(self.after, pulls=kept)
         if after != self.before:
             self.memory.pulls.write(after)
@@ -76,11 +82,13 @@ class PullReader:
         # it creates a preview.
         known = merge_pulls(cache.pulls, older, news.pulls)
         pulls, bystanders = self._select(known, names), self._select_bystanders(known)
+        merged = self._select_merged(known)
         # Where nothing is new the old bound stays, or the next pass would read all of them.
         since = max((pull.updated_at for pull in news.pulls), default=cache.since)
-        kept = tuple(sorted((*pulls, *bystanders), key=lambda pull: pull.number))
-        after = replace(cache, since=max(since, cache.since), pulls=kept)
-        return RepositoryReading(RepositorySnapshot(branches, pulls, bystanders), self.memory, before, after)
+        kept = {pull.number: pull for pull in (*pulls, *bystanders, *merged)}
+        ordered = tuple(pull for _, pull in sorted(kept.items()))
+        after = replace(cache, since=max(since, cache.since), pulls=ordered)
+        return RepositoryReading(RepositorySnapshot(branches, pulls, bystanders, merged), self.memory, before, after)
 
     def _check_rules(self, cache: PullCache | None) -> PullCache:
         """Return the cache, or an empty one: under other rules than those of then, an old pull request may count."""
@@ -133,6 +141,12 @@ class PullReader:
         bases = self.scope.project.awaited_bases
         found = (pull for pull in pulls if pull.is_open and pull.base_ref in bases and not self._counts(pull))
         return tuple(replace(pull, title="", author="", url="", labels=()) for pull in found)
+
+    def _select_merged(self, pulls: Iterable[PullRequest]) -> tuple[PullRequest, ...]:
+        """Return the newest that were merged into what targets get: where their change goes, people are told."""
+        bases = self.scope.project.bases
+        found = [pull for pull in pulls if pull.is_merged and not pull.is_from_fork and pull.base_ref in bases]
+        return tuple(sorted(found, key=lambda pull: (pull.updated_at, pull.number))[-MERGED_MAX:])
 
     def _fingerprint_rules(self) -> str:
         """Return what tells that other pull requests count than before."""

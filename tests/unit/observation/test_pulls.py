@@ -10,11 +10,12 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
 from include.deploy_ops.core.model import Branch
+from include.deploy_ops.core.policy.keys import PullRequestSource, Target
 from include.deploy_ops.hooks.github.answers import RepositoryName
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.hooks.github.repository import PullListing
 from include.deploy_ops.observation import pulls as product
-from include.deploy_ops.observation.pulls import PullReader, merge_pulls
+from include.deploy_ops.observation.pulls import MERGED_MAX, PullReader, merge_pulls
 from include.deploy_ops.run.memory import KnownRepository, Memory, PullCache
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import make_project, make_pull, merged, sha
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.model import PullRequest
 
 PAGE = 3
+RELEASE = PullRequestSource.model_validate({"from": "astro_deploy", "into": "main"})
+PRODUCTION = Target(deployment="Production", pull_request=RELEASE)
 
 
 class Repository(GithubPullsHook):
@@ -174,3 +177,18 @@ def test_nothing_is_kept_of_another_repository_that_has_the_name(limit: int, mem
         look(other, memory)
     assert memory.pulls.read() == before
     assert memory.repository.read() == KnownRepository(7, "acme/shop")
+
+
+def test_the_newest_merged_pull_requests_are_kept_for_what_people_are_told(memory: Memory) -> None:
+    older = [merged(pull) for pull in make_pulls(MERGED_MAX + 4)]
+    odd = [merged(make_pull(99, "x", sha("b"), base_ref="else")), merged(make_pull(98, "y", sha("b"), head_repo_id=1))]
+    scope: Any = SimpleNamespace(project=make_project(targets={"production": PRODUCTION}))
+    github = Repository(*older, *odd)
+    for _ in range(2):  # the next pass knows them from the cache
+        reading = PullReader(scope, github, memory).read()
+        assert [pull.number for pull in reading.snapshot.merged] == list(range(5, MERGED_MAX + 5))
+        reading.keep(lambda _: True)
+        github.pulls = {pull.number: pull for pull in odd}
+    known = memory.pulls.read()
+    assert known is not None
+    assert len(known.pulls) == MERGED_MAX

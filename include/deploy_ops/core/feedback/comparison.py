@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 LACK_REMEMBERED = timedelta(days=1)
 """How long a missing permission is left alone before it is tried, and told, again."""
 
-OPEN, CLOSED, REMOVED = "open", "closed", "removed"
+OPEN, FOLLOWED, CLOSED, REMOVED = "open", "followed", "closed", "removed"
+"""Of a comment's pull request: it is open; it was merged, and is on its way; it is over; so is its preview."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +107,12 @@ def _compare_comments(
         if (write := _say(pull, body, concerns, OPEN, records, facts)) is not None:
             writes.append((max(row.state_at for row in concerns), write))
     forgotten = []
+    following = _group_by_merged(rows.values())
     for key, known in records.items():
         kind, _, number = key.partition("/")
         if kind != "comment" or int(number) in concerned:
             continue
-        write, is_over = _end_comment(int(number), known, rows, facts)
+        write, is_over = _end_comment(int(number), known, rows, facts, following.get(int(number), ()))
         writes += [(None, write)] if write else []
         forgotten += [key] if is_over else []
     return writes, forgotten
@@ -122,6 +124,15 @@ def group_by_pull(rows: Iterable[Row]) -> dict[int, list[Row]]:
     for row in rows:
         for pull in sorted({row.pull, *row.pulls, *(number for number, _ in row.carried)} - {0}):
             found.setdefault(pull, []).append(row)
+    return found
+
+
+def _group_by_merged(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    """Return the environments to which the change of each merged pull request is on its way, or that have it."""
+    found: dict[int, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.kind is RowKind.DEPLOY_BRANCH):
+        for each in row.followed:
+            found.setdefault(each.pull, []).append(row)
     return found
 
 
@@ -139,24 +150,31 @@ def _say(
 
 
 def _end_comment(
-    pull: int, known: FeedbackRecord, rows: Mapping[str, Row], facts: Facts
+    pull: int, known: FeedbackRecord, rows: Mapping[str, Row], facts: Facts, following: Sequence[Row]
 ) -> tuple[WriteComment | None, bool]:
-    """Return what our comment on a pull request that is open no more shall say at last, and whether it is over."""
-    if known.state == REFUSED:
+    """Return what our comment on a pull request that is open no more shall say at last, and whether it is over.
+
+    :param following: the environments to which its change is on its way, or that have it.
+    """
+    # What was followed until its time was over was told so: its last word stands.
+    if known.state == REFUSED or (known.state == FOLLOWED and not following):
         return None, True
-    about = [(rows.get(slug), name) for slug, name in zip(known.about, known.names, strict=False)]
+    named = dict(zip(known.about, known.names, strict=False))
+    named |= {row.slug: name_environment(row) for row in following if row.slug not in named}
+    about = [(rows.get(slug), name) for slug, name in named.items()]
     if any(row is not None and _may_tell_more(row, pull) for row, _ in about):
         return None, False
-    body = render_ending(facts, pull, [(name, _tell_ending(row, name, pull)) for row, name in about])
+    body = render_ending(facts, pull, [(name, _tell_ending(row, name, pull, facts)) for row, name in about])
     previews = [row for row, name in about if _is_preview(name)]
     if known.state == REMOVED:  # what is made anew of the branch is another pull request's
         return None, all(row is None for row in previews)
-    state = CLOSED if any(map(_is_there, previews)) else REMOVED
+    is_coming = any(each.pull == pull and not each.commit for row in following for each in row.followed)
+    state = FOLLOWED if is_coming else CLOSED if any(map(_is_there, previews)) else REMOVED
     digest = hash_text(body, DIGEST_LENGTH)
     if known.state == state and known.digest == digest:
         # A preview may be removed yet, which the comment tells; of a release there is nothing to add.
-        return None, all(row is None for row in previews)
-    after = replace(known, digest=digest, state=state)
+        return None, state != FOLLOWED and all(row is None for row in previews)
+    after = replace(known, digest=digest, state=state, about=tuple(named), names=tuple(named.values()))
     return WriteComment(key_comment(pull), pull, known.id, facts.mark_comment(pull), body, after), False
 
 
@@ -174,8 +192,9 @@ def _is_there(row: Row | None) -> bool:
     return row is not None and row.state is not State.REMOVED
 
 
-def _tell_ending(row: Row | None, name: str, pull: int) -> str:
-    return tell_ending(row, pull, is_removed=_is_preview(name) and not _is_there(row))
+def _tell_ending(row: Row | None, name: str, pull: int, facts: Facts) -> str:
+    merges = row is not None and row.environment in facts.merging
+    return tell_ending(row, pull, is_removed=_is_preview(name) and not _is_there(row), merges=merges)
 
 
 _COMPARERS = {

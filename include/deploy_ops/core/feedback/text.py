@@ -16,7 +16,8 @@ from include.deploy_ops.core.text.markdown import (
     write_link,
     write_words,
 )
-from include.deploy_ops.core.view.row import Row, RowKind, State
+from include.deploy_ops.core.view.following import FOLLOWED_FOR
+from include.deploy_ops.core.view.row import Followed, Row, RowKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -124,8 +125,11 @@ def render_ending(facts: Facts, pull: int, endings: Iterable[tuple[str, str]]) -
     return _frame(facts, pull, parts or ["Nothing is deployed for it."])
 
 
-def tell_ending(row: Row | None, pull: int, *, is_removed: bool) -> str:
-    """Return what became of a pull request in an environment, as far as the row remembers it, as Markdown."""
+def tell_ending(row: Row | None, pull: int, *, is_removed: bool, merges: bool = True) -> str:
+    """Return what became of a pull request in an environment, as far as the row remembers it, as Markdown.
+
+    :param merges: whether the environment's runs may have merged it; else a person did.
+    """
     if is_removed:
         return "**removed**"
     own = [each for each in row.outcomes if each.pull == pull and each.state == SUCCESS] if row else []
@@ -135,8 +139,20 @@ def tell_ending(row: Row | None, pull: int, *, is_removed: bool) -> str:
         name = write_words(row.deployment_name or row.environment)
         said.append(f"deployed to {name}" if deploy.kind != NOTHING_TO_DEPLOY else f"nothing to deploy to {name}")
         said += [f"approved by {write_words(deploy.approver)}"] if deploy.approver else []
-    said += ["merged"] if any(each.verb == Verb.MERGE.value for each in own) else []
+    is_ours = any(each.verb == Verb.MERGE.value for each in own)
+    if is_ours or (row is not None and pull in row.merged):
+        said.append("merged" if is_ours or merges else "merged by a person")
+    followed = next((each for each in row.followed if each.pull == pull), None) if row else None
+    if followed is not None and not said:
+        return _tell_followed(followed)
     return ", ".join(said) or "not followed here any more: the pull request is closed"
+
+
+def _tell_followed(followed: Followed) -> str:
+    if not followed.commit:
+        return f"not yet; followed for some {FOLLOWED_FOR.days} days"
+    head, commit = (write_code(sha[:_SHOWN_DIGITS]) for sha in (followed.head, followed.commit))
+    return f"got {head} of this pull request, {write_time(followed.at)}, with {commit}"
 
 
 def _frame(facts: Facts, pull: int, parts: Sequence[str]) -> str:

@@ -49,7 +49,8 @@ class Facts:
 
     `airflow_url` and `web_url` are the addresses of this Airflow and of the repository's page, without a slash at the
     end. `is_alone`: no other project of the policy is about the repository. `releases` names the targets that deploy
-    what an open pull request would give, `gated` those that ask first. `policy` is the policy's fingerprint, `access`
+    what an open pull request would give, `gated` those that ask first, `merging` those that merge.
+    `policy` is the policy's fingerprint, `access`
     that of the token, empty where nobody looked at it. `awaited` are commits of which somebody may wait for the word on
     a preview.
     """
@@ -63,6 +64,7 @@ class Facts:
     keep_label: str = ""
     releases: frozenset[str] = frozenset()
     gated: frozenset[str] = frozenset()
+    merging: frozenset[str] = frozenset()
     policy: str = ""
     access: str = ""
     awaited: tuple[Awaited, ...] = ()
@@ -122,6 +124,7 @@ def gather_facts(
             name for name, each in targets if each.pull_request is not None and each.on == "pull_request"
         ),
         gated=frozenset(name for name, each in targets if each.approval == "required"),
+        merging=frozenset(name for name, each in targets if each.merge),
         policy=fingerprint_feedback(project, is_alone=is_alone),
         access=access,
     )
@@ -132,7 +135,7 @@ class FeedbackRecord:
     """One thing that GitHub was told. Which one, its key says: see `key_comment` and its kind.
 
     `id` is GitHub's, of a comment or of a GitHub Deployment; `digest` of what was told last; `state` its state in
-    GitHub's word, or ours for a comment (open, closed, removed), or REFUSED. `about` are slugs, `names` those
+    GitHub's word, or ours for a comment (open, followed, closed, removed), or REFUSED. `about` are slugs, `names` those
     environments in words. `at`: when it was refused. `settled` are the slugs of whom a commit status was success once,
     whatever it says since; a release before 0.3 told it by its state alone.
     """

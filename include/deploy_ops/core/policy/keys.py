@@ -230,6 +230,12 @@ class Project(StrictModel):
             return frozenset()
         return frozenset(self.previews.merged_into).union(*(target.branches for target in self.targets.values()))
 
+    @property
+    def bases(self) -> frozenset[str]:
+        """The branches into which a merge brings its change to a target, or on its way there."""
+        into = {self.promotion.into} if self.promotion is not None else set()
+        return frozenset(into).union(*(target.branches for target in self.targets.values()))
+
     def feeds(self, pull: PullRequest) -> bool:
         """Whether the pull request, while it is open, feeds the deploy branch or is a target's release."""
         releases = [target.pull_request for target in self.targets.values() if target.pull_request is not None]

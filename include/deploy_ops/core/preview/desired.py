@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 class RepositorySnapshot:
     """What was read of a repository in one pass: every branch, and the pull requests that speak of them.
 
-    `bystanders` are other open ones, of forks among them, by which nothing is decided but what GitHub is told.
+    `bystanders` are other open ones, of forks among them, and `merged` the newest merged ones into what targets get, by
+    which nothing is decided but what people are told.
     """
 
     branches: tuple[Branch, ...]
     pull_requests: tuple[PullRequest, ...]
     bystanders: tuple[PullRequest, ...] = ()
+    merged: tuple[PullRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

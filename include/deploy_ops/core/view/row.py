@@ -40,6 +40,20 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """A merged pull request whose change is on its way to an environment, or is there.
+
+    `head` are the first 12 digits of its head. `commit` is what ran there when its change was seen first, since `at`;
+    empty until then, and `at` is when it was seen to be merged.
+    """
+
+    pull: int
+    head: str
+    at: datetime
+    commit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One environment.
 
@@ -52,7 +66,8 @@ class Row:
     it by hand. `overridden` says in words which commit runs there on purpose instead of what it follows, by whom, why
     and until when; empty where none does. `deployed_kind` is the deploy type by which `deployed` came, whoever deployed
     it. `carried` are the open pull requests whose change it has by promotion, each with the first 12 digits of the head
-    that it has.
+    that it has; `followed` are merged ones that it has, or is to get. `merged` are a target's releases that were merged
+    lately. `tips` are the first 12 digits of what the deploy branch was lately, newest last.
     """
 
     slug: str
@@ -78,6 +93,9 @@ class Row:
     deployed_kind: str = ""
     overridden: str = ""
     carried: tuple[tuple[int, str], ...] = ()
+    followed: tuple[Followed, ...] = ()
+    merged: tuple[int, ...] = ()
+    tips: tuple[str, ...] = ()
     deployment_id: str = ""
     deployment_name: str = ""
     status: str = ""

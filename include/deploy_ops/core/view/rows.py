@@ -22,6 +22,7 @@ from include.deploy_ops.core.plan.work import (
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.view.addresses import hide_address, hide_addresses_of
+from include.deploy_ops.core.view.following import DIGITS, follow_merged
 from include.deploy_ops.core.view.needs import Need
 from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.core.view.state import add_state
@@ -37,7 +38,6 @@ V = TypeVar("V")
 REMOVED_FOR = timedelta(days=1)
 """How long an environment is still shown after its Deployment has gone."""
 
-_CARRIED_DIGITS = 12
 ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
 ROW_CONFLICTS_MAX = 40
@@ -50,7 +50,7 @@ def make_rows(record: PassRecord) -> dict[str, Row]:
     """Return the rows by slug."""
     deploy_branch = _make_deploy_branch(record)
     targets = [_carry(record, row, deploy_branch) for row in _make_targets(record)]
-    rows = [*_make_previews(record), *targets, *([deploy_branch] if deploy_branch else [])]
+    rows = [*_make_previews(record), *follow_merged(record, targets, deploy_branch)]
     found = {row.slug: row for row in rows}
     found |= dict(_keep_removed(record, found.keys()))
     return {slug: _hide_addresses(row) for slug, row in found.items()}
@@ -169,7 +169,7 @@ def _make_deploy_branch(record: PassRecord) -> Row | None:
 
 
 def _keep_open(record: PassRecord, carried: Iterable[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
-    return tuple((pull, head[:_CARRIED_DIGITS]) for pull, head in carried if pull in record.open_numbers)
+    return tuple((pull, head[:DIGITS]) for pull, head in carried if pull in record.open_numbers)
 
 
 def _carry(record: PassRecord, row: Row, deploy_branch: Row | None) -> Row:

@@ -22,11 +22,12 @@ from include.deploy_ops.core.feedback.values import (
 )
 from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.policy.keys import Feedback
-from include.deploy_ops.core.view.row import Row, RowKind, State
+from include.deploy_ops.core.view.row import Followed, Row, RowKind, State
 from tests.worlds.values.feedback_examples import (
     NOW,
     A,
     B,
+    C,
     make_facts,
     make_flight,
     make_live,
@@ -244,3 +245,50 @@ def test_a_pull_requests_comment_names_all_that_its_change_reached() -> None:
     assert write.record.names == ("preview dev-x", "target staging", "deploy branch astro_deploy")
     assert write.body.count("since 2026-11-26 12:00 UTC") == 3
     assert write.body.count(f"It has `{B[:7]}` of this pull request.") == 2
+
+
+def follow(pull: int = 1, commit: str = "") -> tuple[Followed, ...]:
+    """Return that the pull request is on its way, or there."""
+    return (Followed(pull, B[:12], NOW, commit),)
+
+
+def test_the_comment_of_a_merged_pull_request_is_followed_to_production() -> None:
+    branch = make_row("astro_deploy", kind=RowKind.DEPLOY_BRANCH, slug="promotion", state=State.LIVE, pull=0, pulls=())
+    told = do({}, compare({}, make_live(), replace(branch, carried=((1, B[:12]),))).writes)
+    gone = make_live(state=State.REMOVED, pull=0, pulls=())
+    branch = replace(branch, followed=follow(commit=A))
+    coming = make_target(pull=0, pulls=(), state=State.LIVE, followed=follow())
+    write = get_comment(compare(told, gone, branch, coming))
+    assert "Preview dev\\-x: **removed**." in write.body
+    assert f"Deploy branch astro\\_deploy: got `{B[:7]}` of this pull request, 2026-11-26 12:00 UTC, with" in write.body
+    assert "Target production: not yet; followed for some 30 days." in write.body
+    told = do(told, [write])
+    for rows in ((gone, branch, coming), (branch, coming)):  # also when its preview is shown no more
+        assert compare(told, *rows) == FeedbackPlan((), ()), "nothing more to write, and not forgotten"
+    there = replace(coming, followed=follow(commit=C))
+    write = get_comment(compare(told, branch, there))
+    assert f"Target production: got `{B[:7]}` of this pull request, 2026-11-26 12:00 UTC, with `{C[:7]}`" in write.body
+    assert compare(do(told, [write]), branch, there) == FeedbackPlan((), (key_comment(1),)), "that was the last word"
+    rolled_back = replace(there, deployed=A)
+    assert compare(do(told, [write]), branch, rolled_back).writes == ()
+    assert compare(told, replace(branch, followed=()), replace(coming, followed=())) == FeedbackPlan(
+        (), (key_comment(1),)
+    ), "its time is over, as its last word says"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "merging", "says"),
+    [
+        ((release("deploy", approver="ada"),), (), "deployed to Production, approved by ada, merged by a person."),
+        ((release("deploy"),), ("production",), "deployed to Production, merged."),
+        ((), (), "merged by a person."),
+        (MERGED, ("production",), "deployed to Production, approved by ada, merged."),
+    ],
+)
+def test_a_release_that_a_person_merged_reads_as_merged(
+    outcomes: tuple[Outcome, ...], merging: tuple[str, ...], says: str
+) -> None:
+    told = do({}, compare({}, make_target()).writes)
+    after = make_target(pull=0, pulls=(), merged=(2,), outcomes=outcomes, deployment_name="Production")
+    write = get_comment(compare(told, replace(after, state=State.LIVE), merging=frozenset(merging)))
+    assert f"Target production: {says}" in write.body
