@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from tests.worlds.doubles.fuse import AFTER_CLI, Fuse
 from tests.worlds.stages.flights import Trouble
-from tests.worlds.stages.release_world import Move, ReleaseWorld
+from tests.worlds.stages.release_world import INTO, Move, ReleaseWorld
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Stage
@@ -159,6 +159,22 @@ def test_a_release_is_approved_main_moves_and_staging_is_rolled_back(
     assert world.own_merges
     assert ", approved by " in world.faces.comments[world.own_merges[0]]
     assert world.faces.comments[world.own_merges[0]].partition("</sub>")[0].count(", merged.") == 1
+
+
+def test_the_comment_of_a_merged_change_tells_that_it_reached_production(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    (work,) = world.list_pulls(INTO)
+    world.merge(0)
+    world.live_on()
+    assert "Target staging: got `" in world.faces.comments[work["number"]]
+    assert "Target production: not yet" in world.faces.comments[work["number"]]
+    world.settle()
+    world.check_rest()
+    assert world.own_merges
+    assert "Target production: got `" in world.faces.comments[work["number"]]
 
 
 def test_every_life_ends_with_targets_that_equal_their_sources(

@@ -9,11 +9,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.feedback.comparison import compare_feedback, group_by_pull
-from include.deploy_ops.core.feedback.text import name_state
-from include.deploy_ops.core.feedback.values import FeedbackRecord, SetStatus, WriteComment, key_deployment
+from include.deploy_ops.core.feedback.comparison import OPEN, compare_feedback, group_by_pull
+from include.deploy_ops.core.feedback.text import name_environment, name_state
+from include.deploy_ops.core.feedback.values import FeedbackRecord, SetStatus, WriteComment, key_comment, key_deployment
 from include.deploy_ops.core.plan.outcome import REJECTED
 from include.deploy_ops.core.plan.work import REJECTION
+from include.deploy_ops.core.text.markdown import write_words
 from include.deploy_ops.core.view.row import RowKind, State
 
 if TYPE_CHECKING:
@@ -80,10 +81,24 @@ class Faces:
         for row in rows.values():
             assert find_doubled(list_lines(row)) == [], row
             _check_rejection(row)
+            self._check_merged(row)
             if row.kind is RowKind.TARGET and row.deployed:
                 assert self.told[key_deployment(row.slug, row.deployed)].state == "success", row
             if row.kind is RowKind.TARGET and row.head:
                 self._check_status(row)
+
+    def _check_merged(self, row: Row) -> None:
+        """See that the comment of what was merged says so, and where its change is."""
+        for pull in {*row.merged, *(each.pull for each in row.followed)}:
+            if self.told.get(key_comment(pull), FeedbackRecord(state=OPEN)).state == OPEN:
+                continue
+            (said,) = [each for each in self.comments[pull].split("\n\n") if _names(each, row)]
+            entry = next((each for each in row.followed if each.pull == pull), None)
+            if entry is not None:
+                word = f"got `{entry.head[:7]}`" if entry.commit else "not yet"
+                assert word in said, f"#{pull}: {row}"
+            if pull in row.merged and row.state is not State.DEPLOYING:
+                assert "merged" in said, f"#{pull}: {row}"
 
     def _check_status(self, row: Row) -> None:
         key = (row.head, self.facts.name_context(row.environment))
@@ -97,6 +112,11 @@ class Faces:
             assert self.words[key].startswith(ETERNAL), "it may become false"
         if row.overridden and row.state is State.HELD and key in self.succeeded and row.head != row.deployed:
             assert "; later overridden by " in self.words[key], row
+
+
+def _names(line: str, row: Row) -> bool:
+    name = write_words(name_environment(row))
+    return line.startswith(f"{name[:1].upper()}{name[1:]}: ")
 
 
 def _check_rejection(row: Row) -> None:
