@@ -199,7 +199,7 @@ def test_a_question_that_asks_nothing_any_more_is_a_skip(release: Release, dags:
     run.xcoms["approve"] = {"return_value": go_on(sample, dags, run, make_event("Reject"))}
     recheck = take(dags, run.dag_id, "recheck")
     vars(recheck).update(github=GithubAsItWas(load_job(run.xcoms["prepare"]["return_value"])))
-    with pytest.raises(AirflowSkipException, match="rejected by ada: as agreed"):
+    with pytest.raises(AirflowSkipException, match="rejected by ada, because as agreed"):
         recheck.execute(run.make_context(recheck))
 
 
