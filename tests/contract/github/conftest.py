@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from requests import Session
 
-from tests.contract.github.exchange import Exchange, catch
+from tests.contract.github.description import API_PATH
+from tests.contract.openapi.exchange import Exchange, catch
 from tests.sandbox.github.conftest import hub, judge, running
 from tests.unit.hooks.github.conftest import private_key
 from tests.worlds.stages.fixtures import author, shared_sandbox, stage
@@ -42,7 +43,7 @@ def outgoing(monkeypatch: pytest.MonkeyPatch) -> Outgoing:
     def send_and_catch(session: Session, request: PreparedRequest, **options: Any) -> Response:
         response = send(session, request, **options)
         if not urlsplit(str(request.url)).path.startswith(REGISTRY_PATH):
-            caught.exchanges.append(catch(request, response))
+            caught.exchanges.append(catch(request, response, API_PATH))
         return response
 
     monkeypatch.setattr(Session, "send", send_and_catch)

@@ -11,9 +11,9 @@ from include.deploy_ops.core.feedback.values import GithubDeploymentState
 from include.deploy_ops.hooks.github.feedback import GithubFeedbackHook
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
-from tests.contract.github.exchange import API_PATH
-from tests.contract.github.judge import Judge
+from tests.contract.github.description import API_PATH
 from tests.contract.github.test_requests import assert_described
+from tests.contract.openapi.judge import Judge
 from tests.sandbox.github.conftest import REPOSITORY, Hub
 from tests.worlds.doubles.github import connect
 

@@ -12,9 +12,9 @@ from include.deploy_ops.core.model import TreeEntry
 from include.deploy_ops.hooks.github.git import GithubGitHook
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
-from tests.contract.github.exchange import API_PATH
-from tests.contract.github.judge import Judge
+from tests.contract.github.description import API_PATH
 from tests.contract.github.test_requests import assert_described
+from tests.contract.openapi.judge import Judge
 from tests.sandbox.github.conftest import REPOSITORY, Hub
 from tests.worlds.doubles.github import connect
 

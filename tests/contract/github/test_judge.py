@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.github.exchange import Exchange
-from tests.contract.github.judge import Judge
+from tests.contract.github.description import make_judge
+from tests.contract.openapi.exchange import Exchange
+from tests.contract.openapi.judge import Judge
 
 SHA = "7638417db6d59f3c431d3e1f261cc637155684cd"
 API = "https://api.github.com/repos/acme/pipes"
@@ -119,7 +120,7 @@ def test_of_several_shapes_the_nearest_is_named(judge: Judge) -> None:
 
 
 def test_without_the_table_its_exceptions_are_problems(judge: Judge) -> None:
-    strict = Judge(deviations=())
+    strict = make_judge(deviations=())
     paged = replace(SHOWN, path="/repos/acme/pipes/git/matching-refs/heads/", query="per_page=100", received=b"[]")
     assert judge.list_request_problems(paged) == []
     assert "query per_page is not in the description" in strict.list_request_problems(paged)[0]

@@ -16,8 +16,8 @@ from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
-from tests.contract.github.exchange import API_PATH
-from tests.contract.github.judge import Judge
+from tests.contract.github.description import API_PATH
+from tests.contract.openapi.judge import Judge
 from tests.sandbox.github.conftest import REPOSITORY, Hub
 from tests.worlds.doubles.github import GithubDouble, Reply, connect, put_branches
 

@@ -13,9 +13,10 @@ import pytest
 from starlette.routing import Match, Route
 
 from sandbox.github.urls import API_PATH as ROUTE_PATH
+from tests.contract.github.description import make_judge
 from tests.contract.github.deviations import DEVIATIONS
-from tests.contract.github.exchange import Exchange
-from tests.contract.github.judge import Judge
+from tests.contract.openapi.exchange import Exchange
+from tests.contract.openapi.judge import Judge
 from tests.sandbox.github.conftest import Hub
 
 NOBODY = "0" * 39 + "1"
@@ -266,7 +267,7 @@ def list_refusals(tour: Tour) -> Iterator[tuple[int, str, str, Any]]:
 
 
 def test_every_refusal_is_as_described_and_every_exception_is_needed(tour: Tour) -> None:
-    hub, judge = tour.hub, Judge()
+    hub, judge = tour.hub, make_judge()
     for status, method, path, body in list_refusals(tour):
         hub.send(method, path, status=status, **({} if body is None else {"json": body}))
     hub.send("POST", "/git/refs", status=400, content=b"{")

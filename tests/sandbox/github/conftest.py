@@ -20,8 +20,9 @@ from starlette.routing import Mount
 from sandbox.github import GitHub, Push
 from sandbox.identity import GITHUB_TOKEN
 from sandbox.settings import Settings
-from tests.contract.github.exchange import Exchange, Recorder
-from tests.contract.github.judge import Judge
+from tests.contract.github.description import API_PATH, make_judge
+from tests.contract.openapi.exchange import Exchange, Recorder
+from tests.contract.openapi.judge import Judge
 
 REPOSITORY = "acme/data-platform"
 
@@ -118,7 +119,7 @@ class Hub:
 @pytest.fixture(scope="session")
 def judge() -> Judge:
     """Give GitHub's description of its own API."""
-    return Judge()
+    return make_judge()
 
 
 @pytest.fixture(scope="package")
@@ -128,7 +129,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = Settings(mergeability_s=0)
         github = GitHub(tmp_path_factory.mktemp("github"), settings, url)
-        recorder = Recorder(Starlette(routes=[Mount("/github", routes=github.routes())]))
+        recorder = Recorder(Starlette(routes=[Mount("/github", routes=github.routes())]), API_PATH)
         server = uvicorn.Server(uvicorn.Config(recorder, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -1,4 +1,4 @@
-"""Say what is wrong with an exchange by GitHub's description, and by the table of deviations beside it."""
+"""Say what is wrong with an exchange by an OpenAPI document, and by the table of deviations beside it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tests.contract.github.description import Description, Operation, load_description
-from tests.contract.github.deviations import DEVIATIONS, JSON, Deviation
+from tests.contract.openapi.deviation import JSON, Deviation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.contract.github.exchange import Exchange
-    from tests.contract.github.schema import Part, Problem
+    from tests.contract.openapi.description import Description, Operation
+    from tests.contract.openapi.exchange import Exchange
+    from tests.contract.openapi.schema import Part, Problem
 
 
 class Judge:
@@ -23,8 +23,8 @@ class Judge:
     :param deviations: the exceptions; those that an exchange needed are kept in `used`.
     """
 
-    def __init__(self, description: Description | None = None, deviations: tuple[Deviation, ...] = DEVIATIONS) -> None:
-        self.description = description or load_description()
+    def __init__(self, description: Description, deviations: tuple[Deviation, ...]) -> None:
+        self.description = description
         self._deviations = deviations
         self.used: set[Deviation] = set()
 
@@ -32,11 +32,11 @@ class Judge:
         """Say what is wrong with a request: operation, path, query, body."""
         operation = self.description.find_operation(exchange.method, exchange.path)
         if operation is None:
-            return [f"{exchange}: GitHub's description has no such operation"]
+            return [f"{exchange}: the description has no such operation"]
         problems = [
             *_judge_places(operation, exchange),
             *self._judge_query(operation, exchange),
-            *_judge_sent(operation, exchange),
+            *self._judge_sent(operation, exchange),
         ]
         return [f"{exchange}: {problem}" for problem in problems]
 
@@ -51,6 +51,17 @@ class Judge:
             if where == "query" and described.value.get("required") and name not in dict(exchange.parameters):
                 yield f"query {name} is missing"
 
+    def _judge_sent(self, operation: Operation, exchange: Exchange) -> Iterator[str]:
+        body = operation.part.find("requestBody")
+        if body is None:
+            if exchange.sent:
+                yield "a body is sent, and the description has none"
+        elif exchange.sent or body.value.get("required"):
+            for problem in _judge_json(exchange.sent, body.get("content", JSON, "schema")):
+                field = "" if isinstance(problem, str) or not problem.where else str(problem.where[0])
+                if not (field and self._use(operation, sent=field)):
+                    yield f"sent {problem}"
+
     def list_answer_problems(self, exchange: Exchange) -> list[str]:
         """Say what is wrong with an answer: status, content type, headers, body.
 
@@ -58,11 +69,11 @@ class Judge:
         """
         operation = self.description.find_operation(exchange.method, exchange.path)
         if operation is None and exchange.status != HTTPStatus.NOT_FOUND:
-            return [f"{exchange}: GitHub's description has no such operation"]
+            return [f"{exchange}: the description has no such operation"]
         return [f"{exchange}: {problem}" for problem in self._judge_answer(operation, exchange)]
 
     def _judge_answer(self, operation: Operation | None, exchange: Exchange) -> list[str]:
-        described = operation.part.find("responses", str(exchange.status)) if operation else None
+        described = _find_response(operation, exchange.status) if operation else None
         problems = [f"status {exchange.status} is not in the description"]
         if described is not None:
             content = described.find("content")
@@ -70,7 +81,7 @@ class Judge:
             problems = [*_judge_headers(described, exchange), *self._judge_body(operation, exchange, schemas)]
         if not problems:
             return []
-        for deviation in self._list_deviations(operation, status=exchange.status, query="", field=""):
+        for deviation in self._list_deviations(operation, status=exchange.status, query="", field="", sent=""):
             schema = self.description.root.find("components", "schemas", deviation.schema)
             schemas = {deviation.media_type: schema} if deviation.media_type else {}
             if not any(self._judge_body(operation, exchange, schemas)):
@@ -95,6 +106,11 @@ class Judge:
         return bool(found)
 
 
+def _find_response(operation: Operation, status: int) -> Part | None:
+    responses = operation.part.get("responses")
+    return responses.find(str(status)) or responses.find(f"{status // 100}XX")
+
+
 def _judge_places(operation: Operation, exchange: Exchange) -> Iterator[str]:
     found = operation.pattern.fullmatch(exchange.path)
     for name, text in (found.groupdict() if found else {}).items():
@@ -103,6 +119,8 @@ def _judge_places(operation: Operation, exchange: Exchange) -> Iterator[str]:
 
 def _judge_text(what: str, parameter: Part, text: str) -> Iterator[str]:
     schema = parameter.get("schema")
+    if schema.value.get("type") == "array":  # which is told by its name again and again, a value each
+        schema = schema.get("items")
     value: Any = text
     if schema.value.get("type") in {"integer", "boolean", "number"}:
         try:
@@ -111,15 +129,6 @@ def _judge_text(what: str, parameter: Part, text: str) -> Iterator[str]:
             value = text  # which is of the wrong type
     for problem in schema.list_problems(value):
         yield f"{what}{problem}"
-
-
-def _judge_sent(operation: Operation, exchange: Exchange) -> Iterator[str]:
-    body = operation.part.find("requestBody")
-    if body is None:
-        if exchange.sent:
-            yield "a body is sent, and the description has none"
-    elif exchange.sent or body.value.get("required"):
-        yield from (f"sent {problem}" for problem in _judge_json(exchange.sent, body.get("content", JSON, "schema")))
 
 
 def _judge_headers(described: Part, exchange: Exchange) -> Iterator[str]:

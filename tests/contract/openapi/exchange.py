@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-API_PATH = "/github/api/v3"  # where the sandbox's GitHub has what api.github.com has at its root
-
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -47,14 +45,14 @@ class Exchange:
         return f"{self.method} {self.path}{'?' if self.query else ''}{self.query} → {self.status}"
 
 
-def catch(request: PreparedRequest, response: Response) -> Exchange:
-    """Make an exchange of what the `requests` library sent and got."""
+def catch(request: PreparedRequest, response: Response, base_path: str) -> Exchange:
+    """Make an exchange of what the `requests` library sent and got below the base path."""
     parts = urlsplit(str(request.url))
     body = request.body or b""
-    assert isinstance(body, bytes | str), "the product streams nothing to GitHub"
+    assert isinstance(body, bytes | str), "nothing is streamed"
     return Exchange(
         str(request.method),
-        parts.path.removeprefix(API_PATH),
+        parts.path.removeprefix(base_path),
         parts.query,
         body.encode() if isinstance(body, str) else body,
         response.status_code,
@@ -65,14 +63,15 @@ def catch(request: PreparedRequest, response: Response) -> Exchange:
 
 @dataclass
 class Recorder:
-    """Middleware that keeps every exchange below the API's path."""
+    """Middleware that keeps every exchange below the API's base path."""
 
     app: ASGIApp
+    base_path: str
     exchanges: list[Exchange] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and keep copies."""
-        if scope["type"] != "http" or not scope["path"].startswith(API_PATH):
+        if scope["type"] != "http" or not scope["path"].startswith(self.base_path):
             await self.app(scope, receive, send)
             return
         sent, got = [], []
@@ -85,17 +84,17 @@ class Recorder:
         async def tell(message: Message) -> None:
             got.append(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                self.exchanges.append(_make_exchange(scope, b"".join(sent), got))
+                self.exchanges.append(_make_exchange(scope, self.base_path, b"".join(sent), got))
             await send(message)
 
         await self.app(scope, hear, tell)
 
 
-def _make_exchange(scope: Scope, sent: bytes, got: list[Message]) -> Exchange:
+def _make_exchange(scope: Scope, base_path: str, sent: bytes, got: list[Message]) -> Exchange:
     path: bytes = scope["raw_path"]
     return Exchange(
         scope["method"],
-        path.decode("ascii").removeprefix(API_PATH),
+        path.decode("ascii").removeprefix(base_path),
         scope["query_string"].decode("ascii"),
         sent,
         got[0]["status"],
