@@ -48,6 +48,7 @@ _SPEC = {
         {
             "name": "default",
             "astroMachine": "A5",
+            "isDefault": True,
             "minWorkerCount": 0,
             "maxWorkerCount": 5,
             "workerConcurrency": 5,

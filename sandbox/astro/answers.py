@@ -61,7 +61,7 @@ def _check_caller(request: Request) -> None:
     if not secrets.compare_digest(offered, f"Bearer {ASTRO_TOKEN}".encode()):
         raise ApiError(401, "Unauthorized")
     if request.path_params.get("organization", ORGANIZATION_ID) != ORGANIZATION_ID:
-        raise ApiError(404, "Organization not found")
+        raise ApiError(403, "The token is of another Organization")
 
 
 async def refuse_unknown(request: Request) -> Response:
@@ -85,11 +85,11 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 
 def answer_page(request: Request, plural: str, items: Sequence[dict[str, Any]]) -> JSONResponse:
-    """Return the page of `items` that `limit` (1 to 1000, default 20) and `offset` ask for."""
+    """Return the page of `items` that `limit` (0 to 1000, default 20) and `offset` ask for."""
     limit = _read_count(request, "limit", _LIMIT_DEFAULT)
     offset = _read_count(request, "offset", 0)
-    if not 1 <= limit <= _LIMIT_MAX:
-        raise ApiError(400, f"Invalid request: limit must be between 1 and {_LIMIT_MAX}, not {limit}")
+    if limit > _LIMIT_MAX:
+        raise ApiError(400, f"Invalid request: limit must be between 0 and {_LIMIT_MAX}, not {limit}")
     page = list(items[offset : offset + limit])
     return JSONResponse({plural: page, "limit": limit, "offset": offset, "totalCount": len(items)})
 

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from sandbox.astro.answers import ApiError, answer_page, guard, read_object
 from sandbox.astro.bundle import BundleError, hash_bundle
 from sandbox.astro.documents import describe_deploy
+from sandbox.astro.fields import read_git
 from sandbox.astro.records import Code, Deploy, now
 from sandbox.identity import RUNTIME_LABEL
 
@@ -179,27 +180,21 @@ def _read_deploy(body: dict[str, Any], deployment: Deployment) -> Deploy:
         deployment_id=deployment.id,
         kind=kind,
         description=_read_text(body, "description"),
-        git=_read_git(body.get("git")),
+        git=read_git(body.get("git")),
         # A deploy without an image shows the one that it leaves in place.
         image_tag=tag if kind.startswith("IMAGE") else deployment.code.image_tag or tag,
         is_dag_deploy_enabled=deployment.spec["isDagDeployEnabled"],
-        bundle=_read_bundle(body) if kind == "BUNDLE" else None,
+        bundle=_read_bundle(body, kind),
     )
 
 
-def _read_bundle(body: dict[str, Any]) -> dict[str, str]:
-    path = _read_text(body, "bundleMountPath")
+def _read_bundle(body: dict[str, Any], kind: str) -> dict[str, str] | None:
+    path, _ = _read_text(body, "bundleMountPath"), _read_text(body, "bundleType")
+    if kind != "BUNDLE":
+        return None
     if not path:
         raise ApiError(400, "Invalid request: bundleMountPath is required for type BUNDLE")
     return {"bundleMountPath": path}
-
-
-def _read_git(git: Any) -> dict[str, Any] | None:
-    if git is None:
-        return None
-    if not isinstance(git, dict) or git.get("provider") not in {"GITHUB", "GENERIC"} or not git.get("commitSha"):
-        raise ApiError(400, "Invalid request: git needs provider (GITHUB or GENERIC) and commitSha")
-    return git
 
 
 def _read_text(body: dict[str, Any], name: str) -> str:

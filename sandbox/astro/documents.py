@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 _SUBJECT = {"id": "clsandboxtoken00000000001", "subjectType": "SERVICEKEY", "apiTokenName": "sandbox"}
 _BEGINNING = "2026-01-01T00:00:00Z"
+_ANSWERED = {"workloadIdentity": "effectiveWorkloadIdentity"}
+"""Fields of a request that answers call otherwise."""
+_ANSWERED_KINDS = {"BUNDLE": "DAG_ONLY"}
+"""A bundle is known by its mount path: answers have no such type. Which one they have then is an assumption."""
+_UNKNOWN_AIRFLOW = "NA"
 _AUDIT = {"createdAt": _BEGINNING, "createdBy": _SUBJECT, "updatedAt": _BEGINNING, "updatedBy": _SUBJECT}
 
 
@@ -24,8 +29,11 @@ def describe_organization() -> dict[str, Any]:
         "name": ORGANIZATION_NAME,
         "product": "HOSTED",
         "status": "ACTIVE",
-        "isScimEnabled": False,
+        "allowEnhancedSupportAccess": False,
         "hasAllowedIpAddressRanges": False,
+        "isBlockedEnableAiFeatures": False,
+        "isScimEnabled": False,
+        "shouldEnforceDedicatedClusters": False,
         "productPlans": [],
         **_AUDIT,
     }
@@ -47,14 +55,14 @@ def describe_deployment(deployment: Deployment, settings: Settings, base_url: st
     """Return the Deployment; secrets come without a value, and STANDARD ones without a clusterId."""
     runtime = deployment.code.runtime_version or deployment.spec["astroRuntimeVersion"]
     return {
-        **deployment.spec,
+        **{_ANSWERED.get(name, name): value for name, value in deployment.spec.items()},
         "id": deployment.id,
         "namespace": deployment.namespace,
         "organizationId": ORGANIZATION_ID,
         "workspaceName": WORKSPACE_NAME,
         "astroRuntimeVersion": runtime,
         "runtimeVersion": runtime,  # deprecated, and the only one the CLI reads
-        "airflowVersion": RUNTIMES.get(runtime, ""),
+        "airflowVersion": RUNTIMES.get(runtime, _UNKNOWN_AIRFLOW),
         "status": deployment.status(settings),
         "environmentVariables": [_hide_secret(variable) for variable in deployment.variables],
         "createdAt": format_time(deployment.created_at),
@@ -88,15 +96,16 @@ def _describe_code(deployment: Deployment, settings: Settings, base_url: str) ->
 
 
 def _describe_addresses(deployment: Deployment, base_url: str) -> dict[str, Any]:
-    """Return the addresses; the web server's two have no scheme, as the real API gives them."""
-    host = urlsplit(base_url).netloc
+    """Return the addresses, all of them of its Airflow; those of the web server have no scheme: so the real API."""
+    scheme, host = urlsplit(base_url)[:2]
     airflow = f"{host}/astro/airflow/{deployment.id[-8:]}"
+    page, api = f"{airflow}?orgId={ORGANIZATION_ID}", f"{airflow}/api/v2"
     return {
-        "apiUrl": f"{base_url}/astro/v1/organizations/{ORGANIZATION_ID}/deployments/{deployment.id}",
-        "uiUrl": f"{urlsplit(base_url).scheme}://{airflow}?orgId={ORGANIZATION_ID}",
-        "webServerUrl": f"{airflow}?orgId={ORGANIZATION_ID}",
-        "webServerAirflowApiUrl": f"{airflow}/api/v2",
-        "webServerIngressHostname": host,
+        "apiUrl": f"{scheme}://{api}",
+        "uiUrl": f"{scheme}://{page}",
+        "webServerUrl": page,
+        "webServerAirflowApiUrl": api,
+        "webServerIngressHostname": airflow,
     }
 
 
@@ -142,14 +151,14 @@ def describe_deploy(deploy: Deploy, deployment: Deployment, base_url: str) -> di
     return {
         "id": deploy.id,
         "deploymentId": deploy.deployment_id,
-        "type": deploy.kind,
+        "type": _ANSWERED_KINDS.get(deploy.kind, deploy.kind),
         "status": deploy.status,
         "description": deploy.description,
         "imageRepository": name_repository(deployment, base_url),
         "imageTag": deploy.image_tag,
         "isDagDeployEnabled": deploy.is_dag_deploy_enabled,
         "astroRuntimeVersion": runtime,
-        "airflowVersion": RUNTIMES.get(runtime, ""),
+        "airflowVersion": RUNTIMES.get(runtime, _UNKNOWN_AIRFLOW),
         "createdAt": format_time(deploy.created_at),
         "updatedAt": format_time(deploy.updated_at),
         "createdBySubject": _SUBJECT,

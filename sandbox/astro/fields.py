@@ -21,12 +21,18 @@ from sandbox.identity import WORKSPACE_ID
 
 @dataclass(frozen=True)
 class _Field:
-    """What a field of a request must be; a required text must not be empty."""
+    """What a field of a request must be; a required text must not be empty.
+
+    :param items: what a list's items must be.
+    :param floor: the least number, or the least length of a list.
+    """
 
     kind: type
     is_required: bool = False
     choices: frozenset[str] | None = None
     length_max: int | None = None
+    items: type | None = None
+    floor: int | None = None
 
 
 _COMMON = {
@@ -40,8 +46,8 @@ _COMMON = {
     "isDagDeployEnabled": _Field(bool, is_required=True),
     "isHighAvailability": _Field(bool, is_required=True),
     "isDevelopmentMode": _Field(bool),
-    "contactEmails": _Field(list),
-    "workerQueues": _Field(list),
+    "contactEmails": _Field(list, items=str),
+    "workerQueues": _Field(list, floor=1),
     "scalingSpec": _Field(dict),
     "workloadIdentity": _Field(str),
     **{name: _Field(str) for name in POD_DEFAULTS},
@@ -55,10 +61,10 @@ _CREATE = {
 _QUEUE = {
     "name": _Field(str, is_required=True, length_max=63),
     "astroMachine": _Field(str, is_required=True, choices=frozenset(CONCURRENCY)),
-    "isDefault": _Field(bool),
-    "minWorkerCount": _Field(int, is_required=True),
-    "maxWorkerCount": _Field(int, is_required=True),
-    "workerConcurrency": _Field(int, is_required=True),
+    "minWorkerCount": _Field(int, is_required=True, floor=0),
+    "maxWorkerCount": _Field(int, is_required=True, floor=1),
+    "workerConcurrency": _Field(int, is_required=True, floor=1),
+    "isDefault": _Field(bool, is_required=True),
     "id": _Field(str),
     "podEphemeralStorage": _Field(str),
 }
@@ -67,6 +73,25 @@ _VARIABLE = {
     "isSecret": _Field(bool, is_required=True),
     "value": _Field(str),
 }
+_SCALING = {"hibernationSpec": _Field(dict)}
+_HIBERNATION = {"schedules": _Field(list, length_max=10)}
+_SCHEDULE = {
+    "hibernateAtCron": _Field(str, is_required=True),
+    "wakeAtCron": _Field(str, is_required=True),
+    "isEnabled": _Field(bool, is_required=True),
+    "description": _Field(str, length_max=200),
+}
+_GIT = {
+    "provider": _Field(str, is_required=True, choices=frozenset({"GITHUB", "GENERIC"})),
+    "commitSha": _Field(str, is_required=True),
+    **{
+        name: _Field(str)
+        for name in (
+            *("account", "authorName", "authorUrl", "authorUsername", "beforeCommitSha"),
+            *("branch", "commitUrl", "path", "remoteUrl", "repo"),
+        )
+    },
+}
 
 
 def read_create(body: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +99,7 @@ def read_create(body: dict[str, Any]) -> dict[str, Any]:
 
     :raises ApiError: 400, naming the field.
     """
-    spec = _check(body, _CREATE)
+    spec = _read_spec(body, _CREATE)
     spec = {"isDevelopmentMode": False, "description": "", "contactEmails": [], **POD_DEFAULTS, **spec}
     return {**spec, "workerQueues": _read_queues(spec.get("workerQueues"), spec["executor"])}
 
@@ -86,7 +111,7 @@ def read_update(body: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]
 
     :raises ApiError: 400, naming the field.
     """
-    spec = {**current, **_check(body, _COMMON), "isDevelopmentMode": current["isDevelopmentMode"]}
+    spec = {**current, **_read_spec(body, _COMMON), "isDevelopmentMode": current["isDevelopmentMode"]}
     if body.get("contactEmails", ...) is None:
         spec["contactEmails"] = []
     return {**spec, "workerQueues": _read_queues(spec["workerQueues"], spec["executor"])}
@@ -105,6 +130,23 @@ def read_variables(body: dict[str, Any], current: list[dict[str, Any]]) -> list[
     if len({variable["key"] for variable in variables}) != len(variables):
         raise ApiError(400, "Invalid request: environmentVariables has one key twice")
     return variables
+
+
+def read_git(git: Any) -> dict[str, Any] | None:
+    """Return what a deploy tells of its commit, None where it tells nothing.
+
+    :raises ApiError: 400, naming the field.
+    """
+    return None if git is None else _check(git, _GIT, "git")
+
+
+def _read_spec(body: dict[str, Any], fields: dict[str, _Field]) -> dict[str, Any]:
+    spec = _check(body, fields)
+    scaling = _check(spec.get("scalingSpec", {}), _SCALING, "scalingSpec")
+    hibernation = _check(scaling.get("hibernationSpec", {}), _HIBERNATION, "hibernationSpec")
+    if "schedules" in hibernation:
+        hibernation["schedules"] = [_check(schedule, _SCHEDULE, "schedules") for schedule in hibernation["schedules"]]
+    return {**spec, "scalingSpec": {"hibernationSpec": hibernation}} if "scalingSpec" in spec else spec
 
 
 def _read_variable(item: Any, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -155,5 +197,16 @@ def _check_field(name: str, value: Any, field: _Field) -> None:
         raise ApiError(400, f"Invalid request: {name} must be of type {field.kind.__name__}, not {value!r}")
     elif field.choices is not None and value not in field.choices:
         raise ApiError(400, f"Invalid request: {name} must be one of {', '.join(sorted(field.choices))}, not {value!r}")
-    elif field.length_max is not None and isinstance(value, str) and len(value) > field.length_max:
-        raise ApiError(400, f"Invalid request: {name} must have at most {field.length_max} characters")
+    else:
+        _check_bounds(name, value, field)
+
+
+def _check_bounds(name: str, value: Any, field: _Field) -> None:
+    size = len(value) if isinstance(value, str | list) else value
+    unit = " characters" if field.kind is str else " items" if field.kind is list else ""
+    if field.length_max is not None and size > field.length_max:
+        raise ApiError(400, f"Invalid request: {name} must have at most {field.length_max}{unit}")
+    if field.floor is not None and size < field.floor:
+        raise ApiError(400, f"Invalid request: {name} must have at least {field.floor}{unit}")
+    if field.items is not None and any(type(item) is not field.items for item in value):
+        raise ApiError(400, f"Invalid request: {name} must have items of type {field.items.__name__}")

@@ -1,1 +1,1 @@
-"""The product's requests and the sandbox's answers against GitHub's OpenAPI description."""
+"""The requests of product and stand-in, and the sandbox's answers, against what Astro says of its v1 API."""

@@ -38,6 +38,14 @@ class Description:
         self.root = Document(content).root
         self._read = cache(self._read_operation)
 
+    def list_operations(self) -> list[Operation]:
+        """List all operations."""
+        return [
+            self._read(method.upper(), template)
+            for template, item in self.root.value["paths"].items()
+            for method in METHODS & item.keys()
+        ]
+
     def find_operation(self, method: str, path: str) -> Operation | None:
         """Find the operation of a quoted path below the API's base URL; of several, the one with most words."""
         fitting = [

@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ANY = "*"
+UNKNOWN = "?"
 JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """One exception: an answer, a query parameter, an answer's field or a sent field that is not as described.
+    """One exception: an answer, a query parameter, an answer's field or a sent null that is not described.
 
-    :param operation: method and path as described, or any.
+    :param operation: method and path as described, any, or one that is not described.
     :param reason: how it is known.
     :param status: of the answer, or of those that have the field.
     :param media_type: of the answer; empty: it has no body.
     :param schema: the component that a JSON body must fit.
     :param query: the parameter.
     :param field: the field, wherever in the answer it stands.
-    :param sent: the field of the request's body, from its top.
+    :param null: the field of the request's body that is null.
     """
 
     operation: str
@@ -29,7 +30,7 @@ class Deviation:
     schema: str = ""
     query: str = ""
     field: str = ""
-    sent: str = ""
+    null: str = ""
 
     def concerns(self, operation: object, **facts: str | int) -> bool:
         """Whether this is an exception of the operation with these facts."""

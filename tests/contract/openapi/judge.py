@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tests.contract.openapi.deviation import JSON, Deviation
+from tests.contract.openapi.deviation import JSON, UNKNOWN, Deviation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +58,8 @@ class Judge:
                 yield "a body is sent, and the description has none"
         elif exchange.sent or body.value.get("required"):
             for problem in _judge_json(exchange.sent, body.get("content", JSON, "schema")):
-                field = "" if isinstance(problem, str) or not problem.where else str(problem.where[0])
-                if not (field and self._use(operation, sent=field)):
+                null = "" if isinstance(problem, str) else problem.null
+                if not (null and self._use(operation, null=null)):
                     yield f"sent {problem}"
 
     def list_answer_problems(self, exchange: Exchange) -> list[str]:
@@ -81,7 +81,7 @@ class Judge:
             problems = [*_judge_headers(described, exchange), *self._judge_body(operation, exchange, schemas)]
         if not problems:
             return []
-        for deviation in self._list_deviations(operation, status=exchange.status, query="", field="", sent=""):
+        for deviation in self._list_deviations(operation, status=exchange.status, query="", field="", null=""):
             schema = self.description.root.find("components", "schemas", deviation.schema)
             schemas = {deviation.media_type: schema} if deviation.media_type else {}
             if not any(self._judge_body(operation, exchange, schemas)):
@@ -98,7 +98,7 @@ class Judge:
                 yield str(problem)
 
     def _list_deviations(self, operation: Operation | None, **facts: str | int) -> list[Deviation]:
-        return [deviation for deviation in self._deviations if deviation.concerns(operation, **facts)]
+        return [deviation for deviation in self._deviations if deviation.concerns(operation or UNKNOWN, **facts)]
 
     def _use(self, operation: Operation | None, **facts: str | int) -> bool:
         found = self._list_deviations(operation, **facts)

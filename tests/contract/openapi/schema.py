@@ -69,11 +69,16 @@ OpenApiValidator = extend(  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a value, and where in it; `unknown` names a field that no schema has."""
+    """What is wrong with a value, and where in it.
+
+    :param unknown: the field that no schema has.
+    :param null: the field that is null.
+    """
 
     where: tuple[str | int, ...]
     what: str
     unknown: str = ""
+    null: str = ""
 
     def __str__(self) -> str:
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.where)
@@ -141,7 +146,9 @@ def find_problem(error: ValidationError) -> Problem:
     """Say where and what; of a choice between shapes, what is wrong with the one that fits best."""
     if not error.context:
         unknown = error.validator_value if error.validator == UNKNOWN else ""
-        return Problem(tuple(error.absolute_path), error.message[:300], str(unknown))
+        where = tuple(error.absolute_path)
+        null = str(where[-1]) if where and error.instance is None else ""
+        return Problem(where, error.message[:300], str(unknown), null)
     shapes: dict[Any, list[ValidationError]] = {}
     for cause in error.context:
         shapes.setdefault(cause.schema_path[0], []).append(cause)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.sandbox.astro.world import World
 
 AUTH = {"authorization": f"Bearer {ASTRO_TOKEN}"}
+FIXED = {"cloudProvider", "region", "astroRuntimeVersion"}  # of an update no part
 CREATE = {
     "name": "dev-x",
     "workspaceId": WORKSPACE_ID,
@@ -48,7 +49,7 @@ def read(world: World, deployment_id: str) -> Any:
 
 
 def update(world: World, deployment_id: str, status: int = 200, **changes: Any) -> Any:
-    body = {key: value for key, value in CREATE.items() if key not in {"cloudProvider", "region"}}
+    body = {key: value for key, value in CREATE.items() if key not in FIXED}
     body |= {"environmentVariables": [], **changes}
     return call(world, "POST", f"/deployments/{deployment_id}", body, status)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 from tests.sandbox.astro.calls import AUTH, CREATE, call, create, deploy_dags, read, update, wait_for_status
-from tests.sandbox.astro.world import World, run_world
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.sandbox.astro.world import World
 
 REQUIRED = {
     *("id", "name", "namespace", "organizationId", "workspaceId", "workspaceName", "type", "executor", "schedulerSize"),
@@ -21,18 +18,6 @@ REQUIRED = {
     *("schedulerCpu", "schedulerMemory", "webServerUrl", "webServerAirflowApiUrl", "webServerCpu", "webServerMemory"),
     *("webServerIngressHostname", "apiUrl", "uiUrl", "createdAt", "createdBy", "updatedAt", "updatedBy"),
 }
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with run_world(tmp_path_factory.mktemp("astro")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(running: World) -> World:
-    running.forget()
-    return running
 
 
 @pytest.mark.parametrize("token", [None, "Bearer nonsense", ASTRO_TOKEN, "Bearer ünï"])
@@ -80,7 +65,7 @@ def test_lists_are_paged_and_filtered_by_workspace(world: World) -> None:
     assert call(world, "GET", "/deployments", workspaceIds="clother")["totalCount"] == 0
 
 
-@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"offset": -1}])
+@pytest.mark.parametrize("query", [{"limit": 1001}, {"limit": "x"}, {"offset": -1}])
 def test_a_page_that_cannot_be_is_refused(world: World, query: dict[str, Any]) -> None:
     assert "Invalid request" in call(world, "GET", "/deployments", status=400, **query)["message"]
 
@@ -198,7 +183,7 @@ def test_what_is_no_development_deployment_does_not_hibernate(world: World) -> N
 
 def test_an_unknown_path_answers_as_the_api_does(world: World) -> None:
     assert call(world, "PATCH", "/deployments", status=404)["statusCode"] == 404
-    assert world.client.get(f"{world.api}/organizations/clother/deployments", headers=AUTH).status_code == 404
+    assert world.client.get(f"{world.api}/organizations/clother/deployments", headers=AUTH).status_code == 403
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{", b"nonsense"])

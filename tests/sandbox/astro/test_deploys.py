@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,22 +19,7 @@ from tests.sandbox.astro.calls import (
     start,
     upload,
 )
-from tests.sandbox.astro.world import World, run_world
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with run_world(tmp_path_factory.mktemp("astro")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(running: World) -> World:
-    running.forget()
-    return running
+from tests.sandbox.astro.world import World
 
 
 def test_image_and_bundle_make_up_the_files(world: World) -> None:

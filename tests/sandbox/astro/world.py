@@ -24,6 +24,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sandbox.astro import Astro
 from sandbox.identity import RUNTIME_LABEL
 from sandbox.settings import Settings
+from tests.contract.astro.description import API_PATH, make_judge
+from tests.contract.openapi.exchange import Exchange, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,6 +86,7 @@ class World:
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)  # but for those that a fault cut short
     cli_fault: dict[str, Any] | None = None
 
     @property
@@ -97,6 +100,7 @@ class World:
         self.registry.stand_in = None
         self.settings.__dict__.update(Settings(creating_s=0, deploying_s=0, waking_s=0, dag_processing_s=0).__dict__)
         self.faults.clear()
+        self.exchanges.clear()
         self.cli_fault = None
         self.forget_requests()
 
@@ -104,6 +108,14 @@ class World:
         self.requests.clear()
         self.bodies.clear()
         self.headers.clear()
+
+    def assert_described(self, *, are_requests: bool) -> None:
+        """Fail unless every answer since `forget` is as Astro describes its API, and every request if they shall be."""
+        judge = make_judge()
+        problems = [problem for each in self.exchanges for problem in judge.list_answer_problems(each)]
+        if are_requests:
+            problems += [problem for each in self.exchanges for problem in judge.list_request_problems(each)]
+        assert not problems, "\n".join(problems)
 
     def take_fault(self, line: str) -> Fault | None:
         for fault in self.faults:
@@ -127,7 +139,7 @@ class _DroppableProtocol(H11Protocol):
         self.app = with_transport
 
 
-class _Recorder:
+class _Notes:
     """Middleware: notes every request to Astro and carries out its faults."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
@@ -187,7 +199,8 @@ def run_world(data_dir: Path) -> Iterator[World]:
         return JSONResponse({"fault": world.cli_fault})
 
     app = Starlette(routes=[Mount("/astro", routes=world.astro.routes()), Route("/sandbox/faults/cli", cli_fault)])
-    config = uvicorn.Config(_Recorder(app, world), http=_DroppableProtocol, log_level="critical", lifespan="off")
+    recorder = Recorder(app, API_PATH, world.exchanges)
+    config = uvicorn.Config(_Notes(recorder, world), http=_DroppableProtocol, log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
     thread.start()

@@ -17,7 +17,6 @@ from include.deploy_ops.core.errors import DeployOpsError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
-from tests.sandbox.astro.world import World, run_world
 from tests.sandbox.cli.case import (
     CREATED,
     DEPLOYED,
@@ -40,11 +39,11 @@ from tests.sandbox.cli.case import (
     without_dag_deploys,
     write_file,
 )
-from tests.sandbox.cli.stage import ASTRO, OTHER_CLI, Stage, set_stage
+from tests.sandbox.cli.stage import ASTRO, OTHER_CLI, Stage
 from tests.worlds.doubles.worker import forbid_confinement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.sandbox.cli.case import Given, Meaning
@@ -350,15 +349,8 @@ CASES = (
 )
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with run_world(tmp_path_factory.mktemp("astro")) as running:
-        yield running
-
-
 @pytest.fixture
-def stage(world: World, tmp_path: Path) -> Stage:
-    stage = set_stage(world, tmp_path)
+def stage(stage: Stage, tmp_path: Path) -> Stage:
     (tmp_path / "tools" / "python3").symlink_to(sys.executable)
     return stage
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.identity import ASTRO_TOKEN, RUNTIME_LABEL
-from tests.sandbox.astro.world import World, run_world
-from tests.sandbox.cli.stage import Stage, commit, make_engine, run_git, set_stage
+from tests.sandbox.cli.stage import Stage, commit, make_engine, run_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,17 +27,10 @@ BUILD = "build --format docker -t <NS>/airflow:latest -f Dockerfile . --platform
 PUSH = ["login <API> -u cli --password-stdin", f"push {REMOTE}"]
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with run_world(tmp_path_factory.mktemp("astro")) as running:
-        yield running
-
-
 @pytest.fixture
-def stage(world: World, tmp_path: Path) -> Stage:
-    stage = set_stage(world, tmp_path)
+def stage(stage: Stage, tmp_path: Path) -> Stage:
     make_engine(tmp_path / "tools")
-    world.registry.stand_in = ({RUNTIME_LABEL: "3.3-2"}, [])
+    stage.world.registry.stand_in = ({RUNTIME_LABEL: "3.3-2"}, [])
     stage.create()
     return stage
 

@@ -13,24 +13,13 @@ import yaml
 
 from sandbox.cli.runtime_version import can_deploy
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
-from tests.sandbox.astro.world import Fault, World, run_world
-from tests.sandbox.cli.stage import ASTRO, OTHER_CLI, Stage, set_stage
+from tests.sandbox.astro.world import Fault
+from tests.sandbox.cli.stage import ASTRO, OTHER_CLI, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 only_the_stand_in = pytest.mark.skipif(bool(OTHER_CLI), reason="only the stand-in has planted faults")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with run_world(tmp_path_factory.mktemp("astro")) as running:
-        yield running
-
-
-@pytest.fixture
-def stage(world: World, tmp_path: Path) -> Stage:
-    return set_stage(world, tmp_path)
 
 
 def find_body(stage: Stage, line_end: str) -> Any:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.astro.world import World, run_world
 from tests.sandbox.cli.case import (
     ACCESS,
     AUTH,
@@ -37,11 +36,10 @@ from tests.sandbox.cli.case import (
     remove_ignore_file,
     without_dag_deploys,
 )
-from tests.sandbox.cli.stage import Stage, set_stage
+from tests.sandbox.cli.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    pass
 
 CASES = (
     Case(
@@ -354,17 +352,6 @@ CASES = (
         means="holds",
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with run_world(tmp_path_factory.mktemp("astro")) as running:
-        yield running
-
-
-@pytest.fixture
-def stage(world: World, tmp_path: Path) -> Stage:
-    return set_stage(world, tmp_path)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

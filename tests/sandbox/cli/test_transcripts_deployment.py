@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.astro.world import World, run_world
 from tests.sandbox.cli.case import (
     CREATE,
     CREATED,
@@ -31,11 +30,10 @@ from tests.sandbox.cli.case import (
     write_file,
     write_text,
 )
-from tests.sandbox.cli.stage import Stage, set_stage
+from tests.sandbox.cli.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    pass
 
 CASES = (
     Case("version", "version", out="Astro CLI Version: 1.45.0\n", means="success"),
@@ -457,17 +455,6 @@ CASES = (
         given=(write_file(), create_half),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with run_world(tmp_path_factory.mktemp("astro")) as running:
-        yield running
-
-
-@pytest.fixture
-def stage(world: World, tmp_path: Path) -> Stage:
-    return set_stage(world, tmp_path)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

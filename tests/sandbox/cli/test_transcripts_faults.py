@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.astro.world import World, run_world
 from tests.sandbox.cli.case import (
     AUTH,
     CREATE,
@@ -20,11 +19,10 @@ from tests.sandbox.cli.case import (
     plant,
     write_file,
 )
-from tests.sandbox.cli.stage import Stage, set_stage
+from tests.sandbox.cli.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    pass
 
 CASES = (
     *(
@@ -248,17 +246,6 @@ CASES = (
         is_recorded=False,
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with run_world(tmp_path_factory.mktemp("astro")) as running:
-        yield running
-
-
-@pytest.fixture
-def stage(world: World, tmp_path: Path) -> Stage:
-    return set_stage(world, tmp_path)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
