@@ -34,7 +34,6 @@ class Sandbox:
 
     url: str
     client: httpx.Client
-    process: subprocess.Popen[str]
 
     @property
     def host(self) -> str:
@@ -55,6 +54,13 @@ class Sandbox:
         assert answer.status_code == 201, answer.text
 
 
+@dataclass
+class SandboxProcess(Sandbox):
+    """A sandbox that is a process of its own."""
+
+    process: subprocess.Popen[str]
+
+
 def read_line(process: subprocess.Popen[str]) -> str:
     """Return the process's first line, or fail with what it said instead."""
     assert process.stdout is not None
@@ -66,7 +72,7 @@ def read_line(process: subprocess.Popen[str]) -> str:
 
 
 @contextlib.contextmanager
-def start_sandbox(data_dir: Path) -> Iterator[Sandbox]:
+def start_sandbox(data_dir: Path) -> Iterator[SandboxProcess]:
     """Run `python -m sandbox` in a process group of its own; the group ends with the block."""
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(data_dir)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
@@ -74,7 +80,7 @@ def start_sandbox(data_dir: Path) -> Iterator[Sandbox]:
             found = re.search(r"http://\S+", read_line(process))
             assert found, f"the sandbox ended with {process.wait()} before it listened"
             with httpx.Client(base_url=found[0], timeout=20) as client:
-                yield Sandbox(found[0], client, process)
+                yield SandboxProcess(found[0], client, process)
         finally:
             _end_group(process)
 
@@ -89,14 +95,14 @@ def _end_group(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     """One server for all tests."""
     with start_sandbox(tmp_path_factory.mktemp("sandbox") / "data") as running:
         yield running
 
 
 @pytest.fixture
-def sandbox(sandbox_process: Sandbox) -> Sandbox:
+def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
     """Give the server as freshly seeded, but for Astro, which is empty."""
     assert sandbox_process.client.post("/sandbox/reset?astro=empty").status_code == 204
     return sandbox_process

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.conftest import CI_LOGIN, Sandbox
+from tests.sandbox.conftest import CI_LOGIN, Sandbox, SandboxProcess
 from tests.sandbox.registry.calls import REPOSITORY, authorize, compute_digest, push_blob, read_code
 
 
@@ -110,7 +110,7 @@ def test_a_deleted_blob_is_gone_here_and_stays_where_it_was_mounted(sandbox: San
     assert sandbox.client.get(f"/v2/acme/other/blobs/{digest}", headers=other).content == b"shared"
 
 
-def test_memory_stays_flat_while_a_large_blob_passes(sandbox: Sandbox) -> None:
+def test_memory_stays_flat_while_a_large_blob_passes(sandbox: SandboxProcess) -> None:
     size, piece = 64 << 20, bytes(1 << 20)
     digest = hashlib.sha256()
 
