@@ -76,9 +76,9 @@ unit: description axe $(SUPPLY_READY)
 e2e: $(READY)
 	$(BIN)/python -m pytest tests/e2e $(PAGELESS)
 
-# Product and sandbox against GitHub's own description of its API.
+# Product and sandbox against what GitHub and Astro say of their APIs.
 contract: description
-	$(BIN)/python -m pytest tests/contract tests/sandbox/github
+	$(BIN)/python -m pytest tests/contract tests/sandbox/github tests/sandbox/astro tests/sandbox/cli
 
 # A pinned npm package, checked and kept in .cache/; needs npm.
 description: $(READY)

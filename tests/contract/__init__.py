@@ -1,1 +1,1 @@
-"""Product and sandbox held to what others say: GitHub's own description, the distribution specification, skopeo."""
+"""Product and sandbox held to what others say: GitHub, Astro, the distribution specification, skopeo."""
