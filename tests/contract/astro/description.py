@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from tests.contract.astro.deviations import DEVIATIONS, ERROR
 from tests.contract.openapi.description import Description
 from tests.contract.openapi.deviation import JSON, Deviation
+from tests.contract.openapi.exchange import Exchange
 from tests.contract.openapi.judge import Judge
 
 API_PATH = "/astro/v1"  # where the sandbox's Astro has what api.astronomer.io has below /v1
@@ -46,6 +48,14 @@ def load_description() -> Description:
 def make_judge(deviations: tuple[Deviation, ...] = DEVIATIONS) -> Judge:
     """Make a judge by Astro's description and the exceptions from it."""
     return Judge(load_description(), deviations)
+
+
+def list_journal_problems(lines: Iterable[str]) -> list[str]:
+    """Say what is wrong with the reads among the sandbox's `METHOD path?query`; it keeps no bodies, reads have none."""
+    begin, judge = f"GET {API_PATH}", make_judge()
+    targets = {line.removeprefix(begin).partition("?")[::2] for line in lines if line.startswith(f"{begin}/")}
+    asked = [Exchange("GET", path, query, b"", 0, {}, b"") for path, query in sorted(targets)]
+    return [problem for each in asked for problem in judge.list_request_problems(each)]
 
 
 def _expand_path(path: str, operations: dict[str, Any]) -> dict[str, Any]:

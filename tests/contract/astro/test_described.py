@@ -87,7 +87,7 @@ def test_every_object_is_used() -> None:
 def test_an_operation_is_restated_right(name: str) -> None:
     ours, theirs = (find_schemas(map_operations(each)[name]) for each in (load_description(), load_copy()))
     assert ours.keys() == theirs.keys()
-    differences = []
+    differences: list[str] = []
     for what, schema in ours.items():
         said = theirs[what]
         if schema is not None and said is not None:

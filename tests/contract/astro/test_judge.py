@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.astro.description import make_judge
+from tests.contract.astro.description import list_journal_problems, make_judge
 from tests.contract.openapi.exchange import Exchange
 from tests.contract.openapi.judge import Judge
 
@@ -145,6 +145,15 @@ def test_a_wrong_request_is_found(exchange: Exchange, words: str, judge: Judge) 
     (problem,) = judge.list_request_problems(exchange)
     assert problem.startswith(str(exchange))
     assert words in problem
+
+
+def test_what_the_journal_kept_of_reads_is_judged() -> None:
+    right = ["GET /astro/v1/organizations?limit=100&offset=0", "POST /astro/v1/nothing", "GET /astro/clws/deployments"]
+    assert list_journal_problems(right) == []
+    wrong = ["GET /astro/v1/organizations?limit=1001", "GET /astro/v1/nothing"]
+    unknown, limit = list_journal_problems([*wrong, *wrong])
+    assert "GET /nothing" in unknown
+    assert "query limit.: 1001" in limit
 
 
 def test_null_is_right_only_where_the_description_says_so(judge: Judge) -> None:

@@ -28,6 +28,7 @@ from sandbox.identity import (
     REGISTRY_PASSWORD,
     WORKSPACE_ID,
 )
+from tests.contract.astro.description import list_journal_problems
 from tests.sandbox.conftest import ROOT, Sandbox, start_sandbox
 from tests.worlds.stages.stage import Stage
 
@@ -70,13 +71,17 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 
 @contextlib.contextmanager
 def open_stage(sandbox: Sandbox, author: Author) -> Iterator[Stage]:
-    """Yield a stage where nothing waits to spare others' services; no secret is in what is left behind."""
+    """Yield a stage where nothing waits to spare others' services.
+
+    No secret is in what is left behind, and Astro was asked nothing but what its description of the API has.
+    """
     with pytest.MonkeyPatch.context() as monkeypatch:
         _hurry(monkeypatch)
         made = set_stage(sandbox, author, monkeypatch)
         yield made
     left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
     assert not find_secrets(left)
+    assert list_journal_problems(made.list_requests("astro")) == []
 
 
 def set_stage(sandbox: Sandbox, author: Author, monkeypatch: pytest.MonkeyPatch) -> Stage:
