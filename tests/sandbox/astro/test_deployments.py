@@ -40,9 +40,14 @@ def test_organizations_and_workspaces_are_listed_in_their_envelopes(world: World
     assert call(world, "GET", "/clusters") == {"clusters": [], "limit": 20, "offset": 0, "totalCount": 0}
 
 
-def test_both_addresses_of_a_deployment_are_airflows(world: World) -> None:
+def test_every_address_of_a_deployment_is_its_airflows(world: World) -> None:
     deployment = read(world, create(world))
-    assert deployment["uiUrl"].partition("://")[2] == deployment["webServerUrl"]
+    airflow = f"{world.base_url.partition('://')[2]}/astro/airflow/{deployment['id'][-8:]}"
+    assert deployment["webServerIngressHostname"] == airflow
+    assert deployment["webServerUrl"] == f"{airflow}?orgId={ORGANIZATION_ID}"
+    assert deployment["uiUrl"] == f"http://{deployment['webServerUrl']}"
+    assert deployment["webServerAirflowApiUrl"] == f"{airflow}/api/v2"
+    assert deployment["apiUrl"] == f"http://{deployment['webServerAirflowApiUrl']}"
 
 
 def test_a_deployment_has_every_field_that_the_cli_dereferences(world: World) -> None:

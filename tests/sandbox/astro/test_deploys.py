@@ -33,6 +33,12 @@ def test_image_and_bundle_make_up_the_files(world: World) -> None:
     assert read(world, deployment_id)["runtimeVersion"] == "3.3-2"
 
 
+def test_the_airflow_of_an_unknown_runtime_is_not_available(world: World) -> None:
+    deployment_id = create(world)
+    assert deploy_image(world, deployment_id, "one", runtime="9.9-9")["airflowVersion"] == "NA"
+    assert read(world, deployment_id)["airflowVersion"] == "NA"
+
+
 def test_without_dag_deploys_the_images_dags_run(world: World) -> None:
     deployment_id = create(world, isDagDeployEnabled=False)
     deploy = start(world, deployment_id, "IMAGE_AND_DAG")
