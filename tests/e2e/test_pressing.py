@@ -205,6 +205,7 @@ def check_forced(witness: Witness, frame: FrameLocator, commit: str) -> None:
     expect(need).to_be_visible(timeout=SLOW_MS)
     stored = witness.outside.read_rows(PROJECT)["production"]
     assert (stored["state"], stored["deployed"]) == ("held", commit)
+    assert is_overridden(witness)
 
 
 def resume(witness: Witness, page: Page, frame: FrameLocator) -> None:
@@ -215,5 +216,10 @@ def resume(witness: Witness, page: Page, frame: FrameLocator) -> None:
     assert (person.clicks, person.fields) == (2, 1)
     witness.await_success(PRODUCTION_DAG, run_id)
     close(frame)
-    expect(find_needs(frame, "overridden")).to_have_count(0, timeout=SLOW_MS)
-    assert "overridden" not in witness.outside.read_rows(PROJECT)["production"]["why"]
+    witness.await_true("the override to end", lambda: not is_overridden(witness))
+    expect(find_row(frame, "production")).to_contain_text("Live", timeout=SLOW_MS)
+    expect(find_needs(frame, "overridden")).to_have_count(0)
+
+
+def is_overridden(witness: Witness) -> bool:
+    return bool(witness.outside.read_rows(PROJECT)["production"].get("overridden"))
