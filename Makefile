@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Without a browser the page's tests are left out, and `make test` says so; BROWSER=required lets them fail instead.
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 ifeq ($(CHROMIUM)$(BROWSER),)
-PAGELESS := --ignore tests/browser --ignore tests/e2e/test_page.py
+PAGELESS := --ignore tests/browser $(patsubst %,--ignore tests/e2e/test_%.py,page forms pressing)
 endif
 # The tests of what decides: no Airflow, network or process.
 PURE := tests/unit/core

@@ -108,6 +108,12 @@ class Author:
         answer = self._api("POST", "pulls", {"head": branch, "base": base, "title": title, "body": ""})
         return int(answer.json()["number"])
 
+    def find_pull_request(self, branch: str, base: str) -> int | None:
+        """Return the number of the open pull request of the branch into the base; GitHub has one at most."""
+        owner, _, _ = self.repository.partition("/")
+        query = f"state=open&base={quote(base, safe='')}&head={quote(f'{owner}:{branch}', safe='')}"
+        return next((int(pull["number"]) for pull in self._api("GET", f"pulls?{query}").json()), None)
+
     def merge(self, number: int, method: str = "squash") -> str:
         """Merge the pull request, and return the commit that its base has now."""
         return str(self._api("PUT", f"pulls/{number}/merge", {"merge_method": method}).json()["sha"])

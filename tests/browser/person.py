@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import FrameLocator, Locator, Page
 
 
 @dataclass
 class Person:
-    """Who does everything by pointer and types only into fields. A key that would spare a click counts as none."""
+    """Who does everything by pointer and types only into fields. A key that would spare a click counts as none.
 
-    page: Page
+    :param page: the Deploys page, alone in a window or within Airflow.
+    """
+
+    page: Page | FrameLocator
     clicks: int = 0
     fields: int = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, expect
 
 from demo.witness import (
     CLEANUP_DAG,
@@ -21,7 +21,9 @@ from demo.witness import (
     Witness,
 )
 from tests.browser.chromium import keep_picture
+from tests.browser.person import Person
 from tests.e2e.conftest import SLOW_MS
+from tests.e2e.pressing import is_start, name_page, press_answer
 from tests.e2e.test_on_screen import make_deployment
 from tests.e2e.test_page import log_in
 from tests.e2e.test_preview_life import push_new
@@ -100,10 +102,6 @@ def trigger(witness: Witness, page: Page, dag_id: str, action: str, entered: Map
     return str(sent.value.json()["dag_run_id"])
 
 
-def is_start(answer: Response) -> bool:
-    return answer.request.method == "POST" and answer.url.endswith("/dagRuns")
-
-
 def open_release(witness: Witness) -> None:
     """Let production have something to ask about: a pull request of a DAG that staging has."""
     tip = find_head(witness, DEPLOY_BRANCH)
@@ -113,8 +111,11 @@ def open_release(witness: Witness) -> None:
     witness.author.open_pull_request(DEPLOY_BRANCH, "main", "Release by the form")
 
 
-def approve(witness: Witness, dag_id: str, run_id: str) -> None:
-    witness.person.answer(witness.await_approval(dag_id, run_id), "Approve", comment="")
+def approve(witness: Witness, page: Page, dag_id: str, run_id: str) -> None:
+    """Say yes where Airflow asks, by its own button."""
+    asked = witness.await_approval(dag_id, run_id)
+    page.goto(f"{witness.stack.ports.airflow_url}{name_page(asked)}")
+    press_answer(page, Person(page), asked, "Approve")
 
 
 def check(witness: Witness, dag_id: str, action: str, run_id: str) -> None:
@@ -138,7 +139,7 @@ def test_every_form_is_sent_with_what_is_required_alone(witness: Witness, page: 
     for played in ROUNDS:
         started = {each: trigger(witness, page, *each, entered) for each, entered in played.items()}
         for dag_id, action in ASKED & started.keys():
-            approve(witness, dag_id, started[dag_id, action])
+            approve(witness, page, dag_id, started[dag_id, action])
         for (dag_id, action), run_id in started.items():
             check(witness, dag_id, action, run_id)
     assert witness.outside.find_deployment(OWN) is None

@@ -31,6 +31,11 @@ def log_in(witness: Witness, page: Page, name: str) -> Locator:
 def open_page(witness: Witness, page: Page, name: str) -> FrameLocator:
     """Log in, and open the page by its entry in the navigation."""
     log_in(witness, page, name).click()
+    return find_page(page)
+
+
+def find_page(page: Page) -> FrameLocator:
+    """Return the page within Airflow's UI, once it shows what it read."""
     frame = page.frame_locator("iframe[title=Deploys]")
     expect(frame.get_by_role("button", name="staging", exact=True)).to_be_visible(timeout=SLOW_MS)
     return frame

@@ -203,9 +203,11 @@ def _describe_facts(release: Release, page_of: Pages) -> str:
     if release.change_type is ChangeType.IMAGE:
         rows["image"] = _describe_image(release)
     rows["runs now"] = _link_whole(release.running, page_of) if release.running else "nothing that we know of"
-    until = f"{release.deadline:%Y-%m-%d %H:%M} UTC, without an answer until then it is rejected"
     rows |= describe_panel(release.panel)
-    rows["asked"] = f"{release.asked_at:%Y-%m-%d %H:%M} UTC; open until {until}"
+    until = f"{release.deadline:%Y-%m-%d %H:%M} UTC, without an answer until then it is rejected"
+    # Airflow shows a run's first page each time that the run asks.
+    again = "Asked again, it is open as long anew, and this page still tells how things were then"
+    rows["asked"] = f"{release.asked_at:%Y-%m-%d %H:%M} UTC; open until {until}. {again}"
     return render_table(("", ""), rows.items())
 
 

@@ -18,6 +18,7 @@ from include.deploy_ops.core.view.row import Row, RowKind, State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from include.deploy_ops.core.view.needs import Need
     from include.deploy_ops.core.view.pass_record import PassRecord
 
 _REASONS = (
@@ -66,7 +67,7 @@ def add_state(record: PassRecord, row: Row, deployment: Deployment | None) -> Ro
         )
     state, why = _judge(record, row, holds, deployment)
     is_told = row.needs or state is not State.FAILED
-    needs = row.needs if is_told else need_retry(Verb.DEPLOY.value, why, row.outcomes)
+    needs = row.needs if is_told else _need_again(row, why)
     besides = [hold for hold in telling if why not in {hold.said, hold.reason}]
     return replace(
         row,
@@ -113,6 +114,14 @@ def _tell_forced(last: Outcome) -> str:
     """Return what a person had started, and why it came to nothing."""
     who = f" by {last.person}" if last.person else ""
     return f"{last.verb}{who}: {last.cause}"
+
+
+def _need_again(row: Row, why: str) -> tuple[Need, ...]:
+    """Return the need to clear what failed: a person's run, whatever it was to do, or the newest that deploys."""
+    last = row.outcomes[-1] if row.outcomes else None
+    if last is not None and last.is_forced and last.state == FAILED:
+        return need_retry(last.verb, why, row.outcomes, {last.verb})
+    return need_retry(Verb.DEPLOY.value, why, row.outcomes)
 
 
 def _judge_by_plan(

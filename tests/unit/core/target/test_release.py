@@ -118,6 +118,7 @@ def test_the_page_says_what_is_asked_and_what_it_means() -> None:
     assert f"| runs now | [`{OLD}`]({SITE}/commit/{OLD}) |" in text
     assert "[`staging`](https://cloud.example/staging) shows this head; healthy" in text.splitlines()[0]
     assert "asked | 2026-03-01 09:30 UTC; open until 2026-03-04 09:30 UTC" in text
+    assert "Asked again, it is open as long anew, and this page still tells how things were then |" in text
     assert f"still open:**\n\n- [#3]({SITE}/pull/3) `Add orders`\n- [#5]({SITE}/pull/5) `Use pendulum`\n" in text
     assert text.index("Use pendulum 3") < text.index("Add a DAG")
     assert "Why" not in text

@@ -372,6 +372,15 @@ def test_a_persons_request_that_was_rejected_is_no_failure_and_its_no_is_told() 
     assert show(look(before={"dev-a": row}, ended=[ending(2)])).why == ""
 
 
+@pytest.mark.parametrize("verb", ["deploy", "request", "resume", "update"])
+def test_a_persons_run_that_failed_is_cleared_whatever_it_was_to_do(verb: str) -> None:
+    dag = "shop.production.request"
+    failed = ending(1, state="failed", verb=verb, dag=dag, cause="no such ref", **FORCED)
+    (need,) = show(look(ended=[ending(0, state="failed"), failed])).needs
+    assert (need.what, need.why) == (verb, f"{verb} by mira: no such ref")
+    assert (need.remedy, need.run_id, need.dag) == (Remedy.RETRY, "manual__1", dag)
+
+
 def test_what_is_overridden_is_told_once_with_its_words() -> None:
     says = "overridden by 8331752, by mira, because INC-42, until the branch moves"
     row = show(look(plan_with(Hold("dev-a", "deploy", says))))
