@@ -19,7 +19,7 @@ from include.deploy_ops.core.naming import parse_note
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.connection import AstroConnection
-    from include.deploy_ops.hooks.astro.http import Ask
+    from include.deploy_ops.hooks.conversation import Ask
 
 M = TypeVar("M", bound=BaseModel)
 E = TypeVar("E", bound=Enum)

@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
-import httpx
 from airflow.sdk import BaseHook
 
 from include.deploy_ops.core.errors import DeployOpsError, ObservationError, PermanentError
@@ -29,7 +28,8 @@ from include.deploy_ops.hooks.astro.answers import (
     parse_workspace_name,
 )
 from include.deploy_ops.hooks.astro.connection import AstroConnection, aread_astro_connection, read_astro_connection
-from include.deploy_ops.hooks.astro.http import Ask, AstroClient, Conversation, Pace, ahold, ask, hold, make_settings
+from include.deploy_ops.hooks.astro.http import ask, make_pace
+from include.deploy_ops.hooks.conversation import Ask, AsyncClient, Client, Conversation, ahold, hold
 from include.deploy_ops.process.redaction import redact_error
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class AstroApiHook(BaseHook):
         super().__init__()
         self.astro_conn_id = astro_conn_id
         self._sleep = sleep
-        self._pace = Pace()
-        self._opened: tuple[AstroConnection, AstroClient] | None = None
+        self._pace = make_pace()
+        self._opened: tuple[AstroConnection, Client] | None = None
 
-    def get_conn(self) -> AstroClient:
+    def get_conn(self) -> Client:
         """Return the HTTP client, made at the first call; it carries the token."""
         return self._open()[1]
 
@@ -114,10 +114,10 @@ class AstroApiHook(BaseHook):
         """
         return self._hold(ask_options(self._open()[0], deployment_type, cloud_provider))
 
-    def _open(self) -> tuple[AstroConnection, AstroClient]:
+    def _open(self) -> tuple[AstroConnection, Client]:
         if self._opened is None:
             connection = read_astro_connection(self.astro_conn_id)
-            self._opened = (connection, AstroClient(connection))
+            self._opened = (connection, Client(connection.service))
         return self._opened
 
     def _hold(self, conversation: Conversation[T]) -> T:
@@ -135,8 +135,8 @@ class AsyncAstroApi:
 
     def __init__(self, astro_conn_id: str) -> None:
         self.astro_conn_id = astro_conn_id
-        self._pace = Pace()
-        self._opened: tuple[AstroConnection, httpx.AsyncClient] | None = None
+        self._pace = make_pace()
+        self._opened: tuple[AstroConnection, AsyncClient] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -165,13 +165,13 @@ class AsyncAstroApi:
         connection, client = await self._open()
         return await self._hold(ask_workspace_name(connection), client)
 
-    async def _open(self) -> tuple[AstroConnection, httpx.AsyncClient]:
+    async def _open(self) -> tuple[AstroConnection, AsyncClient]:
         if self._opened is None:
             connection = await aread_astro_connection(self.astro_conn_id)
-            self._opened = (connection, httpx.AsyncClient(**make_settings(connection)))
+            self._opened = (connection, AsyncClient(connection.service))
         return self._opened
 
-    async def _hold(self, conversation: Conversation[T], client: httpx.AsyncClient) -> T:
+    async def _hold(self, conversation: Conversation[T], client: AsyncClient) -> T:
         try:
             return await ahold(conversation, client, self._pace)
         except DeployOpsError as error:
