@@ -28,9 +28,9 @@ FILE_MAX = 200
 _FRAME = re.compile(r'  File "(?P<path>[^"\n]{1,1000})", line (?P<line>\d{1,7})')
 _TYPE = re.compile(r"[A-Za-z_][\w.]{0,99}")
 _PASSING = re.compile(r"0x[0-9a-fA-F]+|\d+")
-_FOREIGN = ("/site-packages/", "/dist-packages/", "/lib/python", "<")
-_FOLDERS = ("/usr/local/airflow/", "/dags/")
+_PROJECT, _DAGS = "/usr/local/airflow/", "/dags/"
 """Where a project lies in Astro's images; elsewhere, the DAG folder, by its usual name."""
+_INSTALLED = "/site-packages/"
 _UNNAMED = "an error without a name"
 
 
@@ -41,11 +41,11 @@ def read_fault(fault: ImportFault, *, is_public: bool = False) -> BrokenFile:
     """
     frames, said = _split(fault.trace)
     own = [line for path, line in frames if path == fault.file or path.endswith(f"/{fault.file}")]
-    last = next(((path, line) for path, line in reversed(frames) if not _is_foreign(path)), None)
+    last = next(((_place(path), line) for path, line in reversed(frames) if _place(path)), None)
     kind = _find_type(said)
     told = kind if is_public else _make_line(said[-1] if said else "", ERROR_MAX) or kind
     if last is not None and not own:
-        told = f"{told} ({_make_line(_shorten(last[0]), FILE_MAX)}, line {last[1]})"
+        told = f"{told} ({_make_line(last[0], FILE_MAX)}, line {last[1]})"
     return BrokenFile(
         file=_make_line(fault.file, FILE_MAX),
         line=own[-1] if own else 0,
@@ -103,17 +103,14 @@ def _find_type(said: list[str]) -> str:
     return found[0].rpartition(".")[2] or _UNNAMED if found else _UNNAMED
 
 
-def _is_foreign(path: str) -> bool:
-    return any(part in path for part in _FOREIGN[:-1]) or path.startswith(_FOREIGN[-1])
-
-
-def _shorten(path: str) -> str:
-    """Return a path as it stands in the repository, as far as that can be told."""
-    project, dags = _FOLDERS
-    if path.startswith(project):
-        return path.removeprefix(project)
-    before, found, below = path.partition(dags)
-    return f"dags/{below}" if found else path
+def _place(path: str) -> str:
+    """Return a path as it stands in the repository; empty where it is none of the project's."""
+    if _INSTALLED in path:
+        return ""
+    if path.startswith(_PROJECT):
+        return path.removeprefix(_PROJECT)
+    _, found, below = path.partition(_DAGS)
+    return f"dags/{below}" if found else ""
 
 
 def _make_line(text: str, length_max: int) -> str:

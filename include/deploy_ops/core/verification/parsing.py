@@ -13,34 +13,36 @@ Seen on Airflow 3.3.2 with a real dag-processor and its defaults:
 - No file is parsed twice before every other one was begun; one parse may take 50 s at most.
 
 So a file is *heard* once a parse of it ended that began after the deploy. What was deployed is parsed when each of its
-files that Airflow knows, and each changed one, was heard or is *silent*: all that are heard were parsed twice more
-since it should have been, and it was not.
+files that Airflow knows, and each changed one, was heard or is *silent*: it said nothing in two full cycles, each of
+them a parse of all that are heard, and in 110 s; from the deploy on, a new file from when it must be listed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.verification.facts import TIMES, ImportFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from include.deploy_ops.core.verification.facts import AirflowFacts
+    from include.deploy_ops.core.verification.facts import AirflowDag, AirflowFacts
+
 
 LISTING = timedelta(seconds=300)
 """Airflow's default of `[dag_processor] refresh_interval`."""
 PARSE_MAX = timedelta(seconds=50)
 """Airflow's default of `[dag_processor] dag_file_processor_timeout`."""
-CYCLE = timedelta(seconds=60)
-"""Taken for a cycle where nothing is ever heard: twice Airflow's default of `min_file_process_interval`."""
+QUIET = PARSE_MAX + timedelta(seconds=60)
+"""No file is silent sooner: the longest parse, and twice Airflow's default of `min_file_process_interval`."""
 CYCLES = 2
 """Full cycles after which a file that says nothing has no DAG."""
 
 _GRAIN = timedelta(seconds=1)
 """HTTP's Date, by which `since` is told, has whole seconds."""
-_NEVER = datetime.min.replace(tzinfo=UTC)
 _WORDS = (b"dag", b"asset")
 
 
@@ -57,7 +59,7 @@ class Deployed:
     :param since: by the Deployment's clock, when what was deployed was current there: `at` of the first look after
         Astro said so.
     :param files: below the DAG folder, every one of the commit that Airflow may parse.
-    :param changed: those of them that differ from what was there before.
+    :param changed: those of them that differ from what was there before; on a Deployment that is new, all.
     """
 
     since: datetime
@@ -67,10 +69,23 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
-    """The newest end of a parse that is known of a file, and how many parses are known to have begun since then."""
+    """What a file said since the deploy: when its newest parse ended, and the first one that began since then.
+
+    `parses` counts from that one on. `told` is the look at which it spoke last.
+    """
 
     at: datetime
+    first: datetime | None
     parses: int
+    told: _Moment
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A look's time, and how many full cycles were over then."""
+
+    at: datetime
+    cycles: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +93,37 @@ class ParseWatch:
     """What was learnt from the looks so far; `look` returns the next one. Begin with `ParseWatch(deployed)`."""
 
     deployed: Deployed
-    at: datetime | None = None
+    _now: _Moment | None = None
+    _listed: _Moment | None = None  # when new files must have been listed
     _known: frozenset[str] = frozenset()  # to Airflow, at the first look, in whatever state
     _live: frozenset[str] = frozenset()  # now have a DAG or an error
     _voices: Mapping[str, _Voice] = field(default_factory=lambda: MappingProxyType({}))
-    _listed: Mapping[str, int] | None = None  # parses of each file when the new files were listed
+    _marks: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))  # parses when the cycle began
 
     def look(self, facts: AirflowFacts) -> ParseWatch:
         """Return what is known with one more look, not older than the others."""
         deployed, ends = self.deployed, _find_ends(facts)
         live = deployed.files & ends.keys()
-        known = self._known if self.at else live | {each.file for each in facts.dags}
+        now = _Moment(facts.at, self._now.cycles if self._now else 0)
         voices = dict(self._voices)
         for file in live:
             at, began = ends[file]
             if at > deployed.since:
-                voices[file] = _hear(voices.get(file), at, is_new=began > deployed.since + _GRAIN)
-        listed = self._listed
-        if listed is None and self._is_listed(facts.at, known, voices):
-            listed = MappingProxyType({file: voice.parses for file, voice in voices.items()})
-        return replace(self, at=facts.at, _known=known, _live=live, _voices=MappingProxyType(voices), _listed=listed)
-
-    def _is_listed(self, at: datetime, known: frozenset[str], voices: Mapping[str, _Voice]) -> bool:
-        """Whether Airflow has listed the files since the deploy: its interval is over, or it has one that is new."""
-        return at >= self.deployed.since + LISTING + _GRAIN or bool((voices.keys() & self.deployed.changed) - known)
+                voices[file] = _hear(voices.get(file), at, now, is_new=began > deployed.since + _GRAIN)
+        marks = self._marks
+        if all(file not in live or voices[file].parses > parses for file, parses in marks.items()):
+            now = _Moment(facts.at, now.cycles + bool(marks.keys() & live))
+            marks = {file: voices[file].parses for file in live & voices.keys() if voices[file].parses}
+        is_listed = facts.at > deployed.since + LISTING + _GRAIN
+        return replace(
+            self,
+            _now=now,
+            _listed=self._listed or (now if is_listed else None),
+            _known=self._known if self._now else live | {each.file for each in facts.dags},
+            _live=live,
+            _voices=MappingProxyType(voices),
+            _marks=MappingProxyType(marks),
+        )
 
     @property
     def heard(self) -> frozenset[str]:
@@ -121,47 +143,55 @@ class ParseWatch:
     @property
     def is_done(self) -> bool:
         """Whether all that was deployed is parsed; faults and DAGs of `choose_current` are its own then."""
-        return self.at is not None and not self.waiting
+        return self._now is not None and not self.waiting
+
+    def is_current(self, told: AirflowDag | ImportFault) -> bool:
+        """Whether the deployed code gave this DAG or error."""
+        voice = self._voices.get(told.file)
+        at = told.at if isinstance(told, ImportFault) else told.parsed_at
+        if voice is None or voice.first is None or at is None:
+            return False
+        return at >= voice.first - _GRAIN or _find_beginning(told) > self.deployed.since + _GRAIN
 
     @property
     def _wanted(self) -> frozenset[str]:
-        return self.deployed.changed | self._live if self.at else self.deployed.files
+        return self.deployed.changed | self._live if self._now else self.deployed.files
 
     def _is_overdue(self, file: str) -> bool:
-        is_new = file not in self._known
-        if is_new and self._listed is None:
+        if self._now is None:
             return False
-        before = (self._listed or {}) if is_new else {}
-        rounds = [self._voices[each].parses - before.get(each, 0) for each in self.heard & self._live]
-        if rounds:
-            return min(rounds) >= CYCLES + (not is_new)  # of the first, its own parse may have begun before the deploy
-        return not self._live and self.at is not None and self.at >= self.deployed.since + LISTING + CYCLES * CYCLE
+        if file in self._voices:
+            began: _Moment | None = self._voices[file].told
+        else:
+            began = _Moment(self.deployed.since, 0) if file in self._known else self._listed
+        if began is None or self._now.at < began.at + QUIET:
+            return False
+        return self._now.cycles > began.cycles + CYCLES or not self._live  # the first one had begun before
 
 
 def _find_ends(facts: AirflowFacts) -> dict[str, tuple[datetime, datetime]]:
     """Return of each file that has a DAG or an error when its newest parse ended, and when it began at the earliest."""
-    ends = [
-        (each.file, each.parsed_at or _NEVER, PARSE_MAX if each.parse_s is None else timedelta(seconds=each.parse_s))
-        for each in facts.dags
-        if not each.is_stale
-    ]
-    ends += [(each.file, each.at, PARSE_MAX) for each in facts.faults]
-    return {file: (at, max(at, _NEVER + took) - took) for file, at, took in sorted(ends)}
+    ends = [(each.file, each.parsed_at or TIMES[0], _find_beginning(each)) for each in facts.dags if not each.is_stale]
+    ends += [(each.file, each.at, _find_beginning(each)) for each in facts.faults]
+    return {file: (at, began) for file, at, began in sorted(ends)}
 
 
-def _hear(voice: _Voice | None, at: datetime, *, is_new: bool) -> _Voice:
+def _find_beginning(told: AirflowDag | ImportFault) -> datetime:
+    """Return when the parse that gave this began at the earliest."""
+    at = told.at if isinstance(told, ImportFault) else told.parsed_at
+    seconds = None if isinstance(told, ImportFault) else told.parse_s
+    return TIMES[0] if at is None else at - (PARSE_MAX if seconds is None else timedelta(seconds=seconds))
+
+
+def _hear(voice: _Voice | None, at: datetime, now: _Moment, *, is_new: bool) -> _Voice:
     if voice is None:
-        return _Voice(at, int(is_new))
-    # The DAGs of one parse have times of their own, which may come by different pages.
-    return _Voice(at, voice.parses + 1) if at > voice.at + _GRAIN else voice
+        return _Voice(at, at if is_new else None, int(is_new), now)
+    if at <= voice.at + _GRAIN:  # the DAGs of one parse have times of their own, which may come by different pages
+        return voice
+    return _Voice(at, voice.first or at, voice.parses + 1, now)
 
 
 def choose_current(watch: ParseWatch, facts: AirflowFacts) -> AirflowFacts:
     """Return what of a look is of the deployed code: DAGs and faults that a parse since then gave."""
-    deployed = watch.deployed
-
-    def is_current(file: str, at: datetime | None) -> bool:
-        return file in watch.heard and at is not None and at > deployed.since
-
-    dags = tuple(each for each in facts.dags if not each.is_stale and is_current(each.file, each.parsed_at))
-    return replace(facts, dags=dags, faults=tuple(each for each in facts.faults if is_current(each.file, each.at)))
+    dags = tuple(each for each in facts.dags if not each.is_stale and watch.is_current(each))
+    return replace(facts, dags=dags, faults=tuple(each for each in facts.faults if watch.is_current(each)))

@@ -21,8 +21,8 @@ class BrokenFile:
     """An import error as people read it.
 
     `file` is below the DAG folder, `line` where it arose (0: not known), `error` its traceback's last line. `is_muted`:
-    a person said, with a reason, that it fails nothing. `is_shared`: what it is compared with has it, too. `identity` is
-    equal where the same error is meant, without telling it.
+    a person said, with a reason, that it fails nothing. `is_shared`: what it is compared with has it, too.
+    `identity` is equal where the same error is meant, without telling it.
     """
 
     file: str

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, MalformedAnswerError
-from include.deploy_ops.core.verification.facts import AirflowDag, ImportFault
+from include.deploy_ops.core.verification.facts import TIMES, AirflowDag, ImportFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,7 @@ def _cut_list(value: Any) -> Any:
     return tuple(value[:WORDS_MAX]) if isinstance(value, list) else value
 
 
-_Instant = Annotated[AwareDatetime, Strict(strict=False)]
+_Instant = Annotated[AwareDatetime, Strict(strict=False), Field(ge=TIMES[0], le=TIMES[1])]
 _Text = Annotated[str, BeforeValidator(_cut)]
 _Trace = Annotated[str, BeforeValidator(_cut_trace)]
 _DagId = Annotated[str, Field(min_length=1, max_length=250)]
@@ -73,7 +73,7 @@ class _Dag(_Json):
     is_paused: bool
     is_stale: bool
     last_parsed_time: _Instant | None
-    last_parse_duration: float | None = Field(default=None, ge=0)
+    last_parse_duration: float | None = Field(default=None, ge=0, le=86_400)
     fileloc: _Text
     relative_fileloc: _Text | None = None
     bundle_version: _Text | None = None

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError, ReadRefusedError
+from include.deploy_ops.core.verification.facts import TIMES
 from include.deploy_ops.hooks.conversation import Ask, Conversation, Pace, Pause, Reply, send_once
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import Call, read_retry_after_s
@@ -88,11 +89,12 @@ def _read_time(request: Ask, reply: Reply) -> datetime:
     """Return what the answer's Date says: the times that Airflow tells are compared with no clock of ours."""
     try:
         at = parsedate_to_datetime(reply.headers.get("date", ""))
-    except ValueError:
-        raise ObservationError(
-            f"{request}: the answer has no Date, so its times tell nothing; {NOTHING_FOLLOWS}"
-        ) from None
-    return at.replace(tzinfo=at.tzinfo or UTC)
+        at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        at = TIMES[0]
+    if not TIMES[0] < at < TIMES[1]:
+        raise ObservationError(f"{request}: no sound Date, so the answer's times tell nothing; {NOTHING_FOLLOWS}")
+    return at
 
 
 def _advise(reply: Reply) -> str:
