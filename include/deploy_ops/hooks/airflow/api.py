@@ -6,6 +6,7 @@ Changes nothing there and decides nothing.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, DeployOpsError, ObservationError, PermanentError
@@ -14,10 +15,10 @@ from include.deploy_ops.hooks.airflow.answers import doubt, parse_dag, parse_fau
 from include.deploy_ops.hooks.airflow.connection import open_airflow
 from include.deploy_ops.hooks.airflow.http import ask, make_pace
 from include.deploy_ops.hooks.conversation import Ask, AsyncClient, Client, Conversation, ahold, hold
-from include.deploy_ops.process.redaction import redact_error
+from include.deploy_ops.process.redaction import list_forms, redact_error, redact_shapes, redact_urls, replace_forms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
 DAGS_MAX = 5000
@@ -39,11 +40,20 @@ class AirflowReader:
 
     :param address: as Astro gives it; `connection.open_airflow` says what it may be.
     :param token: one that opens this Deployment and no target; it goes to this host alone.
+    :param secrets: what the Deployment was given and no text of ours may tell: taken out of tracebacks.
     :param sleep: called with the seconds to wait before a request is repeated.
     """
 
-    def __init__(self, address: str, token: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        address: str,
+        token: str,
+        *,
+        secrets: Sequence[str] = (),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._api = open_airflow(address, token)
+        self._secrets = secrets
         self._client = Client(self._api.service)
         self._pace = make_pace()
         self._sleep = sleep
@@ -56,7 +66,7 @@ class AirflowReader:
 
     def read_facts(self) -> AirflowFacts:
         """Return all DAGs, stale ones too, and import errors."""
-        return self._hold(ask_facts(self._api.version))
+        return clean_facts(self._hold(ask_facts(self._api.version)), self._api.service.token, self._secrets)
 
     def read_version(self) -> str:
         """Return Airflow's version, such as "3.3.2"."""
@@ -73,8 +83,9 @@ class AirflowReader:
 class AsyncAirflowReader:
     """The same for triggers: an async context manager with the same reads and errors."""
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, token: str, *, secrets: Sequence[str] = ()) -> None:
         self._api = open_airflow(address, token)
+        self._secrets = secrets
         self._client = AsyncClient(self._api.service)
         self._pace = make_pace()
 
@@ -86,7 +97,8 @@ class AsyncAirflowReader:
 
     async def read_facts(self) -> AirflowFacts:
         """Return all DAGs, stale ones too, and import errors."""
-        return await self._hold(ask_facts(self._api.version))
+        facts = await self._hold(ask_facts(self._api.version))
+        return clean_facts(facts, self._api.service.token, self._secrets)
 
     async def read_version(self) -> str:
         """Return Airflow's version, such as "3.3.2"."""
@@ -98,6 +110,39 @@ class AsyncAirflowReader:
         except DeployOpsError as error:
             redact_error(error, [self._api.service.token])
             raise
+
+
+def clean_facts(facts: AirflowFacts, token: str, secrets: Sequence[str]) -> AirflowFacts:
+    """Return the facts without our token, which a Deployment may repeat anywhere, and with clean tracebacks.
+
+    A traceback may show what the code was given: secrets, credentials of URLs, what looks like a token.
+    """
+    ours = list_forms([token])
+    given = list_forms([token, *secrets])
+
+    def hide(text: str) -> str:
+        return replace_forms(text, ours)
+
+    def hide_all(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(hide, texts))
+
+    dags = tuple(
+        replace(
+            each,
+            dag_id=hide(each.dag_id),
+            file=hide(each.file),
+            schedule=hide(each.schedule),
+            tags=hide_all(each.tags),
+            owners=hide_all(each.owners),
+            bundle_version=hide(each.bundle_version),
+        )
+        for each in facts.dags
+    )
+    faults = tuple(
+        replace(each, file=hide(each.file), trace=redact_shapes(redact_urls(replace_forms(each.trace, given))))
+        for each in facts.faults
+    )
+    return replace(facts, dags=dags, faults=faults)
 
 
 def ask_facts(version: int) -> Conversation[AirflowFacts]:

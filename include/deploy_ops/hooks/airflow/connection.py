@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
@@ -21,9 +20,12 @@ from include.deploy_ops.hooks.conversation import Service
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-_BASE = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/api/v(?P<version>[12])")
-_DOTS = re.compile(r"/\.{1,2}(?:/|$)")
+_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_ADDRESS = re.compile(
+    r"(?:(?P<scheme>https?)://)?(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?P<port>:[0-9]{1,5})?"
+    r"(?P<path>(?:/(?!\.{1,2}/)[A-Za-z0-9._~-]+)*/api/v(?P<version>[12]))"
+)
+_PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,16 @@ def open_airflow(address: str, token: str) -> AirflowApi:
     :param token: one that opens this Deployment and no target.
     :raises ObservationError: the address is none that a token may be sent to.
     """
-    text = address.strip().partition("?")[0].rstrip("/")
-    try:
-        parts = urlsplit(text if "://" in text else f"//{text}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    base = _BASE.fullmatch(parts.path) if host else None
-    if base is None or "@" in parts.netloc or parts.fragment or _DOTS.search(parts.path) or not host.isascii():
+    found = _ADDRESS.fullmatch(address.partition("?")[0].rstrip("/"))
+    if found is None or int((found["port"] or ":0")[1:]) > _PORT_MAX:
         raise _refuse(address, "is no address such as host/path/api/v2")
-    scheme = parts.scheme or ("http" if host in _LOCAL else "https")
-    if scheme != "https" and not (scheme == "http" and host in _LOCAL):
+    is_local = found["host"].lower() in _LOCAL
+    scheme = found["scheme"] or ("http" if is_local else "https")
+    if scheme == "http" and not is_local:
         raise _refuse(address, "is not https, and a token would travel readable")
-    place = f"[{host}]" if ":" in host else host
-    url = f"{scheme}://{place}{'' if port is None else f':{port}'}{parts.path}"
-    return AirflowApi(Service(metrics.AIRFLOW, url, check_token("the token of the Deployment", token)), int(base[1]))
+    url = f"{scheme}://{found['host']}{found['port'] or ''}{found['path']}"
+    version = int(found["version"])
+    return AirflowApi(Service(metrics.AIRFLOW, url, check_token("the token of the Deployment", token)), version)
 
 
 def _refuse(address: str, why: str) -> ObservationError:

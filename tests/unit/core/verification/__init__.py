@@ -1,1 +1,1 @@
-"""Tests of the verdict on what was deployed."""
+"""Tests, mirroring the folder they are named after."""
