@@ -306,7 +306,7 @@ def parse_workspace_name(request: Ask, answer: Any) -> str:
 
 def parse_minted_token(request: Ask, answer: Any) -> MintedToken:
     """Return a token that was just made; raises ObservationError."""
-    found = _parse(request, _Token, answer)
+    found = _parse(request, _Token, answer, MalformedAnswerError)
     return MintedToken(found.id, found.token)
 
 

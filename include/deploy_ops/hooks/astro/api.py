@@ -274,6 +274,8 @@ def ask_options(connection: AstroConnection, deployment_type: str, cloud_provide
 
 def mint_token(connection: AstroConnection, deployment_id: str) -> Conversation[MintedToken | None]:
     """Have Astro make a token for one Deployment, valid for a day, the least that it offers; None: it is forbidden."""
+    if not deployment_id:
+        raise PermanentError("a token is minted for one Deployment, and its id is empty")
     content = {
         "name": f"{MINTED_NAME} {deployment_id}",
         "description": "Reads whether what was deployed works. Deleted afterwards, and expires by itself.",
