@@ -116,10 +116,8 @@ def test_a_redirect_on_any_page_leads_nowhere(page: int) -> None:
 def flood_pages(asked: Asked) -> Iterable[bytes]:
     key = "dags" if "/dags" in asked.path else "import_errors"
     offset = int(asked.path.partition("offset=")[2])
-    make = make_dag if key == "dags" else make_fault
-    items: list[Any] = [
-        make(number) if key != "dags" else make_dag(f"d{number}") for number in range(offset, offset + 100)
-    ]
+    numbers = range(offset, offset + 100)
+    items = [make_dag(f"d{number}") if key == "dags" else make_fault(number) for number in numbers]
     return say({key: items, "total_entries": 10**9})
 
 

@@ -13,7 +13,7 @@ TOKEN = "deployment-token-that-must-not-show"  # noqa: S105 - opens nothing
 DATE = "Mon, 30 Nov 2026 00:10:25 GMT"
 
 
-def make_dag(dag_id: str = "orders", **changes: Any) -> dict[str, Any]:
+def make_dag(dag_id: str = "orders", /, **changes: Any) -> dict[str, Any]:
     """Return a DAG as Airflow 3.3.2 answered it."""
     return {
         "dag_id": dag_id,
@@ -50,7 +50,7 @@ def make_dag(dag_id: str = "orders", **changes: Any) -> dict[str, Any]:
     }
 
 
-def make_old_dag(dag_id: str = "orders", **changes: Any) -> dict[str, Any]:
+def make_old_dag(dag_id: str = "orders", /, **changes: Any) -> dict[str, Any]:
     """Return a DAG in the words of Airflow 2's `/api/v1`, as far as it differs by what we read."""
     return {
         "dag_id": dag_id,
@@ -74,7 +74,7 @@ def make_old_dag(dag_id: str = "orders", **changes: Any) -> dict[str, Any]:
     }
 
 
-def make_fault(number: int = 1, **changes: Any) -> dict[str, Any]:
+def make_fault(number: int = 1, /, **changes: Any) -> dict[str, Any]:
     """Return an import error as Airflow 3.3.2 answered it."""
     trace = (
         "Traceback (most recent call last):\n"
