@@ -1,4 +1,4 @@
-"""Answers of GitHub, Astro, registries and the token service that attack: an error of ours, in bounded time and memory.
+"""Answers that attack, of each service that we ask: an error of ours, in bounded time and memory.
 
 Each goes over a real socket to each hook. A second server stands for everybody else, and is never asked.
 """
@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from include.deploy_ops.core.errors import DeployOpsError, ObservationError
 from include.deploy_ops.hooks import patience
+from include.deploy_ops.hooks.airflow.api import AsyncAirflowReader
 from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
 from include.deploy_ops.hooks.bounded_adapter import bound_session
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
@@ -95,10 +96,19 @@ def read_registry(host: str, monkeypatch: pytest.MonkeyPatch) -> object:
     return RegistryHook("ci_registry", timeout_s=2).find_image(f"{host}/acme/pipes:v1")
 
 
+def await_airflow(host: str, _: pytest.MonkeyPatch) -> object:
+    async def read() -> object:
+        async with AsyncAirflowReader(f"{host}/api/v2", TOKEN) as reader:
+            return await reader.read_facts()
+
+    return asyncio.run(read())
+
+
 READERS: dict[str, Reader] = {
     "github": read_github,
     "astro": read_astro,
     "astro awaited": await_astro,
+    "airflow awaited": await_airflow,
     "registry": read_registry,
 }
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -330,7 +340,7 @@ REDIRECTS = [301, 302, 303, 307, 308]
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
-@pytest.mark.parametrize("read", [read_github, read_astro, await_astro], ids=["github", "astro", "astro awaited"])
+@pytest.mark.parametrize("read", [read_github, read_astro, await_astro, await_airflow], ids=list(READERS)[:4])
 def test_an_api_leads_nowhere_else(read: Reader, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with HostileServer(lambda _: answer()) as other:
         to = f"http://{other.host}/repos?token={TOKEN}"

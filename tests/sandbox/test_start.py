@@ -13,7 +13,7 @@ import pytest
 
 from include.deploy_ops.hooks.astro.answers import parse_deployment
 from include.deploy_ops.hooks.astro.connection import AstroConnection
-from include.deploy_ops.hooks.astro.http import Ask
+from include.deploy_ops.hooks.conversation import Ask
 from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 from tests.sandbox.conftest import Sandbox
 from tests.sandbox.test_app import NEW_DEPLOYMENT, push_commit

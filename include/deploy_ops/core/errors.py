@@ -47,10 +47,10 @@ NOTHING_FOLLOWS = "nothing is concluded from it, and the next attempt asks again
 
 
 class WriteRefusedError(RetryableError):
-    """GitHub refuses a write for a reason that it names: a conflict, a rule of the branch, a missing permission.
+    """A service refuses a write for a reason that it names: a conflict, a rule of the branch, a missing permission.
 
-    :param status: GitHub's HTTP status.
-    :param said: GitHub's own words of it.
+    :param status: its HTTP status.
+    :param said: its own words of it.
     """
 
     def __init__(self, message: str, status: int, said: str = "") -> None:
@@ -68,7 +68,7 @@ class WriteUnknownError(RetryableError):
 
 
 class ObservationError(RetryableError):
-    """GitHub or Astro answered malformed or incomplete; the text names the request. Never an empty observation."""
+    """A service answered malformed or incomplete; the text names the request. Never an empty observation."""
 
 
 class MalformedAnswerError(ObservationError):
@@ -76,7 +76,7 @@ class MalformedAnswerError(ObservationError):
 
 
 class ReadRefusedError(ObservationError):
-    """GitHub refuses a read: the token lacks a permission."""
+    """A read is refused: the token lacks a permission, or is none."""
 
 
 class CommitMissingError(ObservationError):

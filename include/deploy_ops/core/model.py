@@ -301,6 +301,7 @@ class Deployment:
     status_reason: str = ""
     override: str = ""  # an active hibernation override: "hibernate" or "wake", and "@<until>" where it ends by itself
     problem: str = ""
+    airflow_api: str = ""  # where its Airflow's REST API is: host and path, without a scheme
 
     @property
     def doubt(self) -> str:

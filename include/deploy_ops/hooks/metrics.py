@@ -14,7 +14,7 @@ from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 REQUESTS = "deploy_ops.api.requests"
 QUOTA_LEFT = "deploy_ops.github.quota_left"
 
-GITHUB, ASTRO, REGISTRY = "github", "astro", "registry"
+GITHUB, ASTRO, REGISTRY, AIRFLOW = "github", "astro", "registry", "airflow"
 
 
 def count_request(service: str) -> None:

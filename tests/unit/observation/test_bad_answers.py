@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.deploy_ops.core.errors import ObservationError, RetryableError
-from include.deploy_ops.hooks.astro import http as astro_http
+from include.deploy_ops.hooks import conversation
 from include.deploy_ops.hooks.github import http as github_http
 from include.deploy_ops.operators.base import CAUSE_LENGTH_MAX
 from tests.worlds.doubles.bad_answers import (
@@ -179,7 +179,7 @@ def test_a_branch_that_went_while_the_pass_was_read_is_not_planned(world: World)
 
 def test_a_slow_answer_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(github_http, "REQUEST_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(astro_http, "_READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(conversation, "_READ_TIMEOUT_S", 0.3)
     plan = world.scenes[0]
     for kind, says in (("refs", "got no whole answer: ReadTimeout"), ("deployments", "in 4 tries: ReadTimeout")):
         (request,) = [request for request in plan.requests if request.kind == kind]

@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.hooks.astro import http as astro_http
+from include.deploy_ops.hooks import conversation
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.github.http import GithubReader
 from tests.worlds.doubles.airflow import DictStore, FakeTaskInstance
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CONTACTS: tuple[tuple[Any, str], ...] = (
     (GithubReader, "_send"),
-    (astro_http, "_send"),
+    (conversation, "_send"),
     (AstroCli, "_run"),
     (DictStore, "get"),
     (DictStore, "set"),

@@ -22,6 +22,7 @@ class BrokenFile:
 
     `file` is below the DAG folder, `line` where it arose (0: not known), `error` its traceback's last line. `is_muted`:
     a person said, with a reason, that it fails nothing. `is_shared`: what it is compared with has it, too.
+    `identity` is equal where the same error is meant, without telling it.
     """
 
     file: str
@@ -29,6 +30,7 @@ class BrokenFile:
     error: str
     is_muted: bool = False
     is_shared: bool = False
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ that the schema requires and we decide by must be there; values of enumerations 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -19,7 +19,7 @@ from include.deploy_ops.core.naming import parse_note
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.connection import AstroConnection
-    from include.deploy_ops.hooks.astro.http import Ask
+    from include.deploy_ops.hooks.conversation import Ask
 
 M = TypeVar("M", bound=BaseModel)
 E = TypeVar("E", bound=Enum)
@@ -37,6 +37,14 @@ class Page:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class MintedToken:
+    """A token that Astro made for us: the id by which it is deleted, and its value, which no answer tells again."""
+
+    id: str
+    value: str = field(repr=False)
+
+
 class _Json(BaseModel):
     """Strict: a number in quotes is as wrong as a missing field. Fields that we do not name are Astro's affair."""
 
@@ -50,6 +58,11 @@ class _Listed(_Json):
 class _Workspace(_Json):
     id: _Id
     name: _Id
+
+
+class _Token(_Json):
+    id: _Id
+    token: Annotated[str, StringConstraints(min_length=1)] = Field(repr=False)
 
 
 class _Variable(_Json):
@@ -97,6 +110,7 @@ class _Deployment(_Json):
     environment_variables: tuple[_Variable, ...] | None = Field(default=None, strict=False)
     contact_emails: tuple[str, ...] | None = Field(default=None, strict=False)
     status_reason: str | None = None
+    web_server_airflow_api_url: str | None = None
     scaling_spec: _Scaling | None = None
 
 
@@ -223,6 +237,7 @@ def _make_deployment(found: _Deployment, connection: AstroConnection) -> Deploym
         updated_at=found.updated_at,
         status_reason=found.status_reason or "",
         override=_read_override(found),
+        airflow_api=found.web_server_airflow_api_url or "",
     )
 
 
@@ -287,6 +302,12 @@ def _read_deploy(request: Ask, answer: Any) -> _Deploy:
 def parse_workspace_name(request: Ask, answer: Any) -> str:
     """Return a workspace's name; raises ObservationError."""
     return _parse(request, _Workspace, answer).name
+
+
+def parse_minted_token(request: Ask, answer: Any) -> MintedToken:
+    """Return a token that was just made; raises ObservationError."""
+    found = _parse(request, _Token, answer, MalformedAnswerError)
+    return MintedToken(found.id, found.token)
 
 
 def parse_options(request: Ask, answer: Any) -> dict[str, Any]:

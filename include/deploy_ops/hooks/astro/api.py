@@ -1,7 +1,7 @@
 """What we read of one Astro workspace, in our own values: Deployments, their deploy records, what Astro offers.
 
-Changes nothing in Astro and decides nothing. How a request is sent and checked is `http`'s job, what an answer
-means is `answers`'.
+Changes nothing in Astro but the tokens that it mints and deletes, and decides nothing. How a request is sent and
+checked is `http`'s job, what an answer means is `answers`'.
 """
 
 from __future__ import annotations
@@ -9,27 +9,31 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
-import httpx
 from airflow.sdk import BaseHook
+from airflow.sdk.log import amask_secret, mask_secret
 
-from include.deploy_ops.core.errors import DeployOpsError, ObservationError, PermanentError
+from include.deploy_ops.core.errors import DeployOpsError, ObservationError, PermanentError, WriteRefusedError
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.answers import (
+    MintedToken,
     Page,
     doubt,
     parse_deploy,
     parse_deployment,
     parse_id,
     parse_listed_deployment,
+    parse_minted_token,
     parse_options,
     parse_page,
     parse_workspace_name,
 )
 from include.deploy_ops.hooks.astro.connection import AstroConnection, aread_astro_connection, read_astro_connection
-from include.deploy_ops.hooks.astro.http import Ask, AstroClient, Conversation, Pace, ahold, ask, hold, make_settings
+from include.deploy_ops.hooks.astro.http import ask, change, make_pace
+from include.deploy_ops.hooks.conversation import Ask, AsyncClient, Client, Conversation, ahold, hold
 from include.deploy_ops.process.redaction import redact_error
 
 if TYPE_CHECKING:
@@ -42,6 +46,9 @@ ITEMS_MAX = 100_000
 
 DOUBTS_TOLD_MAX = 5
 """Malformed Deployments of a list that the log names."""
+
+MINTED_NAME = "deploy-ops verify"
+"""How a minted token's name begins, by which a person finds one that a crash left."""
 
 PAGE_SIZE = 1000
 """The largest page that Astro documents (OpenAPI description of the platform API)."""
@@ -66,10 +73,10 @@ class AstroApiHook(BaseHook):
         super().__init__()
         self.astro_conn_id = astro_conn_id
         self._sleep = sleep
-        self._pace = Pace()
-        self._opened: tuple[AstroConnection, AstroClient] | None = None
+        self._pace = make_pace()
+        self._opened: tuple[AstroConnection, Client] | None = None
 
-    def get_conn(self) -> AstroClient:
+    def get_conn(self) -> Client:
         """Return the HTTP client, made at the first call; it carries the token."""
         return self._open()[1]
 
@@ -114,10 +121,27 @@ class AstroApiHook(BaseHook):
         """
         return self._hold(ask_options(self._open()[0], deployment_type, cloud_provider))
 
-    def _open(self) -> tuple[AstroConnection, AstroClient]:
+    def create_deployment_token(self, deployment_id: str) -> MintedToken | None:
+        """Mint a token that opens this Deployment alone, for a day; masked in logs. None: ours may not mint.
+
+        Whoever asks for one deletes it when it has served (`delete_token`).
+
+        :raises WriteRefusedError: Astro does not do it for another reason.
+        :raises WriteUnknownError: no whole answer: one may have been minted, which then expires by itself.
+        """
+        minted = self._hold(mint_token(self._open()[0], deployment_id))
+        if minted is not None:
+            mask_secret(minted.value)
+        return minted
+
+    def delete_token(self, token: MintedToken) -> None:
+        """Delete a minted token; one that is gone already is no error. Raises as `create_deployment_token` does."""
+        self._hold(delete_token(self._open()[0], token))
+
+    def _open(self) -> tuple[AstroConnection, Client]:
         if self._opened is None:
             connection = read_astro_connection(self.astro_conn_id)
-            self._opened = (connection, AstroClient(connection))
+            self._opened = (connection, Client(connection.service))
         return self._opened
 
     def _hold(self, conversation: Conversation[T]) -> T:
@@ -135,8 +159,8 @@ class AsyncAstroApi:
 
     def __init__(self, astro_conn_id: str) -> None:
         self.astro_conn_id = astro_conn_id
-        self._pace = Pace()
-        self._opened: tuple[AstroConnection, httpx.AsyncClient] | None = None
+        self._pace = make_pace()
+        self._opened: tuple[AstroConnection, AsyncClient] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -160,18 +184,31 @@ class AsyncAstroApi:
         connection, client = await self._open()
         return await self._hold(ask_deploys(connection, deployment_id, limit), client)
 
+    async def create_deployment_token(self, deployment_id: str) -> MintedToken | None:
+        """Mint a token that opens this Deployment alone, for a day, as `AstroApiHook.create_deployment_token` does."""
+        connection, client = await self._open()
+        minted = await self._hold(mint_token(connection, deployment_id), client)
+        if minted is not None:
+            await amask_secret(minted.value)
+        return minted
+
+    async def delete_token(self, token: MintedToken) -> None:
+        """Delete a minted token; one that is gone already is no error."""
+        connection, client = await self._open()
+        await self._hold(delete_token(connection, token), client)
+
     async def find_workspace_name(self) -> str:
         """Return the name of the connection's workspace: the least that tells whether Astro answers us."""
         connection, client = await self._open()
         return await self._hold(ask_workspace_name(connection), client)
 
-    async def _open(self) -> tuple[AstroConnection, httpx.AsyncClient]:
+    async def _open(self) -> tuple[AstroConnection, AsyncClient]:
         if self._opened is None:
             connection = await aread_astro_connection(self.astro_conn_id)
-            self._opened = (connection, httpx.AsyncClient(**make_settings(connection)))
+            self._opened = (connection, AsyncClient(connection.service))
         return self._opened
 
-    async def _hold(self, conversation: Conversation[T], client: httpx.AsyncClient) -> T:
+    async def _hold(self, conversation: Conversation[T], client: AsyncClient) -> T:
         try:
             return await ahold(conversation, client, self._pace)
         except DeployOpsError as error:
@@ -233,6 +270,37 @@ def ask_options(connection: AstroConnection, deployment_type: str, cloud_provide
     request = Ask(_path(connection, "deployment-options"), {key: value for key, value in query.items() if value})
     answer = yield from ask(request)
     return parse_options(request, answer)
+
+
+def mint_token(connection: AstroConnection, deployment_id: str) -> Conversation[MintedToken | None]:
+    """Have Astro make a token for one Deployment, valid for a day, the least that it offers; None: it is forbidden."""
+    if not deployment_id:
+        raise PermanentError("a token is minted for one Deployment, and its id is empty")
+    content = {
+        "name": f"{MINTED_NAME} {deployment_id}",
+        "description": "Reads whether what was deployed works. Deleted afterwards, and expires by itself.",
+        "scope": "DEPLOYMENT",
+        "entityId": deployment_id,
+        "role": "DEPLOYMENT_ADMIN",
+        "tokenExpiryPeriodInDays": 1,
+    }
+    request = Ask(_path(connection, "tokens"), method="POST", content=content)
+    try:
+        answer = yield from change(request)
+    except WriteRefusedError as error:
+        if error.status == HTTPStatus.FORBIDDEN:
+            return None
+        raise
+    return parse_minted_token(request, answer)
+
+
+def delete_token(connection: AstroConnection, token: MintedToken) -> Conversation[None]:
+    """Have Astro delete a token."""
+    try:
+        yield from change(Ask(_path(connection, "tokens", token.id), method="DELETE"))
+    except WriteRefusedError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def _ask_all(request: Ask, key: str) -> Conversation[list[Any]]:

@@ -17,6 +17,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 from airflow.sdk.log import amask_secret, mask_secret
 
 from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.hooks import metrics
+from include.deploy_ops.hooks.conversation import Service
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -62,7 +64,12 @@ class AstroConnection:
     @property
     def is_plain_http(self) -> bool:
         """Whether this Astro is spoken to without TLS, as the sandbox is."""
-        return self.api_url.startswith("http://")
+        return self.service.is_plain_http
+
+    @property
+    def service(self) -> Service:
+        """What a client talks with."""
+        return Service(metrics.ASTRO, self.api_url, self.token)
 
 
 def read_astro_connection(conn_id: str) -> AstroConnection:

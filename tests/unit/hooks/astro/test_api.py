@@ -12,11 +12,10 @@ import pytest
 from include.deploy_ops.core.errors import MalformedAnswerError, ObservationError, PermanentError, RateLimitError
 from include.deploy_ops.core.model import DeployKind, DeploymentStatus, DeployStatus, Variable
 from include.deploy_ops.core.naming import DeployNote, format_note
-from include.deploy_ops.hooks import patience
+from include.deploy_ops.hooks import conversation, patience
 from include.deploy_ops.hooks.astro import api as astro_api
-from include.deploy_ops.hooks.astro import http as astro_http
 from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
-from include.deploy_ops.hooks.astro.http import Pace
+from include.deploy_ops.hooks.astro.http import make_pace
 from tests.worlds.doubles.astro import (
     TOKEN,
     Asked,
@@ -312,7 +311,7 @@ def test_unreachable_astro_is_an_error(monkeypatch: pytest.MonkeyPatch, pauses: 
 
 
 def test_a_silent_astro_is_an_error(astro: AstroDouble, hook: AstroApiHook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(astro_http, "_READ_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(conversation, "_READ_TIMEOUT_S", 0.05)
     is_over = threading.Event()
 
     def keep_silent(_: Asked) -> Reply:
@@ -361,7 +360,7 @@ def test_pauses_that_astro_asks_for_do_not_add_up(astro: AstroDouble, hook: Astr
 
 
 def test_requests_stay_below_what_astro_allows() -> None:
-    pace = Pace()
+    pace = make_pace()
     waits = [pace.reserve_s() for _ in range(25)]
     assert waits[0] == 0
     assert waits[-1] > 24 / 25  # the 25th of a second starts near its end

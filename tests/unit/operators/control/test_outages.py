@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
+from include.deploy_ops.hooks import conversation
 from include.deploy_ops.hooks.astro import http as astro_http
 from include.deploy_ops.hooks.github import connection as github_connection
 from include.deploy_ops.hooks.github import http as github_http
@@ -44,7 +45,7 @@ def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     # PyGithub takes whole seconds only; its own time limit was read, when the module was, from what is shortened here.
     assert isinstance(github_connection._OUR_SETTINGS["timeout"], int)
     monkeypatch.setattr(github_http, "REQUEST_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(astro_http, "_READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(conversation, "_READ_TIMEOUT_S", 0.5)
 
 
 @pytest.mark.usefixtures("short_timeouts")

@@ -1,0 +1,197 @@
+"""Turn the JSON of Airflow's REST API into our values, or say what is wrong with it; of version 2, and of version 1.
+
+Asks nothing. Field names are those of Airflow's own OpenAPI descriptions; what we do not read is Airflow's affair. The
+texts are a stranger's: each is cut to a length here, and cleaned where it is shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, MalformedAnswerError
+from include.deploy_ops.core.verification.facts import TIMES, AirflowDag, ImportFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from include.deploy_ops.hooks.conversation import Ask
+
+M = TypeVar("M", bound=BaseModel)
+
+TEXT_MAX = 1000
+"""Characters of a schedule or a file's name; Airflow stores no DAG id beyond 250, and no file beyond 2000."""
+WORDS_MAX = 100
+"""Tags or owners of one DAG; Airflow bounds the length of each to 100 and the owners' together to 2000."""
+TRACE_MAX = 16_384
+"""Characters of a traceback, its end: a message may have any length."""
+
+_PROBLEMS_TOLD_MAX = 5
+_DAG_FOLDERS = ("/usr/local/airflow/dags/", "/dags/")
+"""Where version 1, which knows absolute paths alone, has the DAG folder: Astro's images, then any that is named so."""
+_NO_SCHEDULE = "Never, external triggers only"
+"""What version 1 says of a DAG without a schedule (NullTimetable.description)."""
+
+
+def _cut(value: Any) -> Any:
+    return value[:TEXT_MAX] if isinstance(value, str) else value
+
+
+def _cut_trace(value: Any) -> Any:
+    return value[-TRACE_MAX:] if isinstance(value, str) else value
+
+
+def _cut_list(value: Any) -> Any:
+    return tuple(value[:WORDS_MAX]) if isinstance(value, list) else value
+
+
+_Instant = Annotated[AwareDatetime, Strict(strict=False), Field(ge=TIMES[0], le=TIMES[1])]
+_Text = Annotated[str, BeforeValidator(_cut)]
+_Trace = Annotated[str, BeforeValidator(_cut_trace)]
+_DagId = Annotated[str, Field(min_length=1, max_length=250)]
+
+
+class _Json(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _Listed(_Json):
+    total_entries: int = Field(ge=0)
+
+
+class _Tag(_Json):
+    name: _Text
+
+
+_Tags = Annotated[tuple[_Tag, ...], BeforeValidator(_cut_list)]
+_Owners = Annotated[tuple[_Text, ...], BeforeValidator(_cut_list)]
+
+
+class _Dag(_Json):
+    dag_id: _DagId
+    is_paused: bool
+    is_stale: bool
+    last_parsed_time: _Instant | None
+    last_parse_duration: float | None = Field(default=None, ge=0, le=86_400)
+    fileloc: _Text
+    relative_fileloc: _Text | None = None
+    bundle_version: _Text | None = None
+    timetable_summary: _Text | None
+    tags: _Tags
+    owners: _Owners
+
+
+class _OldDag(_Json):
+    dag_id: _DagId
+    is_paused: bool | None
+    is_active: bool | None
+    last_parsed_time: _Instant | None
+    fileloc: _Text
+    schedule_interval: dict[str, Any] | None
+    timetable_description: _Text | None = None
+    tags: _Tags | None
+    owners: _Owners
+
+
+class _Fault(_Json):
+    import_error_id: int
+    timestamp: _Instant
+    filename: _Text
+    stack_trace: _Trace
+
+
+class _Version(_Json):
+    version: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def parse_list(request: Ask, answer: Any, key: str) -> tuple[list[Any], int]:
+    """Return a page's items, and how many the whole list has; raises MalformedAnswerError."""
+    total = _parse(request, _Listed, answer).total_entries
+    items = answer.get(key)
+    if not isinstance(items, list):
+        raise doubt(request, f"the answer has no list '{key}'")
+    return items, total
+
+
+def parse_dag(request: Ask, item: Any, version: int) -> AirflowDag:
+    """Return a DAG; raises MalformedAnswerError."""
+    return _make_dag(_parse(request, _Dag, item)) if version > 1 else _make_old_dag(_parse(request, _OldDag, item))
+
+
+def _make_dag(found: _Dag) -> AirflowDag:
+    return AirflowDag(
+        dag_id=found.dag_id,
+        file=found.relative_fileloc or _place(found.fileloc),
+        parsed_at=found.last_parsed_time,
+        parse_s=found.last_parse_duration,
+        is_paused=found.is_paused,
+        is_stale=found.is_stale,
+        schedule=found.timetable_summary or "",
+        tags=_sort(each.name for each in found.tags),
+        owners=_sort(found.owners),
+        bundle_version=found.bundle_version or "",
+    )
+
+
+def _make_old_dag(found: _OldDag) -> AirflowDag:
+    return AirflowDag(
+        dag_id=found.dag_id,
+        file=_place(found.fileloc),
+        parsed_at=found.last_parsed_time,
+        is_paused=bool(found.is_paused),
+        is_stale=not found.is_active,
+        schedule=_tell_interval(found),
+        tags=_sort(each.name for each in found.tags or ()),
+        owners=_sort(found.owners),
+    )
+
+
+def _tell_interval(found: _OldDag) -> str:
+    """Return the schedule in a text: a cron expression or "Dataset", else what Airflow says of the timetable."""
+    value = (found.schedule_interval or {}).get("value")
+    if isinstance(value, str):
+        return value[:TEXT_MAX]
+    said = found.timetable_description or ""
+    if found.schedule_interval is None:
+        return "" if said == _NO_SCHEDULE else said
+    return said or "a schedule"
+
+
+def parse_fault(request: Ask, item: Any, version: int) -> tuple[int, ImportFault]:
+    """Return an import error's id and itself; raises MalformedAnswerError."""
+    found = _parse(request, _Fault, item)
+    file = found.filename if version > 1 else _place(found.filename)
+    return found.import_error_id, ImportFault(file, found.timestamp, found.stack_trace)
+
+
+def parse_version(request: Ask, answer: Any) -> str:
+    """Return Airflow's version; raises MalformedAnswerError."""
+    return _parse(request, _Version, answer).version
+
+
+def _place(path: str) -> str:
+    """Return an absolute path's part below the DAG folder, or the path where none is in it."""
+    for folder in _DAG_FOLDERS:
+        before, found, below = path.partition(folder)
+        if found and (folder == _DAG_FOLDERS[-1] or not before):
+            return below
+    return path
+
+
+def _sort(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(texts)))
+
+
+def _parse(request: Ask, model: type[M], answer: Any) -> M:
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)[:_PROBLEMS_TOLD_MAX]
+        said = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'answer'}: {each['msg']}" for each in problems)
+        raise doubt(request, f"the answer is malformed: {said}") from None
+
+
+def doubt(request: Ask, what: str) -> MalformedAnswerError:
+    """Return the error that an answer which cannot be believed is."""
+    return MalformedAnswerError(f"{request}: {what}; {NOTHING_FOLLOWS}")

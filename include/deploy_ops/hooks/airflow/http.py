@@ -1,0 +1,105 @@
+"""Ask one Airflow's REST API one question at a time, and believe only what Airflow itself answers.
+
+Does not know what an answer means; `answers` does. How a request travels is `conversation`'s job.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError, ReadRefusedError
+from include.deploy_ops.core.verification.facts import TIMES
+from include.deploy_ops.hooks.conversation import Ask, Conversation, Pace, Pause, Reply, send_once
+from include.deploy_ops.hooks.json_body import read_json
+from include.deploy_ops.hooks.patience import Call, read_retry_after_s
+
+REQUESTS_PER_S_MAX = 10
+"""The Deployment has users of its own, and a small one a single API server."""
+
+TRIES = 3
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The JSON of an answer 200, and when the Deployment's own clock says that it was given, in whole seconds."""
+
+    value: Any
+    at: datetime
+
+
+def make_pace() -> Pace:
+    """Return the pace of one client."""
+    return Pace(REQUESTS_PER_S_MAX)
+
+
+def ask(request: Ask) -> Conversation[Answer]:
+    """Ask, and again after a 5xx, a 429, a timeout or a dropped connection.
+
+    :raises ReadRefusedError: the token may not read this; a person has to change something.
+    :raises RateLimitError: it wants a longer pause than we wait in place.
+    :raises ObservationError: no answer, or none of Airflow's; the next look may hear more.
+    """
+    call = Call(TRIES)
+    while True:
+        reply = yield from send_once(request)
+        if not reply.is_passing:
+            return _judge(request, reply)
+        pause_s = call.endure(_explain_outage(request, reply, call.tries))
+        log.warning("%s: %s; asking again in %.1f s", request, reply, pause_s)
+        yield Pause(pause_s)
+
+
+def _explain_outage(request: Ask, reply: Reply, tries: int) -> ObservationError | RateLimitError:
+    wanted_s = read_retry_after_s(reply.headers)
+    if wanted_s is None:
+        return ObservationError(
+            f"{request}: the Deployment's Airflow gave no usable answer in {tries} tries: {reply}; {NOTHING_FOLLOWS}"
+        )
+    return RateLimitError(
+        f"{request}: the Deployment's Airflow asks to wait {wanted_s:.0f} s ({reply}); {NOTHING_FOLLOWS}", wanted_s
+    )
+
+
+def _judge(request: Ask, reply: Reply) -> Answer:
+    if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        raise ReadRefusedError(
+            f"{request}: {reply}; the token may not read this Deployment's Airflow: it is wrong, expired or lacks a "
+            "role there; give it one"
+        )
+    if reply.status != HTTPStatus.OK:
+        raise ObservationError(f"{request}: {reply}; {_advise(reply)}")
+    try:
+        value = read_json(reply.body)
+    except ValueError as error:
+        raise ObservationError(
+            f"{request}: HTTP 200 with {len(reply.body)} bytes that are not JSON ({error}): a page for people, or a "
+            f"body cut short; {NOTHING_FOLLOWS}"
+        ) from error
+    return Answer(value, _read_time(request, reply))
+
+
+def _read_time(request: Ask, reply: Reply) -> datetime:
+    """Return what the answer's Date says: the times that Airflow tells are compared with no clock of ours."""
+    try:
+        at = parsedate_to_datetime(reply.headers.get("date", ""))
+        at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        at = TIMES[0]
+    if not TIMES[0] < at < TIMES[1]:
+        raise ObservationError(f"{request}: no sound Date, so the answer's times tell nothing; {NOTHING_FOLLOWS}")
+    return at
+
+
+def _advise(reply: Reply) -> str:
+    if location := reply.headers.get("location"):
+        return f"it points to {location:.200}, which is not followed: the token is this Deployment's alone"
+    if reply.status == HTTPStatus.NOT_FOUND:
+        return f"no Airflow answers there, as while a Deployment sleeps, starts or is deployed to; {NOTHING_FOLLOWS}"
+    return NOTHING_FOLLOWS
