@@ -30,11 +30,12 @@ def create_app(world: World) -> Starlette:
         world.ci.start()
         yield
         world.ci.stop()
+        world.airflows.end()
 
     return Starlette(
         routes=[
             Mount("/github", routes=world.github.routes()),
-            Mount("/astro", routes=[*world.astro.routes(), *astro_pages.routes()]),
+            Mount("/astro", routes=[*world.astro.routes(), *world.airflows.routes(), *astro_pages.routes()]),
             Mount("/v2", routes=world.registry.routes()),
             Mount("/sandbox", routes=Control(world, journal, faults).routes()),
             *Start(world, astro_pages).routes(),

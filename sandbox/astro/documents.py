@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sandbox.astro.catalog import RUNTIMES
+from sandbox.astro.catalog import name_airflow, name_airflow_api
 from sandbox.astro.records import Deploy, Deployment, format_time
 from sandbox.identity import ORGANIZATION_ID, ORGANIZATION_NAME, WORKSPACE_ID, WORKSPACE_NAME
 
@@ -54,7 +54,7 @@ def describe_deployment(deployment: Deployment, settings: Settings, base_url: st
         "workspaceName": WORKSPACE_NAME,
         "astroRuntimeVersion": runtime,
         "runtimeVersion": runtime,  # deprecated, and the only one the CLI reads
-        "airflowVersion": RUNTIMES.get(runtime, ""),
+        "airflowVersion": name_airflow(runtime),
         "status": deployment.status(settings),
         "environmentVariables": [_hide_secret(variable) for variable in deployment.variables],
         "createdAt": format_time(deployment.created_at),
@@ -91,11 +91,12 @@ def _describe_addresses(deployment: Deployment, base_url: str) -> dict[str, Any]
     """Return the addresses; the web server's two have no scheme, as the real API gives them."""
     host = urlsplit(base_url).netloc
     airflow = f"{host}/astro/airflow/{deployment.id[-8:]}"
+    runtime = deployment.code.runtime_version or deployment.spec["astroRuntimeVersion"]
     return {
         "apiUrl": f"{base_url}/astro/v1/organizations/{ORGANIZATION_ID}/deployments/{deployment.id}",
         "uiUrl": f"{urlsplit(base_url).scheme}://{airflow}?orgId={ORGANIZATION_ID}",
         "webServerUrl": f"{airflow}?orgId={ORGANIZATION_ID}",
-        "webServerAirflowApiUrl": f"{airflow}/api/v2",
+        "webServerAirflowApiUrl": f"{airflow}/api/{name_airflow_api(runtime)}",
         "webServerIngressHostname": host,
     }
 
@@ -149,7 +150,7 @@ def describe_deploy(deploy: Deploy, deployment: Deployment, base_url: str) -> di
         "imageTag": deploy.image_tag,
         "isDagDeployEnabled": deploy.is_dag_deploy_enabled,
         "astroRuntimeVersion": runtime,
-        "airflowVersion": RUNTIMES.get(runtime, ""),
+        "airflowVersion": name_airflow(runtime),
         "createdAt": format_time(deploy.created_at),
         "updatedAt": format_time(deploy.updated_at),
         "createdBySubject": _SUBJECT,
