@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from starlette.requests import Request
+    from starlette.responses import Response
+
+    from sandbox.airflow.instance import Airflow
+
+    Endpoint = Callable[[Airflow, Request], Awaitable[Response]]
 
 Document = dict[str, Any]
+PAGE = ("limit", "offset", "order_by")
+"""What any list takes."""
 _LIMIT_DEFAULT = 50
 _LIMIT_MAX = 100  # Airflow's [api] maximum_page_limit
 _WORDS = {"true": True, "false": False, "1": True, "0": False}

@@ -129,6 +129,16 @@ class Airflow:
                 self.trigger(dag_id, {**given, "dag_run_id": run_id, "logical_date": logical_date})
         self.push_on()
 
+    def put_pool(self, pool: Document) -> None:
+        """Create or change a pool; runs that waited for it go on."""
+        self.pools[pool["name"]] = pool
+        self.push_on()
+
+    def count_running(self, pool: str) -> int:
+        """Return how many tasks run in a pool."""
+        active = (run for run in self.runs.values() if run.state == "running")
+        return sum(each["pool"] == pool and each["state"] == "running" for run in active for each in run.task_instances)
+
     def trigger(self, dag_id: str, given: Document) -> Run:
         """Queue a run, and start it if nothing keeps it.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from sandbox.airflow.api import Endpoint
+    from sandbox.airflow.answers import Endpoint
     from sandbox.astro import Astro
     from sandbox.settings import Settings
 
