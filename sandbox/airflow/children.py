@@ -41,10 +41,14 @@ class ChildError(Exception):
 
 
 class Children:
-    """All children of a sandbox."""
+    """All children of a sandbox.
 
-    def __init__(self, settings: Settings) -> None:
+    :param program: what each of them is.
+    """
+
+    def __init__(self, settings: Settings, program: Path = _PROGRAM) -> None:
         self._settings = settings
+        self._program = program
         self._process: asyncio.subprocess.Process | None = None
         self.turn = asyncio.Lock()
         """Held by whoever has a child run, and prepares or reads its folder."""
@@ -59,10 +63,10 @@ class Children:
         output = folder / "output.txt"
         with output.open("wb") as file:
             self._process = await asyncio.create_subprocess_exec(
-                *_confine(folder),
+                *_confine(folder, self._program),
                 sys.executable,
                 "-P",  # else this folder's modules would be importable there
-                str(_PROGRAM),
+                str(self._program),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=file,
                 stderr=file,
@@ -88,24 +92,24 @@ class Children:
                 os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # asyncio itself takes the exit code
 
 
-def _confine(folder: Path) -> list[str]:
-    return list(_list_words(folder)) if _is_confinement_possible() else []
+def _confine(folder: Path, program: Path) -> list[str]:
+    return list(_list_words(folder, program)) if is_confinement_possible() else []
 
 
-def _list_words(folder: Path) -> Iterator[str]:
+def _list_words(folder: Path, program: Path) -> Iterator[str]:
     yield from ("bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL")
     yield from ("--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp")  # noqa: S108 - its own
-    for path in (*_SYSTEM, sys.executable, sys.prefix, sys.base_prefix, str(_PROGRAM)):
+    for path in (*_SYSTEM, sys.executable, sys.prefix, sys.base_prefix, str(program)):
         yield from ("--ro-bind-try", path, path)
     yield from ("--bind", str(folder), str(folder), "--remount-ro", "/", "--")
 
 
 @functools.cache
-def _is_confinement_possible() -> bool:
+def is_confinement_possible() -> bool:
     """Whether bubblewrap is installed and works here, found out by trying."""
     if shutil.which("bwrap") is None:
         return False
-    trial = [*_list_words(_PROGRAM.parent), sys.executable, "-I", "-S", "-c", ""]
+    trial = [*_list_words(_PROGRAM.parent, _PROGRAM), sys.executable, "-I", "-S", "-c", ""]
     done = subprocess.run(trial, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_S, check=False)
     return done.returncode == 0
 

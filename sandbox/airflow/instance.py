@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 _REAL_HOME = "/usr/local/airflow"  # where a Deployment's files lie
 _REAL_PREFIX = "/usr/local"  # and its Python
 _DEFAULT_POOL = {"name": "default_pool", "slots": 128, "description": "Default pool", "include_deferred": False}
-_SERVER = "airflow.api_fastapi."  # who writes in a child's log what elsewhere stands in the server's
+# A child is task and server in one; these write what elsewhere stands in the server's log.
+_SERVER, _SERVER_FILE = "airflow.api_fastapi.", "/fastapi/testclient.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class Airflow:
         """
         name = name_log(run.number, task_id, map_index, try_number)
         lines = map(json.loads, self._read_text(f"logs/{name}").splitlines())
-        return [_write_line(line) for line in lines if not str(line.get("logger")).startswith(_SERVER)]
+        return [_write_line(line) for line in lines if not _is_server(line)]
 
     def _is_behind(self) -> bool:
         """Whether there is code, or a variable, that it shall have begun to parse by now."""
@@ -310,6 +311,10 @@ class Airflow:
 
 def _name_report(run: Run) -> str:
     return f"run-{run.number}.json"
+
+
+def _is_server(line: Document) -> bool:
+    return str(line.get("logger")).startswith(_SERVER) or str(line.get("filename")).endswith(_SERVER_FILE)
 
 
 def _write_line(line: Document) -> Document:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from importlib.metadata import version
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.airflow import api, v1
 from sandbox.airflow.answers import RefusalError
-from sandbox.airflow.api import list_endpoints
 from sandbox.airflow.children import Children
 from sandbox.airflow.instance import Airflow, Means
 from sandbox.astro.answers import ApiError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sandbox.astro import Astro
     from sandbox.settings import Settings
 
+_VERSIONS = {"v1": v1.list_endpoints, "v2": api.list_endpoints}
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 _BASE = "/airflow/{end}/api"
 _NOBODY_THERE = frozenset({"CREATING", "HIBERNATING"})
@@ -44,7 +45,7 @@ class Airflows:
         self._settings = settings
         self._astro = astro
         self._children = Children(settings)
-        database = data_dir / f".airflow-{version('apache-airflow-core')}.db"
+        database = data_dir / f".airflow-{metadata.version('apache-airflow-core')}.db"
         self._means = Means(self._children, settings, astro.unpack, database)
         self._by_id: dict[str, Airflow] = {}
 
@@ -59,10 +60,11 @@ class Airflows:
         """Return the routes, relative to where Astro is mounted."""
         return [
             *(
-                Route(f"{_BASE}/v2{path}", self._guard(endpoint, "v2"), methods=[method])
+                Route(f"{_BASE}/{name}{path}", self._guard(endpoint, name), methods=[method])
+                for name, list_endpoints in _VERSIONS.items()
                 for method, path, endpoint in list_endpoints()
             ),
-            Route(f"{_BASE}/{{version}}/{{path:path}}", self._guard(_refuse_unknown, None), methods=_METHODS),
+            Route(f"{_BASE}/{{path:path}}", self._guard(_refuse_unknown, None), methods=_METHODS),
         ]
 
     def find(self, end: str) -> Airflow | None:
@@ -76,10 +78,10 @@ class Airflows:
                 return self._by_id.setdefault(deployment.id, Airflow(deployment, folder, self._means))
         return None
 
-    def _guard(self, endpoint: Endpoint, api: str | None) -> Callable[[Request], Awaitable[Response]]:
+    def _guard(self, endpoint: Endpoint, version: str | None) -> Callable[[Request], Awaitable[Response]]:
         """Let an endpoint answer where its Airflow is there, has this API, and is asked by who may.
 
-        :param api: the version of the API that the endpoint speaks; None for both.
+        :param version: of the API that the endpoint speaks; None for both.
         """
 
         @functools.wraps(endpoint)
@@ -91,10 +93,12 @@ class Airflows:
                 return HTMLResponse(_NOT_THERE.format("503 Service Temporarily Unavailable"), 503)
             try:
                 self._check_caller(airflow, request)
-                if api not in {None, name_airflow_api(airflow.runtime)}:
+                if version not in {None, name_airflow_api(airflow.runtime)}:
                     return await _refuse_unknown(airflow, request)
                 return await endpoint(airflow, request)
             except RefusalError as refusal:
+                if name_airflow_api(airflow.runtime) == "v1":
+                    return v1.answer_refusal(refusal)
                 return JSONResponse({"detail": refusal.detail}, refusal.status)
 
         return answer
@@ -110,5 +114,8 @@ class Airflows:
 
 async def _refuse_unknown(airflow: Airflow, request: Request) -> Response:
     """Answer a path or a version that this Airflow does not have."""
-    is_gone = "/api/v1/" in request.url.path and name_airflow_api(airflow.runtime) == "v2"
+    is_v1 = name_airflow_api(airflow.runtime) == "v1"
+    if is_v1:
+        raise RefusalError(404, "The requested URL was not found on the server.")
+    is_gone = request.path_params.get("path", "v1/").startswith("v1/")
     return JSONResponse({"error": _GONE_V1 if is_gone else "API route not found"}, 404)
