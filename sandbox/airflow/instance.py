@@ -63,6 +63,7 @@ class Airflow:
         self.pools: dict[str, Document] = {"default_pool": dict(_DEFAULT_POOL)}
         self.runs: dict[tuple[str, str], Run] = {}
         self.failure: str | None = None  # why the newest parse gave nothing
+        self.parsed_at: str | None = None  # when the newest parse was over
         self._folder = folder
         self._means = means
         self._dags: dict[str, Document] = {}
@@ -207,7 +208,7 @@ class Airflow:
                 self._adopt(await self._ask("parse", "parsed.json"))
             except (ChildError, FileError, tarfile.TarError) as error:
                 self.failure = str(error)
-            self._parsed_s = time.monotonic()
+            self._parsed_s, self.parsed_at = time.monotonic(), format_time(datetime.now(UTC))
         self.push_on()
 
     def _adopt(self, found: Document) -> None:

@@ -33,8 +33,9 @@ def load_description() -> dict[str, Any]:
 
 @functools.cache
 def _load_registry() -> Registry[Any]:
-    registry: Registry[Any] = Registry()
-    return registry.with_resource(_ROOT, DRAFT202012.create_resource(load_description()))
+    resource = DRAFT202012.create_resource(load_description())
+    registry: Registry[Any] = Registry().with_resource(_ROOT, resource)
+    return registry
 
 
 def find_operation(method: str, path: str) -> tuple[str, dict[str, Any]] | None:
