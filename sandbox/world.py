@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from sandbox.airflow import Airflows
+from sandbox.airflow import Airflows, Children
 from sandbox.astro import Astro
 from sandbox.ci import CI
 from sandbox.github import GitHub
@@ -33,7 +33,7 @@ class World:
         self.registry = Registry(data_dir.path / "registry", settings, base_url)
         self.github = GitHub(data_dir.path / "github", settings, base_url)
         self.astro = Astro(data_dir.path / "astro", settings, base_url, self.registry)
-        self.airflows = Airflows(data_dir.path, settings, self.astro)
+        self.airflows = Airflows(data_dir.path, settings, self.astro, Children(settings))
         self.ci = CI(settings, self.github.git_dir, self.registry)
         self.github.on_push.append(self.ci.queue_build)
 

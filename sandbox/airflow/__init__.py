@@ -7,6 +7,7 @@ schedule starts a run, but for the one that is due when a DAG is unpaused; requi
 installed; whatever the Deployment's runtime says, the Airflow that parses is this one.
 """
 
+from sandbox.airflow.children import Children
 from sandbox.airflow.service import Airflows
 
-__all__ = ["Airflows"]
+__all__ = ["Airflows", "Children"]

@@ -11,7 +11,6 @@ from starlette.routing import Route
 
 from sandbox.airflow import api, v1
 from sandbox.airflow.answers import RefusalError
-from sandbox.airflow.children import Children
 from sandbox.airflow.instance import Airflow, Means
 from sandbox.astro.answers import ApiError
 from sandbox.astro.catalog import name_airflow_api
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sandbox.airflow.answers import Endpoint
+    from sandbox.airflow.children import Children
     from sandbox.astro import Astro
     from sandbox.settings import Settings
 
@@ -40,11 +40,11 @@ class Airflows:
     :param data_dir: `airflow/` below it is theirs; beside it lies, hidden, the database that they begin with.
     """
 
-    def __init__(self, data_dir: Path, settings: Settings, astro: Astro) -> None:
+    def __init__(self, data_dir: Path, settings: Settings, astro: Astro, children: Children) -> None:
         self._folder = data_dir / "airflow"
         self._settings = settings
         self._astro = astro
-        self._children = Children(settings)
+        self._children = children
         database = data_dir / f".airflow-{metadata.version('apache-airflow-core')}.db"
         self._means = Means(self._children, settings, astro.unpack, database)
         self._by_id: dict[str, Airflow] = {}

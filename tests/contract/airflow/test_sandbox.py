@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.airflow.api import list_endpoints
+from sandbox.airflow.v1 import write_dag, write_error, write_run, write_task
+from tests.contract.airflow import fields_of_v1
 from tests.contract.airflow.judge import PREFIX, cut_path, find_operation
 from tests.sandbox.airflow.stage import Stage
 from tests.sandbox.conftest import start_sandbox
@@ -126,3 +128,16 @@ def test_a_run_has_the_connections_variables_and_pools_of_its_deployment_and_tel
         ("ValueError", "nothing in dev_x")
     ]
     assert str(Path.cwd()) not in str(logs)
+
+
+def test_airflow_2_is_told_in_the_fields_that_its_reference_names(stage: Stage) -> None:
+    for fields, write, path, plural in (
+        (fields_of_v1.DAG, write_dag, "/dags", "dags"),
+        (fields_of_v1.IMPORT_ERROR, write_error, "/importErrors", "import_errors"),
+        (fields_of_v1.RUN, write_run, RUNS, "dag_runs"),
+        (fields_of_v1.TASK_INSTANCE, write_task, f"{RUNS}/deploy_ops__1/taskInstances", "task_instances"),
+    ):
+        documents = stage.ask("GET", path)[plural]
+        assert documents
+        for document in documents:
+            assert fields_of_v1.list_field_problems(fields, write(document)) == []

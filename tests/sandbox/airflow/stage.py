@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID
 from tests.contract.airflow.judge import list_answer_problems, list_request_problems
-from tests.sandbox.astro.calls import CREATE
+from tests.sandbox.astro.calls import CREATE, pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,14 +50,10 @@ class Stage:
 
     def deploy(self, **files: str) -> None:
         """Deploy a bundle: file names in `dags/` without `.py`, and what is in them."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-            for name, text in files.items():
-                member = tarfile.TarInfo(f"dags/{name}.py")
-                member.size = len(text.encode())
-                tar.addfile(member, io.BytesIO(text.encode()))
         deploy = self.call("POST", f"{self.path}/deploys", json={"type": "DAG_ONLY"})
-        put = self.sandbox.client.put(deploy["dagsUploadUrl"], content=buffer.getvalue())
+        put = self.sandbox.client.put(
+            deploy["dagsUploadUrl"], content=pack(*((f"dags/{name}.py", text) for name, text in files.items()))
+        )
         body = {"dagTarballVersion": put.headers["x-ms-version-id"]}
         self.call("POST", f"{self.path}/deploys/{deploy['id']}/finalize", json=body)
 
