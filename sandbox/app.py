@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def create_app(world: World) -> Starlette:
     """Return the application: /github, /astro, /v2 (the registry), /sandbox (the control face), / (for people)."""
     journal, faults = Journal(), FaultPlan()
-    astro_pages = world.astro.make_pages(world.github.find_commit_page)
+    astro_pages = world.astro.make_pages(world.github.find_commit_page, world.airflows.show)
 
     @asynccontextmanager
     async def run_ci(_: Starlette) -> AsyncIterator[None]:

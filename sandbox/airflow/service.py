@@ -12,8 +12,10 @@ from starlette.routing import Route
 from sandbox.airflow import api, v1
 from sandbox.airflow.answers import RefusalError
 from sandbox.airflow.instance import Airflow, Means
+from sandbox.airflow.page import lay_out_airflow
 from sandbox.astro.answers import ApiError
 from sandbox.astro.catalog import name_airflow_api
+from sandbox.html import Html
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -77,6 +79,11 @@ class Airflows:
                 folder = self._folder / deployment.id
                 return self._by_id.setdefault(deployment.id, Airflow(deployment, folder, self._means))
         return None
+
+    def show(self, deployment_id: str) -> Html:
+        """Return what a Deployment's Airflow knows so far, as HTML; nothing for one that is not there."""
+        airflow = self.find(deployment_id)
+        return Html() if airflow is None else lay_out_airflow(airflow)
 
     def _guard(self, endpoint: Endpoint, version: str | None) -> Callable[[Request], Awaitable[Response]]:
         """Let an endpoint answer where its Airflow is there, has this API, and is asked by who may.

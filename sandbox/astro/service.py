@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from sandbox.astro.pages import FindCommitPage
+    from sandbox.astro.pages import FindCommitPage, ShowAirflow
     from sandbox.astro.records import Code, Deploy, Deployment
     from sandbox.astro.registry import Registry
     from sandbox.settings import Settings
@@ -61,9 +61,9 @@ class Astro:
             Route("/v1/{path:path}", guard(refuse_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         ]
 
-    def make_pages(self, find_commit_page: FindCommitPage) -> Pages:
+    def make_pages(self, find_commit_page: FindCommitPage, show_airflow: ShowAirflow) -> Pages:
         """Return the pages behind the links of the API's answers."""
-        return Pages(self._deployments, self._deploys, self.list_files, find_commit_page)
+        return Pages(self._deployments, self._deploys, self.list_files, find_commit_page, show_airflow)
 
     def reset(self) -> None:
         """Forget every Deployment, deploy, upload and token."""
