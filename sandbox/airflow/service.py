@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _VERSIONS = {"v1": v1.list_endpoints, "v2": api.list_endpoints}
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 _BASE = "/airflow/{end}/api"
+_ID_END = 8  # characters of an id that the address has
 _NOBODY_THERE = frozenset({"CREATING", "HIBERNATING"})
 _NOT_THERE = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 _GONE_V1 = "/api/v1 has been removed in Airflow 3, please use its upgraded version /api/v2 instead."
@@ -75,7 +76,7 @@ class Airflows:
         for gone in self._by_id.keys() - deployments:
             self._by_id.pop(gone).end()
         for deployment in deployments.values():
-            if deployment.id.endswith(end):
+            if deployment.id.endswith(end) and len(end) >= _ID_END:
                 folder = self._folder / deployment.id
                 return self._by_id.setdefault(deployment.id, Airflow(deployment, folder, self._means))
         return None
