@@ -83,14 +83,15 @@ class Airflow:
 
     async def catch_up(self) -> None:
         """Have parsed what is deployed, unless that takes longer than `airflow_patience_s`."""
-        if self._parsing is None and self._is_behind():
-            self._parsing = asyncio.create_task(self._parse())
-        if self._parsing is not None:
-            done, _ = await asyncio.wait({self._parsing}, timeout=self._means.settings.airflow_patience_s)
-            for task in done:
+        until_s = time.monotonic() + self._means.settings.airflow_patience_s
+        while self._parsing is not None or self._is_behind():
+            task = self._parsing = self._parsing or asyncio.create_task(self._parse())
+            await asyncio.wait({task}, timeout=max(0.0, until_s - time.monotonic()))
+            if not task.done() or task.cancelled():
+                return
+            if self._parsing is task:
                 self._parsing = None
-                if not task.cancelled():
-                    task.result()
+            task.result()
 
     def end(self) -> None:
         """Give up what is under way."""

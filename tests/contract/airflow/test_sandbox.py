@@ -76,6 +76,10 @@ def walk_pools_and_runs(stage: Stage) -> None:
     stage.ask("POST", "/dags/absent/dagRuns", status=404, json=new)
     assert stage.ask("POST", RUNS, json=new)["state"] == "queued"
     stage.ask("POST", RUNS, status=409, json=new)
+    dated = {"logical_date": "2026-01-01T00:00:00Z", "conf": new["conf"]}
+    stage.ask("POST", RUNS, json={**dated, "dag_run_id": "dated"})
+    stage.ask("POST", RUNS, status=409, json={**dated, "dag_run_id": "dated_too"})
+    assert stage.ask("PATCH", f"{RUNS}/dated", json={"state": "failed"})["state"] == "failed"
     stage.ask("PATCH", "/dags/smoke?update_mask=is_paused", json={"is_paused": False})
     assert stage.ask("GET", f"{RUNS}/deploy_ops__1")["state"] == "running"
     assert stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances")["task_instances"] == []  # no pool, no task

@@ -78,6 +78,21 @@ def test_a_child_is_ended_by_cancelling_and_by_the_end_of_all(tmp_path: Path) ->
     asyncio.run(act())
 
 
+def test_an_order_is_in_no_command_line_and_no_environment(tmp_path: Path) -> None:
+    program = write_program(tmp_path, "import time\ntime.sleep(600)")
+    children = Children(Settings(), program)
+
+    async def act() -> None:
+        task = asyncio.create_task(children.run(tmp_path, {"environment": {"AIRFLOW_CONN_X": "canary-value"}}))
+        await asyncio.to_thread(wait_for, program, is_there=True)
+        for process in list_processes(program):
+            assert "canary" not in f"{process.cmdline()} {process.environ()}"
+        task.cancel()
+        await asyncio.wait({task})
+
+    asyncio.run(act())
+
+
 def test_one_child_runs_at_a_time(tmp_path: Path) -> None:
     program = write_program(
         tmp_path,

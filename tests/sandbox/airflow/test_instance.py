@@ -143,6 +143,22 @@ def test_while_new_code_is_parsed_the_old_answers_as_soon_as_patience_ends(tmp_p
     play(tmp_path, act)
 
 
+def test_questions_that_wait_for_the_parse_of_old_code_are_answered_by_the_new(tmp_path: Path) -> None:
+    async def act(airflow: Airflow, children: Played, _: Settings) -> None:
+        children.gate.clear()
+        questions = [asyncio.create_task(airflow.catch_up()) for _again in range(3)]
+        await children.begun.wait()
+        children.gate.set()
+        await asyncio.sleep(0)
+        airflow.deployment.carry(Code(dag_version="2"))
+        children.dags = [make_dag("new")]
+        await asyncio.gather(*questions)
+        assert [dag["dag_id"] for dag in airflow.list_dags()] == ["new"]
+        assert children.count("parse") <= 2
+
+    play(tmp_path, act)
+
+
 def test_a_parse_comes_as_late_as_it_is_set_to(tmp_path: Path) -> None:
     async def act(airflow: Airflow, children: Played, settings: Settings) -> None:
         settings.parsing_s = 3600
