@@ -23,18 +23,19 @@ if TYPE_CHECKING:
 def create_app(world: World) -> Starlette:
     """Return the application: /github, /astro, /v2 (the registry), /sandbox (the control face), / (for people)."""
     journal, faults = Journal(), FaultPlan()
-    astro_pages = world.astro.make_pages(world.github.find_commit_page)
+    astro_pages = world.astro.make_pages(world.github.find_commit_page, world.airflows.show)
 
     @asynccontextmanager
     async def run_ci(_: Starlette) -> AsyncIterator[None]:
         world.ci.start()
         yield
         world.ci.stop()
+        world.airflows.end()
 
     return Starlette(
         routes=[
             Mount("/github", routes=world.github.routes()),
-            Mount("/astro", routes=[*world.astro.routes(), *astro_pages.routes()]),
+            Mount("/astro", routes=[*world.astro.routes(), *world.airflows.routes(), *astro_pages.routes()]),
             Mount("/v2", routes=world.registry.routes()),
             Mount("/sandbox", routes=Control(world, journal, faults).routes()),
             *Start(world, astro_pages).routes(),

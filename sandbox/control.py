@@ -58,6 +58,7 @@ class Control:
             _route("GET", "/requests", self._list_requests),
             _route("DELETE", "/requests", self._clear_requests),
             _route("GET", "/deployments/{id}/files", self._list_files),
+            _route("GET", "/deployments/{id}/airflow", self._tell_airflow),
             _route("POST", "/repositories/{owner}/{name}", self._rename),
             _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}", self._set_draft),
             _route("GET", "/ci", self._list_builds),
@@ -95,6 +96,12 @@ class Control:
         except KeyError:
             return _refuse(404, f"there is no Deployment {deployment_id!r}")
         return JSONResponse({"files": [{"path": path, "sha256": sha256} for path, sha256 in files]})
+
+    async def _tell_airflow(self, request: Request) -> Response:
+        airflow = self._world.airflows.find(request.path_params["id"])
+        if airflow is None:
+            return _refuse(404, f"there is no Deployment {request.path_params['id']!r}")
+        return JSONResponse({"failure": airflow.failure, "parsed": airflow.parsed_at})
 
     async def _rename(self, request: Request) -> Response:
         full_name, wanted = _name_repository(request), _NewName.model_validate(await _read_object(request))

@@ -34,9 +34,11 @@ class DataDir:
             raise DataDirError(f"another sandbox uses {self.path}: stop it, or pass another --data") from error
 
     def empty(self) -> None:
-        """Remove all that is in the folder, the claim excepted."""
+        """Remove all that is in the folder, but not what is hidden: the claim, and what any start may use again."""
         for entry in self.path.iterdir():
+            if entry.name.startswith("."):
+                continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != _MARK:
+            else:
                 entry.unlink()

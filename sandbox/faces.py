@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Literal, get_args
 
-Face = Literal["github", "git", "astro", "registry"]
+Face = Literal["github", "git", "airflow", "astro", "registry"]
 FACES: tuple[Face, ...] = get_args(Face)
 
 _PREFIXES: tuple[tuple[re.Pattern[str], Face], ...] = (
     (re.compile(r"/github/[^/]+/[^/]+\.git(/|$)"), "git"),
     (re.compile(r"/github(/|$)"), "github"),
+    (re.compile(r"/astro/airflow/[^/]+/api(/|$)"), "airflow"),
     (re.compile(r"/astro(/|$)"), "astro"),
     (re.compile(r"/v2(/|$)"), "registry"),
 )

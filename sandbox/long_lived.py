@@ -6,10 +6,7 @@ They are healthy, run the seed's last commit since it was made, and carry nobody
 from __future__ import annotations
 
 import functools
-import hashlib
-import io
 import subprocess
-import tarfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +60,11 @@ def seed_long_lived(astro: Astro, ci: CI, git_dir: Path) -> None:
     :param git_dir: the seeded repository's bare Git directory.
     """
     sha = _ask_git(git_dir, "rev-parse", "--verify", f"refs/heads/{_BRANCH}").decode().strip()
-    dags = _list_dags(git_dir, sha)
+    dags = _archive_dags(git_dir, sha)
     deployments = [_make_deployment(name) for name in NAMES]
     ci.put_image(sha, *((deployment.repository, _IMAGE_TAG) for deployment in deployments))
     for deployment in deployments:
-        astro.adopt(deployment, _make_deploy(deployment, sha), dags)
+        astro.adopt(deployment, _make_deploy(deployment, sha), _DAG_VERSION, dags)
 
 
 def _make_deployment(name: str) -> Deployment:
@@ -101,12 +98,9 @@ def _make_deploy(deployment: Deployment, sha: str) -> Deploy:
 
 
 @functools.cache  # the seed's last commit is the same every time
-def _list_dags(git_dir: Path, sha: str) -> list[tuple[str, str]]:
-    """Return (path, SHA-256) of the commit's DAGs, as a bundle of them would hold."""
-    archive = _ask_git(git_dir, "archive", "--format=tar", sha, "--", "dags")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        files = [(member.name, tar.extractfile(member)) for member in tar if member.isfile()]
-        return sorted((name, hashlib.sha256(content.read()).hexdigest()) for name, content in files if content)
+def _archive_dags(git_dir: Path, sha: str) -> bytes:
+    """Return the commit's DAGs as a bundle."""
+    return _ask_git(git_dir, "archive", "--format=tar.gz", sha, "--", "dags")
 
 
 def _ask_git(git_dir: Path, *arguments: str) -> bytes:

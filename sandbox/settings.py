@@ -13,6 +13,10 @@ class Settings:
     deploying_s: float = 3.0  # DEPLOYING until HEALTHY after a deploy was finalized
     waking_s: float = 2.0  # HIBERNATING until HEALTHY after wake-up
     dag_processing_s: float = 1.0  # finalize until the Deployment's dagTarballVersion is the desired one
+    parsing_s: float = 0.0  # a Deployment's code is the current one until its Airflow begins to parse it
+    parsed_again_s: float = 30.0  # how often an Airflow parses each file anew; nothing changed, so only times move
+    airflow_patience_s: float = 5.0  # a question waits so long for the first parse, and is then answered without it
+    airflow_limit_s: float = 180.0  # one parse, or one run of a DAG, is ended after that
     ci_delay_s: float = 3.0  # push until the CI's image stands in the registry
     ci_fails: bool = False  # the CI's next builds fail: no image appears
     mergeability_s: float = 1.0  # a pull request's head or base moved until GitHub knows whether it can be merged

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+from sandbox.airflow import Airflows, Children
 from sandbox.astro import Astro
 from sandbox.ci import CI
 from sandbox.github import GitHub
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class World:
-    """A GitHub whose pushes a CI builds into a registry, and an Astro that deploys from that registry.
+    """A GitHub whose pushes a CI builds into a registry, and an Astro that deploys from that registry into Airflows.
 
     :param data_dir: each part has a folder of its own in it.
     :param settings: shared by all parts; `reset` returns them to the values they have now.
@@ -32,6 +33,7 @@ class World:
         self.registry = Registry(data_dir.path / "registry", settings, base_url)
         self.github = GitHub(data_dir.path / "github", settings, base_url)
         self.astro = Astro(data_dir.path / "astro", settings, base_url, self.registry)
+        self.airflows = Airflows(data_dir.path, settings, self.astro, Children(settings))
         self.ci = CI(settings, self.github.git_dir, self.registry)
         self.github.on_push.append(self.ci.queue_build)
 
@@ -39,6 +41,7 @@ class World:
         """Forget everything that happened and seed anew; Astro with two Deployments, unless it shall have none."""
         for field in fields(self.settings):
             setattr(self.settings, field.name, getattr(self._first_settings, field.name))
+        self.airflows.end()
         self._data_dir.empty()
         self.registry.reset()
         self.github.reset()

@@ -1,4 +1,4 @@
-"""A DAG bundle's files, by hash. The archive is read, never unpacked to disk."""
+"""A DAG bundle's files: by hash, or laid into a folder, from which nothing in it leads out."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ def hash_bundle(archive: Path) -> list[tuple[str, str]]:
             return sorted(_hash_member(tar, member) for member in tar if not member.isdir())
     except (tarfile.TarError, EOFError, OSError) as error:
         raise BundleError(f"the bundle is not a readable tar.gz: {error}") from error
+
+
+def unpack_bundle(archive: Path, folder: Path) -> None:
+    """Lay the files of a bundle that was hashed before into a folder.
+
+    :raises tarfile.TarError: a member would be laid elsewhere.
+    """
+    with tarfile.open(archive, "r:gz") as tar:
+        tar.extractall(folder, filter="data")
 
 
 def _hash_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, str]:

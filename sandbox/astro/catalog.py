@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+UNKNOWN_AIRFLOW = "NA"
+"""What stands for the version of an Airflow that is not in the catalog."""
 RUNTIMES = {"3.1-14": "3.1.7", "3.3-2": "3.3.2"}
 """Astro Runtime version to Airflow version, oldest first."""
+_RETIRED = {"13.2.0": "2.11.0"}
+"""Likewise, of runtimes that no new Deployment can have."""
 
 CONCURRENCY = {"A5": 5, "A10": 10, "A20": 20, "A40": 40, "A60": 60, "A120": 120, "A160": 160}
 """Worker machine to its default concurrency; the ceiling is three times that."""
@@ -19,6 +23,16 @@ POD_DEFAULTS = {
     "resourceQuotaCpu": "10",
     "resourceQuotaMemory": "20Gi",
 }
+
+
+def name_airflow(runtime: str) -> str:
+    """Return the Airflow version of a runtime; nothing for one that nobody knows."""
+    return (RUNTIMES | _RETIRED).get(runtime, UNKNOWN_AIRFLOW)
+
+
+def name_airflow_api(runtime: str) -> str:
+    """Return the version of the API that the Airflow of a runtime has."""
+    return "v1" if name_airflow(runtime).startswith("2.") else "v2"
 
 
 def default_queue() -> dict[str, Any]:

@@ -41,18 +41,17 @@ class Deploys:
         self._registry = registry
         self._base_url = base_url
         self._by_id: dict[str, Deploy] = {}
-        self._bundles: dict[str, list[tuple[str, str]]] = {}
+        self._bundles: dict[str, tuple[Path, list[tuple[str, str]]]] = {}
 
     def clear(self) -> None:
         """Forget all of them."""
         self._by_id.clear()
         self._bundles.clear()
 
-    def add(self, deploy: Deploy, bundle: list[tuple[str, str]]) -> None:
-        """Take over a DEPLOYED record with what its DAG bundle held: (path, SHA-256)."""
+    def add(self, deploy: Deploy, version: str, archive: Path) -> None:
+        """Take over a DEPLOYED record with its DAG bundle."""
         self._by_id[deploy.id] = deploy
-        if deploy.dag_version is not None:
-            self._bundles[deploy.dag_version] = bundle
+        self._bundles[version] = (archive, hash_bundle(archive))
 
     def list_of(self, deployment: Deployment) -> list[Deploy]:
         """Return the Deployment's deploys, newest first."""
@@ -68,7 +67,14 @@ class Deploys:
 
         :raises KeyError: when none carried it.
         """
-        return self._bundles[version]
+        return self._bundles[version][1]
+
+    def find_archive(self, version: str) -> Path:
+        """Return the tar.gz of a bundle that a deploy carried.
+
+        :raises KeyError: when none carried it.
+        """
+        return self._bundles[version][0]
 
     def routes(self, uploads: Uploads) -> list[Route]:
         """Return the routes, relative to where the API is mounted."""
@@ -124,7 +130,7 @@ class Deploys:
             raise ApiError(400, f"Invalid request: the deploy is {deploy.status} already")
         version = _read_text(body, "dagTarballVersion" if deploy.bundle is None else "bundleTarballVersion") or None
         if version is not None:
-            self._bundles[version] = _hash_upload(uploads.find(deploy.id, version), version)
+            self._bundles[version] = _read_upload(uploads.find(deploy.id, version), version)
         self._conclude(deployment, deploy, version)
         return JSONResponse(self._describe(deploy, deployment))
 
@@ -206,10 +212,10 @@ def _read_text(body: dict[str, Any], name: str) -> str:
     return text
 
 
-def _hash_upload(archive: Path | None, version: str) -> list[tuple[str, str]]:
+def _read_upload(archive: Path | None, version: str) -> tuple[Path, list[tuple[str, str]]]:
     if archive is None:
         raise ApiError(400, f"Invalid request: nothing was uploaded for this deploy as version {version!r}")
     try:
-        return hash_bundle(archive)
+        return archive, hash_bundle(archive)
     except BundleError as error:
         raise ApiError(400, f"Invalid request: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sandbox.astro.catalog import RUNTIMES
+from sandbox.astro.catalog import name_airflow, name_airflow_api
 from sandbox.astro.records import Deploy, Deployment, format_time
 from sandbox.identity import ORGANIZATION_ID, ORGANIZATION_NAME, WORKSPACE_ID, WORKSPACE_NAME
 
@@ -18,7 +18,6 @@ _ANSWERED = {"workloadIdentity": "effectiveWorkloadIdentity"}
 """Fields of a request that answers call otherwise."""
 _ANSWERED_KINDS = {"BUNDLE": "DAG_ONLY"}
 """A bundle is known by its mount path: answers have no such type. Which one they have then is an assumption."""
-_UNKNOWN_AIRFLOW = "NA"
 _AUDIT = {"createdAt": _BEGINNING, "createdBy": _SUBJECT, "updatedAt": _BEGINNING, "updatedBy": _SUBJECT}
 
 
@@ -62,7 +61,7 @@ def describe_deployment(deployment: Deployment, settings: Settings, base_url: st
         "workspaceName": WORKSPACE_NAME,
         "astroRuntimeVersion": runtime,
         "runtimeVersion": runtime,  # deprecated, and the only one the CLI reads
-        "airflowVersion": RUNTIMES.get(runtime, _UNKNOWN_AIRFLOW),
+        "airflowVersion": name_airflow(runtime),
         "status": deployment.status(settings),
         "environmentVariables": [_hide_secret(variable) for variable in deployment.variables],
         "createdAt": format_time(deployment.created_at),
@@ -99,7 +98,8 @@ def _describe_addresses(deployment: Deployment, base_url: str) -> dict[str, Any]
     """Return the addresses, all of them of its Airflow; those of the web server have no scheme: so the real API."""
     scheme, host = urlsplit(base_url)[:2]
     airflow = f"{host}/astro/airflow/{deployment.id[-8:]}"
-    page, api = f"{airflow}?orgId={ORGANIZATION_ID}", f"{airflow}/api/v2"
+    runtime = deployment.code.runtime_version or deployment.spec["astroRuntimeVersion"]
+    page, api = f"{airflow}?orgId={ORGANIZATION_ID}", f"{airflow}/api/{name_airflow_api(runtime)}"
     return {
         "apiUrl": f"{scheme}://{api}",
         "uiUrl": f"{scheme}://{page}",
@@ -158,7 +158,7 @@ def describe_deploy(deploy: Deploy, deployment: Deployment, base_url: str) -> di
         "imageTag": deploy.image_tag,
         "isDagDeployEnabled": deploy.is_dag_deploy_enabled,
         "astroRuntimeVersion": runtime,
-        "airflowVersion": RUNTIMES.get(runtime, _UNKNOWN_AIRFLOW),
+        "airflowVersion": name_airflow(runtime),
         "createdAt": format_time(deploy.created_at),
         "updatedAt": format_time(deploy.updated_at),
         "createdBySubject": _SUBJECT,

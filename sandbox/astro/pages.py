@@ -1,4 +1,4 @@
-"""Pages behind the links of Astro's answers: a Deployment, and what stands in for its Airflow. Read only.
+"""Pages behind the links of Astro's answers: a Deployment, and its Airflow. Read only.
 
 They show what the API knows, to any browser on this machine; values of secrets are not among it.
 """
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FindCommitPage = Callable[[str], str | None]
 """Gives the address of a commit's page, None where it is not known."""
+ShowAirflow = Callable[[str], Html]
+"""Gives what the Airflow of a Deployment, by its id, knows so far."""
 _TOLD = re.compile(r"\bcommit=([0-9a-f]{40})\b")
 """How a description tells the commit: the Astro CLI names none where it deploys an image."""
 _GONE = 410
@@ -65,6 +67,7 @@ class Pages:
     deploys: Deploys
     list_files: Callable[[str], list[tuple[str, str]]]
     find_commit_page: FindCommitPage
+    what_airflow_knows: ShowAirflow
 
     def routes(self) -> list[Route]:
         """Return the routes, relative to where the API is mounted."""
@@ -102,7 +105,7 @@ class Pages:
         return respond(f"Deployment {shown['name']}", join(body), _link_workspace())
 
     async def show_airflow(self, request: Request) -> Response:
-        """Show, at the address of a Deployment's Airflow, that there is none, and what it would run."""
+        """Show, at the address of a Deployment's Airflow, what it knows and what it runs; it has no other pages."""
         deployment = self._find(request.path_params["end"])
         return self._show_airflow(deployment) if deployment else self._show_deleted(request.path_params["end"])
 
@@ -110,8 +113,8 @@ class Pages:
         shown, newest = self.deployments.describe(deployment), self._find_newest(deployment)
         name = shown["name"]
         said = (
-            f"The sandbox runs no Airflow. At this address Astro would run that of {name}, Airflow "
-            f"{shown['airflowVersion']}, with the files below. The Deployment is {shown['status']}."
+            f"The Airflow of {name}, {shown['airflowVersion']}, has no pages in the sandbox; its REST API is at "
+            f"{shown['webServerAirflowApiUrl']}. The Deployment is {shown['status']}."
         )
         deployed = (
             [f"{newest.kind} of ", self._link_commit(newest), f", {write_time(newest.updated_at)}"] if newest else []
@@ -119,6 +122,7 @@ class Pages:
         body = [
             tag("p", said),
             tag("p", "Last deploy: ", *(deployed or ["none yet."])),
+            self.what_airflow_knows(deployment.id),
             *_show_files(path for path, _ in self.list_files(deployment.id)),
         ]
         return respond(f"Airflow of {name}", join(body), _link_workspace(), link(_write_path(deployment), name))

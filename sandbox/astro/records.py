@@ -98,6 +98,7 @@ class Deployment:
     updated_at: datetime = field(default_factory=now)
     _created_s: float = field(default_factory=time.monotonic)
     _deployed_s: float | None = None
+    _code_before: Code = Code()
     _dag_version_before: str | None = None
     _dag_version_since_s: float | None = None
     _woken_s: float | None = None
@@ -122,7 +123,7 @@ class Deployment:
         if code.dag_version != self.code.dag_version:
             self._dag_version_before = self.code.dag_version
             self._dag_version_since_s = time.monotonic()
-        self.code = code
+        self._code_before, self.code = self.code, code
         self._deployed_s = time.monotonic()
         self.touch()
 
@@ -146,6 +147,11 @@ class Deployment:
         """Return the bundle version that the DAG processor has taken up; the desired one is in `code`."""
         is_old = _is_within(self._dag_version_since_s, settings.dag_processing_s)
         return self._dag_version_before if is_old else self.code.dag_version
+
+    def running_code(self, settings: Settings) -> Code:
+        """Return what its Airflow runs now: an image from the deploy's end on, DAGs as soon as they are taken up."""
+        image = self._code_before if _is_within(self._deployed_s, settings.deploying_s) else self.code
+        return Code(image.image_tag, image.runtime_version, self.current_dag_version(settings))
 
 
 def _is_within(since_s: float | None, duration_s: float) -> bool:

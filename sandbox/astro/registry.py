@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 class Registry(Protocol):
@@ -16,6 +17,9 @@ class Registry(Protocol):
 
     def read_files(self, repository: str, reference: str) -> list[tuple[str, str]]:
         """Return (path from the image's root, SHA-256) of every file, upper layers over lower ones."""
+
+    def unpack(self, repository: str, reference: str, below: str, folder: Path) -> None:
+        """Lay the image's files below a path from its root into a folder."""
 
     def read_labels(self, repository: str, reference: str) -> Mapping[str, str]:
         """Return the labels of the image's config."""

@@ -46,6 +46,14 @@ class Uploads:
         """Return the file of one version of an upload, None when there is none."""
         return self._versions.get((upload_id, version))
 
+    def keep(self, upload_id: str, version: str, content: bytes) -> Path:
+        """Store a blob that nobody uploaded, and return its file."""
+        path = self._directory / upload_id / version
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        self._versions[upload_id, version] = path
+        return path
+
     async def put(self, request: Request) -> Response:
         """Answer a PUT: 201, with `x-ms-version-id` when it finishes a blob."""
         try:

@@ -84,6 +84,27 @@ def list_layer_files(layers: Iterable[Path]) -> list[tuple[str, str]]:
     return sorted(files.items())
 
 
+def unpack_layer_files(layers: Sequence[Path], below: str, folder: Path) -> None:
+    """Lay the files below a path of what the layers amount to into a folder; links are left out.
+
+    :param layers: tar files, plain or gzipped, lowest first.
+    :param below: the path from the image's root, with a slash at its end.
+    :raises tarfile.TarError: a layer is something else.
+    """
+    wanted = {name: digest for name, digest in list_layer_files(layers) if name.startswith(below)}
+    for layer in reversed(layers):
+        with tarfile.open(layer, "r:*") as tar:
+            for member in filter(tarfile.TarInfo.isfile, tar):
+                name = str(_normalize_path(member.name))
+                content = tar.extractfile(member) if name in wanted else None
+                # By its digest, since a layer above may have hidden this file, or may hold another of that name.
+                if content and hashlib.sha256(body := content.read()).hexdigest() == wanted[name]:
+                    del wanted[name]
+                    path = folder / name.removeprefix(below)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(body)
+
+
 def _read_layer(path: Path, below: Mapping[str, str]) -> _Layer:
     layer = _Layer({}, set(), set(), set())
     with tarfile.open(path, "r|*") as tar:

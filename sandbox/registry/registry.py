@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.registry.api import Api
 from sandbox.registry.auth import Gate
 from sandbox.registry.errors import RegistryError
-from sandbox.registry.image import build_image, list_layer_files
+from sandbox.registry.image import build_image, list_layer_files, unpack_layer_files
 from sandbox.registry.manifest import Manifest, compute_digest
 from sandbox.registry.store import Store
 from sandbox.registry.uploads import Uploads
@@ -81,8 +81,15 @@ class Registry:
         :raises RegistryError: MANIFEST_UNKNOWN or BLOB_UNKNOWN.
         :raises tarfile.TarError: a layer is no tar file, plain or gzipped.
         """
-        layers = self._find_image(repository, reference).parse()["layers"]
-        return list_layer_files(self._store.find_blob(repository, layer["digest"]) for layer in layers)
+        return list_layer_files(self._find_layers(repository, reference))
+
+    def unpack(self, repository: str, reference: str, below: str, folder: Path) -> None:
+        """Lay the image's files below a path from its root into a folder.
+
+        :raises RegistryError: MANIFEST_UNKNOWN or BLOB_UNKNOWN.
+        :raises tarfile.TarError: a layer is no tar file, plain or gzipped.
+        """
+        unpack_layer_files(self._find_layers(repository, reference), below, folder)
 
     def read_labels(self, repository: str, reference: str) -> dict[str, str]:
         """Return the labels in the image's config.
@@ -92,6 +99,10 @@ class Registry:
         config_digest = self._find_image(repository, reference).parse()["config"]["digest"]
         config: dict[str, Any] = json.loads(self._store.find_blob(repository, config_digest).read_bytes())
         return config.get("config", {}).get("Labels") or {}
+
+    def _find_layers(self, repository: str, reference: str) -> list[Path]:
+        layers = self._find_image(repository, reference).parse()["layers"]
+        return [self._store.find_blob(repository, layer["digest"]) for layer in layers]
 
     def _find_image(self, repository: str, reference: str) -> Manifest:
         manifest = self._store.get_manifest(repository, reference)

@@ -115,7 +115,7 @@ def test_a_truncated_body_breaks_off_below_its_content_length(sandbox: Sandbox) 
     [
         ({"path": "/v2"}, "nothing would go wrong: give status"),
         ({"path": "(", "status": 500}, "path: Value error, no regular expression"),
-        ({"face": "gitlab", "status": 500}, "face: Input should be 'github', 'git', 'astro' or 'registry'"),
+        ({"face": "gitlab", "status": 500}, "face: Input should be 'github', 'git', 'airflow', 'astro' or 'registry'"),
         ({"stauts": 500}, "stauts: Extra inputs are not permitted"),
         ({"status": 500, "drop": True}, "exclude each other"),
         ({"status": 500, "times": 0}, "times: Input should be greater than or equal to 1"),

@@ -131,12 +131,13 @@ def test_a_deployment_shows_no_secret(sandbox: Sandbox) -> None:
     assert "hidden-value" not in page
 
 
-def test_a_deployments_airflow_says_that_there_is_none_and_what_it_would_run(sandbox: Sandbox) -> None:
+def test_a_deployments_airflow_says_where_it_is_asked_and_what_it_runs(sandbox: Sandbox) -> None:
     sandbox.client.post("/sandbox/reset").raise_for_status()
     listed = sandbox.client.get(DEPLOYMENTS, headers=ASTRO).json()["deployments"]
     staging = next(each for each in listed if each["name"] == "Staging")
     page = read(sandbox, "/" + staging["webServerUrl"].partition("/")[2])
-    assert "The sandbox runs no Airflow." in page
+    assert staging["webServerAirflowApiUrl"] in page
+    assert "Nothing was parsed yet" in page
     files, _, others = page.partition("Other files: ")
     assert "<li>dags/orders/load_orders.py</li>" in files
     assert "<li>requirements.txt</li>" in others

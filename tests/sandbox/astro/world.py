@@ -58,6 +58,9 @@ class ImageShelf:
     def read_labels(self, repository: str, reference: str) -> Mapping[str, str]:
         return self._find(repository, reference)[0]
 
+    def unpack(self, repository: str, reference: str, below: str, folder: Path) -> None:
+        raise NotImplementedError  # its images have digests alone
+
     def _find(self, repository: str, reference: str) -> Image:
         return self.images.get((repository, reference)) or self.stand_in or ({}, [])
 

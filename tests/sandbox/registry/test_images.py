@@ -65,6 +65,23 @@ def test_upper_layers_replace_hide_and_add(registry: Registry) -> None:
     }
 
 
+def test_what_is_left_below_a_path_can_be_laid_into_a_folder(registry: Registry, tmp_path: Path) -> None:
+    lower = make_tar(("home/a", b"1"), ("home/b", b"1"), ("home/gone", b"1"), ("etc/passwd", b"1"))
+    upper = make_tar(
+        ("home/a", b"2"),
+        ("home/.wh.gone", b""),
+        ("home/dir/c", b"2"),
+        links={"home/link": (tarfile.SYMTYPE, "/etc/passwd"), "home/hard": (tarfile.LNKTYPE, "home/a")},
+    )
+    registry.put_image(REPOSITORY, "v1", [lower, upper], {})
+    folder = tmp_path / "laid"
+
+    registry.unpack(REPOSITORY, "v1", "home/", folder)
+
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert found == {"a": b"2", "b": b"1", "dir/c": b"2"}
+
+
 def test_links_are_files_of_their_own(registry: Registry) -> None:
     layer = make_tar(("a", b"1"), links={"hard": (tarfile.LNKTYPE, "a"), "soft": (tarfile.SYMTYPE, "../elsewhere")})
     above = make_tar(links={"harder": (tarfile.LNKTYPE, "hard")})
