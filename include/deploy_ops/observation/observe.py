@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.core.template.mapping import describe_uninherited, find_unfilled, find_uninherited
 from include.deploy_ops.core.template.template import find_fixed_differences, find_missing, fingerprint_template
 from include.deploy_ops.observation.histories import HistoryReader
 from include.deploy_ops.observation.pulls import PullReader, RepositoryReading
@@ -72,12 +73,16 @@ class Observer:
             template = parse_template_text(self.scope, self._read_template_text(trunk.head))
         except PermanentError as error:
             return TemplateState("", {}, {}, str(error))
+        keys = find_uninherited(template, self.scope.previews.inherit)
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
         previews = [deployment for pairs in own.values() for deployment, _ in pairs]
         return TemplateState(
             fingerprint_template(template),
             {each.id: find_missing(template, each) for each in previews},
             {each.id: find_fixed_differences(template, each) for each in previews},
+            guard=describe_uninherited(template.source, keys) if keys else "",
+            replaced=template.replaced,
+            unfilled=find_unfilled(template),
         )
 
     def _read_template_text(self, trunk_head: str) -> str:

@@ -80,7 +80,7 @@ def compare(
     works = sorted((each for each in found if isinstance(each, Work)), key=lambda work: (work.verb.rank, work.branch))
     holds = tuple(each for each in found if isinstance(each, Hold))
     missing = tuple(branch for name, branch in sorted(desired.wanted.items()) if name not in previews)
-    return Difference(tuple(works), holds, sum(map(len, previews.values())), missing)
+    return Difference(tuple(works), holds, sum(map(len, previews.values())), missing, template.tell())
 
 
 def _hold_target(branch: str, name: str) -> Hold:
@@ -121,6 +121,8 @@ def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) ->
         return Hold(branch, Verb.CREATE.value, f"it may be there already: {unknown.doubt}")
     if view.template.problem:
         return Hold(branch, Verb.CREATE.value, view.template.problem)
+    if view.template.guard:
+        return Hold(branch, Verb.CREATE.value, view.template.guard)
     head = view.desired.wanted[branch].head
     return _work(view, Verb.CREATE, branch, head, None, None, "the branch has no Deployment")
 

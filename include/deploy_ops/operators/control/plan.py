@@ -62,7 +62,7 @@ class PlanOperator(DeployOpsOperator):
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
         feedback_runs = self._tell(context, memory, written, now)
-        self.plan = render_plan(plan, now)
+        self.plan = render_plan(plan, now, difference.notes)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)
