@@ -37,8 +37,8 @@ export function listActions(environment, branches) {
 function listPreviewActions(environment, branches) {
   const { row, state } = environment;
   const adopting = row.deployment_id || state !== "held" ? [] : [adopt(environment)];
-  const removing = row.deployment_id ? [keep(environment), remove(environment)] : [];
-  return [redeploy(environment), force(environment, branches), resume(environment), ...adopting, ...removing];
+  const having = row.deployment_id ? [refresh(environment), keep(environment), remove(environment)] : [];
+  return [redeploy(environment), force(environment, branches), resume(environment), ...adopting, ...having];
 }
 
 function make(environment, action, more) {
@@ -70,6 +70,11 @@ function force(environment, branches) {
 function resume(environment) {
   const words = "Ends a hold: what the source has now is deployed again.";
   return make(environment, "resume", { id: "resume", label: "Resume", title: "Resume", words, fields: [REASON] });
+}
+
+function refresh(environment) {
+  const words = "Lays the template, and what is mapped into the environment, anew; its code stays.";
+  return make(environment, "refresh", { id: "refresh", label: "Refresh", title: "Refresh", words, fields: [REASON, DRY] });
 }
 
 function keep(environment) {

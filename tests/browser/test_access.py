@@ -74,7 +74,7 @@ def test_an_opened_row_keeps_nobody_out(airflow: AirflowDouble, page: Page, look
 
 
 DIALOGS: list[tuple[Row, list[str]]] = [
-    (make_preview("dev-a"), ["Redeploy", "Force…", "Resume", "Keep", "Delete…"]),
+    (make_preview("dev-a"), ["Redeploy", "Force…", "Resume", "Refresh", "Keep", "Delete…"]),
     (replace(make_preview("dev-h", State.HELD), deployment_id=""), ["Adopt…"]),
     (make_preview("dev-s", State.ASLEEP), ["Redeploy"]),
     (make_target("production", is_gated=True), ["Redeploy", "Force…", "Resume"]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from include.deploy_ops.core.environment.mapping import fill_texts, find_size_problems, write_mapped
 from include.deploy_ops.core.environment.placeholders import make_fields
+from include.deploy_ops.core.environment.rotation import Laid
 from include.deploy_ops.core.errors import RetryableError, SupersededError
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
@@ -28,7 +29,7 @@ from include.deploy_ops.operators.base import (
     PullRequestLink,
     tell_failures,
 )
-from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
+from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis, recall_rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,6 +86,16 @@ class AstroCliOperator(DeployOpsOperator):
             raise RetryableError(f"{'; '.join(problems)}; make it smaller where it comes from")
         return secrets
 
+    def forget_laid(self, context: Context, job: Job) -> None:
+        """Forget what the preview was given, before it is given anew: a call that fails may have done it or not."""
+        self.memory(context).laid(job.slug).forget()
+
+    def remember_laid(self, context: Context, job: Job, deployment_id: str, secrets: Secrets) -> None:
+        """Write seals of what it was given, by which control sees that a value changed."""
+        if secrets.values:
+            seals = self.seals.seal_values(deployment_id, secrets.values)
+            self.memory(context).laid(job.slug).write(Laid(deployment_id, seals))
+
     def check_alive(self, job: Job) -> None:
         """Go on only while the branch's preview lives, and link the task to its pull request."""
         pull = check_alive(self.scope, self.github, job)
@@ -110,11 +121,13 @@ class CreateDeploymentOperator(AstroCliOperator):
             self.refuse_dry(job, f"create {job.deployment_name}")
             secrets = self.read_secrets(context, job)
             self.remember_rendered(context, job)
+            self.forget_laid(context, job)
             with secrets.hide_in_errors(text):
                 deployment_id = self.cli.create(text, secrets)
                 # The CLI exits 0 in many cases in which it did nothing, so each of these operators looks at Astro
                 # afterwards.
                 existing = self.astro.get_deployment(deployment_id)
+            self.remember_laid(context, job, deployment_id, secrets)
         if existing is None:
             raise RetryableError(
                 f"the CLI created {job.deployment_name}, but Astro does not show it; the next pass looks again"
@@ -153,8 +166,10 @@ class UpdateDeploymentOperator(AstroCliOperator):
             )
         self.refuse_dry(job, f"update {deployment.name}")
         secrets = self.read_secrets(context, job)
-        self.remember_rendered(context, job, self.memory(context).environment(job.slug).read().rendered)
+        self.remember_rendered(context, job, recall_rendered(self.memory(context), job, deployment))
+        self.forget_laid(context, job)
         self.cli.update(deployment.id, text, secrets)
+        self.remember_laid(context, job, deployment.id, secrets)
         self.log.info("updated %s: %s", deployment.name, job.reason)
         return deployment.id
 

@@ -14,7 +14,7 @@ from include.deploy_ops.core.errors import (
     TemplateError,
 )
 from include.deploy_ops.core.model import Deployment, Mark
-from include.deploy_ops.core.naming import format_mark, hash_text
+from include.deploy_ops.core.naming import format_mark, hash_text, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.template.mapping import (
     describe_uninherited,
@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.template.template import Template
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 
 
 BASIS_KEY = "basis"
+_TEMPLATE = "template "
 
 
 def fingerprint_basis(deployment: Deployment | None) -> str:
@@ -91,6 +93,25 @@ def render_preview(
     return dump_deployment(document)
 
 
+def name_template(template: Template) -> str:
+    """Return which template it was, as it is remembered among what a Deployment got from it."""
+    return f"{_TEMPLATE}{fingerprint_template(template)}"
+
+
+def recall_rendered(memory: Memory, job: Job, observed: Deployment) -> tuple[str, ...] | None:
+    """Return what the Deployment got from the template before; None where nobody knows.
+
+    What is about another template than its mark tells counts as forgotten: a memory that was restored from a backup
+    may be older, and what it tells a person's by now. A release before 0.3 did not note the template.
+    """
+    rendered = memory.environment(job.slug).read().rendered
+    if rendered is None:
+        return None
+    mark = parse_mark(observed.description)
+    names = [part.removeprefix(_TEMPLATE) for part in rendered if part.startswith(_TEMPLATE)]
+    return rendered if not names or (mark is not None and mark.template in names) else None
+
+
 class RenderTemplateOperator(DeployOpsOperator):
     """Renders the Deployment file and returns its text, which holds no secret: a template may not."""
 
@@ -116,7 +137,7 @@ class RenderTemplateOperator(DeployOpsOperator):
         self.write(context, BASIS_KEY, fingerprint_basis(observed))
         self._warn_of_sleep(template)
         given = self._find_rendered(context, job, template, observed)
-        self.write(context, RENDERED_KEY, list(list_rendered(template)))
+        self.write(context, RENDERED_KEY, [*list_rendered(template), name_template(template)])
         self.write(context, MAPPED_KEY, write_mapped(template.mapped))
         self.document = self._write_notes(template) + render_preview(
             self.scope,
@@ -175,7 +196,7 @@ class RenderTemplateOperator(DeployOpsOperator):
         """
         if observed is None or job.verb is Verb.ADOPT:
             return ()
-        rendered = self.memory(context).environment(job.slug).read().rendered
+        rendered = recall_rendered(self.memory(context), job, observed)
         if rendered is not None:
             return rendered
         if added := find_added(template, observed):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,12 +26,13 @@ from tests.worlds.stages.mapping import (
     set_source,
 )
 from tests.worlds.stages.request import answer_request
-from tests.worlds.stages.stage import WRITES
+from tests.worlds.stages.stage import AWAIT_S, WRITES
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Stage
 
 BRANCH = "dev-x"
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -206,3 +210,152 @@ def test_a_preview_that_is_there_goes_on_with_such_a_template(stage: Stage) -> N
     assert run.conf["job"]["verb"] == "update"
     run.step("claim")
     assert "workload_identity" in run.step("render_template")
+
+
+def let_time_pass(stage: Stage) -> None:
+    """Let the last reading of what is mapped be an hour old."""
+    known = stage.memory.rotation.read()
+    assert known is not None
+    stage.memory.rotation.write(replace(known, at=known.at - HOUR))
+
+
+def test_another_value_reaches_a_preview_within_an_hour_and_once(
+    stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.create_preview(BRANCH, stage.push(BRANCH))
+    assert stage.plan() == []
+    set_source(monkeypatch, key="another-key-of-now")
+    assert stage.plan() == []  # it was looked at just now
+    let_time_pass(stage)
+    (run,) = stage.plan()
+    assert run.conf["job"]["verb"] == "update"
+    assert run.conf["job"]["reason"] == "what is mapped changed in the management Airflow: AIRFLOW_VAR_API_KEY"
+    assert "failed" not in run.play().values()
+    assert files.read_variables()["AIRFLOW_VAR_API_KEY"]["value"] == "another-key-of-now"
+    assert stage.plan() == []
+    let_time_pass(stage)
+    assert stage.plan() == []
+
+
+def test_what_waits_for_its_turn_is_not_forgotten_between_readings(
+    stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.create_preview(BRANCH, stage.push(BRANCH))
+    assert stage.plan() == []
+    set_source(monkeypatch, key="another-key-of-now")
+    let_time_pass(stage)
+    (first,) = stage.plan()
+    monkeypatch.delenv("AIRFLOW_VAR_PREVIEW_KEY")  # so that this try fails, and nothing is laid
+    first.play()
+    assert first.states["update"] == "failed"
+    assert len(files.texts) == 1
+    set_source(monkeypatch, key="another-key-of-now")
+    stage.memory.environment(BRANCH).forget()
+    stage.airflow.states.clear()
+    (second,) = stage.plan()
+    assert second.conf["job"]["verb"] == "update"
+
+
+def test_a_preview_that_hibernates_gets_new_values_when_it_wakes(
+    stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH))
+    assert stage.plan() == []
+    given = len(files.texts)
+    path = f"deployments/{deployment_id}/hibernation-override"
+    stage.ask_astro("POST", path, {"isHibernating": True})
+    set_source(monkeypatch, key="another-key-of-now")
+    let_time_pass(stage)
+    assert stage.plan() == []
+    assert len(files.texts) == given
+    stage.ask_astro("DELETE", path)
+    deadline = time.monotonic() + AWAIT_S
+    while stage.find_deployment(BRANCH)["status"] == "HIBERNATING":
+        assert time.monotonic() < deadline, "it never woke"
+    (run,) = stage.plan()
+    assert run.conf["job"]["verb"] == "update"
+
+
+def test_what_cannot_be_read_holds_and_clears_nothing(
+    stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.create_preview(BRANCH, stage.push(BRANCH))
+    assert stage.plan() == []
+    given = len(files.texts)
+    monkeypatch.delenv("AIRFLOW_VAR_PREVIEW_KEY")
+    let_time_pass(stage)
+    assert stage.plan() == []
+    row = stage.memory.read_row(BRANCH)
+    assert row is not None
+    assert "update: the management Airflow gave no variable 'preview_key'" in row.why
+    assert len(files.texts) == given
+    set_source(monkeypatch)
+    let_time_pass(stage)
+    assert stage.plan() == []
+    row = stage.memory.read_row(BRANCH)
+    assert row is not None
+    assert row.why == ""
+
+
+def test_a_lost_memory_costs_one_update_and_no_key_of_a_persons(stage: Stage, files: LaidFiles) -> None:
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH))
+    add_variable(stage, deployment_id, "MINE")
+    before = len(files.texts)
+    stage.memory.forget_environment(BRANCH)
+    stage.memory.rotation.forget()
+    (run,) = stage.plan()
+    assert "failed" not in run.play().values()
+    assert stage.plan() == []
+    assert len(files.texts) == before + 1
+    assert {"MINE", *SECRET_KEYS} <= list_variables(stage).keys()
+
+
+def test_a_memory_from_a_backup_takes_no_key_of_a_persons(stage: Stage, files: LaidFiles) -> None:
+    """It says that the key is ours; since then it was mapped no longer, and a person set it."""
+    del files
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH))
+    backup = {slug: dict(store.values) for slug, store in stage.stores.items()}
+    map_environment(stage, {"connections": MAPPING["connections"]})
+    (run,) = stage.plan()
+    assert "failed" not in run.play().values()
+    assert "TOKEN" not in list_variables(stage)
+    add_variable(stage, deployment_id, "TOKEN")
+    for slug, values in backup.items():
+        stage.stores[slug].values = dict(values)
+    stage.memory.rotation.forget()
+    map_environment(stage, {"connections": MAPPING["connections"], "variables": {"more": "x"}})
+    (run,) = stage.plan()
+    assert "failed" not in run.play().values()
+    assert {"TOKEN", "AIRFLOW_VAR_MORE"} <= list_variables(stage).keys()
+
+
+def add_variable(stage: Stage, deployment_id: str, key: str) -> None:
+    """Add a secret as a person does in Astro."""
+    known = list_variables(stage).values()
+    sent = [{name: each[name] for name in ("key", "isSecret", "value") if name in each} for each in known]
+    stage.edit_deployment(deployment_id, environmentVariables=[*sent, {"key": key, "value": "mine", "isSecret": True}])
+
+
+def test_a_person_refreshes_at_once(stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.create_preview(BRANCH, stage.push(BRANCH))
+    set_source(monkeypatch, key="another-key-of-now")
+    run = stage.start_form(branch=BRANCH, action="refresh")
+    assert "failed" not in run.play().values()
+    assert files.read_variables()["AIRFLOW_VAR_API_KEY"]["value"] == "another-key-of-now"
+    assert stage.plan() == []
+
+
+def test_a_dry_refresh_shows_the_keys_and_writes_nothing(stage: Stage, files: LaidFiles) -> None:
+    stage.create_preview(BRANCH, stage.push(BRANCH))
+    given = len(files.texts)
+    run = stage.start_form(branch=BRANCH, action="refresh", dry_run=True)
+    run.play()
+    document = run.tasks["render_template"].document  # type: ignore[attr-defined]
+    assert all(f'"{key}"' in document for key in SECRET_KEYS)
+    assert len(files.texts) == given
+
+
+def test_what_is_not_there_cannot_be_refreshed(stage: Stage) -> None:
+    stage.push(BRANCH)
+    run = stage.start_form(branch=BRANCH, action="refresh")
+    assert run.step("claim")["problem"] == f"'{BRANCH}' has no Deployment; there is nothing to refresh"
