@@ -198,7 +198,7 @@ class Difference:
     """What is due, and what is held, in a fixed order.
 
     `live` counts this project's previews in any status; `missing` lists the wanted branches that have none. `notes` are
-    what people should know beside that.
+    what people should know beside that, `unfilled` the secret variables of the previews' template that nothing fills.
     """
 
     works: tuple[Work, ...]
@@ -206,6 +206,7 @@ class Difference:
     live: int
     missing: tuple[Branch, ...] = ()
     notes: tuple[str, ...] = ()
+    unfilled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

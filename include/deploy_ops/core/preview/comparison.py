@@ -80,7 +80,8 @@ def compare(
     works = sorted((each for each in found if isinstance(each, Work)), key=lambda work: (work.verb.rank, work.branch))
     holds = tuple(each for each in found if isinstance(each, Hold))
     missing = tuple(branch for name, branch in sorted(desired.wanted.items()) if name not in previews)
-    return Difference(tuple(works), holds, sum(map(len, previews.values())), missing, template.tell())
+    live = sum(map(len, previews.values()))
+    return Difference(tuple(works), holds, live, missing, template.tell(), template.unfilled)
 
 
 def _hold_target(branch: str, name: str) -> Hold:

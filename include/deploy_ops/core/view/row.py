@@ -51,8 +51,9 @@ class Row:
     keeps it from expiring. `conflicts` are the promotion's words about the pull request. `woken_at`: when somebody woke
     it by hand. `overridden` says in words which commit runs there on purpose instead of what it follows, by whom, why
     and until when; empty where none does. `deployed_kind` is the deploy type by which `deployed` came, whoever deployed
-    it. `carried` are the open pull requests whose change it has by promotion, each with the first 12 digits of the head
-    that it has.
+    it. `connections` are the environment variables by which a preview's Airflow has connections that its UI does not
+    list, `unfilled` its secret ones that nothing fills. `carried` are the open pull requests whose change it has by
+    promotion, each with the first 12 digits of the head that it has.
     """
 
     slug: str
@@ -93,6 +94,8 @@ class Row:
     woken_at: datetime | None = None
     outcomes: tuple[Outcome, ...] = ()
     needs: tuple[Need, ...] = ()
+    connections: tuple[str, ...] = ()
+    unfilled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
