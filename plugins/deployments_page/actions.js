@@ -40,8 +40,8 @@ export function listActions(environment, branches) {
 function listPreviewActions(environment, branches) {
   const { row, state } = environment;
   const adopting = row.deployment_id || state !== "held" ? [] : [adopt(environment)];
-  const removing = row.deployment_id ? [keep(environment), remove(environment)] : [];
-  return [redeploy(environment), force(environment, branches), resume(environment), ...adopting, ...removing];
+  const having = row.deployment_id ? [refresh(environment), keep(environment), remove(environment)] : [];
+  return [redeploy(environment), force(environment, branches), resume(environment), ...adopting, ...having];
 }
 
 function make(environment, action, more) {
@@ -89,6 +89,11 @@ function tellResumedTarget({ row }) {
   if (row.overridden) return `Ends the override: ${shorten(row.head)} is deployed${asked || " again"}.`;
   if (hasFailed) return `Forgets that its deploy failed: what it follows is tried again${asked}.`;
   return "Nothing is deployed: nobody overrode what it follows, and no deploy of it failed.";
+}
+
+function refresh(environment) {
+  const words = "Lays the template, and what is mapped into the environment, anew; its code stays.";
+  return make(environment, "refresh", { id: "refresh", label: "Refresh", title: "Refresh", words, fields: [REASON, DRY] });
 }
 
 function keep(environment) {

@@ -40,6 +40,8 @@ function listFacts(environment, now) {
     ["Author", row.author && bdi(row.author)],
     ["Pull request", describePull(row, repository)],
     ["Conflicts", listLines(row.conflicts)],
+    ["Connections given", listLines(row.connections)],
+    ["Secrets left empty", listLines(row.unfilled)],
     ["Runs", (row.deployed || row.deployed_at) && [tellDeployed(row, repository), row.deployed_at ? ` ${tellAge(row.deployed_at, now)}` : ""]],
     ["Newest", row.head && commitLink(repository, row.head)],
     ["Deployment", row.deployment_id && [bdi(row.deployment_name), ` (${row.deployment_id})`]],

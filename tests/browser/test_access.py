@@ -70,7 +70,7 @@ def test_an_opened_row_keeps_nobody_out(airflow: AirflowDouble, page: Page) -> N
 
 
 DIALOGS: list[tuple[Row, list[str]]] = [
-    (make_preview("dev-a"), ["Redeploy", "Force…", "Keep", "Delete…"]),
+    (make_preview("dev-a"), ["Redeploy", "Force…", "Refresh", "Keep", "Delete…"]),
     (make_preview("dev-s", State.ASLEEP), ["Redeploy"]),
     (make_target("production", is_gated=True), ["Force…"]),
     (make_deploy_branch("release"), ["Promote"]),

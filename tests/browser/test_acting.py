@@ -69,6 +69,7 @@ CASES: list[tuple[Row, str, dict[str, str], str, dict[str, Any]]] = [
         {"action": "deploy", "ref": "main"},
     ),
     (make_preview("dev-e"), "Resume", {}, PREVIEW_DAG, {"action": "resume"}),
+    (make_preview("dev-i"), "Refresh", {}, PREVIEW_DAG, {"action": "refresh"}),
     (make_preview("dev-f"), "Keep", {}, PREVIEW_DAG, {"action": "keep"}),
     (
         make_preview("dev-g"),

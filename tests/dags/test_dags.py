@@ -164,7 +164,7 @@ def test_a_preview_run_has_a_form(parse: Parse) -> None:
     choices = {name: dag.params.get_param(name).schema.get("enum") for name in dag.params}
     assert choices == {
         **dict.fromkeys(dag.params),
-        "action": ["deploy", "delete", "keep", "adopt", "resume"],
+        "action": ["deploy", "refresh", "delete", "keep", "adopt", "resume"],
         "deploy_type": ["infer", "dags", "image-and-dags"],
         **{name: [True, False] for name in ("wake", "dry_run", "create_if_missing")},
     }

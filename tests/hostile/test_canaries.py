@@ -1,7 +1,8 @@
 """Tokens and passwords as canaries: whatever fails, and whatever repeats them, none is in what a run leaves or says.
 
 GitHub, Astro, the registry and the Astro CLI each fail in several ways, and their answers repeat every secret, plain,
-as a URL writes it and as base64. Read are XComs, `conf`, stores, rendered fields, logs, errors and command lines.
+as a URL writes it and as base64. Read are XComs, `conf`, stores, rendered fields, logs, errors and command lines; for
+mapped values, of which more spellings count, also what Astro shows, and leftover files.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import base64
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from include.deploy_ops.core.errors import DeployOpsError
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.process.scratch import choose_scratch
 from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN, REGISTRY_PASSWORD, REGISTRY_USER
+from tests.worlds.stages.mapping import EXTRA_TOKEN, KEY, MAPPING, PASSWORD, LaidFiles, map_environment, set_source
 
 if TYPE_CHECKING:
+    from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Run, Stage
 
 BRANCH = "dev-x"
@@ -154,3 +158,120 @@ def test_a_connection_that_is_wrong_is_told_without_its_password(
     with pytest.raises(DeployOpsError) as caught:
         run.step("change_type")
     assert_clean(read_everything([run], stage, f"{_read_ours(caplog)}{caught.value!r}", []))
+
+
+# What previews are given: values of the management Airflow that the policy maps.
+
+LINES = "c4nary-line-one-of-a-key\nc4nary-line-two-of-a-key"
+OTHER = "c4nary-of-after-the-rotation"
+
+
+def spell(secret: str) -> list[str]:
+    """Return spellings in which programs repeat what they were sent."""
+    once = json.dumps(secret)[1:-1]
+    by_go = once.replace("&", "\\u0026")
+    return [
+        *(secret, once, by_go, json.dumps(once)[1:-1], json.dumps(by_go)[1:-1], json.dumps(secret, ensure_ascii=False)),
+        *(quote(secret), quote(secret, safe=""), quote_plus(secret), quote(secret, safe="").lower()),
+        f"postgresql://preview_reader:{quote(secret, safe='')}@warehouse.acme.example/analytics",
+        *(base64.b64encode(f"{before}{secret}:after".encode()).decode() for before in ("", "a", "ab")),
+    ]
+
+
+MAPPED_CANARIES = (PASSWORD, KEY, EXTRA_TOKEN, OTHER, "c4nary", *(quote(each, safe="") for each in (PASSWORD, KEY)))
+MAPPED_ENCODED = tuple(base64.b64encode(each.encode()).decode()[:16] for each in (PASSWORD, KEY, EXTRA_TOKEN))
+MAPPED_SAID = " ".join(form for each in (PASSWORD, KEY, EXTRA_TOKEN) for form in spell(each))
+MAPPED_ENDINGS = [
+    "Error: {said}",
+    "panic: {said}",
+    "{said}",
+    "Error: invalid email: {said}",
+    "Error: deployment: {said} already exists: use it",
+]
+
+
+@pytest.fixture
+def mapped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Let the policy map canaries."""
+    set_source(monkeypatch)
+    map_environment(stage, MAPPING)
+    return stage
+
+
+def start_mapped(stage: Stage, verb: str) -> Run:
+    """Return the planned run that creates or updates the preview, the step before its call."""
+    stage.push(BRANCH)
+    (run,) = stage.plan()
+    if verb == "update":
+        assert "failed" not in run.play().values()
+        stage.change_project(previews={"overrides": {"configuration": {"scheduler_size": "MEDIUM"}}})
+        (run,) = stage.plan()
+    assert run.conf["job"]["verb"] == verb
+    return run
+
+
+def assert_untold(stage: Stage, log: Log, commands: list[str], *errors: str) -> None:
+    """Fail where a canary is in anything that runs left or said, or that stands outside."""
+    outside = json.dumps([stage.list_deployments(), stage.ask_astro("GET", "deployments?limit=1000")])
+    said = "\n".join([read_everything(stage.runs, stage, log.read(), commands), outside, *errors])
+    assert [each[:9] for each in (*MAPPED_CANARIES, *MAPPED_ENCODED) if each in said] == []
+    left = [path for path in choose_scratch().rglob("*") if path.is_file()]
+    assert not [path for path in left if b"c4nary" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("verb", ["create", "update"])
+@pytest.mark.parametrize("ending", MAPPED_ENDINGS)
+def test_what_the_cli_repeats_is_told_nowhere(
+    mapped: Stage, log: Log, commands: list[str], verb: str, ending: str
+) -> None:
+    run = start_mapped(mapped, verb)
+    mapped.sandbox.plant(cli=verb, exit=1, stderr=ending.format(said=MAPPED_SAID))
+    run.play()
+    assert run.states[verb] == "failed"
+    assert run.read_failure(verb)["cause"]
+    assert_untold(mapped, log, commands, repr(run.read_failure(verb)))
+
+
+@pytest.mark.parametrize(("verb", "method"), [("create", "POST"), ("create", "GET"), ("update", "POST")])
+@pytest.mark.parametrize("status", [400, 500])
+def test_what_astro_repeats_is_told_nowhere(
+    mapped: Stage, log: Log, commands: list[str], verb: str, method: str, status: int
+) -> None:
+    run = start_mapped(mapped, verb)
+    run.step("claim")
+    run.step("render_template")
+    body = {"message": MAPPED_SAID, "requestBody": MAPPED_SAID, "errors": [MAPPED_SAID]}
+    fault: dict[str, Any] = {"face": "astro", "method": method, "path": "/deployments/[^/]+$", "times": None}
+    mapped.sandbox.plant(**fault, status=status, body=body)
+    run.play()
+    assert mapped.sandbox.client.delete("/sandbox/faults").is_success
+    assert run.states[verb] == "failed"
+    assert_untold(mapped, log, commands, repr(run.read_failure(verb)))
+
+
+def test_a_whole_life_tells_nothing(
+    mapped: Stage, log: Log, commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LaidFiles()
+    files.watch(monkeypatch)
+    run = start_mapped(mapped, "update")
+    set_source(monkeypatch, password=LINES, key=OTHER)
+    assert "failed" not in run.play().values()
+    assert KEY in files.texts[0]  # else nothing is proven
+    assert OTHER in files.texts[-1]
+    dry = mapped.start_form(branch=BRANCH, dry_run=True)
+    dry.play()
+    assert_untold(mapped, log, commands)
+    assert not [path for path in files.paths if path.exists()]
+
+
+@pytest.mark.parametrize("gone", ["AIRFLOW_CONN_PREVIEW_WAREHOUSE", "AIRFLOW_VAR_PREVIEW_KEY"])
+def test_what_is_missing_is_named_and_the_rest_untold(
+    mapped: Stage, log: Log, commands: list[str], monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    monkeypatch.delenv(gone)
+    run = mapped.start_planned(Verb.CREATE, BRANCH, mapped.push(BRANCH))
+    run.play()
+    cause = run.read_failure("create")["cause"]
+    assert gone.partition("_PREVIEW_")[2].lower() in cause
+    assert_untold(mapped, log, commands, cause)

@@ -46,6 +46,8 @@ _READABLE_MIN = 80
 _HASH = 8
 _READABLE = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _LOOKS_HASHED = re.compile(rf"-[0-9a-f]{{{_HASH}}}$")
+_PLAIN = re.compile(r"[a-z0-9_]+")
+_ENDS_HASHED = re.compile(rf"_[0-9a-f]{{{_HASH}}}$")
 _TAG_START = "[deploy-ops/"
 _VERSION = 1
 _ANY_TAG = re.compile(r"\[deploy-ops/([0-9]{1,9})")
@@ -70,6 +72,18 @@ def slug_branch(branch: str, length_max: int = SLUG_LENGTH_MAX) -> str:
         return branch
     readable = re.sub(r"[^a-z0-9_]+", "-", branch.lower()).strip("-")
     return f"{readable[: length_max - _HASH - 1].rstrip('-') or 'b'}-{hash_text(branch, _HASH)}"
+
+
+def name_schema(branch: str) -> str:
+    """Return a name for the branch made of a-z, 0-9 and `_`, unique per branch, as databases take it unquoted.
+
+    As `slug_branch`: the branch itself where it can be read back, otherwise a readable part and a hash.
+    """
+    is_plain = _PLAIN.fullmatch(branch) and len(branch) <= SLUG_LENGTH_MAX and not _ENDS_HASHED.search(branch)
+    if is_plain:
+        return branch
+    readable = re.sub(r"[^a-z0-9]+", "_", branch.lower()).strip("_")
+    return f"{readable[: SLUG_LENGTH_MAX - _HASH - 1].rstrip('_') or 'b'}_{hash_text(branch, _HASH)}"
 
 
 def name_deployment(project: str, branch: str) -> str:

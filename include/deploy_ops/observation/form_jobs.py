@@ -40,7 +40,7 @@ class FormJobs:
         try:
             return self._make_preview_job(form, person)
         except PermanentError as error:
-            job = self._make_job(form, person, Verb(form.action), Source(form.branch, NO_COMMIT), None)
+            job = self._make_job(form, person, form.verb, Source(form.branch, NO_COMMIT), None)
             return replace(job, problem=str(error))
 
     def _make_preview_job(self, form: PreviewForm, person: str) -> Job:
@@ -89,15 +89,15 @@ class FormJobs:
 
     def _choose_verb(self, form: PreviewForm, deployment: Deployment | None, branch: Branch | None) -> Verb:
         """Return what the run does; refuse what cannot be done, or what the next pass would undo."""
-        action = Verb(form.action)
+        action = form.verb
+        if action in {Verb.DELETE, Verb.KEEP, Verb.UPDATE} and deployment is None:
+            raise PermanentError(f"'{form.branch}' has no Deployment; there is nothing to {form.action}")
         if action in {Verb.DELETE, Verb.KEEP}:
-            if deployment is None:
-                raise PermanentError(f"'{form.branch}' has no Deployment; there is nothing to {action.value}")
             return action
         if branch is None:
             raise PermanentError(f"branch: there is no branch '{form.branch}' in {self.scope.project.repository}")
         self._refuse_merged(branch)
-        if action is Verb.ADOPT:
+        if action in {Verb.ADOPT, Verb.UPDATE}:
             return action
         if deployment is None and not form.create_if_missing:
             raise PermanentError(
@@ -116,14 +116,14 @@ class FormJobs:
         try:
             return self._make_target_job(name, form, person)
         except PermanentError as error:
-            job = self._make_job(form, person, Verb(form.action), Source("", NO_COMMIT), None)
+            job = self._make_job(form, person, form.verb, Source("", NO_COMMIT), None)
             return replace(job, target=name, problem=str(error))
 
     def _make_target_job(self, name: str, form: TargetForm, person: str) -> Job:
         target = self.scope.target(name)
         deployment = self._find_target(target)
         source = self._find_source(target, form)
-        job = replace(self._make_job(form, person, Verb(form.action), source, deployment), target=name)
+        job = replace(self._make_job(form, person, form.verb, source, deployment), target=name)
         return self._override(job, form, source)
 
     def _find_source(self, target: Target, form: TargetForm) -> Source:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.core.template.mapping import describe_uninherited, find_unfilled, find_uninherited
 from include.deploy_ops.core.template.template import find_fixed_differences, find_missing, fingerprint_template
 from include.deploy_ops.observation.histories import HistoryReader
 from include.deploy_ops.observation.pulls import PullReader, RepositoryReading
+from include.deploy_ops.observation.rotation import RotationReader
 from include.deploy_ops.observation.template import parse_template_text, read_template_text
 from include.deploy_ops.run.memory import CachedTemplate
 
@@ -72,12 +74,21 @@ class Observer:
             template = parse_template_text(self.scope, self._read_template_text(trunk.head))
         except PermanentError as error:
             return TemplateState("", {}, {}, str(error))
+        keys = find_uninherited(template, self.scope.previews.inherit)
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
         previews = [deployment for pairs in own.values() for deployment, _ in pairs]
+        reading = RotationReader(self.memory, self.seals, template.mapped).read(
+            {branch: pairs[0][0] for branch, pairs in own.items()}, datetime.now(UTC)
+        )
         return TemplateState(
             fingerprint_template(template),
             {each.id: find_missing(template, each) for each in previews},
             {each.id: find_fixed_differences(template, each) for each in previews},
+            guard=describe_uninherited(template.source, keys) if keys else "",
+            replaced=template.replaced,
+            unfilled=find_unfilled(template),
+            rotated=reading.stale,
+            unread=reading.problem,
         )
 
     def _read_template_text(self, trunk_head: str) -> str:

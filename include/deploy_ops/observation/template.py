@@ -1,10 +1,11 @@
-"""The project's Deployment template as it stands on trunk, merged with the policy's overrides."""
+"""The project's Deployment template as it stands on trunk, merged with the policy's overrides and mapping."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import TemplateError
+from include.deploy_ops.core.template.mapping import lay_mapping
 from include.deploy_ops.core.template.template import Template, merge_overrides, parse_template
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def read_template_text(scope: Scope, github: DeployOpsGithubHook, trunk_head: st
 
 def parse_template_text(scope: Scope, text: str) -> Template:
     """Return the template that the text says. Raises TemplateError, naming file and field, when it cannot be used."""
-    return merge_overrides(parse_template(text, _name_source(scope)), scope.previews.overrides)
+    merged = merge_overrides(parse_template(text, _name_source(scope)), scope.previews.overrides)
+    return lay_mapping(merged, scope.previews.environment.mapped)
 
 
 def _name_source(scope: Scope) -> str:

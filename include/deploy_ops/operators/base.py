@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 CLAIM_TASK = "claim"
 IMAGE_TASK = "image"
 FAILURE_KEY = "failure"
-RENDER_TASK, RENDERED_KEY = "render_template", "rendered"
-"""The task that renders a Deployment file, and under which key it hands on what of it the template gave."""
+RENDER_TASK, RENDERED_KEY, MAPPED_KEY = "render_template", "rendered", "mapped"
+"""The task that renders a Deployment file, and under which keys it hands on what of it the template gave, and where
+the values come from that it left out.
+"""
 CAUSE_LENGTH_MAX = 600
 """Characters of a failure's cause that are remembered for plan and page; the log has all of it."""
 

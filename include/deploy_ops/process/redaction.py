@@ -21,6 +21,11 @@ _SHORTEST_FRAGMENT = 8  # characters; a shorter piece of a secret would blot out
 _LOGIN = re.compile(r"(https?://|://[^\s/?#:@\"<>]*:)[^\s/?#\"<>]+@", re.IGNORECASE)
 """What stands before a URL's host; of a scheme that is no web's, the password alone: `ssh://git@` hides nothing."""
 
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
+_GO_ESCAPED = re.compile(r"[<>&\u2028\u2029]")
+_JSON_LEVELS = 3
+"""A connection with a JSON extra, in the JSON of a request, which an answer repeats in its own."""
+
 # Each begins with what nothing else begins with, and repeats one class of characters. Where something must follow, it
 # is repeated a bounded number of times: a text of many beginnings would take the square of its length.
 _SHAPES = (
@@ -134,11 +139,24 @@ class RedactedStream:
 
 
 def _spell_secret(secret: str) -> Iterator[str]:
-    yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1])
+    yield secret
+    for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield from (quoted, _PERCENT.sub(lambda code: code[0].lower(), quoted))
+    yield from _spell_json(secret)
     for line in secret.splitlines():  # output is redacted by line, and a private key has many
         if len(line.strip()) >= _SHORTEST_FRAGMENT:
             yield line
     yield from _spell_base64(secret.encode())
+
+
+def _spell_json(secret: str) -> Iterator[str]:
+    """Yield it as JSON writes it, also within JSON that stands in JSON; Go writes some signs by their numbers."""
+    for is_ascii in (True, False):
+        forms = {secret}
+        for _ in range(_JSON_LEVELS):
+            escaped = {json.dumps(form, ensure_ascii=is_ascii)[1:-1] for form in forms}
+            forms = escaped | {_GO_ESCAPED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", form) for form in escaped}
+            yield from forms
 
 
 def _spell_base64(secret: bytes) -> Iterator[str]:

@@ -21,11 +21,15 @@ from include.deploy_ops.core.text.schema import StrictModel, list_problems
 from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.job import INFER
 
-PreviewAction = Literal["deploy", "delete", "keep", "adopt", "resume"]
+REFRESH = "refresh"
+"""The action that updates a preview to the template and to what is mapped, by now."""
+
+PreviewAction = Literal["deploy", "refresh", "delete", "keep", "adopt", "resume"]
 AnyForm = TypeVar("AnyForm", bound=StrictModel)
 
 _ACTIONS = {
     Verb.DEPLOY.value: "Deploy",
+    REFRESH: "Refresh: lay template, mapped connections and variables anew",
     Verb.DELETE.value: "Delete the Deployment, until the branch moves",
     Verb.KEEP.value: "Keep it, however idle it is, until somebody resumes it",
     Verb.ADOPT.value: "Adopt the Deployment that has the preview's name, after approval",
@@ -85,6 +89,11 @@ class TargetForm(StrictModel):
     wake: bool = False
     dry_run: bool = False
     reason: Reason
+
+    @property
+    def verb(self) -> Verb:
+        """What a run does for it."""
+        return Verb.UPDATE if self.action == REFRESH else Verb(self.action)
 
 
 class RequestForm(TargetForm):

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BeforeValidator, TypeAdapter
 
 from include.deploy_ops.core.cleanup.verdict import Verdict
+from include.deploy_ops.core.environment.rotation import Laid, Reading
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.values import FeedbackRecord
 from include.deploy_ops.core.history import DeployHistory
@@ -47,6 +48,7 @@ ENVIRONMENT_PARTS = (
     "request_judgement",
     "requests",
     "deploys",
+    "laid",
 )
 """What the keys of one environment end in; each has its method in `Memory`."""
 
@@ -158,6 +160,8 @@ _REJECTIONS = TypeAdapter(dict[str, Rejection])
 _CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
 _AWAITED = TypeAdapter(dict[str, Awaited])
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
+_LAID = TypeAdapter(Laid)
+_READING = TypeAdapter(Reading)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
@@ -237,6 +241,8 @@ class Memory:
         self.released = FilledSlot(store, "cleanup.released", _TEXTS, blank=dict)
         # What shall not be deleted (`Work.subject`), with the person who said so; only cleanup writes it.
         self.refused = FilledSlot(store, "cleanup.refused", _TEXTS, blank=dict)
+        # The last reading of what the policy maps into previews; only control writes it.
+        self.rotation = Slot(store, "control.rotation", _READING, within=("stale",))
         # What the last pass said of the project.
         self.summary = Slot(store, "view.summary", _SUMMARY)
         self._rows = SortedShards(store, "view.rows", _ROWS)
@@ -298,6 +304,10 @@ class Memory:
     def question(self, slug: str) -> Slot[OpenQuestion]:
         """Return what a person was last asked about the environment; only control writes it."""
         return Slot(self._store, _name_key(slug, "question"), _QUESTION)
+
+    def laid(self, slug: str) -> Slot[Laid]:
+        """Return seals of the values that the preview was given; only the holder of its claim writes them."""
+        return Slot(self._store, _name_key(slug, "laid"), _LAID)
 
     def deploys(self, slug: str) -> BoundedSlot[Outcome]:
         """Return the environment's newest deploys, for people to look at; only control writes it.

@@ -11,9 +11,12 @@ import hmac
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from include.deploy_ops.core.errors import SealError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WORK: Final = "work"
 """Purpose: what a run works on, such as its `conf` and what its tasks return."""
@@ -21,8 +24,12 @@ WORK: Final = "work"
 APPROVAL: Final = "approval"
 """Purpose: a person's yes, sealed by the task that asked."""
 
+VALUE: Final = "value"
+"""Purpose: a value that a preview was given, which tells later whether another one took its place."""
+
 _VERSION = "1"
 _KEY_LENGTH, _NAME_LENGTH = 32, 4
+_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,15 @@ class Seals:
                 f"{place} is not what was sealed there: it was changed by hand. It is not acted on; look at Airflow's "
                 "audit log, then let control plan anew, or trigger a new run"
             )
+
+    def seal_values(self, deployment_id: str, values: Mapping[str, str]) -> dict[str, str]:
+        """Return for each value, by environment variable, 32 hexadecimal digits that tell it from any other.
+
+        They count for one Deployment alone, so that two previews with one value do not show that.
+        """
+        key = self._derive(VALUE, _KEY_LENGTH)
+        texts = {name: json.dumps([deployment_id, name, value]) for name, value in values.items()}
+        return {name: hmac.new(key, text.encode(), sha256).hexdigest()[:_DIGITS] for name, text in texts.items()}
 
     def _sign(self, purpose: str, place: Place, value: Any) -> str:
         text = json.dumps([place.dag_id, place.run_id, place.part, value], sort_keys=True, separators=(",", ":"))

@@ -25,6 +25,7 @@ from include.deploy_ops.core.naming import (
     format_note,
     name_deployment,
     name_run,
+    name_schema,
     name_work,
     parse_mark,
     parse_note,
@@ -98,9 +99,18 @@ def test_a_deployment_name_is_legal_short_and_readable(project: str, branch: str
     assert is_hashed == (not (is_plain and fits))
 
 
+@given(branch_names())
+def test_a_schema_is_what_databases_take_unquoted(branch: str) -> None:
+    schema = name_schema(branch)
+    assert re.fullmatch(r"[a-z0-9_]{1,40}", schema)
+    is_plain = re.fullmatch(r"[a-z0-9_]{1,40}", branch) and not re.search(r"_[0-9a-f]{8}$", branch)
+    assert (schema == branch) == bool(is_plain)
+
+
 @given(st.lists(PROJECTS, min_size=1, unique=True), twins())
 def test_no_two_branches_share_a_deployment_a_slug_or_a_run(projects: list[str], branches: list[str]) -> None:
     assert len({slug_branch(branch) for branch in branches}) == len(branches)
+    assert len({name_schema(branch) for branch in branches}) == len(branches)
     pairs = [(project, branch) for project in projects for branch in branches]
     assert len({name_deployment(*pair) for pair in pairs}) == len(pairs)
     assert len({name_deployment(*pair).casefold() for pair in pairs}) == len(pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 
 import pytest
@@ -109,3 +110,20 @@ def test_no_text_takes_long(piece: str) -> None:
     begun = time.process_time()
     redact_shapes(piece * (200_000 // len(piece)))
     assert time.process_time() - begun < 2.0
+
+
+@pytest.mark.parametrize("secret", ['a"b\\c&d<e>', "pässwörd/+=", "two\nlines\tof it"])
+def test_a_secret_in_what_a_request_quotes_of_a_request_is_redacted(secret: str) -> None:
+    """A connection is JSON, stands in a request's JSON, and an answer repeats that; Go writes some signs by number."""
+    for is_ascii in (True, False):
+        once = json.dumps({"password": secret}, ensure_ascii=is_ascii)
+        twice = json.dumps({"value": once}, ensure_ascii=is_ascii)
+        for text in (once, twice, json.dumps({"message": twice}, ensure_ascii=is_ascii)):
+            by_go = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+            assert redact(text, [secret]).count("***") == 1
+            assert redact(by_go, [secret]).count("***") == 1
+
+
+def test_a_secret_in_an_address_is_redacted_whatever_the_case_of_its_codes() -> None:
+    assert redact("x=a%2fb%2Bc", ["a/b+c"]).startswith("x=a%2fb%2Bc")  # nobody mixes them
+    assert redact("x=a%2fb%2bc y=a%2Fb%2Bc", ["a/b+c"]) == "x=*** y=***"

@@ -44,7 +44,11 @@ def test_a_form_offers_what_is_read_with_the_same_defaults(kind: type[StrictMode
 
 def test_the_choices_are_those_of_the_dag() -> None:
     actions = [params["action"].schema["enum"] for _, params in FORMS if "action" in params]
-    assert actions == [["deploy", "delete", "keep", "adopt", "resume"], ["deploy", "resume"], ["promote", "adopt"]]
+    assert actions == [
+        ["deploy", "refresh", "delete", "keep", "adopt", "resume"],
+        ["deploy", "resume"],
+        ["promote", "adopt"],
+    ]
 
 
 def list_required(params: dict[str, Any]) -> list[str]:
@@ -115,7 +119,7 @@ def test_blanks_around_a_text_are_dropped_and_blank_means_the_default() -> None:
         ({"branch": "dev-\udcff"}, "branch: found 'dev-\\udcff', expected text that can be written"),
         ({"ref": "\udcff"}, "ref: found '\\udcff', expected text that can be written"),
         ({"ref": ["a"]}, "ref: found a list, expected text"),
-        ({"action": 3}, "action: found 3, expected one of 'deploy', 'delete', 'keep', 'adopt' or 'resume'"),
+        ({"action": 3}, "action: found 3, expected one of 'deploy', 'refresh', 'delete', 'keep', 'adopt' or 'resume'"),
     ],
 )
 def test_whatever_is_sent_is_told_by_field_found_and_expected(params: dict[str, Any], said: str) -> None:

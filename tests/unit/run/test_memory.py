@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from include.deploy_ops.core.environment.rotation import Laid, Reading, Rotated
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.plan.remembered import (
@@ -147,7 +148,21 @@ def test_every_key_of_an_environment_is_listed() -> None:
     memory.request_judgement(slug).write(Judgement("c", "d1", "p", "only docs"))
     memory.requests(slug).write(Requests())
     memory.deploys(slug).write((Outcome("r", "shop.live", "deploy", "success", now),))
+    memory.laid(slug).write(Laid("id", {"TOKEN": "0" * 32}))
     assert store.values.keys() == set(memory.list_environment_keys(slug))
+    assert memory.laid(slug).read() == Laid("id", {"TOKEN": "0" * 32})
+
+
+def test_a_reading_of_values_is_read_back_and_a_spoilt_entry_loses_itself_alone() -> None:
+    store = DictStore()
+    memory = Memory(store)
+    reading = Reading(
+        datetime(2026, 11, 29, tzinfo=UTC), {"id-1": Rotated({"A": "1"}), "id-2": Rotated({"B": "2"})}, "?"
+    )
+    memory.rotation.write(reading)
+    assert memory.rotation.read() == reading
+    store.values["control.rotation"]["value"]["stale"]["id-1"] = 7
+    assert memory.rotation.read() == replace(reading, stale={"id-2": Rotated({"B": "2"})})
 
 
 def test_thirty_deploys_of_which_everything_is_told_fit_and_are_read_back() -> None:

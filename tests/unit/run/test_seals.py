@@ -91,3 +91,13 @@ def test_there_is_no_seal_without_a_secret(tokens: tuple[str, ...]) -> None:
 def test_neither_seal_nor_seals_show_the_token() -> None:
     seals = Seals("plane", ("a-secret-token",))
     assert "a-secret-token" not in repr(seals) + seals.make(WORK, PLACE, VALUE)
+
+
+def test_a_seal_of_a_value_tells_it_from_any_other_for_one_deployment_and_key() -> None:
+    values = {"A": "x", "B": "x", "C": "y"}
+    found = SEALS.seal_values("id", values)
+    assert found == SEALS.seal_values("id", dict(reversed(values.items())))
+    others = [SEALS.seal_values("other", values), Seals("plane", ("new",)).seal_values("id", values)]
+    every = [seal for each in (found, *others) for seal in each.values()]
+    assert len(set(every)) == 9
+    assert all(len(seal) == 32 and set(seal) <= set("0123456789abcdef") for seal in every)

@@ -241,10 +241,24 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
             yield f"Held: {write_words(cut(flatten(_shorten_hold(hold)), WHY_LENGTH_MAX))}"
     if (outcome := find_outcome(row)) is not None:
         yield _tell_deploy(outcome)
+    yield from _list_environment(row)
     if row.kept:
         yield f"Kept {write_words(row.kept)}. It does not expire."
     elif row.next_step is not None and row.state is not State.REMOVED:
         yield _tell_next_step(facts, row)
+
+
+def _list_environment(row: Row) -> Iterable[str]:
+    if row.connections:
+        keys = _write_keys(row.connections)
+        yield f"Connections from the environment: {keys}. Its Airflow uses them, and its UI does not list them."
+    if row.unfilled:
+        yield f"Secrets that nothing fills, empty unless somebody set them in Astro: {_write_keys(row.unfilled)}"
+
+
+def _write_keys(keys: Iterable[str]) -> str:
+    """Return names of environment variables as Markdown."""
+    return ", ".join(map(write_code, keys))
 
 
 def _shorten_hold(hold: str) -> str:

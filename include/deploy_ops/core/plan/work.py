@@ -200,13 +200,16 @@ class Hold:
 class Difference:
     """What is due, and what is held, in a fixed order.
 
-    `live` counts this project's previews in any status; `missing` lists the wanted branches that have none.
+    `live` counts this project's previews in any status; `missing` lists the wanted branches that have none. `notes` are
+    what people should know beside that, `unfilled` the secret variables of the previews' template that nothing fills.
     """
 
     works: tuple[Work, ...]
     holds: tuple[Hold, ...]
     live: int
     missing: tuple[Branch, ...] = ()
+    notes: tuple[str, ...] = ()
+    unfilled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

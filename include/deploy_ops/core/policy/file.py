@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Strict, ValidationError
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.policy.keys import Checkout, Policy, Project
+from include.deploy_ops.core.policy.keys import Checkout, Environment, Policy, Project
 from include.deploy_ops.core.policy.rules import find_clashes, find_project_problems
+from include.deploy_ops.core.policy.sources import find_source_problems, list_own_connections
 from include.deploy_ops.core.text.document import DocumentError, read_document
 from include.deploy_ops.core.text.schema import (
     PROBLEMS_TOLD_MAX,
@@ -114,9 +115,12 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
         else:
             found += [(index, problem) for problem in read]
     found += find_clashes(names, projects)
+    own = list_own_connections(top.projects)
+    for index, project in projects.items():
+        found += [(index, problem) for problem in find_source_problems(project, top.sources, own)]
     refused = {index for index, _ in found}
     valid = tuple(project for index, project in projects.items() if index not in refused)
-    policy = Policy(control_plane=top.control_plane, mode=top.mode, projects=valid)
+    policy = Policy(control_plane=top.control_plane, mode=top.mode, sources=top.sources, projects=valid)
     return LoadedPolicy(
         source,
         policy,
@@ -156,7 +160,13 @@ def fingerprint_policy(project: Project) -> str:
     is_brought = project.checkout != Checkout()
     dumped = project.model_dump(mode="json", include={*_FINGERPRINTED, *(["checkout"] if is_brought else [])})
     if project.previews is not None:
-        included = {"template", "overrides", *(["build"] if project.previews.build else [])}
+        previews = project.previews
+        added = {
+            "build": previews.build,
+            "environment": previews.environment != Environment(),
+            "inherit": bool(previews.inherit),
+        }
+        included = {"template", "overrides", *(key for key, is_set in added.items() if is_set)}
         dumped |= project.previews.model_dump(mode="json", include=included)
     canonical = json.dumps(dumped, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:_FINGERPRINT_LENGTH]

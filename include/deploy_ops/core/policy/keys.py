@@ -6,12 +6,36 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from include.deploy_ops.core.environment.mapping import PARTS, Mapped, map_environment
+from include.deploy_ops.core.environment.sources import Source
 from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.policy import values
 from include.deploy_ops.core.text.schema import StrictModel
 
 MERGE_QUEUE_PREFIX = "gh-readonly-queue/"
 """What GitHub's merge queue begins its branches with: `gh-readonly-queue/<base>/pr-<number>-<commit>`."""
+
+
+class Environment(StrictModel):
+    """What every preview finds in its environment beside the template, and whoever pushes a branch can read there.
+
+    `connections`, `variables`: of the preview's Airflow, by their ids there. `environment_variables`: others, by name.
+    Each value is a text with placeholders, or comes from the management Airflow.
+    """
+
+    connections: dict[values.AirflowId, values.MappedConnection] = Field(default_factory=dict)
+    variables: dict[values.AirflowId, values.MappedValue] = Field(default_factory=dict)
+    environment_variables: dict[values.EnvironmentName, values.MappedValue] = Field(default_factory=dict)
+
+    @property
+    def entries(self) -> tuple[tuple[str, str, Source], ...]:
+        """Each entry: the part below which it stands, its name there, and where its value comes from."""
+        return tuple((part, name, source) for part in PARTS for name, source in getattr(self, part).items())
+
+    @property
+    def mapped(self) -> tuple[Mapped, ...]:
+        """The environment variables that it gives."""
+        return map_environment(self.entries)
 
 
 class Previews(StrictModel):
@@ -21,6 +45,8 @@ class Previews(StrictModel):
     `template`: a Deployment file on trunk, by its path from the repository's top.
     `merged_into`: the branches into which a merge ends a preview.
     `overrides`: what replaces parts of the template, below its `deployment` key; mappings merge, lists replace.
+    `environment`: what is laid into each preview's environment. `inherit`: keys of the template that may lead previews
+    to secrets beside that; a template that has others makes no preview.
     `build`: whether a branch's Dockerfile may run on the worker's container engine, which whoever pushes then owns.
     `max_live`: how many previews may exist. `hibernate_after`, `delete_after`: how long without activity; None: never.
     `delete_notice`: how long before that it is told. `keep_label`: pull requests with it keep their preview.
@@ -32,6 +58,8 @@ class Previews(StrictModel):
     template: values.File
     merged_into: Annotated[values.BranchNames, Field(min_length=1)]
     overrides: dict[str, Any] = Field(default_factory=dict)
+    environment: Environment = Environment()
+    inherit: values.InheritedKeys = ()
     build: bool = False
     max_live: values.Count = 20
     hibernate_after: values.Duration | None = None
@@ -258,11 +286,22 @@ class Project(StrictModel):
         return frozenset(named)
 
 
+class Sources(StrictModel):
+    """What of the management Airflow previews may be given at all, by patterns for ids; none by default."""
+
+    connections: values.Texts = ()
+    variables: values.Texts = ()
+
+
 class Policy(StrictModel):
-    """The whole file. `mode` plan: no run of any kind writes to Astro, Git, GitHub or a registry."""
+    """The whole file. `mode` plan: no run of any kind writes to Astro, Git, GitHub or a registry.
+
+    `sources`: what `previews.environment` of any project may name.
+    """
 
     control_plane: values.ControlPlane
     mode: Literal["apply", "plan"] = "apply"
+    sources: Sources = Sources()
     projects: tuple[Project, ...]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.policy.keys import Approvers, Previews, Project, Promotion, Target, is_matched
+from include.deploy_ops.core.policy.sources import find_environment_problems
 from include.deploy_ops.core.policy.values import BUILD
 from include.deploy_ops.core.template.rules import find_override_problems
 from include.deploy_ops.core.text.schema import Location, Problem, format_location
@@ -85,6 +86,7 @@ def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
         message = f"{previews.delete_notice} is not shorter than delete_after, {previews.delete_after}; make it shorter"
         yield Problem(("delete_notice",), message)
     yield from (each.move_below("overrides") for each in find_override_problems(previews.overrides))
+    yield from (each.move_below("environment") for each in find_environment_problems(previews.environment))
 
 
 def _check_promotion(promotion: Promotion, project: Project) -> Iterator[Problem]:

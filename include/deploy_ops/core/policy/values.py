@@ -10,8 +10,16 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from croniter import CroniterBadDateError, croniter
-from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
 
+from include.deploy_ops.core.environment.mapping import check_airflow_id, check_environment_name, check_inherited
+from include.deploy_ops.core.environment.sources import (
+    ConnectionSource,
+    Source,
+    parse_connection,
+    parse_source,
+    write_source,
+)
 from include.deploy_ops.core.model import NO_COMMIT, RULE_LENGTH_MAX
 
 NAME_LENGTH_MAX = 40
@@ -209,6 +217,10 @@ Argument = Annotated[str, AfterValidator(check_argument)]
 Login = Annotated[str, AfterValidator(check_login)]
 Cron = Annotated[str, AfterValidator(check_cron)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+AirflowId = Annotated[str, AfterValidator(check_airflow_id)]
+EnvironmentName = Annotated[str, AfterValidator(check_environment_name)]
+MappedConnection = Annotated[ConnectionSource, PlainValidator(parse_connection), PlainSerializer(write_source)]
+MappedValue = Annotated[Source, PlainValidator(parse_source), PlainSerializer(write_source)]
 Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, added, as a DAG's limit of 32 bits
 
 # A list in the file is a tuple in the model: only that conversion is let through.
@@ -216,6 +228,7 @@ BranchNames = Annotated[tuple[BranchName, ...], Strict(strict=False)]
 Hosts = Annotated[tuple[Host, ...], Strict(strict=False), Field(min_length=1)]
 Repositories = Annotated[tuple[Repository, ...], Strict(strict=False)]
 Patterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], Strict(strict=False)]
+InheritedKeys = Annotated[tuple[Annotated[str, AfterValidator(check_inherited)], ...], Strict(strict=False)]
 Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
 Folders = Annotated[tuple[Folder, ...], Strict(strict=False)]
 IgnorePatterns = Annotated[tuple[Annotated[str, AfterValidator(check_ignore_pattern)], ...], Strict(strict=False)]

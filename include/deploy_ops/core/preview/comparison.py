@@ -80,7 +80,8 @@ def compare(
     works = sorted((each for each in found if isinstance(each, Work)), key=lambda work: (work.verb.rank, work.branch))
     holds = tuple(each for each in found if isinstance(each, Hold))
     missing = tuple(branch for name, branch in sorted(desired.wanted.items()) if name not in previews)
-    return Difference(tuple(works), holds, sum(map(len, previews.values())), missing)
+    live = sum(map(len, previews.values()))
+    return Difference(tuple(works), holds, live, missing, template.tell(), template.unfilled)
 
 
 def _hold_target(branch: str, name: str) -> Hold:
@@ -121,6 +122,8 @@ def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) ->
         return Hold(branch, Verb.CREATE.value, f"it may be there already: {unknown.doubt}")
     if view.template.problem:
         return Hold(branch, Verb.CREATE.value, view.template.problem)
+    if view.template.guard:
+        return Hold(branch, Verb.CREATE.value, view.template.guard)
     head = view.desired.wanted[branch].head
     return _work(view, Verb.CREATE, branch, head, None, None, "the branch has no Deployment")
 
@@ -148,13 +151,19 @@ def _keep_configuration(
         return
     # The mark may be right and a variable missing: a create's second call failed.
     missing = template.missing.get(deployment.id, ())
-    if mark.template == template.fingerprint and not missing:
+    rotated = template.rotated.get(deployment.id)
+    is_rendered = mark.template == template.fingerprint and not missing
+    if is_rendered and template.unread:
+        yield Hold(branch, Verb.UPDATE.value, template.unread)
+    if is_rendered and (rotated is None or template.unread):
         return
     if fixed := template.fixed.get(deployment.id, ()):
         reason = f"recreate it, Astro cannot change these: {'; '.join(fixed)}"
         yield Hold(branch, Verb.UPDATE.value, reason, remedy=Remedy.DELETE)
         return
     reason = f"it lacks {', '.join(missing)}" if missing else "the template changed"
+    if is_rendered and rotated is not None:
+        reason = f"what is mapped changed in the management Airflow: {', '.join(rotated.keys)}"
     yield _work(view, Verb.UPDATE, branch, head, deployment, mark, reason)
 
 
@@ -163,6 +172,7 @@ def _work(
 ) -> Work:
     deployment_id = deployment.id if deployment else ""
     observed = view.observed.histories.get(deployment_id, DeployHistory()).newest_id
+    rotated = view.template.rotated.get(deployment_id)
     # What was observed is part of the name: the same step on top of another deploy is other work, with its own
     # attempts.
     digest = digest_work(
@@ -176,6 +186,8 @@ def _work(
             "mark": mark.template if mark else "",
             "template": view.template.fingerprint,
             "policy": view.policy,
+            # Where there is none it is left out: such work keeps the name that it always had.
+            **({"rotated": rotated.digest} if rotated and verb is Verb.UPDATE else {}),
         }
     )
     return Work(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory
@@ -10,6 +10,7 @@ from include.deploy_ops.core.history import DeployHistory
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from include.deploy_ops.core.environment.rotation import Rotated
     from include.deploy_ops.core.model import Deployment
 
 
@@ -18,13 +19,29 @@ class TemplateState:
     """What the planner needs of the rendered template.
 
     `missing` and `fixed` give, per Deployment id, what it lacks of the template and what the CLI cannot update.
-    `problem` holds every create and update when the template cannot be read.
+    `problem` holds every create and update when the template cannot be read, `guard` every create: with this template
+    previews would reach what nobody agreed to. `replaced` are the variables in which the policy's mapping wins over it,
+    `unfilled` its secrets that the mapping does not fill. `rotated` gives, per Deployment id, which values of the
+    mapping are others by now, `unread` why nobody knows.
     """
 
     fingerprint: str
     missing: Mapping[str, tuple[str, ...]]
     fixed: Mapping[str, tuple[str, ...]]
     problem: str = ""
+    guard: str = ""
+    replaced: tuple[str, ...] = ()
+    unfilled: tuple[str, ...] = ()
+    rotated: Mapping[str, Rotated] = field(default_factory=dict)
+    unread: str = ""
+
+    def tell(self) -> tuple[str, ...]:
+        """Return what people should know of what previews get, whether or not anything is due."""
+        notes = {
+            "previews.environment wins over the template": self.replaced,
+            "secrets of the template that nothing fills, empty unless a person set them in Astro": self.unfilled,
+        }
+        return tuple(f"{note}: {', '.join(keys)}" for note, keys in notes.items() if keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from include.deploy_ops.core.environment.mapping import write_mapped
 from include.deploy_ops.core.errors import TemplateError
 from include.deploy_ops.core.template.keys import DeploymentFile
 from include.deploy_ops.core.template.rules import (
@@ -32,10 +33,11 @@ from include.deploy_ops.core.text.schema import Problem, describe_value
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from include.deploy_ops.core.environment.mapping import Mapped
     from include.deploy_ops.core.model import Deployment, Variable
 
 _FINGERPRINT_LENGTH = 12
-_VARIABLE, _ADDRESS = "variable ", "alert address "
+_VARIABLE, _ADDRESS, _MAPPED = "variable ", "alert address ", "mapped "
 _PER_DEPLOYMENT = frozenset({"name", "description", "workspace_name"})
 
 
@@ -45,11 +47,14 @@ class Template:
 
     `source` names the file in errors. `body` is what stands below `deployment`: no nulls, no empty lists, variables
     sorted by key and queues by name (the CLI matches queues by their sorted position: a new queue's name must sort
-    last, or an existing queue loses its id), no secret with a value.
+    last, or an existing queue loses its id), no secret with a value. `mapped` are the variables among its own that the
+    policy's mapping gave it (`mapping.lay_mapping`), `replaced` the keys of those that it had itself before.
     """
 
     source: str
     body: Mapping[str, Any]
+    mapped: tuple[Mapped, ...] = ()
+    replaced: tuple[str, ...] = ()
 
     @property
     def configuration(self) -> Mapping[str, Any]:
@@ -95,7 +100,9 @@ def fingerprint_template(template: Template) -> str:
     Independent of the order of keys, variables, queues and addresses, and of name, description and workspace.
     """
     configuration = {key: value for key, value in template.configuration.items() if key not in _PER_DEPLOYMENT}
-    canonical = json.dumps({**template.body, "configuration": configuration}, sort_keys=True, separators=(",", ":"))
+    mapped = {"mapped": write_mapped(template.mapped)} if template.mapped else {}
+    body = {**template.body, "configuration": configuration, **mapped}
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
 
 
@@ -137,19 +144,26 @@ def dump_deployment(document: Mapping[str, Any]) -> str:
 
 
 def list_rendered(template: Template) -> tuple[str, ...]:
-    """Return which variables and alert addresses a Deployment gets from the template, as "variable X"."""
-    return _list_parts((each["key"] for each in _get_variables(template)), _get_emails(template))
+    """Return which variables and alert addresses a Deployment gets from the template, as "variable X".
+
+    Those of the mapping as "mapped X": what stands under a key that goes over to the other, whose value may be a
+    secret, is not kept for it.
+    """
+    mapped = {each.key for each in template.mapped}
+    keys = [str(each["key"]) for each in _get_variables(template)]
+    parts = _list_parts((key for key in keys if key not in mapped), _get_emails(template))
+    return (*parts, *(f"{_MAPPED}{key}" for key in keys if key in mapped))
 
 
 def find_missing(template: Template, deployment: Deployment) -> tuple[str, ...]:
     """Return the template's variables and alert addresses that the Deployment lacks: a create can stop half-way."""
     there = {_fold(each) for each in _list_observed(deployment)}
-    return tuple(each for each in list_rendered(template) if _fold(each) not in there)
+    return tuple(each for each in _list_wanted(template) if _fold(each) not in there)
 
 
 def find_added(template: Template, deployment: Deployment) -> tuple[str, ...]:
     """Return the Deployment's variables and alert addresses that the template lacks: added by a person, or dropped."""
-    wanted = {_fold(each) for each in list_rendered(template)}
+    wanted = {_fold(each) for each in _list_wanted(template)}
     return tuple(each for each in _list_observed(deployment) if _fold(each) not in wanted)
 
 
@@ -164,6 +178,11 @@ def find_fixed_differences(template: Template, deployment: Deployment) -> tuple[
         for key, found, wanted in _pair_fixed(template.configuration, deployment)
         if found and wanted and found.casefold() != wanted.casefold()
     )
+
+
+def _list_wanted(template: Template) -> tuple[str, ...]:
+    """Return what a Deployment with the template shows, whatever gave it."""
+    return _list_parts((each["key"] for each in _get_variables(template)), _get_emails(template))
 
 
 def _list_observed(deployment: Deployment) -> tuple[str, ...]:
@@ -181,7 +200,7 @@ def _fold(part: str) -> str:
 
 def _drop(deployment: Deployment, parts: Collection[str]) -> Deployment:
     """Return the Deployment without these variables and alert addresses."""
-    dropped = {_fold(each) for each in parts}
+    dropped = {_fold(each.replace(_MAPPED, _VARIABLE, 1) if each.startswith(_MAPPED) else each) for each in parts}
     return replace(
         deployment,
         variables=tuple(each for each in deployment.variables if f"{_VARIABLE}{each.key}" not in dropped),

@@ -19,7 +19,9 @@ Location: TypeAlias = tuple[str | int, ...]
 _SHOWN_LENGTH_MAX = 60
 PROBLEMS_TOLD_MAX = 50
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_PRIVATE_KEYS = frozenset({"environment_variables"})  # values below these may be secrets and are never shown
+_PRIVATE_KEYS = frozenset(
+    {"environment", "environment_variables"}
+)  # values below these may be secrets and are never shown
 
 _EXPECTED = {
     "string_type": "text",

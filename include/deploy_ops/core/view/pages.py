@@ -127,14 +127,15 @@ def render_source(found: Mapping[str, Any]) -> str:
     return "\n".join([*taken, *(["", "Not taken:", *notes] if notes else [])])
 
 
-def render_plan(plan: Plan, now: datetime) -> str:
-    """Return the plan: what starts, what is held, and why."""
+def render_plan(plan: Plan, now: datetime, notes: Sequence[str] = ()) -> str:
+    """Return the plan: what starts, what is held, and why; and what people should know beside that."""
     head = (
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
     )
     if plan.over:
         over = _list_names(plan.over)
         head += f"\n\nNo preview any more, until the branch moves or someone forces it ({len(plan.over)}):\n{over}"
+    head += "".join(f"\n\n{write_plain(note)}" for note in notes)
     rows = [
         ("start", work.environment, _describe_action(work), work.reason)
         for work in (action.work for action in plan.actions)

@@ -31,8 +31,8 @@ class PassRecord:
     """What one pass looked at and decided.
 
     `wanted` are the branches that should have a preview, with their heads; `in_flight`, `remembered` and `before` are
-    by slug, `verdicts` by Deployment id, `authors` by commit. `ended` are the runs that ended since
-    the last pass.
+    by slug, `verdicts` by Deployment id, `authors` by commit. `ended` are the runs that ended since the last pass.
+    `unfilled` are the secret variables of the previews' template that nothing fills.
     """
 
     project: Project
@@ -49,6 +49,7 @@ class PassRecord:
     ended: Sequence[Ended] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     authors: Mapping[str, str] = field(default_factory=dict)
+    unfilled: tuple[str, ...] = ()
 
     # What is looked up for each row is sorted once: there may be thousands of each.
 

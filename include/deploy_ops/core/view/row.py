@@ -65,9 +65,11 @@ class Row:
     keeps it from expiring. `conflicts` are the promotion's words about the pull request. `woken_at`: when somebody woke
     it by hand. `overridden` says in words which commit runs there on purpose instead of what it follows, by whom, why
     and until when; empty where none does. `deployed_kind` is the deploy type by which `deployed` came, whoever deployed
-    it. `carried` are the open pull requests whose change it has by promotion, each with the first 12 digits of the head
-    that it has; `followed` are merged ones that it has, or is to get. `merged` are a target's releases that were merged
-    lately. `tips` are the first 12 digits of what the deploy branch was lately, newest last.
+    it. `connections` are the environment variables by which a preview's Airflow has connections that its UI does not
+    list, `unfilled` its secret ones that nothing fills. `carried` are the open pull requests whose change it has by
+    promotion, each with the first 12 digits of the head that it has; `followed` are merged ones that it has, or is to
+    get. `merged` are a target's releases that were merged lately. `tips` are the first 12 digits of what the deploy
+    branch was lately, newest last.
     """
 
     slug: str
@@ -111,6 +113,8 @@ class Row:
     woken_at: datetime | None = None
     outcomes: tuple[Outcome, ...] = ()
     needs: tuple[Need, ...] = ()
+    connections: tuple[str, ...] = ()
+    unfilled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

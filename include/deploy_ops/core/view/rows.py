@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from include.deploy_ops.core.environment.mapping import name_key
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import Deployment, PullRequest
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
@@ -40,6 +41,8 @@ REMOVED_FOR = timedelta(days=1)
 
 ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
+ROW_KEYS_MAX = 20
+"""Environment variables of a kind that a row lists; one more says how many there are besides."""
 ROW_CONFLICTS_MAX = 40
 """Conflicts that a row lists; one more line says how many there are besides."""
 ROW_CONFLICT_LENGTH_MAX = 200
@@ -97,9 +100,22 @@ def _make_preview(record: PassRecord, branch: str, deployment: Deployment | None
         deployment,
         record.open_pulls.get(branch, ()),
     )
+    row = _add_environment(record, row) if deployment is not None else row
     # An old repository has hundreds of branches that never had a preview: a row for each would bury what lives.
     is_old_backlog = row.state is State.REMOVED and not row.outcomes and slug not in record.before
     return None if is_old_backlog else row
+
+
+def _add_environment(record: PassRecord, row: Row) -> Row:
+    """Return a preview's row with what people would look for in its Airflow's UI, and what somebody has to set."""
+    mapped = record.project.previews.environment.connections if record.project.previews else {}
+    connections = sorted(name_key("connections", name) for name in mapped)
+    return replace(row, connections=_list_keys(connections), unfilled=_list_keys(record.unfilled))
+
+
+def _list_keys(keys: Sequence[str]) -> tuple[str, ...]:
+    more = [f"… and {len(keys) - ROW_KEYS_MAX} more"] if len(keys) > ROW_KEYS_MAX else []
+    return (*keys[:ROW_KEYS_MAX], *more)
 
 
 def _make_targets(record: PassRecord) -> Iterable[Row]:
@@ -336,4 +352,6 @@ def _bury(row: Row, at: datetime, *, is_new: bool) -> Row:
         astro_url="",
         override="",
         kept="",
+        connections=(),
+        unfilled=(),
     )

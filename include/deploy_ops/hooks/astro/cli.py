@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.model import ChangeType
+from include.deploy_ops.core.template.mapping import lay_values
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.cli_endings import find_applied_id, find_success, hide_signatures
 from include.deploy_ops.hooks.astro.connection import AstroConnection, read_astro_connection
+from include.deploy_ops.hooks.secrets import NO_SECRETS, Secrets
 from include.deploy_ops.process import confinement
 from include.deploy_ops.process.command import Command, CommandResult, ProcessLimits
 from include.deploy_ops.process.confinement import Sight
@@ -101,20 +103,22 @@ class AstroCli:
         marker = "Astro CLI Version: "
         return find_success(self._name("version"), self._run(["version"]), marker).removeprefix(marker)
 
-    def create(self, deployment_file: str) -> str:
+    def create(self, deployment_file: str, secrets: Secrets = NO_SECRETS) -> str:
         """Create a Deployment from a Deployment file's text, and return its id.
 
+        :param secrets: values of the file's secret variables; only the CLI sees them, in its private file.
         :raises DeploymentExistsError: one of that name exists; also after a try that broke off half-way.
         """
-        return self._apply(["deployment", "create"], deployment_file)
+        return self._apply(["deployment", "create"], deployment_file, secrets)
 
-    def update(self, deployment_id: str, deployment_file: str) -> None:
+    def update(self, deployment_id: str, deployment_file: str, secrets: Secrets = NO_SECRETS) -> None:
         """Bring a Deployment to a Deployment file's text, which must name it: the CLI finds it by that name.
 
+        :param secrets: as in `create`; a secret without a value keeps the one that is there.
         :raises DeploymentGoneError: there is none of that name.
         :raises PermanentError: the file named another Deployment than `deployment_id`.
         """
-        updated = self._apply(["deployment", "update", _check_id(deployment_id)], deployment_file)
+        updated = self._apply(["deployment", "update", _check_id(deployment_id)], deployment_file, secrets)
         if updated != deployment_id:
             raise PermanentError(
                 f"{self._name('deployment update')} changed {updated} instead of {deployment_id}: the Deployment "
@@ -177,10 +181,13 @@ class AstroCli:
         result = self._run([*argv, f"--workspace-id={self._connection.workspace_id}", *flags])
         return self._conclude(f"deployment {verb}", result, marker)
 
-    def _apply(self, argv: Sequence[str], deployment_file: str) -> str:
+    def _apply(self, argv: Sequence[str], deployment_file: str, secrets: Secrets) -> str:
         # No other flag may stand beside this one, not even the workspace: it comes from the config.
-        result = self._run([*argv, "--deployment-file", _DEPLOYMENT_FILE], deployment_file=deployment_file)
-        return find_applied_id(self._name(" ".join(argv[:2])), result)
+        argv = [*argv, "--deployment-file", _DEPLOYMENT_FILE]
+        document = lay_values(deployment_file, secrets.values) if secrets.values else deployment_file
+        with secrets.hide_in_errors(deployment_file):
+            result = self._run(argv, deployment_file=document, hidden=secrets.list_hidden(deployment_file))
+            return find_applied_id(self._name(" ".join(argv[:2])), result)
 
     def _conclude(self, call: str, result: CommandResult, marker: str) -> CliOutcome:
         return CliOutcome(find_success(self._name(call), result, marker), result.seconds)
@@ -195,6 +202,7 @@ class AstroCli:
         cwd: Path | None = None,
         sight: Sight | None = None,
         deployment_file: str | None = None,
+        hidden: Sequence[str] = (),
         engine: ShownEngine | None = None,
     ) -> CommandResult:
         with hold_folder("astro-cli") as folder:
@@ -202,13 +210,13 @@ class AstroCli:
             _write_config(home, self._connection, engine_binary=engine.binary if engine else "")
             work.mkdir()
             if deployment_file is not None:
-                work.joinpath(_DEPLOYMENT_FILE).write_text(deployment_file, encoding="utf-8")
+                _write_private(work / _DEPLOYMENT_FILE, deployment_file)
             command = Command(
                 [self._connection.executable, *argv],
                 cwd=cwd or work,
                 env={**(engine.environment if engine else {}), **_make_environment(home, self._connection)},
                 timeout_s=self._timeout_s,
-                redact=[self._connection.token],
+                redact=[self._connection.token, *hidden],
                 limits=LIMITS,
                 sight=_see_also(folder, sight or Sight()),
                 on_line=self._tell if deployment_file is None else _leave_out_usage(self._tell),
@@ -300,8 +308,12 @@ def _write_config(home: Path, connection: AstroConnection, *, engine_binary: str
     }
     path = home / ".astro" / "config.yaml"
     path.parent.mkdir(parents=True)
+    _write_private(path, json.dumps(settings, indent=1))
+
+
+def _write_private(path: Path, text: str) -> None:
     path.touch(mode=0o600)
-    path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
 
 def _make_local_settings(core_url: str, registry: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.cleanup.orphans import Fate, Orphan, find_namesake
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.hooks.secrets import read_secrets
 from include.deploy_ops.observation.template import read_template
 from include.deploy_ops.operators.cleanup.orphans import AgreedOrphansOperator
 from include.deploy_ops.operators.deploy.render import render_preview
@@ -54,5 +55,5 @@ class AdoptOrphansOperator(AgreedOrphansOperator):
             observed=deployment,
             rendered=orphan.mark.template,
         )
-        cli.update(deployment.id, text)
+        cli.update(deployment.id, text, read_secrets(scope.previews.environment.mapped))
         return f"adopted for {branch} of {project.repository}"

@@ -58,11 +58,12 @@ class PlanOperator(DeployOpsOperator):
         # work that nobody knows of, and the brake counts a delete too many rather than one too few.
         plan = self._claim(context, plan)
         self._remember(context, memory, plan, given)
-        written = self._show(context, RowWriter(self.scope, self.github, memory), observation, plan, given)
+        writer = RowWriter(self.scope, self.github, memory, difference.unfilled)
+        written = self._show(context, writer, observation, plan, given)
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
         feedback_runs = self._tell(context, memory, written, now)
-        self.plan = render_plan(plan, now)
+        self.plan = render_plan(plan, now, difference.notes)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)

@@ -61,11 +61,12 @@ class WrittenRows:
 
 @dataclass(frozen=True, slots=True)
 class RowWriter:
-    """Writes one project's rows."""
+    """Writes one project's rows; `unfilled` are the secret variables of the previews' template that nothing fills."""
 
     scope: Scope
     github: GithubPullsHook
     memory: Memory
+    unfilled: tuple[str, ...] = ()
 
     def write(self, context: Context, observation: Observation, plan: Plan, given: Circumstances) -> WrittenRows:
         """Write what changed, and return everything that is shown now."""
@@ -93,6 +94,7 @@ class RowWriter:
             ended=ended,
             verdicts=verdicts,
             authors=authors,
+            unfilled=self.unfilled,
         )
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
         # Rows and deploys first: who reads the summary and then the rows finds them at least as new as it says.

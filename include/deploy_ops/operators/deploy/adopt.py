@@ -72,8 +72,11 @@ class AdoptDeploymentOperator(AstroCliOperator):
         if fingerprint_basis(deployment) != self.read(context, "render_template", BASIS_KEY):
             raise SupersededError(f"{deployment.name} changed since it was rendered; clear 'render_template'")
         self.refuse_dry(job, f"adopt {deployment.name}")
+        secrets = self.read_secrets(context, job)
         self.remember_rendered(context, job)
-        self.cli.update(deployment.id, text)
+        self.forget_laid(context, job)
+        self.cli.update(deployment.id, text, secrets)
+        self.remember_laid(context, job, deployment.id, secrets)
         self.log.info("adopted %s for %s: %s", deployment.name, job.branch, job.reason)
         return deployment.id
 

@@ -7,6 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+from include.deploy_ops.core.environment.mapping import fill_texts, find_size_problems, write_mapped
+from include.deploy_ops.core.environment.placeholders import make_fields
+from include.deploy_ops.core.environment.rotation import Laid
 from include.deploy_ops.core.errors import RetryableError, SupersededError
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
@@ -14,9 +17,11 @@ from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.core.preview.ownership import describe_taken, find_nameless, find_previews
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentGoneError
+from include.deploy_ops.hooks.secrets import read_secrets
 from include.deploy_ops.observation.checks import check_alive, check_ended, check_expired, check_mark
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.operators.base import (
+    MAPPED_KEY,
     RENDER_TASK,
     RENDERED_KEY,
     STEP_TIME_MAX,
@@ -24,7 +29,7 @@ from include.deploy_ops.operators.base import (
     PullRequestLink,
     tell_failures,
 )
-from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
+from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis, recall_rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.hooks.secrets import Secrets
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.scope import Scope
 
@@ -66,6 +72,30 @@ class AstroCliOperator(DeployOpsOperator):
         parts = (*(before or ()), *(self.read(context, RENDER_TASK, RENDERED_KEY) or ()))
         memory.write(replace(memory.read(), rendered=tuple(dict.fromkeys(parts))))
 
+    def read_secrets(self, context: Context, job: Job) -> Secrets:
+        """Return the values that the rendered file lacks, all of them read before the first call to Astro.
+
+        :raises SupersededError: the policy maps something else by now.
+        """
+        mapped = self.scope.previews.environment.mapped
+        if write_mapped(mapped) != (self.read(context, RENDER_TASK, MAPPED_KEY) or {}):
+            raise SupersededError("previews.environment changed since the Deployment file was rendered")
+        secrets = read_secrets(mapped)
+        texts = fill_texts(mapped, make_fields(self.scope.project.name, job.branch))
+        if problems := list(find_size_problems({**texts, **secrets.values})):
+            raise RetryableError(f"{'; '.join(problems)}; make it smaller where it comes from")
+        return secrets
+
+    def forget_laid(self, context: Context, job: Job) -> None:
+        """Forget what the preview was given, before it is given anew: a call that fails may have done it or not."""
+        self.memory(context).laid(job.slug).forget()
+
+    def remember_laid(self, context: Context, job: Job, deployment_id: str, secrets: Secrets) -> None:
+        """Write seals of what it was given, by which control sees that a value changed."""
+        if secrets.values:
+            seals = self.seals.seal_values(deployment_id, secrets.values)
+            self.memory(context).laid(job.slug).write(Laid(deployment_id, seals))
+
     def check_alive(self, job: Job) -> None:
         """Go on only while the branch's preview lives, and link the task to its pull request."""
         pull = check_alive(self.scope, self.github, job)
@@ -89,11 +119,15 @@ class CreateDeploymentOperator(AstroCliOperator):
         existing = self._find(job)
         if existing is None:
             self.refuse_dry(job, f"create {job.deployment_name}")
+            secrets = self.read_secrets(context, job)
             self.remember_rendered(context, job)
-            deployment_id = self.cli.create(text)
-            # The CLI exits 0 in many cases in which it did nothing, so each of these operators looks at Astro
-            # afterwards.
-            existing = self.astro.get_deployment(deployment_id)
+            self.forget_laid(context, job)
+            with secrets.hide_in_errors(text):
+                deployment_id = self.cli.create(text, secrets)
+                # The CLI exits 0 in many cases in which it did nothing, so each of these operators looks at Astro
+                # afterwards.
+                existing = self.astro.get_deployment(deployment_id)
+            self.remember_laid(context, job, deployment_id, secrets)
         if existing is None:
             raise RetryableError(
                 f"the CLI created {job.deployment_name}, but Astro does not show it; the next pass looks again"
@@ -131,8 +165,11 @@ class UpdateDeploymentOperator(AstroCliOperator):
                 f"name, variables or alert addresses of {deployment.name} changed since it was rendered"
             )
         self.refuse_dry(job, f"update {deployment.name}")
-        self.remember_rendered(context, job, self.memory(context).environment(job.slug).read().rendered)
-        self.cli.update(deployment.id, text)
+        secrets = self.read_secrets(context, job)
+        self.remember_rendered(context, job, recall_rendered(self.memory(context), job, deployment))
+        self.forget_laid(context, job)
+        self.cli.update(deployment.id, text, secrets)
+        self.remember_laid(context, job, deployment.id, secrets)
         self.log.info("updated %s: %s", deployment.name, job.reason)
         return deployment.id
 

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError, TemplateError
+from include.deploy_ops.core.environment.mapping import write_mapped
+from include.deploy_ops.core.environment.placeholders import make_fields
+from include.deploy_ops.core.errors import (
+    DeployOpsError,
+    PermanentError,
+    RetryableError,
+    SupersededError,
+    TemplateError,
+)
 from include.deploy_ops.core.model import Deployment, Mark
-from include.deploy_ops.core.naming import format_mark, hash_text
+from include.deploy_ops.core.naming import format_mark, hash_text, parse_mark
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.template.mapping import (
+    describe_uninherited,
+    fill_mapping,
+    find_unfilled,
+    find_uninherited,
+)
 from include.deploy_ops.core.template.options import check_against_options
 from include.deploy_ops.core.template.rules import find_sleep_problems, name_deployment_type
 from include.deploy_ops.core.template.template import (
@@ -20,7 +34,7 @@ from include.deploy_ops.core.template.template import (
 )
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.template import read_template
-from include.deploy_ops.operators.base import RENDERED_KEY, DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.operators.base import MAPPED_KEY, RENDERED_KEY, DeployOpsOperator, RenderedField, tell_failures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,10 +42,12 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.template.template import Template
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.run.job import Job
+    from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 
 
 BASIS_KEY = "basis"
+_TEMPLATE = "template "
 
 
 def fingerprint_basis(deployment: Deployment | None) -> str:
@@ -67,7 +83,7 @@ def render_preview(
         template=rendered or fingerprint_template(template),
     )
     document = render_deployment(
-        template,
+        fill_mapping(template, make_fields(scope.project.name, branch)),
         name=name,
         description=format_mark(mark, template.description),
         workspace_name=astro.find_workspace_name(),
@@ -75,6 +91,25 @@ def render_preview(
         rendered=given,
     )
     return dump_deployment(document)
+
+
+def name_template(template: Template) -> str:
+    """Return which template it was, as it is remembered among what a Deployment got from it."""
+    return f"{_TEMPLATE}{fingerprint_template(template)}"
+
+
+def recall_rendered(memory: Memory, job: Job, observed: Deployment) -> tuple[str, ...] | None:
+    """Return what the Deployment got from the template before; None where nobody knows.
+
+    What is about another template than its mark tells counts as forgotten: a memory that was restored from a backup
+    may be older, and what it tells a person's by now. A release before 0.3 did not note the template.
+    """
+    rendered = memory.environment(job.slug).read().rendered
+    if rendered is None:
+        return None
+    mark = parse_mark(observed.description)
+    names = [part.removeprefix(_TEMPLATE) for part in rendered if part.startswith(_TEMPLATE)]
+    return rendered if not names or (mark is not None and mark.template in names) else None
 
 
 class RenderTemplateOperator(DeployOpsOperator):
@@ -94,14 +129,17 @@ class RenderTemplateOperator(DeployOpsOperator):
         cloud_provider = str(template.configuration.get("cloud_provider", ""))
         options = self.astro.get_deployment_options(name_deployment_type(template.configuration), cloud_provider)
         check_against_options(template, options, is_update=job.verb is not Verb.CREATE)
+        if job.verb is not Verb.UPDATE and (keys := find_uninherited(template, self.scope.previews.inherit)):
+            raise self._refuse(job, describe_uninherited(template.source, keys))
         observed = self._observe(job)
         if job.verb is Verb.ADOPT and observed and (fixed := find_fixed_differences(template, observed)):
             raise PermanentError(f"'{observed.name}' cannot become a preview, Astro cannot change {'; '.join(fixed)}")
         self.write(context, BASIS_KEY, fingerprint_basis(observed))
         self._warn_of_sleep(template)
         given = self._find_rendered(context, job, template, observed)
-        self.write(context, RENDERED_KEY, list(list_rendered(template)))
-        self.document = render_preview(
+        self.write(context, RENDERED_KEY, [*list_rendered(template), name_template(template)])
+        self.write(context, MAPPED_KEY, write_mapped(template.mapped))
+        self.document = self._write_notes(template) + render_preview(
             self.scope,
             self.astro,
             template,
@@ -116,16 +154,30 @@ class RenderTemplateOperator(DeployOpsOperator):
         return self.document
 
     def _read_template(self, job: Job, trunk_head: str) -> Template:
-        """Return trunk's template; in a planned run, one that broke since the pass is a failure that comes again.
-
-        A permanent one would be remembered against the template that was planned, and outlast the mend.
-        """
+        """Return trunk's template."""
         try:
             return read_template(self.scope, self.github, trunk_head)
         except TemplateError as error:
-            if job.is_forced:
-                raise
-            raise RetryableError(f"the template broke since this was planned: {error}") from error
+            raise self._refuse(job, str(error)) from (None if job.is_forced else error)
+
+    def _refuse(self, job: Job, why: str) -> DeployOpsError:
+        """Return the error for a template that cannot be used; in a planned run it broke since, and comes again.
+
+        A permanent one would be remembered against the template that was planned, and outlast the mend.
+        """
+        return (
+            TemplateError(why) if job.is_forced else RetryableError(f"the template broke since this was planned: {why}")
+        )
+
+    def _write_notes(self, template: Template) -> str:
+        """Return what the file alone does not tell, as comments at its top: the CLI passes them over."""
+        secrets = [each.key for each in template.mapped if each.is_secret]
+        notes = {
+            "without the values that previews.environment lays in when the Astro CLI is called": secrets,
+            "from previews.environment in place of the template's own": template.replaced,
+            "secrets that nothing fills, empty until a person sets them in Astro": find_unfilled(template),
+        }
+        return "".join(f"# {note}: {', '.join(keys)}\n" for note, keys in notes.items() if keys)
 
     def _warn_of_sleep(self, template: Template) -> None:
         """Say what keeps the preview from hibernating where the policy wants it to."""
@@ -144,7 +196,7 @@ class RenderTemplateOperator(DeployOpsOperator):
         """
         if observed is None or job.verb is Verb.ADOPT:
             return ()
-        rendered = self.memory(context).environment(job.slug).read().rendered
+        rendered = recall_rendered(self.memory(context), job, observed)
         if rendered is not None:
             return rendered
         if added := find_added(template, observed):

@@ -93,6 +93,14 @@ def test_a_failure_that_comes_again_asks_for_nothing() -> None:
             make_row(state=State.UNHEALTHY, status="UNHEALTHY", status_reason="no pods"),
             "- Astro says UNHEALTHY: no pods",
         ),
+        (
+            make_live(connections=("AIRFLOW_CONN_LAKE",)),
+            "- Connections from the environment: `AIRFLOW_CONN_LAKE`. Its Airflow uses them, and its UI does not list",
+        ),
+        (
+            make_live(unfilled=("TOKEN", "a`b")),
+            "- Secrets that nothing fills, empty unless somebody set them in Astro: `TOKEN`, ``a`b``",
+        ),
         (make_live(kept="by ann: a demo"), "- Kept by ann: a demo. It does not expire."),
         (make_live(outcomes=(make_outcome(B, "superseded"),)), "deploy of `b2b2b2b` superseded after 42 s"),
         (make_flight(A, "delete"), "**being deleted**"),

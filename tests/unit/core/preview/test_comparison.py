@@ -245,6 +245,21 @@ def make_damaged(branch: str, **changes: Any) -> Deployment:
     return make_deployment(branch, problem="createdAt: Field required", **(blank | changes))
 
 
+def test_a_template_that_leads_to_production_holds_creates_and_nothing_else() -> None:
+    template = TemplateState("new", {}, {}, guard="workload_identity would lead elsewhere")
+    difference = diff({"dev-x": A, "dev-y": A}, (make_deployment("dev-x"),), template=template)
+    assert works(difference) == [("update", "dev-x")]
+    assert holds(difference) == ["create dev-y held: workload_identity would lead elsewhere"]
+
+
+def test_people_are_told_what_previews_get_whether_or_not_anything_is_due() -> None:
+    template = TemplateState(FINGERPRINT, {}, {}, replaced=("STAGE", "MODE"), unfilled=("TOKEN",))
+    assert diff({}, template=template).notes == (
+        "previews.environment wins over the template: STAGE, MODE",
+        "secrets of the template that nothing fills, empty unless a person set them in Astro: TOKEN",
+    )
+
+
 @pytest.mark.parametrize("heads", [{"dev-x": B}, {}])
 @pytest.mark.parametrize("template", [None, TemplateState("another", {}, {})])
 def test_of_a_preview_that_cannot_be_read_nothing_follows(

@@ -66,3 +66,8 @@ def test_a_plan_counts_what_it_does_and_names_what_it_holds() -> None:
         "----  -----------  ------  -------------------------------------",
         "hold  dev|x        delete  the brake: 2 deletes in the last hour",
     ]
+
+
+def test_a_plan_says_what_people_should_know_whether_or_not_it_does_anything() -> None:
+    told = render_plan(Plan((), (), 1), NOW, ("previews.environment wins over the template: STAGE",))
+    assert told.endswith("previews live, 2026-01-01 08:00:00 UTC\n\npreviews.environment wins over the template: STAGE")

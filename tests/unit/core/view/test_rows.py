@@ -19,7 +19,7 @@ from include.deploy_ops.core.plan.outcome import OUTCOMES_MAX, Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances, schedule
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Plan, Remedy
-from include.deploy_ops.core.policy.keys import Promotion, PullRequestSource, Target
+from include.deploy_ops.core.policy.keys import Environment, Promotion, PullRequestSource, Target
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target
@@ -538,3 +538,17 @@ def test_what_is_due_or_held_is_seen_in_its_row(world: World) -> None:
         row = rows[slug_branch(hold.environment)]
         assert (*row.holds, row.why).count(hold.said) == 1, "told once"
         assert rows[slug_branch(hold.environment)].state not in {State.LIVE, State.ASLEEP, State.UNHEALTHY}
+
+
+def test_a_preview_tells_connections_that_nobody_sees_and_secrets_that_nothing_fills() -> None:
+    mapping = Environment.model_validate({"connections": {"lake": "preview_lake", "api": "preview_api"}})
+    project = make_project(targets={}, previews={"environment": mapping})
+    sight = look(project=project, unfilled=("TOKEN",))
+    row = show(sight)
+    assert (row.connections, row.unfilled) == (("AIRFLOW_CONN_API", "AIRFLOW_CONN_LAKE"), ("TOKEN",))
+    many = show(replace(sight, unfilled=tuple(f"K{number}" for number in range(25))))
+    assert (len(many.unfilled), many.unfilled[-1]) == (21, "… and 5 more")
+    bare = show(replace(sight, observed=NO_DEPLOYMENT))
+    assert (bare.connections, bare.unfilled) == ((), ())
+    gone = show(replace(sight, observed=NO_DEPLOYMENT, wanted={}, before={"dev-a": row}))
+    assert (gone.state, gone.connections, gone.unfilled) == (State.REMOVED, (), ())
