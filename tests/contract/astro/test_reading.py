@@ -19,7 +19,7 @@ from include.deploy_ops.hooks.astro.answers import (
     parse_workspace_name,
 )
 from include.deploy_ops.hooks.astro.connection import AstroConnection
-from include.deploy_ops.hooks.astro.http import Ask
+from include.deploy_ops.hooks.conversation import Ask
 from tests.contract.astro.description import load_description
 from tests.contract.openapi.schema import Part
 

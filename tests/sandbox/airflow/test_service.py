@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.identity import WORKSPACE_ID
 from tests.sandbox.airflow.stage import AUTH, Stage
-from tests.sandbox.conftest import Sandbox
+from tests.sandbox.conftest import Sandbox, SandboxProcess
 
 SIMPLE = "from airflow.sdk import dag\n"
 
@@ -23,7 +23,7 @@ def bear(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-def test_no_child_is_started_before_somebody_asks_for_what_it_knows(sandbox: Sandbox) -> None:
+def test_no_child_is_started_before_somebody_asks_for_what_it_knows(sandbox: SandboxProcess) -> None:
     stage = Stage(sandbox)
     stage.deploy(orders=SIMPLE)
     stage.ask("GET", "/version")
@@ -34,7 +34,7 @@ def test_no_child_is_started_before_somebody_asks_for_what_it_knows(sandbox: San
     assert psutil.Process(sandbox.process.pid).children(recursive=True) == []
 
 
-def test_a_deployment_without_code_has_no_dags_and_needs_no_child(sandbox: Sandbox) -> None:
+def test_a_deployment_without_code_has_no_dags_and_needs_no_child(sandbox: SandboxProcess) -> None:
     stage = Stage(sandbox)
 
     assert stage.ask("GET", "/dags?exclude_stale=false") == {"dags": [], "total_entries": 0}
