@@ -122,6 +122,16 @@ def test_a_known_file_that_falls_silent_has_no_dag_after_two_full_cycles() -> No
     assert seen.silent == {"a"}
 
 
+def test_where_files_are_parsed_rarely_two_full_cycles_take_their_time() -> None:
+    seen = watch({"a", "b"}, {"a"}, look(0, dag("a", -20), dag("b", -20)))
+    for seconds in range(10, 1000, 30):
+        assert not seen.is_done, seconds
+        seen = seen.look(look(seconds, dag("a", -20), dag("b", 5 + (seconds - 5) // 300 * 300)))
+        if seconds > 905:
+            break
+    assert seen.silent == {"a"}
+
+
 def test_a_new_file_is_awaited_until_it_must_be_listed() -> None:
     seen = watch({"new", "b"}, {"new"}, look(0, dag("b", -20)))
     for seconds in range(10, 421, 10):
