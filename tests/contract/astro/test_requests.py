@@ -62,7 +62,15 @@ def deployment(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> str:
     return deployment
 
 
-READS: dict[str, Callable[[AstroApiHook, str], object]] = {
+def mint_and_delete(hook: AstroApiHook, deployment: str) -> None:
+    """Mint a token for a Deployment, and delete it, although it is gone the second time."""
+    minted = hook.create_deployment_token(deployment)
+    assert minted is not None
+    hook.delete_token(minted)
+    hook.delete_token(minted)
+
+
+ASKS: dict[str, Callable[[AstroApiHook, str], object]] = {
     "list_deployments": lambda hook, _: hook.list_deployments(),
     "get_deployment": lambda hook, one: [hook.get_deployment(one), hook.get_deployment("clnone")],
     "list_deploys": lambda hook, one: [hook.list_deploys(one), hook.list_deploys(one, 1)],
@@ -71,14 +79,16 @@ READS: dict[str, Callable[[AstroApiHook, str], object]] = {
         hook.get_deployment_options("STANDARD", "AWS"),
         hook.get_deployment_options("DEDICATED", ""),
     ],
+    "create_deployment_token": lambda hook, one: hook.create_deployment_token(one),
+    "delete_token": mint_and_delete,
 }
-"""What reads; every one of them is asked, and the async ones as well."""
+"""What asks Astro; every one of them is called, and the async ones as well."""
 
 
 def test_what_the_hook_asks_is_described(deployment: str, stage: Stage, judge: Judge) -> None:
     with AstroApiHook("astro_default") as hook:
-        for read in READS.values():
-            read(hook, deployment)
+        for ask in ASKS.values():
+            ask(hook, deployment)
     assert list_problems(judge, stage.world.exchanges) == []
     assert judge.used == set()
     assert list_asked(judge, stage.world.exchanges) == {
@@ -87,29 +97,34 @@ def test_what_the_hook_asks_is_described(deployment: str, stage: Stage, judge: J
         "GET /deployments/{deploymentId}/deploys",
         "GET /workspaces",
         "GET /deployment-options",
+        "POST /tokens",
+        "DELETE /tokens/{tokenId}",
     }
     pages = [each for each in stage.world.exchanges if each.path.endswith("/deployments")]
     assert [dict(each.parameters)["offset"] for each in pages] == ["0", "2"]
 
 
-def test_every_reading_method_is_among_them() -> None:
+def test_every_method_that_asks_is_among_them() -> None:
     opens = {"get_conn", "close"}
     public = {name for name, value in vars(AstroApiHook).items() if callable(value) and name[0] != "_"}
-    assert public - opens == READS.keys()
+    assert public - opens == ASKS.keys()
     awaited = {name for name, value in vars(AsyncAstroApi).items() if callable(value) and name[0] != "_"}
-    assert awaited - opens < READS.keys()
+    assert awaited - opens < ASKS.keys()
 
 
 def test_what_is_awaited_is_described(deployment: str, stage: Stage, judge: Judge) -> None:
-    async def read() -> None:
+    async def ask() -> None:
         async with AsyncAstroApi("astro_default") as api:
             assert await api.get_deployment(deployment)
             assert await api.get_deployment("clnone") is None
             assert len(await api.list_deploys(deployment, 1)) == 1
             assert await api.find_workspace_name()
+            minted = await api.create_deployment_token(deployment)
+            assert minted is not None
+            await api.delete_token(minted)
 
-    asyncio.run(read())
-    assert len(stage.world.exchanges) >= 4
+    asyncio.run(ask())
+    assert len(stage.world.exchanges) >= 6
     assert list_problems(judge, stage.world.exchanges) == []
 
 
