@@ -1,4 +1,4 @@
-"""Requests to create and to update a Deployment: checked, and completed with Astro's defaults. It stores nothing."""
+"""Requests to create and update a Deployment, or make a token: checked, completed with defaults. It stores nothing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class _Field:
 
     :param items: what a list's items must be.
     :param floor: the least number, or the least length of a list.
+    :param ceiling: the greatest number.
     """
 
     kind: type
@@ -33,6 +34,7 @@ class _Field:
     length_max: int | None = None
     items: type | None = None
     floor: int | None = None
+    ceiling: int | None = None
 
 
 _COMMON = {
@@ -92,6 +94,15 @@ _GIT = {
         )
     },
 }
+_TOKEN = {
+    "name": _Field(str, is_required=True),
+    "scope": _Field(str, is_required=True, choices=frozenset({"DEPLOYMENT", "WORKSPACE", "ORGANIZATION"})),
+    "role": _Field(str, is_required=True),
+    "kind": _Field(str, choices=frozenset({"STANDARD", "DIRECT_ACCESS"})),
+    "description": _Field(str),
+    "entityId": _Field(str),
+    "tokenExpiryPeriodInDays": _Field(int, floor=1, ceiling=3650),
+}
 
 
 def read_create(body: dict[str, Any]) -> dict[str, Any]:
@@ -138,6 +149,17 @@ def read_git(git: Any) -> dict[str, Any] | None:
     :raises ApiError: 400, naming the field.
     """
     return None if git is None else _check(git, _GIT, "git")
+
+
+def read_token(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what a new token is to be; what it is for is named unless that is the Organization.
+
+    :raises ApiError: 400, naming the field.
+    """
+    spec = {"kind": "STANDARD", "description": "", **_check(body, _TOKEN)}
+    if spec["scope"] != "ORGANIZATION" and not spec.get("entityId"):
+        raise ApiError(400, f"Invalid request: entityId is required for scope {spec['scope']}")
+    return spec
 
 
 def _read_spec(body: dict[str, Any], fields: dict[str, _Field]) -> dict[str, Any]:
@@ -190,7 +212,7 @@ def _check(body: Any, fields: dict[str, _Field], where: str = "") -> dict[str, A
 
 
 def _check_field(name: str, value: Any, field: _Field) -> None:
-    if value is None or value == "":
+    if value is None or (value == "" and field.kind is str):
         if field.is_required:
             raise ApiError(400, f"Invalid request: {name} is required")
     elif type(value) is not field.kind:  # a bool is no int here
@@ -208,5 +230,7 @@ def _check_bounds(name: str, value: Any, field: _Field) -> None:
         raise ApiError(400, f"Invalid request: {name} must have at most {field.length_max}{unit}")
     if field.floor is not None and size < field.floor:
         raise ApiError(400, f"Invalid request: {name} must have at least {field.floor}{unit}")
+    if field.ceiling is not None and size > field.ceiling:
+        raise ApiError(400, f"Invalid request: {name} must be at most {field.ceiling}")
     if field.items is not None and any(type(item) is not field.items for item in value):
         raise ApiError(400, f"Invalid request: {name} must have items of type {field.items.__name__}")

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.astro.answers import ApiError, answer_page, guard, read_object
+from sandbox.astro.fields import read_token
 from sandbox.astro.records import format_time, make_id, now
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from sandbox.astro.deployments import Deployments
 
 _BASE = "/v1/organizations/{organization}/tokens"
-_SCOPES = ("DEPLOYMENT", "WORKSPACE", "ORGANIZATION")
-_DAYS_MAX = 3650
 _SHORT_CHARACTERS = 8
 _SUBJECT = {"id": "clsandboxtoken00000000001", "subjectType": "SERVICEKEY", "apiTokenName": "sandbox"}
 
@@ -41,6 +40,7 @@ class Token:
     entity_id: str
     role: str
     days: int | None = None
+    kind: str = "STANDARD"
     id: str = field(default_factory=make_id)
     made_at: datetime = field(default_factory=now)
 
@@ -65,7 +65,7 @@ class Token:
             "id": self.id,
             "name": self.name,
             "description": self.description,
-            "kind": "STANDARD",
+            "kind": self.kind,
             "scope": self.scope,
             "roles": [{"entityType": self.scope, "entityId": self.entity_id, "role": self.role}],
             "shortToken": self.id[-_SHORT_CHARACTERS:],
@@ -120,9 +120,8 @@ class Tokens:
         return answer_page(request, "tokens", found)
 
     async def _create(self, request: Request) -> Response:
-        token = _read_token(await read_object(request))
-        if token.scope == "DEPLOYMENT" and all(each.id != token.entity_id for each in self._deployments.list_all()):
-            raise ApiError(404, "Deployment not found")
+        token = _make_token(read_token(await read_object(request)))
+        self._check_entity(token)
         value = _make_value(token)
         self._by_value[value] = token
         return JSONResponse({**token.describe(), "token": value})
@@ -134,6 +133,12 @@ class Tokens:
         del self._by_value[self._find_value(request)]
         return Response(status_code=204)
 
+    def _check_entity(self, token: Token) -> None:
+        if token.scope == "DEPLOYMENT" and all(each.id != token.entity_id for each in self._deployments.list_all()):
+            raise ApiError(404, "Deployment not found")
+        if token.scope == "WORKSPACE" and token.entity_id != WORKSPACE_ID:
+            raise ApiError(404, "Workspace not found")
+
     def _find_value(self, request: Request) -> str:
         wanted = request.path_params["token"]
         for value, each in self._by_value.items():
@@ -142,19 +147,16 @@ class Tokens:
         raise ApiError(404, "API token not found")
 
 
-def _read_token(body: dict[str, Any]) -> Token:
-    scope, days = body.get("scope"), body.get("tokenExpiryPeriodInDays")
-    if scope not in _SCOPES:
-        raise ApiError(400, f"Invalid request: scope must be one of {', '.join(_SCOPES)}, not {scope!r}")
-    entity_id = ORGANIZATION_ID if scope == "ORGANIZATION" else body.get("entityId")
-    for name, text in (("name", body.get("name")), ("role", body.get("role")), ("entityId", entity_id)):
-        if not isinstance(text, str) or not text:
-            raise ApiError(400, f"Invalid request: {name} is required")
-    if scope == "WORKSPACE" and entity_id != WORKSPACE_ID:
-        raise ApiError(404, "Workspace not found")
-    if days is not None and (type(days) is not int or not 1 <= days <= _DAYS_MAX):
-        raise ApiError(400, f"Invalid request: tokenExpiryPeriodInDays must be between 1 and {_DAYS_MAX}, not {days!r}")
-    return Token(body["name"], body.get("description") or "", scope, str(entity_id), body["role"], days)
+def _make_token(spec: dict[str, Any]) -> Token:
+    return Token(
+        name=spec["name"],
+        description=spec["description"],
+        scope=spec["scope"],
+        entity_id=ORGANIZATION_ID if spec["scope"] == "ORGANIZATION" else spec["entityId"],
+        role=spec["role"],
+        days=spec.get("tokenExpiryPeriodInDays"),
+        kind=spec["kind"],
+    )
 
 
 def _make_value(token: Token) -> str:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.core.model import DeployKind
 from include.deploy_ops.hooks.astro.answers import (
+    MintedToken,
     parse_deploy,
     parse_deployment,
     parse_id,
     parse_listed_deployment,
+    parse_minted_token,
     parse_options,
     parse_page,
     parse_workspace_name,
@@ -81,6 +83,11 @@ def test_a_page_is_read(answer: dict[str, Any]) -> None:
     page = parse_page(ASK, answer, "deploys")
     assert page.total == answer["totalCount"]
     assert [parse_id(ASK, item) for item in page.items] == [each["id"] for each in answer["deploys"]]
+
+
+@given(answers("Token"), TEXTS)
+def test_a_minted_token_is_read(answer: dict[str, Any], value: str) -> None:
+    assert parse_minted_token(ASK, answer | {"token": value}) == MintedToken(answer["id"], value)
 
 
 @given(answers("Workspace"), answers("Options"))

@@ -72,6 +72,16 @@ WHOLE = CREATE | {
     "resourceQuotaMemory": "40Gi",
 }
 
+TOKEN = {
+    "name": "reader",
+    "description": "all that may be said",
+    "kind": "STANDARD",
+    "scope": "WORKSPACE",
+    "entityId": WORKSPACE_ID,
+    "role": "WORKSPACE_MEMBER",
+    "tokenExpiryPeriodInDays": 1,
+}
+
 CHANGED = {name: value for name, value in WHOLE.items() if name not in FIXED}
 UPLOAD = "/upload/"
 
@@ -88,6 +98,7 @@ class Tour:
         left = self.walk_deployments()
         self.walk_deploys(left)
         self.walk_hibernation(left)
+        self.walk_tokens(left)
         return left
 
     def walk_organization(self) -> None:
@@ -134,6 +145,19 @@ class Tour:
                 call(self.world, "POST", path, {"isHibernating": is_hibernating, **until})
                 read(self.world, deployment)
         call(self.world, "DELETE", path, status=204)
+
+    def walk_tokens(self, deployment: str) -> None:
+        for_one = {"scope": "DEPLOYMENT", "entityId": deployment, "role": "DEPLOYMENT_ADMIN"}
+        for_all = {"name": "whole", "scope": "ORGANIZATION", "role": "ORGANIZATION_MEMBER", "kind": "DIRECT_ACCESS"}
+        made = [call(self.world, "POST", "/tokens", body) for body in (TOKEN, TOKEN | for_one, for_all)]
+        assert [each["kind"] for each in made] == ["STANDARD", "STANDARD", "DIRECT_ACCESS"]
+        for offset in range(3):
+            call(self.world, "GET", "/tokens", limit=2, offset=offset)
+        call(self.world, "GET", "/tokens", deploymentId=deployment)
+        call(self.world, "GET", "/tokens", workspaceId=WORKSPACE_ID)
+        for each in made:
+            assert "token" not in call(self.world, "GET", f"/tokens/{each['id']}")
+            call(self.world, "DELETE", f"/tokens/{each['id']}", status=204)
 
 
 def read_organization(world: World) -> str:
@@ -195,6 +219,12 @@ def list_refusals(deployment: str, deploy: str) -> Iterator[tuple[int, str, str,
         (400, "POST", f"{deploys}/{deploy}/rollback", {}),
         (400, "POST", "/deployments", WHOLE),  # the name is taken
         (400, "POST", f"{one}/hibernation-override", {"isHibernating": True, "overrideUntil": "tomorrow"}),
+        (404, "GET", "/tokens/clnone", None),
+        (404, "DELETE", "/tokens/clnone", None),
+        (404, "POST", "/tokens", TOKEN | {"entityId": "clnone"}),
+        (404, "POST", "/tokens", TOKEN | {"scope": "DEPLOYMENT", "entityId": "clnone"}),
+        (400, "POST", "/tokens", TOKEN | {"entityId": ""}),
+        (400, "POST", "/tokens", TOKEN | {"tokenExpiryPeriodInDays": ""}),
     )
 
 
@@ -205,6 +235,7 @@ def test_every_refusal_is_as_described_and_every_exception_is_needed(world: Worl
         call(world, method, path, body, status)
     call(world, "GET", f"/deployments/{deployment}/deploys", status=400, limit=1001)
     call(world, "GET", "/deployments", status=400, offset="x")
+    call(world, "GET", "/tokens", status=400, limit=1001)
     for path, headers, status in (
         ("/organizations", {}, 401),
         ("/organizations/clother", AUTH, 403),
@@ -230,6 +261,7 @@ BODIES = {
     "UpdateDeploy": ("/deployments/{deployment}/deploys/{deploy}", {"description": "d"}),
     "FinalizeDeploy": ("/deployments/{deployment}/deploys/{deploy}/finalize", {"dagTarballVersion": ""}),
     "RollBackDeploy": ("/deployments/{deployment}/deploys/{deploy}/rollback", {"description": "d"}),
+    "CreateToken": ("/tokens", TOKEN),
 }
 
 
@@ -256,6 +288,8 @@ def list_faults(said: dict[str, Any], value: Any) -> Iterator[tuple[str, Any]]:
         yield " too long", "x" * (said["maxLength"] + 1)
     if "minimum" in said:
         yield " too small", said["minimum"] - 1
+    if "maximum" in said:
+        yield " too large", said["maximum"] + 1
     if "maxItems" in said:
         yield " too many", value * (said["maxItems"] + 1)
     if "minItems" in said:
