@@ -85,7 +85,12 @@ def walk_pools_and_runs(stage: Stage) -> None:
     assert stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances")["task_instances"] == []  # no pool, no task
     stage.ask("POST", "/pools", status=201, json={"name": "warehouse", "slots": 2})
     stage.ask("POST", "/pools", status=409, json={"name": "warehouse", "slots": 2})
-    stage.ask("PATCH", "/pools/warehouse", json={"slots": 4, "description": "For the tests"})
+    stage.ask("PATCH", "/pools/warehouse?update_mask=slots", status=422, json={"slots": 4})  # Airflow wants it whole
+    whole = {"pool": "warehouse", "slots": 4, "description": "For the tests", "include_deferred": False}
+    assert stage.ask("PATCH", "/pools/warehouse", json=whole)["open_slots"] == 4
+    stage.ask("PATCH", "/pools/default_pool", status=400, json={**whole, "pool": "default_pool"})
+    assert stage.ask("PATCH", "/pools/default_pool?update_mask=slots", json={"slots": 64})["slots"] == 64
+    stage.ask("DELETE", "/pools/default_pool", status=400)
     stage.ask("GET", "/pools/warehouse")
     stage.ask("GET", "/pools/absent", status=404)
     stage.wait_run(f"{RUNS}/deploy_ops__1")
@@ -95,6 +100,7 @@ def walk_pools_and_runs(stage: Stage) -> None:
     stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/read")
     stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/refuse/logs/1?map_index=-1&full_content=true")
     stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/absent/logs/1", status=404)
+    stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/refuse/logs/2", status=404)
     stage.ask("PATCH", f"{RUNS}/deploy_ops__1", json={"note": "seen"})
     stage.ask("GET", f"{RUNS}/absent", status=404)
 
