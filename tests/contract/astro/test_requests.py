@@ -92,8 +92,25 @@ def test_what_the_hook_asks_is_described(deployment: str, stage: Stage, judge: J
     assert [dict(each.parameters)["offset"] for each in pages] == ["0", "2"]
 
 
+def test_what_mints_and_deletes_a_token_is_described(deployment: str, stage: Stage, judge: Judge) -> None:
+    async def mint() -> None:
+        async with AsyncAstroApi("astro_default") as api:
+            made = await api.create_deployment_token(deployment)
+            assert made is not None
+            await api.delete_token(made)
+
+    with AstroApiHook("astro_default") as hook:
+        made = hook.create_deployment_token(deployment)
+        assert made is not None
+        hook.delete_token(made)
+        hook.delete_token(made)  # gone already
+    asyncio.run(mint())
+    assert list_problems(judge, stage.world.exchanges) == []
+    assert list_asked(judge, stage.world.exchanges) == {"POST /tokens", "DELETE /tokens/{tokenId}"}
+
+
 def test_every_reading_method_is_among_them() -> None:
-    opens = {"get_conn", "close"}
+    opens = {"get_conn", "close", "create_deployment_token", "delete_token"}
     public = {name for name, value in vars(AstroApiHook).items() if callable(value) and name[0] != "_"}
     assert public - opens == READS.keys()
     awaited = {name for name, value in vars(AsyncAstroApi).items() if callable(value) and name[0] != "_"}

@@ -88,6 +88,7 @@ class Tour:
         left = self.walk_deployments()
         self.walk_deploys(left)
         self.walk_hibernation(left)
+        self.walk_tokens(left)
         return left
 
     def walk_organization(self) -> None:
@@ -134,6 +135,15 @@ class Tour:
                 call(self.world, "POST", path, {"isHibernating": is_hibernating, **until})
                 read(self.world, deployment)
         call(self.world, "DELETE", path, status=204)
+
+    def walk_tokens(self, deployment: str) -> None:
+        scopes = {"DEPLOYMENT": deployment, "WORKSPACE": WORKSPACE_ID}
+        for scope, entity in scopes.items():
+            body = {"name": "a", "scope": scope, "role": f"{scope}_OPERATOR", "entityId": entity}
+            made = call(self.world, "POST", "/tokens", body | {"tokenExpiryPeriodInDays": 1, "description": "b"})
+            call(self.world, "GET", "/tokens", deploymentId=deployment, limit=1, offset=0)
+            call(self.world, "GET", f"/tokens/{made['id']}")
+            call(self.world, "DELETE", f"/tokens/{made['id']}", status=204)
 
 
 def read_organization(world: World) -> str:
