@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from include.deploy_ops.hooks.airflow.api import AirflowReader
 from sandbox.airflow.api import list_endpoints
 from sandbox.airflow.v1 import write_dag, write_error, write_run, write_task
 from tests.contract.airflow import fields_of_v1
@@ -151,3 +153,19 @@ def test_airflow_2_is_told_in_the_fields_that_its_reference_names(stage: Stage) 
         assert documents
         for document in documents:
             assert fields_of_v1.list_field_problems(fields, write(document)) == []
+
+
+def test_the_product_reads_it_with_a_token_of_the_deployment(stage: Stage) -> None:
+    body = {"name": "x", "scope": "DEPLOYMENT", "role": "DEPLOYMENT_ADMIN", "entityId": stage.deployment["id"]}
+    token = stage.call("POST", "/tokens", json=body)["token"]
+
+    with AirflowReader(stage.deployment["webServerAirflowApiUrl"], token) as reader:
+        facts, version = reader.read_facts(), reader.read_version()
+
+    assert (version, [dag.dag_id for dag in facts.dags]) == ("3.3.2", ["smoke"])
+    (dag,) = facts.dags
+    assert (dag.file, dag.tags, dag.is_paused) == ("smoke.py", ("a", "smoke"), False)
+    assert [fault.file for fault in facts.faults] == ["broken.py"]
+    assert "nothing_of_that_name" in facts.faults[0].trace
+    assert dag.parsed_at is not None
+    assert dag.parsed_at <= facts.at + timedelta(seconds=1)
