@@ -46,6 +46,13 @@ def refuse_value(*place: str, says: str, found: object = None) -> RefusalError:
     return RefusalError(422, [{"type": "value_error", "loc": list(place), "msg": says, "input": found}])
 
 
+def refuse_twice() -> RefusalError:
+    """Return the refusal of something that is there already, as Airflow writes it."""
+    said = "Serious error when handling your request. Check logs for more details"
+    hidden = {"statement": "hidden", "orig_error": "hidden"}
+    return RefusalError(409, {"reason": "Unique constraint violation", **hidden, "message": said})
+
+
 async def read_body(
     request: Request, fields: Mapping[str, tuple[type, ...]], required: Collection[str] = ()
 ) -> Document:

@@ -92,7 +92,7 @@ def find_dag(airflow: Airflow, request: Request) -> Document:
     try:
         return airflow.find_dag(dag_id)
     except KeyError:
-        raise RefusalError(404, f"Dag with id: {dag_id} was not found") from None
+        raise RefusalError(404, f"The Dag with ID: `{dag_id}` was not found") from None
 
 
 async def _patch_dag(airflow: Airflow, request: Request) -> Response:

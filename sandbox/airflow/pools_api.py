@@ -13,6 +13,7 @@ from sandbox.airflow.answers import (
     answer_page,
     check_query,
     read_body,
+    refuse_twice,
     refuse_value,
     sort_by,
 )
@@ -59,7 +60,7 @@ async def _create_pool(airflow: Airflow, request: Request) -> Response:
     if len(body["name"]) > _NAME_CHARACTERS:
         raise refuse_value("body", "name", says="String should have at most 256 characters", found=body["name"])
     if body["name"] in airflow.pools:
-        raise RefusalError(409, {"reason": "Unique constraint violation", "statement": "hidden"})
+        raise refuse_twice()
     pool = {"description": None, "include_deferred": False, **body}
     airflow.put_pool(pool)
     return JSONResponse(_describe(airflow, pool), 201)
@@ -77,9 +78,21 @@ async def _patch_pool(airflow: Airflow, request: Request) -> Response:
     if body.get("pool", body.get("name", name)) != name:
         raise RefusalError(400, "Invalid body, pool name from request body doesn't match uri parameter")
     pool = _find(airflow, request)
+    _check_whole(body, mask, name)
     changed = {key: value for key, value in body.items() if key in _FIELDS and key != "name"}
     airflow.put_pool({**pool, **{key: value for key, value in changed.items() if not mask or key in mask}})
     return JSONResponse(_describe(airflow, airflow.pools[name]))
+
+
+def _check_whole(body: Document, mask: list[str], name: str) -> None:
+    """Refuse what Airflow refuses: a part of a pool, whatever the mask says, and of the default pool anything else."""
+    if name == _DEFAULT:
+        if not mask or set(mask) - {"slots", "include_deferred"}:
+            raise RefusalError(400, "Only slots and included_deferred can be modified on Default Pool")
+        return
+    for field in ("pool", "slots", "include_deferred"):
+        if field not in {"pool" if key == "name" else key for key in body}:
+            raise refuse_value(field, says="Field required", found=body)
 
 
 async def _delete_pool(airflow: Airflow, request: Request) -> Response:

@@ -16,6 +16,7 @@ from sandbox.airflow.answers import (
     check_query,
     read_body,
     read_count,
+    refuse_twice,
     refuse_value,
     sort_by,
 )
@@ -102,7 +103,7 @@ async def _create_run(airflow: Airflow, request: Request) -> Response:
     given = _read_new_run(body)
     _check_conf(airflow.find_params(dag_id), given.get("conf") or {})
     if _is_taken(airflow, dag_id, given):
-        raise RefusalError(409, {"reason": "Unique constraint violation", "statement": "hidden"})
+        raise refuse_twice()
     return JSONResponse(airflow.trigger(dag_id, given).document)
 
 
@@ -197,6 +198,8 @@ async def _get_log(airflow: Airflow, request: Request) -> Response:
     run, try_number = _find_run(airflow, request), request.path_params["try_number"]
     map_index = _read_map_index(request)
     task = _find_task(airflow, request, run, map_index)
+    if try_number > task["try_number"]:
+        raise RefusalError(404, "TaskInstance not found")
     lines: list[Any] = airflow.read_log(run, task["task_id"], map_index, try_number)
     source = f"dag_id={task['dag_id']}/run_id={task['dag_run_id']}/task_id={task['task_id']}/attempt={try_number}.log"
     head = [{"event": "::group::Log message source details", "sources": [source]}, {"event": "::endgroup::"}]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from include.deploy_ops.hooks.airflow.api import AirflowReader
 from sandbox.airflow.api import list_endpoints
 from sandbox.airflow.v1 import write_dag, write_error, write_run, write_task
 from tests.contract.airflow import fields_of_v1
@@ -85,7 +87,12 @@ def walk_pools_and_runs(stage: Stage) -> None:
     assert stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances")["task_instances"] == []  # no pool, no task
     stage.ask("POST", "/pools", status=201, json={"name": "warehouse", "slots": 2})
     stage.ask("POST", "/pools", status=409, json={"name": "warehouse", "slots": 2})
-    stage.ask("PATCH", "/pools/warehouse", json={"slots": 4, "description": "For the tests"})
+    stage.ask("PATCH", "/pools/warehouse?update_mask=slots", status=422, json={"slots": 4})  # Airflow wants it whole
+    whole = {"pool": "warehouse", "slots": 4, "description": "For the tests", "include_deferred": False}
+    assert stage.ask("PATCH", "/pools/warehouse", json=whole)["open_slots"] == 4
+    stage.ask("PATCH", "/pools/default_pool", status=400, json={**whole, "pool": "default_pool"})
+    assert stage.ask("PATCH", "/pools/default_pool?update_mask=slots", json={"slots": 64})["slots"] == 64
+    stage.ask("DELETE", "/pools/default_pool", status=400)
     stage.ask("GET", "/pools/warehouse")
     stage.ask("GET", "/pools/absent", status=404)
     stage.wait_run(f"{RUNS}/deploy_ops__1")
@@ -95,6 +102,7 @@ def walk_pools_and_runs(stage: Stage) -> None:
     stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/read")
     stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/refuse/logs/1?map_index=-1&full_content=true")
     stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/absent/logs/1", status=404)
+    stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/refuse/logs/2", status=404)
     stage.ask("PATCH", f"{RUNS}/deploy_ops__1", json={"note": "seen"})
     stage.ask("GET", f"{RUNS}/absent", status=404)
 
@@ -145,3 +153,19 @@ def test_airflow_2_is_told_in_the_fields_that_its_reference_names(stage: Stage) 
         assert documents
         for document in documents:
             assert fields_of_v1.list_field_problems(fields, write(document)) == []
+
+
+def test_the_product_reads_it_with_a_token_of_the_deployment(stage: Stage) -> None:
+    body = {"name": "x", "scope": "DEPLOYMENT", "role": "DEPLOYMENT_ADMIN", "entityId": stage.deployment["id"]}
+    token = stage.call("POST", "/tokens", json=body)["token"]
+
+    with AirflowReader(stage.deployment["webServerAirflowApiUrl"], token) as reader:
+        facts, version = reader.read_facts(), reader.read_version()
+
+    assert (version, [dag.dag_id for dag in facts.dags]) == ("3.3.2", ["smoke"])
+    (dag,) = facts.dags
+    assert (dag.file, dag.tags, dag.is_paused) == ("smoke.py", ("a", "smoke"), False)
+    assert [fault.file for fault in facts.faults] == ["broken.py"]
+    assert "nothing_of_that_name" in facts.faults[0].trace
+    assert dag.parsed_at is not None
+    assert dag.parsed_at <= facts.at + timedelta(seconds=1)
