@@ -47,6 +47,7 @@ class Verification:
     """What is known of one deploy record, for rows, comments and statuses; remembered per environment.
 
     `deploy_id` is Astro's record, `commit` what it carried. `said` is the verdict in a line ("2 import errors").
+    `behind` are the DAGs that differ from those of `compared`, a target's name, though no changed file concerns them.
     """
 
     deploy_id: str
@@ -57,3 +58,5 @@ class Verification:
     seconds: float = 0.0
     broken: tuple[BrokenFile, ...] = ()
     changes: tuple[DagChange, ...] = ()
+    behind: tuple[DagChange, ...] = ()
+    compared: str = ""

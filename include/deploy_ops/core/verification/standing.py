@@ -1,0 +1,47 @@
+"""What the remembered verdict means for what runs now: of another record it says nothing. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from include.deploy_ops.core.verification.verdict import Proof, Verification
+
+BEING_VERIFIED, NOT_YET = "being verified", "not verified yet"
+NOT_VERIFIED = "not verified"
+UNASKED = f"{NOT_VERIFIED}: nobody asked its Airflow since this deploy"
+UNANSWERED = f"{NOT_VERIFIED}: the run that asked its Airflow ended without an answer"
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def recall_verification(
+    known: Verification | None, deploy_id: str, commit: str, *, is_asking: bool = False
+) -> Verification:
+    """Return what is known of the newest deploy record.
+
+    :param known: the newest verification that is remembered, of whatever record.
+    :param is_asking: whether a run is at work that verifies; without one a question stays open for good.
+    """
+    if known is None or known.deploy_id != deploy_id:
+        proof, said = (Proof.PENDING, NOT_YET) if is_asking else (Proof.UNKNOWN, UNASKED)
+        return Verification(deploy_id, commit, proof, _NEVER, said)
+    if known.proof is Proof.PENDING and not is_asking:
+        return replace(known, proof=Proof.UNKNOWN, said=UNANSWERED)
+    return known
+
+
+def awaits_proof(verification: Verification, *, is_success_unknown: bool) -> bool:
+    """Whether nothing good may follow yet: it failed, or is not known, and the policy lets that be no success.
+
+    :param is_success_unknown: the policy's `unknown: success`.
+    """
+    if verification.proof is Proof.UNKNOWN:
+        return not is_success_unknown
+    return verification.proof is not Proof.VERIFIED
+
+
+def advise(verification: Verification) -> str:
+    """Return what a person does about a verification that did not succeed."""
+    if verification.proof is Proof.FAILED:
+        return "push a commit that mends it, or mute the error of a preview by the action 'mute'"
+    return "mend what stands in the way, then verify it by the form's action 'verify', or by clearing the task 'verify'"

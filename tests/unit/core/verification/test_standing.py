@@ -1,0 +1,41 @@
+"""A verdict speaks of its own record alone, and nothing good follows from one that is not there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.deploy_ops.core.verification.standing import advise, awaits_proof, recall_verification
+from include.deploy_ops.core.verification.verdict import Proof, Verification
+
+KNOWN = Verification("d1", "c" * 40, Proof.VERIFIED, datetime(2026, 11, 20, tzinfo=UTC), "verified")
+
+
+@pytest.mark.parametrize("is_asking", [True, False])
+@pytest.mark.parametrize("known", [None, KNOWN, replace(KNOWN, proof=Proof.FAILED)])
+def test_of_another_record_nothing_is_known(known: Verification | None, is_asking: bool) -> None:
+    found = recall_verification(known, "d2", "e" * 40, is_asking=is_asking)
+    assert (found.deploy_id, found.commit) == ("d2", "e" * 40)
+    assert found.proof is (Proof.PENDING if is_asking else Proof.UNKNOWN)
+
+
+def test_a_question_without_a_run_is_answered_by_nobody() -> None:
+    asked = replace(KNOWN, proof=Proof.PENDING, said="being verified")
+    assert recall_verification(asked, "d1", "", is_asking=True) == asked
+    lost = recall_verification(asked, "d1", "")
+    assert (lost.proof, lost.said.partition(":")[0]) == (Proof.UNKNOWN, "not verified")
+
+
+@given(st.sampled_from(Proof), st.booleans())
+def test_nothing_good_follows_before_the_proof(proof: Proof, is_success_unknown: bool) -> None:
+    awaits = awaits_proof(replace(KNOWN, proof=proof), is_success_unknown=is_success_unknown)
+    assert awaits == (proof not in ({Proof.VERIFIED, Proof.UNKNOWN} if is_success_unknown else {Proof.VERIFIED}))
+
+
+def test_advice_says_what_a_person_does() -> None:
+    assert "push" in advise(replace(KNOWN, proof=Proof.FAILED))
+    assert "'verify'" in advise(replace(KNOWN, proof=Proof.UNKNOWN))
