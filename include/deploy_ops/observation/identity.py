@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.memory import Memory
 
 
-def require_same_repository(memory: Memory, github: DeployOpsGithubHook, seen: int | None = None) -> None:
-    """Remember which repository the name means; another name in the policy may mean another repository.
+def require_same_repository(memory: Memory, github: DeployOpsGithubHook, seen: int | None = None) -> KnownRepository:
+    """Remember, and return, which repository the name means; another name in the policy may mean another repository.
 
-    :param seen: its number, where an answer has told it already.
+    :param seen: its number, where an answer has told it already; who may read it is then as it was.
     :raises ObservationError: the same name means another repository than before.
     """
-    fresh = KnownRepository(seen or github.read_name().id, github.repository)
     known = memory.repository.read()
+    fresh = _look(github, seen, known)
     is_same_name = known is not None and known.name.casefold() == fresh.name.casefold()
     if known is not None and is_same_name and known.id != fresh.id:
         raise ObservationError(
@@ -32,3 +32,11 @@ def require_same_repository(memory: Memory, github: DeployOpsGithubHook, seen: i
         )
     if fresh != known:
         memory.repository.write(fresh)
+    return fresh
+
+
+def _look(github: DeployOpsGithubHook, seen: int | None, known: KnownRepository | None) -> KnownRepository:
+    if seen:
+        return KnownRepository(seen, github.repository, known.is_public if known and known.id == seen else None)
+    found = github.read_name()
+    return KnownRepository(found.id, github.repository, found.is_public)

@@ -11,7 +11,7 @@ import pytest
 from include.deploy_ops.core.change.refs import RefKind, ResolvedRef
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_ref
+from include.deploy_ops.hooks.github.refs import find_merge_base, is_ancestor, resolve_ref
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from sandbox.identity import GITHUB_TOKEN
@@ -153,6 +153,8 @@ def test_what_a_typed_ref_asks_is_described(
     assert is_ancestor(hook, first, head)
     assert not is_ancestor(hook, head, first)
     assert not is_ancestor(hook, lone, head)
+    assert find_merge_base(hook, first, head) == first
+    assert find_merge_base(hook, lone, head) is None
     assert_described(outgoing, judge)
 
 

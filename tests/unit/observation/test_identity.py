@@ -21,10 +21,11 @@ class Named:
         self.repository = repository
         self.number = number
         self.asked = 0
+        self.is_public = True
 
     def read_name(self) -> RepositoryName:
         self.asked += 1
-        return RepositoryName(self.number, self.repository)
+        return RepositoryName(self.number, self.repository, self.is_public)
 
 
 def look(memory: Memory, repository: str, number: int, seen: int | None = None) -> int:
@@ -39,7 +40,7 @@ def memory() -> Memory:
     """Give a memory that knows acme/shop as number 7."""
     memory = Memory(DictStore())
     assert look(memory, "acme/shop", 7) == 1
-    assert memory.repository.read() == KnownRepository(7, "acme/shop")
+    assert memory.repository.read() == KnownRepository(7, "acme/shop", is_public=True)
     return memory
 
 
@@ -56,10 +57,19 @@ def test_a_name_that_was_given_to_another_repository_is_refused_every_time(
     for _ in range(2):
         with pytest.raises(ObservationError, match="another repository than before, number 8 at GitHub and not 7"):
             look(memory, name, 8, seen)
-    assert memory.repository.read() == KnownRepository(7, "acme/shop")
+    assert memory.repository.read() == KnownRepository(7, "acme/shop", is_public=True)
 
 
 @pytest.mark.parametrize("number", [7, 9])
 def test_another_name_in_the_policy_is_a_persons_word(memory: Memory, number: int) -> None:
     look(memory, "acme/store", number)
-    assert memory.repository.read() == KnownRepository(number, "acme/store")
+    assert memory.repository.read() == KnownRepository(number, "acme/store", is_public=True)
+
+
+def test_who_may_read_it_is_told_with_its_number_and_stays_so_where_only_that_is_told(memory: Memory) -> None:
+    private = Named("acme/shop", 7)
+    private.is_public = False
+    assert require_same_repository(memory, cast("DeployOpsGithubHook", private)).is_public is False
+    assert require_same_repository(memory, cast("DeployOpsGithubHook", private), 7).is_public is False
+    renamed = Named("acme/store", 9)
+    assert require_same_repository(memory, cast("DeployOpsGithubHook", renamed), 9).is_public is None

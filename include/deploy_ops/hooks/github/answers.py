@@ -47,15 +47,20 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryName:
-    """Which repository answers: GitHub's number of it, which outlives renames, and its present name, owner/name."""
+    """Which repository answers: GitHub's number of it, which outlives renames, and its present name, owner/name.
+
+    `is_public`: whether anybody may read it; also where GitHub does not tell.
+    """
 
     id: int
     name: str
+    is_public: bool = True
 
 
 class _Repository(Json):
     id: int
     full_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
+    private: bool = False
 
 
 class _Object(Json):
@@ -84,6 +89,10 @@ class _Tag(Json):
 
 class _Standing(Json):
     status: Literal["ahead", "behind", "diverged", "identical"]
+
+
+class _MergeBase(Json):
+    merge_base_commit: _Object
 
 
 class _Committer(Json):
@@ -138,7 +147,7 @@ class _Blob(Json):
 def parse_repository(answer: GithubAnswer) -> RepositoryName:
     """Return which repository it is. :raises ObservationError: the answer is malformed."""
     found = validate(_Repository, answer)
-    return RepositoryName(found.id, found.full_name)
+    return RepositoryName(found.id, found.full_name, not found.private)
 
 
 def parse_branch(answer: GithubAnswer, name: str) -> Branch:
@@ -203,6 +212,11 @@ def parse_relation(answer: GithubAnswer) -> str:
     :raises ObservationError: malformed.
     """
     return validate(_Standing, answer).status
+
+
+def parse_merge_base(answer: GithubAnswer) -> str:
+    """Read from which commit the two sides of a comparison parted. :raises ObservationError: malformed."""
+    return validate(_MergeBase, answer).merge_base_commit.sha
 
 
 def parse_commit(answer: GithubAnswer, sha: str) -> Commit:

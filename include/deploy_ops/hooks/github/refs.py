@@ -26,6 +26,7 @@ from include.deploy_ops.core.errors import CommitMissingError, PermanentError
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.hooks.github.answers import (
     parse_commit_id,
+    parse_merge_base,
     parse_ref_target,
     parse_relation,
     parse_tag_names,
@@ -35,6 +36,7 @@ from include.deploy_ops.hooks.github.answers import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from include.deploy_ops.hooks.github.http import GithubAnswer
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
 _TAGS_DEEP_MAX = 10  # a tag may name a tag; nobody nests them this deep
@@ -95,12 +97,24 @@ def is_ancestor(hook: DeployOpsGithubHook, commit: str, head: str) -> bool:
     :raises CommitMissingError: one of them is not there.
     :raises ObservationError: anything else than an answer.
     """
+    answer = _compare(hook, head, commit)
+    return answer is not None and parse_relation(answer) in _CONTAINED
+
+
+def find_merge_base(hook: DeployOpsGithubHook, one: str, other: str) -> str | None:
+    """Return the commit from which the two parted; None where they have none in common. Raises as `is_ancestor`."""
+    answer = _compare(hook, one, other)
+    return parse_merge_base(answer) if answer is not None else None
+
+
+def _compare(hook: DeployOpsGithubHook, base: str, head: str) -> GithubAnswer | None:
+    """Return GitHub's comparison of two commits; None where they have no ancestor in common."""
     # The second page lists no files, and of the commits one: what we ask for is in its head.
-    answer = hook.ask(f"/compare/{head}...{commit}?per_page=1&page=2")
+    answer = hook.ask(f"/compare/{base}...{head}?per_page=1&page=2")
     if not answer.is_absent:
-        return parse_relation(answer) in _CONTAINED
+        return answer
     if "No common ancestor" in answer.data["message"]:
-        return False
+        return None
     raise CommitMissingError(f"{answer.request} answered HTTP 404: one of the commits is not in {hook.repository}")
 
 

@@ -13,9 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.checkout.dag_check import check_dags
 from include.deploy_ops.checkout.project_check import prepare_build, refuse_empty_dags
 from include.deploy_ops.checkout.worktree import ContentRules, Contents, checkout
-from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, list_changed_dags
 from include.deploy_ops.core.errors import (
-    CommitMissingError,
     DeployOpsError,
     PermanentError,
     RetryableError,
@@ -30,6 +28,7 @@ from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.core.target.settling import find_blank, find_missing_part
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
 from include.deploy_ops.hooks.astro.cli import ShownEngine
+from include.deploy_ops.observation.changed_dags import read_changed_dags
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.images import open_astro_registry
@@ -268,7 +267,7 @@ class DeployCodeOperator(AstroCliOperator):
         base = decision.dags_base or self._find_trunk(job)
         return check_dags(
             project,
-            self._list_changed(base, job.deployed_commit) if base else None,
+            read_changed_dags(self.scope.project, self.github, base, job.deployed_commit) if base else None,
             ignore_syntax=find_ignore_syntax(deployment),
             # An override is on-call's own word, often a rollback in a hurry to what ran before: it is warned, not
             # stopped.
@@ -279,15 +278,6 @@ class DeployCodeOperator(AstroCliOperator):
         """Return trunk's head; empty where that is what is deployed, so that there is nothing to hold it against."""
         head = self.github.get_branch(self.scope.project.trunk).head
         return head if head != job.deployed_commit else ""
-
-    def _list_changed(self, base: str, commit: str) -> frozenset[str] | None:
-        github = self.github
-        try:
-            before, after = (Snapshot(each, github.get_commit(each).tree) for each in (base, commit))
-        # A force push took it away: then every file counts as changed.
-        except CommitMissingError:
-            return None
-        return list_changed_dags(before, after, ChangeRules.of(self.scope.project), github.read_tree)
 
     @contextlib.contextmanager
     def _offer_engine(self, image: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ServedEngine | None]]:

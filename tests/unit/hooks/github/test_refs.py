@@ -8,7 +8,7 @@ import pytest
 
 from include.deploy_ops.core.change.refs import RefKind, ResolvedRef
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError, PermanentError
-from include.deploy_ops.hooks.github.refs import is_ancestor, resolve_plain_ref, resolve_ref
+from include.deploy_ops.hooks.github.refs import find_merge_base, is_ancestor, resolve_plain_ref, resolve_ref
 from tests.unit.hooks.github.test_repository import make_commit
 from tests.worlds.doubles.github import REPO, GithubDouble, Reply, make_ref, make_sha, put_branches
 
@@ -274,6 +274,18 @@ def test_rollback_is_told_by_ancestry(
 ) -> None:
     put_relation(github, SHA, OLD, reply)
     assert is_ancestor(hook, OLD, SHA) is expected
+
+
+def test_where_two_commits_parted_is_told(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    put_relation(github, SHA, OLD, Reply({"status": "diverged", "merge_base_commit": {"sha": TAG}}))
+    assert find_merge_base(hook, SHA, OLD) == TAG
+    put_relation(github, SHA, OLD, Reply(NO_ANCESTOR, 404))
+    assert find_merge_base(hook, SHA, OLD) is None
+    put_relation(github, SHA, OLD, Reply({"status": "diverged"}))
+    with pytest.raises(ObservationError, match="merge_base_commit"):
+        find_merge_base(hook, SHA, OLD)
+    with pytest.raises(CommitMissingError, match="one of the commits is not in acme/pipes"):
+        find_merge_base(hook, OLD, TAG)
 
 
 def test_relation_that_is_unknown_is_an_error(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
