@@ -191,8 +191,10 @@ def describe_default(field: FieldInfo) -> str:
 
 def _write(value: Any) -> str:
     if isinstance(value, timedelta):
-        assert not value.seconds
-        return f"{value.days}d"
+        minutes, rest = divmod(value.seconds, 60)
+        assert not rest
+        assert not (minutes and value.days)
+        return f"{minutes}m" if minutes else f"{value.days}d"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

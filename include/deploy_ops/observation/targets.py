@@ -65,6 +65,7 @@ class TargetObserver:
             remembered=self._recall(name, target) if source or history.overridden_by else Remembered(),
             rivals=self._find_rivals(name),
             people=self.scope.project.people,
+            verification=self.memory.verification(slug_target(name)).read() if target.verify and target.merge else None,
         )
 
     def _find_rivals(self, name: str) -> tuple[str, ...]:

@@ -38,6 +38,23 @@ class Environment(StrictModel):
         return map_environment(self.entries)
 
 
+class Verify(StrictModel):
+    """Whether what was deployed works, as the Deployment's own Airflow tells.
+
+    `airflow_conn_id`: the Airflow connection whose token reads there; None: a token is minted for each look, where ours
+    may. `import_errors`: whether one fails the verification. `timeout`: until the files must be parsed. `unknown`: what
+    the commit status says where the verification could not tell. `compare_with`: the target whose import errors fail
+    nothing, and whose DAGs are compared. `show_logs`: whether errors are quoted where the repository is public.
+    """
+
+    airflow_conn_id: values.Text | None = None
+    import_errors: Literal["fail", "report"] = "fail"
+    timeout: values.Duration = timedelta(minutes=20)
+    unknown: Literal["pending", "success"] = "pending"
+    compare_with: values.Name | None = None
+    show_logs: bool = False
+
+
 class Previews(StrictModel):
     """Which branches get a Deployment of their own, and what it looks like.
 
@@ -50,7 +67,7 @@ class Previews(StrictModel):
     `build`: whether a branch's Dockerfile may run on the worker's container engine, which whoever pushes then owns.
     `max_live`: how many previews may exist. `hibernate_after`, `delete_after`: how long without activity; None: never.
     `delete_notice`: how long before that it is told. `keep_label`: pull requests with it keep their preview.
-    `cleanup_cron`: when cleanup runs, in UTC.
+    `cleanup_cron`: when cleanup runs, in UTC. `verify`: how a deploy is proven to work; None: it is not.
     """
 
     branches: Annotated[values.Patterns, Field(min_length=1)]
@@ -67,6 +84,7 @@ class Previews(StrictModel):
     delete_notice: values.Duration = timedelta(days=1)
     keep_label: values.Text = "keep-preview"
     cleanup_cron: values.Cron = "0 5 * * *"
+    verify: Verify | None = None
 
     def is_match(self, branch: str) -> bool:
         """Whether the patterns want a preview of the branch; a merge group, which lives for minutes, never gets one."""
@@ -117,7 +135,8 @@ class Target(StrictModel):
     `on`: deploy what the open pull request would give, or `into` after the merge. `approval_timeout`: how long a
     request waits; without an answer it is rejected. `approvers`: who may; None: whoever may answer in Airflow.
     `forced`: whether a forced run of a gated target asks too. `merge`: merge the pull request once its code runs.
-    `build`: build images for a gated target too, whose digest nobody can approve.
+    `build`: build images for a gated target too, whose digest nobody can approve. `verify`: how a deploy is proven to
+    work, which the merge then waits for.
     """
 
     deployment: values.DeploymentName
@@ -131,6 +150,7 @@ class Target(StrictModel):
     forced: Literal["ask", "skip"] = "ask"
     merge: bool = False
     build: bool = False
+    verify: Verify | None = None
 
     @property
     def asks_when_forced(self) -> bool:
@@ -186,7 +206,7 @@ class Checkout(StrictModel):
 
 
 class Notice(StrictModel):
-    """Who is told by Airflow of failures and questions: a notifier's class, its arguments, and on what.
+    """Who is told by Airflow of failures, questions and deploys that are not verified: a notifier, and on what.
 
     Which arguments are templates is the notifier's affair. No secrets: those belong into an Airflow connection, whose
     id is an argument.
@@ -194,10 +214,9 @@ class Notice(StrictModel):
 
     notifier: values.ClassPath
     arguments: dict[values.Argument, Any] = Field(default_factory=dict)
-    on: Annotated[tuple[Literal["failure", "approval"], ...], Strict(strict=False), Field(min_length=1)] = (
-        "failure",
-        "approval",
-    )
+    on: Annotated[
+        tuple[Literal["failure", "approval", "verification"], ...], Strict(strict=False), Field(min_length=1)
+    ] = ("failure", "approval", "verification")
 
 
 class Project(StrictModel):
@@ -238,6 +257,12 @@ class Project(StrictModel):
     def is_planned(self) -> bool:
         """Whether there is anything for control to keep equal to Git."""
         return self.previews is not None or self.promotion is not None or bool(self.targets)
+
+    def find_verify(self, target: str) -> Verify | None:
+        """Return how deploys to the target, or to previews where it is empty, are proven to work; None: not at all."""
+        if target:
+            return self.targets[target].verify if target in self.targets else None
+        return self.previews.verify if self.previews is not None else None
 
     def wants_preview(self, branch: str) -> bool:
         """Whether the branch gets a Deployment of its own while it lives."""

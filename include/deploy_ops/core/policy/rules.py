@@ -35,7 +35,7 @@ def find_project_problems(project: Project) -> tuple[Problem, ...]:
         found += [each.move_below("promotion") for each in _check_promotion(project.promotion, project)]
     for name, target in project.targets.items():
         found += [each.move_below("targets", name) for each in _check_target(name, target)]
-    found += [*_check_releases(project), *_check_people(project.people)]
+    found += [*_check_releases(project), *_check_people(project.people), *_check_verify(project)]
     return tuple(found)
 
 
@@ -149,6 +149,16 @@ def _check_people(people: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem(("people", login), f"it is the same account as '{first}'; remove one")
 
 
+def _check_verify(project: Project) -> Iterator[Problem]:
+    for name in ("", *project.targets):
+        location = ("targets", name, "verify") if name else ("previews", "verify")
+        verify = project.find_verify(name)
+        wanted = verify and verify.compare_with
+        if wanted and (wanted == name or wanted not in project.targets):
+            found = "the target itself" if wanted == name else "no target of the project"
+            yield Problem((*location, "compare_with"), f"'{wanted}' is {found}; name another target, or remove it")
+
+
 def _check_releases(project: Project) -> Iterator[Problem]:
     """Who merges a pull request closes it for all who follow it."""
     following = defaultdict(list)
@@ -173,7 +183,36 @@ def find_clashes(names: Mapping[int, str], projects: Mapping[int, Project]) -> t
     for index, project in projects.items():
         for what, value, location in _list_claims(project):
             shared[what, value].append((index, location))
-    return tuple(found for (what, _), places in shared.items() for found in _tell_clash(what, places))
+    clashes = [found for (what, _), places in shared.items() for found in _tell_clash(what, places)]
+    return (*clashes, *_find_reaching(projects))
+
+
+def _find_reaching(projects: Mapping[int, Project]) -> Iterator[tuple[int, Problem]]:
+    """Yield the previews whose Airflow would be shown a token that reaches more: who pushes reads each request.
+
+    Airflow finds some connections in any case of their ids.
+    """
+    reaching = {conn_id.casefold(): what for project in projects.values() for conn_id, what in _list_reaching(project)}
+    for index, project in projects.items():
+        verify = project.find_verify("")
+        what = verify and reaching.get((verify.airflow_conn_id or "").casefold())
+        if verify and what:
+            message = (
+                f"'{verify.airflow_conn_id}' is {what}: whoever pushes a branch reads what its preview is asked with, "
+                "so name a connection that reaches previews alone, or remove it"
+            )
+            yield index, Problem(("previews", "verify", "airflow_conn_id"), message)
+
+
+def _list_reaching(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the connections that reach more than previews, each with what it is."""
+    for name in project.targets:
+        verify = project.find_verify(name)
+        if verify and verify.airflow_conn_id:
+            yield verify.airflow_conn_id, f"the connection of target '{name}' of project '{project.name}'"
+    for key in ("github_conn_id", "astro_conn_id", "registry_conn_id"):
+        if conn_id := getattr(project, key):
+            yield conn_id, f"the {key} of project '{project.name}'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import OVERRIDDEN, Hold, HoldKind, Remedy, Verb, Work
 from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.settling import describe_unfetched, describe_unsettled
+from include.deploy_ops.core.verification.standing import advise, awaits_proof, recall_verification
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,6 +49,7 @@ class TargetState:
     `source` is None while there is nothing to follow: no open pull request. `deployments` are those that bear its name.
     `deployed_base` is the base onto which the deployed test merge was made, empty where that cannot be told. `rivals`
     names the targets of other projects that are about the same Deployment. `people` is the project's key.
+    `verification` is the newest one, of whatever deploy record; None where nobody remembers, or the policy wants none.
     """
 
     name: str
@@ -58,6 +61,7 @@ class TargetState:
     remembered: Remembered
     rivals: tuple[str, ...] = ()
     people: Mapping[str, str] = field(default_factory=dict)
+    verification: Verification | None = None
 
 
 def find_release(target: Target, pulls: Iterable[PullRequest]) -> PullRequest | None:
@@ -104,8 +108,23 @@ def _hold_merge(state: TargetState) -> Hold | None:
     if reason := describe_unsettled(deployment, state.history):
         return _hold(state, Verb.MERGE, reason, HoldKind.WAITING)
     # A deploy of ours wakes it, and there is none to come: this code is deployed.
-    reason = describe_unfetched(deployment, state.history)
-    return _hold(state, Verb.MERGE, reason) if reason else None
+    if reason := describe_unfetched(deployment, state.history):
+        return _hold(state, Verb.MERGE, reason)
+    return _hold_unproven(state)
+
+
+def _hold_unproven(state: TargetState) -> Hold | None:
+    """Return what holds the merge while what runs is not verified, as far as the policy wants that."""
+    rules = state.target.verify
+    if rules is None:
+        return None
+    history = state.history
+    verification = recall_verification(state.verification, history.newest_id, history.commit, is_asking=True)
+    if not awaits_proof(verification, is_success_unknown=rules.unknown == "success"):
+        return None
+    if verification.proof is Proof.PENDING:
+        return _hold(state, Verb.MERGE, verification.said, HoldKind.WAITING)
+    return _hold(state, Verb.MERGE, f"{verification.said}; {advise(verification)}")
 
 
 def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:
@@ -181,9 +200,10 @@ _FIRST_RULES = frozenset(
 def _list_rules(target: Target) -> dict[str, Any]:
     """Return the target's rules as they take part in names of work: the first ones, and later ones that are set.
 
-    So a release that brings a key gives no work another name, by which endings and rejections are remembered.
+    So a release that brings a key gives no work another name, by which endings and rejections are remembered. How a
+    deploy is verified changes nothing of what is deployed, or asked.
     """
-    later = target.model_dump(mode="json", exclude_defaults=True)
+    later = target.model_dump(mode="json", exclude_defaults=True, exclude={"verify"})
     first = target.model_dump(mode="json", include=set(_FIRST_RULES))
     if target.pull_request is not None and not target.pull_request.drafts:
         del first["pull_request"]["drafts"]

@@ -139,6 +139,15 @@ WRONG = [
     (APPROVERS, {}, APPROVERS, "it says nothing about who may approve"),
     (f"{APPROVERS}.not_requester", True, f"{APPROVERS}.not_requester", "forced: skip lets who asks deploy without"),
     ("targets.staging.approvers.users", ["ada"], "targets.staging.approvers", "nobody is asked about this target"),
+    ("previews.verify", {"compare_with": "prod"}, "previews.verify.compare_with", "'prod' is no target of the project"),
+    (
+        "targets.staging.verify",
+        {"compare_with": "staging"},
+        "targets.staging.verify.compare_with",
+        "'staging' is the target itself",
+    ),
+    ("previews.verify", {"unknown": "failure"}, "previews.verify.unknown", "expected one of 'pending' or 'success'"),
+    ("previews.verify", {"timeout": 20}, "previews.verify.timeout", "a duration"),
     ("people", {"ada": "7", "Ada": "8"}, "people.Ada", "it is the same account as 'ada'"),
     ("people", {"a b": "7"}, "people['a b']", "a login of GitHub"),
     ("people", {"ada": ""}, "people.ada", "a text of one line"),
@@ -211,7 +220,12 @@ WRONG = [
     ("limits.max_deletes", -1, "limits.max_deletes", "a number above 0"),
     ("notify", [{"notifier": "SmtpNotifier"}], "notify[0].notifier", "the dotted path of a class"),
     ("notify", [{"notifier": "a.B", "arguments": {"to-whom": 1}}], "notify[0].arguments.to-whom", "keyword argument"),
-    ("notify", [{"notifier": "a.B", "on": ["sucess"]}], "notify[0].on[0]", "expected one of 'failure' or 'approval'"),
+    (
+        "notify",
+        [{"notifier": "a.B", "on": ["sucess"]}],
+        "notify[0].on[0]",
+        "expected one of 'failure', 'approval' or 'verification'",
+    ),
     ("notify", [{"notifier": "a.B", "on": []}], "notify[0].on", "at least one entry"),
     ("notify", [{"notifier": "a.B", "to": "x"}], "notify[0].to", "unknown key"),
     ("poll_interval_s", 0, "poll_interval_s", "a number above 0"),
@@ -382,6 +396,8 @@ NO_CHANGES = {
     "previews.max_live": 1,
     "previews.delete_after": "15d",
     "targets.staging.deployment": "S",
+    "previews.verify": {"compare_with": "production"},
+    "targets.staging.verify": {},
 }
 
 
@@ -487,3 +503,39 @@ def test_targets_of_two_projects_that_may_be_one_deployment_know_of_each_other()
     assert find_rivals(first, loaded.policy.projects) == (Rival("production", "b", "live", "astro_b"),)
     assert find_rivals(second, loaded.policy.projects) == (Rival("live", first.name, "production", "astro_default"),)
     assert find_rivals(third, loaded.policy.projects) == ()
+
+
+VERIFY = "previews.verify.airflow_conn_id"
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "what"),
+    [
+        ("prod_airflow", "the connection of target 'production' of project 'data_platform'"),
+        ("Prod_Airflow", "the connection of target 'production' of project 'data_platform'"),
+        ("other_airflow", "the connection of target 'live' of project 'other'"),
+        ("astro_default", "the astro_conn_id of project"),
+        ("github_other", "the github_conn_id of project 'other'"),
+        ("ci_registry", "the registry_conn_id of project 'other'"),
+    ],
+)
+def test_previews_are_never_asked_with_a_token_that_reaches_more(conn_id: str, what: str) -> None:
+    target = {"deployment": "Live", "branch": "main", "verify": {"airflow_conn_id": "other_airflow"}}
+    other = {**OTHER, "github_conn_id": "github_other", "registry_conn_id": "ci_registry", "targets": {"live": target}}
+    project = change("targets.production.verify", {"airflow_conn_id": "prod_airflow"})
+    loaded = load(change(VERIFY, conn_id, project), other)
+    (problem,) = loaded.problems
+    assert problem.path == f"projects[0].{VERIFY}"
+    assert f"'{conn_id}' is {what}" in problem.message
+    assert [each.name for each in loaded.policy.projects] == ["other"]
+
+
+def test_previews_may_have_a_connection_of_their_own() -> None:
+    project = change("targets.production.verify", {"airflow_conn_id": "prod_airflow"})
+    found = read_project(
+        change("previews.verify", {"airflow_conn_id": "preview_airflow", "compare_with": "production"}, project)
+    )
+    assert found.find_verify("") == found.previews.verify  # type: ignore[union-attr]
+    assert found.find_verify("production") == found.targets["production"].verify
+    assert found.find_verify("staging") is None
+    assert found.find_verify("gone") is None

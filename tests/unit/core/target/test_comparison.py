@@ -14,7 +14,7 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.remembered import Approval, Judgement, Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Remedy, Verb, Work
-from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Target
+from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Target, Verify
 from include.deploy_ops.core.target.comparison import (
     Source,
     TargetState,
@@ -22,6 +22,7 @@ from include.deploy_ops.core.target.comparison import (
     find_release,
     fingerprint_rules,
 )
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from tests.worlds.values.examples import make_deployment, make_pull, sha
 
 STAGING = Target(deployment="Staging", branch="astro_deploy")
@@ -312,3 +313,49 @@ def test_a_target_that_cannot_be_read_is_held_whatever_its_source_does(source: S
     said = hold(damaged)
     assert "what Astro says of 'Staging' (id0) cannot be read" in said
     assert "imageTag: Field required" in said
+
+
+PROVEN = PRODUCTION.model_copy(update={"approval": "none", "verify": Verify()})
+
+
+def proven(proof: Proof | None, target: Target = PROVEN, deploy_id: str = "d1") -> TargetState:
+    """Return a release that runs, with this verdict on a deploy record."""
+    found = Verification(deploy_id, MERGE, proof, NOW, f"it is {proof.value}") if proof else None
+    return replace(state(target, PULL, deployed(), deployed_base=BASE), verification=found)
+
+
+def test_a_release_that_is_verified_is_merged() -> None:
+    assert work(proven(Proof.VERIFIED)).verb is Verb.MERGE
+
+
+@pytest.mark.parametrize("given", [proven(Proof.FAILED), proven(Proof.UNKNOWN)])
+def test_what_is_not_verified_waits_for_a_person_before_the_merge(given: TargetState) -> None:
+    held = compare(given)
+    assert isinstance(held, Hold)
+    assert (held.what, held.kind) == ("merge", HoldKind.PERSON)
+    assert given.verification is not None
+    assert held.reason.startswith(f"{given.verification.said}; ")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [proven(Proof.PENDING), proven(None), proven(Proof.VERIFIED, deploy_id="d0"), proven(Proof.FAILED, deploy_id="d0")],
+)
+def test_what_is_being_verified_is_not_merged_yet(given: TargetState) -> None:
+    held = compare(given)
+    assert isinstance(held, Hold)
+    assert (held.what, held.kind) == ("merge", HoldKind.WAITING)
+
+
+def test_the_policy_may_let_the_unknown_be_merged_and_never_what_failed() -> None:
+    lenient = PROVEN.model_copy(update={"verify": Verify(unknown="success")})
+    assert work(proven(Proof.UNKNOWN, lenient)).verb is Verb.MERGE
+    assert isinstance(compare(proven(Proof.FAILED, lenient)), Hold)
+    assert isinstance(compare(proven(Proof.PENDING, lenient)), Hold)
+
+
+def test_how_a_deploy_is_verified_names_no_work_and_no_question_anew() -> None:
+    plain, verified = (PRODUCTION.model_copy(update={"verify": each}) for each in (None, Verify(airflow_conn_id="a")))
+    assert fingerprint_rules(plain, {}) == fingerprint_rules(verified, {})
+    assert work(state(plain, PULL)).digest == work(state(verified, PULL)).digest
+    assert work(state(verified, PULL)).verb is Verb.REQUEST
