@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG, TaskGroup
 
+from include.deploy_ops.operators.base import VERIFY_TASK
 from include.deploy_ops.operators.claim import ClaimOperator
 from include.deploy_ops.operators.decide import DecideOperator
 from include.deploy_ops.operators.deploy.adopt import AdoptDeploymentOperator, ApproveAdoptionOperator
@@ -20,6 +21,7 @@ from include.deploy_ops.operators.deploy.deployment import (
 from include.deploy_ops.operators.deploy.image import FindImageOperator
 from include.deploy_ops.operators.deploy.render import RenderTemplateOperator
 from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
+from include.deploy_ops.operators.deploy.verify import VerifyDeployOperator
 from include.deploy_ops.operators.report import ReportOperator
 from include.deploy_ops.run.forms import make_preview_params
 from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
@@ -62,16 +64,19 @@ def make_preview_dag(scope: Scope) -> DAG:
         with TaskGroup("ending", group_display_name="Hibernate, delete", prefix_group_id=False):
             hibernate = HibernateDeploymentOperator(task_id="hibernate", pool=CLI_POOL, scope=scope)
             delete = DeleteDeploymentOperator(task_id="delete", pool=CLI_POOL, scope=scope)
+        # Below the groups: what a person decided in one is verified as is what another deployed.
+        verify = VerifyDeployOperator(task_id=VERIFY_TASK, **step)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         # Setup and teardown: the report runs whatever failed before it, unless the claim was not got, and counts for
         # nothing in the run's state, so a failed run stays red.
         # Skipped tasks end at once, so each waits for all whose result it reads, not only for the one before it.
         claim >> [change_type, render, approve_adoption, hibernate, delete, decide]
         [render, approve_adoption] >> adopt
-        [change_type, render] >> image >> create >> deploy >> settle
+        [change_type, render] >> image >> create >> deploy >> settle >> verify
+        [deploy, decide] >> verify
         render >> [create, update]
         [change_type, image] >> deploy
-        [settle, update, adopt, hibernate, delete, decide] >> report.as_teardown(setups=claim)
+        [verify, update, adopt, hibernate, delete, decide] >> report.as_teardown(setups=claim)
     return dag
 
 

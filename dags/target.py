@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG, TaskGroup
 
+from include.deploy_ops.operators.base import VERIFY_TASK
 from include.deploy_ops.operators.claim import ClaimOperator
 from include.deploy_ops.operators.decide import DecideOperator
 from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
@@ -13,6 +14,7 @@ from include.deploy_ops.operators.deploy.deploy import DeployCodeOperator
 from include.deploy_ops.operators.deploy.image import FindImageOperator
 from include.deploy_ops.operators.deploy.merge import MergePullRequestOperator
 from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
+from include.deploy_ops.operators.deploy.verify import VerifyDeployOperator
 from include.deploy_ops.operators.report import ReportOperator
 from include.deploy_ops.run.forms import make_target_params
 from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
@@ -46,11 +48,12 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
         with TaskGroup("deciding", group_display_name="Merge, resume", prefix_group_id=False):
             merge = MergePullRequestOperator(task_id="merge", scope=scope)
             decide = DecideOperator(task_id="decide", scope=scope)
+        verify = VerifyDeployOperator(task_id=VERIFY_TASK, **step)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         claim >> [change_type, decide, merge]
-        change_type >> image >> deploy >> settle
-        change_type >> deploy
-        [settle, decide, merge] >> report.as_teardown(setups=claim)
+        change_type >> image >> deploy >> settle >> verify
+        change_type >> deploy >> verify
+        [verify, decide, merge] >> report.as_teardown(setups=claim)
     return dag
 
 

@@ -38,7 +38,7 @@ projects:
 KINDS = ("control", "preview", "cleanup")
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
-    *("approve_adoption", "adopt", "hibernate", "decide"),
+    *("approve_adoption", "adopt", "hibernate", "decide", "verify"),
 }
 
 
@@ -160,11 +160,12 @@ def test_a_preview_run_has_a_form(parse: Parse) -> None:
         "wake": False,
         "dry_run": False,
         "create_if_missing": True,
+        "file": None,
     }
     choices = {name: dag.params.get_param(name).schema.get("enum") for name in dag.params}
     assert choices == {
         **dict.fromkeys(dag.params),
-        "action": ["deploy", "refresh", "delete", "keep", "adopt", "resume"],
+        "action": ["deploy", "refresh", "delete", "keep", "adopt", "resume", "verify", "mute"],
         "deploy_type": ["infer", "dags", "image-and-dags"],
         **{name: [True, False] for name in ("wake", "dry_run", "create_if_missing")},
     }
@@ -195,7 +196,8 @@ def test_the_steps_of_a_preview_run(parse: Parse) -> None:
         "adopt": {"approve_adoption", "render_template"},
         "hibernate": {"claim"},
         "decide": {"claim"},
-        "report": {"settle", "update", "adopt", "hibernate", "delete", "decide", "claim"},
+        "verify": {"settle", "deploy", "decide"},
+        "report": {"verify", "update", "adopt", "hibernate", "delete", "decide", "claim"},
     }
 
 
@@ -246,7 +248,8 @@ def test_a_target_has_a_dag_of_its_own(parse: Parse) -> None:
         "deploy": {"change_type", "image"},
         "settle": {"deploy"},
         "merge": {"claim"},
-        "report": {"settle", "decide", "merge", "claim"},
+        "verify": {"settle", "deploy"},
+        "report": {"verify", "decide", "merge", "claim"},
     }
     assert list(dag.params) == ["action", "ref", "deploy_type", "reason", "wake", "dry_run"]
 

@@ -42,6 +42,10 @@ class UnsettledError(RunSpentError):
     """A deploy was called and did not settle."""
 
 
+class UnverifiedError(PermanentError):
+    """A deploy settled, and is shown not to work: no failed deploy. The text names each error, and what to do."""
+
+
 NOTHING_FOLLOWS = "nothing is concluded from it, and the next attempt asks again"
 """What an ObservationError says in place of advice where a person has nothing to do."""
 

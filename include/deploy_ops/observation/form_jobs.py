@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.scope import Scope
 
 log = logging.getLogger(__name__)
+_OF_WHAT_IS_THERE = frozenset({Verb.DELETE, Verb.KEEP, Verb.VERIFY, Verb.MUTE})
+"""What a person asks of a preview that is there, whatever becomes of its branch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,15 @@ class FormJobs:
         source = Source(form.branch, branch.head if branch else NO_COMMIT)
         job = self._override(self._make_job(form, person, verb, source, deployment), form, source)
         name = deployment.name if deployment else self._name_preview(form)
-        return replace(job, deployment_name=name, ends_keep=form.action == Verb.RESUME.value)
+        file = form.file.removeprefix("dags/")
+        return replace(job, deployment_name=name, ends_keep=form.action == Verb.RESUME.value, file=file)
 
     def _name_preview(self, form: PreviewForm) -> str:
         return name_deployment(self.scope.project.name, form.branch)
 
     def _find_preview(self, form: PreviewForm) -> Deployment | None:
         project = self.scope.project
-        is_end = form.action in {Verb.DELETE.value, Verb.KEEP.value}  # also where the policy matches it no longer
+        is_end = Verb(form.action) in _OF_WHAT_IS_THERE  # also where the policy matches it no longer
         if not project.wants_preview(form.branch) and not is_end:
             raise PermanentError(
                 f"branch: '{form.branch}' matches no pattern of previews.branches "
@@ -90,9 +93,14 @@ class FormJobs:
     def _choose_verb(self, form: PreviewForm, deployment: Deployment | None, branch: Branch | None) -> Verb:
         """Return what the run does; refuse what cannot be done, or what the next pass would undo."""
         action = form.verb
-        if action in {Verb.DELETE, Verb.KEEP, Verb.UPDATE} and deployment is None:
+        self._refuse_unverifiable(action, "")
+        if (action is Verb.MUTE) != bool(form.file):
+            raise PermanentError(
+                "file: the action 'mute' needs the file whose import error it mutes, and no other does"
+            )
+        if deployment is None and action in {*_OF_WHAT_IS_THERE, Verb.UPDATE}:
             raise PermanentError(f"'{form.branch}' has no Deployment; there is nothing to {form.action}")
-        if action in {Verb.DELETE, Verb.KEEP}:
+        if action in _OF_WHAT_IS_THERE:
             return action
         if branch is None:
             raise PermanentError(f"branch: there is no branch '{form.branch}' in {self.scope.project.repository}")
@@ -104,6 +112,11 @@ class FormJobs:
                 f"create_if_missing: '{form.branch}' has no Deployment, and the form forbids to make one"
             )
         return Verb.DEPLOY if deployment else Verb.CREATE
+
+    def _refuse_unverifiable(self, action: Verb, target: str) -> None:
+        if action in {Verb.VERIFY, Verb.MUTE} and self.scope.project.find_verify(target) is None:
+            key = f"targets.{target}.verify" if target else "previews.verify"
+            raise PermanentError(f"action: the policy has no {key}, so nothing is verified; add it first")
 
     def _refuse_merged(self, branch: Branch) -> None:
         """Refuse a preview that the next pass would delete: its pull request was merged at this head."""
@@ -121,6 +134,7 @@ class FormJobs:
 
     def _make_target_job(self, name: str, form: TargetForm, person: str) -> Job:
         target = self.scope.target(name)
+        self._refuse_unverifiable(Verb(form.action), name)
         deployment = self._find_target(target)
         source = self._find_source(target, form)
         job = replace(self._make_job(form, person, form.verb, source, deployment), target=name)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 CLAIM_TASK = "claim"
 IMAGE_TASK = "image"
+VERIFY_TASK = "verify"
 FAILURE_KEY = "failure"
 RENDER_TASK, RENDERED_KEY, MAPPED_KEY = "render_template", "rendered", "mapped"
 """The task that renders a Deployment file, and under which keys it hands on what of it the template gave, and where

@@ -10,7 +10,7 @@ from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.naming import slug_branch, slug_target
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.observation.form_jobs import FormJobs
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import VERIFY_TASK, DeployOpsOperator, tell_failures
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.forms import PreviewForm, TargetForm, name_person, read_form
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, dump_job
@@ -56,6 +56,8 @@ class ClaimOperator(DeployOpsOperator):
         self.log.info("claimed %s for %s: %s", job.environment, run.run_id, job.reason)
         tasks = self.dag.tasks if self.has_dag() else ()
         idle = [task.task_id for task in tasks if job.verb not in getattr(task, "verbs", (job.verb,))]
+        if self.scope.project.find_verify(job.target) is None and not job.problem:
+            idle += [task.task_id for task in tasks if task.task_id == VERIFY_TASK and task.task_id not in idle]
         return dict(self.finish(dump_job(job), idle=idle))
 
     def _occupy(self, claims: Claims, job: Job, run_id: str) -> str | None:

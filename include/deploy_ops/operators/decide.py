@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.verification.mute import Mute, add_mute
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 
 if TYPE_CHECKING:
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class DecideOperator(DeployOpsOperator):
-    """Remembers that a preview is kept, or that a target's override has ended; returns it in words."""
+    """Remembers that a preview is kept, an error muted, or a target's override ended; returns it in words."""
 
-    verbs = (Verb.KEEP, Verb.RESUME)
+    verbs = (Verb.KEEP, Verb.RESUME, Verb.MUTE)
 
     @tell_failures
     def execute(self, context: Context) -> str:
@@ -31,6 +33,11 @@ class DecideOperator(DeployOpsOperator):
         self.refuse_dry(job, f"{job.verb.value} {job.environment}")
         known = memory.environment(job.slug).read()
         said = f"{job.verb.value} {job.environment} {who}: {job.reason}"
+        if job.verb is Verb.MUTE:
+            mutes = memory.mutes(job.slug)
+            mutes.write(add_mute(mutes.read(), Mute(job.file, job.reason, job.person, datetime.now(UTC))))
+            self.log.info("%s", said)
+            return said
         if job.verb is Verb.KEEP:
             decided = replace(known, kept=f"{who}: {job.reason}", kept_id=job.deployment_id)
         else:

@@ -19,6 +19,7 @@ from include.deploy_ops.core.view.row import Row, RowKind, State
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.scope import Scope
 
@@ -26,6 +27,8 @@ DEPLOYS = "deploy_ops.deploys"
 DEPLOY_DURATION = "deploy_ops.deploy.duration"
 PUSH_TO_DEPLOY = "deploy_ops.push_to_deploy"
 DELETES = "deploy_ops.deletes"
+VERIFICATIONS = "deploy_ops.verifications"
+VERIFY_DURATION = "deploy_ops.verify.duration"
 PREVIEWS_LIVE = "deploy_ops.previews.live"
 PREVIEWS_HIBERNATING = "deploy_ops.previews.hibernating"
 ENVIRONMENTS_HELD = "deploy_ops.environments.held"
@@ -56,6 +59,14 @@ def _count_deploy(project: str, kind: RowKind, outcome: Outcome) -> None:
         stats.timing(DEPLOY_DURATION, timedelta(seconds=outcome.seconds), tags=tags)
     if outcome.push_s > 0:
         stats.timing(PUSH_TO_DEPLOY, timedelta(seconds=outcome.push_s), tags=tags)
+
+
+def count_verification(scope: Scope, job: Job, verification: Verification) -> None:
+    """Count the verdict on a deploy, and how long it took from the deploy's having settled."""
+    kind = RowKind.TARGET if job.target else RowKind.PREVIEW
+    tags = {"project": scope.project.name, "kind": kind.value, "proof": verification.proof.value}
+    stats.incr(VERIFICATIONS, tags=tags)
+    stats.timing(VERIFY_DURATION, timedelta(seconds=verification.seconds), tags=tags)
 
 
 def gauge_pass(project: str, rows: Iterable[Row], began_at: datetime) -> None:

@@ -23,6 +23,7 @@ from airflow.sdk.module_loading import import_string  # type: ignore[attr-define
 
 from include.deploy_ops.core.errors import DeployOpsError, PolicyError
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.health import describe_outage, see_failing
 from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.memory import Memory
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.policy.keys import Notice
+    from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.scope import Scope
 
-FAILURE, APPROVAL = "failure", "approval"
+FAILURE, APPROVAL, VERIFICATION = "failure", "approval", "verification"
 NOTICE_TIMEOUT_S = 20.0
 """Seconds that all notifiers of an occasion get together; they run at the same time."""
 
@@ -52,7 +54,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What is told. `what` is "failure" or "approval"; `environment` and the rest are as in `Job`."""
+    """What is told. `what` is "failure", "approval" or "verification" (a deploy that is not verified).
+
+    `environment` and the rest are as in `Job`.
+    """
 
     what: str
     environment: str
@@ -95,6 +100,16 @@ def is_news(context: Context, memory: Memory, job: Job, cause: Mapping[str, Any]
         return True
     known = memory.recall(job.slug).endings.get(job.verb.value)
     return known is None or known.work != job.work or not known.is_failure
+
+
+def is_proof_news(memory: Memory, job: Job, verdict: Verification | None) -> bool:
+    """Whether a verdict is told: each failure, and that nothing can be told where that is new to the environment."""
+    if verdict is None or verdict.proof not in {Proof.FAILED, Proof.UNKNOWN}:
+        return False
+    row = memory.read_row(job.slug)
+    shown = row.verification if row is not None else None
+    is_known = shown is not None and (shown.proof, shown.said) == (verdict.proof, verdict.said)
+    return verdict.proof is Proof.FAILED or not is_known
 
 
 def tell_outage(context: Context) -> None:

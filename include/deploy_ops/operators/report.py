@@ -11,21 +11,27 @@ from include.deploy_ops.core.errors import SealError
 from include.deploy_ops.core.naming import read_attempt
 from include.deploy_ops.core.plan.remembered import Ending, Removal
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.operators.base import FAILURE_KEY, RENDER_TASK, RENDERED_KEY, DeployOpsOperator
+from include.deploy_ops.core.verification.judging import tell_errors
+from include.deploy_ops.core.verification.standing import UNANSWERED, advise
+from include.deploy_ops.core.verification.verdict import Proof
+from include.deploy_ops.operators.base import FAILURE_KEY, RENDER_TASK, RENDERED_KEY, VERIFY_TASK, DeployOpsOperator
 from include.deploy_ops.operators.metrics import count_run
-from include.deploy_ops.operators.notify import FAILURE, describe_job, is_news, notify
+from include.deploy_ops.operators.notify import FAILURE, VERIFICATION, describe_job, is_news, is_proof_news, notify
 from include.deploy_ops.run.claims import Claims
-from include.deploy_ops.run.endings import hand_over, make_ended
+from include.deploy_ops.run.endings import VERDICT_KEY, hand_over, make_ended
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
 
 
+ASKED_FOR = frozenset({Verb.VERIFY, Verb.MUTE})
+"""The verbs whose runs only verify; those that deploy do besides."""
 SUCCESS = "success"
 UPDATE_TASK = "update"
 """The task after which a Deployment has of the template what was rendered, and nothing from before."""
@@ -40,14 +46,18 @@ class ReportOperator(DeployOpsOperator):
         run_id = context["dag_run"].run_id
         memory, runs = self.memory(context), self.runs(context)
         states = runs.read_states(run_id)
-        failed = list_failed(states)
+        verdict, is_asked = self._read_verdict(context, memory, job, states), job.verb in ASKED_FOR
+        # What was deployed and does not work is no failed deploy: nobody deploys it again, and the next push does.
+        failed = [task for task in list_failed(states) if task != VERIFY_TASK or (verdict is None and is_asked)]
         cause = find_cause(context, failed)
         # Before the ending is remembered: news is what differs from what was known.
-        has_news = is_news(context, memory, job, cause)
+        has_news, has_proof_news = is_news(context, memory, job, cause), is_proof_news(memory, job, verdict)
         if job.is_dry:
             self.log.info("a dry run: nothing was written, and nothing is remembered")
         elif not (job.is_forced or job.is_expiry) and states.get("delete") == SUCCESS:
-            memory.environment(job.slug).forget()  # it is gone with its branch
+            # It is gone with its branch.
+            for slot in (memory.environment(job.slug), memory.verification(job.slug), memory.mutes(job.slug)):
+                slot.forget()
         else:
             is_gone = states.get("delete") == SUCCESS
             ending = self._make_ending(job, run_id, cause, has_failed=bool(failed))
@@ -62,16 +72,45 @@ class ReportOperator(DeployOpsOperator):
             main = [
                 task.task_id for task in self.dag.tasks if job.verb in getattr(task, "verbs", ()) and task is not self
             ]
-            ended = make_ended(context, partial(self.read, context), memory, job, states, cause, main)
+            proof = verdict.proof.value if verdict else ""
+            ended = make_ended(context, partial(self.read, context), memory, job, states, cause, main, proof)
             hand_over(context, self.scope.fleet, ended)
             count_run(self.scope, job, ended.outcome)
         said = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
+        said += f", {verdict.said}" if verdict else ""
         line = f"{job.verb.value} {job.environment}: {said}"
         self.log.info(line)
         # Last: a notifier that fails keeps neither claim nor ending.
         if has_news:
             notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
+        if verdict is not None and has_proof_news:
+            said = f"{tell_errors(verdict)}\n{advise(verdict)}"
+            notify(self.scope, context, describe_job(VERIFICATION, job, said))
         return line
+
+    def _read_verdict(
+        self, context: Context, memory: Memory, job: Job, states: Mapping[str, str]
+    ) -> Verification | None:
+        """Return what the run's verification came to; None where it made none, or a form's could not begin.
+
+        One that ended without a verdict leaves its question open, which counts as not known.
+        """
+        known = memory.verification(job.slug).read()
+        if known is None or states.get(VERIFY_TASK) not in {"success", "failed", "skipped"}:
+            return None
+        told = self._read_told(context)
+        if told is not None and told.get("deploy_id") == known.deploy_id:
+            return known
+        is_over = states[VERIFY_TASK] == "failed" and job.verb not in ASKED_FOR
+        return replace(known, proof=Proof.UNKNOWN, said=UNANSWERED) if is_over else None
+
+    def _read_told(self, context: Context) -> Mapping[str, Any] | None:
+        try:
+            told: Mapping[str, Any] | None = self.read(context, VERIFY_TASK, VERDICT_KEY)
+        except SealError as error:
+            self.log.warning("the verdict does not count: %s", error)
+            return None
+        return told
 
     def _make_ending(self, job: Job, run_id: str, cause: Mapping[str, Any], *, has_failed: bool) -> Ending:
         return Ending(

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 ENDED_KEY = "ended"
 SUPERSEDED_KEY = "superseded"
 SEEN_KEY = "seen"
+VERDICT_KEY = "verdict"
+"""Under which key of its XComs a run's verification stands, also where it failed the task."""
 EVENTS_MAX = 1000
 """Events read in one pass; the next one goes on."""
 OVERLAP = timedelta(minutes=1)
@@ -75,11 +77,12 @@ def make_ended(
     states: Mapping[str, str],
     cause: Mapping[str, Any],
     main: Iterable[str],
+    proof: str = "",
 ) -> Ended:
     """Return how the run ended.
 
     `read` returns what a task of the run returned; `states` are its tasks', `cause` why it failed; `main` the tasks of
-    its errand.
+    its errand; `proof` what its verification came to.
     """
     run, now = context["dag_run"], datetime.now(UTC)
     skipped = [task for task in main if states.get(task) == "skipped"]
@@ -117,6 +120,7 @@ def make_ended(
             else 0,
             subject=mask_text(decision.subject) if decision else "",
             commit_author=mask_text(decision.author) if decision else "",
+            proof=proof,
         ),
         _list_conflicts(promoted) if is_promoted else None,
         job.deployment_id if superseded else "",

@@ -24,7 +24,7 @@ from include.deploy_ops.run.job import INFER
 REFRESH = "refresh"
 """The action that updates a preview to the template and to what is mapped, by now."""
 
-PreviewAction = Literal["deploy", "refresh", "delete", "keep", "adopt", "resume"]
+PreviewAction = Literal["deploy", "refresh", "delete", "keep", "adopt", "resume", "verify", "mute"]
 AnyForm = TypeVar("AnyForm", bound=StrictModel)
 
 _ACTIONS = {
@@ -34,6 +34,8 @@ _ACTIONS = {
     Verb.KEEP.value: "Keep it, however idle it is, until somebody resumes it",
     Verb.ADOPT.value: "Adopt the Deployment that has the preview's name, after approval",
     Verb.RESUME.value: "Resume: end a hold, and deploy what is newest",
+    Verb.VERIFY.value: "Verify what runs there: ask its Airflow whether it works",
+    Verb.MUTE.value: "Mute the import error of a file, until it changes, and verify",
 }
 _PROMOTION_ACTIONS = {
     Verb.PROMOTE.value: "Promote: bring the deploy branch to the open pull requests' DAGs",
@@ -83,7 +85,7 @@ class PromotionForm(StrictModel):
 class TargetForm(StrictModel):
     """What a person filled in about a target; an empty `ref` means what the source has now."""
 
-    action: Annotated[Literal["deploy", "resume"], MayBeBlank] = "deploy"
+    action: Annotated[Literal["deploy", "resume", "verify"], MayBeBlank] = "deploy"
     ref: Text = ""
     deploy_type: Annotated[Literal["infer", "dags", "image-and-dags"], MayBeBlank] = "infer"
     wake: bool = False
@@ -108,6 +110,7 @@ class PreviewForm(TargetForm):
     branch: BranchName
     action: Annotated[PreviewAction, MayBeBlank] = "deploy"  # type: ignore[assignment]  # more than the parent's
     create_if_missing: bool = True
+    file: Text = ""
 
 
 def make_preview_params() -> dict[str, Param]:
@@ -118,6 +121,7 @@ def make_preview_params() -> dict[str, Param]:
         "branch": make_text("Branch", "The branch whose preview is meant", is_required=True),
         **_make_deploy_params(PreviewForm, newest),
         "create_if_missing": make_switch("Create if missing", guide, is_on=True),
+        "file": make_text("File", "To mute: the file below dags/ whose import error is muted, such as orders/load.py"),
     }
 
 

@@ -36,7 +36,8 @@ class Job(Assignment):
     hibernating Deployment is woken. `ends_keep`: the preview may expire again. `is_dry`: nothing is written.
     `is_expiry`: it is done because nobody uses the preview, whose branch lives. `problem`: why what a person asked for
     cannot be done; the run fails by it in its next task, so that its report tells of it. `approval`: another person's
-    yes to what a person asked for; one to what control planned is remembered instead.
+    yes to what a person asked for; one to what control planned is remembered instead. `file`: whose import error is
+    muted, below the DAG folder.
     """
 
     _: KW_ONLY
@@ -52,6 +53,7 @@ class Job(Assignment):
     is_expiry: bool = False
     problem: str = ""
     approval: Approval | None = None
+    file: str = ""
 
     @property
     def is_forced(self) -> bool:

@@ -31,6 +31,8 @@ from include.deploy_ops.core.plan.remembered import (
     Requests,
 )
 from include.deploy_ops.core.promotion.contribution import KeptContribution
+from include.deploy_ops.core.verification.mute import Mute
+from include.deploy_ops.core.verification.verdict import Verification
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.health import Sight
@@ -49,6 +51,8 @@ ENVIRONMENT_PARTS = (
     "requests",
     "deploys",
     "laid",
+    "verification",
+    "mutes",
 )
 """What the keys of one environment end in; each has its method in `Memory`."""
 
@@ -93,10 +97,14 @@ class PastDigests:
 
 @dataclass(frozen=True, slots=True)
 class KnownRepository:
-    """The repository as it was read last: GitHub's number of it, and the policy's name of then."""
+    """The repository as it was read last: GitHub's number of it, the policy's name of then, and who may read it.
+
+    `is_public` is None where nobody looked, as in what a release before 0.3 wrote.
+    """
 
     id: int
     name: str
+    is_public: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +167,8 @@ _BUDGET = TypeAdapter(Budget)
 _REJECTIONS = TypeAdapter(dict[str, Rejection])
 _CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
 _AWAITED = TypeAdapter(dict[str, Awaited])
+_VERIFICATION = TypeAdapter(Verification)
+_MUTES = TypeAdapter(tuple[Mute, ...])
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
 _LAID = TypeAdapter(Laid)
 _READING = TypeAdapter(Reading)
@@ -315,6 +325,14 @@ class Memory:
         Apart from the rows: the page reads it where somebody opens the environment.
         """
         return BoundedSlot(self._store, _name_key(slug, "deploys"), _OUTCOMES, blank=tuple, is_terse=True)
+
+    def verification(self, slug: str) -> Slot[Verification]:
+        """Return the verdict on a deploy record of the environment; only a run that holds the claim writes it."""
+        return Slot(self._store, _name_key(slug, "verification"), _VERIFICATION, is_terse=True)
+
+    def mutes(self, slug: str) -> BoundedSlot[Mute]:
+        """Return the import errors that a person muted for a branch; only a run that holds the claim writes them."""
+        return BoundedSlot(self._store, _name_key(slug, "mutes"), _MUTES, blank=tuple)
 
     def forget_environment(self, slug: str) -> None:
         """Forget all that is remembered of the environment: it is gone, and nothing of it lives."""

@@ -89,6 +89,7 @@ def test_the_form_creates_where_there_is_no_deployment(stage: Stage) -> None:
         "ends_keep": False,
         "is_dry": False,
         "is_expiry": False,
+        "file": "",
         "problem": "",
         "approval": None,
     }

@@ -14,9 +14,11 @@ from airflow.sdk.observability import stats
 
 from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.hooks import metrics as hook_metrics
-from include.deploy_ops.operators.metrics import count_run, gauge_pass
+from include.deploy_ops.operators.metrics import count_run, count_verification, gauge_pass
+from include.deploy_ops.run.job import Job
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from tests.worlds.doubles.stats import StatsDouble, keep_stats
 from tests.worlds.stages.fixtures import Log
@@ -167,3 +169,12 @@ def test_without_a_backend_nothing_is_said_and_nothing_warned(log: Log, stage: S
         line for line in log.read().splitlines() if re.search(r"stats|deploy_ops\.(api|deploys)", line, re.IGNORECASE)
     ]
     assert written == []
+
+
+def test_verdicts_are_counted_by_what_they_came_to(kept: StatsDouble, stage: Stage) -> None:
+    for target, kind in (("", "preview"), ("production", "target")):
+        job = Job(Verb.DEPLOY, BRANCH, "1" * 40, "shop", "clsome", "why", target)
+        count_verification(stage.scope, job, Verification("d1", "1" * 40, Proof.FAILED, NOW, "1 import error", 41.5))
+        tags = (f"kind={kind}", "project=shop", "proof=failed")
+        assert kept.counts["deploy_ops.verifications", *tags] == 1
+        assert kept.timings["deploy_ops.verify.duration", *tags] == [41.5]

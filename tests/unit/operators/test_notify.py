@@ -23,9 +23,12 @@ from dags.control import make_control_dag
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Notice
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.health import GITHUB, see_failing
+from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.operators import notify as subject
 from include.deploy_ops.operators.notify import APPROVAL, FAILURE, Occasion, end_outage, notify, tell_outage
+from include.deploy_ops.run.endings import VERDICT_KEY
 from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights
 from tests.worlds.doubles import notifiers
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeStores, FakeTaskInstance
@@ -267,6 +270,45 @@ def test_what_did_not_fail_is_no_news(stage: Stage, told: Told) -> None:
         run.step("report")
     start(stage, 3, is_dry=True).step("report")
     assert told.read() == []
+
+
+def prove(stage: Stage, number: int, proof: Proof, said: str) -> Run:
+    """Return a planned deploy that settled, and this verdict on it."""
+    run = start(stage, number)
+    run.states |= {"deploy": "success", "settle": "success", "verify": "failed" if proof is Proof.FAILED else "success"}
+    run.hand("verify", {"deploy_id": f"d{number}"}, VERDICT_KEY)
+    stage.memory.verification(BRANCH).write(Verification(f"d{number}", HEAD, proof, datetime.now(UTC), said))
+    return run
+
+
+def test_a_deploy_that_is_not_verified_is_told_as_such(stage: Stage, told: Told, tmp_path: Path) -> None:
+    failures = Told(tmp_path / "failures")
+    stage.change_project(notify=(told.notice(), failures.notice(FAILURE)))
+    for number, (proof, said) in enumerate(
+        [
+            (Proof.VERIFIED, "verified"),
+            (Proof.FAILED, "1 import error"),
+            (Proof.FAILED, "1 import error"),
+            (Proof.UNKNOWN, "not verified: no connection"),
+        ],
+        1,
+    ):
+        prove(stage, number, proof, said).step("report")
+    assert [each["deploy_ops"]["what"] for each in told.read()] == ["verification"] * 3
+    assert [each.partition("\n")[0] for each in told.causes] == ["1 import error"] * 2 + ["not verified: no connection"]
+    assert failures.read() == []  # it is no failed deploy
+
+
+def test_that_nothing_can_be_told_is_no_news_where_it_is_known(stage: Stage, told: Told) -> None:
+    stage.change_project(notify=(told.notice(),))
+    known = Verification("d0", HEAD, Proof.UNKNOWN, datetime.now(UTC), "not verified: no connection")
+    at = datetime.now(UTC)
+    row = Row(BRANCH, RowKind.PREVIEW, BRANCH, BRANCH, "shop.preview", State.LIVE, at, verification=known)
+    stage.memory.write_rows({}, {BRANCH: row})
+    prove(stage, 1, Proof.UNKNOWN, "not verified: no connection").step("report")
+    assert told.read() == []
+    prove(stage, 2, Proof.UNKNOWN, "not verified: no answer").step("report")
+    assert len(told.read()) == 1
 
 
 def test_a_notifier_that_hangs_fails_no_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.log import mask_secret
@@ -11,7 +11,10 @@ from airflow.sdk.log import mask_secret
 from include.deploy_ops.core.errors import DeployOpsError
 from include.deploy_ops.core.plan.remembered import Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.verification.mute import Mute
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.run.claims import MANUAL, PLANNED
+from include.deploy_ops.run.endings import VERDICT_KEY
 from include.deploy_ops.run.memory import Claim
 
 if TYPE_CHECKING:
@@ -152,3 +155,68 @@ def test_a_preview_that_is_gone_with_its_branch_is_forgotten(stage: Stage) -> No
     play = stage.start_planned(Verb.DELETE, BRANCH, HEAD, stage.make_deployment(BRANCH)).play()
     assert play["delete"] == "success"
     assert stage.memory.environment(BRANCH).read() == Remembered()
+
+
+def prove(run: Run, stage: Stage, proof: Proof, said: str, state: str = "success") -> None:
+    """Let the run's verification have ended so."""
+    run.states |= {"deploy": "success", "settle": "success", "verify": state}
+    run.hand("verify", {"deploy_id": "d1"}, VERDICT_KEY)
+    stage.memory.verification(BRANCH).write(Verification("d1", HEAD, proof, datetime.now(UTC), said))
+
+
+def read_outcome(stage: Stage) -> dict[str, Any]:
+    (event,) = [each for each in stage.events.events if each.extra]
+    found: dict[str, Any] = event.extra["ended"]["outcome"]
+    return found
+
+
+def test_what_is_deployed_and_does_not_work_is_no_failed_deploy(stage: Stage) -> None:
+    run = start(stage)
+    prove(run, stage, Proof.FAILED, "2 import errors", "failed")
+    assert run.step("report") == "deploy dev-x: done, 2 import errors"
+    ending = stage.memory.environment(BRANCH).read().endings["deploy"]
+    assert (ending.is_failure, ending.cause) == (False, "")
+    assert (read_outcome(stage)["state"], read_outcome(stage)["proof"]) == ("success", "failed")
+
+
+def test_a_deploy_that_failed_has_no_verdict_of_its_own(stage: Stage) -> None:
+    stage.memory.verification(BRANCH).write(Verification("d0", HEAD, Proof.VERIFIED, datetime.now(UTC), "verified"))
+    run = start(stage, deploy="failed", settle="upstream_failed", verify="upstream_failed")
+    run.xcoms["deploy"] = {"failure": {"is_permanent": True, "cause": "it broke"}}
+    assert run.step("report") == "deploy dev-x: failed in deploy: it broke"
+    assert (read_outcome(stage)["state"], read_outcome(stage).get("proof", "")) == ("failed", "")
+
+
+def test_a_verification_that_ended_without_a_verdict_is_not_known_and_fails_no_deploy(stage: Stage) -> None:
+    stage.memory.verification(BRANCH).write(
+        Verification("d1", HEAD, Proof.PENDING, datetime.now(UTC), "being verified")
+    )
+    run = start(stage, deploy="success", settle="success", verify="failed")
+    assert run.step("report").startswith("deploy dev-x: done, not verified: ")
+    assert not stage.memory.environment(BRANCH).read().endings["deploy"].is_failure
+    assert read_outcome(stage)["proof"] == "unknown"
+
+
+def test_a_verdict_that_somebody_else_wrote_does_not_count(stage: Stage, log: Log) -> None:
+    run = start(stage)
+    prove(run, stage, Proof.VERIFIED, "verified", "failed")
+    run.xcoms["verify"]["verdict"] = {"deploy_id": "d1", "proof": "verified"}
+    assert run.step("report").startswith("deploy dev-x: done, not verified: ")
+    assert "the verdict does not count" in log.read()
+
+
+def test_a_forms_verification_that_could_not_begin_failed(stage: Stage) -> None:
+    run = stage.start_planned(Verb.VERIFY, BRANCH, HEAD, "clsome", work="")
+    run.states["verify"] = "failed"
+    run.xcoms["verify"] = {"failure": {"is_permanent": True, "cause": "nothing was deployed yet"}}
+    assert run.step("report") == "verify dev-x: failed in verify: nothing was deployed yet"
+
+
+def test_with_the_branch_goes_what_was_muted_and_verified(stage: Stage) -> None:
+    stage.memory.mutes(BRANCH).write((Mute("a.py", "known", "mira", datetime.now(UTC)),))
+    stage.memory.verification(BRANCH).write(Verification("d0", HEAD, Proof.FAILED, datetime.now(UTC), "no"))
+    run = stage.start_planned(Verb.DELETE, BRANCH, HEAD, "clsome")
+    run.states["delete"] = "success"
+    run.step("report")
+    assert stage.memory.mutes(BRANCH).read() == ()
+    assert stage.memory.verification(BRANCH).read() is None

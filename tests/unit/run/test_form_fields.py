@@ -45,8 +45,8 @@ def test_a_form_offers_what_is_read_with_the_same_defaults(kind: type[StrictMode
 def test_the_choices_are_those_of_the_dag() -> None:
     actions = [params["action"].schema["enum"] for _, params in FORMS if "action" in params]
     assert actions == [
-        ["deploy", "refresh", "delete", "keep", "adopt", "resume"],
-        ["deploy", "resume"],
+        ["deploy", "refresh", "delete", "keep", "adopt", "resume", "verify", "mute"],
+        ["deploy", "resume", "verify"],
         ["promote", "adopt"],
     ]
 
@@ -60,7 +60,7 @@ def list_required(params: dict[str, Any]) -> list[str]:
 def test_airflow_asks_for_what_is_required_and_that_comes_first() -> None:
     assert [(list(params), list_required(params)) for _, params in FORMS] == [
         (
-            ["branch", "action", "ref", "deploy_type", "reason", "wake", "dry_run", "create_if_missing"],
+            ["branch", "action", "ref", "deploy_type", "reason", "wake", "dry_run", "create_if_missing", "file"],
             ["branch", "action", "deploy_type", "reason"],
         ),
         (["action", "ref", "deploy_type", "reason", "wake", "dry_run"], ["action", "deploy_type", "reason"]),
@@ -74,7 +74,7 @@ def test_airflow_asks_for_what_is_required_and_that_comes_first() -> None:
 @pytest.mark.parametrize(("kind", "params"), FORMS, ids=lambda each: getattr(each, "__name__", ""))
 def test_what_is_left_empty_may_be_null_blank_or_not_there(kind: type[StrictModel], params: dict[str, Any]) -> None:
     optional = [name for name, param in params.items() if "null" in (param.schema.get("type") or ())]
-    assert optional == (["ref"] if "ref" in params else [])
+    assert optional == [name for name in ("ref", "file") if name in params]
     for name in optional:
         for sent in (None, "", "  "):
             assert params[name].resolve(sent) == sent  # as Airflow checks it
@@ -119,7 +119,7 @@ def test_blanks_around_a_text_are_dropped_and_blank_means_the_default() -> None:
         ({"branch": "dev-\udcff"}, "branch: found 'dev-\\udcff', expected text that can be written"),
         ({"ref": "\udcff"}, "ref: found '\\udcff', expected text that can be written"),
         ({"ref": ["a"]}, "ref: found a list, expected text"),
-        ({"action": 3}, "action: found 3, expected one of 'deploy', 'refresh', 'delete', 'keep', 'adopt' or 'resume'"),
+        ({"action": 3}, "action: found 3, expected one of 'deploy', 'refresh', 'delete', 'keep', 'adopt', 'resume'"),
     ],
 )
 def test_whatever_is_sent_is_told_by_field_found_and_expected(params: dict[str, Any], said: str) -> None:

@@ -51,6 +51,7 @@ CONF: dict[str, Any] = {
     "is_expiry": False,
     "problem": "",
     "approval": None,
+    "file": "",
 }
 SEALS = Seals("plane", ("token",))
 

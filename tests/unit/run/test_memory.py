@@ -21,6 +21,8 @@ from include.deploy_ops.core.plan.remembered import (
     Removal,
     Requests,
 )
+from include.deploy_ops.core.verification.mute import Mute
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.past_deploys import DEPLOYS_MAX, add_deploys
 from include.deploy_ops.core.view.row import Summary
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
@@ -149,6 +151,8 @@ def test_every_key_of_an_environment_is_listed() -> None:
     memory.requests(slug).write(Requests())
     memory.deploys(slug).write((Outcome("r", "shop.live", "deploy", "success", now),))
     memory.laid(slug).write(Laid("id", {"TOKEN": "0" * 32}))
+    memory.verification(slug).write(Verification("d1", "c" * 40, Proof.VERIFIED, now, "verified"))
+    memory.mutes(slug).write((Mute("a.py", "a known one", "mira", now),))
     assert store.values.keys() == set(memory.list_environment_keys(slug))
     assert memory.laid(slug).read() == Laid("id", {"TOKEN": "0" * 32})
 

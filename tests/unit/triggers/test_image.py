@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.triggers import image
+from include.deploy_ops.triggers import heads, image
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 from tests.worlds.doubles.github import NOT_FOUND, REPO, TOKEN, GithubDouble, Reply, connect, make_ref, make_sha
 
@@ -97,7 +97,7 @@ def registry() -> Iterator[Registry]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image, "FIRST_EVENT_S", 0.0)
-    monkeypatch.setattr(image, "HEADS_INTERVAL_S", 0.02)
+    monkeypatch.setattr(heads, "HEADS_INTERVAL_S", 0.02)
 
 
 def run(candidates: list[str], seconds: float = 5, conn_id: str | None = None, **more: Any) -> dict[str, Any]:

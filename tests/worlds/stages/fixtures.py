@@ -20,7 +20,7 @@ from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.astro import http as astro_http
 from include.deploy_ops.run import claims
 from include.deploy_ops.run.scope import Scope
-from include.deploy_ops.triggers import image, settled
+from include.deploy_ops.triggers import image, settled, verified
 from sandbox.identity import (
     ASTRO_TOKEN,
     GITHUB_TOKEN,
@@ -121,7 +121,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "READ_BACK_S", 0.0)
     monkeypatch.setattr(astro_http, "REQUESTS_PER_S_MAX", 1000)
     monkeypatch.setattr(patience, "FIRST_RETRY_S", 0.001)
-    for trigger in (settled, image):
+    for trigger in (settled, image, verified):
         monkeypatch.setattr(trigger, "FIRST_EVENT_S", 0.0)
 
 

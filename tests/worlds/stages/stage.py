@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = {"creating_s": 0, "deploying_s": 0, "dag_processing_s": 0, "ci_delay_s": 0, "mergeability_s": 0}
 NO_FINGERPRINT = "0" * 12
-AWAIT_S = 20.0
+AWAIT_S = 90.0
 FAILED = frozenset({"failed", "upstream_failed"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -374,11 +374,11 @@ class Run:
         decision = DeployDecision(kind, commit, "decided by the test", observed)
         self.hand("change_type", dump_decision(decision))
 
-    def hand(self, task_id: str, value: Any) -> None:
-        """Let the task have returned this, sealed as it does."""
-        place = Place(self.dag_id, self.run_id, f"{task_id}.{RESULT_KEY}")
+    def hand(self, task_id: str, value: Any, key: str = RESULT_KEY) -> None:
+        """Let the task have returned this, or handed it on by another key, sealed as it does."""
+        place = Place(self.dag_id, self.run_id, f"{task_id}.{key}")
         seal = self.stage.seals.make(WORK, place, value)
-        self.xcoms[task_id] = {RESULT_KEY: value, SEAL_PREFIX + RESULT_KEY: seal}
+        self.xcoms[task_id] = {key: value, SEAL_PREFIX + key: seal}
 
     def rehand(self, task_id: str, **changes: Any) -> None:
         """Let the task have returned something else, sealed as it does."""

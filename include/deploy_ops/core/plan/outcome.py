@@ -36,7 +36,7 @@ class Outcome:
     where nobody did; `author` wrote the head, by GitHub. `push_s`: seconds from the push that was deployed until it
     ran; 0 if unknown. `subject` is the first line of the commit's message, `commit_author` who wrote it, empty where no
     run of ours looked. A deploy of somebody else's has no run: `run_id` and `dag` are empty, `deploy_id` is Astro's
-    record of it.
+    record of it. `proof` is what its verification came to (a `Proof`'s value), empty where none was asked for.
     """
 
     run_id: str
@@ -60,6 +60,7 @@ class Outcome:
     subject: str = ""
     commit_author: str = ""
     deploy_id: str = ""
+    proof: str = ""
 
     @property
     def is_deploy(self) -> bool:

@@ -33,7 +33,7 @@ REJECTED_BY, REJECTED_UNANSWERED = REJECTION = ("rejected by ", "rejected: ")
 
 
 class Verb(Enum):
-    """What a run does to its environment, most urgent first; the last three are only done for a person."""
+    """What a run does to its environment, most urgent first; the last five are only done for a person."""
 
     DELETE = "delete"
     CREATE = "create"
@@ -46,6 +46,8 @@ class Verb(Enum):
     ADOPT = "adopt"
     RESUME = "resume"
     KEEP = "keep"
+    VERIFY = "verify"
+    MUTE = "mute"
 
     @property
     def rank(self) -> int:

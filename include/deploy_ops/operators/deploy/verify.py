@@ -1,0 +1,245 @@
+"""The verify step: waits, without a worker slot, until the Deployment's own Airflow has parsed what was deployed.
+
+What it tells is judged here, and remembered; a deploy that does not work fails the run, and is no failed deploy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk.exceptions import AirflowSkipException
+from pydantic import TypeAdapter
+
+from include.deploy_ops.core.errors import PermanentError, UnverifiedError
+from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.preview.hibernation import is_asleep
+from include.deploy_ops.core.verification.judging import Findings, judge_findings, mask_findings, tell_errors
+from include.deploy_ops.core.verification.mute import keep_mutes, mute_errors
+from include.deploy_ops.core.verification.standing import BEING_VERIFIED, advise
+from include.deploy_ops.core.verification.verdict import Proof, Verification
+from include.deploy_ops.observation.changed_dags import (
+    drop_plain,
+    read_branch_changes,
+    read_changed_dags,
+    read_dag_files,
+)
+from include.deploy_ops.observation.checks import check_mark, check_target, read_heads
+from include.deploy_ops.observation.identity import require_same_repository
+from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.metrics import count_verification
+from include.deploy_ops.run.decision import load_decision
+from include.deploy_ops.run.endings import VERDICT_KEY, mask_text
+from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Context
+
+    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.policy.keys import Verify
+    from include.deploy_ops.run.job import Job
+
+_FINDINGS = TypeAdapter(Findings)
+ASLEEP = "it hibernates; wake it, then verify it by the form"
+
+STRANGE = "nobody knows which commit runs there; deploy one"
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The deploy record that is verified."""
+
+    deployment: Deployment
+    deploy_id: str
+    commit: str
+
+    @property
+    def problem(self) -> str:
+        """Why its Airflow need not be asked; empty where it may."""
+        if is_asleep(self.deployment):
+            return ASLEEP
+        return "" if self.commit else STRANGE
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Files of the commit that is verified, below the DAG folder.
+
+    `all` that Airflow may parse; those of them that are `changed` from what ran before; and what is `touched` since the
+    merge base, gone ones too.
+    """
+
+    all: frozenset[str]
+    changed: frozenset[str]
+    touched: frozenset[str]
+
+
+class VerifyDeployOperator(DeployOpsOperator):
+    """Asks the Deployment's Airflow whether what was deployed works; returns `{"proof", "said", "deploy_id"}`.
+
+    What cannot be told fails nothing. After a form's action it is about the newest record, whoever deployed it.
+    """
+
+    verbs = (Verb.CREATE, Verb.DEPLOY, Verb.VERIFY, Verb.MUTE)
+
+    @tell_failures
+    def execute(self, context: Context) -> NoReturn:
+        """Park until the Deployment's Airflow has parsed the deploy."""
+        job = self.begin(context)
+        rules = self._find_rules(job)
+        record = self._find_record(context, job)
+        self.refuse_dry(job, f"verify deploy {record.deploy_id} of {job.environment}")
+        self.link_deployment(record.deployment)
+        now = datetime.now(UTC)
+        if record.problem:
+            self._leave_unknown(context, job, record, record.problem)
+        try:
+            trigger = self._make_trigger(context, job, rules, record, now)
+        except PermanentError as error:  # of the commit: asking anew would fail alike
+            self._leave_unknown(context, job, record, str(error))
+        begun = Verification(record.deploy_id, record.commit, Proof.PENDING, now, BEING_VERIFIED)
+        self._remember(context, job, begun)
+        self.log.info("waiting for the Airflow of %s until %s", record.deployment.name, trigger.deadline)
+        self.defer(
+            trigger=trigger, method_name="resume", kwargs={"deploy_id": record.deploy_id, "commit": record.commit}
+        )
+        raise AssertionError("defer raises")
+
+    @tell_failures
+    def resume(self, context: Context, event: Mapping[str, Any], deploy_id: str, commit: str) -> dict[str, Any]:
+        """Judge what was seen, remember the verdict, and fail where it does not work."""
+        job = self.begin(context)
+        if event["state"] == "overtaken":
+            raise AirflowSkipException(f"not verified: {event['detail']}")
+        rules = self._find_rules(job)
+        findings = _FINDINGS.validate_python(event["findings"])
+        mutes = self.memory(context).mutes(job.slug)
+        muted = () if job.target else mutes.read()
+        findings = replace(findings, broken=mute_errors(findings.broken, muted))
+        # Of files that were not seen it is not known whether their errors are still there.
+        if muted and not findings.problem:
+            mutes.write(keep_mutes(findings.broken, muted))
+        verification = judge_findings(
+            mask_findings(findings, mask_text),
+            deploy_id,
+            commit,
+            datetime.now(UTC),
+            event["seconds"],
+            fails=rules.import_errors == "fail",
+            compared=rules.compare_with or "",
+        )
+        verdict = self._remember(context, job, verification)
+        self.log.info("deploy %s of %s: %s", deploy_id, job.environment, verification.said)
+        if verification.proof is Proof.FAILED:
+            raise UnverifiedError(f"{tell_errors(verification)}\n{advise(verification)}")
+        return verdict
+
+    def _leave_unknown(self, context: Context, job: Job, record: _Record, problem: str) -> NoReturn:
+        """Remember that nobody asks, and why, and skip the step."""
+        unknown = judge_findings(
+            Findings(problem=mask_text(problem)), record.deploy_id, record.commit, datetime.now(UTC)
+        )
+        self._remember(context, job, unknown)
+        raise AirflowSkipException(unknown.said)
+
+    def _find_rules(self, job: Job) -> Verify:
+        rules = self.scope.project.find_verify(job.target)
+        if rules is None:
+            raise AirflowSkipException("the policy wants nothing verified here")
+        return rules
+
+    def _find_record(self, context: Context, job: Job) -> _Record:
+        """Return the record that this run deployed, else the newest one."""
+        if job.verb in {Verb.VERIFY, Verb.MUTE}:
+            deployment = self._check(job, job.deployment_id)
+            history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
+            if not history.newest_id:
+                raise PermanentError(f"nothing was deployed to {deployment.name} yet; deploy first")
+            return _Record(deployment, history.newest_id, history.commit)
+        settled = self.need(context, "settle")
+        if settled["state"] == "overtaken":
+            raise AirflowSkipException("the deploy was overtaken; who deployed after it is verified instead")
+        deployment = self._check(job, self.need(context, "deploy")["deployment_id"])
+        return _Record(deployment, settled["deploy_id"], job.deployed_commit)
+
+    def _check(self, job: Job, deployment_id: str) -> Deployment:
+        if job.target:
+            return check_target(self.scope, self.astro, job)
+        return check_mark(self.scope, self.astro, job, deployment_id)
+
+    def _make_trigger(
+        self, context: Context, job: Job, rules: Verify, record: _Record, now: datetime
+    ) -> DeployVerifiedTrigger:
+        project = self.scope.project
+        files = self._read_files(context, job, record.commit)
+        compared = self._find_compared(rules)
+        theirs = project.find_verify(rules.compare_with) if rules.compare_with else None
+        return DeployVerifiedTrigger(
+            astro_conn_id=project.astro_conn_id,
+            deployment_id=record.deployment.id,
+            deploy_id=record.deploy_id,
+            owner=self.scope.owner,
+            airflow_conn_id=rules.airflow_conn_id,
+            files=sorted(files.all),
+            changed=sorted(files.changed),
+            touched=sorted(files.touched),
+            started_at=now.isoformat(),
+            deadline=(now + rules.timeout).isoformat(),
+            compared_id=compared,
+            compared_conn_id=theirs.airflow_conn_id if theirs else None,
+            is_public=not (rules.show_logs or self._is_private(context)),
+            heads={job.branch: job.head} | read_heads(self.scope, self.github, job),
+            github_conn_id=project.github_conn_id,
+            repository=project.repository,
+        )
+
+    def _find_compared(self, rules: Verify) -> str:
+        """Return the id of the Deployment that is compared with; empty where none is, or Astro has it not."""
+        if not rules.compare_with:
+            return ""
+        name = self.scope.target(rules.compare_with).deployment
+        found = [each.id for each in self.astro.list_deployments() if each.name == name and not each.problem]
+        if len(found) != 1:
+            self.log.warning("nothing is compared with %s: there is no Deployment '%s'", rules.compare_with, name)
+        return found[0] if len(found) == 1 else ""
+
+    def _read_files(self, context: Context, job: Job, commit: str) -> _Files:
+        """Return what the commit has below the DAG folder, and what of it differs."""
+        project, github = self.scope.project, self.github
+        every = read_dag_files(project, github, commit)
+        row = self.memory(context).read_row(job.slug)
+        branch = row.base if row is not None and row.base and not job.target else project.trunk
+        touched = _place(read_branch_changes(project, github, branch, commit))
+        before = self._find_before(context)
+        changed = _place(read_changed_dags(project, github, before, commit)) if before else None
+        if job.verb in {Verb.VERIFY, Verb.MUTE}:
+            changed = frozenset()  # what runs there runs there for a while
+        fresh = every if changed is None else changed & every
+        return _Files(every, drop_plain(project, github, commit, fresh), every if touched is None else touched)
+
+    def _find_before(self, context: Context) -> str:
+        """Return the commit whose DAGs ran before this run deployed; empty where there was none."""
+        value = self.read(context, "change_type")
+        return (load_decision(value).dags_base if value else None) or ""
+
+    def _is_private(self, context: Context) -> bool:
+        """Whether only members read what is told on GitHub; a repository of which nobody knows counts as public."""
+        return require_same_repository(self.memory(context), self.github).is_public is False
+
+    def _remember(self, context: Context, job: Job, verification: Verification) -> dict[str, Any]:
+        """Remember what is known, and return it in short; of a verdict tell the report step, and count it."""
+        self.memory(context).verification(job.slug).write(verification)
+        told = {"proof": verification.proof.value, "said": verification.said, "deploy_id": verification.deploy_id}
+        if verification.proof is not Proof.PENDING:
+            self.write(context, VERDICT_KEY, told)
+            count_verification(self.scope, job, verification)
+        return told
+
+
+def _place(paths: frozenset[str] | None) -> frozenset[str] | None:
+    """Return paths relative to the root as paths below the DAG folder."""
+    return None if paths is None else frozenset(path.removeprefix("dags/") for path in paths)

@@ -1,0 +1,72 @@
+"""One Deployment's Airflow, asked with a token that opens no target: a connection's, or one that is minted for it.
+
+Judges nothing of what it reads.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, ReadRefusedError
+from include.deploy_ops.hooks.airflow.api import AsyncAirflowReader
+from include.deploy_ops.hooks.airflow.connection import aread_airflow_token
+from include.deploy_ops.hooks.astro.connection import aread_astro_connection
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.verification.facts import AirflowFacts
+    from include.deploy_ops.hooks.astro.answers import MintedToken
+    from include.deploy_ops.hooks.astro.api import AsyncAstroApi
+
+log = logging.getLogger(__name__)
+NO_CONNECTION = "no connection: the policy names no airflow_conn_id, and Astro lets our token mint none"
+
+
+@dataclass
+class AirflowAccess:
+    """Reads the Airflow of one Deployment: an async context manager, which deletes the token that it had minted.
+
+    Each look reads the Airflow connection again, so that a repaired one counts.
+
+    :param conn_id: the Airflow connection whose password is the token; None mints one.
+    """
+
+    astro: AsyncAstroApi
+    deployment_id: str
+    conn_id: str | None
+    _minted: MintedToken | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._minted is None:
+            return
+        try:
+            await self.astro.delete_token(self._minted)
+        except DeployOpsError as error:
+            log.warning("a token for %s is left, and expires by itself: %s", self.deployment_id, error)
+
+    async def look(self) -> AirflowFacts:
+        """Return what the Deployment's Airflow tells now.
+
+        :raises ReadRefusedError: there is no token that reads there; says why.
+        :raises PermanentError: no later look tells more.
+        :raises RetryableError: a later one may.
+        """
+        deployment = await self.astro.get_deployment(self.deployment_id)
+        if deployment is None:
+            raise PermanentError("the Deployment is gone")
+        async with AsyncAirflowReader(deployment.airflow_api, await self._find_token()) as reader:
+            return await reader.read_facts()
+
+    async def _find_token(self) -> str:
+        if self.conn_id:
+            ours = await aread_astro_connection(self.astro.astro_conn_id)
+            return await aread_airflow_token(self.conn_id, ours.token)
+        if self._minted is None:
+            self._minted = await self.astro.create_deployment_token(self.deployment_id)
+        if self._minted is None:
+            raise ReadRefusedError(NO_CONNECTION)
+        return self._minted.value

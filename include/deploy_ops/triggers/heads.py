@@ -1,0 +1,58 @@
+"""Whether the branches for whose sake something waits are still where they were. Ends nothing by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.triggers.deferral import LONGEST_BACKOFF_S
+
+if TYPE_CHECKING:
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+
+log = logging.getLogger(__name__)
+
+HEADS_INTERVAL_S = 15.0
+"""Seconds between two looks at the heads: each is a conditional request for each branch, and dozens may wait."""
+
+
+@dataclass
+class Heads:
+    """Looks whether branches are still where they were, now and then, and is none the wiser where GitHub fails."""
+
+    heads: dict[str, str]
+    github_conn_id: str
+    repository: str
+    _hook: DeployOpsGithubHook | None = None
+    _next_s: float = 0.0
+    _failures: int = 0
+
+    async def find_moved(self) -> str:
+        """Return which branch moved or is gone, empty while none did, or it is too early to look again."""
+        if not self.heads or time.monotonic() < self._next_s:
+            return ""
+        try:
+            moved = await asyncio.to_thread(self._look)
+            self._failures, pause_s = 0, HEADS_INTERVAL_S
+        except Exception as error:  # noqa: BLE001 - what is waited for is something else
+            self._failures += 1
+            self._hook, moved = None, ""  # the next look reads the Airflow connection again
+            pause_s = choose_backoff_s(error, self._failures, HEADS_INTERVAL_S, LONGEST_BACKOFF_S)
+            log.warning("whether a head moved is not known: %s; looking again in %.0f s", error, pause_s)
+        self._next_s = time.monotonic() + pause_s
+        return moved
+
+    def _look(self) -> str:
+        if self._hook is None:
+            from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook  # as above
+
+            self._hook = DeployOpsGithubHook(self.github_conn_id, self.repository, tries=1)
+        for name, head in self.heads.items():
+            found = self._hook.poll_branch(name)
+            if found is None or found.head != head:
+                return f"{name} moved from {head[:12]}" if found else f"{name} is not there any more"
+        return ""

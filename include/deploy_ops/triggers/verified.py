@@ -1,0 +1,174 @@
+"""Wait, outside any worker slot, until a Deployment's own Airflow has parsed what was deployed, or it is too late.
+
+Judges nothing: what parsed means is `parsing`'s affair, and what was found is judged by whoever resumes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow.triggers.base import TriggerEvent
+from pydantic import TypeAdapter
+
+from include.deploy_ops.core.errors import PermanentError, ReadRefusedError, RetryableError
+from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.verification.judging import Findings, find
+from include.deploy_ops.core.verification.parsing import Deployed, ParseWatch
+from include.deploy_ops.hooks.astro.api import AsyncAstroApi
+from include.deploy_ops.hooks.metrics import start_stats
+from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.triggers.airflow_access import AirflowAccess
+from include.deploy_ops.triggers.base import StoredTrigger
+from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
+from include.deploy_ops.triggers.heads import Heads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from include.deploy_ops.core.verification.facts import AirflowFacts
+
+LOOK_TIMEOUT_S = 240.0
+LONGEST_PAUSE_S, PAUSE_GROWS = 30.0, 1.3
+"""Between two looks that only wait: a timeout of 20 minutes is some fifty looks."""
+REFUSALS_MAX = 3
+"""After which a token that may not read is given up: a minted one may not be known everywhere at once."""
+
+RECORDS_READ = 50
+"""Newest records that are looked through for one after this."""
+FILES_NAMED = 3
+
+_FINDINGS = TypeAdapter(Findings)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DeployVerifiedTrigger(StoredTrigger):
+    """Watches a Deployment's Airflow, and sends one event.
+
+    The event is `{"state", "detail", "findings", "seconds"}`. State is "seen" when all is parsed, "unknown" when that
+    was not to be seen (`detail` says why), or "overtaken" by a newer deploy; findings is a `Findings` as JSON, of what
+    was seen until then; seconds counts from `started_at`. An unreachable Airflow is asked again, ever more slowly,
+    until the deadline; a look that only waits comes ever later, too.
+
+    :param astro_conn_id: the Airflow connection to Astro.
+    :param deployment_id: where the deploy went.
+    :param deploy_id: Astro's record of it.
+    :param owner: whose deploys are ours, as `naming.name_owner` says.
+    :param airflow_conn_id: the connection whose token reads there; None mints one for this Deployment.
+    :param files: below the DAG folder, the files of the commit that Airflow may parse.
+    :param changed: those of them that differ from what is to be compared with.
+    :param touched: what differs, files that are gone, too.
+    :param started_at: when the wait began, ISO 8601 with an offset.
+    :param deadline: when to give up, likewise.
+    :param compared_id: the Deployment whose errors fail nothing, empty for none; `compared_conn_id` as above.
+    :param is_public: whether strangers read what is found: then errors are told by their type alone.
+    :param heads: the commits of the branches for whose sake it waits: who moves one wants the next deploy.
+    :param github_conn_id: the Airflow connection by which they are looked at, in `repository`.
+    :param poll_interval_s: seconds until the second look.
+    """
+
+    astro_conn_id: str
+    deployment_id: str
+    deploy_id: str
+    owner: str
+    airflow_conn_id: str | None
+    files: list[str]
+    changed: list[str]
+    touched: list[str]
+    started_at: str
+    deadline: str
+    compared_id: str
+    compared_conn_id: str | None
+    is_public: bool
+    heads: dict[str, str]
+    github_conn_id: str
+    repository: str
+    poll_interval_s: float = 5
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Send the one event."""
+        start_stats()
+        await asyncio.sleep(FIRST_EVENT_S)
+        async with AsyncAstroApi(self.astro_conn_id) as astro:
+            state, detail, findings = await self._watch(astro)
+        self.log.info("%s: %s", state, detail or "all of it is parsed")
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(self.started_at)).total_seconds()
+        told = _FINDINGS.dump_python(findings, mode="json")
+        yield TriggerEvent({"state": state, "detail": detail, "findings": told, "seconds": round(seconds, 1)})
+
+    async def _watch(self, astro: AsyncAstroApi) -> tuple[str, str, Findings]:
+        """Return the event's state and detail, and what was found."""
+        async with AirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow:
+            watch, facts, problem = await self._await_parse(airflow)
+        if newer := await self._find_newer(astro):
+            return "overtaken", newer, Findings()
+        theirs, lack = await self._read_compared(astro)
+        findings = find(
+            watch, facts, theirs, touched=frozenset(self.touched), problem=problem, lack=lack, is_public=self.is_public
+        )
+        return "unknown" if findings.problem else "seen", findings.problem, findings
+
+    async def _await_parse(self, airflow: AirflowAccess) -> tuple[ParseWatch | None, AirflowFacts | None, str]:
+        """Return what was learnt, the last look, and why the wait ended; empty where all is parsed."""
+        deadline = datetime.fromisoformat(self.deadline)
+        heads = Heads(self.heads, self.github_conn_id, self.repository)
+        watch: ParseWatch | None = None
+        facts: AirflowFacts | None = None
+        failures, refusals, pause_s = 0, 0, self.poll_interval_s
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_TIMEOUT_S):
+                    facts = await airflow.look()
+                watch = (watch or self._begin(facts)).look(facts)
+                if watch.is_done:
+                    return watch, facts, ""
+                problem = f"not parsed yet: {_name_some(watch.waiting)}"
+                failures, refusals, pause_s = 0, 0, min(pause_s * PAUSE_GROWS, LONGEST_PAUSE_S)
+                wait_s = pause_s
+            except PermanentError as error:
+                return watch, facts, str(error)
+            except (RetryableError, TimeoutError) as error:
+                problem = str(error) or f"no answer in {LOOK_TIMEOUT_S:.0f} s"
+                failures, refusals = failures + 1, refusals + isinstance(error, ReadRefusedError)
+                wait_s = choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S)
+                self.log.warning("its Airflow did not tell, asking again in %.0f s: %s", wait_s, problem)
+            if refusals >= REFUSALS_MAX:
+                return watch, facts, problem
+            if moved := await heads.find_moved():
+                return watch, facts, f"{moved}, which is deployed next"
+            left_s = (deadline - datetime.now(UTC)).total_seconds()
+            if left_s <= 0:
+                return watch, facts, problem
+            await asyncio.sleep(min(wait_s, left_s))
+
+    def _begin(self, facts: AirflowFacts) -> ParseWatch:
+        """Return a watch that has heard nothing: what was deployed is current since the first look, at the latest."""
+        return ParseWatch(Deployed(facts.at, frozenset(self.files), frozenset(self.changed)))
+
+    async def _find_newer(self, astro: AsyncAstroApi) -> str:
+        """Return which deploy came after it, empty where none did, or Astro does not tell."""
+        try:
+            records = await astro.list_deploys(self.deployment_id, limit=RECORDS_READ)
+        except (RetryableError, PermanentError) as error:
+            self.log.warning("whether another deploy came after it is not known: %s", error)
+            return ""
+        newest = read_history(records, self.owner).newest_id
+        return f"deploy {newest} came after it" if newest not in {"", self.deploy_id} else ""
+
+    async def _read_compared(self, astro: AsyncAstroApi) -> tuple[AirflowFacts | None, str]:
+        """Return what the Deployment that is compared with tells, or why it does not."""
+        if not self.compared_id:
+            return None, ""
+        try:
+            async with AirflowAccess(astro, self.compared_id, self.compared_conn_id) as airflow:
+                return await airflow.look(), ""
+        except (RetryableError, PermanentError, TimeoutError) as error:
+            self.log.warning("nothing is compared: %s", error)
+            return None, f"nothing was compared: {error}"
+
+
+def _name_some(files: Sequence[str]) -> str:
+    more = len(files) - FILES_NAMED
+    return ", ".join(files[:FILES_NAMED]) + (f" and {more} more" if more > 0 else "")
