@@ -33,7 +33,7 @@ export function listActions(environment, branches) {
   const { kind } = environment.row;
   if (environment.state === "removed") return kind === "preview" ? [force(environment, branches)] : [];
   if (kind === "preview") return listPreviewActions(environment, branches);
-  if (kind === "target") return [redeploy(environment), force(environment, branches), resume(environment)];
+  if (kind === "target") return [redeploy(environment), force(environment, branches), resume(environment), ...listProofActions(environment)];
   return [promote(environment), adoptCommit(environment)];
 }
 
@@ -41,7 +41,15 @@ function listPreviewActions(environment, branches) {
   const { row, state } = environment;
   const adopting = row.deployment_id || state !== "held" ? [] : [adopt(environment)];
   const having = row.deployment_id ? [refresh(environment), keep(environment), remove(environment)] : [];
-  return [redeploy(environment), force(environment, branches), resume(environment), ...adopting, ...having];
+  return [redeploy(environment), force(environment, branches), resume(environment), ...listProofActions(environment), ...adopting, ...having];
+}
+
+// Where nothing is verified, nothing can be asked.
+function listProofActions(environment) {
+  const { verification, kind } = environment.row;
+  if (!verification) return [];
+  const isMutable = kind === "preview" && (verification.broken || []).some((each) => !each.is_muted && !each.is_shared);
+  return [verify(environment), ...(isMutable ? [mute(environment)] : [])];
 }
 
 function make(environment, action, more) {
@@ -94,6 +102,19 @@ function tellResumedTarget({ row }) {
 function refresh(environment) {
   const words = "Lays the template, and what is mapped into the environment, anew; its code stays.";
   return make(environment, "refresh", { id: "refresh", label: "Refresh", title: "Refresh", words, fields: [REASON, DRY] });
+}
+
+function verify(environment) {
+  const words = "Asks the Deployment's own Airflow whether what runs there works. Nothing is deployed.";
+  return make(environment, "verify", { id: "verify", label: "Verify", title: "Verify what runs", words, fields: [{ ...REASON, hint: "Stands in the run's log" }] });
+}
+
+function mute(environment) {
+  const files = (environment.row.verification.broken || []).map(({ file }) => file);
+  const file = { name: "file", kind: "text", label: "File", hint: "Below dags/", suggestions: files, value: files[0], isRequired: true };
+  const words = "The import error of this file fails no verification of the branch, until the error changes.";
+  const reason = { ...REASON, hint: "Is remembered with the error" };
+  return make(environment, "mute", { id: "mute", label: "Mute an error…", title: "Mute an import error", words, fields: [file, reason] });
 }
 
 function keep(environment) {

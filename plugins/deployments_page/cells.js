@@ -3,7 +3,7 @@
 import { bdi, el, moment } from "./dom.js";
 import { airflowLink, outsideLink, runPath } from "./frame.js";
 import { makeStrip } from "./strip.js";
-import { capitalize, KIND, shorten, tellAge, tellDuration, tellHold, tellKind, tellSince, tellState, tellUntil, toneOf } from "./words.js";
+import { capitalize, KIND, shorten, tellAge, tellDuration, tellHold, tellKind, tellSince, tellState, tellUntil, toneOf, toneOfProof, findProof } from "./words.js";
 
 const NOTHING = "–";
 
@@ -43,7 +43,8 @@ function makeOrigin(row, project) {
 
 function stateFacts({ state, stateAt, why, verb, flight, approval, isPaused, row, lastOutcome }) {
   const run = flight || [row.run_id, row.run_dag];
-  return [state, stateAt, why, verb, run, approval && approval.task_instance.dag_run_id, isPaused, lastOutcome, row.holds];
+  const proof = row.verification;
+  return [state, stateAt, why, verb, run, approval && approval.task_instance.dag_run_id, isPaused, lastOutcome, row.holds, proof];
 }
 
 function makeState(environment, now) {
@@ -55,9 +56,15 @@ function makeState(environment, now) {
     "div",
     { class: "lines" },
     el("p", {}, badge, " ", el("span", { class: "faint" }, age)),
+    makeProof(environment),
     words && el("p", { class: "why", title: words }, bdi(words)),
     makeStateLink(environment),
   );
+}
+
+function makeProof(environment) {
+  const proof = findProof(environment);
+  return proof && el("p", {}, el("span", { class: `badge ${toneOfProof(proof.proof)}` }, bdi(proof.said)));
 }
 
 function makeStateLink(environment) {

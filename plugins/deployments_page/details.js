@@ -4,7 +4,7 @@ import { bdi, el } from "./dom.js";
 import { airflowLink, outsideLink, runPath } from "./frame.js";
 import { commitLink, listLinks, tellDeployed } from "./cells.js";
 import { describe } from "./strip.js";
-import { tellAge, tellHold, tellSince, tellState, tellUntil, toneOf } from "./words.js";
+import { findProof, tellAge, tellError, tellHold, tellSince, tellState, tellUntil, toneOf, toneOfProof } from "./words.js";
 
 // `history` is an element that tells what was deployed before, or null.
 export function openDetails(dialog, environment, now, history) {
@@ -30,11 +30,15 @@ function listFacts(environment, now) {
   const { row, name, state, stateAt, verb, why, project, repository } = environment;
   const held = [...(row.holds || []), row.overridden || ""].map((hold) => tellHold(hold, name)); // what is laid over a row hides no hold
   const holds = [...new Set(held)].filter((hold) => hold && hold !== why);
+  const proof = findProof(environment) || {};
   const status = [row.status, row.status_reason].filter(Boolean).join(": ");
   return [
     ["State", [el("span", { class: `badge ${toneOf(state)}` }, tellState(state, verb)), ` ${tellSince(stateAt, now)}`]],
     ["Why", why && bdi(why)],
     ["Held", listLines(holds)],
+    ["Verified", proof.said && el("span", { class: `badge ${toneOfProof(proof.proof)}` }, bdi(proof.said))],
+    ["Import errors", listLines((proof.broken || []).map(tellError))],
+    ["DAGs", listLines((proof.changes || []).map(tellChange))],
     ["Project", bdi(project)],
     ["Branch", row.branch !== name && bdi(row.branch)],
     ["Author", row.author && bdi(row.author)],
@@ -52,6 +56,10 @@ function listFacts(environment, now) {
     ["Kept", row.kept && bdi(row.kept)],
     ["Open", joinLinks(listLinks(environment))],
   ];
+}
+
+function tellChange({ dag_id: dag, what, how }) {
+  return `${dag}: ${what}${how ? ` (${how})` : ""}`;
 }
 
 function describePull(row, repository) {

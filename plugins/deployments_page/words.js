@@ -42,6 +42,8 @@ const DOING = {
   adopt: "Adopting",
   resume: "Resuming",
   keep: "Keeping",
+  verify: "Verifying",
+  mute: "Muting",
   request: "Asking for approval",
 };
 
@@ -53,17 +55,40 @@ export function toneOf(state) {
   return (STATES[state] || { tone: "calm" }).tone;
 }
 
+const PROOF_TONES = { pending: "busy", verified: "good", failed: "bad", unknown: "warn" };
+
+export function toneOfProof(proof) {
+  return PROOF_TONES[proof] || "calm";
+}
+
+const CHANGING = new Set(["create", "deploy", "delete", "promote", "request"]);
+
+// The verdict on what runs; nothing where that is about to be something else, as in the comment on GitHub.
+export function findProof({ state, verb, row }) {
+  const known = row.verification;
+  if (!known || state === "removed") return null;
+  return state === "deploying" && CHANGING.has(verb) && known.proof !== "pending" ? null : known;
+}
+
+export function tellError({ file, line, error, is_muted: isMuted, is_shared: isShared }) {
+  const notes = [isMuted && "muted", isShared && "not of this change"].filter(Boolean).join(", ");
+  return `dags/${file}${line ? `, line ${line}` : ""}: ${error}${notes ? ` (${notes})` : ""}`;
+}
+
 const DEPLOYS = { dags: "DAG-only deploy", "image-and-dags": "image deploy", none: "nothing to deploy" };
 
 export function tellKind(kind) {
   return DEPLOYS[kind] || kind;
 }
 
+const PROOFS = { verified: ", verified", failed: ", does not work", unknown: ", not verified" };
+
 export function tellOutcome(outcome) {
   const kind = outcome.kind && outcome.kind !== "none" ? tellKind(outcome.kind) : "";
   const what = kind && outcome.verb !== "deploy" ? `${outcome.verb}, ${kind}` : kind || outcome.verb;
   const how = { success: "succeeded", failed: "failed", superseded: "was superseded" }[outcome.state] || outcome.state;
-  return outcome.reason ? `${what} ${how} (because ${outcome.reason})` : `${what} ${how}`;
+  const proof = PROOFS[outcome.proof] || "";
+  return outcome.reason ? `${what} ${how}${proof} (because ${outcome.reason})` : `${what} ${how}${proof}`;
 }
 
 const UNITS = [

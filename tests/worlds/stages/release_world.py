@@ -21,7 +21,7 @@ from tests.worlds.stages.promotion import FORM
 from tests.worlds.stages.promotion import POLICY as PROMOTION
 from tests.worlds.stages.request import PRODUCTION, STAGING, answer_request
 from tests.worlds.stages.world import IGNORES, age_histories, drop_ignored
-from tests.worlds.values.faces import Faces, check_row
+from tests.worlds.values.faces import Faces, check_proof, check_row
 from tests.worlds.values.trusted_release import Git, Model, Record, Release, Yes, read_record
 
 if TYPE_CHECKING:
@@ -433,6 +433,7 @@ class ReleaseWorld(Flights):
         for target in set(TARGETS) - self.model.doubtful - self.misread:
             row = rows[slug_target(self.names[target])]
             check_row(row, self.list_records(target), is_overridden=self.is_overridden(target))
+            check_proof(row, self.stage.memory.verification(row.slug).read())
 
     def list_ready(self) -> list[Run]:
         """Return the runs that may go on: of a DAG with one active run the oldest, and none of a frozen DAG's.

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.comparison import OPEN, compare_feedback, group_by_pull
-from include.deploy_ops.core.feedback.text import name_environment, name_state
+from include.deploy_ops.core.feedback.text import name_environment, name_proof, name_state
 from include.deploy_ops.core.feedback.values import FeedbackRecord, SetStatus, WriteComment, key_comment, key_deployment
 from include.deploy_ops.core.plan.outcome import REJECTED
 from include.deploy_ops.core.plan.work import REJECTION
 from include.deploy_ops.core.text.markdown import write_words
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.row import RowKind, State
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from include.deploy_ops.core.feedback.values import Facts
+    from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.core.view.row import Row
     from tests.worlds.values.trusted_release import Record
 
@@ -76,6 +78,7 @@ class Faces:
             for row in concerns:
                 assert f"**{name_state(row)}**" in self.comments[pull], f"#{pull}: {row}"
                 assert row.deployed[:7] in self.comments[pull], f"#{pull}: {row}"
+                assert name_proof(row) in self.comments[pull], f"#{pull}: {row}"
             lines = self.comments[pull].partition("|\n\n")[2].splitlines()
             assert find_doubled(line for line in lines if not line.startswith("- It has ")) == [], lines
         for row in rows.values():
@@ -102,16 +105,27 @@ class Faces:
 
     def _check_status(self, row: Row) -> None:
         key = (row.head, self.facts.name_context(row.environment))
-        if row.state is State.LIVE:
+        if row.state is State.LIVE and not row.awaits_proof:
             assert self.statuses[key] == "success", row
+        self._check_proof(row, key)
         if self.statuses[key] == "success":
             assert row.head == row.deployed or row.state is State.LIVE or key in self.succeeded, row
-        if row.overridden and row.deployed:
+        if row.overridden and row.deployed and not row.awaits_proof:
             assert self.statuses[row.deployed, key[1]] == "success", row
         if self.statuses[key] == "success":
             assert self.words[key].startswith(ETERNAL), "it may become false"
         if row.overridden and row.state is State.HELD and key in self.succeeded and row.head != row.deployed:
             assert "; later overridden by " in self.words[key], row
+
+    def _check_proof(self, row: Row, key: tuple[str, str]) -> None:
+        """See that what runs is red where it is refuted, and green only where it is verified, or was before."""
+        known = row.verification
+        if known is None or row.state is not State.LIVE:
+            return
+        if known.proof is Proof.FAILED:
+            assert self.statuses[key] == "failure", row
+        elif row.awaits_proof:
+            assert self.statuses[key] in ({"pending", "success"} if key in self.succeeded else {"pending"}), row
 
 
 def _names(line: str, row: Row) -> bool:
@@ -145,6 +159,18 @@ def find_doubled(lines: Iterable[str]) -> list[str]:
     doubled = [line for line in every if _SAID_TWICE.search(line) or _SAYS_ITS_STATE.match(line)]
     reasons = [line.partition(": ")[2] or line for line in every]
     return doubled + [reason for reason in set(reasons) if reasons.count(reason) > 1]
+
+
+def check_proof(row: Row, stored: Verification | None) -> None:
+    """See that the row says of its newest deploy record what is remembered of that one, and of no other."""
+    if row.verification is None:
+        return
+    if stored is None or stored.deploy_id != row.verification.deploy_id:
+        assert row.verification.proof in {Proof.PENDING, Proof.UNKNOWN}, row
+        assert row.verification.broken == (), row
+    elif stored.proof is not Proof.PENDING:
+        assert row.verification == stored, row
+    assert row.awaits_proof or row.verification.proof in {Proof.VERIFIED, Proof.UNKNOWN}, row
 
 
 def check_row(row: Row, records: Sequence[Record], *, is_overridden: bool) -> None:

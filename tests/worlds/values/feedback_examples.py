@@ -9,6 +9,8 @@ from typing import Any
 from include.deploy_ops.core.feedback.values import Facts
 from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.policy.keys import Feedback
+from include.deploy_ops.core.verification.standing import awaits_proof
+from include.deploy_ops.core.verification.verdict import BrokenFile, Proof, Verification
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -77,6 +79,22 @@ def make_live(sha: str = A, **changes: Any) -> Row:
     facts: dict[str, Any] = {"state": State.LIVE, "head": sha, "deployed": sha, "outcomes": (make_outcome(sha),)}
     facts |= {"airflow_url": "https://dev-x.example", "deployment_id": "d1"}
     return make_row(**facts | changes)
+
+
+BROKEN = BrokenFile("orders.py", 3, "ModuleNotFoundError: No module named 'moon'", identity="i1")
+SAID = {
+    Proof.PENDING: "being verified",
+    Proof.VERIFIED: "verified",
+    Proof.FAILED: "1 import error",
+    Proof.UNKNOWN: "not verified: no connection",
+}
+
+
+def prove(row: Row, proof: Proof, *, unknown: str = "pending", **changes: Any) -> Row:
+    """Return the row with such a verdict on what it runs; `unknown` as in the policy."""
+    broken = (BROKEN,) if proof is Proof.FAILED else ()
+    known = replace(Verification("r1", row.deployed, proof, NOW, SAID[proof], broken=broken), **changes)
+    return replace(row, verification=known, awaits_proof=awaits_proof(known, is_success_unknown=unknown == "success"))
 
 
 def make_failed(sha: str = A, cause: str = "no such package", **changes: Any) -> Row:

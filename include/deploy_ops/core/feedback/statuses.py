@@ -6,18 +6,21 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.feedback.text import find_outcome, name_environment, name_state, write_line
+from include.deploy_ops.core.feedback.text import HARMLESS, find_outcome, name_environment, name_state, write_line
 from include.deploy_ops.core.feedback.values import DIGEST_LENGTH, Facts, FeedbackRecord, SetStatus, Write, key_status
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.plan.outcome import FAILED, NOTHING_TO_DEPLOY, find_settling
 from include.deploy_ops.core.plan.work import PREVIEW_DAG
+from include.deploy_ops.core.verification.judging import tell_errors
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from include.deploy_ops.core.plan.outcome import Outcome
     from include.deploy_ops.core.view.awaited import Awaited
 
 PENDING, SUCCESS, FAILURE, ERROR = "pending", "success", "failure", "error"
@@ -43,9 +46,8 @@ _DEPLOYED = "it was deployed"
 _FOLLOWED = f"{_DEPLOYED}; a newer commit followed"
 _REMOVED = f"{_DEPLOYED}, and removed later"
 _NEEDED_NONE = "nothing to deploy"
-
-_HARMLESS = {"update", "hibernate", "merge", "adopt", "resume", "keep"}
-"""The verbs whose runs leave the deployed commit as it is."""
+_UNVERIFIED = "a newer commit followed before it was verified"
+_UNPROVEN = {Proof.PENDING.value, Proof.FAILED.value, Proof.UNKNOWN.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class CommitStatus:
     """What is said of one commit.
 
     `is_weak`: a success that was told before stands against it, and says `later` since, where it says anything new.
+    `is_unproven`: one that is shown still does, and none comes back: what runs now is not verified.
     """
 
     state: str
@@ -60,6 +63,7 @@ class CommitStatus:
     target_url: str
     is_weak: bool = False
     later: str = ""
+    is_unproven: bool = False
 
     @property
     def digest(self) -> str:
@@ -80,7 +84,8 @@ def list_status_writes(
         if status.is_weak and _stands(known, each):
             if known.state == SUCCESS and not status.later:
                 continue
-            status = CommitStatus(SUCCESS, status.later or _DEPLOYED, status.target_url)
+            if not status.is_unproven:
+                status = CommitStatus(SUCCESS, status.later or _DEPLOYED, status.target_url)
         if known.digest != status.digest:
             about = tuple(word.slug for word in each if word.slug)
             times = [word.at for word in each if word.at]
@@ -129,7 +134,8 @@ def _group_by_commit(rows: Mapping[str, Row], facts: Facts) -> dict[tuple[str, s
             word = _Word(said, row.slug, name_environment(row), row.state_at)
             found.setdefault((row.head, facts.name_context(name)), []).append(word)
             if row.overridden and row.deployed != row.head and COMMIT_ID.fullmatch(row.deployed):
-                shown = replace(word, status=CommitStatus(SUCCESS, _tell_deployed(row), said.target_url))
+                live = CommitStatus(SUCCESS, _tell_deployed(row), said.target_url)
+                shown = replace(word, status=_prove(live, row))
                 found.setdefault((row.deployed, facts.name_context(name)), []).append(shown)
     for awaited in facts.awaited:
         words = found.setdefault((awaited.head, facts.name_context("preview")), [])
@@ -175,14 +181,35 @@ def judge(row: Row, facts: Facts) -> CommitStatus | None:
     runs_head = row.deployed == row.head
     settling = find_settling(row.outcomes, row.head)
     needs_none = settling is not None and settling.kind == NOTHING_TO_DEPLOY and not row.overridden
-    is_busy_elsewhere = row.state is State.DEPLOYING and (row.verb in _HARMLESS or not row.run_id)
+    is_busy_elsewhere = row.state is State.DEPLOYING and (row.verb in HARMLESS or not row.run_id)
     if (runs_head or needs_none) and (row.state in _DUE or is_busy_elsewhere or _failed_elsewhere(row)):
-        return CommitStatus(SUCCESS, _tell_deployed(row), _link(row, facts))
+        return _prove(CommitStatus(SUCCESS, _tell_deployed(row), _link(row, facts)), row)
+    if (runs_head or needs_none) and row.state is not State.DEPLOYING and _is_refuted(row):
+        return _prove(CommitStatus(SUCCESS, "", _link(row, facts)), row)
     # A status says what happened to the commit: what becomes of its environment later, it does not undo.
     is_weak = row.state in {*_DUE, State.UNHEALTHY} or (row.state is State.DEPLOYING and not row.verb)
     is_weak = is_weak or _failed_elsewhere(row) or (runs_head and _has_failed(row))
     later = "" if runs_head or not row.overridden else write_line(f"{_DEPLOYED}; later {row.overridden}")
-    return CommitStatus(_BY_STATE[row.state], _describe(row), _link(row, facts), is_weak, later)
+    is_unproven = runs_head and row.awaits_proof
+    said = CommitStatus(_BY_STATE[row.state], _describe(row), _link(row, facts), is_weak, later, is_unproven)
+    return _prove(said, row)
+
+
+def _prove(said: CommitStatus, row: Row) -> CommitStatus:
+    """Return a success with what is known of whether it works: none before that is verified, where the policy asks."""
+    known = row.verification
+    if known is None or said.state != SUCCESS:
+        return said
+    if known.proof is Proof.FAILED:
+        return CommitStatus(FAILURE, write_line(tell_errors(known).replace("\n", ": ", 1)), said.target_url)
+    if row.awaits_proof:
+        return CommitStatus(PENDING, write_line(known.said), said.target_url, is_weak=True, is_unproven=True)
+    return replace(said, description=write_line(f"{said.description}, {known.said}"))
+
+
+def _is_refuted(row: Row) -> bool:
+    """Whether what runs is shown not to work."""
+    return row.verification is not None and row.verification.proof is Proof.FAILED
 
 
 def _has_failed(row: Row) -> bool:
@@ -225,15 +252,23 @@ def _link(row: Row, facts: Facts) -> str:
     return facts.link_run(row.dag)
 
 
+def _conclude_deployed(sha: str, present: Sequence[Row], settlings: Sequence[Outcome]) -> CommitStatus | None:
+    """Return the last word on a commit that runs somewhere, or was deployed; None where it was not."""
+    runs = [row for row in present if row.deployed == sha]
+    if any(row.awaits_proof for row in runs) or any(each.proof in _UNPROVEN for each in settlings):
+        return CommitStatus(ERROR, _UNVERIFIED, "")
+    if runs or any(each.kind != NOTHING_TO_DEPLOY for each in settlings):
+        return CommitStatus(SUCCESS, _FOLLOWED if present else _REMOVED, "")
+    return CommitStatus(SUCCESS, _NEEDED_NONE, "") if settlings else None
+
+
 def _conclude(sha: str, known: FeedbackRecord, rows: Mapping[str, Row]) -> CommitStatus | None:
     """Return the last word on a commit that is nobody's newest any more; None while it may still be deployed."""
     every = [row for slug in known.about if (row := rows.get(slug)) is not None]
     present = [row for row in every if row.state is not State.REMOVED]
     settlings = [found for row in every if (found := find_settling(row.outcomes, sha))]
-    if any(row.deployed == sha for row in present) or any(each.kind != NOTHING_TO_DEPLOY for each in settlings):
-        return CommitStatus(SUCCESS, _FOLLOWED if present else _REMOVED, "")
-    if settlings:
-        return CommitStatus(SUCCESS, _NEEDED_NONE, "")
+    if (said := _conclude_deployed(sha, present, settlings)) is not None:
+        return said
     if known.about and known.succeeded >= set(known.about):
         return CommitStatus(SUCCESS, _DEPLOYED, "")
     if not present:

@@ -16,6 +16,9 @@ from include.deploy_ops.core.text.markdown import (
     write_link,
     write_words,
 )
+from include.deploy_ops.core.verification.judging import tell_changes, tell_error
+from include.deploy_ops.core.verification.standing import advise
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.following import FOLLOWED_FOR
 from include.deploy_ops.core.view.row import Followed, Row, RowKind, State
 
@@ -55,7 +58,12 @@ _VERBS = {
     "request": "asking for approval",
     "resume": "being resumed",
     "keep": "being kept",
+    "verify": "being verified",
+    "mute": "its error is being muted",
 }
+HARMLESS = {"update", "hibernate", "merge", "adopt", "resume", "keep", "verify", "mute"}
+"""The verbs whose runs leave the deployed commit as it is."""
+
 _STATES = {
     State.REMOVED: "removed",
     State.APPROVAL: "needs approval",
@@ -81,6 +89,13 @@ def name_state(row: Row) -> str:
     if row.state is State.DEPLOYING:
         return _VERBS.get(row.verb, "being worked on")
     return _STATES[row.state]
+
+
+def name_proof(row: Row) -> str:
+    """Return whether what runs is verified, in a few words; empty where nobody asks, or something else is to run."""
+    known = row.verification
+    is_over = row.state is State.REMOVED or (row.state is State.DEPLOYING and row.verb not in HARMLESS)
+    return "" if known is None or (is_over and known.proof is not Proof.PENDING) else known.said
 
 
 def write_line(text: str) -> str:
@@ -179,11 +194,16 @@ def _list_cells(facts: Facts, row: Row) -> tuple[str, ...]:
     is_removed = row.state is State.REMOVED
     return (
         f"{row.kind.value.capitalize()} {write_code(branch)}",
-        f"**{name_state(row)}**",
+        f"**{name_state(row)}**{_add_proof(row)}",
         NOTHING if is_removed else _show_deployed(facts, row),
         _show_commit(facts, row.head),
         " · ".join(link for link in links if link.startswith("[")),
     )
+
+
+def _add_proof(row: Row) -> str:
+    proof = name_proof(row)
+    return f", {write_words(cut(flatten(proof), WHY_LENGTH_MAX))}" if proof else ""
 
 
 def _show_deployed(facts: Facts, row: Row) -> str:
@@ -216,7 +236,7 @@ def _list_details(facts: Facts, pull: int, rows: Sequence[Row]) -> list[str]:
         if len(rows) > 1 and lines:
             lines.insert(0, f"**{_capitalize(write_words(name_environment(row)))}**\n")
         parts += ["\n".join(lines)] if lines else []
-        parts += [] if head else _list_failure(facts, row)
+        parts += [] if head else [*_list_failure(facts, row), *_list_errors(row)]
     return parts
 
 
@@ -242,6 +262,7 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
     if (outcome := find_outcome(row)) is not None:
         yield _tell_deploy(outcome)
     yield from _list_environment(row)
+    yield from _list_changes(row)
     if row.kept:
         yield f"Kept {write_words(row.kept)}. It does not expire."
     elif row.next_step is not None and row.state is not State.REMOVED:
@@ -259,6 +280,11 @@ def _list_environment(row: Row) -> Iterable[str]:
 def _write_keys(keys: Iterable[str]) -> str:
     """Return names of environment variables as Markdown."""
     return ", ".join(map(write_code, keys))
+
+
+def _list_changes(row: Row) -> Iterable[str]:
+    for line in tell_changes(row.verification) if row.verification is not None and name_proof(row) else ():
+        yield f"DAGs {write_words(cut(flatten(line), WHY_LENGTH_MAX))}"
 
 
 def _shorten_hold(hold: str) -> str:
@@ -309,6 +335,17 @@ def _list_failure(facts: Facts, row: Row) -> list[str]:
     head = f"The {what} of {write_words(name_environment(row))}{commit} failed:"
     block = write_block(cause, CAUSE_BLOCK_LINES_MAX, CAUSE_BLOCK_LENGTH_MAX)
     return [head, block, _tell_retry(facts, row, outcome)]
+
+
+def _list_errors(row: Row) -> list[str]:
+    """Return the import errors of what runs, with file and line, and what to do."""
+    known = row.verification
+    if known is None or not name_proof(row) or not known.broken:
+        return []
+    errors = write_block("\n".join(map(tell_error, known.broken)), CAUSE_BLOCK_LINES_MAX, CAUSE_BLOCK_LENGTH_MAX)
+    head = f"Import errors of {write_words(name_environment(row))} at {write_code(known.commit[:_SHOWN_DIGITS])}:"
+    todo = [f"To do: {write_words(advise(known))}."] if known.proof is Proof.FAILED else []
+    return [head, errors, *todo]
 
 
 def _tell_retry(facts: Facts, row: Row, outcome: Outcome | None) -> str:

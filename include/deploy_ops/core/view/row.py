@@ -12,6 +12,7 @@ from enum import Enum
 
 from include.deploy_ops.core.cleanup.verdict import NextStep
 from include.deploy_ops.core.plan.outcome import Outcome
+from include.deploy_ops.core.verification.verdict import Verification
 from include.deploy_ops.core.view.needs import Need
 
 
@@ -70,6 +71,8 @@ class Row:
     promotion, each with the first 12 digits of the head that it has; `followed` are merged ones that it has, or is to
     get. `merged` are a target's releases that were merged lately. `tips` are the first 12 digits of what the deploy
     branch was lately, newest last.
+    `verification` is of the newest deploy record, None where the policy wants none or nothing runs; `awaits_proof`:
+    nothing good is told of what runs before it is verified.
     """
 
     slug: str
@@ -115,6 +118,8 @@ class Row:
     needs: tuple[Need, ...] = ()
     connections: tuple[str, ...] = ()
     unfilled: tuple[str, ...] = ()
+    verification: Verification | None = None
+    awaits_proof: bool = False
 
 
 @dataclass(frozen=True, slots=True)

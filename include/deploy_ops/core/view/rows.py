@@ -25,6 +25,7 @@ from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.view.addresses import hide_address, hide_addresses_of
 from include.deploy_ops.core.view.following import DIGITS, follow_merged
 from include.deploy_ops.core.view.needs import Need
+from include.deploy_ops.core.view.proof import add_proof
 from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.core.view.state import add_state
 
@@ -206,7 +207,7 @@ def _complete(record: PassRecord, row: Row, deployment: Deployment | None, pulls
     row = _add_pulls(record, row, pulls)
     row = _add_deployment(record, row, deployment, before)
     row = _add_endings(record, row, before)
-    row = add_state(record, row, deployment)
+    row = add_proof(record, add_state(record, row, deployment))
     head_at = before.head_at if before is not None and before.head == row.head else record.now
     return replace(
         row,
@@ -354,4 +355,6 @@ def _bury(row: Row, at: datetime, *, is_new: bool) -> Row:
         kept="",
         connections=(),
         unfilled=(),
+        verification=None,
+        awaits_proof=False,
     )

@@ -15,7 +15,9 @@ from include.deploy_ops.core.cleanup.verdict import drop_doubted
 from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
+from include.deploy_ops.core.naming import slug_branch, slug_target
 from include.deploy_ops.core.plan.work import Plan, Verb
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.awaited import list_awaited
 from include.deploy_ops.core.view.pass_record import PassRecord
 from include.deploy_ops.core.view.past_deploys import add_deploys, find_stranger
@@ -27,13 +29,14 @@ from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.endings import read_endings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from airflow.sdk import Context
 
     from include.deploy_ops.core.cleanup.verdict import Verdict
     from include.deploy_ops.core.plan.schedule import Circumstances
+    from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.observation.difference import Observation
     from include.deploy_ops.run.memory import Memory
@@ -95,6 +98,7 @@ class RowWriter:
             verdicts=verdicts,
             authors=authors,
             unfilled=self.unfilled,
+            verifications=self._read_verifications(observation, before, {each.slug for each in ended}),
         )
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
         # Rows and deploys first: who reads the summary and then the rows finds them at least as new as it says.
@@ -105,6 +109,21 @@ class RowWriter:
         self.memory.summary.write(self._summarize(plan, now, digests, until))
         previews = {slug for slug, row in before.items() if row.kind is RowKind.PREVIEW}
         return WrittenRows(rows, digests, frozenset(previews - rows.keys()))
+
+    def _read_verifications(
+        self, observation: Observation, before: Mapping[str, Row], ended: Collection[str]
+    ) -> dict[str, Verification]:
+        """Return the verifications by slug; those that cannot have changed as the rows have them.
+
+        What has an answer gets another one by a run alone, of whose end control is told.
+        """
+        slugs = {slug_target(each.name): each.name for each in observation.targets}
+        slugs |= {slug_branch(branch): "" for branch in observation.wanted}
+        slugs |= {slug: "" for slug, row in before.items() if row.kind is RowKind.PREVIEW}
+        asked = [slug for slug, target in slugs.items() if self.scope.project.find_verify(target) is not None]
+        found = {slug: None if slug in ended else _find_final(before.get(slug), observation) for slug in asked}
+        read = {slug: each or self.memory.verification(slug).read() for slug, each in found.items()}
+        return {slug: each for slug, each in read.items() if each is not None}
 
     def _keep_deploys(self, rows: Mapping[str, Row], record: PassRecord) -> None:
         """Add to each environment's deploys what was deployed there since the last pass, by us or by somebody else."""
@@ -212,3 +231,12 @@ class RowWriter:
         self.memory.authors.write(known, authors)
         self.memory.commit_times.write(times, dates)
         return authors, dates
+
+
+def _find_final(row: Row | None, observation: Observation) -> Verification | None:
+    """Return the verdict that the row has of its newest deploy record, unless another may have come since."""
+    known = row.verification if row is not None and not row.run_id else None
+    if row is None or known is None or known.proof not in {Proof.VERIFIED, Proof.FAILED}:
+        return None
+    newest = observation.observed.histories.get(row.deployment_id, DeployHistory()).newest_id
+    return known if known.deploy_id == newest else None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.feedback.statuses import list_status_writes
 from include.deploy_ops.core.feedback.values import Facts, FeedbackRecord, SetStatus, key_status
 from include.deploy_ops.core.plan.outcome import Outcome
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.row import Row, State
 from tests.worlds.values.faces import ETERNAL
@@ -29,6 +30,7 @@ from tests.worlds.values.feedback_examples import (
     make_row,
     make_target,
     name_run,
+    prove,
 )
 
 CONTEXT = "deploy-ops/preview"
@@ -310,3 +312,81 @@ def test_a_success_claims_nothing_that_may_become_false(lives: list[Row], is_ove
         for write in writes:
             assert write.state != "success" or write.description.startswith(ETERNAL), write
         told = take(told, row)
+
+
+ERROR_LINE = "1 import error: dags/orders.py, line 3: ModuleNotFoundError: No module named 'moon'"
+
+
+@pytest.mark.parametrize(
+    ("row", "state", "says"),
+    [
+        (prove(make_live(), Proof.VERIFIED), "success", "it was deployed, verified"),
+        (prove(make_live(), Proof.FAILED), "failure", ERROR_LINE),
+        (prove(make_live(), Proof.PENDING), "pending", "being verified"),
+        (prove(make_live(), Proof.UNKNOWN), "pending", "not verified: no connection"),
+        (
+            prove(make_live(), Proof.UNKNOWN, unknown="success"),
+            "success",
+            "it was deployed, not verified: no connection",
+        ),
+        (prove(make_live(), Proof.PENDING, unknown="success"), "pending", "being verified"),
+        (prove(make_live(deployed=B), Proof.FAILED), "failure", ERROR_LINE),
+        (
+            prove(make_live(state=State.ASLEEP), Proof.VERIFIED),
+            "success",
+            "it was deployed, verified",
+        ),
+        (prove(make_live(state=State.UNHEALTHY, status_reason="sick"), Proof.FAILED), "failure", ERROR_LINE),
+        (prove(make_live(state=State.HELD, why="update: no"), Proof.UNKNOWN), "pending", "not verified: no connection"),
+        (prove(make_flight(deployed=B), Proof.VERIFIED), "pending", "being deployed"),
+        (prove(make_flight(deployed=B), Proof.FAILED), "pending", "being deployed"),
+        (prove(make_flight(verb="verify", deployed=A), Proof.PENDING), "pending", "being verified"),
+    ],
+)
+def test_success_is_said_of_what_is_verified(row: Row, state: str, says: str) -> None:
+    (write,) = compare({}, row)[0]
+    assert (write.state, write.description) == (state, says)
+
+
+@pytest.mark.parametrize("proof", [Proof.PENDING, Proof.UNKNOWN])
+def test_green_stays_green_until_that_very_deploy_is_shown_not_to_work(proof: Proof) -> None:
+    told = tell(make_live())
+    assert told[KEY].state == "success"
+    assert compare(told, prove(make_live(), proof))[0] == []
+    (write,) = compare(told, prove(make_live(), Proof.FAILED))[0]
+    assert write.state == "failure"
+
+
+@pytest.mark.parametrize("proof", [Proof.PENDING, Proof.UNKNOWN])
+@pytest.mark.parametrize("state", [State.LIVE, State.UNHEALTHY])
+def test_red_turns_green_by_a_proof_alone(proof: Proof, state: State) -> None:
+    told = tell(make_live())
+    told |= {write.key: write.record for write in compare(told, prove(make_live(), Proof.FAILED))[0]}
+    assert told[KEY].state == "failure"
+    assert {write.state for write in compare(told, prove(make_live(state=state), proof))[0]} <= {"pending", "failure"}
+    (write,) = compare(told, prove(make_live(), Proof.VERIFIED))[0]
+    assert write.state == "success"
+
+
+def test_a_commit_that_was_overtaken_before_it_was_verified_never_turns_green() -> None:
+    told = tell(prove(make_live(), Proof.UNKNOWN))
+    assert told[KEY].state == "pending"
+    outcome = make_outcome(proof="unknown")
+    for row in (prove(make_live(head=B, deployed=A), Proof.UNKNOWN), make_live(B, outcomes=(outcome, make_outcome(B)))):
+        (write,) = [each for each in compare(told, row)[0] if each.sha == A]
+        assert (write.state, write.description) == ("error", "a newer commit followed before it was verified")
+    (write,) = [
+        each for each in compare(told, make_live(B, outcomes=(make_outcome(proof="verified"),)))[0] if each.sha == A
+    ]
+    assert write.state == "success"
+
+
+def test_what_a_person_forced_is_green_only_where_it_is_verified() -> None:
+    row = make_live(head=A, deployed=B, overridden="overridden by b2b2b2b, until resumed", state=State.HELD)
+    said = {proof: {each.sha: each.state for each in compare({}, prove(row, proof))[0]}[B] for proof in Proof}
+    assert said == {
+        Proof.PENDING: "pending",
+        Proof.VERIFIED: "success",
+        Proof.FAILED: "failure",
+        Proof.UNKNOWN: "pending",
+    }

@@ -18,6 +18,7 @@ from include.deploy_ops.core.feedback.text import (
     tell_ending,
     write_line,
 )
+from include.deploy_ops.core.verification.verdict import BrokenFile, DagChange, Proof
 from include.deploy_ops.core.view.row import Row, State
 from sandbox.github.markdown import render_markdown
 from tests.worlds.values.feedback_examples import (
@@ -34,6 +35,7 @@ from tests.worlds.values.feedback_examples import (
     make_row,
     make_target,
     name_run,
+    prove,
 )
 
 FACTS = make_facts()
@@ -171,3 +173,49 @@ def test_a_line_fits_into_githubs_field(text: str) -> None:
     line = write_line(text)
     assert len(line) <= LINE_LENGTH_MAX
     assert all(each.isprintable() and ord(each) <= 0xFFFF for each in line.replace("\xa0", " "))
+
+
+def test_the_comment_says_what_is_verified_and_what_is_not() -> None:
+    assert "**live**, verified |" in render(prove(make_live(), Proof.VERIFIED))
+    text = render(prove(make_live(), Proof.FAILED))
+    assert "**live**, 1 import error |" in text
+    assert "```text\ndags/orders.py, line 3: ModuleNotFoundError: No module named 'moon'\n```" in text
+    assert "To do: push a commit that mends it" in text
+    assert "**live**, not verified: no connection |" in render(prove(make_live(), Proof.UNKNOWN))
+    assert "To do:" not in render(prove(make_live(), Proof.UNKNOWN))
+
+
+def test_a_verdict_is_not_told_of_what_is_about_to_be_something_else() -> None:
+    assert "verified" not in render(prove(make_flight(deployed=B), Proof.VERIFIED))
+    assert "import error" not in render(prove(make_flight(deployed=B), Proof.FAILED)).casefold()
+    assert "being verified" in render(prove(make_flight(deployed=A), Proof.PENDING))
+    assert "verified" in render(prove(make_flight(deployed=A, verb="merge"), Proof.VERIFIED))
+
+
+def test_dags_that_the_change_concerns_stand_in_the_comment() -> None:
+    changes = (DagChange("load", "new", "no schedule"), DagChange("old", "gone"), DagChange("odd", "unknown"))
+    behind = (DagChange("others", "changed", "tags +x"),)
+    text = render(prove(make_live(), Proof.VERIFIED, changes=changes, behind=behind, compared="production"))
+    for line in (
+        "- DAGs new: load \\(no schedule\\)",
+        "- DAGs gone: old",
+        "- DAGs unknown: odd",
+        "- DAGs otherwise than in production: others \\(changed\\)",
+    ):
+        assert line in text
+
+
+EVIL = ("</code>@ann #7 ![x](https://evil.example/p.png)", "```\n<img src=x>", "| a | b |", "\u202eevil")
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_errors_and_dag_ids_mean_nothing_to_github(evil: str) -> None:
+    broken = BrokenFile(f"{evil}.py", 1, f"ValueError: {evil}")
+    changes = (DagChange(evil, "changed", evil),)
+    row = prove(make_live(), Proof.FAILED, said=f"1 {evil}", broken=(broken,) * 20, changes=changes * 60)
+    text = render(row)
+    html, plain = (render_markdown(each, WEB) for each in (text, render(prove(make_live(), Proof.FAILED))))
+    assert (html.count("<img"), html.count("<table")) == (0, plain.count("<table"))
+    assert html.count("<a ") == plain.count("<a ")
+    assert "\u202e" not in text
+    assert len(text) <= PULL_COMMENT_LENGTH_MAX
