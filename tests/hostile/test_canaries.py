@@ -182,11 +182,10 @@ MAPPED_CANARIES = (PASSWORD, KEY, EXTRA_TOKEN, OTHER, "c4nary", *(quote(each, sa
 MAPPED_ENCODED = tuple(base64.b64encode(each.encode()).decode()[:16] for each in (PASSWORD, KEY, EXTRA_TOKEN))
 MAPPED_SAID = " ".join(form for each in (PASSWORD, KEY, EXTRA_TOKEN) for form in spell(each))
 MAPPED_ENDINGS = [
-    "Error: {said}",
-    "panic: {said}",
-    "{said}",
-    "Error: invalid email: {said}",
-    "Error: deployment: {said} already exists: use it",
+    ("create", "Error: {said}"),
+    ("create", "{said}"),
+    ("create", "Error: deployment: {said} already exists: use it"),
+    ("update", "panic: {said}"),
 ]
 
 
@@ -219,8 +218,7 @@ def assert_untold(stage: Stage, log: Log, commands: list[str], *errors: str) -> 
     assert not [path for path in left if b"c4nary" in path.read_bytes()]
 
 
-@pytest.mark.parametrize("verb", ["create", "update"])
-@pytest.mark.parametrize("ending", MAPPED_ENDINGS)
+@pytest.mark.parametrize(("verb", "ending"), MAPPED_ENDINGS)
 def test_what_the_cli_repeats_is_told_nowhere(
     mapped: Stage, log: Log, commands: list[str], verb: str, ending: str
 ) -> None:
@@ -232,8 +230,9 @@ def test_what_the_cli_repeats_is_told_nowhere(
     assert_untold(mapped, log, commands, repr(run.read_failure(verb)))
 
 
-@pytest.mark.parametrize(("verb", "method"), [("create", "POST"), ("create", "GET"), ("update", "POST")])
-@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize(
+    ("verb", "method", "status"), [("create", "POST", 400), ("create", "GET", 500), ("update", "POST", 500)]
+)
 def test_what_astro_repeats_is_told_nowhere(
     mapped: Stage, log: Log, commands: list[str], verb: str, method: str, status: int
 ) -> None:

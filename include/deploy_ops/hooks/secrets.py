@@ -29,14 +29,14 @@ _HIDDEN_MIN = 4
 """Characters; what is shorter would blot out ordinary words, and is guessed anyway."""
 
 _PART_MIN = 8
-"""The same for a connection's host, login, schema and extra, which are often plain words."""
+"""The same for what is often a plain word: a connection's host, login, schema and extra, and values in the open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """What was read: values by environment variable, and what else of a connection would give them away.
 
-    `parts` need not be hidden where they stand in a text that everybody may read.
+    `parts`, and short values, need not be hidden where they stand in a text that everybody may read.
     """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -46,6 +46,7 @@ class Secrets:
     def list_hidden(self, public: str) -> tuple[str, ...]:
         """Return every text that may show nowhere, beside what stands in a public one."""
         wholes = [each for each in (*self.values.values(), *self.wholes) if len(each) >= _HIDDEN_MIN]
+        wholes = [each for each in wholes if len(each) >= _PART_MIN or each not in public]
         parts = [each for each in self.parts if len(each) >= _PART_MIN and each not in public]
         return tuple(dict.fromkeys((*wholes, *parts)))
 

@@ -44,6 +44,7 @@ _INHERITED_NAMES = frozenset(
 _INHERITED_PREFIXES = ("LC_", "CONTAINERS_")
 
 _READ_BYTES = 1 << 16
+_ANSWER_BYTES = 1 << 20
 _TICK_S = 0.2  # between looks at the exit code while the pipes are silent, and at `end()`
 _GRACE_S = 5.0  # between TERM and KILL
 _LEFTOVER_GRACE_S = 0.5  # the same for what a command that ended by itself left behind
@@ -96,7 +97,8 @@ class CommandResult:
     """How a command ended.
 
     `stdout` and `stderr` are redacted text, the last 2^20 characters of each stream at most; undecodable bytes show as
-    U+FFFD. `exit_code` is negative when a signal ended the command, as `subprocess` has it.
+    U+FFFD. `exit_code` is negative when a signal ended the command, as `subprocess` has it. `answer` is stdout as it
+    came, its last 2^20 bytes, where the caller asked for it: for reading a document, never for a text.
     """
 
     argv: tuple[str, ...]
@@ -104,6 +106,7 @@ class CommandResult:
     stdout: str = field(repr=False)
     stderr: str = field(repr=False)
     seconds: float
+    answer: bytes = field(repr=False, default=b"")
 
     def tail(self, lines: int = 20) -> str:
         """Return the last lines of stdout and then of stderr, at most `lines` of each, for an error's text."""
@@ -137,6 +140,7 @@ class Command:
     :param limits: what the kernel lets it use; none by default. On Linux only.
     :param is_answer: stdout is for us to read: what merely looks like a token stays in it, or a file's name could
         change what is read. `CommandResult.tail` hides it.
+    :param keeps_answer: keep stdout as it comes, too: where secrets are plain words, a document is none without them.
     :param sight: what of this worker's files it sees, `cwd` among it, where the worker allows that; by default, what
         its user sees.
     """
@@ -151,6 +155,7 @@ class Command:
     on_line: Callable[[str], None] | None = None
     limits: ProcessLimits | None = None
     is_answer: bool = False
+    keeps_answer: bool = False
     sight: Sight | None = None
 
     def __post_init__(self) -> None:
@@ -159,6 +164,7 @@ class Command:
         self._unsent = memoryview(self.stdin or b"")
         self._stdout = RedactedStream(self._forms, hides_shapes=not self.is_answer)
         self._stderr = RedactedStream(self._forms)
+        self._answer = b""
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ending = False
         self._is_confined = False
@@ -269,6 +275,8 @@ class Command:
         if not isinstance(key.data, RedactedStream):
             self._feed(selector, key)
         elif data := os.read(key.fd, _READ_BYTES):
+            if self.keeps_answer and key.data is self._stdout:
+                self._answer = (self._answer + data)[-_ANSWER_BYTES:]
             self._tell(key.data.take(data))
         else:
             selector.unregister(key.fileobj)
@@ -297,7 +305,7 @@ class Command:
         argv = tuple(replace_forms(word, self._forms) for word in self.argv)
         code = process.returncode
         exit_code = _SIGNALLED - code if self._is_confined and code > _SIGNALLED else code
-        return CommandResult(argv, exit_code, self._stdout.text, self._stderr.text, seconds)
+        return CommandResult(argv, exit_code, self._stdout.text, self._stderr.text, seconds, self._answer)
 
 
 def _has_streams(selector: selectors.BaseSelector) -> bool:

@@ -152,3 +152,9 @@ def test_an_error_is_cleared_with_what_caused_it() -> None:
         fail()
     assert str(caught.value) == "Astro answers ***"
     assert str(caught.value.__cause__) == 'sent "***"'
+
+
+@pytest.mark.parametrize(("value", "is_hidden"), [("dev", False), ("prod", False), ("k3y!", True), ("preview_1", True)])
+def test_a_short_word_in_the_open_is_not_hidden(value: str, *, is_hidden: bool) -> None:
+    hidden = Secrets({"X": value}).list_hidden("name: shop-prod, preview_1")
+    assert (value in hidden) == is_hidden

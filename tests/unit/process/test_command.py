@@ -60,6 +60,16 @@ def test_an_answer_is_read_as_it_is_and_told_masked(tmp_path: Path) -> None:
     assert (result.stdout, result.stderr, result.tail()) == (f"{token}\n", "***\n", "***\n***")
 
 
+def test_an_answer_that_is_kept_has_its_secrets_and_no_text_has_them(tmp_path: Path) -> None:
+    lines: list[str] = []
+    result = run("echo name: true", tmp_path, on_line=lines.append, redact=["true"], keeps_answer=True)
+    assert (result.answer, result.stdout, lines) == (b"name: true\n", "name: ***\n", ["name: ***"])
+    assert "true" not in repr(result) + result.tail()
+    assert run("echo name: true", tmp_path, redact=["true"]).answer == b""
+    long = run("head -c 3000000 /dev/zero | tr '\\0' x; echo end", tmp_path, keeps_answer=True)
+    assert (len(long.answer), long.answer[-4:]) == (1 << 20, b"end\n")
+
+
 def test_arguments_are_elements_and_never_a_shell_line(tmp_path: Path) -> None:
     result = Command(["printf", "%s", "$(id) ; 'x'"], cwd=tmp_path, env={}, timeout_s=10).run()
     assert result.stdout == "$(id) ; 'x'"

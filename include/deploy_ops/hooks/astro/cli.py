@@ -220,6 +220,7 @@ class AstroCli:
                 limits=LIMITS,
                 sight=_see_also(folder, sight or Sight()),
                 on_line=self._tell if deployment_file is None else _leave_out_usage(self._tell),
+                keeps_answer=deployment_file is not None,
             )
             return self._hold(command)
 

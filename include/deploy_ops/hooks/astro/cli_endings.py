@@ -174,7 +174,8 @@ def find_applied_id(call: str, result: CommandResult) -> str:
 
     :raises DeployOpsError: as `explain_ending` says, when the call failed or printed no such document.
     """
-    deployment_id = _read_document_id(result.stdout) if result.exit_code == 0 else None
+    document = result.answer.decode(errors="replace") or result.stdout
+    deployment_id = _read_document_id(document) if result.exit_code == 0 else None
     if deployment_id is None:
         raise explain_ending(call, result)
     return deployment_id

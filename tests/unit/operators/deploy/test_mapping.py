@@ -72,6 +72,19 @@ def test_a_preview_is_made_with_what_is_mapped(stage: Stage, files: LaidFiles) -
     assert stage.plan() == []
 
 
+@pytest.mark.parametrize("value", ["metadata", "deployment_id", "2026", "true", "{[", "'"])
+def test_a_value_may_be_any_word_that_the_cli_says_itself(
+    stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """What hides it in texts does not keep us from reading what the CLI did."""
+    set_source(monkeypatch, password=value, key=value)
+    stage.create_preview(BRANCH, stage.push(BRANCH))
+    assert stage.start_form(branch=BRANCH, action="refresh").play()["update"] == "success"
+    assert [yaml.safe_load(text)["deployment"]["environment_variables"][1]["value"] for text in files.texts] == [
+        value
+    ] * 2
+
+
 def test_its_file_is_private_and_gone_afterwards(stage: Stage, files: LaidFiles) -> None:
     stage.create_preview(BRANCH, stage.push(BRANCH))
     assert files.rights == [(0o600, 0o700)]
