@@ -72,8 +72,7 @@ class ReportOperator(DeployOpsOperator):
             main = [
                 task.task_id for task in self.dag.tasks if job.verb in getattr(task, "verbs", ()) and task is not self
             ]
-            proof = verdict.proof.value if verdict else ""
-            ended = make_ended(context, partial(self.read, context), memory, job, states, cause, main, proof)
+            ended = make_ended(context, partial(self.read, context), memory, job, states, cause, main, verdict)
             hand_over(context, self.scope.fleet, ended)
             count_run(self.scope, job, ended.outcome)
         said = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Asset, Context
 
+    from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
 
@@ -77,14 +78,16 @@ def make_ended(
     states: Mapping[str, str],
     cause: Mapping[str, Any],
     main: Iterable[str],
-    proof: str = "",
+    verdict: Verification | None = None,
 ) -> Ended:
     """Return how the run ended.
 
     `read` returns what a task of the run returned; `states` are its tasks', `cause` why it failed; `main` the tasks of
-    its errand; `proof` what its verification came to.
+    its errand; `verdict` what its verification came to: how long that took is no part of the deploy.
     """
     run, now = context["dag_run"], datetime.now(UTC)
+    is_deployed = states.get("settle") == "success"
+    done = now - timedelta(seconds=verdict.seconds) if verdict is not None and is_deployed else now
     skipped = [task for task in main if states.get(task) == "skipped"]
     superseded = next(filter(None, _pull(context, skipped, SUPERSEDED_KEY)), "")
     seen = next((each for each in _pull(context, skipped, SEEN_KEY) if isinstance(each, str)), None)
@@ -94,7 +97,6 @@ def make_ended(
     promoted = read("promote") if is_promoted else None
     row = memory.read_row(job.slug)
     is_pushed = row is not None and row.head_at is not None and row.head == job.head and not job.is_forced
-    is_deployed = states.get("settle") == "success"
     return Ended(
         job.slug,
         Outcome(
@@ -103,7 +105,7 @@ def make_ended(
             verb=job.verb.value,
             state=_tell_state(cause, superseded),
             at=now,
-            seconds=round((now - run.start_date).total_seconds(), 1) if run.start_date else 0.0,
+            seconds=round((done - run.start_date).total_seconds(), 1) if run.start_date else 0.0,
             commit=job.deployed_commit if job.deployed_commit != NO_COMMIT else "",
             kind=decision.change_type.value if decision else "",
             why=mask_text(superseded or (decision and decision.reason) or job.reason),
@@ -115,12 +117,12 @@ def make_ended(
             is_forced=job.is_forced,
             reason=mask_text(job.reason) if job.is_forced else "",
             pull=job.pull,
-            push_s=round((now - row.head_at).total_seconds(), 1)
+            push_s=round((done - row.head_at).total_seconds(), 1)
             if is_pushed and is_deployed and row and row.head_at
             else 0,
             subject=mask_text(decision.subject) if decision else "",
             commit_author=mask_text(decision.author) if decision else "",
-            proof=proof,
+            proof=verdict.proof.value if verdict is not None else "",
         ),
         _list_conflicts(promoted) if is_promoted else None,
         job.deployment_id if superseded else "",

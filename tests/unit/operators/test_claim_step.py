@@ -122,7 +122,7 @@ def test_the_form_deletes_what_a_gone_branch_left(stage: Stage) -> None:
         ({"branch": "--dev; rm -rf"}, "branch: found '--dev; rm -rf', expected the name of the branch"),
         (
             {"action": "destroy"},
-            "action: found 'destroy', expected one of 'deploy', 'delete', 'keep'",
+            "action: found 'destroy', expected one of 'deploy', 'refresh', 'delete'",
         ),
         ({"action": "delete"}, "'dev-x' has no Deployment; there is nothing to delete"),
         ({"deploy_type": "none"}, "deploy_type: found 'none', expected one of 'infer', 'dags' or 'image-and-dags'"),

@@ -179,6 +179,16 @@ def test_what_is_deployed_and_does_not_work_is_no_failed_deploy(stage: Stage) ->
     assert (read_outcome(stage)["state"], read_outcome(stage)["proof"]) == ("success", "failed")
 
 
+def test_how_long_the_verification_took_is_no_part_of_the_deploy(stage: Stage) -> None:
+    run = start(stage)
+    run.started_at = datetime.now(UTC) - timedelta(seconds=100)
+    verdict = Verification("d1", HEAD, Proof.VERIFIED, datetime.now(UTC), "verified", 60.0)
+    prove(run, stage, Proof.VERIFIED, "verified")
+    stage.memory.verification(BRANCH).write(verdict)
+    run.step("report")
+    assert 40 <= read_outcome(stage)["seconds"] < 70
+
+
 def test_a_deploy_that_failed_has_no_verdict_of_its_own(stage: Stage) -> None:
     stage.memory.verification(BRANCH).write(Verification("d0", HEAD, Proof.VERIFIED, datetime.now(UTC), "verified"))
     run = start(stage, deploy="failed", settle="upstream_failed", verify="upstream_failed")
