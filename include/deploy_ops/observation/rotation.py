@@ -54,7 +54,7 @@ class RotationReader:
         stale = {}
         for branch, deployment in previews.items():
             seals = self.seals.seal_values(deployment.id, values)
-            laid = self.memory.laid(slug_branch(branch)).read()
+            laid = self.memory.environment(slug_branch(branch)).read().laid
             if (rotated := find_rotated(laid, deployment.id, seals)) is not None:
                 stale[deployment.id] = rotated
         return Reading(now, stale)
@@ -64,6 +64,6 @@ class RotationReader:
         stale = dict(known.stale)
         for branch, deployment in previews.items():
             rotated = stale.get(deployment.id)
-            if rotated is not None and rotated.is_laid(self.memory.laid(slug_branch(branch)).read()):
+            if rotated is not None and rotated.is_laid(self.memory.environment(slug_branch(branch)).read().laid):
                 del stale[deployment.id]
         return replace(known, stale=stale)

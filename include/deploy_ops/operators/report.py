@@ -147,7 +147,7 @@ class ReportOperator(DeployOpsOperator):
         if rendered is not None:
             known = replace(known, rendered=tuple(rendered))
         if is_gone:
-            known = replace(known, rendered=None)
+            known = replace(known, rendered=None, laid=None)
         if is_gone or (job.ends_keep and not ending.is_failure):
             known = replace(known, kept="", kept_id="")
         memory.environment(job.slug).write(known)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BeforeValidator, TypeAdapter
 
 from include.deploy_ops.core.cleanup.verdict import Verdict
-from include.deploy_ops.core.environment.rotation import Laid, Reading
+from include.deploy_ops.core.environment.rotation import Reading
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.values import FeedbackRecord
 from include.deploy_ops.core.history import DeployHistory
@@ -50,7 +50,6 @@ ENVIRONMENT_PARTS = (
     "request_judgement",
     "requests",
     "deploys",
-    "laid",
     "verification",
     "mutes",
 )
@@ -170,7 +169,6 @@ _AWAITED = TypeAdapter(dict[str, Awaited])
 _VERIFICATION = TypeAdapter(Verification)
 _MUTES = TypeAdapter(tuple[Mute, ...])
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
-_LAID = TypeAdapter(Laid)
 _READING = TypeAdapter(Reading)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 
@@ -314,10 +312,6 @@ class Memory:
     def question(self, slug: str) -> Slot[OpenQuestion]:
         """Return what a person was last asked about the environment; only control writes it."""
         return Slot(self._store, _name_key(slug, "question"), _QUESTION)
-
-    def laid(self, slug: str) -> Slot[Laid]:
-        """Return seals of the values that the preview was given; only the holder of its claim writes them."""
-        return Slot(self._store, _name_key(slug, "laid"), _LAID)
 
     def deploys(self, slug: str) -> BoundedSlot[Outcome]:
         """Return the environment's newest deploys, for people to look at; only control writes it.

@@ -150,11 +150,16 @@ def test_every_key_of_an_environment_is_listed() -> None:
     memory.request_judgement(slug).write(Judgement("c", "d1", "p", "only docs"))
     memory.requests(slug).write(Requests())
     memory.deploys(slug).write((Outcome("r", "shop.live", "deploy", "success", now),))
-    memory.laid(slug).write(Laid("id", {"TOKEN": "0" * 32}))
     memory.verification(slug).write(Verification("d1", "c" * 40, Proof.VERIFIED, now, "verified"))
     memory.mutes(slug).write((Mute("a.py", "a known one", "mira", now),))
     assert store.values.keys() == set(memory.list_environment_keys(slug))
-    assert memory.laid(slug).read() == Laid("id", {"TOKEN": "0" * 32})
+
+
+def test_seals_of_what_a_preview_was_given_are_read_back_with_the_rest() -> None:
+    memory = Memory(DictStore())
+    known = Remembered(rendered=("mapped TOKEN",), laid=Laid("id", {"TOKEN": "0" * 32}))
+    memory.environment("dev-x").write(known)
+    assert memory.environment("dev-x").read() == known
 
 
 def test_a_reading_of_values_is_read_back_and_a_spoilt_entry_loses_itself_alone() -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime
 
+from include.deploy_ops.core.environment.rotation import Laid
 from include.deploy_ops.core.plan.work import REJECTION, Verb
 
 _OTHER_VERBS = frozenset(verb.value for verb in Verb if verb is not Verb.REQUEST)
@@ -147,7 +148,8 @@ class Remembered:
     `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
     (`derived_tree.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why; `kept_id` is the
     Deployment that was meant, empty where a release before 0.3 wrote it; and `rendered`, which variables and alert
-    addresses it last got from the template (`template.list_rendered`), None where nobody remembers.
+    addresses it last got from the template (`template.list_rendered`), None where nobody remembers; and `laid`, seals
+    of the mapped values that it was given.
     """
 
     endings: Mapping[str, Ending] = field(default_factory=dict)
@@ -160,6 +162,7 @@ class Remembered:
     kept: str = ""
     kept_id: str = ""
     rendered: tuple[str, ...] | None = None
+    laid: Laid | None = None
     voided_at: AwareDatetime | None = None
     request_judgement: Judgement | None = None
 

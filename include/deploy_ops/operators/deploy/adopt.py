@@ -74,7 +74,6 @@ class AdoptDeploymentOperator(AstroCliOperator):
         self.refuse_dry(job, f"adopt {deployment.name}")
         secrets = self.read_secrets(context, job)
         self.remember_rendered(context, job)
-        self.forget_laid(context, job)
         self.cli.update(deployment.id, text, secrets)
         self.remember_laid(context, job, deployment.id, secrets)
         self.log.info("adopted %s for %s: %s", deployment.name, job.branch, job.reason)

@@ -66,11 +66,13 @@ class AstroCliOperator(DeployOpsOperator):
     def remember_rendered(self, context: Context, job: Job, before: Iterable[str] | None = ()) -> None:
         """Write what the template gives the Deployment before it is given: a call that fails may have done it.
 
+        Which values it has nobody knows until the call has ended well.
+
         :param before: what it got from the template until now, which a failed call may leave there.
         """
         memory = self.memory(context).environment(job.slug)
         parts = (*(before or ()), *(self.read(context, RENDER_TASK, RENDERED_KEY) or ()))
-        memory.write(replace(memory.read(), rendered=tuple(dict.fromkeys(parts))))
+        memory.write(replace(memory.read(), rendered=tuple(dict.fromkeys(parts)), laid=None))
 
     def read_secrets(self, context: Context, job: Job) -> Secrets:
         """Return the values that the rendered file lacks, all of them read before the first call to Astro.
@@ -86,15 +88,12 @@ class AstroCliOperator(DeployOpsOperator):
             raise RetryableError(f"{'; '.join(problems)}; make it smaller where it comes from")
         return secrets
 
-    def forget_laid(self, context: Context, job: Job) -> None:
-        """Forget what the preview was given, before it is given anew: a call that fails may have done it or not."""
-        self.memory(context).laid(job.slug).forget()
-
     def remember_laid(self, context: Context, job: Job, deployment_id: str, secrets: Secrets) -> None:
         """Write seals of what it was given, by which control sees that a value changed."""
         if secrets.values:
+            memory = self.memory(context).environment(job.slug)
             seals = self.seals.seal_values(deployment_id, secrets.values)
-            self.memory(context).laid(job.slug).write(Laid(deployment_id, seals))
+            memory.write(replace(memory.read(), laid=Laid(deployment_id, seals)))
 
     def check_alive(self, job: Job) -> None:
         """Go on only while the branch's preview lives, and link the task to its pull request."""
@@ -121,7 +120,6 @@ class CreateDeploymentOperator(AstroCliOperator):
             self.refuse_dry(job, f"create {job.deployment_name}")
             secrets = self.read_secrets(context, job)
             self.remember_rendered(context, job)
-            self.forget_laid(context, job)
             with secrets.hide_in_errors(text):
                 deployment_id = self.cli.create(text, secrets)
                 # The CLI exits 0 in many cases in which it did nothing, so each of these operators looks at Astro
@@ -167,7 +165,6 @@ class UpdateDeploymentOperator(AstroCliOperator):
         self.refuse_dry(job, f"update {deployment.name}")
         secrets = self.read_secrets(context, job)
         self.remember_rendered(context, job, recall_rendered(self.memory(context), job, deployment))
-        self.forget_laid(context, job)
         self.cli.update(deployment.id, text, secrets)
         self.remember_laid(context, job, deployment.id, secrets)
         self.log.info("updated %s: %s", deployment.name, job.reason)
