@@ -6,7 +6,7 @@ Decides for cleanup, which remembers the verdicts; control acts on them. A branc
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from croniter import croniter
@@ -30,6 +30,7 @@ DELETE = Verb.DELETE.value
 TOLD = "told"
 KEEP = "keep"
 REPORT = "report"  # what `oddities.py` finds
+_NEVER = datetime.max.replace(tzinfo=UTC)
 DOUBT = "control remembers nothing for certain from before"
 
 
@@ -157,8 +158,8 @@ def _describe_doubt(subject: Subject, limits: AgeLimits, now: datetime) -> str:
     return subject.use.describe_doubt(subject.deployment)
 
 
-def _find_delete(subject: Subject, limits: AgeLimits, now: datetime) -> tuple[datetime, bool] | None:
-    """Return when an unused preview is deleted, and whether that is final: no run keeps it any longer.
+def _find_delete(subject: Subject, limits: AgeLimits, now: datetime) -> tuple[datetime, datetime] | None:
+    """Return when an unused preview is deleted, and from when on that is final: no run keeps it any longer.
 
     What its own Airflow tells, who pushes the branch may have it tell: it keeps the preview for as long again.
     """
@@ -167,9 +168,9 @@ def _find_delete(subject: Subject, limits: AgeLimits, now: datetime) -> tuple[da
         return None
     at = used_at + limits.delete_after
     if subject.use is None or outside is None:
-        return at, False
+        return at, _NEVER
     final_at = outside + 2 * limits.delete_after
-    return (final_at, True) if _describe_doubt(subject, limits, now) else (min(at, final_at), at >= final_at)
+    return final_at if _describe_doubt(subject, limits, now) else min(at, final_at), final_at
 
 
 def judge(
@@ -253,9 +254,10 @@ def _decide(subject: Subject, limits: AgeLimits, run_id: str, now: datetime) -> 
     deletion = _find_delete(subject, limits, now)
     if deletion is not None and deletion[0] - limits.delete_notice <= now:
         verdict = _make_verdict(subject, idle_since, run_id, now)
-        reason = f"{verdict.reason}{_say_final(subject, limits, now)}" if deletion[1] else verdict.reason
         due_at = max(deletion[0], now + limits.delete_notice)
-        return replace(verdict, verb=DELETE, due_at=due_at, is_final=deletion[1], reason=reason)
+        is_final = due_at >= deletion[1]
+        reason = f"{verdict.reason}{_say_final(subject, limits, now)}" if is_final else verdict.reason
+        return replace(verdict, verb=DELETE, due_at=due_at, is_final=is_final, reason=reason)
     is_idle = limits.hibernate_after is not None and idle_since + limits.hibernate_after <= now
     if is_idle and can_hibernate(subject.deployment) and not _describe_doubt(subject, limits, now):
         return _make_verdict(subject, idle_since, run_id, now)
