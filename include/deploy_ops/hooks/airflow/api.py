@@ -233,7 +233,7 @@ def ask_work(version: int, since: datetime) -> Conversation[RunFacts]:
 def _ask_starts(request: Ask, since: datetime, ends_at: float) -> Conversation[tuple[datetime, ...]]:
     """Ask page by page until a person's run that began is seen, or none newer can follow.
 
-    What has not begun comes first, as null is the largest to the database.
+    What has not begun is in flight, and told as that: wherever a database sorts it.
     """
     seen = 0
     found: list[datetime] = []
