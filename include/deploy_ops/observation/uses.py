@@ -93,7 +93,7 @@ class UseObserver:
         try:
             facts = read_work(self.astro, deployment, conn_id, since, may_mint=not self.is_dry)
         except DeployOpsError as error:
-            problem = mask_text(str(error))[:_PROBLEM_LENGTH_MAX]
+            problem = " ".join(mask_text(str(error)).split())[:_PROBLEM_LENGTH_MAX]
             log.warning("whether somebody works in %s is not known: %s", deployment.name, problem)
             return note_silence(known, problem, self.now)
         return note_answer(known, facts, self.now)

@@ -346,8 +346,12 @@ def _say_stay(subject: Subject, limits: AgeLimits, now: datetime) -> str:
         return f"{doubt}; active at {idle_since:%Y-%m-%d %H:%M} UTC{_say_counted(subject, now)}"
     is_idle = limits.hibernate_after is not None and idle_since + limits.hibernate_after <= now
     state = f"; {_say_awake(subject.deployment)}" if is_idle else ""
+    return f"{_say_activity(subject, idle_since)}{state}"
+
+
+def _say_activity(subject: Subject, idle_since: datetime) -> str:
     is_by_run = subject.use is not None and subject.use.run_at == idle_since
-    return f"{'a person started a run' if is_by_run else 'active'} at {idle_since:%Y-%m-%d %H:%M} UTC{state}"
+    return f"{'a person started a run' if is_by_run else 'active'} at {idle_since:%Y-%m-%d %H:%M} UTC"
 
 
 def _say_busy(subject: Subject) -> str:
@@ -389,7 +393,7 @@ def _list_steps(subject: Subject, limits: AgeLimits, cron: str, now: datetime) -
     if idle_since is None or subject.committed_at is None:
         return
     doubt = _describe_doubt(subject, limits, now)
-    reason = f"if nobody uses it; {f'{doubt}; ' if doubt else ''}active at {idle_since:%Y-%m-%d %H:%M} UTC"
+    reason = f"if nobody uses it; {f'{doubt}; ' if doubt else ''}{_say_activity(subject, idle_since)}"
     deployment = subject.deployment
     if limits.hibernate_after is not None and deployment.is_development_mode and not is_asleep(deployment):
         yield NextStep(HIBERNATE, _find_tick(cron, max(idle_since + limits.hibernate_after, now)), reason)

@@ -135,6 +135,19 @@ def test_an_old_answer_says_nothing_of_one_that_was_pushed_to_since() -> None:
     assert "not known" not in step.reason
 
 
+def test_the_next_step_names_who_keeps_it() -> None:
+    for use, said in (
+        (asked(run_at=NOW - DAY), "if nobody uses it; a person started a run at 2026-11-19 05:00 UTC"),
+        (
+            asked(running="a run of orders is in flight"),
+            "if nobody uses it; a run of orders is in flight; active at 2026-11-15 05:00 UTC",
+        ),
+    ):
+        step = foresee(make_subject(idle=5 * DAY, use=use), None, LIMITS, "0 6 * * *", NOW)
+        assert step is not None
+        assert (step.what, step.reason) == ("hibernate", said)
+
+
 def test_a_run_ends_the_notice_of_a_delete() -> None:
     subject = make_subject(idle=13 * DAY, use=asked())
     told = decide(subject)[2]
