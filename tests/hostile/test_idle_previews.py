@@ -69,7 +69,7 @@ def flood(asked: Asked) -> Iterable[bytes]:
 
 def drip(_: Asked) -> Iterable[bytes]:
     yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n["
-    for _ in range(200):
+    for _count in range(200):
         time.sleep(0.02)
         yield b" "
 
