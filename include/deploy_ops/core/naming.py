@@ -133,6 +133,11 @@ def name_run(work: str, attempt: int) -> str:
     return f"{work}~{attempt}"
 
 
+OWN_RUN_START = "deploy-ops~"
+"""How the id of a run begins that we start in a Deployment's own Airflow, where every other manual run is a person's.
+"""
+
+
 def read_attempt(work: str, run_id: str) -> int:
     """Return the attempt whose run this is, 0 where it is another work's run."""
     name, _, attempt = run_id.rpartition("~")

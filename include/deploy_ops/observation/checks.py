@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
+from include.deploy_ops.core.cleanup.use import find_use
 from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, drop_doubted, find_end
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.history import read_history
@@ -20,6 +21,7 @@ from include.deploy_ops.core.preview.ownership import is_own
 from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.comparison import compare_target
 from include.deploy_ops.observation.targets import TargetObserver
+from include.deploy_ops.observation.uses import UseObserver
 from include.deploy_ops.run.approvals import check_approval
 
 if TYPE_CHECKING:
@@ -255,7 +257,8 @@ def check_expired(
 ) -> Verdict:
     """Return the verdict by which the preview ends; raise SupersededError unless it still stands and is due.
 
-    Read afresh: the verdict, the branch's head, the deploy records, who keeps the preview, its labels, its override.
+    Read afresh: the verdict, the branch's head, the deploy records, who keeps the preview, its labels, its override;
+    and last, so that a run which began meanwhile is seen, what the preview's own Airflow tells.
     """
     now = datetime.now(UTC)
     verdict = drop_doubted(memory.verdicts.read(), memory.read_continuity(now).since).get(deployment.id)
@@ -278,6 +281,10 @@ def check_expired(
     )
     labels = read_labels(github.list_pull_requests_from(job.branch)).get(job.branch, ())
     kept = memory.recall(job.slug).find_keep(deployment.id)
-    if reason := ended or describe_exemption(kept, labels, previews.keep_label):
+    reason = ended or describe_exemption(kept, labels, previews.keep_label)
+    if not reason and not (verdict.is_final and job.verb is Verb.DELETE):
+        use = UseObserver(scope, astro, memory, now, is_dry=scope.is_dry).ask_last(deployment, verdict.idle_since)
+        reason = find_use(verdict, job.verb.value, use, deployment)
+    if reason:
         raise SupersededError(f"{job.branch} stays: {reason}", history.newest_id)
     return verdict

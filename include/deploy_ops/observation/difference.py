@@ -117,6 +117,7 @@ class Comparer:
                 {name: at for name, at in woken.items() if at},
                 read_labels(observation.snapshot.pull_requests),
                 {row.branch: row.kept for row in rows.values() if row.kind is RowKind.PREVIEW},
+                memory.uses.read() if self.scope.previews.counts_runs else None,
             ),
             now=now,
         )

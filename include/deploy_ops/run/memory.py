@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, TypeAdapter
 
+from include.deploy_ops.core.cleanup.use import Use
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.environment.rotation import Reading
 from include.deploy_ops.core.feedback.budget import Budget
@@ -171,6 +172,7 @@ _MUTES = TypeAdapter(tuple[Mute, ...])
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
 _READING = TypeAdapter(Reading)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
+_USES = TypeAdapter(dict[str, Use])
 
 
 class PullSlot:
@@ -244,6 +246,8 @@ class Memory:
         self.contributions = SortedShards(store, "promotion.contributions", _CONTRIBUTIONS)
         # What cleanup decided, by Deployment id.
         self.verdicts = SplitSlot(store, "cleanup.verdicts", _VERDICTS, blank=dict)
+        # What previews' own Airflows told, by Deployment id. Cleanup writes it, and who lets one hibernate or go.
+        self.uses = Shards(store, "cleanup.uses", _USES)
         # What may pass the brake (`Work.subject`), with the person who let it; only cleanup writes it, and control
         # empties it where the memory has a hole.
         self.released = FilledSlot(store, "cleanup.released", _TEXTS, blank=dict)

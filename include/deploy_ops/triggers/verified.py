@@ -17,10 +17,10 @@ from include.deploy_ops.core.errors import PermanentError, ReadRefusedError, Ret
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.verification.judging import Findings, find
 from include.deploy_ops.core.verification.parsing import Deployed, ParseWatch
+from include.deploy_ops.hooks.airflow.access import AsyncAirflowAccess
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
-from include.deploy_ops.triggers.airflow_access import AirflowAccess
 from include.deploy_ops.triggers.base import StoredTrigger
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 from include.deploy_ops.triggers.heads import Heads
@@ -100,7 +100,7 @@ class DeployVerifiedTrigger(StoredTrigger):
 
     async def _watch(self, astro: AsyncAstroApi) -> tuple[str, str, Findings]:
         """Return the event's state and detail, and what was found."""
-        async with AirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow:
+        async with AsyncAirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow:
             watch, facts, problem = await self._await_parse(airflow)
         if newer := await self._find_newer(astro):
             return "overtaken", newer, Findings()
@@ -110,7 +110,7 @@ class DeployVerifiedTrigger(StoredTrigger):
         )
         return "unknown" if findings.problem else "seen", findings.problem, findings
 
-    async def _await_parse(self, airflow: AirflowAccess) -> tuple[ParseWatch | None, AirflowFacts | None, str]:
+    async def _await_parse(self, airflow: AsyncAirflowAccess) -> tuple[ParseWatch | None, AirflowFacts | None, str]:
         """Return what was learnt, the last look, and why the wait ended; empty where all is parsed."""
         deadline = datetime.fromisoformat(self.deadline)
         heads = Heads(self.heads, self.github_conn_id, self.repository)
@@ -162,7 +162,7 @@ class DeployVerifiedTrigger(StoredTrigger):
         if not self.compared_id:
             return None, ""
         try:
-            async with AirflowAccess(astro, self.compared_id, self.compared_conn_id) as airflow:
+            async with AsyncAirflowAccess(astro, self.compared_id, self.compared_conn_id) as airflow:
                 return await airflow.look(), ""
         except (RetryableError, PermanentError, TimeoutError) as error:
             self.log.warning("nothing is compared: %s", error)

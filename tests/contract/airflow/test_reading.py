@@ -6,17 +6,29 @@ we ask is restated here.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from include.deploy_ops.core.cleanup.use import RunFacts
 from include.deploy_ops.core.verification.facts import AirflowFacts
 from include.deploy_ops.hooks.airflow import answers
 from include.deploy_ops.hooks.airflow.api import AirflowReader
 from tests.contract.airflow.judge import find_operation, list_request_problems, list_schema_problems, load_description
-from tests.worlds.doubles.deployment_airflow import TOKEN, make_dag, make_fault, make_old_dag, serve
+from tests.worlds.doubles.deployment_airflow import (
+    TOKEN,
+    make_dag,
+    make_fault,
+    make_old_dag,
+    make_run,
+    serve,
+    serve_runs,
+)
 from tests.worlds.doubles.hostile_server import Asked, HostileServer
+
+STARTED = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 def read(dags: list[Any], faults: list[Any], version: int = 2) -> tuple[AirflowFacts, list[Asked]]:
@@ -88,6 +100,7 @@ def test_a_fault_is_read_whatever_is_null(field: str) -> None:
         (answers._Dag, "DAGResponse"),
         (answers._Tag, "DagTagResponse"),
         (answers._Fault, "ImportErrorResponse"),
+        (answers._Run, "DAGRunResponse"),
         (answers._Version, "VersionInfo"),
         (answers._Listed, "DAGCollectionResponse"),
         (answers._Listed, "ImportErrorCollectionResponse"),
@@ -100,12 +113,35 @@ def test_what_must_be_there_is_there(model: type[answers._Json], name: str) -> N
     assert model.model_fields.keys() <= schema["properties"].keys()
 
 
+def read_runs(*runs: Any, base: str = "/api/v2") -> tuple[RunFacts, list[Asked]]:
+    with HostileServer(serve_runs(runs, base=base)) as server:
+        with AirflowReader(f"{server.host}{base}", TOKEN) as reader:
+            facts = reader.read_work(STARTED - timedelta(days=3))
+        return facts, server.asked
+
+
+def test_what_is_asked_of_runs_is_described_and_so_is_what_our_tests_answer() -> None:
+    _, asked = read_runs(*(make_run(STARTED, dag_run_id=f"deploy-ops~{number}") for number in range(150)))
+    assert len(asked) == 3
+    for each in asked:
+        request = httpx.Request(each.method, f"http://there{each.path}", content=each.body)
+        assert list_request_problems(request) == []
+    page = {"dag_runs": [make_run(STARTED)], "total_entries": 1}
+    assert list(list_schema_problems({"$ref": "#/components/schemas/DAGRunCollectionResponse"}, page)) == []
+
+
+@pytest.mark.parametrize("field", list_nullable("DAGRunResponse"))
+def test_a_run_is_read_whatever_is_null(field: str) -> None:
+    assert read_runs(make_run(STARTED, **{field: None}))[0].started_at == (STARTED,)
+
+
 # --- Version 1: Airflow 2's description, restated ---------------------------------------------------------------------
 
 TEXT, FLAG, TIME = ("text",), (True, False), ("2026-11-30T00:10:20.615667+00:00", "2026-11-30T00:10:20Z")
 OLD_QUERY = {
     "/api/v1/dags": {"limit", "offset", "order_by", "tags", "only_active", "paused", "fields", "dag_id_pattern"},
     "/api/v1/importErrors": {"limit", "offset", "order_by"},
+    "/api/v1/dags/~/dagRuns": {"limit", "offset", "order_by", "state"},
 }
 OLD_DAG: dict[str, tuple[Any, ...]] = {
     "dag_id": TEXT,
@@ -137,3 +173,19 @@ def test_a_dag_of_airflow_2_is_read_whatever_it_may_be(changes: dict[str, Any]) 
 
 def test_all_that_is_read_of_airflow_2_is_in_the_table() -> None:
     assert answers._OldDag.model_fields.keys() == OLD_DAG.keys()
+
+
+OLD_RUN_TYPES = ("backfill", "manual", "scheduled", "dataset_triggered")
+OLD_RUN_FIELDS = ("dag_run_id", "dag_id", "run_type", "state", "start_date")
+"""What a run of Airflow 2 has, of what we read; it tells neither when it was queued nor what triggered it."""
+
+
+@pytest.mark.parametrize("run_type", OLD_RUN_TYPES)
+@pytest.mark.parametrize("start_date", [*TIME, None])
+def test_a_run_of_airflow_2_is_read_whatever_it_may_be(run_type: str, start_date: str | None) -> None:
+    made = make_run(STARTED, run_type=run_type, start_date=start_date)
+    facts, asked = read_runs({field: made[field] for field in OLD_RUN_FIELDS}, base="/api/v1")
+    assert len(facts.started_at) == (run_type == "manual" and start_date is not None)
+    for each in asked:
+        url = httpx.URL(f"http://there{each.path}")
+        assert set(url.params) <= OLD_QUERY[url.path]

@@ -80,7 +80,7 @@ class _Access:
 @pytest.fixture
 def airflows(monkeypatch: pytest.MonkeyPatch) -> Airflows:
     played = Airflows()
-    monkeypatch.setattr(verified, "AirflowAccess", played.open)
+    monkeypatch.setattr(verified, "AsyncAirflowAccess", played.open)
     monkeypatch.setattr(verified, "FIRST_EVENT_S", 0.0)
     monkeypatch.setattr(verified, "LONGEST_PAUSE_S", 0.05)
     monkeypatch.setattr(heads, "HEADS_INTERVAL_S", 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -116,5 +117,55 @@ def serve(
         query = parse_qs(parts.query)
         offset, limit = int(query["offset"][0]), min(int(query["limit"][0]), page_max)
         return say({key: items[offset : offset + limit], "total_entries": len(items)})
+
+    return reply
+
+
+def make_run(at: datetime, **changes: Any) -> dict[str, Any]:
+    """Return a run that a person started at a time, as Airflow 3.3.2 answered it."""
+    stamp = at.isoformat()
+    return {
+        "dag_run_id": f"manual__{stamp}",
+        "dag_id": "orders",
+        "dag_display_name": "orders",
+        "logical_date": None,
+        "queued_at": stamp,
+        "start_date": stamp,
+        "end_date": stamp,
+        "duration": 1.5,
+        "data_interval_start": None,
+        "data_interval_end": None,
+        "run_after": stamp,
+        "last_scheduling_decision": stamp,
+        "run_type": "manual",
+        "state": "success",
+        "triggered_by": "ui",
+        "triggering_user_name": "ann",
+        "conf": {},
+        "note": None,
+        "dag_versions": [],
+        "bundle_version": None,
+        "partition_key": None,
+        "partition_date": None,
+        **changes,
+    }
+
+
+def serve_runs(runs: Sequence[Any], *, base: str = "/api/v2") -> Script:
+    """Return a script that answers these runs, which come in the order that is asked for, to whoever has the token."""
+
+    def reply(asked: Asked) -> Iterable[bytes]:
+        parts = urlsplit(asked.path)
+        if asked.headers.get("authorization") != f"Bearer {TOKEN}" or parts.path != f"{base}/dags/~/dagRuns":
+            return say({"detail": "Not authenticated"}, 401)
+        query = parse_qs(parts.query)
+        found = [
+            each
+            for each in runs
+            if each["state"] in query.get("state", [each["state"]])
+            and each["run_type"] in query.get("run_type", [each["run_type"]])
+        ]
+        offset = int(query.get("offset", ["0"])[0])
+        return say({"dag_runs": found[offset : offset + int(query["limit"][0])], "total_entries": len(found)})
 
     return reply

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from include.deploy_ops.core.cleanup.use import NEVER_ASKED, Use, find_wait
 from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Standing, Verdict, describe_exemption, find_end
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.naming import digest_work
@@ -30,13 +31,19 @@ class ExpiryFacts:
     """What is known of idle previews: cleanup's verdicts by Deployment id, and by branch who woke them and labels.
 
     `woken` is when somebody woke a preview by hand, `labels` are those of its branch's open pull requests, `kept` who
-    keeps it, as the last pass saw it: whether what is due is kept is asked again.
+    keeps it, as the last pass saw it: whether what is due is kept is asked again. `uses` are what the previews' own
+    Airflows told, by Deployment id; None where runs do not count.
     """
 
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     woken: Mapping[str, datetime] = field(default_factory=dict)
     labels: Mapping[str, Collection[str]] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    uses: Mapping[str, Use] | None = None
+
+    def find_use(self, deployment_id: str) -> Use | None:
+        """Return what the preview's Airflow told; None where runs do not count."""
+        return None if self.uses is None else self.uses.get(deployment_id, NEVER_ASKED)
 
 
 def read_labels(pulls: Iterable[PullRequest]) -> dict[str, frozenset[str]]:
@@ -81,10 +88,20 @@ def compare_expiry(
         exempt = describe_exemption(kept, facts.labels.get(branch, ()), project.previews.keep_label)
         if ended or exempt:
             continue
+        use = facts.find_use(own[0].id)
         is_due = verdict.standing in ACTED_ON and verdict.due_at <= now
         if can_hibernate(own[0]) and lets_rest(verdict, project.previews, now) and not is_due:
-            yield _make_work(project, own[0], replace(verdict, verb=Verb.HIBERNATE.value, due_at=verdict.decided_at))
-        if (found := _act(project, own[0], verdict, now)) is not None:
+            resting = replace(verdict, verb=Verb.HIBERNATE.value, due_at=verdict.decided_at)
+            if not find_wait(verdict, resting.verb, use, own[0], now):
+                yield _make_work(project, own[0], resting)
+        found = _act(project, own[0], verdict, now)
+        if (
+            isinstance(found, Work)
+            and verdict.due_at <= now
+            and (why := find_wait(verdict, verdict.verb, use, own[0], now))
+        ):
+            found = Hold(verdict.branch, verdict.verb, why, kind=HoldKind.WAITING)
+        if found is not None:
             yield found
 
 

@@ -6,11 +6,12 @@ Decides for cleanup, which remembers the verdicts; control acts on them. A branc
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from croniter import croniter
 
+from include.deploy_ops.core.cleanup.use import find_use
 from include.deploy_ops.core.cleanup.verdict import NextStep, Standing, Verdict, describe_exemption, find_end
 from include.deploy_ops.core.plan.continuity import ALWAYS
 from include.deploy_ops.core.plan.work import Verb, Work
@@ -19,6 +20,7 @@ from include.deploy_ops.core.preview.hibernation import can_hibernate, is_asleep
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from include.deploy_ops.core.cleanup.use import Use
     from include.deploy_ops.core.history import DeployHistory
     from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.policy.keys import Previews
@@ -28,6 +30,7 @@ DELETE = Verb.DELETE.value
 TOLD = "told"
 KEEP = "keep"
 REPORT = "report"  # what `oddities.py` finds
+_NEVER = datetime.max.replace(tzinfo=UTC)
 DOUBT = "control remembers nothing for certain from before"
 
 
@@ -47,7 +50,7 @@ class Subject:
 
     `committed_at` is of `head`, None where nobody could tell: then nothing is decided. `woken_at`: when somebody woke
     it by hand. `kept`: who keeps it. `labels` are those of the branch's open pull requests. `in_flight` is its run at
-    work. `slept_at`: when control last let it hibernate.
+    work. `slept_at`: when control last let it hibernate. `use`: what its own Airflow told; None: runs do not count.
     """
 
     deployment: Deployment
@@ -61,6 +64,7 @@ class Subject:
     labels: tuple[str, ...] = ()
     in_flight: str = ""
     slept_at: datetime | None = None
+    use: Use | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +113,64 @@ def read_limits(previews: Previews) -> AgeLimits:
 
 def measure_activity(subject: Subject, now: datetime) -> datetime | None:
     """Return when the preview was last used, as far as anybody knows; a commit from the future tells nothing."""
+    run_at = subject.use.run_at if subject.use is not None else None
+    return max(filter(None, (_measure_outside(subject, now), run_at)), default=None)
+
+
+def _measure_outside(subject: Subject, now: datetime) -> datetime | None:
+    """Return the same without what the preview's own Airflow tells."""
+    return max((at for _, at in _list_uses(subject, now)), default=None)
+
+
+def _list_uses(subject: Subject, now: datetime) -> Iterator[tuple[str, datetime]]:
+    """Yield what counts as use, in words, and when it was."""
     committed_at = subject.committed_at
-    times = (
-        committed_at if committed_at is not None and committed_at <= now else None,
-        subject.deployment.created_at,
-        subject.history.active_at,
-        subject.woken_at,
-    )
-    return max((time for time in times if time is not None), default=None)
+    times = {
+        "last push": committed_at if committed_at is not None and committed_at <= now else None,
+        "created": subject.deployment.created_at,
+        "last deploy": subject.history.active_at,
+        "woken": subject.woken_at,
+    }
+    yield from ((what, at) for what, at in times.items() if at is not None)
+
+
+def is_asked(subject: Subject, limits: AgeLimits, now: datetime) -> bool:
+    """Whether the preview's Airflow is asked who works there: without that something would be decided about it."""
+    if subject.committed_at is None or subject.deployment.problem or subject.in_flight:
+        return False
+    return not _describe_stay(subject, limits) and _is_due_outside(subject, limits, now)
+
+
+def _is_due_outside(subject: Subject, limits: AgeLimits, now: datetime) -> bool:
+    """Whether the preview would hibernate or be told of its delete, as if nobody ever started a run there."""
+    used_at = _measure_outside(subject, now)
+    spans = [
+        *([limits.hibernate_after] if limits.hibernate_after is not None else []),
+        *([limits.delete_after - limits.delete_notice] if limits.delete_after is not None else []),
+    ]
+    return used_at is not None and any(used_at + span <= now for span in spans)
+
+
+def _describe_doubt(subject: Subject, limits: AgeLimits, now: datetime) -> str:
+    """Return why somebody may work there now; of one that is not due nobody asks."""
+    if subject.use is None or not _is_due_outside(subject, limits, now):
+        return ""
+    return subject.use.describe_doubt(subject.deployment)
+
+
+def _find_delete(subject: Subject, limits: AgeLimits, now: datetime) -> tuple[datetime, datetime] | None:
+    """Return when an unused preview is deleted, and from when on that is final: no run keeps it any longer.
+
+    What its own Airflow tells, who pushes the branch may have it tell: it keeps the preview for as long again.
+    """
+    used_at, outside = measure_activity(subject, now), _measure_outside(subject, now)
+    if limits.delete_after is None or used_at is None:
+        return None
+    at = used_at + limits.delete_after
+    if subject.use is None or outside is None:
+        return at, _NEVER
+    final_at = outside + 2 * limits.delete_after
+    return final_at if _describe_doubt(subject, limits, now) else min(at, final_at), final_at
 
 
 def judge(
@@ -165,7 +219,7 @@ def _find_standing(subject: Subject, known: Verdict | None, limits: AgeLimits, n
     """
     if known is None or _describe_stay(subject, limits) or known.is_overdue(now, limits.delete_notice):
         return None
-    activity = measure_activity(subject, now)
+    activity = _measure_outside(subject, now)
     ended = find_end(
         known,
         deployment_id=subject.deployment.id,
@@ -173,12 +227,18 @@ def _find_standing(subject: Subject, known: Verdict | None, limits: AgeLimits, n
         history=subject.history,
         woken_at=subject.woken_at,
     )
-    if ended or (activity is not None and activity > known.decided_at):
+    if ended or (activity is not None and activity > known.decided_at) or _is_run_since(subject, known):
         return None
     is_done = subject.slept_at is not None and subject.slept_at > known.decided_at
     if known.verb == HIBERNATE and (is_done or is_asleep(subject.deployment)):
         return None
     return known
+
+
+def _is_run_since(subject: Subject, known: Verdict) -> bool:
+    """Whether a person started a run since what the verdict was made of."""
+    run_at = subject.use.run_at if subject.use is not None else None
+    return run_at is not None and run_at > known.idle_since and not known.is_final
 
 
 def _describe_stay(subject: Subject, limits: AgeLimits) -> str:
@@ -191,20 +251,23 @@ def _decide(subject: Subject, limits: AgeLimits, run_id: str, now: datetime) -> 
     # What is not known is no reason: without the commit's age nothing counts as idle.
     if idle_since is None or subject.committed_at is None or subject.in_flight or _describe_stay(subject, limits):
         return None
-    if limits.delete_after is not None and idle_since + limits.delete_after - limits.delete_notice <= now:
-        due_at = max(idle_since + limits.delete_after, now + limits.delete_notice)
-        return _make_verdict(subject, DELETE, idle_since, run_id, now, due_at)
+    deletion = _find_delete(subject, limits, now)
+    if deletion is not None and deletion[0] - limits.delete_notice <= now:
+        verdict = _make_verdict(subject, idle_since, run_id, now)
+        due_at = max(deletion[0], now + limits.delete_notice)
+        is_final = due_at >= deletion[1]
+        reason = f"{verdict.reason}{_say_final(subject, limits, now)}" if is_final else verdict.reason
+        return replace(verdict, verb=DELETE, due_at=due_at, is_final=is_final, reason=reason)
     is_idle = limits.hibernate_after is not None and idle_since + limits.hibernate_after <= now
-    if is_idle and can_hibernate(subject.deployment):
-        return _make_verdict(subject, HIBERNATE, idle_since, run_id, now, now)
+    if is_idle and can_hibernate(subject.deployment) and not _describe_doubt(subject, limits, now):
+        return _make_verdict(subject, idle_since, run_id, now)
     return None
 
 
-def _make_verdict(
-    subject: Subject, verb: str, idle_since: datetime, run_id: str, now: datetime, due_at: datetime
-) -> Verdict:
+def _make_verdict(subject: Subject, idle_since: datetime, run_id: str, now: datetime) -> Verdict:
+    """Return the verdict that it hibernates at once."""
     return Verdict(
-        verb=verb,
+        verb=HIBERNATE,
         branch=subject.branch,
         deployment_id=subject.deployment.id,
         deployment_name=subject.deployment.name,
@@ -212,10 +275,28 @@ def _make_verdict(
         observed=subject.history.newest_id,
         idle_since=idle_since,
         decided_at=now,
-        due_at=due_at,
-        reason=f"idle since {idle_since:%Y-%m-%d %H:%M} UTC",
+        due_at=now,
+        reason=f"idle since {idle_since:%Y-%m-%d %H:%M} UTC{_say_counted(subject, now)}",
         run_id=run_id,
     )
+
+
+def _say_counted(subject: Subject, now: datetime) -> str:
+    """Return what counted as use; nothing where runs do not count, so that it is said as ever."""
+    if subject.use is None:
+        return ""
+    what, at = max(_list_uses(subject, now), key=lambda use: use[1], default=("", None))
+    told = [f"{what} {at:%Y-%m-%d %H:%M}"] if at is not None else []
+    run_at = subject.use.run_at
+    told.append(f"last run by a person {run_at:%Y-%m-%d %H:%M}" if run_at is not None else "no run by a person")
+    return f": {', '.join(told)}"
+
+
+def _say_final(subject: Subject, limits: AgeLimits, now: datetime) -> str:
+    """Return why its delete is final."""
+    doubt = _describe_doubt(subject, limits, now)
+    counted = f"{doubt}, which keeps" if doubt else "runs keep"
+    return f"; {counted} it no longer: nothing was pushed, deployed or woken for twice delete_after"
 
 
 def _find(subject: Subject, verdict: Verdict | None, limits: AgeLimits, now: datetime) -> IdleFinding:
@@ -241,8 +322,8 @@ def _say_verdict(subject: Subject, verdict: Verdict, now: datetime) -> tuple[str
     """Return the finding's word and reason for a verdict that stands."""
     if verdict.standing is Standing.REFUSED:
         return KEEP, f"its delete was refused by {verdict.person or 'a person'}, until something of it moves"
-    if subject.in_flight:
-        return KEEP, f"in flight: {subject.in_flight}"
+    if busy := _say_busy(subject) or find_use(verdict, verdict.verb, subject.use, subject.deployment):
+        return KEEP, busy
     if verdict.verb == HIBERNATE:
         return HIBERNATE, verdict.reason
     when = f"{verdict.due_at:%Y-%m-%d %H:%M} UTC"
@@ -255,17 +336,26 @@ def _say_verdict(subject: Subject, verdict: Verdict, now: datetime) -> tuple[str
 
 def _say_stay(subject: Subject, limits: AgeLimits, now: datetime) -> str:
     """Return why a preview stays as it is."""
-    if stay := _describe_stay(subject, limits):
+    if stay := _describe_stay(subject, limits) or _say_busy(subject):
         return stay
-    if subject.in_flight:
-        return f"in flight: {subject.in_flight}"
     if subject.committed_at is None:
         return f"when {subject.head[:12]} was committed is not known"
     if (idle_since := measure_activity(subject, now)) is None:
         return "when it was used is not known"
+    if doubt := _describe_doubt(subject, limits, now):
+        return f"{doubt}; active at {idle_since:%Y-%m-%d %H:%M} UTC{_say_counted(subject, now)}"
     is_idle = limits.hibernate_after is not None and idle_since + limits.hibernate_after <= now
     state = f"; {_say_awake(subject.deployment)}" if is_idle else ""
-    return f"active at {idle_since:%Y-%m-%d %H:%M} UTC{state}"
+    return f"{_say_activity(subject, idle_since)}{state}"
+
+
+def _say_activity(subject: Subject, idle_since: datetime) -> str:
+    is_by_run = subject.use is not None and subject.use.run_at == idle_since
+    return f"{'a person started a run' if is_by_run else 'active'} at {idle_since:%Y-%m-%d %H:%M} UTC"
+
+
+def _say_busy(subject: Subject) -> str:
+    return f"in flight: {subject.in_flight}" if subject.in_flight else ""
 
 
 def _say_awake(deployment: Deployment) -> str:
@@ -289,7 +379,8 @@ def foresee(subject: Subject, verdict: Verdict | None, limits: AgeLimits, cron: 
         return None
     if known is not None and known.verb == DELETE:
         waits = f"; it waits for approval in cleanup run {known.run_id}" if known.standing is Standing.ASKED else ""
-        return NextStep(DELETE, known.due_at, f"{known.reason}{waits}")
+        use = find_use(known, DELETE, subject.use, subject.deployment)
+        return NextStep(DELETE, known.due_at, f"{known.reason}{waits}{f'; not while {use}' if use else ''}")
     if _describe_stay(subject, limits):
         return None
     if known is not None:
@@ -301,13 +392,14 @@ def _list_steps(subject: Subject, limits: AgeLimits, cron: str, now: datetime) -
     idle_since = measure_activity(subject, now)
     if idle_since is None or subject.committed_at is None:
         return
-    reason = f"if nobody uses it; active at {idle_since:%Y-%m-%d %H:%M} UTC"
+    doubt = _describe_doubt(subject, limits, now)
+    reason = f"if nobody uses it; {f'{doubt}; ' if doubt else ''}{_say_activity(subject, idle_since)}"
     deployment = subject.deployment
     if limits.hibernate_after is not None and deployment.is_development_mode and not is_asleep(deployment):
         yield NextStep(HIBERNATE, _find_tick(cron, max(idle_since + limits.hibernate_after, now)), reason)
-    if limits.delete_after is not None:
-        told_at = _find_tick(cron, max(idle_since + limits.delete_after - limits.delete_notice, now))
-        yield NextStep(DELETE, max(idle_since + limits.delete_after, told_at + limits.delete_notice), reason)
+    if (deletion := _find_delete(subject, limits, now)) is not None:
+        told_at = _find_tick(cron, max(deletion[0] - limits.delete_notice, now))
+        yield NextStep(DELETE, max(deletion[0], told_at + limits.delete_notice), reason)
 
 
 def _find_tick(cron: str, since: datetime) -> datetime:

@@ -40,6 +40,7 @@ class Verdict:
     """One decision. `verb` is `Verb`'s word, "hibernate" or "delete"; `run_id` the cleanup run that decided.
 
     `idle_since` is the last activity, `decided_at` when it was decided and so told, `due_at` when it may be done.
+    `is_final`: the preview's own Airflow kept it for as long as that may, and nothing that it tells ends this delete.
     """
 
     verb: str
@@ -55,6 +56,7 @@ class Verdict:
     run_id: str
     standing: Standing = Standing.DUE
     person: str = ""
+    is_final: bool = False
 
     @property
     def subject(self) -> str:

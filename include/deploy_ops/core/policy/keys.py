@@ -67,7 +67,9 @@ class Previews(StrictModel):
     `build`: whether a branch's Dockerfile may run on the worker's container engine, which whoever pushes then owns.
     `max_live`: how many previews may exist. `hibernate_after`, `delete_after`: how long without activity; None: never.
     `delete_notice`: how long before that it is told. `keep_label`: pull requests with it keep their preview.
-    `cleanup_cron`: when cleanup runs, in UTC. `verify`: how a deploy is proven to work; None: it is not.
+    `cleanup_cron`: when cleanup runs, in UTC. `activity`: what counts as use: pushes, deploys and wakes ("deploys") do
+    always, "runs" that people start in the preview's own Airflow where they are named. `verify`: how a deploy is proven
+    to work; None: it is not.
     """
 
     branches: Annotated[values.Patterns, Field(min_length=1)]
@@ -84,7 +86,20 @@ class Previews(StrictModel):
     delete_notice: values.Duration = timedelta(days=1)
     keep_label: values.Text = "keep-preview"
     cleanup_cron: values.Cron = "0 5 * * *"
+    activity: Annotated[tuple[Literal["deploys", "runs"], ...], Strict(strict=False), Field(min_length=1)] = (
+        "deploys",
+    )
     verify: Verify | None = None
+
+    @property
+    def counts_runs(self) -> bool:
+        """Whether a preview is used where a person started a run."""
+        return "runs" in self.activity
+
+    @property
+    def airflow_conn_id(self) -> str | None:
+        """The Airflow connection with whose token previews' Airflows are asked; None: a token is minted for each."""
+        return self.verify.airflow_conn_id if self.verify is not None else None
 
     def is_match(self, branch: str) -> bool:
         """Whether the patterns want a preview of the branch; a merge group, which lives for minutes, never gets one."""

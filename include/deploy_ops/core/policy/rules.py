@@ -85,6 +85,9 @@ def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
     if previews.delete_after and previews.delete_notice >= previews.delete_after:
         message = f"{previews.delete_notice} is not shorter than delete_after, {previews.delete_after}; make it shorter"
         yield Problem(("delete_notice",), message)
+    if sorted(previews.activity) not in (["deploys"], ["deploys", "runs"]):
+        message = f"{list(previews.activity)}: pushes and deploys count always; write [deploys], or [deploys, runs]"
+        yield Problem(("activity",), message)
     yield from (each.move_below("overrides") for each in find_override_problems(previews.overrides))
     yield from (each.move_below("environment") for each in find_environment_problems(previews.environment))
 

@@ -6,15 +6,19 @@ texts are a stranger's: each is cut to a length here, and cleaned where it is sh
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, MalformedAnswerError
+from include.deploy_ops.core.naming import OWN_RUN_START
 from include.deploy_ops.core.verification.facts import TIMES, AirflowDag, ImportFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from include.deploy_ops.hooks.conversation import Ask
 
@@ -27,11 +31,31 @@ WORDS_MAX = 100
 TRACE_MAX = 16_384
 """Characters of a traceback, its end: a message may have any length."""
 
+_SHOWN_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+"""A DAG id that shows nothing but a name."""
 _PROBLEMS_TOLD_MAX = 5
 _DAG_FOLDERS = ("/usr/local/airflow/dags/", "/dags/")
 """Where version 1, which knows absolute paths alone, has the DAG folder: Astro's images, then any that is named so."""
 _NO_SCHEDULE = "Never, external triggers only"
 """What version 1 says of a DAG without a schedule (NullTimetable.description)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowRun:
+    """A run. `dag_id` is empty where it is not fit to be shown; `is_persons`: a person started it, as far as is told.
+
+    Version 1 does not tell what an operator triggered.
+    """
+
+    dag_id: str
+    is_persons: bool
+    queued_at: datetime | None
+    started_at: datetime | None
+
+    @property
+    def asked_at(self) -> datetime | None:
+        """When it was asked for, or cleared: the later of queueing and start."""
+        return max(filter(None, (self.queued_at, self.started_at)), default=None)
 
 
 def _cut(value: Any) -> Any:
@@ -101,6 +125,15 @@ class _Fault(_Json):
     stack_trace: _Trace
 
 
+class _Run(_Json):
+    dag_run_id: _Text
+    dag_id: _Text
+    run_type: _Text
+    triggered_by: _Text | None = None
+    queued_at: _Instant | None = None
+    start_date: _Instant | None
+
+
 class _Version(_Json):
     version: Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -163,6 +196,18 @@ def parse_fault(request: Ask, item: Any, version: int) -> tuple[int, ImportFault
     found = _parse(request, _Fault, item)
     file = found.filename if version > 1 else _place(found.filename)
     return found.import_error_id, ImportFault(file, found.timestamp, found.stack_trace)
+
+
+def parse_run(request: Ask, item: Any) -> AirflowRun:
+    """Return a run, of either version; raises MalformedAnswerError."""
+    found = _parse(request, _Run, item)
+    is_persons = found.run_type == "manual" and found.triggered_by != "operator"
+    return AirflowRun(
+        dag_id=found.dag_id if _SHOWN_ID.fullmatch(found.dag_id) else "",
+        is_persons=is_persons and not found.dag_run_id.startswith(OWN_RUN_START),
+        queued_at=found.queued_at,
+        started_at=found.start_date,
+    )
 
 
 def parse_version(request: Ask, answer: Any) -> str:

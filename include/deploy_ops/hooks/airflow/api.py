@@ -9,9 +9,17 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from include.deploy_ops.core.cleanup.use import RunFacts
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, DeployOpsError, ObservationError, PermanentError
 from include.deploy_ops.core.verification.facts import AirflowFacts, ImportFault
-from include.deploy_ops.hooks.airflow.answers import doubt, parse_dag, parse_fault, parse_list, parse_version
+from include.deploy_ops.hooks.airflow.answers import (
+    doubt,
+    parse_dag,
+    parse_fault,
+    parse_list,
+    parse_run,
+    parse_version,
+)
 from include.deploy_ops.hooks.airflow.connection import open_airflow
 from include.deploy_ops.hooks.airflow.http import ask, make_pace
 from include.deploy_ops.hooks.conversation import Ask, AsyncClient, Client, Conversation, ahold, hold
@@ -24,6 +32,8 @@ if TYPE_CHECKING:
 DAGS_MAX = 5000
 FAULTS_MAX = 200
 """Of one look; further ones are counted."""
+RUN_PAGES_MAX = 10
+"""Pages of runs among which a person's is looked for, the newest first."""
 PAGE_SIZE = 100
 """What Airflow gives at most unless its `[api] maximum_page_limit` says more; a smaller limit of its own is met."""
 LOOK_TIME_MAX_S = 180.0
@@ -67,6 +77,16 @@ class AirflowReader:
     def read_facts(self) -> AirflowFacts:
         """Return all DAGs, stale ones too, and import errors."""
         return clean_facts(self._hold(ask_facts(self._api.version)), self._api.service.token, self._secrets)
+
+    def read_work(self, since: datetime) -> RunFacts:
+        """Return whether a run is in flight, and when people started the newest ones; older ones than `since` are left.
+
+        :raises ObservationError: also where a person's run may stand beyond what we read.
+        """
+        facts = self._hold(ask_work(self._api.version, since))
+        ours = list_forms([self._api.service.token])
+        is_shown = facts.running is None or replace_forms(facts.running, ours) == facts.running
+        return facts if is_shown else replace(facts, running="")
 
     def read_version(self) -> str:
         """Return Airflow's version, such as "3.3.2"."""
@@ -193,6 +213,46 @@ def _ask_all(request: Ask, key: str, count_max: int, ends_at: float) -> Conversa
             raise doubt(asked, f"Airflow counts {total} items and listed {len(items)}")
         if len(items) >= wanted:
             return items[:wanted], total - wanted, first[1]
+
+
+def ask_work(version: int, since: datetime) -> Conversation[RunFacts]:
+    """Ask whether a run is in flight, and then for people's runs, the newest first; two requests as a rule.
+
+    In this order: what was in flight and has ended meanwhile is seen among the newest.
+    """
+    ends_at = time.monotonic() + LOOK_TIME_MAX_S
+    running = Ask("/dags/~/dagRuns", {"state": ("running", "queued"), "limit": 1})
+    answer = yield from ask(running)
+    items, _ = parse_list(running, answer.value, "dag_runs")
+    working = parse_run(running, items[0]).dag_id if items else None
+    kind = {"run_type": "manual"} if version > 1 else {}  # version 1 cannot be asked for a kind
+    request = Ask("/dags/~/dagRuns", {**kind, "order_by": "-start_date"})
+    return RunFacts((yield from _ask_starts(request, since, ends_at)), working)
+
+
+def _ask_starts(request: Ask, since: datetime, ends_at: float) -> Conversation[tuple[datetime, ...]]:
+    """Ask page by page until a person's run that began is seen, or none newer can follow.
+
+    What has not begun is in flight, and told as that: wherever a database sorts it.
+    """
+    seen = 0
+    found: list[datetime] = []
+    for _ in range(RUN_PAGES_MAX):
+        if time.monotonic() > ends_at:
+            raise ObservationError(f"{request}: the runs were not read in {LOOK_TIME_MAX_S:.0f} s; {NOTHING_FOLLOWS}")
+        asked = Ask(request.path, {**request.query, "limit": PAGE_SIZE, "offset": seen})
+        answer = yield from ask(asked)
+        items, total = parse_list(asked, answer.value, "dag_runs")
+        if len(items) > PAGE_SIZE:
+            raise doubt(asked, f"Airflow listed {len(items)} runs on a page of {PAGE_SIZE}")
+        runs = [parse_run(asked, item) for item in items]
+        seen += len(runs)
+        found += [each.asked_at for each in runs if each.is_persons and each.asked_at is not None]
+        begun = [each for each in runs if each.started_at is not None]
+        is_old = any(each.started_at is not None and each.started_at < since for each in begun)
+        if not runs or seen >= total or is_old or any(each.is_persons for each in begun):
+            return tuple(found)
+    raise ObservationError(f"{request}: among the newest {seen} runs none tells whether a person started one")
 
 
 def ask_version() -> Conversation[str]:

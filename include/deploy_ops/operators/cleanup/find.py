@@ -93,6 +93,7 @@ class FindExpiredOperator(DeployOpsOperator):
             preview_runs=Runs(context["ti"], self.scope.preview_dag),
             run_id=run.run_id,
             now=now,
+            is_dry=is_dry,
         ).decide()
         self._tell(review, is_dry=is_dry, reason=form.reason)
         question = review.question

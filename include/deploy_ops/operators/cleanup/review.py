@@ -17,13 +17,14 @@ from include.deploy_ops.core.policy.keys import is_matched
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.subjects import read_authors, read_subjects
+from include.deploy_ops.observation.uses import UseObserver
 from include.deploy_ops.run.claims import Claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from include.deploy_ops.core.cleanup.expiry import AgeLimits, Expiry, Question
+    from include.deploy_ops.core.cleanup.expiry import AgeLimits, Expiry, Question, Subject
     from include.deploy_ops.observation.observe import Observer
     from include.deploy_ops.operators.cleanup.form import CleanupForm
     from include.deploy_ops.run.airflow_runs import Runs
@@ -55,6 +56,7 @@ class Review:
 
     :param form: limits and branches of this run.
     :param runs: answers about the cleanup DAG's runs, `preview_runs` about the preview DAG's.
+    :param is_dry: nothing is written, also no token minted.
     """
 
     scope: Scope
@@ -65,6 +67,7 @@ class Review:
     preview_runs: Runs
     run_id: str
     now: datetime
+    is_dry: bool
 
     def decide(self) -> ReviewResult:
         """Observe, judge, and part what may be done from what must be asked."""
@@ -102,9 +105,16 @@ class Review:
             delete_after=self.form.delete_after or limits.delete_after,
         )
 
+    def _read_subjects(self, observation: Observation) -> tuple[Subject, ...]:
+        """Return the previews that this run is about, with what their own Airflows tell of those that are due."""
+        found = read_subjects(self.scope, self.observer, observation, self.preview_runs)
+        uses = UseObserver(self.scope, self.observer.astro, self.observer.memory, self.now, is_dry=self.is_dry)
+        live = {each.id for each in observation.observed.deployments}
+        return uses.learn((each for each in found if self._is_meant(each.branch)), self._limits(), live)
+
     def _judge(self, observation: Observation, before: Mapping[str, Verdict]) -> Expiry:
         """Judge; what this run asked before it was cleared is open again, also if the answer was no."""
-        subjects = read_subjects(self.scope, self.observer, observation, self.preview_runs)
+        subjects = self._read_subjects(observation)
         asking = {each.run_id for each in before.values() if each.standing is Standing.ASKED} - {self.run_id}
         reopened = {
             key: replace(verdict, standing=Standing.ASKED, person="")
@@ -112,7 +122,7 @@ class Review:
             if verdict.standing is Standing.REFUSED and verdict.run_id == self.run_id
         }
         return judge(
-            (subject for subject in subjects if self._is_meant(subject.branch)),
+            subjects,
             {**before, **reopened},
             self._limits(),
             run_id=self.run_id,

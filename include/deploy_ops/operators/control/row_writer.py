@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import read_labels
 from include.deploy_ops.core.cleanup.expiry import Subject, foresee, read_limits
+from include.deploy_ops.core.cleanup.use import NEVER_ASKED
 from include.deploy_ops.core.cleanup.verdict import drop_doubted
 from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError
 from include.deploy_ops.core.history import DeployHistory
@@ -171,6 +172,7 @@ class RowWriter:
         deployments = {each.id: each for each in observation.observed.deployments}
         labels = read_labels(observation.snapshot.pull_requests)
         limits = read_limits(previews)
+        uses = self.memory.uses.read() if previews.counts_runs else {}
         shown = dict(rows)
         for slug, row in rows.items():
             if (
@@ -190,6 +192,7 @@ class RowWriter:
                 kept=row.kept,
                 labels=tuple(labels.get(row.branch, ())),
                 in_flight=row.run_id,
+                use=uses.get(row.deployment_id, NEVER_ASKED) if previews.counts_runs else None,
             )
             step = foresee(subject, verdicts.get(row.deployment_id), limits, previews.cleanup_cron, now)
             shown[slug] = replace(row, next_step=step)

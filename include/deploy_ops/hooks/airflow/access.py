@@ -10,21 +10,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, ReadRefusedError
-from include.deploy_ops.hooks.airflow.api import AsyncAirflowReader
-from include.deploy_ops.hooks.airflow.connection import aread_airflow_token
-from include.deploy_ops.hooks.astro.connection import aread_astro_connection
+from include.deploy_ops.hooks.airflow.api import AirflowReader, AsyncAirflowReader
+from include.deploy_ops.hooks.airflow.connection import aread_airflow_token, read_airflow_token
+from include.deploy_ops.hooks.astro.connection import aread_astro_connection, read_astro_connection
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from include.deploy_ops.core.cleanup.use import RunFacts
+    from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.verification.facts import AirflowFacts
     from include.deploy_ops.hooks.astro.answers import MintedToken
-    from include.deploy_ops.hooks.astro.api import AsyncAstroApi
+    from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
 
 log = logging.getLogger(__name__)
 NO_CONNECTION = "no connection: the policy names no airflow_conn_id, and Astro lets our token mint none"
+DRY = "no connection: the policy names no airflow_conn_id, and where nothing is written no token is minted"
 
 
 @dataclass
-class AirflowAccess:
+class AsyncAirflowAccess:
     """Reads the Airflow of one Deployment: an async context manager, which deletes the token that it had minted.
 
     Each look reads the Airflow connection again, so that a repaired one counts.
@@ -46,7 +51,7 @@ class AirflowAccess:
         try:
             await self.astro.delete_token(self._minted)
         except DeployOpsError as error:
-            log.warning("a token for %s is left, and expires by itself: %s", self.deployment_id, error)
+            tell_left(self.deployment_id, error)
 
     async def look(self) -> AirflowFacts:
         """Return what the Deployment's Airflow tells now.
@@ -70,3 +75,41 @@ class AirflowAccess:
         if self._minted is None:
             raise ReadRefusedError(NO_CONNECTION)
         return self._minted.value
+
+
+def read_work(
+    astro: AstroApiHook, deployment: Deployment, conn_id: str | None, since: datetime, *, may_mint: bool
+) -> RunFacts:
+    """Return who works in a Deployment's Airflow, blocking; a token that had to be minted is deleted.
+
+    :param conn_id: as in `AsyncAirflowAccess`.
+    :param since: when the Deployment was used last as far as is known; older runs tell nothing.
+    :param may_mint: False where nothing may be written.
+    :raises ReadRefusedError: there is no token that reads there; says why.
+    :raises RetryableError: a later look may tell more.
+    """
+    if conn_id:
+        token = read_airflow_token(conn_id, read_astro_connection(astro.astro_conn_id).token)
+        return _read_work(deployment, token, since)
+    if not may_mint:
+        raise ReadRefusedError(DRY)
+    minted = astro.create_deployment_token(deployment.id)
+    if minted is None:
+        raise ReadRefusedError(NO_CONNECTION)
+    try:
+        return _read_work(deployment, minted.value, since)
+    finally:
+        try:
+            astro.delete_token(minted)
+        except DeployOpsError as error:
+            tell_left(deployment.id, error)
+
+
+def _read_work(deployment: Deployment, token: str, since: datetime) -> RunFacts:
+    with AirflowReader(deployment.airflow_api, token) as reader:
+        return reader.read_work(since)
+
+
+def tell_left(deployment_id: str, error: DeployOpsError) -> None:
+    """Log that a minted token could not be deleted."""
+    log.warning("a token for %s is left, and expires by itself: %s", deployment_id, error)

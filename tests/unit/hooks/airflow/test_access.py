@@ -12,9 +12,9 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, PermanentError, ReadRefusedError, WriteUnknownError
 from include.deploy_ops.core.verification.facts import AirflowFacts
+from include.deploy_ops.hooks.airflow import access
+from include.deploy_ops.hooks.airflow.access import AsyncAirflowAccess
 from include.deploy_ops.hooks.astro.answers import MintedToken
-from include.deploy_ops.triggers import airflow_access
-from include.deploy_ops.triggers.airflow_access import AirflowAccess
 from tests.worlds.doubles.astro import AstroDouble
 from tests.worlds.values.examples import make_deployment
 
@@ -82,7 +82,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         found.append((address, token))
         return Reader(found, None)
 
-    monkeypatch.setattr(airflow_access, "AsyncAirflowReader", open_reader)
+    monkeypatch.setattr(access, "AsyncAirflowReader", open_reader)
     return found
 
 
@@ -100,7 +100,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
 
 def look(astro: Astro, conn_id: str | None, times: int = 1, between: Callable[[], None] = lambda: None) -> Any:
     async def ask() -> Any:
-        async with AirflowAccess(cast("AsyncAstroApi", astro), "cldep1", conn_id) as airflow:
+        async with AsyncAirflowAccess(cast("AsyncAstroApi", astro), "cldep1", conn_id) as airflow:
             for number in range(times):
                 if number:
                     between()
@@ -132,7 +132,7 @@ def test_a_minted_token_is_deleted_after_a_failure_too(monkeypatch: pytest.Monke
     def fail(_address: str, _token: str) -> Reader:
         return Reader([], ObservationError("HTTP 503"))
 
-    monkeypatch.setattr(airflow_access, "AsyncAirflowReader", fail)
+    monkeypatch.setattr(access, "AsyncAirflowReader", fail)
     astro = Astro()
     with pytest.raises(ObservationError, match="HTTP 503"):
         look(astro, None)
