@@ -22,3 +22,9 @@ def test_each_threat_names_a_test(row: str) -> None:
 def test_each_hostile_test_has_a_threat() -> None:
     hostile = {f"tests/hostile/{path.name}" for path in (ROOT / "tests" / "hostile").glob("test_*.py")}
     assert hostile - set(re.findall(r"`(tests/hostile/[\w.]+)`", PAGE)) == set()
+
+
+def test_each_test_that_is_named_is_there() -> None:
+    tests = set(re.findall(r"`(tests/[\w./-]+\.py)`", PAGE))
+    assert tests
+    assert {name for name in tests if not (ROOT / name).is_file()} == set()
