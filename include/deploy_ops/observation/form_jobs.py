@@ -61,7 +61,7 @@ class FormJobs:
 
     def _find_preview(self, form: PreviewForm) -> Deployment | None:
         project = self.scope.project
-        is_end = Verb(form.action) in _OF_WHAT_IS_THERE  # also where the policy matches it no longer
+        is_end = form.verb in _OF_WHAT_IS_THERE  # also where the policy matches it no longer
         if not project.wants_preview(form.branch) and not is_end:
             raise PermanentError(
                 f"branch: '{form.branch}' matches no pattern of previews.branches "
@@ -134,7 +134,7 @@ class FormJobs:
 
     def _make_target_job(self, name: str, form: TargetForm, person: str) -> Job:
         target = self.scope.target(name)
-        self._refuse_unverifiable(Verb(form.action), name)
+        self._refuse_unverifiable(form.verb, name)
         deployment = self._find_target(target)
         source = self._find_source(target, form)
         job = replace(self._make_job(form, person, form.verb, source, deployment), target=name)
