@@ -16,6 +16,7 @@ from include.deploy_ops.core.naming import name_deployment, parse_mark, parse_no
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.observation.past import FORGOTTEN_MAX
 from include.deploy_ops.run.claims import PLANNED
+from include.deploy_ops.run.memory import ENVIRONMENT_PARTS
 from tests.worlds.stages.fixtures import POLICY
 from tests.worlds.stages.fleet import push_branches
 from tests.worlds.stages.flights import Flights, Spent, expect_refusal
@@ -41,7 +42,7 @@ ASTRO_BASE, ASTRO_EACH = 2, 2
 AIRFLOW_BASE, AIRFLOW_EACH = 320, 12
 SHARDS = 120
 """Keys of the state store that a pass may read and write beyond those of the one before."""
-FORGETTING = 10 * FORGOTTEN_MAX
+FORGETTING = (len(ENVIRONMENT_PARTS) + 2) * FORGOTTEN_MAX
 """Calls by which a pass forgets environments whose branches have gone."""
 AUTHORS = 12
 """Heads whose authors one pass asks for, and some more."""
