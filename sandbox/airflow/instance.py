@@ -305,9 +305,11 @@ class Airflow:
         return text.replace(str(self._folder / "project"), _REAL_HOME).replace(sys.prefix, _REAL_PREFIX)
 
     def _move(self, moment: str) -> str:
-        """Return when something that was parsed was parsed last: files are parsed again and again."""
+        """Return when something that was parsed was parsed last: again and again, until there is newer code."""
         every_s = self._means.settings.parsed_again_s
-        times = (time.monotonic() - self._parsed_s) // every_s if every_s else 0
+        is_old = self._parsing is not None and self._seen[1] > self._parsed_s
+        until_s = self._seen[1] if is_old else time.monotonic()
+        times = (until_s - self._parsed_s) // every_s if every_s else 0
         return format_time(datetime.fromisoformat(moment) + timedelta(seconds=times * every_s))
 
 
