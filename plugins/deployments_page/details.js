@@ -4,7 +4,7 @@ import { bdi, el } from "./dom.js";
 import { airflowLink, outsideLink, runPath } from "./frame.js";
 import { commitLink, listLinks, tellDeployed } from "./cells.js";
 import { describe } from "./strip.js";
-import { findProof, tellAge, tellError, tellHold, tellSince, tellState, tellUntil, toneOf, toneOfProof } from "./words.js";
+import { findProof, tellAge, tellError, tellHold, tellRun, tellSince, tellState, tellUntil, toneOf, toneOfProof } from "./words.js";
 
 // `history` is an element that tells what was deployed before, or null.
 export function openDetails(dialog, environment, now, history) {
@@ -38,6 +38,7 @@ function listFacts(environment, now) {
     ["Held", listLines(holds)],
     ["Verified", proof.said && el("span", { class: `badge ${toneOfProof(proof.proof)}` }, bdi(proof.said))],
     ["Import errors", listLines((proof.broken || []).map(tellError))],
+    ["Smoke runs", listLines((proof.runs || []).map(tellRun))],
     ["DAGs", listLines((proof.changes || []).map(tellChange))],
     ["Project", bdi(project)],
     ["Branch", row.branch !== name && bdi(row.branch)],

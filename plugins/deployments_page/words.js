@@ -75,6 +75,14 @@ export function tellError({ file, line, error, is_muted: isMuted, is_shared: isS
   return `dags/${file}${line ? `, line ${line}` : ""}: ${error}${notes ? ` (${notes})` : ""}`;
 }
 
+const RUNS = { success: "succeeded after", failed: "failed after", skipped: "not run", unknown: "not seen to work" };
+
+export function tellRun({ dag_id: dag, outcome, how, seconds, task, lines }) {
+  const took = ["success", "failed"].includes(outcome) ? ` ${Math.round(seconds || 0)} s` : "";
+  const parts = [`${dag} ${RUNS[outcome] || outcome}${took}${how ? `: ${how}` : ""}`, task && `task ${task}`, ...(lines || [])];
+  return parts.filter(Boolean).join(" · ");
+}
+
 const DEPLOYS = { dags: "DAG-only deploy", "image-and-dags": "image deploy", none: "nothing to deploy" };
 
 export function tellKind(kind) {

@@ -47,7 +47,7 @@ NASTY = ("../../../dags", "..", "~", "a/dagRuns?x=1", "x\n[link](http://evil)", 
 
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunsOfDags]:
-    monkeypatch.setattr(smoke, "AirflowAccess", Access)
+    monkeypatch.setattr(smoke, "AsyncAirflowAccess", Access)
     monkeypatch.setattr(smoke, "FIRST_EVENT_S", 0.0)
     monkeypatch.setattr(smoke, "LONGEST_PAUSE_S", 0.02)
     monkeypatch.setattr(smoke, "LONGEST_BACKOFF_S", 0.02)

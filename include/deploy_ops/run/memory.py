@@ -159,6 +159,7 @@ _DELETES = TypeAdapter(tuple[Annotated[BegunDelete, BeforeValidator(_read_bare_t
 _TIMES_BY_NAME = TypeAdapter(dict[str, AwareDatetime])
 _TEXT = TypeAdapter(str)
 _NUMBER = TypeAdapter(int)
+_NUMBERS = TypeAdapter(dict[str, int])
 _TEXTS = TypeAdapter(dict[str, str])
 _ROWS = TypeAdapter(dict[str, Row])
 _SUMMARY = TypeAdapter(Summary)
@@ -226,6 +227,8 @@ class Memory:
         self.pending = FilledSlot(store, "control.pending", _TIMES_BY_NAME, blank=dict)
         # When people were told last that control fails; empty while it does not.
         self.outage = Slot(store, "control.outage", _TIME)
+        # How often what a verification left unpaused was asked to be paused, by slug and run.
+        self.pausings = FilledSlot(store, "control.pausings", _NUMBERS, blank=dict)
         # How control fails, for people to see; empty while it does not.
         self.failing = Slot(store, "control.failing", _SIGHT)
         # The template as it was read last.

@@ -27,10 +27,10 @@ from include.deploy_ops.core.verification.smoke import (
     take_lines,
 )
 from include.deploy_ops.core.verification.verdict import SmokeOutcome, SmokeRun
+from include.deploy_ops.hooks.airflow.access import AsyncAirflowAccess
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
-from include.deploy_ops.triggers.airflow_access import AirflowAccess
 from include.deploy_ops.triggers.base import StoredTrigger
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 from include.deploy_ops.triggers.heads import Heads
@@ -98,7 +98,7 @@ class SmokeRunsTrigger(StoredTrigger):
         await asyncio.sleep(FIRST_EVENT_S)
         async with (
             AsyncAstroApi(self.astro_conn_id) as astro,
-            AirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow,
+            AsyncAirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow,
         ):
             detail = await self._watch(airflow)
             left = await self._clean_up(airflow)
@@ -107,7 +107,7 @@ class SmokeRunsTrigger(StoredTrigger):
         runs = _RUNS.dump_python(list(self._ended.values()), mode="json")
         yield TriggerEvent({"detail": detail, "runs": runs, "unpaused": left, "seconds": round(seconds, 1)})
 
-    async def _watch(self, airflow: AirflowAccess) -> str:
+    async def _watch(self, airflow: AsyncAirflowAccess) -> str:
         """Look until each run ended; return why that was ended early, empty where it was not."""
         deadline = datetime.fromisoformat(self.deadline)
         heads = Heads(self.heads, self.github_conn_id, self.repository)
@@ -139,7 +139,7 @@ class SmokeRunsTrigger(StoredTrigger):
             self._ended[dag_id] = doubt_run(dag_id, why)
         return why
 
-    async def _look(self, airflow: AirflowAccess, *, is_late: bool) -> None:
+    async def _look(self, airflow: AsyncAirflowAccess, *, is_late: bool) -> None:
         """Start what was not started, and see what became of the others."""
         async with await airflow.open_runner() as runner:
             for start in self._starts.values():
@@ -197,7 +197,7 @@ class SmokeRunsTrigger(StoredTrigger):
             self.log.warning("why %s failed is not told: %s", start.dag_id, error)
             return ended
 
-    async def _clean_up(self, airflow: AirflowAccess) -> list[str]:
+    async def _clean_up(self, airflow: AsyncAirflowAccess) -> list[str]:
         """End what still runs, and pause what was unpaused; return what may not be paused yet."""
         running = {dag_id for dag_id in self._begun if self._is_open(dag_id)}
         left = list(self.unpaused)

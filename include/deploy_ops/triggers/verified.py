@@ -6,17 +6,19 @@ Judges nothing: what parsed means is `parsing`'s affair, and what was found is j
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 from pydantic import TypeAdapter
 
-from include.deploy_ops.core.errors import PermanentError, ReadRefusedError, RetryableError
+from include.deploy_ops.core.environment.pools import Pool
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, ReadRefusedError, RetryableError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.verification.judging import Findings, find
-from include.deploy_ops.core.verification.parsing import Deployed, ParseWatch
+from include.deploy_ops.core.verification.parsing import Deployed, ParseWatch, choose_current
+from include.deploy_ops.core.verification.smoke import Candidate, find_candidates
 from include.deploy_ops.hooks.airflow.access import AsyncAirflowAccess
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
@@ -41,15 +43,18 @@ RECORDS_READ = 50
 FILES_NAMED = 3
 
 _FINDINGS = TypeAdapter(Findings)
+_POOLS = TypeAdapter(tuple[Pool, ...])
+_CANDIDATES = TypeAdapter(tuple[Candidate, ...])
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DeployVerifiedTrigger(StoredTrigger):
     """Watches a Deployment's Airflow, and sends one event.
 
-    The event is `{"state", "detail", "findings", "seconds"}`. State is "seen" when all is parsed, "unknown" when that
-    was not to be seen (`detail` says why), or "overtaken" by a newer deploy; findings is a `Findings` as JSON, of what
-    was seen until then; seconds counts from `started_at`. An unreachable Airflow is asked again, ever more slowly,
+    The event is `{"state", "detail", "findings", "candidates", "pools", "seconds"}`. State is "seen" when all is
+    parsed, "unknown" when that was not to be seen (`detail` says why), or "overtaken" by a newer deploy; findings is a
+    `Findings` as JSON, of what was seen until then; candidates are `Candidate`s as JSON; pools says what is not right
+    with them, if anything; seconds counts from `started_at`. An unreachable Airflow is asked again, ever more slowly,
     until the deadline; a look that only waits comes ever later, too.
 
     :param astro_conn_id: the Airflow connection to Astro.
@@ -66,6 +71,8 @@ class DeployVerifiedTrigger(StoredTrigger):
     :param is_public: whether strangers read what is found: then errors are told by their type alone.
     :param heads: the commits of the branches for whose sake it waits: who moves one wants the next deploy.
     :param github_conn_id: the Airflow connection by which they are looked at, in `repository`.
+    :param smoke: patterns for ids of DAGs that shall be run afterwards: the candidates.
+    :param pools: what its pools shall be, `Pool`s as JSON; None where they are nobody's affair.
     :param poll_interval_s: seconds until the second look.
     """
 
@@ -85,6 +92,8 @@ class DeployVerifiedTrigger(StoredTrigger):
     heads: dict[str, str]
     github_conn_id: str
     repository: str
+    smoke: list[str] = field(default_factory=list)
+    pools: list[dict[str, Any]] | None = None
     poll_interval_s: float = 5
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -92,23 +101,50 @@ class DeployVerifiedTrigger(StoredTrigger):
         start_stats()
         await asyncio.sleep(FIRST_EVENT_S)
         async with AsyncAstroApi(self.astro_conn_id) as astro:
-            state, detail, findings = await self._watch(astro)
+            state, detail, findings, candidates, pools = await self._watch(astro)
         self.log.info("%s: %s", state, detail or "all of it is parsed")
         seconds = (datetime.now(UTC) - datetime.fromisoformat(self.started_at)).total_seconds()
-        told = _FINDINGS.dump_python(findings, mode="json")
-        yield TriggerEvent({"state": state, "detail": detail, "findings": told, "seconds": round(seconds, 1)})
+        found = {
+            "findings": _FINDINGS.dump_python(findings, mode="json"),
+            "candidates": _CANDIDATES.dump_python(candidates, mode="json"),
+            "pools": pools,
+        }
+        yield TriggerEvent({"state": state, "detail": detail, **found, "seconds": round(seconds, 1)})
 
-    async def _watch(self, astro: AsyncAstroApi) -> tuple[str, str, Findings]:
-        """Return the event's state and detail, and what was found."""
+    async def _watch(self, astro: AsyncAstroApi) -> tuple[str, str, Findings, tuple[Candidate, ...], str]:
+        """Return the event's state and detail, what was found, what may be run, and what is not right with pools."""
         async with AsyncAirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow:
             watch, facts, problem = await self._await_parse(airflow)
+            pools = await self._lay_pools(airflow, "" if facts is not None else problem)
         if newer := await self._find_newer(astro):
-            return "overtaken", newer, Findings()
+            return "overtaken", newer, Findings(), (), pools
         theirs, lack = await self._read_compared(astro)
         findings = find(
             watch, facts, theirs, touched=frozenset(self.touched), problem=problem, lack=lack, is_public=self.is_public
         )
-        return "unknown" if findings.problem else "seen", findings.problem, findings
+        if findings.problem or watch is None or facts is None:
+            return "unknown", findings.problem, findings, (), pools
+        return "seen", "", findings, find_candidates(self.smoke, choose_current(watch, facts).dags), pools
+
+    async def _lay_pools(self, airflow: AsyncAirflowAccess, problem: str) -> str:
+        """Make the pools what is wanted, before anything is run; return what is not as wanted, which fails nothing.
+
+        :param problem: why its Airflow is not reached, empty where it is.
+        """
+        if self.pools is None or (problem and not self.pools):
+            return ""
+        wanted = _POOLS.validate_python(self.pools)
+        kept: tuple[str, ...] = ()
+        try:
+            if not problem:
+                async with asyncio.timeout(LOOK_TIMEOUT_S), await airflow.open_runner() as runner:
+                    kept = await runner.lay_pools(wanted)
+        except (DeployOpsError, TimeoutError) as error:
+            problem = str(error) or f"no answer in {LOOK_TIMEOUT_S:.0f} s"
+        if problem:
+            self.log.warning("the pools are not as wanted: %s", problem)
+            return f"its pools may be missing: {problem}" if wanted else ""
+        return f"the pool of a person stays: {_name_some(kept)}" if kept else ""
 
     async def _await_parse(self, airflow: AsyncAirflowAccess) -> tuple[ParseWatch | None, AirflowFacts | None, str]:
         """Return what was learnt, the last look, and why the wait ended; empty where all is parsed."""

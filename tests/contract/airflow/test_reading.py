@@ -106,7 +106,7 @@ def test_a_fault_is_read_whatever_is_null(field: str) -> None:
         (answers._Listed, "ImportErrorCollectionResponse"),
     ],
 )
-def test_what_must_be_there_is_there(model: type[answers._Json], name: str) -> None:
+def test_what_must_be_there_is_there(model: type[answers.Json], name: str) -> None:
     schema = describe(name)
     needed = {field for field, info in model.model_fields.items() if info.is_required()}
     assert needed <= set(schema["required"])

@@ -21,7 +21,7 @@ from tests.worlds.doubles.deployment_airflow import TOKEN, say
 from tests.worlds.doubles.hostile_server import Asked, HostileServer
 from tests.worlds.doubles.runs_of_dags import RunsOfDags
 
-RUN = "deploy_ops_smoke__cldeploy__1"
+RUN = "deploy-ops~smoke~cldeploy~1"
 
 
 class Access:
@@ -47,7 +47,7 @@ class Access:
 
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunsOfDags]:
-    monkeypatch.setattr(smoke, "AirflowAccess", Access)
+    monkeypatch.setattr(smoke, "AsyncAirflowAccess", Access)
     monkeypatch.setattr(smoke, "FIRST_EVENT_S", 0.0)
     monkeypatch.setattr(smoke, "LONGEST_PAUSE_S", 0.02)
     monkeypatch.setattr(smoke, "LONGEST_BACKOFF_S", 0.02)

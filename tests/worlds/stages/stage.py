@@ -12,6 +12,7 @@ import tarfile
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -434,11 +435,13 @@ class Run:
 
     def step(self, task_id: str) -> Any:
         """Run the task's next try to its end, through the triggers for which it defers."""
-        try:
-            return self.execute(task_id)
-        except TaskDeferred as deferred:
-            event = await_event(deferred)
-            return self.resume(task_id, deferred.method_name, **(deferred.kwargs or {}), event=event)
+        call: Callable[[], Any] = partial(self.execute, task_id)
+        while True:
+            try:
+                return call()
+            except TaskDeferred as deferred:
+                event = await_event(deferred)
+                call = partial(self.resume, task_id, deferred.method_name, **(deferred.kwargs or {}), event=event)
 
     def _conclude(self, task_id: str, call: Callable[[Any], Any], context: Any) -> Any:
         try:

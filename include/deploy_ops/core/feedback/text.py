@@ -17,6 +17,7 @@ from include.deploy_ops.core.text.markdown import (
     write_words,
 )
 from include.deploy_ops.core.verification.judging import tell_changes, tell_error
+from include.deploy_ops.core.verification.smoke import tell_run
 from include.deploy_ops.core.verification.standing import advise
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.following import FOLLOWED_FOR
@@ -236,7 +237,7 @@ def _list_details(facts: Facts, pull: int, rows: Sequence[Row]) -> list[str]:
         if len(rows) > 1 and lines:
             lines.insert(0, f"**{_capitalize(write_words(name_environment(row)))}**\n")
         parts += ["\n".join(lines)] if lines else []
-        parts += [] if head else [*_list_failure(facts, row), *_list_errors(row)]
+        parts += [] if head else [*_list_failure(facts, row), *_list_errors(row), *_list_runs(row)]
     return parts
 
 
@@ -346,6 +347,17 @@ def _list_errors(row: Row) -> list[str]:
     head = f"Import errors of {write_words(name_environment(row))} at {write_code(known.commit[:_SHOWN_DIGITS])}:"
     todo = [f"To do: {write_words(advise(known))}."] if known.proof is Proof.FAILED else []
     return [head, errors, *todo]
+
+
+def _list_runs(row: Row) -> list[str]:
+    """Return how the smoke runs of what runs there ended, and what to do."""
+    known = row.verification
+    if known is None or not name_proof(row) or not known.runs:
+        return []
+    runs = write_block("\n".join(map(tell_run, known.runs)), CAUSE_BLOCK_LINES_MAX, CAUSE_BLOCK_LENGTH_MAX)
+    head = f"Smoke runs of {write_words(name_environment(row))} at {write_code(known.commit[:_SHOWN_DIGITS])}:"
+    todo = [f"To do: {write_words(advise(known))}."] if known.proof is Proof.FAILED else []
+    return [head, runs, *todo]
 
 
 def _tell_retry(facts: Facts, row: Row, outcome: Outcome | None) -> str:

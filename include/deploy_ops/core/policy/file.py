@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Strict, ValidationError
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.policy.keys import Checkout, Environment, Policy, Project
+from include.deploy_ops.core.policy.keys import Checkout, Policy, Project
 from include.deploy_ops.core.policy.rules import find_clashes, find_project_problems
 from include.deploy_ops.core.policy.sources import find_source_problems, list_own_connections
 from include.deploy_ops.core.text.document import DocumentError, read_document
@@ -153,8 +153,9 @@ def _list_target_names(raw_projects: Iterable[Any]) -> frozenset[str]:
 def fingerprint_policy(project: Project) -> str:
     """Return 12 hexadecimal digits over what changes how a preview is made and deployed.
 
-    Where it is read from and written to, what counts as a change, images, template and overrides. Not which branches
-    match, and no times or limits: they decide whether and when work is done, not what it does.
+    Where it is read from and written to, what counts as a change, images, template, overrides and environment without
+    pools. Not which branches match, and no times or limits: they decide whether and when work is done, not what it
+    does.
     """
     # What is not set is left out: work that was named before there was such a key keeps its name.
     is_brought = project.checkout != Checkout()
@@ -163,11 +164,11 @@ def fingerprint_policy(project: Project) -> str:
         previews = project.previews
         added = {
             "build": previews.build,
-            "environment": previews.environment != Environment(),
+            "environment": bool(previews.environment.entries),
             "inherit": bool(previews.inherit),
         }
         included = {"template", "overrides", *(key for key, is_set in added.items() if is_set)}
-        dumped |= project.previews.model_dump(mode="json", include=included)
+        dumped |= project.previews.model_dump(mode="json", include=included, exclude={"environment": {"pools"}})
     canonical = json.dumps(dumped, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
 

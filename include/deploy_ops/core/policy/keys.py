@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict
 
 from include.deploy_ops.core.environment.mapping import PARTS, Mapped, map_environment
+from include.deploy_ops.core.environment.pools import Pool
 from include.deploy_ops.core.environment.sources import Source
 from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.policy import values
@@ -16,16 +17,25 @@ MERGE_QUEUE_PREFIX = "gh-readonly-queue/"
 """What GitHub's merge queue begins its branches with: `gh-readonly-queue/<base>/pr-<number>-<commit>`."""
 
 
+class PoolRule(StrictModel):
+    """A pool of each preview's Airflow."""
+
+    slots: values.Count
+    description: values.PoolDescription | None = None
+
+
 class Environment(StrictModel):
     """What every preview finds in its environment beside the template, and whoever pushes a branch can read there.
 
     `connections`, `variables`: of the preview's Airflow, by their ids there. `environment_variables`: others, by name.
-    Each value is a text with placeholders, or comes from the management Airflow.
+    Each value is a text with placeholders, or comes from the management Airflow. `pools`: of the preview's Airflow, by
+    name; the verify step lays them.
     """
 
     connections: dict[values.AirflowId, values.MappedConnection] = Field(default_factory=dict)
     variables: dict[values.AirflowId, values.MappedValue] = Field(default_factory=dict)
     environment_variables: dict[values.EnvironmentName, values.MappedValue] = Field(default_factory=dict)
+    pools: Annotated[dict[values.PoolName, PoolRule], Field(max_length=50)] = Field(default_factory=dict)
 
     @property
     def entries(self) -> tuple[tuple[str, str, Source], ...]:
@@ -33,22 +43,36 @@ class Environment(StrictModel):
         return tuple((part, name, source) for part in PARTS for name, source in getattr(self, part).items())
 
     @property
+    def wanted_pools(self) -> tuple[Pool, ...]:
+        """The pools of each preview's Airflow."""
+        return tuple(Pool(name, rule.slots, rule.description or "") for name, rule in self.pools.items())
+
+    @property
     def mapped(self) -> tuple[Mapped, ...]:
         """The environment variables that it gives."""
         return map_environment(self.entries)
+
+
+class SmokeRule(StrictModel):
+    """DAGs that are run to see whether they work: `dag` is a pattern for their ids, `conf` what each run is given."""
+
+    dag: values.Text
+    conf: values.RunConf = Field(default_factory=dict)
 
 
 class Verify(StrictModel):
     """Whether what was deployed works, as the Deployment's own Airflow tells.
 
     `airflow_conn_id`: the Airflow connection whose token reads there; None: a token is minted for each look, where ours
-    may. `import_errors`: whether one fails the verification. `timeout`: until the files must be parsed. `unknown`: what
+    may. `import_errors`: whether one fails the verification. `dags`: what is run once per deploy, where no import error
+    fails it. `timeout`: until the files must be parsed, and anew until the runs must have ended. `unknown`: what
     the commit status says where the verification could not tell. `compare_with`: the target whose import errors fail
     nothing, and whose DAGs are compared. `show_logs`: whether errors are quoted where the repository is public.
     """
 
     airflow_conn_id: values.Text | None = None
     import_errors: Literal["fail", "report"] = "fail"
+    dags: Annotated[tuple[SmokeRule, ...], Strict(strict=False), Field(max_length=10)] = ()
     timeout: values.Duration = timedelta(minutes=20)
     unknown: Literal["pending", "success"] = "pending"
     compare_with: values.Name | None = None

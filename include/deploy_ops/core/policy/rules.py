@@ -90,6 +90,9 @@ def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
         yield Problem(("activity",), message)
     yield from (each.move_below("overrides") for each in find_override_problems(previews.overrides))
     yield from (each.move_below("environment") for each in find_environment_problems(previews.environment))
+    if previews.environment.pools and previews.verify is None:
+        message = "the verify step lays them, and nothing is verified; add previews.verify"
+        yield Problem(("environment", "pools"), message)
 
 
 def _check_promotion(promotion: Promotion, project: Project) -> Iterator[Problem]:

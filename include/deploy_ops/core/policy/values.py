@@ -4,15 +4,17 @@ Each check takes the value as written and returns it in its one form, or raises 
 values must be to one another is for `rules.py`.
 """
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
 
 from include.deploy_ops.core.environment.mapping import check_airflow_id, check_environment_name, check_inherited
+from include.deploy_ops.core.environment.pools import DESCRIPTION_LENGTH_MAX, check_pool_name
 from include.deploy_ops.core.environment.sources import (
     ConnectionSource,
     Source,
@@ -26,6 +28,7 @@ NAME_LENGTH_MAX = 40
 REPOSITORY_LENGTH_MAX = 140
 """GitHub's most: an owner of 39 characters, a name of 100. A repository stands in every mark."""
 
+CONF_LENGTH_MAX = 4096
 CRON_FIELDS = 5
 BUILD = "build"
 REUSE = "reuse"
@@ -202,6 +205,17 @@ def check_argument(text: str) -> str:
     return text
 
 
+def check_conf(conf: dict[str, Any]) -> dict[str, Any]:
+    """Return the conf of a run, which travels as JSON."""
+    try:
+        text = json.dumps(conf, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError("texts, numbers, true, false, null, lists and mappings; quote a date") from error
+    if len(text) > CONF_LENGTH_MAX:
+        raise ValueError(f"at most {CONF_LENGTH_MAX} characters as JSON")
+    return conf
+
+
 ControlPlane = Annotated[str, AfterValidator(check_control_plane)]
 Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, AfterValidator(check_text)]
@@ -214,10 +228,13 @@ File = Annotated[str, AfterValidator(check_file)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 ClassPath = Annotated[str, AfterValidator(check_class_path)]
 Argument = Annotated[str, AfterValidator(check_argument)]
+RunConf = Annotated[dict[str, Any], AfterValidator(check_conf)]
 Login = Annotated[str, AfterValidator(check_login)]
 Cron = Annotated[str, AfterValidator(check_cron)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 AirflowId = Annotated[str, AfterValidator(check_airflow_id)]
+PoolName = Annotated[str, AfterValidator(check_pool_name)]
+PoolDescription = Annotated[str, Field(max_length=DESCRIPTION_LENGTH_MAX)]
 EnvironmentName = Annotated[str, AfterValidator(check_environment_name)]
 MappedConnection = Annotated[ConnectionSource, PlainValidator(parse_connection), PlainSerializer(write_source)]
 MappedValue = Annotated[Source, PlainValidator(parse_source), PlainSerializer(write_source)]

@@ -16,8 +16,9 @@ from include.deploy_ops.core.verification.difference import DagDifference, compa
 from include.deploy_ops.core.verification.facts import AirflowFacts
 from include.deploy_ops.core.verification.faults import list_failures, read_fault, tell_apart
 from include.deploy_ops.core.verification.parsing import ParseWatch, choose_current
+from include.deploy_ops.core.verification.smoke import tell_run
 from include.deploy_ops.core.verification.standing import NOT_VERIFIED
-from include.deploy_ops.core.verification.verdict import BrokenFile, DagChange, Proof, Verification
+from include.deploy_ops.core.verification.verdict import BrokenFile, DagChange, Proof, SmokeOutcome, Verification
 
 BROKEN_MAX, CHANGES_MAX, BEHIND_MAX = 20, 60, 20
 """Errors and DAGs that are kept of one verification: the errors that fail it come first."""
@@ -109,7 +110,7 @@ def judge_findings(
         commit,
         proof,
         at,
-        _cut(said),
+        cut_said(said),
         round(seconds, 1),
         _take(ordered, BROKEN_MAX),
         _take(findings.difference.changes, CHANGES_MAX),
@@ -119,8 +120,9 @@ def judge_findings(
 
 
 def tell_errors(verification: Verification) -> str:
-    """Return the verdict with what fails it, a line each: file, line and error."""
-    return "\n".join([verification.said, *map(tell_error, list_failures(verification.broken))])
+    """Return the verdict with what fails it, a line each: file, line and error, or a run's last words."""
+    runs = [tell_run(run) for run in verification.runs if run.outcome is SmokeOutcome.FAILED]
+    return "\n".join([verification.said, *map(tell_error, list_failures(verification.broken)), *runs])
 
 
 def tell_error(broken: BrokenFile) -> str:
@@ -168,7 +170,8 @@ def _take(found: Sequence[Found], count_max: int) -> tuple[Found, ...]:
     return tuple(kept)
 
 
-def _cut(text: str) -> str:
+def cut_said(text: str) -> str:
+    """Return a verdict as the one line that is kept of it."""
     line = reveal(" ".join(text.split()))
     return line if len(line) <= SAID_LENGTH_MAX else f"{line[: SAID_LENGTH_MAX - 1]}…"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from include.deploy_ops.core.naming import OWN_RUN_START
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.core.verification.facts import AirflowDag
 from include.deploy_ops.core.verification.standing import NOT_VERIFIED
@@ -23,7 +24,6 @@ SMOKE_MAX, CANDIDATES_MAX = 10, 20
 RUNS_BYTES_MAX = 8 * 1024
 """The most that is kept of the runs, as JSON: the verdict lies in one key, and in its row."""
 
-RUN_PREFIX = "deploy_ops_smoke"
 LINES_MAX, LINE_LENGTH_MAX = 5, 200
 """Of a failed task's log, its end."""
 HOW_LENGTH_MAX = 200
@@ -104,7 +104,7 @@ def is_askable(name: str) -> bool:
 
 def name_run(deploy_id: str, attempt: int) -> str:
     """Return the run id: whoever tries again finds the run, whoever asks anew makes another."""
-    return f"{RUN_PREFIX}__{re.sub(r'[^A-Za-z0-9_.-]', '_', deploy_id)[:150]}__{attempt}"
+    return f"{OWN_RUN_START}smoke~{re.sub(r'[^A-Za-z0-9_.-]', '_', deploy_id)[:150]}~{attempt}"
 
 
 def count_attempt(known: Verification | None, deploy_id: str) -> int:

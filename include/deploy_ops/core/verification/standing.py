@@ -42,6 +42,8 @@ def awaits_proof(verification: Verification, *, is_success_unknown: bool) -> boo
 
 def advise(verification: Verification) -> str:
     """Return what a person does about a verification that did not succeed."""
+    if verification.proof is Proof.FAILED and verification.runs:
+        return "push a commit that mends it, or run it again by the form's action 'verify'"
     if verification.proof is Proof.FAILED:
         return "push a commit that mends it, or mute the error of a preview by the action 'mute'"
     return "mend what stands in the way, then verify it by the form's action 'verify', or by clearing the task 'verify'"

@@ -42,12 +42,38 @@ class DagChange:
     how: str = ""
 
 
+class SmokeOutcome(Enum):
+    """What became of a DAG that was to be run."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # not run, which fails nothing
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeRun:
+    """A DAG that was run to see whether it works: how that ended, after so many seconds.
+
+    `how` says why it was not run, or is not known. `task` failed; `lines` are the last ones that it logged.
+    """
+
+    dag_id: str
+    outcome: SmokeOutcome
+    how: str = ""
+    seconds: float = 0.0
+    task: str = ""
+    lines: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What is known of one deploy record, for rows, comments and statuses; remembered per environment.
 
     `deploy_id` is Astro's record, `commit` what it carried. `said` is the verdict in a line ("2 import errors").
     `behind` are the DAGs that differ from those of `compared`, a target's name, though no changed file concerns them.
+    `runs` are its smoke runs, of the `attempt`-th attempt (0: none yet). `unpaused` are DAGs that we unpaused, or meant
+    to: they are to be paused again.
     """
 
     deploy_id: str
@@ -60,3 +86,6 @@ class Verification:
     changes: tuple[DagChange, ...] = ()
     behind: tuple[DagChange, ...] = ()
     compared: str = ""
+    runs: tuple[SmokeRun, ...] = ()
+    attempt: int = 0
+    unpaused: tuple[str, ...] = ()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, ReadRefusedError
 from include.deploy_ops.hooks.airflow.api import AirflowReader, AsyncAirflowReader
-from include.deploy_ops.hooks.airflow.connection import aread_airflow_token, read_airflow_token
+from include.deploy_ops.hooks.airflow.connection import NO_CONNECTION, aread_airflow_token, read_airflow_token
+from include.deploy_ops.hooks.airflow.runs import AsyncAirflowRunner
 from include.deploy_ops.hooks.astro.connection import aread_astro_connection, read_astro_connection
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
 
 log = logging.getLogger(__name__)
-NO_CONNECTION = "no connection: the policy names no airflow_conn_id, and Astro lets our token mint none"
 DRY = "no connection: the policy names no airflow_conn_id, and where nothing is written no token is minted"
 
 
@@ -60,11 +60,20 @@ class AsyncAirflowAccess:
         :raises PermanentError: no later look tells more.
         :raises RetryableError: a later one may.
         """
+        address = await self._find_address()
+        async with AsyncAirflowReader(address, await self._find_token()) as reader:
+            return await reader.read_facts()
+
+    async def open_runner(self) -> AsyncAirflowRunner:
+        """Return what starts and watches runs there, a context manager; raises as `look` does."""
+        address = await self._find_address()
+        return AsyncAirflowRunner(address, await self._find_token())
+
+    async def _find_address(self) -> str:
         deployment = await self.astro.get_deployment(self.deployment_id)
         if deployment is None:
             raise PermanentError("the Deployment is gone")
-        async with AsyncAirflowReader(deployment.airflow_api, await self._find_token()) as reader:
-            return await reader.read_facts()
+        return deployment.airflow_api
 
     async def _find_token(self) -> str:
         if self.conn_id:

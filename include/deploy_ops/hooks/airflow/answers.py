@@ -70,77 +70,79 @@ def _cut_list(value: Any) -> Any:
     return tuple(value[:WORDS_MAX]) if isinstance(value, list) else value
 
 
-_Instant = Annotated[AwareDatetime, Strict(strict=False), Field(ge=TIMES[0], le=TIMES[1])]
-_Text = Annotated[str, BeforeValidator(_cut)]
+Instant = Annotated[AwareDatetime, Strict(strict=False), Field(ge=TIMES[0], le=TIMES[1])]
+Text = Annotated[str, BeforeValidator(_cut)]
 _Trace = Annotated[str, BeforeValidator(_cut_trace)]
-_DagId = Annotated[str, Field(min_length=1, max_length=250)]
+DagId = Annotated[str, Field(min_length=1, max_length=250)]
 
 
-class _Json(BaseModel):
+class Json(BaseModel):
+    """A part of an answer: the fields that we read, each of the type that Airflow describes."""
+
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class _Listed(_Json):
+class _Listed(Json):
     total_entries: int = Field(ge=0)
 
 
-class _Tag(_Json):
-    name: _Text
+class _Tag(Json):
+    name: Text
 
 
 _Tags = Annotated[tuple[_Tag, ...], BeforeValidator(_cut_list)]
-_Owners = Annotated[tuple[_Text, ...], BeforeValidator(_cut_list)]
+_Owners = Annotated[tuple[Text, ...], BeforeValidator(_cut_list)]
 
 
-class _Dag(_Json):
-    dag_id: _DagId
+class _Dag(Json):
+    dag_id: DagId
     is_paused: bool
     is_stale: bool
-    last_parsed_time: _Instant | None
+    last_parsed_time: Instant | None
     last_parse_duration: float | None = Field(default=None, ge=0, le=86_400)
-    fileloc: _Text
-    relative_fileloc: _Text | None = None
-    bundle_version: _Text | None = None
-    timetable_summary: _Text | None
+    fileloc: Text
+    relative_fileloc: Text | None = None
+    bundle_version: Text | None = None
+    timetable_summary: Text | None
     tags: _Tags
     owners: _Owners
 
 
-class _OldDag(_Json):
-    dag_id: _DagId
+class _OldDag(Json):
+    dag_id: DagId
     is_paused: bool | None
     is_active: bool | None
-    last_parsed_time: _Instant | None
-    fileloc: _Text
+    last_parsed_time: Instant | None
+    fileloc: Text
     schedule_interval: dict[str, Any] | None
-    timetable_description: _Text | None = None
+    timetable_description: Text | None = None
     tags: _Tags | None
     owners: _Owners
 
 
-class _Fault(_Json):
+class _Fault(Json):
     import_error_id: int
-    timestamp: _Instant
-    filename: _Text
+    timestamp: Instant
+    filename: Text
     stack_trace: _Trace
 
 
-class _Run(_Json):
-    dag_run_id: _Text
-    dag_id: _Text
-    run_type: _Text
-    triggered_by: _Text | None = None
-    queued_at: _Instant | None = None
-    start_date: _Instant | None
+class _Run(Json):
+    dag_run_id: Text
+    dag_id: Text
+    run_type: Text
+    triggered_by: Text | None = None
+    queued_at: Instant | None = None
+    start_date: Instant | None
 
 
-class _Version(_Json):
+class _Version(Json):
     version: Annotated[str, Field(min_length=1, max_length=100)]
 
 
 def parse_list(request: Ask, answer: Any, key: str) -> tuple[list[Any], int]:
     """Return a page's items, and how many the whole list has; raises MalformedAnswerError."""
-    total = _parse(request, _Listed, answer).total_entries
+    total = read_model(request, _Listed, answer).total_entries
     items = answer.get(key)
     if not isinstance(items, list):
         raise doubt(request, f"the answer has no list '{key}'")
@@ -149,7 +151,9 @@ def parse_list(request: Ask, answer: Any, key: str) -> tuple[list[Any], int]:
 
 def parse_dag(request: Ask, item: Any, version: int) -> AirflowDag:
     """Return a DAG; raises MalformedAnswerError."""
-    return _make_dag(_parse(request, _Dag, item)) if version > 1 else _make_old_dag(_parse(request, _OldDag, item))
+    return (
+        _make_dag(read_model(request, _Dag, item)) if version > 1 else _make_old_dag(read_model(request, _OldDag, item))
+    )
 
 
 def _make_dag(found: _Dag) -> AirflowDag:
@@ -193,14 +197,14 @@ def _tell_interval(found: _OldDag) -> str:
 
 def parse_fault(request: Ask, item: Any, version: int) -> tuple[int, ImportFault]:
     """Return an import error's id and itself; raises MalformedAnswerError."""
-    found = _parse(request, _Fault, item)
+    found = read_model(request, _Fault, item)
     file = found.filename if version > 1 else _place(found.filename)
     return found.import_error_id, ImportFault(file, found.timestamp, found.stack_trace)
 
 
 def parse_run(request: Ask, item: Any) -> AirflowRun:
     """Return a run, of either version; raises MalformedAnswerError."""
-    found = _parse(request, _Run, item)
+    found = read_model(request, _Run, item)
     is_persons = found.run_type == "manual" and found.triggered_by != "operator"
     return AirflowRun(
         dag_id=found.dag_id if _SHOWN_ID.fullmatch(found.dag_id) else "",
@@ -212,7 +216,7 @@ def parse_run(request: Ask, item: Any) -> AirflowRun:
 
 def parse_version(request: Ask, answer: Any) -> str:
     """Return Airflow's version; raises MalformedAnswerError."""
-    return _parse(request, _Version, answer).version
+    return read_model(request, _Version, answer).version
 
 
 def _place(path: str) -> str:
@@ -228,7 +232,8 @@ def _sort(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(texts)))
 
 
-def _parse(request: Ask, model: type[M], answer: Any) -> M:
+def read_model(request: Ask, model: type[M], answer: Any) -> M:
+    """Return a part of an answer as what it must be; raises MalformedAnswerError."""
     try:
         return model.model_validate(answer)
     except ValidationError as error:

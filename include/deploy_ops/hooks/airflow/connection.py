@@ -20,6 +20,7 @@ from include.deploy_ops.hooks.conversation import Service
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+NO_CONNECTION = "no connection: the policy names no airflow_conn_id, and Astro lets our token mint none"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>https?)://)?(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?P<port>:[0-9]{1,5})?"

@@ -6,13 +6,19 @@ Does not know what an answer means; `answers` does. How a request travels is `co
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError, ReadRefusedError
+from include.deploy_ops.core.errors import (
+    NOTHING_FOLLOWS,
+    ObservationError,
+    RateLimitError,
+    ReadRefusedError,
+    WriteRefusedError,
+)
 from include.deploy_ops.core.verification.facts import TIMES
 from include.deploy_ops.hooks.conversation import Ask, Conversation, Pace, Pause, Reply, send_once
 from include.deploy_ops.hooks.json_body import read_json
@@ -22,6 +28,11 @@ REQUESTS_PER_S_MAX = 10
 """The Deployment has users of its own, and a small one a single API server."""
 
 TRIES = 3
+DETAIL_MAX = 500
+"""Characters of Airflow's reason that are kept."""
+_REFUSALS = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +57,48 @@ def ask(request: Ask) -> Conversation[Answer]:
     :raises RateLimitError: it wants a longer pause than we wait in place.
     :raises ObservationError: no answer, or none of Airflow's; the next look may hear more.
     """
-    call = Call(TRIES)
+    reply = yield from send(request)
+    return _judge(request, reply)
+
+
+def change(request: Ask, tries: int = TRIES) -> Conversation[Any]:
+    """Have something changed, and return what is answered; for what may be asked for twice, since it is, as by `ask`.
+
+    :raises WriteRefusedError: Airflow refuses it, for a reason that it names.
+    :raises ReadRefusedError: the token may not change this; a person has to change something.
+    :raises RateLimitError: as `ask`.
+    :raises ObservationError: no answer, or none of Airflow's: it may have been done.
+    """
+    reply = yield from send(request, tries)
+    if reply.status in _REFUSALS:
+        raise WriteRefusedError(f"{request}: {reply}", reply.status, _read_detail(reply.body))
+    if reply.status == HTTPStatus.NO_CONTENT:
+        return None
+    if reply.status == HTTPStatus.CREATED:
+        reply = replace(reply, status=HTTPStatus.OK)
+    return _judge(request, reply).value
+
+
+def send(request: Ask, tries: int = TRIES) -> Conversation[Reply]:
+    """Send a request, and again after a 5xx, a 429, a timeout or a dropped connection; return what is no such reply."""
+    call = Call(tries)
     while True:
         reply = yield from send_once(request)
         if not reply.is_passing:
-            return _judge(request, reply)
+            return reply
         pause_s = call.endure(_explain_outage(request, reply, call.tries))
         log.warning("%s: %s; asking again in %.1f s", request, reply, pause_s)
         yield Pause(pause_s)
+
+
+def _read_detail(body: bytes) -> str:
+    """Return what Airflow says of a refusal: its detail where that is a text, else the body's beginning."""
+    try:
+        found = read_json(body)
+    except ValueError:
+        found = None
+    detail = found.get("detail") if isinstance(found, dict) else None
+    return (detail if isinstance(detail, str) else body.decode("utf-8", "replace"))[:DETAIL_MAX]
 
 
 def _explain_outage(request: Ask, reply: Reply, tries: int) -> ObservationError | RateLimitError:

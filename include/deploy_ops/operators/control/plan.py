@@ -18,6 +18,7 @@ from include.deploy_ops.observation.creates import CreateCheck
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.operators.control.pausing import Pausing
 from include.deploy_ops.operators.control.row_writer import RowWriter, WrittenRows
 from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.run.airflow_runs import Runs
@@ -63,6 +64,8 @@ class PlanOperator(DeployOpsOperator):
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
         feedback_runs = self._tell(context, memory, written, now)
+        if written is not None and not (plan.actions or self.scope.is_dry):
+            self._pause_again(context, memory, written, observation)
         self.plan = render_plan(plan, now, difference.notes)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
@@ -99,6 +102,15 @@ class PlanOperator(DeployOpsOperator):
             self.log.exception("what people look at could not be written; what this pass decided goes on")
             return None
         return written
+
+    def _pause_again(self, context: Context, memory: Memory, written: WrittenRows, observation: Observation) -> None:
+        """Pause what a verification that died left unpaused; a failure stops nothing, and a later pass tries again."""
+        try:
+            claims = Claims(memory, Runs(context["ti"], self.scope.preview_dag))
+            pausing = Pausing(self.scope, self.astro, memory, claims)
+            pausing.pause_again(written.rows, written.verifications, observation.observed.deployments)
+        except Exception:
+            self.log.exception("what may be left unpaused was not looked at")
 
     def _tell(
         self, context: Context, memory: Memory, written: WrittenRows | None, now: datetime

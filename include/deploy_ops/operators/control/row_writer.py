@@ -55,12 +55,13 @@ LEARNED_MAX = 10
 class WrittenRows:
     """What a pass left: all rows by slug, and the digests of all that GitHub is told of.
 
-    `dropped` are the slugs of previews that are shown no more.
+    `dropped` are the slugs of previews that are shown no more, `verifications` what is remembered, by slug.
     """
 
     rows: Mapping[str, Row]
     digests: Mapping[str, str]
     dropped: frozenset[str]
+    verifications: Mapping[str, Verification]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class RowWriter:
         digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
         self.memory.summary.write(self._summarize(plan, now, digests, until))
         previews = {slug for slug, row in before.items() if row.kind is RowKind.PREVIEW}
-        return WrittenRows(rows, digests, frozenset(previews - rows.keys()))
+        return WrittenRows(rows, digests, frozenset(previews - rows.keys()), record.verifications)
 
     def _read_verifications(
         self, observation: Observation, before: Mapping[str, Row], ended: Collection[str]

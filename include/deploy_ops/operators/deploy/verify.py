@@ -1,6 +1,7 @@
 """The verify step: waits, without a worker slot, until the Deployment's own Airflow has parsed what was deployed.
 
-What it tells is judged here, and remembered; a deploy that does not work fails the run, and is no failed deploy.
+Then, where the policy wants it, until its smoke runs ended. What it tells is judged here, and remembered; a deploy that
+does not work fails the run, and is no failed deploy.
 """
 
 from __future__ import annotations
@@ -12,14 +13,24 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import TypeAdapter
 
+from include.deploy_ops.core.environment.pools import Pool
 from include.deploy_ops.core.errors import PermanentError, UnverifiedError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.hibernation import is_asleep
-from include.deploy_ops.core.verification.judging import Findings, judge_findings, mask_findings, tell_errors
+from include.deploy_ops.core.verification.judging import Findings, cut_said, judge_findings, mask_findings, tell_errors
 from include.deploy_ops.core.verification.mute import keep_mutes, mute_errors
+from include.deploy_ops.core.verification.smoke import (
+    Candidate,
+    Start,
+    count_attempt,
+    mask_run,
+    name_run,
+    plan_runs,
+    settle_runs,
+)
 from include.deploy_ops.core.verification.standing import BEING_VERIFIED, advise
-from include.deploy_ops.core.verification.verdict import Proof, Verification
+from include.deploy_ops.core.verification.verdict import Proof, SmokeRun, Verification
 from include.deploy_ops.observation.changed_dags import (
     drop_plain,
     read_branch_changes,
@@ -32,10 +43,11 @@ from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.metrics import count_verification
 from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.run.endings import VERDICT_KEY, mask_text
+from include.deploy_ops.triggers.smoke import SmokeRunsTrigger
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -44,6 +56,11 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.job import Job
 
 _FINDINGS = TypeAdapter(Findings)
+_VERIFICATION = TypeAdapter(Verification)
+_CANDIDATES = TypeAdapter(tuple[Candidate, ...])
+_STARTS = TypeAdapter(tuple[Start, ...])
+_POOLS = TypeAdapter(tuple[Pool, ...])
+_RUNS = TypeAdapter(tuple[SmokeRun, ...])
 ASLEEP = "it hibernates; wake it, then verify it by the form"
 
 STRANGE = "nobody knows which commit runs there; deploy one"
@@ -101,7 +118,16 @@ class VerifyDeployOperator(DeployOpsOperator):
             trigger = self._make_trigger(context, job, rules, record, now)
         except PermanentError as error:  # of the commit: asking anew would fail alike
             self._leave_unknown(context, job, record, str(error))
-        begun = Verification(record.deploy_id, record.commit, Proof.PENDING, now, BEING_VERIFIED)
+        known = self.memory(context).verification(job.slug).read()
+        begun = Verification(
+            record.deploy_id,
+            record.commit,
+            Proof.PENDING,
+            now,
+            BEING_VERIFIED,
+            attempt=count_attempt(known, record.deploy_id) if rules.dags else 0,
+            unpaused=known.unpaused if known is not None else (),
+        )
         self._remember(context, job, begun)
         self.log.info("waiting for the Airflow of %s until %s", record.deployment.name, trigger.deadline)
         self.defer(
@@ -132,8 +158,72 @@ class VerifyDeployOperator(DeployOpsOperator):
             fails=rules.import_errors == "fail",
             compared=rules.compare_with or "",
         )
+        verification = self._carry_on(context, job, verification)
+        if pools := mask_text(event.get("pools", "")):
+            verification = replace(verification, said=cut_said(f"{verification.said}; {pools}"))
+        if verification.proof is Proof.VERIFIED and rules.dags:
+            verification = self._start_runs(context, job, rules, verification, event.get("candidates", ()))
+        return self._conclude(context, job, verification)
+
+    @tell_failures
+    def resume_runs(self, context: Context, event: Mapping[str, Any], verification: dict[str, Any]) -> dict[str, Any]:
+        """Judge what became of the runs, remember the verdict, and fail where one failed.
+
+        :param verification: what is known without them, as JSON, with the DAGs that are not run.
+        """
+        job = self.begin(context)
+        before = _VERIFICATION.validate_python(verification)
+        runs = [mask_run(run, mask_text) for run in (*before.runs, *_RUNS.validate_python(event["runs"]))]
+        settled = settle_runs(before, runs, event["seconds"])
+        return self._conclude(context, job, replace(settled, at=datetime.now(UTC), unpaused=tuple(event["unpaused"])))
+
+    def _start_runs(
+        self, context: Context, job: Job, rules: Verify, verification: Verification, candidates: Sequence[Any]
+    ) -> Verification:
+        """Park until the runs ended; where there is none to start, return the verdict with those that are not.
+
+        Which DAGs may be unpaused is stored before it parks: whatever dies afterwards, the next pass pauses them again.
+        """
+        rule_pairs = [(rule.dag, rule.conf) for rule in rules.dags]
+        run_id = name_run(verification.deploy_id, verification.attempt)
+        starts, skipped = plan_runs(
+            rule_pairs, _CANDIDATES.validate_python(candidates), run_id, may_unpause=not job.target
+        )
+        skipped = tuple(mask_run(run, mask_text) for run in skipped)
+        if not starts:
+            return settle_runs(verification, skipped, 0)
+        wanted = {start.dag_id for start in starts if start.may_unpause}
+        unpaused = tuple(sorted(wanted.union(verification.unpaused)))
+        now = datetime.now(UTC)
+        told = f"{BEING_VERIFIED}: {len(starts)} smoke run{'s' * (len(starts) != 1)}"
+        begun = replace(verification, proof=Proof.PENDING, at=now, said=told, unpaused=unpaused)
+        self._remember(context, job, begun)
+        deadline = now + rules.timeout
+        self.log.info("%s until %s", told, f"{deadline:%Y-%m-%d %H:%M:%S} UTC")
+        project = self.scope.project
+        self.defer(
+            trigger=SmokeRunsTrigger(
+                astro_conn_id=project.astro_conn_id,
+                deployment_id=self._find_deployment(context, job).id,
+                airflow_conn_id=rules.airflow_conn_id,
+                starts=_STARTS.dump_python(starts, mode="json"),
+                unpaused=list(unpaused),
+                started_at=now.isoformat(),
+                deadline=deadline.isoformat(),
+                has_logs=rules.show_logs or self._is_private(context),
+                heads={job.branch: job.head} | read_heads(self.scope, self.github, job),
+                github_conn_id=project.github_conn_id,
+                repository=project.repository,
+            ),
+            method_name="resume_runs",
+            kwargs={"verification": _VERIFICATION.dump_python(replace(verification, runs=skipped), mode="json")},
+        )
+        raise AssertionError("defer raises")
+
+    def _conclude(self, context: Context, job: Job, verification: Verification) -> dict[str, Any]:
+        """Remember the verdict, return it in short, and fail where what was deployed does not work."""
         verdict = self._remember(context, job, verification)
-        self.log.info("deploy %s of %s: %s", deploy_id, job.environment, verification.said)
+        self.log.info("deploy %s of %s: %s", verification.deploy_id, job.environment, verification.said)
         if verification.proof is Proof.FAILED:
             raise UnverifiedError(f"{tell_errors(verification)}\n{advise(verification)}")
         return verdict
@@ -143,8 +233,16 @@ class VerifyDeployOperator(DeployOpsOperator):
         unknown = judge_findings(
             Findings(problem=mask_text(problem)), record.deploy_id, record.commit, datetime.now(UTC)
         )
-        self._remember(context, job, unknown)
+        self._remember(context, job, self._carry_on(context, job, unknown))
         raise AirflowSkipException(unknown.said)
+
+    def _carry_on(self, context: Context, job: Job, verification: Verification) -> Verification:
+        """Return the verdict with what stays whatever it is: the attempt at this record, and what is to be paused."""
+        known = self.memory(context).verification(job.slug).read()
+        if known is None:
+            return verification
+        attempt = known.attempt if known.deploy_id == verification.deploy_id else 0
+        return replace(verification, attempt=attempt, unpaused=known.unpaused)
 
     def _find_rules(self, job: Job) -> Verify:
         rules = self.scope.project.find_verify(job.target)
@@ -155,7 +253,7 @@ class VerifyDeployOperator(DeployOpsOperator):
     def _find_record(self, context: Context, job: Job) -> _Record:
         """Return the record that this run deployed, else the newest one."""
         if job.verb in {Verb.VERIFY, Verb.MUTE}:
-            deployment = self._check(job, job.deployment_id)
+            deployment = self._find_deployment(context, job)
             history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
             if not history.newest_id:
                 raise PermanentError(f"nothing was deployed to {deployment.name} yet; deploy first")
@@ -163,8 +261,14 @@ class VerifyDeployOperator(DeployOpsOperator):
         settled = self.need(context, "settle")
         if settled["state"] == "overtaken":
             raise AirflowSkipException("the deploy was overtaken; who deployed after it is verified instead")
-        deployment = self._check(job, self.need(context, "deploy")["deployment_id"])
+        deployment = self._find_deployment(context, job)
         return _Record(deployment, settled["deploy_id"], job.deployed_commit)
+
+    def _find_deployment(self, context: Context, job: Job) -> Deployment:
+        """Return the Deployment that is verified, having seen that it still is what the run is about."""
+        if job.verb in {Verb.VERIFY, Verb.MUTE}:
+            return self._check(job, job.deployment_id)
+        return self._check(job, self.need(context, "deploy")["deployment_id"])
 
     def _check(self, job: Job, deployment_id: str) -> Deployment:
         if job.target:
@@ -195,6 +299,8 @@ class VerifyDeployOperator(DeployOpsOperator):
             heads={job.branch: job.head} | read_heads(self.scope, self.github, job),
             github_conn_id=project.github_conn_id,
             repository=project.repository,
+            smoke=[rule.dag for rule in rules.dags],
+            pools=None if job.target else _POOLS.dump_python(self.scope.previews.environment.wanted_pools, mode="json"),
         )
 
     def _find_compared(self, rules: Verify) -> str:

@@ -100,7 +100,10 @@ def test_keys_that_differ_in_case_only_are_one_key(environment: dict[str, Any], 
         ({"variables": {"a": "{shema}"}}, "did you mean {schema}?"),
         ({"variables": {"a": {"variabel": "x"}}}, "a text, {variable: <name>}"),
         ({"environment_variables": {"AIRFLOW_VAR_A": "x"}}, "below 'environment.variables'"),
-        ({"pools": {}}, "environment.pools: project 'data_platform': unknown key"),
+        ({"pool": {}}, "environment.pool: project 'data_platform': unknown key"),
+        ({"pools": {"default_pool": {"slots": 1}}}, "another name than 'default_pool'"),
+        ({"pools": {"a/b": {"slots": 1}}}, "such as warehouse"),
+        ({"pools": {"warehouse": {"slots": 1}}}, "add previews.verify"),
     ],
 )
 def test_mistakes_are_told_where_they_are(environment: dict[str, Any], said: str) -> None:

@@ -14,8 +14,9 @@ from include.deploy_ops.core.cleanup.use import RunFacts
 from include.deploy_ops.core.errors import DeployOpsError, ObservationError, ReadRefusedError, WriteUnknownError
 from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.airflow import http as airflow_http
-from include.deploy_ops.hooks.airflow.access import DRY, NO_CONNECTION, read_work
+from include.deploy_ops.hooks.airflow.access import DRY, read_work
 from include.deploy_ops.hooks.airflow.api import AirflowReader
+from include.deploy_ops.hooks.airflow.connection import NO_CONNECTION
 from include.deploy_ops.hooks.astro.answers import MintedToken
 from tests.worlds.doubles.deployment_airflow import TOKEN, make_run, serve_runs
 from tests.worlds.doubles.hostile_server import Asked, HostileServer, Script

@@ -26,7 +26,7 @@ from tests.worlds.doubles.runs_of_dags import RunsOfDags
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Run, Stage
 
-RUN = "deploy_ops_smoke__cldeploy__1"
+RUN = "deploy-ops~smoke~cldeploy~1"
 RULES = (SmokeRule(dag="smoke_*", conf={"day": 1}),)
 PAUSED = {"dag_id": "smoke_a", "is_paused": True, "is_scheduled": False}
 ENDED = {"detail": "", "runs": [{"dag_id": "smoke_a", "outcome": "success", "seconds": 3.0}], "unpaused": []}
@@ -36,7 +36,7 @@ ENDED = {"detail": "", "runs": [{"dag_id": "smoke_a", "outcome": "success", "sec
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunsOfDags]:
     """Play the preview's Airflow, for the trigger and for control's pass."""
     played = RunsOfDags()
-    monkeypatch.setattr(smoke, "AirflowAccess", Access)
+    monkeypatch.setattr(smoke, "AsyncAirflowAccess", Access)
     monkeypatch.setattr(smoke, "FIRST_EVENT_S", 0.0)
     monkeypatch.setattr(pausing, "read_airflow_token", lambda *_: TOKEN)
     with HostileServer(played) as server:
@@ -136,7 +136,7 @@ def test_a_retry_finds_its_run_and_who_asks_anew_makes_another(stage: Stage) -> 
     again = park_runs(run, PAUSED)  # what waited died
     assert again.trigger.starts[0]["run_id"] == RUN
     settle(run, again)
-    assert park_runs(run, PAUSED).trigger.starts[0]["run_id"] == RUN.replace("__1", "__2")
+    assert park_runs(run, PAUSED).trigger.starts[0]["run_id"] == RUN.replace("~1", "~2")
 
 
 def test_what_dies_between_storing_and_unpausing_leaves_what_the_next_pass_finds(
