@@ -72,6 +72,25 @@ def replace_forms(text: str, forms: Sequence[str]) -> str:
     return text
 
 
+def redact_cut(text: str, forms: Sequence[str]) -> str:
+    """Return `text` with `***` for each of `forms`, and for a piece of one at either end: it may be cut out of more.
+
+    :param forms: what `list_forms` made of the secrets.
+    """
+    text = replace_forms(text, forms)
+    for form in forms:
+        longest = min(len(form) - 1, len(text))
+        for length in range(longest, _SHORTEST_FRAGMENT - 1, -1):
+            if text.startswith(form[-length:]):
+                text = f"***{text[length:]}"
+                break
+        for length in range(min(longest, len(text)), _SHORTEST_FRAGMENT - 1, -1):
+            if text.endswith(form[:length]):
+                text = f"{text[:-length]}***"
+                break
+    return text
+
+
 def redact_urls(text: str) -> str:
     """Return `text` with `***` for the credentials in its URLs, whoever's they are."""
     return _LOGIN.sub(r"\1***@", text)

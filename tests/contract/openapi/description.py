@@ -43,7 +43,7 @@ class Description:
         return [
             self._read(method.upper(), template)
             for template, item in self.root.value["paths"].items()
-            for method in METHODS & item.keys()
+            for method in sorted(METHODS & item.keys())
         ]
 
     def find_operation(self, method: str, path: str) -> Operation | None:

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.deploy_ops.process.redaction import RedactedStream, list_forms, redact, redact_shapes, redact_urls
+from include.deploy_ops.process.redaction import (
+    RedactedStream,
+    list_forms,
+    redact,
+    redact_cut,
+    redact_shapes,
+    redact_urls,
+)
 
 SECRET = "s3cr/et+token=="  # noqa: S105 - an example
 
@@ -127,3 +134,13 @@ def test_a_secret_in_what_a_request_quotes_of_a_request_is_redacted(secret: str)
 def test_a_secret_in_an_address_is_redacted_whatever_the_case_of_its_codes() -> None:
     assert redact("x=a%2fb%2Bc", ["a/b+c"]).startswith("x=a%2fb%2Bc")  # nobody mixes them
     assert redact("x=a%2fb%2bc y=a%2Fb%2Bc", ["a/b+c"]) == "x=*** y=***"
+
+
+@given(secret=st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=9, max_size=40), data=st.data())
+def test_a_piece_of_a_secret_at_an_end_of_what_was_cut_is_redacted(secret: str, data: st.DataObject) -> None:
+    length = data.draw(st.integers(8, len(secret)))
+    forms = list_forms([secret])
+    assert redact_cut(f"{secret[-length:]}, said", forms) == "***, said"
+    assert redact_cut(f"said, {secret[:length]}", forms) == "said, ***"
+    assert redact_cut(f"said, {secret}, said", forms) == "said, ***, said"
+    assert redact_cut("said", forms) == "said"

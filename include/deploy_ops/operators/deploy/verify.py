@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import TypeAdapter
 
 from include.deploy_ops.core.environment.pools import Pool
-from include.deploy_ops.core.errors import PermanentError, UnverifiedError
+from include.deploy_ops.core.errors import PermanentError, RetryableError, UnverifiedError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.hibernation import is_asleep
@@ -31,6 +31,7 @@ from include.deploy_ops.core.verification.smoke import (
 )
 from include.deploy_ops.core.verification.standing import BEING_VERIFIED, advise
 from include.deploy_ops.core.verification.verdict import Proof, SmokeRun, Verification
+from include.deploy_ops.hooks.secrets import read_secrets
 from include.deploy_ops.observation.changed_dags import (
     drop_plain,
     read_branch_changes,
@@ -41,13 +42,14 @@ from include.deploy_ops.observation.checks import check_mark, check_target, read
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.metrics import count_verification
+from include.deploy_ops.process.redaction import list_forms, redact_cut
 from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.run.endings import VERDICT_KEY, mask_text
 from include.deploy_ops.triggers.smoke import SmokeRunsTrigger
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -150,7 +152,7 @@ class VerifyDeployOperator(DeployOpsOperator):
         if muted and not findings.problem:
             mutes.write(keep_mutes(findings.broken, muted))
         verification = judge_findings(
-            mask_findings(findings, mask_text),
+            self._clean_findings(job, findings),
             deploy_id,
             commit,
             datetime.now(UTC),
@@ -173,9 +175,37 @@ class VerifyDeployOperator(DeployOpsOperator):
         """
         job = self.begin(context)
         before = _VERIFICATION.validate_python(verification)
-        runs = [mask_run(run, mask_text) for run in (*before.runs, *_RUNS.validate_python(event["runs"]))]
+        runs = [*before.runs, *self._clean_runs(job, _RUNS.validate_python(event["runs"]))]
         settled = settle_runs(before, runs, event["seconds"])
         return self._conclude(context, job, replace(settled, at=datetime.now(UTC), unpaused=tuple(event["unpaused"])))
+
+    def _clean_findings(self, job: Job, findings: Findings) -> Findings:
+        """Return the findings without secrets; none of them where nobody can tell which those are."""
+        try:
+            return mask_findings(findings, self._make_mask(job))
+        except RetryableError as error:
+            return Findings(
+                problem=mask_text(f"what its Airflow tells may hold values that cannot be read now: {error}")
+            )
+
+    def _clean_runs(self, job: Job, runs: Sequence[SmokeRun]) -> list[SmokeRun]:
+        """Return the runs likewise, then without what they logged."""
+        try:
+            mask = self._make_mask(job)
+        except RetryableError as error:
+            self.log.warning("no log line is told: %s", error)
+            mask, runs = mask_text, [replace(run, lines=()) for run in runs]
+        return [mask_run(run, mask) for run in runs]
+
+    def _make_mask(self, job: Job) -> Callable[[str], str]:
+        """Return what takes secrets out of a text that the Deployment's own code may have written.
+
+        :raises RetryableError: a value that the preview was given cannot be read.
+        """
+        if job.target:
+            return mask_text
+        forms = list_forms(read_secrets(self.scope.previews.environment.mapped).list_hidden(""))
+        return lambda text: redact_cut(mask_text(text), forms)
 
     def _start_runs(
         self, context: Context, job: Job, rules: Verify, verification: Verification, candidates: Sequence[Any]

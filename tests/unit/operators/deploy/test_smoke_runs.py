@@ -22,8 +22,10 @@ from tests.unit.triggers.test_smoke import Access
 from tests.worlds.doubles.deployment_airflow import TOKEN
 from tests.worlds.doubles.hostile_server import HostileServer
 from tests.worlds.doubles.runs_of_dags import RunsOfDags
+from tests.worlds.stages.mapping import KEY, MAPPING, PASSWORD, map_environment, set_source
 
 if TYPE_CHECKING:
+    from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Run, Stage
 
 RUN = "deploy-ops~smoke~cldeploy~1"
@@ -107,6 +109,34 @@ def test_a_failed_run_fails_the_verification_with_task_and_log(stage: Stage) -> 
     known = recall(stage)
     assert (known.proof, known.said) == (Proof.FAILED, "smoke_a failed after 40 s")
     assert secret not in str(known)
+
+
+def test_a_mapped_value_that_a_task_logs_is_told_nowhere(
+    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_source(monkeypatch)
+    map_environment(stage, MAPPING)
+    ask_for(stage, dags=RULES)
+    run = start(stage)
+    lines = [f"connecting with {PASSWORD}", f"{KEY[6:]} is what was left of a line", "KeyError"]
+    failed = {"dag_id": "smoke_a", "outcome": "failed", "seconds": 40.0, "task": "load", "lines": lines}
+    with pytest.raises(AirflowFailException) as caught:
+        settle(run, park_runs(run, PAUSED), runs=[failed])
+    assert recall(stage).runs[0].lines == ("connecting with ***", "*** is what was left of a line", "KeyError")
+    said = "".join((str(caught.value), log.read(), str(run.xcoms)))
+    assert [part for part in (PASSWORD, KEY[6:]) if part in said] == []
+
+
+def test_where_mapped_values_cannot_be_read_no_log_line_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_source(monkeypatch)
+    map_environment(stage, MAPPING)
+    ask_for(stage, dags=RULES)
+    deferred = park_runs(run := start(stage), PAUSED)
+    monkeypatch.delenv("AIRFLOW_CONN_PREVIEW_WAREHOUSE")
+    failed = {"dag_id": "smoke_a", "outcome": "failed", "seconds": 40.0, "task": "load", "lines": [PASSWORD]}
+    with pytest.raises(AirflowFailException, match="smoke_a failed after 40 s"):
+        settle(run, deferred, runs=[failed])
+    assert recall(stage).runs[0].lines == ()
 
 
 def test_without_a_run_to_start_it_ends_at_once(stage: Stage) -> None:

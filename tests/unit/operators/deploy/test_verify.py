@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
@@ -15,6 +16,7 @@ from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.row import State
 from include.deploy_ops.observation import changed_dags
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
+from tests.worlds.stages.mapping import EXTRA_TOKEN, KEY, MAPPING, PASSWORD, map_environment, set_source
 
 if TYPE_CHECKING:
     from tests.worlds.stages.fixtures import Log
@@ -173,6 +175,35 @@ def test_a_message_with_a_secret_is_told_without_it(stage: Stage) -> None:
     with pytest.raises(AirflowFailException):
         answer(start(stage), tell({**BROKEN, "error": f"KeyError: {secret}"}))
     assert secret not in str(stage.memory.verification(BRANCH).read())
+
+
+def test_a_mapped_value_that_an_exception_quotes_is_told_nowhere(
+    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_source(monkeypatch)
+    map_environment(stage, MAPPING)
+    ask_for(stage)
+    told = {**BROKEN, "error": f"ValueError: {quote(PASSWORD)} and {KEY}, then {EXTRA_TOKEN[:12]}"}
+    with pytest.raises(AirflowFailException) as caught:
+        answer(run := start(stage), tell(told))
+    said = "".join((str(caught.value), log.read(), str(run.xcoms), str(stage.memory.verification(BRANCH).read())))
+    assert "ValueError: *** and ***, then ***" in said
+    assert [part for part in (PASSWORD, quote(PASSWORD), KEY, EXTRA_TOKEN[:12]) if part in said] == []
+
+
+def test_where_mapped_values_cannot_be_read_nothing_that_may_hold_one_is_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_source(monkeypatch)
+    map_environment(stage, MAPPING)
+    ask_for(stage)
+    deferred = park(run := start(stage))
+    monkeypatch.delenv("AIRFLOW_CONN_PREVIEW_WAREHOUSE")
+    event = tell({**BROKEN, "error": f"ValueError: {PASSWORD}"})
+    found = run.resume("verify", deferred.method_name, **(deferred.kwargs or {}), event=event)
+    assert found["proof"] == "unknown"
+    assert "gave no connection 'preview_warehouse'" in found["said"]
+    assert PASSWORD not in str(stage.memory.verification(BRANCH).read())
 
 
 def test_by_the_form_what_runs_already_is_asked_about(stage: Stage) -> None:
