@@ -122,7 +122,9 @@ def judge_findings(
 def tell_errors(verification: Verification) -> str:
     """Return the verdict with what fails it, a line each: file, line and error, or a run's last words."""
     runs = [tell_run(run) for run in verification.runs if run.outcome is SmokeOutcome.FAILED]
-    return "\n".join([verification.said, *map(tell_error, list_failures(verification.broken)), *runs])
+    told = [*map(tell_error, list_failures(verification.broken)), *runs]
+    is_said = any(line.startswith(verification.said) for line in told)
+    return "\n".join(told if is_said else [verification.said, *told])
 
 
 def tell_error(broken: BrokenFile) -> str:

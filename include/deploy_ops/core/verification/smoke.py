@@ -24,6 +24,8 @@ SMOKE_MAX, CANDIDATES_MAX = 10, 20
 RUNS_BYTES_MAX = 8 * 1024
 """The most that is kept of the runs, as JSON: the verdict lies in one key, and in its row."""
 
+UNMATCHED = "no DAG of this deploy has such an id"
+"""Told where all is told, and not in the verdict's line: a pattern may be about DAGs that few branches have."""
 LINES_MAX, LINE_LENGTH_MAX = 5, 200
 """Of a failed task's log, its end."""
 HOW_LENGTH_MAX = 200
@@ -144,7 +146,7 @@ def plan_runs(
         conf = next((conf for pattern, conf in rules if fnmatchcase(each.dag_id, pattern)), {})
         starts.append(Start(each.dag_id, run_id, conf, may_unpause and each.is_paused))
     skipped += [
-        skip(pattern, "no DAG of this deploy has such an id")
+        skip(pattern, UNMATCHED)
         for pattern, _ in rules
         if not any(fnmatchcase(each.dag_id, pattern) for each in candidates)
     ]
@@ -217,7 +219,8 @@ def settle_runs(verification: Verification, runs: Sequence[SmokeRun], seconds: f
     ordered = tuple(sorted(runs, key=lambda run: (order.index(run.outcome), run.dag_id)))
     failed = [run for run in ordered if run.outcome is SmokeOutcome.FAILED]
     doubted = [run for run in ordered if run.outcome is SmokeOutcome.UNKNOWN]
-    told = failed or [run for run in ordered if run.outcome in {SmokeOutcome.UNKNOWN, SmokeOutcome.SKIPPED}]
+    unsettled = (SmokeOutcome.UNKNOWN, SmokeOutcome.SKIPPED)
+    told = failed or [run for run in ordered if run.outcome in unsettled and run.how != UNMATCHED]
     said = _join([_say(run) for run in told])
     proof = Proof.FAILED if failed else Proof.UNKNOWN if doubted else verification.proof
     if not failed:

@@ -171,9 +171,17 @@ def test_a_failed_run_is_told_with_dag_seconds_task_and_last_lines() -> None:
     failed = SmokeRun("smoke_orders", SmokeOutcome.FAILED, "", 40.2, "load", ("boom",))
     verdict = settle_runs(VERIFIED, [SmokeRun("smoke_b", SmokeOutcome.SUCCESS), failed], 50)
     assert (verdict.proof, verdict.said, verdict.seconds) == (Proof.FAILED, "smoke_orders failed after 40 s", 62.0)
-    assert tell_errors(verdict) == ("smoke_orders failed after 40 s\nsmoke_orders failed after 40 s, task load\n  boom")
+    assert tell_errors(verdict) == ("smoke_orders failed after 40 s, task load\n  boom")
     assert "run it again by the form's action 'verify'" in advise(verdict)
     assert tell_run(SmokeRun("smoke_b", SmokeOutcome.SUCCESS, "", 3.0)) == "smoke_b succeeded after 3 s"
+
+
+def test_a_pattern_without_a_dag_is_no_part_of_the_verdicts_line() -> None:
+    starts, skipped = plan_runs([("smoke_*", {})], (), "run", may_unpause=True)
+    assert not starts
+    verdict = settle_runs(VERIFIED, skipped, 0)
+    assert (verdict.said, verdict.runs) == (VERIFIED.said, skipped)
+    assert tell_run(skipped[0]) == "smoke_* not run: no DAG of this deploy has such an id"
 
 
 def test_runs_that_succeeded_leave_it_verified() -> None:
