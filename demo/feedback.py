@@ -34,11 +34,12 @@ def find_comment(witness: Witness, number: int) -> str:
 
 
 def await_comment(witness: Witness, number: int, *words: str) -> str:
-    """Return our comment on the pull request once it says all these words."""
+    """Return our comment on the pull request once it says all these words, whatever is escaped."""
 
     def look() -> str:
         comment = find_comment(witness, number)
-        return comment if all(word in comment for word in words) else ""
+        plain = comment.replace("\\", "")
+        return comment if all(word in plain for word in words) else ""
 
     return str(witness.await_true(f"the comment on #{number} to say {' and '.join(words)}", look)[0])
 

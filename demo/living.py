@@ -45,9 +45,21 @@ class Condemned:
     due_at: datetime
 
 
-def live(steps: Steps) -> Condemned:
-    """Play it until its author is told; raises WitnessError at the first step that does not come true."""
-    number = _begin(steps)
+def begin(steps: Steps) -> int:
+    """Push the branch, and return its pull request's number; its preview is made while something else is played."""
+    author = steps.witness.author
+    author.start_branch(BRANCH)
+    author.commit({"dags/idle.py": "# counts what nobody asks for\n"}, "Count")
+    author.push(BRANCH)
+    return author.open_pull_request(BRANCH, "main", "Idle")
+
+
+def live(steps: Steps, number: int) -> Condemned:
+    """Play it until its author is told; raises WitnessError at the first step that does not come true.
+
+    :param number: what `begin` returned.
+    """
+    _await_made(steps.witness)
     _look(steps)
     _hibernate(steps)
     _wake(steps, number)
@@ -106,15 +118,12 @@ def await_row(witness: Witness, branch: str, state: str, step: str = "") -> dict
     return row
 
 
-def _begin(steps: Steps) -> int:
-    witness = steps.witness
-    witness.author.start_branch(BRANCH)
-    head = witness.author.commit({"dags/idle.py": "# counts what nobody asks for\n"}, "Count")
-    witness.author.push(BRANCH)
-    number = witness.author.open_pull_request(BRANCH, "main", "Idle")
+def _await_made(witness: Witness) -> None:
+    """Go on with the branch, once its preview runs it."""
+    witness.author.git("checkout", "--quiet", BRANCH)
+    head = witness.author.git("rev-parse", "HEAD")
     witness.await_deploy(BRANCH, head)
     witness.await_run(BRANCH, "create", head)
-    return number
 
 
 def _look(steps: Steps) -> None:

@@ -58,6 +58,16 @@ class Outside:
         answer.raise_for_status()
         return {file["path"]: file["sha256"] for file in answer.json()["files"]}
 
+    def ask_airflow(self, branch: str, path: str) -> Any:
+        """Return what the own Airflow of the branch's Deployment answers below its API's address."""
+        deployment = self.find_deployment(branch)
+        if deployment is None:
+            raise ValueError(f"{branch} has no Deployment")
+        headers = {"Authorization": f"Bearer {self.astro_token}"}
+        answer = self.sandbox.get(f"http://{deployment['webServerAirflowApiUrl']}/{path}", headers=headers)
+        answer.raise_for_status()
+        return answer.json()
+
     def list_runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the latest runs of the DAG, or of all ("~"), newest first."""
         answer = self.airflow.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"limit": 100, "order_by": "-run_after"})

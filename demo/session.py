@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from demo.living import shorten_notice
 from demo.ports import PortError, read_ports
+from demo.proof import add_proof
 from demo.stack import POLICY, ROOT, Stack, StackError
 from demo.tour import play
 from demo.witness import DAGS, Witness, WitnessError, make_witness
@@ -33,7 +34,7 @@ def hold(screen: Screen, *, is_once: bool) -> int:
 
 def _hold(screen: Screen, *, is_once: bool) -> int:
     ports, is_toured = read_ports(), os.environ.get("TOUR") != "0"
-    policy = shorten_notice(POLICY.read_text(encoding="utf-8")) if is_toured else None
+    policy = add_proof(shorten_notice(POLICY.read_text(encoding="utf-8"))) if is_toured else None
     with Stack(ports, ROOT / ".airflow", screen.say, policy, show=screen.show) as stack:
         for dag_id in DAGS:
             stack.unpause(dag_id)

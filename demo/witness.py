@@ -65,6 +65,10 @@ class Witness:
         told = (f"{run['dag_id']} {run['dag_run_id']} {run['state']}" for run in runs)
         return "; ".join(told) or "no run was started"
 
+    def change_sandbox(self, **settings: float) -> None:
+        """Change how the sandbox behaves, by names of its settings."""
+        self.stack.sandbox.post("/sandbox/settings", json=settings).raise_for_status()
+
     def await_watch(self) -> None:
         """Return once the repository is watched: the trigger's first event made a pass."""
 

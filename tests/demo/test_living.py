@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from demo.feedback import MARK, find_comment, find_line
+from demo.feedback import MARK, await_comment, find_comment, find_line
 from demo.living import NOTICE_S, measure_delay, read_due, read_verdict, shorten_notice
 from demo.stack import POLICY
 from demo.witness import Witness, WitnessError
@@ -72,3 +72,11 @@ def test_a_delete_is_not_begun_before_it_is_due() -> None:
     assert measure_delay({"dag_run_id": "a", "start_date": "2026-02-01T05:00:03.500000Z"}, due_at) == 3.5
     with pytest.raises(WitnessError, match=r"run a began 0.5 s before it was due at 05:00:00 UTC"):
         measure_delay({"dag_run_id": "a", "start_date": "2026-02-01T04:59:59.500000Z"}, due_at)
+
+
+def test_a_comment_is_read_without_its_escapes() -> None:
+    ours = f"{MARK}x -->\n\nDAGs new: smoke\\_orders"
+    witness = make_witness(ours)
+    object.__setattr__(witness, "await_true", lambda _what, look: (look(), 0.0))
+    assert await_comment(witness, 7, "DAGs new: smoke_orders") == ours
+    assert await_comment(witness, 7, "DAGs gone") == ""

@@ -44,3 +44,24 @@ def test_rows_of_all_shards_are_read_past_the_first_page(*, is_bare: bool) -> No
 @pytest.mark.parametrize("states", [{}, {"view.summary": {}}])
 def test_before_the_first_pass_there_are_no_rows(states: dict[str, object]) -> None:
     assert make_outside(states).read_rows("p") == {}
+
+
+def test_a_previews_own_airflow_is_asked_with_the_token_at_the_address_that_astro_tells() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((str(request.url), request.headers["Authorization"]))
+        if request.url.path.endswith("/deployments"):
+            deployment = {
+                "description": "x branch=dev-a y",
+                "webServerAirflowApiUrl": "127.0.0.1:1/astro/airflow/a/api/v2",
+            }
+            return httpx.Response(200, json={"deployments": [deployment]})
+        return httpx.Response(200, json={"dags": []})
+
+    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://astro.test")
+    outside = Outside(cast("Ports", None), client, client, "organization", "token")
+    assert outside.ask_airflow("dev-a", "dags?limit=1") == {"dags": []}
+    assert asked[-1] == ("http://127.0.0.1:1/astro/airflow/a/api/v2/dags?limit=1", "Bearer token")
+    with pytest.raises(ValueError, match="dev-b has no Deployment"):
+        outside.ask_airflow("dev-b", "dags")

@@ -30,7 +30,7 @@ def load() -> list[tuple[str, dict[str, Any]]]:
 def test_connections_and_pool_are_loaded_with_the_stacks_port() -> None:
     posted = load()
     connections = {body["connection_id"]: body for path, body in posted if path == "/api/v2/connections"}
-    assert set(connections) == {"github_default", "astro_default"}
+    assert set(connections) == {"github_default", "astro_default", "preview_warehouse"}
     assert connections["astro_default"]["host"] == "http://127.0.0.1:2345/astro"
     assert ("/api/v2/pools", "deploy_ops_cli") in [(path, body.get("name")) for path, body in posted]
 
