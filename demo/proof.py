@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo.feedback import CONTEXT, await_comment, await_live, find_line, find_page
-from demo.witness import WitnessError
+from demo.witness import PREVIEW_DAG, WitnessError
 
 if TYPE_CHECKING:
     from demo.steps import Steps
@@ -67,6 +67,7 @@ def _break(steps: Steps) -> int:
     witness, start = steps.witness, time.monotonic()
     head = _push(steps, write_dag("order_limit", needs="import acme_warehouse\n"), "Count orders")
     number = witness.author.open_pull_request(BRANCH, "main", "Count orders")
+    _await_end(witness, "create", head)
     error = f"{FILE}, line 3: ModuleNotFoundError: No module named 'acme_warehouse'"
     step = "push of a DAG that imports what is not installed → red, with file and line"
     _tell_failure(steps, step, start, number, _await_failure(witness, number, head, "1 import error", error))
@@ -77,6 +78,7 @@ def _mend_import(steps: Steps, number: int) -> None:
     """Push the DAG so that it is imported, but reads a variable that is not there."""
     witness, start = steps.witness, time.monotonic()
     head = _push(steps, write_dag("orders_limit"), "Import what is there")
+    _await_end(witness, "deploy", head)
     said = _await_failure(witness, number, head, f"{DAG} failed after", f"task {TASK}")
     found = _ask(witness, "importErrors")["import_errors"]
     if found:
@@ -89,6 +91,7 @@ def _mend_run(steps: Steps, number: int) -> None:
     """Push the DAG so that it works."""
     witness, start = steps.witness, time.monotonic()
     head = _push(steps, write_dag("order_limit"), "Read the limit by its name")
+    _await_end(witness, "deploy", head)
     shown = await_live(witness, BRANCH, number, head)
     comment = await_comment(witness, number, "**live**, verified", f"{DAG} succeeded after", f"DAGs new: {DAG}")
     seconds = time.monotonic() - start
@@ -101,6 +104,12 @@ def _mend_run(steps: Steps, number: int) -> None:
         f"runs in the preview's own Airflow, newest first: {', '.join(states)}; the newest one's log: {logged}",
     ]
     steps.tell_page(step, seconds, find_page(witness, number), "\n    ".join(lines))
+
+
+def _await_end(witness: Witness, verb: str, head: str) -> None:
+    """Return once the head was deployed and its run has ended, in whatever way: two waits, which may both be long."""
+    witness.await_deploy(BRANCH, head)
+    witness.await_end(PREVIEW_DAG, f"{BRANCH}~{verb}~{head[:12]}")
 
 
 def _await_failure(witness: Witness, number: int, head: str, *words: str) -> str:
