@@ -11,6 +11,13 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger
 
 
+class UnshownPayload(dict[str, Any]):
+    """An event's payload of which code of others wrote parts: Airflow logs each event, and whoever resumes cleans it."""
+
+    def __repr__(self) -> str:
+        return "{not shown}"
+
+
 @dataclass(eq=False, repr=False)
 class StoredTrigger(BaseTrigger):
     """A trigger that Airflow makes again, in another process, from its class path and its fields."""

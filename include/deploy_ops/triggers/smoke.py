@@ -31,7 +31,7 @@ from include.deploy_ops.hooks.airflow.access import AsyncAirflowAccess
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
-from include.deploy_ops.triggers.base import StoredTrigger
+from include.deploy_ops.triggers.base import StoredTrigger, UnshownPayload
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 from include.deploy_ops.triggers.heads import Heads
 
@@ -105,7 +105,8 @@ class SmokeRunsTrigger(StoredTrigger):
         self.log.info("%s", detail or "each run ended")
         seconds = (datetime.now(UTC) - datetime.fromisoformat(self.started_at)).total_seconds()
         runs = _RUNS.dump_python(list(self._ended.values()), mode="json")
-        yield TriggerEvent({"detail": detail, "runs": runs, "unpaused": left, "seconds": round(seconds, 1)})
+        told = {"detail": detail, "runs": runs, "unpaused": left, "seconds": round(seconds, 1)}
+        yield TriggerEvent(UnshownPayload(told))
 
     async def _watch(self, airflow: AsyncAirflowAccess) -> str:
         """Look until each run ended; return why that was ended early, empty where it was not."""

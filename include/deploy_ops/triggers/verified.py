@@ -23,7 +23,7 @@ from include.deploy_ops.hooks.airflow.access import AsyncAirflowAccess
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
-from include.deploy_ops.triggers.base import StoredTrigger
+from include.deploy_ops.triggers.base import StoredTrigger, UnshownPayload
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 from include.deploy_ops.triggers.heads import Heads
 
@@ -109,7 +109,8 @@ class DeployVerifiedTrigger(StoredTrigger):
             "candidates": _CANDIDATES.dump_python(candidates, mode="json"),
             "pools": pools,
         }
-        yield TriggerEvent({"state": state, "detail": detail, **found, "seconds": round(seconds, 1)})
+        told = {"state": state, "detail": detail, **found, "seconds": round(seconds, 1)}
+        yield TriggerEvent(UnshownPayload(told))
 
     async def _watch(self, astro: AsyncAstroApi) -> tuple[str, str, Findings, tuple[Candidate, ...], str]:
         """Return the event's state and detail, what was found, what may be run, and what is not right with pools."""

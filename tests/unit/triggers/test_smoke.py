@@ -86,7 +86,9 @@ def play(trigger: SmokeRunsTrigger) -> dict[str, Any]:
     async def take() -> Any:
         return await anext(trigger.run())
 
-    payload: dict[str, Any] = json.loads(json.dumps(asyncio.run(asyncio.wait_for(take(), 20)).payload))
+    event = asyncio.run(asyncio.wait_for(take(), 20))
+    assert repr(event) == "TriggerEvent<{not shown}>"  # Airflow logs it so, and it holds what tasks logged
+    payload: dict[str, Any] = json.loads(json.dumps(event.payload))
     return payload
 
 

@@ -125,6 +125,8 @@ def run(trigger: DeployVerifiedTrigger) -> dict[str, Any]:
         return [event async for event in trigger.run()]
 
     (event,) = asyncio.run(collect())
+    # Airflow logs the event so, and code of the branch wrote parts of it.
+    assert {repr(event), str(event)} == {"TriggerEvent<{not shown}>", "payload={not shown}"}
     payload: dict[str, Any] = json.loads(json.dumps(event.payload))
     return payload
 
