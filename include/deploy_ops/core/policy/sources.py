@@ -15,32 +15,43 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Environment, Project, Sources
 
 _OWN_KEY = "conn_id"
-_MAPPED_KEY = "environment"
 _DEFAULT = "_default"
 _ALWAYS_OWN = frozenset({"github_default", "astro_default"})
 
 
 def list_own_connections(raw_projects: Iterable[Any]) -> frozenset[str]:
-    """Return the connections that serve the control plane, casefolded, also those of projects that are wrong.
+    """Return the connections that serve the control plane, folded, also those of projects that are wrong.
 
     Of a notifier every argument counts: how it calls its connection is its own affair.
     """
     found = set(_ALWAYS_OWN)
     for raw in raw_projects:
         project = raw if isinstance(raw, dict) else {}
-        found.update(each for key, each in _walk(project) if key.endswith(_OWN_KEY))
+        found.update(each for key, each in _walk(_leave_out_mapping(project)) if key.endswith(_OWN_KEY))
         notices = project.get("notify")
         for notice in notices if isinstance(notices, list) else ():
             found.update(each for _, each in _walk(notice.get("arguments") if isinstance(notice, dict) else None))
-    return frozenset(each.casefold() for each in found)
+    return frozenset(map(fold_id, found))
+
+
+def fold_id(conn_id: str) -> str:
+    """Return a connection's id as the most forgiving place finds it: in any case, and where `_` is written `-`."""
+    return conn_id.upper().casefold().replace("-", "_")
+
+
+def _leave_out_mapping(project: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a project without what it maps, which is for previews, whatever it is called there."""
+    previews = project.get("previews")
+    if not isinstance(previews, dict):
+        return project
+    return project | {"previews": {key: below for key, below in previews.items() if key != "environment"}}
 
 
 def _walk(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield every text, with the nearest key above it."""
     if isinstance(value, dict):
         for name, below in value.items():
-            if name != _MAPPED_KEY:  # what is mapped is for previews, whatever it is called there
-                yield from _walk(below, str(name))
+            yield from _walk(below, str(name))
     elif isinstance(value, list):
         for below in value:
             yield from _walk(below, key)
@@ -64,7 +75,7 @@ def find_environment_problems(environment: Environment) -> Iterator[Problem]:
 def find_source_problems(project: Project, sources: Sources, own: frozenset[str]) -> Iterator[Problem]:
     """Yield what the project maps and may not; locations begin below the project.
 
-    :param own: the connections that serve the control plane, casefolded: Airflow finds some in any case.
+    :param own: what `list_own_connections` returned.
     """
     if project.previews is None:
         return
@@ -77,9 +88,9 @@ def _find_ban(source: Source, sources: Sources, own: frozenset[str]) -> str:
     """Return why this may not be mapped; empty where it may."""
     if isinstance(source, ConnectionSource):
         name = source.connection
-        if name.casefold() in own:
+        if fold_id(name) in own:
             return f"connection '{name}' serves the control plane itself, and no preview gets it; name another"
-        if name.casefold().endswith(_DEFAULT):
+        if fold_id(name).endswith(_DEFAULT):
             return f"connection '{name}' is what hooks and notifiers take where nobody names one; make one for previews"
         return "" if _is_allowed(name, sources.connections) else _tell_missing("connection", name)
     if isinstance(source, VariableSource) and not _is_allowed(source.variable, sources.variables):

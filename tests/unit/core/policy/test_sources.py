@@ -59,6 +59,10 @@ def test_by_default_nothing_may(top: dict[str, Any]) -> None:
         ("acme_broken", {"name": "WRONG", "github_conn_id": "acme_broken"}),
         ("acme_mail", {**OTHER, "notify": [{"notifier": "a.B", "arguments": {"smtp_conn_id": "acme_mail"}}]}),
         ("acme_mail", {**OTHER, "notify": [{"notifier": "a.B", "arguments": {"over": [{"by": "acme_mail"}]}}]}),
+        ("acme_mail", {**OTHER, "notify": [{"notifier": "a.B", "arguments": {"environment": {"by": "acme_mail"}}}]}),
+        ("acme_live", {"name": "WRONG", "targets": {"environment": {"verify": {"airflow_conn_id": "acme_live"}}}}),
+        ("g\u0131thub_default", OTHER),  # in capitals, as an environment variable, it is ours
+        ("github-default", OTHER),  # a vault that knows no underscore gives ours
     ],
 )
 @pytest.mark.parametrize("field", ["", "password"])
