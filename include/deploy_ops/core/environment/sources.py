@@ -24,6 +24,9 @@ WHOLE = ""
 """The field of a connection that is mapped as one: all of it, as JSON."""
 
 _ID = re.compile(r"[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
+_STEPS = re.compile(r"(?:^|[/\\])\.{0,2}(?:[/\\]|$)|[?#%]")
+"""What in an id has a secrets backend, which asks for an address, find another: empty or dotted steps, ?, # and %."""
+
 _FORM = "a text, {variable: <name>}, or {connection: <id>, field: <field>}"
 
 
@@ -110,6 +113,8 @@ def check_id(value: object) -> str:
     """Return the id of a connection or variable of the management Airflow."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ValueError("the id of a connection, or the name of a variable, of the management Airflow")
+    if _STEPS.search(value):
+        raise ValueError("an id without '?', '#', '%' and empty or dotted steps, by which a backend may find another")
     return value
 
 

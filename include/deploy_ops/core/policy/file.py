@@ -114,7 +114,7 @@ def load_policy(text: str, source: str) -> LoadedPolicy:
             projects[index] = read
         else:
             found += [(index, problem) for problem in read]
-    found += find_clashes(names, projects)
+    found += find_clashes(names, projects, top.projects)
     own = list_own_connections(top.projects)
     for index, project in projects.items():
         found += [(index, problem) for problem in find_source_problems(project, top.sources, own)]

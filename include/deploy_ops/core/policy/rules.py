@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.policy.keys import Approvers, Previews, Project, Promotion, Target, is_matched
-from include.deploy_ops.core.policy.sources import find_environment_problems
+from include.deploy_ops.core.policy.sources import find_environment_problems, fold_id
 from include.deploy_ops.core.policy.values import BUILD
 from include.deploy_ops.core.template.rules import find_override_problems
 from include.deploy_ops.core.text.schema import Location, Problem, format_location
@@ -178,10 +178,12 @@ def _check_releases(project: Project) -> Iterator[Problem]:
                 yield Problem(("targets", name, "merge"), message)
 
 
-def find_clashes(names: Mapping[int, str], projects: Mapping[int, Project]) -> tuple[tuple[int, Problem], ...]:
+def find_clashes(
+    names: Mapping[int, str], projects: Mapping[int, Project], raw_projects: Iterable[Any]
+) -> tuple[tuple[int, Problem], ...]:
     """Return what no two projects may share, for every project that shares it, as (position, problem).
 
-    `names` holds every name that stands in the file, also of projects that are wrong otherwise.
+    `names` holds every name that stands in the file, `raw_projects` every project, also those that are wrong otherwise.
     """
     shared: dict[tuple[str, Hashable], list[tuple[int, Location]]] = defaultdict(list)
     for index, name in names.items():
@@ -190,18 +192,15 @@ def find_clashes(names: Mapping[int, str], projects: Mapping[int, Project]) -> t
         for what, value, location in _list_claims(project):
             shared[what, value].append((index, location))
     clashes = [found for (what, _), places in shared.items() for found in _tell_clash(what, places)]
-    return (*clashes, *_find_reaching(projects))
+    return (*clashes, *_find_reaching(projects, raw_projects))
 
 
-def _find_reaching(projects: Mapping[int, Project]) -> Iterator[tuple[int, Problem]]:
-    """Yield the previews whose Airflow would be shown a token that reaches more: who pushes reads each request.
-
-    Airflow finds some connections in any case of their ids.
-    """
-    reaching = {conn_id.casefold(): what for project in projects.values() for conn_id, what in _list_reaching(project)}
+def _find_reaching(projects: Mapping[int, Project], raw_projects: Iterable[Any]) -> Iterator[tuple[int, Problem]]:
+    """Yield the previews whose Airflow would be shown a token that reaches more: who pushes reads each request."""
+    reaching = {fold_id(conn_id): what for raw in raw_projects for conn_id, what in _list_reaching(raw)}
     for index, project in projects.items():
         verify = project.find_verify("")
-        what = verify and reaching.get((verify.airflow_conn_id or "").casefold())
+        what = verify and reaching.get(fold_id(verify.airflow_conn_id or ""))
         if verify and what:
             message = (
                 f"'{verify.airflow_conn_id}' is {what}: whoever pushes a branch reads what its preview is asked with, "
@@ -210,15 +209,21 @@ def _find_reaching(projects: Mapping[int, Project]) -> Iterator[tuple[int, Probl
             yield index, Problem(("previews", "verify", "airflow_conn_id"), message)
 
 
-def _list_reaching(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield the connections that reach more than previews, each with what it is."""
-    for name in project.targets:
-        verify = project.find_verify(name)
-        if verify and verify.airflow_conn_id:
-            yield verify.airflow_conn_id, f"the connection of target '{name}' of project '{project.name}'"
+def _list_reaching(raw: Any) -> Iterator[tuple[str, str]]:
+    """Yield the connections that reach more than previews, each with what it is; also of a project that is wrong."""
+    project = _take_mapping(raw)
+    of_project = f"of project '{project.get('name')}'"
+    for name, target in _take_mapping(project.get("targets")).items():
+        conn_id = _take_mapping(_take_mapping(target).get("verify")).get("airflow_conn_id")
+        if isinstance(conn_id, str):
+            yield conn_id, f"the connection of target '{name}' {of_project}"
     for key in ("github_conn_id", "astro_conn_id", "registry_conn_id"):
-        if conn_id := getattr(project, key):
-            yield conn_id, f"the {key} of project '{project.name}'"
+        if isinstance(conn_id := project.get(key, Project.model_fields[key].default), str):
+            yield conn_id, f"the {key} {of_project}"
+
+
+def _take_mapping(raw: Any) -> Mapping[Any, Any]:
+    return raw if isinstance(raw, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from include.deploy_ops.core.environment.sources import (
         ("dev_{schema}", Pattern("dev_{schema}")),
         ("", Pattern("")),
         ({"variable": "preview_key"}, VariableSource("preview_key")),
+        ({"variable": "team a/preview.key..v2"}, VariableSource("team a/preview.key..v2")),
         ({"connection": "preview_api", "field": "password"}, ConnectionSource("preview_api", "password")),
         ({"connection": "preview_api", "field": "extra.token"}, ConnectionSource("preview_api", "extra.token")),
     ],
@@ -41,6 +42,20 @@ def test_forms_are_read(written: object, source: object) -> None:
         ({"connection": "a", "field": ""}, "a field: password"),
         ({"variable": ""}, "the name of a variable"),
         ({"variable": " a"}, "the name of a variable"),
+        *(
+            ({"connection": each, "field": "uri"}, "an id without '?', '#', '%' and empty or dotted steps")
+            for each in (
+                "preview_x/../astro",
+                "./astro",
+                "a//b",
+                "/astro",
+                "preview_\\..\\astro",
+                "a/..",
+                "a?b",
+                "a#b",
+                "%61",
+            )
+        ),
         ("a\0b", "without NUL"),
         ("é" * 40_000, "at most 65,536 bytes, not 80,000"),
     ],

@@ -534,6 +534,13 @@ def test_previews_are_never_asked_with_a_token_that_reaches_more(conn_id: str, w
     assert [each.name for each in loaded.policy.projects] == ["other"]
 
 
+def test_a_token_reaches_more_also_where_the_project_that_it_serves_is_wrong() -> None:
+    target = {"deployment": "Live", "branch": "main", "verify": {"airflow_conn_id": "other_airflow"}}
+    loaded = load(change(VERIFY, "Other-Airflow"), {**OTHER, "wrong": 1, "targets": {"live": target, "bad": 7}})
+    assert "is the connection of target 'live' of project 'other'" in "".join(map(str, loaded.problems))
+    assert loaded.policy.projects == ()
+
+
 def test_previews_may_have_a_connection_of_their_own() -> None:
     project = change("targets.production.verify", {"airflow_conn_id": "prod_airflow"})
     found = read_project(
