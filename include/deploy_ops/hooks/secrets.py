@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, Variable
@@ -36,16 +37,19 @@ _PART_MIN = 8
 class Secrets:
     """What was read: values by environment variable, and what else of a connection would give them away.
 
-    `parts`, and short values, need not be hidden where they stand in a text that everybody may read.
+    `parts`, and short values, need not be hidden where they stand in a text that everybody may read. `at`: when.
     """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     wholes: tuple[str, ...] = field(default=(), repr=False)
     parts: tuple[str, ...] = field(default=(), repr=False)
+    at: datetime | None = None
 
     def list_hidden(self, public: str) -> tuple[str, ...]:
         """Return every text that may show nowhere, beside what stands in a public one."""
-        wholes = [each for each in (*self.values.values(), *self.wholes) if len(each) >= _HIDDEN_MIN]
+        # Without blanks around it: a newline at its end would keep the rest from being found in a line.
+        wholes = [each.strip() for each in (*self.values.values(), *self.wholes)]
+        wholes = [each for each in wholes if len(each) >= _HIDDEN_MIN]
         wholes = [each for each in wholes if len(each) >= _PART_MIN or each not in public]
         parts = [each for each in self.parts if len(each) >= _PART_MIN and each not in public]
         return tuple(dict.fromkeys((*wholes, *parts)))
@@ -73,11 +77,11 @@ def read_secrets(mapped: Iterable[Mapped]) -> Secrets:
     :raises RetryableError: one is missing, empty or unreadable; names it. Nobody tells us when a person has mended it,
         and a secrets backend that cannot be reached looks the same.
     """
-    reader = _Reader()
+    at, reader = datetime.now(UTC), _Reader()
     values = {each.key: reader.read(each) for each in mapped if each.is_secret}
-    secrets = Secrets(values, tuple(reader.wholes), tuple(reader.parts))
+    secrets = Secrets(values, tuple(reader.wholes), tuple(reader.parts), at)
     for text in (*values.values(), *reader.wholes):
-        mask_secret(text)
+        mask_secret(text.strip())
     return secrets
 
 

@@ -64,6 +64,8 @@ class RotationReader:
         stale = dict(known.stale)
         for branch, deployment in previews.items():
             rotated = stale.get(deployment.id)
-            if rotated is not None and rotated.is_laid(self.memory.environment(slug_branch(branch)).read().laid):
+            if rotated is None:
+                continue
+            if rotated.is_laid(self.memory.environment(slug_branch(branch)).read().laid, known.at):
                 del stale[deployment.id]
         return replace(known, stale=stale)

@@ -142,6 +142,14 @@ def test_what_gives_a_connection_away_is_hidden_but_for_what_everybody_may_read(
     assert PASSWORD not in repr(secrets)
 
 
+def test_a_newline_at_its_end_hides_no_value_from_us(world: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_PREVIEW_KEY", "hunter2\n")
+    secrets = read_secrets([Mapped("X", VariableSource("preview_key"))])
+    assert secrets.values == {"X": "hunter2\n"}
+    assert secrets.list_hidden("") == ("hunter2",)
+    assert world == ["hunter2"]
+
+
 def test_an_error_is_cleared_with_what_caused_it() -> None:
     secrets = Secrets({"X": PASSWORD})
 

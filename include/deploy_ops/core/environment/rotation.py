@@ -27,11 +27,13 @@ _DIGEST_LENGTH = 8
 class Laid:
     """What a Deployment was given last: by environment variable a seal of its value, for that Deployment alone.
 
-    There is none while a call is under way, and after one that failed: nobody knows what it did.
+    There is none while a call is under way, and after one that failed: nobody knows what it did. `at` is when the
+    values were read.
     """
 
     deployment_id: str
     seals: Mapping[str, str]
+    at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,15 @@ class Rotated:
         """Eight hexadecimal digits that name the new values."""
         return hash_text(repr(sorted(self.seals.items())), _DIGEST_LENGTH)
 
-    def is_laid(self, laid: Laid | None) -> bool:
-        """Whether the Deployment got them since."""
-        return laid is not None and all(laid.seals.get(key) == seal for key, seal in self.seals.items())
+    def is_laid(self, laid: Laid | None, read_at: datetime) -> bool:
+        """Whether the Deployment got them since, or newer ones: a secrets backend may make another one for each reader.
+
+        :param read_at: when they were read.
+        """
+        if laid is None:
+            return False
+        is_newer = laid.at is not None and laid.at >= read_at
+        return is_newer or all(laid.seals.get(key) == seal for key, seal in self.seals.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Reading:
 
     def is_due(self, now: datetime) -> bool:
         """Whether it is time to read again."""
-        return now - self.at >= (RETRY_AFTER if self.problem else REREAD_AFTER)
+        return not timedelta() <= now - self.at < (RETRY_AFTER if self.problem else REREAD_AFTER)
 
 
 def find_rotated(laid: Laid | None, deployment_id: str, seals: Mapping[str, str]) -> Rotated | None:

@@ -93,7 +93,7 @@ class AstroCliOperator(DeployOpsOperator):
         if secrets.values:
             memory = self.memory(context).environment(job.slug)
             seals = self.seals.seal_values(deployment_id, secrets.values)
-            memory.write(replace(memory.read(), laid=Laid(deployment_id, seals)))
+            memory.write(replace(memory.read(), laid=Laid(deployment_id, seals, secrets.at)))
 
     def check_alive(self, job: Job) -> None:
         """Go on only while the branch's preview lives, and link the task to its pull request."""

@@ -28,9 +28,15 @@ def test_it_is_named_by_the_new_values_and_over_once_they_are_laid() -> None:
     rotated = Rotated({"B": "2"})
     assert rotated.digest == Rotated({"B": "2"}).digest
     assert len({rotated.digest, Rotated({"B": "3"}).digest, Rotated({"A": "2"}).digest}) == 3
-    assert rotated.is_laid(Laid("id", SEALS))
-    assert not rotated.is_laid(Laid("id", {"B": "old"}))
-    assert not rotated.is_laid(None)
+    assert rotated.is_laid(Laid("id", SEALS), NOW)
+    assert not rotated.is_laid(Laid("id", {"B": "old"}), NOW)
+    assert not rotated.is_laid(None, NOW)
+
+
+def test_a_value_that_is_another_for_each_reader_is_laid_once_for_each_reading() -> None:
+    rotated = Rotated({"B": "2"})
+    assert rotated.is_laid(Laid("id", {"B": "3"}, NOW), NOW)
+    assert not rotated.is_laid(Laid("id", {"B": "3"}, NOW - timedelta(seconds=1)), NOW)
 
 
 def test_a_reading_is_repeated_in_time_for_an_hour_and_sooner_after_a_failure() -> None:
@@ -39,3 +45,4 @@ def test_a_reading_is_repeated_in_time_for_an_hour_and_sooner_after_a_failure() 
         reading = Reading(NOW, problem=problem)
         assert not reading.is_due(NOW + after - timedelta(seconds=1))
         assert reading.is_due(NOW + after)
+        assert reading.is_due(NOW - timedelta(seconds=1))  # a clock that was set back would put it off for long

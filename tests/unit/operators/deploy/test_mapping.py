@@ -250,6 +250,23 @@ def test_another_value_reaches_a_preview_within_an_hour_and_once(
     assert stage.plan() == []
 
 
+def test_a_value_that_is_another_for_each_reader_is_laid_once_for_each_reading(
+    stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.create_preview(BRANCH, stage.push(BRANCH))
+    assert stage.plan() == []
+    set_source(monkeypatch, key="a-lease-of-control-s")
+    let_time_pass(stage)
+    (run,) = stage.plan()
+    set_source(monkeypatch, key="a-lease-of-the-update-s")
+    assert "failed" not in run.play().values()
+    assert files.read_variables()["AIRFLOW_VAR_API_KEY"]["value"] == "a-lease-of-the-update-s"
+    stage.plan()
+    known = stage.memory.rotation.read()
+    assert known is not None
+    assert known.stale == {}
+
+
 def test_what_waits_for_its_turn_is_not_forgotten_between_readings(
     stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
