@@ -15,6 +15,7 @@ import pytest
 from include.deploy_ops.core.cleanup.expiry import Subject, judge
 from include.deploy_ops.core.cleanup.text import render_findings
 from include.deploy_ops.core.cleanup.use import Use
+from include.deploy_ops.core.policy.keys import Environment
 from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.airflow import http as airflow_http
 from include.deploy_ops.hooks.astro.answers import MintedToken
@@ -92,10 +93,12 @@ LIES: dict[str, Script] = {
 }
 
 
-def ask(script: Script, subjects: list[Subject], memory: Memory) -> tuple[tuple[Subject, ...], list[Asked], Minting]:
+def ask(
+    script: Script, subjects: list[Subject], memory: Memory, **previews: Any
+) -> tuple[tuple[Subject, ...], list[Asked], Minting]:
     """Have cleanup ask all of these, of which the first one's Airflow lies, and the others' tell nothing of use."""
     astro = Minting()
-    project = make_project(previews={"activity": ("deploys", "runs")})
+    project = make_project(previews={"activity": ("deploys", "runs"), **previews})
     scope = SimpleNamespace(project=project, previews=project.previews)
     observer = UseObserver(scope, astro, memory, NOW)  # type: ignore[arg-type]  # as far as it is used
     with HostileServer(script) as liar, HostileServer(list_runs([], 0)) as honest:
@@ -125,6 +128,21 @@ def test_whatever_it_answers_others_fare_as_ever_and_it_costs_little(lie: str) -
     stored = json.dumps(store.values)
     assert TOKEN not in stored
     assert len(stored) < 2 * STORED_MAX
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_mapped_value_that_its_airflow_answers_is_neither_told_nor_stored(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, is_there: bool
+) -> None:
+    value, store = "c4nary-key-0123456789", DictStore()
+    if is_there:
+        monkeypatch.setenv("AIRFLOW_VAR_PREVIEW_KEY", value)
+    environment = Environment(variables={"key": {"variable": "preview_key"}})  # type: ignore[dict-item]  # as written
+    subjects = [make_subject("dev-a", 5 * DAY, NOW)]
+    seen, _, _ = ask(lambda _: answer(403, value.encode()), subjects, Memory(store), environment=environment)
+    assert seen[0].use is not None
+    assert seen[0].use.problem
+    assert value not in seen[0].use.problem + json.dumps(store.values) + caplog.text
 
 
 @pytest.mark.parametrize("lie", LIES)

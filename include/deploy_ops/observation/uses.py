@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.expiry import is_asked, measure_activity
 from include.deploy_ops.core.cleanup.use import NEVER_ASKED, Use, note_answer, note_silence
-from include.deploy_ops.core.errors import DeployOpsError
+from include.deploy_ops.core.errors import DeployOpsError, RetryableError
 from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.hooks.airflow.access import read_work
+from include.deploy_ops.hooks.secrets import read_secrets
+from include.deploy_ops.process.redaction import list_forms, redact_cut
 from include.deploy_ops.run.endings import mask_text
 
 if TYPE_CHECKING:
@@ -93,10 +95,18 @@ class UseObserver:
         try:
             facts = read_work(self.astro, deployment, conn_id, since, may_mint=not self.is_dry)
         except DeployOpsError as error:
-            problem = " ".join(mask_text(str(error)).split())[:_PROBLEM_LENGTH_MAX]
+            problem = " ".join(self._clean(str(error)).split())[:_PROBLEM_LENGTH_MAX]
             log.warning("whether somebody works in %s is not known: %s", deployment.name, problem)
             return note_silence(known, problem, self.now)
         return note_answer(known, facts, self.now)
+
+    def _clean(self, text: str) -> str:
+        """Return a text that quotes an Airflow without what is mapped; none of it where that cannot be read."""
+        try:
+            hidden = read_secrets(self.scope.previews.environment.mapped).list_hidden("")
+        except RetryableError:
+            return "its Airflow gave no answer"
+        return redact_cut(mask_text(text), list_forms(hidden))
 
     def _remember(self, gone: dict[str, Use], asked: dict[str, Use]) -> None:
         """Write what was told; what others wrote meanwhile stays."""

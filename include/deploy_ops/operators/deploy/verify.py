@@ -161,7 +161,7 @@ class VerifyDeployOperator(DeployOpsOperator):
             compared=rules.compare_with or "",
         )
         verification = self._carry_on(context, job, verification)
-        if pools := mask_text(event.get("pools", "")):
+        if pools := self._clean_text(job, event.get("pools", "")):
             verification = replace(verification, said=cut_said(f"{verification.said}; {pools}"))
         if verification.proof is Proof.VERIFIED and rules.dags:
             verification = self._start_runs(context, job, rules, verification, event.get("candidates", ()))
@@ -187,6 +187,13 @@ class VerifyDeployOperator(DeployOpsOperator):
             return Findings(
                 problem=mask_text(f"what its Airflow tells may hold values that cannot be read now: {error}")
             )
+
+    def _clean_text(self, job: Job, text: str) -> str:
+        """Return a text that quotes its Airflow likewise."""
+        try:
+            return self._make_mask(job)(text) if text else ""
+        except RetryableError:
+            return "its pools may be missing"
 
     def _clean_runs(self, job: Job, runs: Sequence[SmokeRun]) -> list[SmokeRun]:
         """Return the runs likewise, then without what they logged."""

@@ -206,6 +206,18 @@ def test_where_mapped_values_cannot_be_read_nothing_that_may_hold_one_is_told(
     assert PASSWORD not in str(stage.memory.verification(BRANCH).read())
 
 
+def test_a_mapped_value_that_a_refusal_of_pools_quotes_is_told_nowhere(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_source(monkeypatch)
+    map_environment(stage, MAPPING)
+    ask_for(stage)
+    event = tell() | {"pools": f"its pools may be missing: HTTP 403 '{KEY}'"}
+    found = answer(start(stage), event)
+    assert found["said"].endswith("its pools may be missing: HTTP 403 '***'")
+    assert KEY not in str(stage.memory.verification(BRANCH).read())
+
+
 def test_by_the_form_what_runs_already_is_asked_about(stage: Stage) -> None:
     head = stage.push(BRANCH)
     deployment = stage.create_preview(BRANCH, head)
