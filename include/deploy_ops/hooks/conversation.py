@@ -20,7 +20,7 @@ from include.deploy_ops.hooks import metrics, patience
 from include.deploy_ops.hooks.inflation import ACCEPTED, Inflater, PackingError
 from include.deploy_ops.hooks.lifeline import Lifeline
 from include.deploy_ops.hooks.patience import AnswerLimit, UnendingAnswerError
-from include.deploy_ops.process.redaction import list_forms, replace_forms
+from include.deploy_ops.process.redaction import CUT, list_forms, replace_forms
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 30.0
@@ -50,6 +50,9 @@ class Pause:
     seconds: float
 
 
+_SAID_BYTES_MAX = 300
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back: a status with its headers (lower-case names) and body, or why nothing came."""
@@ -61,7 +64,8 @@ class Reply:
 
     def __str__(self) -> str:
         """Say it in an error's text, the body's beginning with it."""
-        said = self.body[:300].decode("utf-8", "replace").strip()
+        said = self.body[:_SAID_BYTES_MAX].decode("utf-8", "replace").strip()
+        said += CUT * (len(self.body) > _SAID_BYTES_MAX)
         return self.failure or f"HTTP {self.status}" + (f" {said!r}" if said else "")
 
     @property

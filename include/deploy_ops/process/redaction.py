@@ -16,6 +16,9 @@ from urllib.parse import quote, quote_plus
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+CUT = "…"
+"""What stands where a text of others was cut."""
+
 _SHORTEST_FRAGMENT = 8  # characters; a shorter piece of a secret would blot out ordinary words
 
 _LOGIN = re.compile(r"(https?://|://[^\s/?#:@\"<>]*:)[^\s/?#\"<>]+@", re.IGNORECASE)
@@ -73,11 +76,14 @@ def replace_forms(text: str, forms: Sequence[str]) -> str:
 
 
 def redact_cut(text: str, forms: Sequence[str]) -> str:
-    """Return `text` with `***` for each of `forms`, and for a piece of one at either end: it may be cut out of more.
+    """Return `text` with `***` for each of `forms`, and for a piece of one where it may be cut: at its ends and at `…`.
 
     :param forms: what `list_forms` made of the secrets.
     """
-    text = replace_forms(text, forms)
+    return CUT.join(_redact_ends(part, forms) for part in replace_forms(text, forms).split(CUT))
+
+
+def _redact_ends(text: str, forms: Sequence[str]) -> str:
     for form in forms:
         longest = min(len(form) - 1, len(text))
         for length in range(longest, _SHORTEST_FRAGMENT - 1, -1):

@@ -143,4 +143,5 @@ def test_a_piece_of_a_secret_at_an_end_of_what_was_cut_is_redacted(secret: str, 
     assert redact_cut(f"{secret[-length:]}, said", forms) == "***, said"
     assert redact_cut(f"said, {secret[:length]}", forms) == "said, ***"
     assert redact_cut(f"said, {secret}, said", forms) == "said, ***, said"
+    assert redact_cut(f"said, {secret[:length]}… (a.py, line 3)", forms) == "said, ***… (a.py, line 3)"
     assert redact_cut("said", forms) == "said"
