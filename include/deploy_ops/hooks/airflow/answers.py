@@ -36,8 +36,10 @@ _SHOWN_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _PROBLEMS_TOLD_MAX = 5
 _DAG_FOLDERS = ("/usr/local/airflow/dags/", "/dags/")
 """Where version 1, which knows absolute paths alone, has the DAG folder: Astro's images, then any that is named so."""
-_NO_SCHEDULE = "Never, external triggers only"
-"""What version 1 says of a DAG without a schedule (NullTimetable.description)."""
+NO_SCHEDULE = frozenset({"", "None"})
+"""Airflow's summary of a DAG without a schedule (NullTimetable.summary)."""
+NEVER = "Never, external triggers only"
+"""What version 1 says of such a DAG (NullTimetable.description)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def _make_dag(found: _Dag) -> AirflowDag:
         parse_s=found.last_parse_duration,
         is_paused=found.is_paused,
         is_stale=found.is_stale,
-        schedule=found.timetable_summary or "",
+        schedule=_drop_none(found.timetable_summary or ""),
         tags=_sort(each.name for each in found.tags),
         owners=_sort(found.owners),
         bundle_version=found.bundle_version or "",
@@ -188,11 +190,15 @@ def _tell_interval(found: _OldDag) -> str:
     """Return the schedule in a text: a cron expression or "Dataset", else what Airflow says of the timetable."""
     value = (found.schedule_interval or {}).get("value")
     if isinstance(value, str):
-        return value[:TEXT_MAX]
+        return _drop_none(value[:TEXT_MAX])
     said = found.timetable_description or ""
     if found.schedule_interval is None:
-        return "" if said == _NO_SCHEDULE else said
+        return "" if said == NEVER else said
     return said or "a schedule"
+
+
+def _drop_none(summary: str) -> str:
+    return "" if summary in NO_SCHEDULE else summary
 
 
 def parse_fault(request: Ask, item: Any, version: int) -> tuple[int, ImportFault]:

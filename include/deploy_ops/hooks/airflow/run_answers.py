@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from include.deploy_ops.core.verification.smoke import FailedTask, RunFacts, StartFacts
-from include.deploy_ops.hooks.airflow.answers import Instant, Json, Text, doubt, read_model
+from include.deploy_ops.hooks.airflow.answers import NEVER, NO_SCHEDULE, Instant, Json, Text, doubt, read_model
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.conversation import Ask
 
 LOG_CHARACTERS_MAX = 16_384
 """Of a log's end."""
-
-_NO_SCHEDULE = {"", "None"}
-"""Airflow's summary of a DAG without a schedule (NullTimetable.summary)."""
-_NEVER = "Never, external triggers only"
-"""What version 1 says of such a DAG (NullTimetable.description)."""
 
 
 class _Dag(Json):
@@ -69,13 +64,14 @@ def parse_start(request: Ask, answer: Any, dag_id: str, version: int) -> StartFa
     if dag.dag_id != dag_id:
         raise doubt(request, f"the answer is about the DAG {dag.dag_id!r:.200}")
     if isinstance(dag, _Dag):
-        is_scheduled = (dag.timetable_summary or "") not in _NO_SCHEDULE or dag.next_dagrun_run_after is not None
+        is_scheduled = (dag.timetable_summary or "") not in NO_SCHEDULE or dag.next_dagrun_run_after is not None
         allowed = dag.allowed_run_types
         return StartFacts(
             dag.is_paused, is_scheduled, dag.max_active_runs, is_manual=allowed is None or "manual" in allowed
         )
     said = (dag.schedule_interval or {}).get("value") or dag.timetable_description or ""
-    is_scheduled = said not in {*_NO_SCHEDULE, _NEVER} or dag.next_dagrun_create_after is not None
+    is_timed = bool(dag.schedule_interval) and not said  # a span of time, which has neither
+    is_scheduled = is_timed or said not in {*NO_SCHEDULE, NEVER} or dag.next_dagrun_create_after is not None
     return StartFacts(bool(dag.is_paused), is_scheduled, dag.max_active_runs)
 
 

@@ -93,10 +93,16 @@ def test_version_1_is_read_alike() -> None:
     assert asked[0].path.startswith("/api/v1/dags?only_active=false")
 
 
+def test_a_dag_without_a_schedule_has_none_whatever_airflow_calls_it() -> None:
+    facts, _ = read(serve([make_dag(timetable_summary="None")]))
+    assert facts.dags[0].schedule == ""
+
+
 @pytest.mark.parametrize(
     ("interval", "description", "schedule"),
     [
         (None, "Never, external triggers only", ""),
+        ({"__type": "CronExpression", "value": "None"}, None, ""),
         (None, "At the end of a moon", "At the end of a moon"),
         ({"__type": "CronExpression", "value": "Dataset"}, None, "Dataset"),
         ({"__type": "TimeDelta", "days": 1, "seconds": 0, "microseconds": 0}, "", "a schedule"),
