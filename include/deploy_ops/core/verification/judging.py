@@ -69,11 +69,15 @@ def find(
     current = choose_current(watch, facts)
     if not problem and not current.dags and not current.faults:
         problem = NO_DAG
+    if not problem and facts.faults_left:
+        problem = f"{facts.faults_left} more import errors were not read"
+    if not lack and theirs is not None and theirs.faults_left:
+        lack = f"{theirs.faults_left} more import errors there were not read"
     broken = (read_fault(each, is_public=is_public) for each in current.faults)
     told = tell_apart(broken, theirs.faults if theirs else (), ())
-    if lack and (strange := [each for each in told if each.file not in touched]):
+    if lack and (strange := [each for each in told if each.file not in touched and not each.is_shared]):
         problem = problem or f"{_count(len(strange))} in files that did not change, and {lack}"
-        told = tuple(replace(each, is_shared=each in strange) for each in told)
+        told = tuple(replace(each, is_shared=each.is_shared or each in strange) for each in told)
     # A DAG of a file that was not heard yet is not gone.
     is_compared = theirs is not None and not problem
     difference = compare_dags(current, theirs, touched) if theirs is not None and is_compared else DagDifference()

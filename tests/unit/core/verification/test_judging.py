@@ -107,6 +107,23 @@ def test_what_was_found_is_of_the_deployed_code_and_told_apart() -> None:
     assert found.problem == ""
 
 
+def test_errors_that_were_not_read_leave_it_open_although_each_that_was_is_excused() -> None:
+    facts = replace(look(parsed("one", "b.py"), faults=(fault("a.py"),)), faults_left=3)
+    theirs = AirflowFacts(NOW, (), (fault("a.py"),))
+    found = find(watch(facts, "a.py", "b.py"), facts, theirs, touched=set())
+    assert found.broken[0].is_shared
+    verdict = judge(found)
+    assert (verdict.proof, verdict.said) == (Proof.UNKNOWN, "not verified: 3 more import errors were not read")
+
+
+def test_where_not_all_errors_of_the_other_were_read_those_of_unchanged_files_fail_nothing() -> None:
+    facts = look(parsed("one", "b.py"), faults=(fault("a.py"),))
+    theirs = replace(AirflowFacts(NOW, (), (fault("z.py"),)), faults_left=3)
+    verdict = judge(find(watch(facts, "a.py", "b.py"), facts, theirs, touched=set()))
+    assert verdict.proof is Proof.UNKNOWN
+    assert judge(find(watch(facts, "a.py", "b.py"), facts, theirs, touched={"a.py"})).proof is Proof.FAILED
+
+
 def test_strangers_are_told_the_type_alone() -> None:
     facts = look(faults=(fault("a.py"),))
     (told,) = find(watch(facts, "a.py"), facts, None, touched={"a.py"}).broken
