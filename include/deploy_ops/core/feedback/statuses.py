@@ -47,7 +47,8 @@ _FOLLOWED = f"{_DEPLOYED}; a newer commit followed"
 _REMOVED = f"{_DEPLOYED}, and removed later"
 _NEEDED_NONE = "nothing to deploy"
 _UNVERIFIED = "a newer commit followed before it was verified"
-_UNPROVEN = {Proof.PENDING.value, Proof.FAILED.value, Proof.UNKNOWN.value}
+_REFUTED = f"{_DEPLOYED}, and shown not to work"
+_UNPROVEN = {Proof.PENDING.value, Proof.UNKNOWN.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +253,18 @@ def _link(row: Row, facts: Facts) -> str:
     return facts.link_run(row.dag)
 
 
-def _conclude_deployed(sha: str, present: Sequence[Row], settlings: Sequence[Outcome]) -> CommitStatus | None:
-    """Return the last word on a commit that runs somewhere, or was deployed; None where it was not."""
+def _conclude_deployed(
+    sha: str, present: Sequence[Row], settlings: Sequence[Outcome], *, was_success: bool
+) -> CommitStatus | None:
+    """Return the last word on a commit that runs somewhere, or was deployed; None where it was not.
+
+    :param was_success: it was told to be one, which a failed verification alone undoes.
+    """
     runs = [row for row in present if row.deployed == sha]
-    if any(row.awaits_proof for row in runs) or any(each.proof in _UNPROVEN for each in settlings):
+    if any(map(_is_refuted, runs)) or any(each.proof == Proof.FAILED.value for each in settlings):
+        return CommitStatus(FAILURE, _REFUTED, "")
+    is_unproven = any(row.awaits_proof for row in runs) or any(each.proof in _UNPROVEN for each in settlings)
+    if is_unproven and not was_success:
         return CommitStatus(ERROR, _UNVERIFIED, "")
     if runs or any(each.kind != NOTHING_TO_DEPLOY for each in settlings):
         return CommitStatus(SUCCESS, _FOLLOWED if present else _REMOVED, "")
@@ -267,9 +276,10 @@ def _conclude(sha: str, known: FeedbackRecord, rows: Mapping[str, Row]) -> Commi
     every = [row for slug in known.about if (row := rows.get(slug)) is not None]
     present = [row for row in every if row.state is not State.REMOVED]
     settlings = [found for row in every if (found := find_settling(row.outcomes, sha))]
-    if (said := _conclude_deployed(sha, present, settlings)) is not None:
+    was_success = bool(known.about) and known.succeeded >= set(known.about)
+    if (said := _conclude_deployed(sha, present, settlings, was_success=was_success)) is not None:
         return said
-    if known.about and known.succeeded >= set(known.about):
+    if was_success:
         return CommitStatus(SUCCESS, _DEPLOYED, "")
     if not present:
         return CommitStatus(ERROR, "removed before it was deployed", "")

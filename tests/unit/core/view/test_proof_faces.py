@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.deploy_ops.core.plan.outcome import OUTCOMES_MAX, Outcome
@@ -24,6 +24,10 @@ steps = st.lists(
     ),
     max_size=12,
 )
+
+
+REASKED = ["ask", "push"]
+"""Before an answer comes, a newer commit does."""
 
 
 @dataclass
@@ -88,6 +92,14 @@ class Target:
 
 
 @given(steps, st.sampled_from(["pending", "success"]))
+@example(
+    [
+        ("deploy", None, State.LIVE),
+        ("deploy", Proof.FAILED, State.LIVE),
+        *[(each, None, State.LIVE) for each in REASKED],
+    ],
+    "success",
+)
 def test_row_comment_status_and_stored_verdict_agree(
     steps: list[tuple[str, Proof | None, State]], unknown: str
 ) -> None:
