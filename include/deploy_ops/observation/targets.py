@@ -17,6 +17,7 @@ from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.target.comparison import Source, TargetState, find_release
 from include.deploy_ops.core.target.mergeability import judge_mergeability, name_own_checks
+from include.deploy_ops.core.view.proof import is_asking
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.observation.mergeability import MergeReader
 from include.deploy_ops.run.approvals import check_approval
@@ -55,6 +56,9 @@ class TargetObserver:
         deployments = tuple(each for each in observed.deployments if each.name == target.deployment)
         history = observed.histories.get(deployments[0].id, DeployHistory()) if deployments else DeployHistory()
         source = self._find_source(name, target, snapshot)
+        slug = slug_target(name)
+        awaits_proof = target.merge and target.verify is not None
+        row = self.memory.read_row(slug) if awaits_proof else None
         return TargetState(
             name=name,
             target=target,
@@ -65,7 +69,8 @@ class TargetObserver:
             remembered=self._recall(name, target) if source or history.overridden_by else Remembered(),
             rivals=self._find_rivals(name),
             people=self.scope.project.people,
-            verification=self.memory.verification(slug_target(name)).read() if target.verify and target.merge else None,
+            verification=self.memory.verification(slug).read() if awaits_proof else None,
+            is_asking=row is not None and is_asking(row),
         )
 
     def _find_rivals(self, name: str) -> tuple[str, ...]:

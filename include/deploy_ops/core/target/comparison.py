@@ -50,6 +50,7 @@ class TargetState:
     `deployed_base` is the base onto which the deployed test merge was made, empty where that cannot be told. `rivals`
     names the targets of other projects that are about the same Deployment. `people` is the project's key.
     `verification` is the newest one, of whatever deploy record; None where nobody remembers, or the policy wants none.
+    `is_asking`: a run is at work that verifies, or was a pass ago.
     """
 
     name: str
@@ -62,6 +63,7 @@ class TargetState:
     rivals: tuple[str, ...] = ()
     people: Mapping[str, str] = field(default_factory=dict)
     verification: Verification | None = None
+    is_asking: bool = False
 
 
 def find_release(target: Target, pulls: Iterable[PullRequest]) -> PullRequest | None:
@@ -119,7 +121,7 @@ def _hold_unproven(state: TargetState) -> Hold | None:
     if rules is None:
         return None
     history = state.history
-    verification = recall_verification(state.verification, history.newest_id, history.commit, is_asking=True)
+    verification = recall_verification(state.verification, history.newest_id, history.commit, is_asking=state.is_asking)
     if not awaits_proof(verification, is_success_unknown=rules.unknown == "success"):
         return None
     if verification.proof is Proof.PENDING:

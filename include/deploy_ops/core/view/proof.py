@@ -16,8 +16,13 @@ from include.deploy_ops.core.view.row import Row, RowKind, State
 if TYPE_CHECKING:
     from include.deploy_ops.core.view.pass_record import PassRecord
 
-ASKING = frozenset(verb.value for verb in (Verb.CREATE, Verb.DEPLOY, Verb.VERIFY, Verb.MUTE))
-"""The verbs whose runs verify."""
+ASKING = frozenset({*(verb.value for verb in (Verb.CREATE, Verb.DEPLOY, Verb.VERIFY, Verb.MUTE)), ""})
+"""The verbs whose runs verify; of a person's run a row does not tell the verb."""
+
+
+def is_asking(row: Row) -> bool:
+    """Whether a run is at work that verifies, or may."""
+    return bool(row.run_id) and row.verb in ASKING
 
 
 def add_proof(record: PassRecord, row: Row) -> Row:
@@ -29,15 +34,15 @@ def add_proof(record: PassRecord, row: Row) -> Row:
     history = record.observed.histories.get(row.deployment_id, DeployHistory())
     if rules is None or row.kind is RowKind.DEPLOY_BRANCH or not (row.deployment_id and history.newest_id):
         return row
-    is_asking = row.state is State.DEPLOYING and bool(row.run_id) and row.verb in ASKING
+    is_asked = row.state is State.DEPLOYING and is_asking(row)
     known = recall_verification(
-        record.verifications.get(row.slug), history.newest_id, history.commit, is_asking=is_asking
+        record.verifications.get(row.slug), history.newest_id, history.commit, is_asking=is_asked
     )
     row = replace(
         row, verification=known, awaits_proof=awaits_proof(known, is_success_unknown=rules.unknown == "success")
     )
     # Of a verification that could not tell, and that nothing waits for, nobody has to do anything.
-    is_needed = known.proof is Proof.FAILED or (known.proof is Proof.UNKNOWN and row.awaits_proof and not is_asking)
+    is_needed = known.proof is Proof.FAILED or (known.proof is Proof.UNKNOWN and row.awaits_proof and not is_asked)
     if is_needed and not any(known.said in need.why for need in row.needs):  # a merge that waits for it says so
         why = f"{tell_errors(known)}\n{advise(known)}"[:NEED_LENGTH_MAX]
         row = replace(row, needs=(*row.needs, Need(Verb.VERIFY.value, why))[:NEEDS_MAX])

@@ -337,21 +337,37 @@ def test_what_is_not_verified_waits_for_a_person_before_the_merge(given: TargetS
     assert held.reason.startswith(f"{given.verification.said}; ")
 
 
-@pytest.mark.parametrize(
-    "given",
-    [proven(Proof.PENDING), proven(None), proven(Proof.VERIFIED, deploy_id="d0"), proven(Proof.FAILED, deploy_id="d0")],
-)
+UNANSWERED = [
+    proven(Proof.PENDING),
+    proven(None),
+    proven(Proof.VERIFIED, deploy_id="d0"),
+    proven(Proof.FAILED, deploy_id="d0"),
+]
+
+
+@pytest.mark.parametrize("given", UNANSWERED)
 def test_what_is_being_verified_is_not_merged_yet(given: TargetState) -> None:
-    held = compare(given)
+    held = compare(replace(given, is_asking=True))
     assert isinstance(held, Hold)
     assert (held.what, held.kind) == ("merge", HoldKind.WAITING)
+
+
+@pytest.mark.parametrize("given", UNANSWERED)
+def test_where_no_run_verifies_any_more_a_merge_waits_for_a_person_and_not_for_ever(given: TargetState) -> None:
+    held = compare(given)
+    assert isinstance(held, Hold)
+    assert (held.what, held.kind) == ("merge", HoldKind.PERSON)
+    assert "not verified: " in held.reason
+    assert "verify it by the form" in held.reason
+    lenient = replace(given, target=given.target.model_copy(update={"verify": Verify(unknown="success")}))
+    assert work(lenient).verb is Verb.MERGE
 
 
 def test_the_policy_may_let_the_unknown_be_merged_and_never_what_failed() -> None:
     lenient = PROVEN.model_copy(update={"verify": Verify(unknown="success")})
     assert work(proven(Proof.UNKNOWN, lenient)).verb is Verb.MERGE
     assert isinstance(compare(proven(Proof.FAILED, lenient)), Hold)
-    assert isinstance(compare(proven(Proof.PENDING, lenient)), Hold)
+    assert isinstance(compare(replace(proven(Proof.PENDING, lenient), is_asking=True)), Hold)
 
 
 def test_how_a_deploy_is_verified_names_no_work_and_no_question_anew() -> None:

@@ -72,9 +72,9 @@ def test_of_the_newest_record_nothing_is_known_where_nobody_was_told(known: Veri
     assert row.verification.broken == ()
 
 
-@pytest.mark.parametrize("verb", ["deploy", "verify", "mute"])
-def test_while_a_run_asks_the_verdict_is_open(verb: str) -> None:
-    row = show(verdict(Proof.PENDING), in_flight={"dev-a": f"dev-a~{verb}~x~y~1"})
+@pytest.mark.parametrize("run_id", [*(f"dev-a~{verb}~x~y~1" for verb in ("deploy", "verify")), "manual__2026-11-20"])
+def test_while_a_run_asks_the_verdict_is_open(run_id: str) -> None:
+    row = show(verdict(Proof.PENDING), in_flight={"dev-a": run_id})
     assert row.verification == verdict(Proof.PENDING)
     assert row.needs == ()
 
