@@ -23,6 +23,7 @@ from airflow.sdk.module_loading import import_string  # type: ignore[attr-define
 
 from include.deploy_ops.core.errors import DeployOpsError, PolicyError
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.verification.standing import OVERTAKEN
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.health import describe_outage, see_failing
 from include.deploy_ops.run.endings import mask_text
@@ -103,8 +104,11 @@ def is_news(context: Context, memory: Memory, job: Job, cause: Mapping[str, Any]
 
 
 def is_proof_news(memory: Memory, job: Job, verdict: Verification | None) -> bool:
-    """Whether a verdict is told: each failure, and that nothing can be told where that is new to the environment."""
-    if verdict is None or verdict.proof not in {Proof.FAILED, Proof.UNKNOWN}:
+    """Whether a verdict is told: each failure, and that nothing can be told where that is new to the environment.
+
+    What a newer deploy overtook is nobody's affair.
+    """
+    if verdict is None or verdict.proof not in {Proof.FAILED, Proof.UNKNOWN} or verdict.said == OVERTAKEN:
         return False
     row = memory.read_row(job.slug)
     shown = row.verification if row is not None else None

@@ -12,8 +12,8 @@ from include.deploy_ops.core.naming import read_attempt
 from include.deploy_ops.core.plan.remembered import Ending, Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.verification.judging import tell_errors
-from include.deploy_ops.core.verification.standing import UNANSWERED, advise
-from include.deploy_ops.core.verification.verdict import Proof
+from include.deploy_ops.core.verification.standing import OVERTAKEN, UNANSWERED, advise
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.operators.base import FAILURE_KEY, RENDER_TASK, RENDERED_KEY, VERIFY_TASK, DeployOpsOperator
 from include.deploy_ops.operators.metrics import count_run
 from include.deploy_ops.operators.notify import FAILURE, VERIFICATION, describe_job, is_news, is_proof_news, notify
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
 
@@ -92,16 +91,20 @@ class ReportOperator(DeployOpsOperator):
     ) -> Verification | None:
         """Return what the run's verification came to; None where it made none, or a form's could not begin.
 
-        One that ended without a verdict leaves its question open, which counts as not known.
+        Of a deploy that settled, and that the policy wants verified, it is not known where there is no verdict: the
+        verification died, or a newer deploy overtook it. What is remembered may be of an older record then.
         """
-        known = memory.verification(job.slug).read()
-        if known is None or states.get(VERIFY_TASK) not in {"success", "failed", "skipped"}:
+        state, known = states.get(VERIFY_TASK), memory.verification(job.slug).read()
+        if state not in {"success", "failed", "skipped"}:
             return None
         told = self._read_told(context)
-        if told is not None and told.get("deploy_id") == known.deploy_id:
+        if told is not None and known is not None and told.get("deploy_id") == known.deploy_id:
             return known
-        is_over = states[VERIFY_TASK] == "failed" and job.verb not in ASKED_FOR
-        return replace(known, proof=Proof.UNKNOWN, said=UNANSWERED) if is_over else None
+        is_wanted = self.scope.project.find_verify(job.target) is not None or state == "failed"
+        if job.verb in ASKED_FOR or states.get("settle") != SUCCESS or not is_wanted:
+            return None
+        said = UNANSWERED if state == "failed" else OVERTAKEN
+        return Verification("", job.deployed_commit, Proof.UNKNOWN, datetime.now(UTC), said)
 
     def _read_told(self, context: Context) -> Mapping[str, Any] | None:
         try:

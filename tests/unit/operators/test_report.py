@@ -11,8 +11,10 @@ from airflow.sdk.log import mask_secret
 from include.deploy_ops.core.errors import DeployOpsError
 from include.deploy_ops.core.plan.remembered import Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.policy.keys import Verify
 from include.deploy_ops.core.verification.mute import Mute
 from include.deploy_ops.core.verification.verdict import Proof, Verification
+from include.deploy_ops.operators import report
 from include.deploy_ops.run.claims import MANUAL, PLANNED
 from include.deploy_ops.run.endings import VERDICT_KEY
 from include.deploy_ops.run.memory import Claim
@@ -205,6 +207,34 @@ def test_a_verification_that_ended_without_a_verdict_is_not_known_and_fails_no_d
     assert run.step("report").startswith("deploy dev-x: done, not verified: ")
     assert not stage.memory.environment(BRANCH).read().endings["deploy"].is_failure
     assert read_outcome(stage)["proof"] == "unknown"
+
+
+@pytest.mark.parametrize("seconds", [None, 5000.0])
+def test_of_a_verification_that_died_before_it_began_no_older_record_tells(stage: Stage, seconds: float | None) -> None:
+    if seconds is not None:
+        older = Verification("d0", HEAD, Proof.VERIFIED, datetime.now(UTC), "verified", seconds)
+        stage.memory.verification(BRANCH).write(older)
+    run = start(stage, deploy="success", settle="success", verify="failed")
+    assert (
+        run.step("report") == "deploy dev-x: done, not verified: the run that asked its Airflow ended without an answer"
+    )
+    assert read_outcome(stage)["proof"] == "unknown"
+    assert read_outcome(stage).get("seconds", 0.0) >= 0
+
+
+def test_what_was_overtaken_counts_as_not_verified_and_is_no_news(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news: list[object] = []
+    monkeypatch.setattr(report, "notify", lambda *_: news.append(_))
+    run = start(stage, deploy="success", settle="success", verify="skipped")
+    run.step("report")
+    assert read_outcome(stage).get("proof", "") == ""  # nobody wants it verified
+    stage.events.events.clear()
+    stage.change_project(previews={"verify": Verify()})
+    run = start(stage, deploy="success", settle="success", verify="skipped")
+    assert run.step("report") == "deploy dev-x: done, not verified: a newer deploy came after it"
+    assert (read_outcome(stage)["proof"], news) == ("unknown", [])
 
 
 def test_a_verdict_that_somebody_else_wrote_does_not_count(stage: Stage, log: Log) -> None:

@@ -11,6 +11,7 @@ BEING_VERIFIED, NOT_YET = "being verified", "not verified yet"
 NOT_VERIFIED = "not verified"
 UNASKED = f"{NOT_VERIFIED}: nobody asked its Airflow since this deploy"
 UNANSWERED = f"{NOT_VERIFIED}: the run that asked its Airflow ended without an answer"
+OVERTAKEN = f"{NOT_VERIFIED}: a newer deploy came after it"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
