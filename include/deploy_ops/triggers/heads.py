@@ -1,4 +1,4 @@
-"""Whether the branches for whose sake something waits are still where they were. Ends nothing by itself."""
+"""Whether what somebody waits for is still wanted: branches where they were, the deploy the newest. Ends nothing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,41 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.deploy_ops.core.errors import PermanentError, RetryableError
+from include.deploy_ops.core.history import read_history
 from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.deferral import LONGEST_BACKOFF_S
 
 if TYPE_CHECKING:
+    from include.deploy_ops.hooks.astro.api import AsyncAstroApi
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
 log = logging.getLogger(__name__)
 
 HEADS_INTERVAL_S = 15.0
 """Seconds between two looks at the heads: each is a conditional request for each branch, and dozens may wait."""
+
+RECORDS_READ = 50
+"""Newest records that are looked through for one after a deploy."""
+
+
+def give_up(moved: str) -> str:
+    """Return why nobody waits any longer, since a branch moved or is gone."""
+    return f"{moved}, so nobody waits for it"
+
+
+async def find_newer(astro: AsyncAstroApi, deployment_id: str, deploy_id: str, owner: str) -> str:
+    """Return which deploy came after that one, empty where none did, or Astro does not tell.
+
+    :param owner: whose deploys are ours, as `naming.name_owner` says.
+    """
+    try:
+        records = await astro.list_deploys(deployment_id, limit=RECORDS_READ)
+    except (RetryableError, PermanentError) as error:
+        log.warning("whether another deploy came after %s is not known: %s", deploy_id, error)
+        return ""
+    newest = read_history(records, owner).newest_id
+    return f"deploy {newest} came after it" if newest not in {"", deploy_id} else ""
 
 
 @dataclass

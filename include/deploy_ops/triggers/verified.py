@@ -15,7 +15,6 @@ from pydantic import TypeAdapter
 
 from include.deploy_ops.core.environment.pools import Pool
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, ReadRefusedError, RetryableError
-from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.verification.judging import Findings, find
 from include.deploy_ops.core.verification.parsing import Deployed, ParseWatch, choose_current
 from include.deploy_ops.core.verification.smoke import Candidate, find_candidates
@@ -25,7 +24,7 @@ from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.base import StoredTrigger, UnshownPayload
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
-from include.deploy_ops.triggers.heads import Heads
+from include.deploy_ops.triggers.heads import Heads, find_newer, give_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -37,9 +36,6 @@ LONGEST_PAUSE_S, PAUSE_GROWS = 30.0, 1.3
 """Between two looks that only wait: a timeout of 20 minutes is some fifty looks."""
 REFUSALS_MAX = 3
 """After which a token that may not read is given up: a minted one may not be known everywhere at once."""
-
-RECORDS_READ = 50
-"""Newest records that are looked through for one after this."""
 FILES_NAMED = 3
 
 _FINDINGS = TypeAdapter(Findings)
@@ -68,6 +64,7 @@ class DeployVerifiedTrigger(StoredTrigger):
     :param started_at: when the wait began, ISO 8601 with an offset.
     :param deadline: when to give up, likewise.
     :param compared_id: the Deployment whose errors fail nothing, empty for none; `compared_conn_id` as above.
+    :param compared_lack: why there is none although there should be, empty otherwise.
     :param is_public: whether strangers read what is found: then errors are told by their type alone.
     :param heads: the commits of the branches for whose sake it waits: who moves one wants the next deploy.
     :param github_conn_id: the Airflow connection by which they are looked at, in `repository`.
@@ -94,6 +91,7 @@ class DeployVerifiedTrigger(StoredTrigger):
     repository: str
     smoke: list[str] = field(default_factory=list)
     pools: list[dict[str, Any]] | None = None
+    compared_lack: str = ""
     poll_interval_s: float = 5
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -117,7 +115,7 @@ class DeployVerifiedTrigger(StoredTrigger):
         async with AsyncAirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow:
             watch, facts, problem = await self._await_parse(airflow)
             pools = await self._lay_pools(airflow, "" if facts is not None else problem)
-        if newer := await self._find_newer(astro):
+        if newer := await find_newer(astro, self.deployment_id, self.deploy_id, self.owner):
             return "overtaken", newer, Findings(), (), pools
         theirs, lack = await self._read_compared(astro)
         findings = find(
@@ -174,7 +172,7 @@ class DeployVerifiedTrigger(StoredTrigger):
             if refusals >= REFUSALS_MAX:
                 return watch, facts, problem
             if moved := await heads.find_moved():
-                return watch, facts, f"{moved}, which is deployed next"
+                return watch, facts, give_up(moved)
             left_s = (deadline - datetime.now(UTC)).total_seconds()
             if left_s <= 0:
                 return watch, facts, problem
@@ -184,20 +182,10 @@ class DeployVerifiedTrigger(StoredTrigger):
         """Return a watch that has heard nothing: what was deployed is current since the first look, at the latest."""
         return ParseWatch(Deployed(facts.at, frozenset(self.files), frozenset(self.changed)))
 
-    async def _find_newer(self, astro: AsyncAstroApi) -> str:
-        """Return which deploy came after it, empty where none did, or Astro does not tell."""
-        try:
-            records = await astro.list_deploys(self.deployment_id, limit=RECORDS_READ)
-        except (RetryableError, PermanentError) as error:
-            self.log.warning("whether another deploy came after it is not known: %s", error)
-            return ""
-        newest = read_history(records, self.owner).newest_id
-        return f"deploy {newest} came after it" if newest not in {"", self.deploy_id} else ""
-
     async def _read_compared(self, astro: AsyncAstroApi) -> tuple[AirflowFacts | None, str]:
         """Return what the Deployment that is compared with tells, or why it does not."""
         if not self.compared_id:
-            return None, ""
+            return None, self.compared_lack and f"nothing was compared: {self.compared_lack}"
         try:
             async with AsyncAirflowAccess(astro, self.compared_id, self.compared_conn_id) as airflow:
                 return await airflow.look(), ""

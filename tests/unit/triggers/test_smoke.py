@@ -17,6 +17,7 @@ from include.deploy_ops.hooks.airflow import http as airflow_http
 from include.deploy_ops.hooks.airflow.runs import AsyncAirflowRunner
 from include.deploy_ops.triggers import heads, smoke
 from include.deploy_ops.triggers.smoke import SmokeRunsTrigger
+from tests.worlds.doubles.astro import AstroDouble, make_deploy, serve_list
 from tests.worlds.doubles.deployment_airflow import TOKEN, say
 from tests.worlds.doubles.hostile_server import Asked, HostileServer
 from tests.worlds.doubles.runs_of_dags import RunsOfDags
@@ -247,6 +248,19 @@ def test_a_token_that_may_not_do_it_leaves_it_unknown_soon(airflow: RunsOfDags) 
     assert event["unpaused"] == ["smoke_a"]
 
 
+@pytest.mark.parametrize(("deploy_id", "newer"), [("cldeploy5", "deploy cldeploy6 came after it"), ("cldeploy6", "")])
+def test_runs_of_newer_code_are_told_as_such(
+    airflow: RunsOfDags, monkeypatch: pytest.MonkeyPatch, deploy_id: str, newer: str
+) -> None:
+    airflow.add("smoke_a")
+    airflow.states = ["failed"]
+    with AstroDouble() as astro:
+        monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", astro.connection())
+        astro.say("deployments/cldep1/deploys", serve_list("deploys", [make_deploy(6), make_deploy(5)]))
+        event = play(make_trigger("smoke_a", deploy_id=deploy_id, owner="acme/shop"))
+    assert (event["overtaken"], event["unpaused"]) == (newer, [])
+
+
 def test_who_moves_the_branch_ends_the_runs(airflow: RunsOfDags, monkeypatch: pytest.MonkeyPatch) -> None:
     airflow.add("smoke_a")
     airflow.states = ["running"]
@@ -256,5 +270,5 @@ def test_who_moves_the_branch_ends_the_runs(airflow: RunsOfDags, monkeypatch: py
 
     monkeypatch.setattr(heads.Heads, "find_moved", find_moved)
     event = play(make_trigger("smoke_a"))
-    assert tell(event)["smoke_a"] == ("unknown", "dev-x moved from 0123, which is deployed next")
+    assert tell(event)["smoke_a"] == ("unknown", "dev-x moved from 0123, so nobody waits for it")
     assert airflow.done[-2:] == ["end smoke_a", "pause smoke_a"]

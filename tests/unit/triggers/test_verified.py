@@ -175,6 +175,13 @@ def test_without_the_other_deployments_answer_only_errors_of_the_change_are_its_
     assert event["findings"]["broken"][0]["is_shared"]
 
 
+def test_without_the_other_deployment_errors_of_unchanged_files_are_not_its_own(airflows: Airflows) -> None:
+    airflows.looks[HERE] = [see(0), see(40, "a.py", broken=("b.py",)), see(70, "a.py", broken=("b.py",))]
+    event = run(make_trigger(compared_lack="Astro shows no Deployment 'Production'"))
+    assert (event["state"], event["findings"]["broken"][0]["is_shared"]) == ("unknown", True)
+    assert "nothing was compared: Astro shows no Deployment 'Production'" in event["detail"]
+
+
 def test_an_airflow_that_does_not_answer_is_asked_until_the_deadline(airflows: Airflows) -> None:
     airflows.looks[HERE] = [ObservationError("HTTP 503"), see(0), TimeoutError(), see(40, "a.py", "b.py")]
     assert run(make_trigger())["state"] == "seen"
@@ -230,4 +237,4 @@ def test_a_push_ends_the_wait(airflows: Airflows, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(heads.Heads, "find_moved", find_moved)
     airflows.looks[HERE] = [see(0)]
     event = run(make_trigger(seconds=60, heads={"dev-x": "a" * 40}))
-    assert event["detail"] == "dev-x moved from aaaaaaaaaaaa, which is deployed next"
+    assert event["detail"] == "dev-x moved from aaaaaaaaaaaa, so nobody waits for it"

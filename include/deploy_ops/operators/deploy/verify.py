@@ -175,6 +175,10 @@ class VerifyDeployOperator(DeployOpsOperator):
         """
         job = self.begin(context)
         before = _VERIFICATION.validate_python(verification)
+        if newer := event.get("overtaken"):
+            unpaused = tuple(event["unpaused"])
+            self._remember(context, job, replace(before, proof=Proof.PENDING, said=BEING_VERIFIED, unpaused=unpaused))
+            raise AirflowSkipException(f"not verified: {newer}")
         runs = [*before.runs, *self._clean_runs(job, _RUNS.validate_python(event["runs"]))]
         settled = settle_runs(before, runs, event["seconds"])
         return self._conclude(context, job, replace(settled, at=datetime.now(UTC), unpaused=tuple(event["unpaused"])))
@@ -204,6 +208,14 @@ class VerifyDeployOperator(DeployOpsOperator):
             mask, runs = mask_text, [replace(run, lines=()) for run in runs]
         return [mask_run(run, mask) for run in runs]
 
+    def _clean_text(self, job: Job, text: str) -> str:
+        """Return the text likewise; of one that may hold a secret nothing."""
+        try:
+            return self._make_mask(job)(text) if text else ""
+        except RetryableError as error:
+            self.log.warning("what is not right with the pools is not told: %s", error)
+            return ""
+
     def _make_mask(self, job: Job) -> Callable[[str], str]:
         """Return what takes secrets out of a text that the Deployment's own code may have written.
 
@@ -226,7 +238,7 @@ class VerifyDeployOperator(DeployOpsOperator):
         starts, skipped = plan_runs(
             rule_pairs, _CANDIDATES.validate_python(candidates), run_id, may_unpause=not job.target
         )
-        skipped = tuple(mask_run(run, mask_text) for run in skipped)
+        skipped = tuple(self._clean_runs(job, skipped))
         if not starts:
             return settle_runs(verification, skipped, 0)
         wanted = {start.dag_id for start in starts if start.may_unpause}
@@ -248,9 +260,11 @@ class VerifyDeployOperator(DeployOpsOperator):
                 started_at=now.isoformat(),
                 deadline=deadline.isoformat(),
                 has_logs=rules.show_logs or self._is_private(context),
-                heads={job.branch: job.head} | read_heads(self.scope, self.github, job),
+                heads=self._list_heads(job),
                 github_conn_id=project.github_conn_id,
                 repository=project.repository,
+                deploy_id=verification.deploy_id,
+                owner=self.scope.owner,
             ),
             method_name="resume_runs",
             kwargs={"verification": _VERIFICATION.dump_python(replace(verification, runs=skipped), mode="json")},
@@ -317,7 +331,7 @@ class VerifyDeployOperator(DeployOpsOperator):
     ) -> DeployVerifiedTrigger:
         project = self.scope.project
         files = self._read_files(context, job, record.commit)
-        compared = self._find_compared(rules)
+        compared, lack = self._find_compared(rules)
         theirs = project.find_verify(rules.compare_with) if rules.compare_with else None
         return DeployVerifiedTrigger(
             astro_conn_id=project.astro_conn_id,
@@ -331,24 +345,32 @@ class VerifyDeployOperator(DeployOpsOperator):
             started_at=now.isoformat(),
             deadline=(now + rules.timeout).isoformat(),
             compared_id=compared,
+            compared_lack=lack,
             compared_conn_id=theirs.airflow_conn_id if theirs else None,
             is_public=not (rules.show_logs or self._is_private(context)),
-            heads={job.branch: job.head} | read_heads(self.scope, self.github, job),
+            heads=self._list_heads(job),
             github_conn_id=project.github_conn_id,
             repository=project.repository,
             smoke=[rule.dag for rule in rules.dags],
             pools=None if job.target else _POOLS.dump_python(self.scope.previews.environment.wanted_pools, mode="json"),
         )
 
-    def _find_compared(self, rules: Verify) -> str:
-        """Return the id of the Deployment that is compared with; empty where none is, or Astro has it not."""
+    def _list_heads(self, job: Job) -> dict[str, str]:
+        """Return the heads whose moving is deployed next, so that nobody waits for this deploy; none of an override.
+
+        Of a preview its own alone: others begin whenever somebody merges something.
+        """
+        if job.is_override:
+            return {}
+        return {job.branch: job.head} | (read_heads(self.scope, self.github, job) if job.target else {})
+
+    def _find_compared(self, rules: Verify) -> tuple[str, str]:
+        """Return the id of the Deployment that is compared with, empty where none is; and why although one should."""
         if not rules.compare_with:
-            return ""
+            return "", ""
         name = self.scope.target(rules.compare_with).deployment
         found = [each.id for each in self.astro.list_deployments() if each.name == name and not each.problem]
-        if len(found) != 1:
-            self.log.warning("nothing is compared with %s: there is no Deployment '%s'", rules.compare_with, name)
-        return found[0] if len(found) == 1 else ""
+        return (found[0], "") if len(found) == 1 else ("", f"Astro shows no Deployment '{name}'")
 
     def _read_files(self, context: Context, job: Job, commit: str) -> _Files:
         """Return what the commit has below the DAG folder, and what of it differs."""

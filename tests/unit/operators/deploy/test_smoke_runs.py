@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from include.deploy_ops.core.policy.keys import SmokeRule
 from include.deploy_ops.core.verification.verdict import Proof, SmokeOutcome, Verification
@@ -137,6 +138,31 @@ def test_where_mapped_values_cannot_be_read_no_log_line_is_told(stage: Stage, mo
     with pytest.raises(AirflowFailException, match="smoke_a failed after 40 s"):
         settle(run, deferred, runs=[failed])
     assert recall(stage).runs[0].lines == ()
+
+
+def test_a_mapped_value_that_names_a_dag_is_told_nowhere_though_it_is_not_run(
+    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_source(monkeypatch)
+    map_environment(stage, MAPPING)
+    ask_for(stage, dags=RULES)
+    deferred = park(run := start(stage))
+    dags = [{"dag_id": f"smoke_{quote(PASSWORD)}", "is_paused": True, "is_scheduled": True}]
+    pools = f"its pools may be missing: HTTP 400 {quote(PASSWORD)}"
+    event = tell() | {"candidates": dags, "pools": pools}
+    found = run.resume("verify", deferred.method_name, **(deferred.kwargs or {}), event=event)
+    assert found["said"].startswith("verified; its pools may be missing: HTTP 400 ***, smoke_*** not run")
+    assert quote(PASSWORD) not in "".join((str(found), log.read(), str(run.xcoms), str(recall(stage))))
+
+
+def test_runs_that_a_newer_deploy_overtook_refute_nothing(stage: Stage) -> None:
+    ask_for(stage, dags=RULES)
+    run = start(stage)
+    failed = {"dag_id": "smoke_a", "outcome": "failed", "seconds": 40.0}
+    with pytest.raises(AirflowSkipException, match="deploy d6 came after it"):
+        settle(run, park_runs(run, PAUSED), runs=[failed], overtaken="deploy d6 came after it")
+    known = recall(stage)
+    assert (known.proof, known.unpaused, "verdict" in run.xcoms.get("verify", {})) == (Proof.PENDING, (), False)
 
 
 def test_without_a_run_to_start_it_ends_at_once(stage: Stage) -> None:

@@ -78,6 +78,25 @@ def test_it_asks_the_previews_own_airflow_about_this_deploy(stage: Stage) -> Non
     assert (known.deploy_id, known.proof, known.said) == ("cldeploy", Proof.PENDING, "being verified")
 
 
+@pytest.mark.parametrize(
+    ("changes", "watched"), [({}, [BRANCH]), ({"is_override": True, "person": "mira"}, [])], ids=["planned", "override"]
+)
+def test_neither_a_merge_elsewhere_nor_a_push_beside_an_override_ends_the_wait(
+    stage: Stage, changes: dict[str, Any], watched: list[str]
+) -> None:
+    ask_for(stage)
+    trigger = park(start(stage, **changes)).trigger
+    assert isinstance(trigger, DeployVerifiedTrigger)
+    assert list(trigger.heads) == watched
+
+
+def test_a_target_to_compare_with_that_is_not_there_is_told(stage: Stage) -> None:
+    ask_for(stage, compare_with=next(iter(stage.scope.project.targets)))
+    trigger = park(start(stage)).trigger
+    assert isinstance(trigger, DeployVerifiedTrigger)
+    assert (trigger.compared_id, trigger.compared_lack[:27]) == ("", "Astro shows no Deployment '")
+
+
 def test_a_verified_deploy_is_remembered(stage: Stage, log: Log) -> None:
     ask_for(stage)
     found = answer(start(stage), tell())
