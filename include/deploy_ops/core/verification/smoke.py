@@ -117,14 +117,18 @@ def count_attempt(known: Verification | None, deploy_id: str) -> int:
 
 
 def find_candidates(patterns: Sequence[str], dags: Iterable[AirflowDag]) -> tuple[Candidate, ...]:
-    """Return the DAGs that the patterns match, those that never are unpaused last; stale ones are none."""
+    """Return the DAGs that the patterns match, those that never are unpaused last; stale ones are none.
+
+    Of very many the first ones, and one of each pattern that has any.
+    """
     found = [
         Candidate(dag.dag_id, dag.is_paused, dag.schedule not in {"", "None"})
         for dag in dags
         if not dag.is_stale and any(fnmatchcase(dag.dag_id, pattern) for pattern in patterns)
     ]
     found.sort(key=lambda each: (each.is_paused and each.is_scheduled, each.dag_id))
-    return tuple(found[:CANDIDATES_MAX])
+    firsts = [next((each for each in found if fnmatchcase(each.dag_id, pattern)), None) for pattern in patterns]
+    return tuple(dict.fromkeys([*found[:CANDIDATES_MAX], *filter(None, firsts)]))
 
 
 def plan_runs(
