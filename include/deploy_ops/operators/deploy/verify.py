@@ -18,6 +18,7 @@ from include.deploy_ops.core.errors import PermanentError, RetryableError, Unver
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.hibernation import is_asleep
+from include.deploy_ops.core.target.settling import describe_unsettled
 from include.deploy_ops.core.verification.judging import Findings, cut_said, judge_findings, mask_findings, tell_errors
 from include.deploy_ops.core.verification.mute import keep_mutes, mute_errors
 from include.deploy_ops.core.verification.smoke import (
@@ -70,18 +71,19 @@ STRANGE = "nobody knows which commit runs there; deploy one"
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The deploy record that is verified."""
+    """The deploy record that is verified; `unsettled` is why the Deployment does not run it, empty where it does."""
 
     deployment: Deployment
     deploy_id: str
     commit: str
+    unsettled: str = ""
 
     @property
     def problem(self) -> str:
         """Why its Airflow need not be asked; empty where it may."""
         if is_asleep(self.deployment):
             return ASLEEP
-        return "" if self.commit else STRANGE
+        return self.unsettled or ("" if self.commit else STRANGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,11 +282,16 @@ class VerifyDeployOperator(DeployOpsOperator):
         return verdict
 
     def _leave_unknown(self, context: Context, job: Job, record: _Record, problem: str) -> NoReturn:
-        """Remember that nobody asks, and why, and skip the step."""
+        """Remember that nobody asks, and why, and skip the step; what was found out of this very deploy stands."""
         unknown = judge_findings(
             Findings(problem=mask_text(problem)), record.deploy_id, record.commit, datetime.now(UTC)
         )
-        self._remember(context, job, self._carry_on(context, job, unknown))
+        known = self.memory(context).verification(job.slug).read()
+        is_judged = known is not None and known.proof in {Proof.VERIFIED, Proof.FAILED}
+        if known is not None and is_judged and known.deploy_id == record.deploy_id:
+            self.write(context, VERDICT_KEY, _shorten(known))
+        else:
+            self._remember(context, job, self._carry_on(context, job, unknown))
         raise AirflowSkipException(unknown.said)
 
     def _carry_on(self, context: Context, job: Job, verification: Verification) -> Verification:
@@ -308,7 +315,7 @@ class VerifyDeployOperator(DeployOpsOperator):
             history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
             if not history.newest_id:
                 raise PermanentError(f"nothing was deployed to {deployment.name} yet; deploy first")
-            return _Record(deployment, history.newest_id, history.commit)
+            return _Record(deployment, history.newest_id, history.commit, describe_unsettled(deployment, history))
         settled = self.need(context, "settle")
         if settled["state"] == "overtaken":
             raise AirflowSkipException("the deploy was overtaken; who deployed after it is verified instead")
@@ -398,11 +405,15 @@ class VerifyDeployOperator(DeployOpsOperator):
     def _remember(self, context: Context, job: Job, verification: Verification) -> dict[str, Any]:
         """Remember what is known, and return it in short; of a verdict tell the report step, and count it."""
         self.memory(context).verification(job.slug).write(verification)
-        told = {"proof": verification.proof.value, "said": verification.said, "deploy_id": verification.deploy_id}
+        told = _shorten(verification)
         if verification.proof is not Proof.PENDING:
             self.write(context, VERDICT_KEY, told)
             count_verification(self.scope, job, verification)
         return told
+
+
+def _shorten(verification: Verification) -> dict[str, Any]:
+    return {"proof": verification.proof.value, "said": verification.said, "deploy_id": verification.deploy_id}
 
 
 def _place(paths: frozenset[str] | None) -> frozenset[str] | None:

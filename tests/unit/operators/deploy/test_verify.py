@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Verify
 from include.deploy_ops.core.verification.mute import Mute
-from include.deploy_ops.core.verification.verdict import Proof
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.row import State
 from include.deploy_ops.observation import changed_dags
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
@@ -174,6 +174,37 @@ def test_what_sleeps_is_not_asked(stage: Stage) -> None:
     known = stage.memory.verification(BRANCH).read()
     assert known is not None
     assert known.proof is Proof.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("deploy_id", "proof"), [("cldeploy", Proof.FAILED), ("cldeploy", Proof.VERIFIED), ("clolder", Proof.UNKNOWN)]
+)
+def test_who_asks_what_sleeps_undoes_no_verdict_on_this_deploy(stage: Stage, deploy_id: str, proof: Proof) -> None:
+    ask_for(stage)
+    run = start(stage)
+    deployment = run.xcoms["deploy"]["return_value"]["deployment_id"]
+    stage.ask_astro("POST", f"deployments/{deployment}/hibernation-override", {"isHibernating": True})
+    before = proof if proof is not Proof.UNKNOWN else Proof.FAILED
+    stage.memory.verification(BRANCH).write(Verification(deploy_id, "c" * 40, before, datetime.now(UTC), "so it is"))
+    with pytest.raises(AirflowSkipException, match="not verified: it hibernates"):
+        run.execute("verify")
+    known = stage.memory.verification(BRANCH).read()
+    assert known is not None
+    assert (known.deploy_id, known.proof) == ("cldeploy", proof)
+    assert run.step("report") == f"deploy dev-x: done, {known.said}"
+
+
+def test_by_the_form_nothing_is_asked_while_older_code_runs_there(stage: Stage) -> None:
+    deployment = stage.create_preview(BRANCH, stage.push(BRANCH))
+    ask_for(stage)
+    run = stage.start_form(branch=BRANCH, action="verify")
+    run.step("claim")
+    (newest, *older) = stage.list_deploys(deployment)
+    with (
+        stage.show_records(deployment, [newest | {"dagTarballVersion": "v9"}, *older]),
+        pytest.raises(AirflowSkipException, match="not settled: the Deployment is to have DAGs"),
+    ):
+        run.execute("verify")
 
 
 def test_a_commit_that_cannot_be_read_for_good_is_not_known_and_not_red(
