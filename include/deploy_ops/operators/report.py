@@ -62,6 +62,8 @@ class ReportOperator(DeployOpsOperator):
             ending = self._make_ending(job, run_id, cause, has_failed=bool(failed))
             rendered = self._read_rendered(context, states)
             self._remember(memory, job, ending, is_gone=is_gone, rendered=rendered)
+            if is_gone:  # what was left unpaused went with it, and is paused in no later Deployment
+                memory.verification(job.slug).forget()
         # Before control hears of the end: its pass must find the environment free.
         claims = Claims(memory, runs)
         claims.release(job.slug, run_id)

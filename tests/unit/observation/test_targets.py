@@ -11,6 +11,7 @@ import pytest
 from include.deploy_ops.core.errors import SupersededError
 from include.deploy_ops.core.model import Branch, MergeResult, MergeState, PullRequest
 from include.deploy_ops.core.plan.work import Hold, Verb
+from include.deploy_ops.core.policy.keys import Verify
 from include.deploy_ops.core.preview.desired import RepositorySnapshot
 from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.target.comparison import compare_target
@@ -21,6 +22,7 @@ from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.scope import Scope
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import PLANE, make_deployment, make_project, make_pull, sha
+from tests.worlds.values.feedback_examples import make_target
 
 PULL = make_pull(7, "astro_deploy", sha("a"))
 PRODUCTION = make_deployment("p", id="prod", name="Production", description="")
@@ -68,6 +70,20 @@ def test_a_release_whose_base_is_gone_is_held_and_says_why() -> None:
     found = compare(FakeGithub())
     assert isinstance(found, Hold)
     assert found.reason == "pull request #7: its base main is gone"
+
+
+@pytest.mark.parametrize(
+    ("run_id", "verb", "is_asking"),
+    [("r1", "deploy", True), ("r1", "", True), ("r1", "merge", False), ("", "", False)],
+    ids=["deploy", "person", "merge", "none"],
+)
+def test_whether_a_run_verifies_the_row_of_the_last_pass_tells(run_id: str, verb: str, is_asking: bool) -> None:
+    target = SCOPE.project.targets["production"].model_copy(update={"verify": Verify(), "merge": True})
+    memory = Memory(DictStore())
+    memory.write_rows({}, {"target.production": make_target(run_id=run_id, verb=verb)})
+    observer = TargetObserver(SCOPE, cast("Any", FakeGithub()), memory, cast("Any", None))
+    state = observer.read_state("production", target, RepositorySnapshot((), ()), Observed((PRODUCTION,), {}))
+    assert state.is_asking == is_asking
 
 
 def test_a_release_that_got_another_base_since_it_was_listed_is_none() -> None:

@@ -252,6 +252,17 @@ def test_a_forms_verification_that_could_not_begin_failed(stage: Stage) -> None:
     assert run.step("report") == "verify dev-x: failed in verify: nothing was deployed yet"
 
 
+def test_with_a_deployment_whose_branch_lives_goes_what_was_verified_and_not_what_was_muted(stage: Stage) -> None:
+    stage.memory.mutes(BRANCH).write((Mute("a.py", "known", "mira", datetime.now(UTC)),))
+    left = Verification("d0", HEAD, Proof.PENDING, datetime.now(UTC), "being verified", unpaused=("smoke_a",))
+    stage.memory.verification(BRANCH).write(left)
+    run = stage.start_planned(Verb.DELETE, BRANCH, HEAD, "clsome", is_expiry=True)
+    run.states["delete"] = "success"
+    run.step("report")
+    assert len(stage.memory.mutes(BRANCH).read()) == 1
+    assert stage.memory.verification(BRANCH).read() is None
+
+
 def test_with_the_branch_goes_what_was_muted_and_verified(stage: Stage) -> None:
     stage.memory.mutes(BRANCH).write((Mute("a.py", "known", "mira", datetime.now(UTC)),))
     stage.memory.verification(BRANCH).write(Verification("d0", HEAD, Proof.FAILED, datetime.now(UTC), "no"))

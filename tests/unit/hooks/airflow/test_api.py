@@ -21,6 +21,7 @@ from include.deploy_ops.hooks import conversation, patience
 from include.deploy_ops.hooks.airflow import api as airflow_api
 from include.deploy_ops.hooks.airflow import http as airflow_http
 from include.deploy_ops.hooks.airflow.api import AirflowReader, AsyncAirflowReader
+from include.deploy_ops.hooks.airflow.run_answers import parse_start
 from tests.worlds.doubles.deployment_airflow import (
     DATE,
     TOKEN,
@@ -96,6 +97,16 @@ def test_version_1_is_read_alike() -> None:
 def test_a_dag_without_a_schedule_has_none_whatever_airflow_calls_it() -> None:
     facts, _ = read(serve([make_dag(timetable_summary="None")]))
     assert facts.dags[0].schedule == ""
+
+
+@pytest.mark.parametrize(
+    ("interval", "is_scheduled"),
+    [({"__type": "TimeDelta", "days": 1, "seconds": 0, "microseconds": 0}, True), (None, False)],
+)
+def test_a_span_of_time_is_a_schedule_of_version_1(interval: Any, is_scheduled: bool) -> None:
+    dag = make_old_dag(schedule_interval=interval, timetable_description="" if interval else None)
+    facts = parse_start(conversation.Ask("/dags/orders"), dag, "orders", 1)
+    assert facts.is_scheduled == is_scheduled
 
 
 @pytest.mark.parametrize(
