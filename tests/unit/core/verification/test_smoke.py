@@ -133,7 +133,7 @@ def test_candidates_are_living_dags_that_match_and_not_too_many() -> None:
 
 def test_of_a_pattern_behind_very_many_dags_it_is_not_said_that_there_is_none() -> None:
     dags = [AirflowDag(f"smoke_{number:02}", "a.py") for number in range(30)] + [AirflowDag("zeta", "b.py")]
-    rules = [("smoke_*", {}), ("zeta", {}), ("nothing_*", {})]
+    rules: list[tuple[str, dict[str, str]]] = [("smoke_*", {}), ("zeta", {}), ("nothing_*", {})]
     found = find_candidates([pattern for pattern, _ in rules], dags)
     _, skipped = plan_runs(rules, found, "r1", may_unpause=True)
     told = {each.dag_id: each.how for each in skipped}
