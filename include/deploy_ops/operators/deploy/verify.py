@@ -210,14 +210,6 @@ class VerifyDeployOperator(DeployOpsOperator):
             mask, runs = mask_text, [replace(run, lines=()) for run in runs]
         return [mask_run(run, mask) for run in runs]
 
-    def _clean_text(self, job: Job, text: str) -> str:
-        """Return the text likewise; of one that may hold a secret nothing."""
-        try:
-            return self._make_mask(job)(text) if text else ""
-        except RetryableError as error:
-            self.log.warning("what is not right with the pools is not told: %s", error)
-            return ""
-
     def _make_mask(self, job: Job) -> Callable[[str], str]:
         """Return what takes secrets out of a text that the Deployment's own code may have written.
 
