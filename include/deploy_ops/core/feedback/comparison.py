@@ -164,17 +164,21 @@ def _end_comment(
     about = [(rows.get(slug), name) for slug, name in named.items()]
     if any(row is not None and _may_tell_more(row, pull) for row, _ in about):
         return None, False
-    body = render_ending(facts, pull, [(name, _tell_ending(row, name, pull, facts)) for row, name in about])
-    previews = [row for row, name in about if _is_preview(name)]
+    previews = {slug: rows.get(slug) for slug, name in named.items() if _is_preview(name)}
+    gone = tuple(slug for slug, row in previews.items() if slug in known.gone or not _is_there(row))
+    endings = [
+        (name, _tell_ending(rows.get(slug), pull, facts, is_removed=slug in gone)) for slug, name in named.items()
+    ]
+    body = render_ending(facts, pull, endings)
     if known.state == REMOVED:  # what is made anew of the branch is another pull request's
-        return None, all(row is None for row in previews)
+        return None, all(row is None for row in previews.values())
     is_coming = any(each.pull == pull and not each.commit for row in following for each in row.followed)
-    state = FOLLOWED if is_coming else CLOSED if any(map(_is_there, previews)) else REMOVED
+    state = FOLLOWED if is_coming else REMOVED if len(gone) == len(previews) else CLOSED
     digest = hash_text(body, DIGEST_LENGTH)
     if known.state == state and known.digest == digest:
         # A preview may be removed yet, which the comment tells; of a release there is nothing to add.
-        return None, state != FOLLOWED and all(row is None for row in previews)
-    after = replace(known, digest=digest, state=state, about=tuple(named), names=tuple(named.values()))
+        return None, state != FOLLOWED and all(row is None for row in previews.values())
+    after = replace(known, digest=digest, state=state, about=tuple(named), names=tuple(named.values()), gone=gone)
     return WriteComment(key_comment(pull), pull, known.id, facts.mark_comment(pull), body, after), False
 
 
@@ -192,9 +196,9 @@ def _is_there(row: Row | None) -> bool:
     return row is not None and row.state is not State.REMOVED
 
 
-def _tell_ending(row: Row | None, name: str, pull: int, facts: Facts) -> str:
+def _tell_ending(row: Row | None, pull: int, facts: Facts, *, is_removed: bool) -> str:
     merges = row is not None and row.environment in facts.merging
-    return tell_ending(row, pull, is_removed=_is_preview(name) and not _is_there(row), merges=merges)
+    return tell_ending(row, pull, is_removed=is_removed, merges=merges)
 
 
 _COMPARERS = {

@@ -137,7 +137,8 @@ class FeedbackRecord:
     `id` is GitHub's, of a comment or of a GitHub Deployment; `digest` of what was told last; `state` its state in
     GitHub's word, or ours for a comment (open, followed, closed, removed), or REFUSED. `about` are slugs, `names` those
     environments in words. `at`: when it was refused. `settled` are the slugs of whom a commit status was success once,
-    whatever it says since; a release before 0.3 told it by its state alone.
+    whatever it says since; a release before 0.3 told it by its state alone. `gone` are the slugs of previews that a
+    comment told as removed: what is made anew of their branches is another pull request's.
     """
 
     id: int = 0
@@ -148,6 +149,7 @@ class FeedbackRecord:
     policy: str = ""
     at: datetime | None = None
     settled: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def succeeded(self) -> frozenset[str]:

@@ -263,7 +263,8 @@ def test_the_comment_of_a_merged_pull_request_is_followed_to_production() -> Non
     assert f"Deploy branch astro\\_deploy: got `{B[:7]}` of this pull request, 2026-11-26 12:00 UTC, with" in write.body
     assert "Target production: not yet; followed for some 30 days." in write.body
     told = do(told, [write])
-    for rows in ((gone, branch, coming), (branch, coming)):  # also when its preview is shown no more
+    anew = make_live(pull=0, pulls=())  # of a push after the merge
+    for rows in ((gone, branch, coming), (branch, coming), (anew, branch, coming)):
         assert compare(told, *rows) == FeedbackPlan((), ()), "nothing more to write, and not forgotten"
     there = replace(coming, followed=follow(commit=C))
     write = get_comment(compare(told, branch, there))
