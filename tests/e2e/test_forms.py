@@ -57,14 +57,28 @@ ROUNDS: tuple[dict[tuple[str, str], dict[str, str]], ...] = (
         (PROMOTION_DAG, "adopt"): REASON,
         (ORPHANS_DAG, "adopt"): {},
     },
-    {(PREVIEW_DAG, "resume"): {"branch": OWN, **REASON}},
+    {
+        (PREVIEW_DAG, "resume"): {"branch": OWN, **REASON},
+        (PREVIEW_DAG, "verify"): {"branch": OWN, **REASON},
+        (PREVIEW_DAG, "mute"): {"branch": OWN, "file": "form.py", **REASON},
+        (STAGING_DAG, "verify"): REASON,
+        (PRODUCTION_DAG, "verify"): REASON,
+    },
+    {(PREVIEW_DAG, "refresh"): {"branch": OWN, **REASON}},
     {(PREVIEW_DAG, "delete"): {"branch": OWN, **REASON}},
 )
 """By DAG and action: what is required. What works on one environment stands in different rounds."""
 
 ASKED = {(PRODUCTION_REQUEST_DAG, ""), (PREVIEW_DAG, "adopt")}
 """What a person has to approve."""
-REFUSED = {(PRODUCTION_DAG, "deploy"): ("claim", f"only after approval: trigger {PRODUCTION_REQUEST_DAG} instead")}
+UNVERIFIED = "so nothing is verified; add it first"
+REFUSED = {
+    (PRODUCTION_DAG, "deploy"): ("claim", f"only after approval: trigger {PRODUCTION_REQUEST_DAG} instead"),
+    (PREVIEW_DAG, "verify"): ("claim", f"the policy has no previews.verify, {UNVERIFIED}"),
+    (PREVIEW_DAG, "mute"): ("claim", f"the policy has no previews.verify, {UNVERIFIED}"),
+    (STAGING_DAG, "verify"): ("claim", f"the policy has no targets.staging.verify, {UNVERIFIED}"),
+    (PRODUCTION_DAG, "verify"): ("claim", f"the policy has no targets.production.verify, {UNVERIFIED}"),
+}
 """What the run itself refuses: its task that does, and its words."""
 
 
