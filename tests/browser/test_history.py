@@ -177,9 +177,9 @@ def fill_answers(airflow: AirflowDouble) -> None:
     airflow.start_run(REQUEST, "r2", "success", run_type="manual", conf=forced, triggering_user_name="ada")
     airflow.start_run(PREVIEW_DAG, "r3", "success", run_type="manual", triggering_user_name="chen")
     airflow.decide(REQUEST, "r1", "Deploy #88 to production?", params_input={"comment": "=HYPERLINK(1)"})
-    airflow.decide(REQUEST, "r2", "Deploy v1 to production?", "Reject", responded_at=ago(milliseconds=2).isoformat())
-    airflow.decide(PREVIEW_DAG, "r3", "Adopt?", responded_by_user=None, responded_at=ago(milliseconds=4).isoformat())
-    airflow.decide(REQUEST, "gone", "+1;-2", responded_at=ago(milliseconds=6).isoformat())
+    airflow.decide(REQUEST, "r2", "Deploy v1 to production?", "Reject", responded_at=ago(seconds=2).isoformat())
+    airflow.decide(PREVIEW_DAG, "r3", "Adopt?", responded_by_user=None, responded_at=ago(seconds=4).isoformat())
+    airflow.decide(REQUEST, "gone", "+1;-2", responded_at=ago(seconds=6).isoformat())
     airflow.decide("elsewhere.dag", "r1", "Not ours?")
     old = (datetime.now(UTC) - timedelta(days=100)).isoformat()
     airflow.decide(REQUEST, "old", "Deploy #12 to production?", responded_at=old, created_at=old)
@@ -265,7 +265,7 @@ def test_no_cell_begins_like_a_formula_however_it_is_written(airflow: AirflowDou
     fill_answers(airflow)
     airflow.approvals.clear()
     for number, text in enumerate([*FORMULAS, *PLAIN]):
-        airflow.decide(REQUEST, f"r{number}", text, responded_at=ago(milliseconds=10 + number).isoformat())
+        airflow.decide(REQUEST, f"r{number}", text, responded_at=ago(seconds=10 + number).isoformat())
     page.goto(f"{airflow.page_url}?view=approvals")
     titles, *rows = save(page)
     told = [row[titles.index("Question")] for row in rows]
@@ -301,7 +301,7 @@ def test_hundreds_of_answers_are_read_page_by_page(airflow: AirflowDouble, page:
     airflow.show(PROJECT, [PRODUCTION])
     for number in range(250):
         airflow.start_run(REQUEST, f"r{number}", "success")
-        airflow.decide(REQUEST, f"r{number}", "Deploy?", responded_at=ago(milliseconds=number).isoformat())
+        airflow.decide(REQUEST, f"r{number}", "Deploy?", responded_at=ago(seconds=number).isoformat())
     page.goto(f"{airflow.page_url}?view=approvals")
     expect(page.locator(".answers tbody tr")).to_have_count(250)
     assert len([each for each in airflow.asked if each.endswith("/r7")]) == 0  # by the hundred, not one by one

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from demo.author import Author
@@ -71,12 +72,13 @@ def author(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
 
 @contextlib.contextmanager
 def open_stage(sandbox: Sandbox, author: Author) -> Iterator[Stage]:
-    """Yield a stage where nothing waits to spare others' services.
+    """Yield a stage where nothing waits to spare others' services, and no secret of another test is masked.
 
     No secret is in what is left behind, and Astro was asked nothing but what its description of the API has.
     """
     with pytest.MonkeyPatch.context() as monkeypatch:
         _hurry(monkeypatch)
+        reset_secrets_masker()
         made = set_stage(sandbox, author, monkeypatch)
         yield made
     left = json.dumps([[run.xcoms, run.conf] for run in made.runs] + [store.values for store in made.stores.values()])
