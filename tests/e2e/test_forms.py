@@ -59,11 +59,11 @@ ROUNDS: tuple[dict[tuple[str, str], dict[str, str]], ...] = (
     },
     {
         (PREVIEW_DAG, "resume"): {"branch": OWN, **REASON},
-        (PREVIEW_DAG, "verify"): {"branch": OWN, **REASON},
-        (PREVIEW_DAG, "mute"): {"branch": OWN, "file": "form.py", **REASON},
         (STAGING_DAG, "verify"): REASON,
         (PRODUCTION_DAG, "verify"): REASON,
     },
+    {(PREVIEW_DAG, "verify"): {"branch": OWN, **REASON}},
+    {(PREVIEW_DAG, "mute"): {"branch": OWN, "file": "form.py", **REASON}},
     {(PREVIEW_DAG, "refresh"): {"branch": OWN, **REASON}},
     {(PREVIEW_DAG, "delete"): {"branch": OWN, **REASON}},
 )
@@ -74,10 +74,10 @@ ASKED = {(PRODUCTION_REQUEST_DAG, ""), (PREVIEW_DAG, "adopt")}
 UNVERIFIED = "so nothing is verified; add it first"
 REFUSED = {
     (PRODUCTION_DAG, "deploy"): ("claim", f"only after approval: trigger {PRODUCTION_REQUEST_DAG} instead"),
-    (PREVIEW_DAG, "verify"): ("claim", f"the policy has no previews.verify, {UNVERIFIED}"),
-    (PREVIEW_DAG, "mute"): ("claim", f"the policy has no previews.verify, {UNVERIFIED}"),
-    (STAGING_DAG, "verify"): ("claim", f"the policy has no targets.staging.verify, {UNVERIFIED}"),
-    (PRODUCTION_DAG, "verify"): ("claim", f"the policy has no targets.production.verify, {UNVERIFIED}"),
+    (PREVIEW_DAG, "verify"): ("verify", f"the policy has no previews.verify, {UNVERIFIED}"),
+    (PREVIEW_DAG, "mute"): ("verify", f"the policy has no previews.verify, {UNVERIFIED}"),
+    (STAGING_DAG, "verify"): ("verify", f"the policy has no targets.staging.verify, {UNVERIFIED}"),
+    (PRODUCTION_DAG, "verify"): ("verify", f"the policy has no targets.production.verify, {UNVERIFIED}"),
 }
 """What the run itself refuses: its task that does, and its words."""
 
