@@ -75,7 +75,7 @@ UNVERIFIED = "so nothing is verified; add it first"
 REFUSED = {
     (PRODUCTION_DAG, "deploy"): ("claim", f"only after approval: trigger {PRODUCTION_REQUEST_DAG} instead"),
     (PREVIEW_DAG, "verify"): ("verify", f"the policy has no previews.verify, {UNVERIFIED}"),
-    (PREVIEW_DAG, "mute"): ("verify", f"the policy has no previews.verify, {UNVERIFIED}"),
+    (PREVIEW_DAG, "mute"): ("decide", f"the policy has no previews.verify, {UNVERIFIED}"),
     (STAGING_DAG, "verify"): ("verify", f"the policy has no targets.staging.verify, {UNVERIFIED}"),
     (PRODUCTION_DAG, "verify"): ("verify", f"the policy has no targets.production.verify, {UNVERIFIED}"),
 }
