@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -58,13 +58,14 @@ class Outside:
         answer.raise_for_status()
         return {file["path"]: file["sha256"] for file in answer.json()["files"]}
 
-    def ask_airflow(self, branch: str, path: str) -> Any:
+    def ask_airflow(self, branch: str, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
         """Return what the own Airflow of the branch's Deployment answers below its API's address."""
         deployment = self.find_deployment(branch)
         if deployment is None:
             raise ValueError(f"{branch} has no Deployment")
         headers = {"Authorization": f"Bearer {self.astro_token}"}
-        answer = self.sandbox.get(f"http://{deployment['webServerAirflowApiUrl']}/{path}", headers=headers)
+        address = f"http://{deployment['webServerAirflowApiUrl']}/{path}"
+        answer = self.sandbox.request(method, address, headers=headers, json=body)
         answer.raise_for_status()
         return answer.json()
 

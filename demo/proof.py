@@ -31,13 +31,18 @@ _PREVIEWS = """\
 """
 
 
+_ACTIVITY = ("      activity: [deploys] ", "      activity: [deploys, runs] ")
+
+
 def add_proof(policy: str) -> str:
-    """Return the policy with what previews are given, and how they are verified; all else as it is."""
+    """Return the policy with what previews are given, how they are verified and that runs count; all else as it is."""
     for line, added in (("projects:\n", _SOURCES + "projects:\n"), ("    previews:\n", "    previews:\n" + _PREVIEWS)):
         if policy.count(f"\n{line}") != 1:
             raise ValueError(f"the policy has {policy.count(f'{chr(10)}{line}')} lines '{line.strip()}', expected one")
         policy = policy.replace(f"\n{line}", f"\n{added}")
-    return policy
+    if policy.count(_ACTIVITY[0]) != 1:
+        raise ValueError(f"the policy has {policy.count(_ACTIVITY[0])} lines '{_ACTIVITY[0].strip()}', expected one")
+    return policy.replace(*_ACTIVITY)
 
 
 def parse_often(witness: Witness) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from demo import living, proof
+from demo import living, proof, work
 from demo.page import follow_links, show_page
 from demo.preview import BRANCH, preview
 from demo.release import DEPLOY_BRANCH, FEATURE, release
@@ -27,6 +27,7 @@ def play(witness: Witness, say: Callable[[str], None]) -> None:
     number = living.begin(steps)
     proof.prove(steps)
     told = living.live(steps, number)
+    work.keep(steps)
     release(steps)
     living.bury(steps, told)
     show_page(steps, ENVIRONMENTS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.expiry import is_asked, measure_activity
-from include.deploy_ops.core.cleanup.use import NEVER_ASKED, Use, note_answer, note_silence
+from include.deploy_ops.core.cleanup.use import NEVER_ASKED, Use, note_answer, note_silence, note_unasked
 from include.deploy_ops.core.errors import DeployOpsError, RetryableError
 from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.hooks.airflow.access import read_work
@@ -41,7 +41,8 @@ _PROBLEM_LENGTH_MAX = 300
 class UseObserver:
     """Asks previews' Airflows.
 
-    :param is_dry: nothing may be written in Astro either, so that no token is minted.
+    :param is_dry: nothing may be written in Astro either, so that no token is minted: without a connection nobody is
+        asked.
     """
 
     scope: Scope
@@ -92,8 +93,10 @@ class UseObserver:
 
     def _ask(self, deployment: Deployment, known: Use | None, since: datetime) -> Use:
         conn_id = self.scope.previews.airflow_conn_id
+        if self.is_dry and not conn_id:
+            return note_unasked(known, self.now)
         try:
-            facts = read_work(self.astro, deployment, conn_id, since, may_mint=not self.is_dry)
+            facts = read_work(self.astro, deployment, conn_id, since)
         except DeployOpsError as error:
             problem = " ".join(self._clean(str(error)).split())[:_PROBLEM_LENGTH_MAX]
             log.warning("whether somebody works in %s is not known: %s", deployment.name, problem)

@@ -31,6 +31,7 @@ TOLD = "told"
 KEEP = "keep"
 REPORT = "report"  # what `oddities.py` finds
 _NEVER = datetime.max.replace(tzinfo=UTC)
+UNASKED = "its Airflow is asked for runs before that is done"
 DOUBT = "control remembers nothing for certain from before"
 
 
@@ -288,7 +289,12 @@ def _say_counted(subject: Subject, now: datetime) -> str:
     what, at = max(_list_uses(subject, now), key=lambda use: use[1], default=("", None))
     told = [f"{what} {at:%Y-%m-%d %H:%M}"] if at is not None else []
     run_at = subject.use.run_at
-    told.append(f"last run by a person {run_at:%Y-%m-%d %H:%M}" if run_at is not None else "no run by a person")
+    if run_at is not None:
+        told.append(f"last run by a person {run_at:%Y-%m-%d %H:%M}")
+    elif not subject.use.is_unasked:
+        told.append("no run by a person")
+    if subject.use.is_unasked:
+        told.append(UNASKED)
     return f": {', '.join(told)}"
 
 

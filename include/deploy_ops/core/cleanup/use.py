@@ -39,13 +39,15 @@ class Use:
     """The last answer of a preview's Airflow, which stands while the preview sleeps.
 
     `run_at`: when a person started the newest run, as far as it was ever told. `running`: that a run is in flight, in
-    words. `problem`: why the last question was not answered, empty where it was.
+    words. `problem`: why the last question was not answered, empty where it was. `is_unasked`: a dry run may not ask,
+    so that it tells what happens unless somebody works there.
     """
 
     asked_at: datetime
     run_at: datetime | None = None
     running: str = ""
     problem: str = ""
+    is_unasked: bool = False
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether it is too early to ask again."""
@@ -72,6 +74,11 @@ def note_answer(before: Use | None, facts: RunFacts, now: datetime) -> Use:
 def note_silence(before: Use | None, problem: str, now: datetime) -> Use:
     """Return what is known after a question that was not answered."""
     return replace(before or NEVER_ASKED, asked_at=now, running="", problem=problem)
+
+
+def note_unasked(before: Use | None, now: datetime) -> Use:
+    """Return what a dry run goes by, which may not ask: what was told before, and no doubt."""
+    return replace(before or NEVER_ASKED, asked_at=now, running="", problem="", is_unasked=True)
 
 
 def find_use(verdict: Verdict, verb: str, use: Use | None, deployment: Deployment) -> str:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
 
 log = logging.getLogger(__name__)
-DRY = "no connection: the policy names no airflow_conn_id, and where nothing is written no token is minted"
 
 
 @dataclass
@@ -86,22 +85,17 @@ class AsyncAirflowAccess:
         return self._minted.value
 
 
-def read_work(
-    astro: AstroApiHook, deployment: Deployment, conn_id: str | None, since: datetime, *, may_mint: bool
-) -> RunFacts:
+def read_work(astro: AstroApiHook, deployment: Deployment, conn_id: str | None, since: datetime) -> RunFacts:
     """Return who works in a Deployment's Airflow, blocking; a token that had to be minted is deleted.
 
     :param conn_id: as in `AsyncAirflowAccess`.
     :param since: when the Deployment was used last as far as is known; older runs tell nothing.
-    :param may_mint: False where nothing may be written.
     :raises ReadRefusedError: there is no token that reads there; says why.
     :raises RetryableError: a later look may tell more.
     """
     if conn_id:
         token = read_airflow_token(conn_id, read_astro_connection(astro.astro_conn_id).token)
         return _read_work(deployment, token, since)
-    if not may_mint:
-        raise ReadRefusedError(DRY)
     minted = astro.create_deployment_token(deployment.id)
     if minted is None:
         raise ReadRefusedError(NO_CONNECTION)

@@ -14,7 +14,7 @@ from include.deploy_ops.core.cleanup.use import RunFacts
 from include.deploy_ops.core.errors import DeployOpsError, ObservationError, ReadRefusedError, WriteUnknownError
 from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.airflow import http as airflow_http
-from include.deploy_ops.hooks.airflow.access import DRY, read_work
+from include.deploy_ops.hooks.airflow.access import read_work
 from include.deploy_ops.hooks.airflow.api import AirflowReader
 from include.deploy_ops.hooks.airflow.connection import NO_CONNECTION
 from include.deploy_ops.hooks.astro.answers import MintedToken
@@ -106,15 +106,13 @@ class Astro(SimpleNamespace):
         return self.value
 
 
-def look(
-    script: Script, *, may_mint: bool = True, **changes: Any
-) -> tuple[RunFacts | DeployOpsError, list[MintedToken]]:
+def look(script: Script, **changes: Any) -> tuple[RunFacts | DeployOpsError, list[MintedToken]]:
     gone: list[MintedToken] = []
     astro = Astro(delete_token=gone.append, **changes)
     with HostileServer(script) as server:
         deployment = make_deployment("dev-a", airflow_api=f"{server.host}/api/v2")
         try:
-            return read_work(astro, deployment, None, SINCE, may_mint=may_mint), gone  # type: ignore[arg-type]
+            return read_work(astro, deployment, None, SINCE), gone  # type: ignore[arg-type]
         except DeployOpsError as error:
             return error, gone
 
@@ -138,11 +136,9 @@ def test_a_token_that_stays_costs_no_answer() -> None:
     astro = Astro(delete_token=fail)
     with HostileServer(serve_runs([make_run(T)])) as server:
         deployment = make_deployment("dev-a", airflow_api=f"{server.host}/api/v2")
-        assert read_work(astro, deployment, None, SINCE, may_mint=True) == deployment_facts  # type: ignore[arg-type]
+        assert read_work(astro, deployment, None, SINCE) == deployment_facts  # type: ignore[arg-type]
 
 
 def test_without_a_token_nobody_is_asked() -> None:
     found, _ = look(refuse, value=None)
     assert str(found) == NO_CONNECTION
-    found, _ = look(refuse, may_mint=False)
-    assert str(found) == DRY
