@@ -6,14 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
+from include.deploy_ops.core.plan.pulse import spread_resync
 from include.deploy_ops.operators.control.plan import PlanOperator
-from include.deploy_ops.operators.control.row_writer import RESYNC_MINUTES
 from include.deploy_ops.operators.dispatch import dispatch_runs
 from include.deploy_ops.operators.notify import end_outage, tell_outage
 from include.deploy_ops.run.scope import Scope, read_scopes
 from include.deploy_ops.triggers.repository import RepositoryTrigger
-
-RESYNC_CRON = f"*/{RESYNC_MINUTES} * * * *"
 
 
 def watch_repository(scope: Scope) -> Asset:
@@ -26,6 +24,7 @@ def watch_repository(scope: Scope) -> Asset:
         trunk=project.trunk,
         poll_interval_s=project.poll_interval_s,
         astro_conn_id=project.astro_conn_id,
+        neighbours=scope.neighbours,
     )
     return Asset(scope.repository.name, watchers=[AssetWatcher(name=f"{project.name}.repository", trigger=trigger)])
 
@@ -38,7 +37,8 @@ def make_control_dag(scope: Scope) -> DAG:
         description=f"Keeps Astro equal to {scope.project.repository}: plans a pass, starts one run per action",
         # What a run is told of its events is incomplete: they only wake it, and the pass reads everything itself.
         schedule=AssetOrTimeSchedule(
-            timetable=CronTriggerTimetable(RESYNC_CRON, timezone="UTC"), assets=(repository | scope.fleet)
+            timetable=CronTriggerTimetable(spread_resync(scope.project.name), timezone="UTC"),
+            assets=(repository | scope.fleet),
         ),
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,

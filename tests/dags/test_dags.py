@@ -12,6 +12,7 @@ import yaml
 from airflow.sdk import AssetAny, AssetOrTimeSchedule
 from airflow.sdk.exceptions import ParamValidationError
 
+from include.deploy_ops.core.plan.pulse import spread_resync
 from include.deploy_ops.hooks.astro.cli import TIMEOUT_S as CLI_TIMEOUT_S
 from include.deploy_ops.operators.base import STEP_TIME_MAX
 from include.deploy_ops.run.scope import CLI_POOL, read_scopes
@@ -116,7 +117,7 @@ def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -
     cron, wakers = dag.timetable.timetable, dag.timetable.asset_condition
     objects: list[Any] = wakers.objects
     assert isinstance(dag.timetable, AssetOrTimeSchedule)
-    assert cron.expression == "*/5 * * * *"
+    assert cron.expression == spread_resync("shop")
     assert isinstance(wakers, AssetAny)
     assets = {asset.name: asset for asset in objects}
     assert assets.keys() == {"deploy_ops.shop.repository", "deploy_ops.shop.fleet"}
@@ -130,6 +131,7 @@ def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -
             "trunk": "trunk",
             "poll_interval_s": 7,
             "astro_conn_id": "astro_default",
+            "neighbours": 1,
         },
     )
 

@@ -119,9 +119,9 @@ def is_proof_news(memory: Memory, job: Job, verdict: Verification | None) -> boo
 def tell_outage(context: Context) -> None:
     """Tell that a pass of control failed for good: when an outage begins, and once a day while it lasts.
 
-    Control makes a pass at least every five minutes. An outage ends with a pass that succeeds (`end_outage`). It is a
-    callback of the plan task, so that the retries have their chance before anybody is told. The page shows the same
-    words, whether or not a notifier is named.
+    A pass that failed is followed by another within five minutes. An outage ends with a pass that succeeds
+    (`end_outage`). It is a callback of the plan task, so that the retries have their chance before anybody is told. The
+    page shows the same words, whether or not a notifier is named.
     """
     try:
         scope = _find_scope(context)

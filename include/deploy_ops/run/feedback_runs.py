@@ -24,10 +24,21 @@ def find_untold(scope: Scope, memory: Memory, digests: Mapping[str, str], now: d
 
     :param digests: of the shards of rows, as `Memory.write_rows` returned them.
     """
+    digest = _find_view(scope, memory, digests)
+    return digest if digest and memory.budget.read().is_due(now) else ""
+
+
+def is_untold(scope: Scope, memory: Memory, digests: Mapping[str, str]) -> bool:
+    """Whether GitHub is still to be told of the rows, now or later."""
+    return bool(_find_view(scope, memory, digests))
+
+
+def _find_view(scope: Scope, memory: Memory, digests: Mapping[str, str]) -> str:
+    """Return the digest of the view that is untold, empty if none is."""
     if scope.is_dry or not scope.project.feedback.is_on:
         return ""
     digest = name_view(scope, digests)
-    return digest if digest != memory.feedback_view.read() and memory.budget.read().is_due(now) else ""
+    return digest if digest != memory.feedback_view.read() else ""
 
 
 def dispatch_feedback(

@@ -31,7 +31,7 @@ class Scope:
 
     `targets` names the long-lived Deployments of all projects: none of them is ever a preview. `shares_repository`:
     another project of the policy is about the same repository. `rivals`: other projects' targets that may be about a
-    Deployment of one of ours.
+    Deployment of one of ours. `neighbours`: how many repositories are polled with the same connection to GitHub.
     """
 
     control_plane: str
@@ -40,6 +40,7 @@ class Scope:
     targets: frozenset[str]
     shares_repository: bool = False
     rivals: tuple[Rival, ...] = ()
+    neighbours: int = 1
 
     @property
     def policy(self) -> str:
@@ -149,6 +150,7 @@ def make_scope(loaded: LoadedPolicy, project: Project) -> Scope:
         loaded.target_names,
         project.repository.casefold() in loaded.shared_repositories,
         find_rivals(project, policy.projects),
+        len({each.repository.casefold() for each in policy.projects if each.github_conn_id == project.github_conn_id}),
     )
 
 

@@ -1,4 +1,4 @@
-"""Wake the control DAG when a repository's branches or pull requests change, or when planned work falls due.
+"""Wake the control DAG when a repository or a workspace changes, or when planned work falls due.
 
 Decides nothing: events tell that it is worth looking, and the task that was woken keeps the cursor. It leaves for
 people how GitHub and Astro were seen.
@@ -7,6 +7,8 @@ people how GitHub and Astro were seen.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,8 @@ from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights, read_sights
 from include.deploy_ops.triggers.base import StoredTrigger
 from include.deploy_ops.triggers.merging import merge
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
+from include.deploy_ops.triggers.sharing import share
+from include.deploy_ops.triggers.workspace_cursor import fingerprint_deployments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,6 +53,16 @@ PROBE_INTERVAL_S = 60.0
 """Seconds after which both services are looked at again at the latest, however long they fail, but in a rate limit's
 pause: so soon after an outage's end it is over for us."""
 LOOK_TIMEOUT_S = 50.0  # of one look at Astro
+REQUESTS_PER_MINUTE_MAX = 300.0
+"""Requests to GitHub with one token, whatever they cost: beyond them its polls lie farther apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the repository showed, and what GitHub said of the token's rate limit."""
+
+    cursor: Cursor
+    quota: Quota | None
 
 
 @dataclass(eq=False, repr=False)
@@ -56,19 +70,21 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     """Polls one repository with conditional requests for as long as a DAG waits for its events; never ends by itself.
 
     Yields `{"reason": …, "cursor": …}`. `reason` is "started" once, after the first successful poll; "changed" per
-    poll that found a real change; "due" once per time that the plan left in the asset state store as "wake_at" (ISO
-    8601); "recovered" when GitHub or Astro answers again after an outage. The task that is woken stores `cursor` there
-    as "cursor", so that a restarted trigger goes on conditionally; a lost cursor, or none, costs requests and nothing
-    else. Every failure is logged in one line and tried again, after 2 s at first and up to a minute, or when the
-    service's rate limit permits. How both were seen stands in the same store as "health".
+    poll that found a real change, also of the workspace's Deployments; "due" once per time that the plan left in the
+    asset state store as "wake_at" (ISO 8601); "recovered" when GitHub or Astro answers again after an outage. Triggers
+    of one process that look at the same repository or workspace share their looks. The task that is woken stores
+    `cursor` there as "cursor", so that a restarted trigger goes on conditionally; a lost cursor, or none, costs
+    requests and nothing else. Every failure is logged in one line and tried again, after 2 s at first and up to a
+    minute, or when the service's rate limit permits. How both were seen stands in the same store as "health".
 
     :param project: the policy's project, in every log line.
     :param github_conn_id: the Airflow connection to GitHub.
     :param repository: owner/name.
     :param trunk: the branch whose absence means that a listing cannot be trusted.
     :param poll_interval_s: seconds between polls; a minute at most.
-    :param astro_conn_id: the Airflow connection to Astro, which is probed each minute; empty in what a release before
-        0.3 stored: it is not.
+    :param astro_conn_id: the Airflow connection to Astro, whose Deployments are listed each minute; empty in what a
+        release before 0.3 stored: they are not.
+    :param neighbours: how many repositories the policy has polled with the same connection, this one included.
     """
 
     project: str
@@ -77,8 +93,11 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     trunk: str
     poll_interval_s: float = 10.0
     astro_conn_id: str = ""
+    neighbours: int = 1
     _hook: DeployOpsGithubHook | None = field(default=None, init=False)
     _cursor: Cursor | None = field(default=None, init=False)
+    _quota: Quota | None = field(default=None, init=False)
+    _fleet: str = field(default="", init=False)
     _has_started: bool = field(default=False, init=False)
     _announced_wake: str = field(default="", init=False)
     _is_slowed: bool = field(default=False, init=False)
@@ -105,6 +124,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
                 self._close_hook()
                 self._tell_failure(f"polling {self.repository}", error, pause_s)
             await self._leave_sight(GITHUB, pause_s)
+            pause_s = pause_s if failures else align_pause_s(pause_s, self.repository, time.time())
             # The cursor goes with the event, and the task that it wakes stores it. Written here it would be saved
             # before the event is, and a triggerer that dies in between would lose the change.
             for reason in reasons:
@@ -112,35 +132,42 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
             await asyncio.sleep(pause_s)
 
     async def _watch_astro(self) -> AsyncIterator[TriggerEvent]:
-        """Look whether Astro answers, apart from GitHub, so that neither's silence or pause hides the other's."""
+        """Look at the Deployments, apart from GitHub, so that neither's silence or pause hides the other's."""
         from include.deploy_ops.hooks.astro.api import AsyncAstroApi  # not where DAG files are parsed
 
         failures = 0
         async with AsyncAstroApi(self.astro_conn_id) as astro:
             while True:
-                error = await self._probe(astro)
+                fleet, error = await self._look_at_fleet(astro)
                 failures, pause_s = 0, PROBE_INTERVAL_S
                 if error is not None:
                     failures += 1
                     pause_s = choose_backoff_s(error, failures, FIRST_BACKOFF_S, PROBE_INTERVAL_S)
                     await astro.close()  # so that a repaired Airflow connection counts
-                    self._tell_failure("probing Astro", error, pause_s)
+                    self._tell_failure("listing Deployments", error, pause_s)
                 is_back = await self._see(ASTRO, error)
                 await self._leave_sight(ASTRO, pause_s)
-                if is_back:
-                    yield self._make_event("recovered")
+                pause_s = pause_s if failures else align_pause_s(pause_s, self.astro_conn_id, time.time())
+                # After a start one pass looks at everything anyhow.
+                has_moved = bool(fleet and self._fleet and fleet != self._fleet)
+                self._fleet = fleet or self._fleet
+                if is_back or has_moved:
+                    yield self._make_event("changed" if has_moved else "recovered")
                 await asyncio.sleep(pause_s)
 
-    async def _probe(self, astro: AsyncAstroApi) -> Exception | None:
-        """Return what was wrong with Astro's answer."""
+    async def _look_at_fleet(self, astro: AsyncAstroApi) -> tuple[str, Exception | None]:
+        """Return the fingerprint of the Deployments, or what was wrong with Astro's answer."""
+
+        async def ask(_: str | None) -> str:
+            return fingerprint_deployments(await astro.list_deployments())
+
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
-                await astro.find_workspace_name()
+                return await share("workspace").get(self.astro_conn_id, PROBE_INTERVAL_S / 2, ask), None
         except TimeoutError:
-            return TimeoutError(f"no answer in {LOOK_TIMEOUT_S:.0f} s")
+            return "", TimeoutError(f"no answer in {LOOK_TIMEOUT_S:.0f} s")
         except Exception as error:  # noqa: BLE001 - as in the poll: a trigger that raises is restarted for ever
-            return error
-        return None
+            return "", error
 
     async def cleanup(self) -> None:
         """Close the connections to GitHub."""
@@ -150,11 +177,11 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         # What was announced is only remembered at the end, so that a failure half-way announces it again.
         wake = await self._find_due_wake()
         known = self._cursor or await self._load_cursor()
-        # The hook waits for its answers: in the triggerer's own loop it would hold up every other trigger.
-        current, error = await asyncio.to_thread(self._try_to_look, known)
+        look, error = await self._try_to_look(known)
         is_back = await self._see(GITHUB, error)
-        if current is None:
+        if look is None:
             raise error or RuntimeError("a look without a result has an error")
+        current, self._quota = look.cursor, look.quota
         # After a start nobody knows what went by: one pass looks at everything, so that no difference need be told
         # besides.
         reasons = [] if self._has_started else ["started"]
@@ -200,17 +227,22 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         else:
             self._written[name] = seen
 
-    def _try_to_look(self, known: Cursor) -> tuple[Cursor | None, Exception | None]:
+    async def _try_to_look(self, known: Cursor) -> tuple[Look | None, Exception | None]:
         # Apart, since only what fails here is GitHub's failure.
+        async def ask(last: Look | None) -> Look:
+            # The hook waits for its answers: in the triggerer's own loop it would hold up every other trigger.
+            return await asyncio.to_thread(self._look, last.cursor if last else known)
+
+        key = (self.github_conn_id, self.repository.casefold(), self.trunk)
         try:
-            return self._look(known), None
+            return await share("repository").get(key, self._choose_usual_s() / 2, ask), None
         except Exception as error:  # noqa: BLE001 - it is raised again by the poll
             return None, error
 
-    def _look(self, known: Cursor) -> Cursor:
+    def _look(self, known: Cursor) -> Look:
         if self._hook is None:
             self._hook = _make_hook(self.github_conn_id, self.repository)
-        return read_cursor(self._hook, self.trunk, known)
+        return Look(read_cursor(self._hook, self.trunk, known), self._hook.quota)
 
     def _close_hook(self) -> None:
         # The next poll reads the Airflow connection again: it may have been repaired.
@@ -247,8 +279,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         return wake if is_due else None
 
     def _choose_interval_s(self) -> float:
-        quota = self._hook.quota if self._hook else None
-        usual_s = min(self.poll_interval_s, PROBE_INTERVAL_S)
+        quota, usual_s = self._quota, self._choose_usual_s()
         interval_s = choose_interval_s(usual_s, quota, datetime.now(UTC))
         is_slowed = interval_s > usual_s
         if is_slowed != self._is_slowed:
@@ -262,6 +293,12 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
                 f"{quota.remaining} of {quota.limit} requests left" if quota else "no bounds",
             )
         return interval_s
+
+    def _choose_usual_s(self) -> float:
+        """Return the seconds between polls where the rate limit is no matter."""
+        requests = 1 + len(self._cursor.branches) if self._cursor else 1
+        bound_s = self.neighbours * requests * 60.0 / REQUESTS_PER_MINUTE_MAX
+        return max(min(self.poll_interval_s, PROBE_INTERVAL_S), bound_s)
 
     def _tell_failure(self, what: str, error: Exception, pause_s: float) -> None:
         said, text = "%s: %s failed, trying again in %.0f s: %s: %s", " ".join(str(error).split())
@@ -280,6 +317,15 @@ def _make_hook(github_conn_id: str, repository: str) -> DeployOpsGithubHook:
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook  # not where DAG files are parsed
 
     return DeployOpsGithubHook(github_conn_id, repository, tries=1)
+
+
+def align_pause_s(interval_s: float, name: str, now_s: float) -> float:
+    """Return the seconds until the next multiple of the interval, shifted by the name.
+
+    Those who look at the same thing do so at one time, and look once; those who look at another thing, at another.
+    """
+    shift_s = int(hashlib.sha256(name.casefold().encode()).hexdigest()[:8], 16) / 16**8 * interval_s
+    return interval_s - (now_s - shift_s) % interval_s
 
 
 def choose_interval_s(poll_interval_s: float, quota: Quota | None, now: datetime) -> float:

@@ -118,7 +118,7 @@ def test_what_is_awaited_is_described(deployment: str, stage: Stage, judge: Judg
             assert await api.get_deployment(deployment)
             assert await api.get_deployment("clnone") is None
             assert len(await api.list_deploys(deployment, 1)) == 1
-            assert await api.find_workspace_name()
+            assert await api.list_deployments()
             minted = await api.create_deployment_token(deployment)
             assert minted is not None
             await api.delete_token(minted)

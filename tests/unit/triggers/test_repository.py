@@ -14,7 +14,12 @@ import pytest
 from include.deploy_ops.hooks.github.http import Quota
 from include.deploy_ops.run.sights import HEALTH_KEY
 from include.deploy_ops.triggers import repository
-from include.deploy_ops.triggers.repository import RepositoryTrigger, choose_interval_s
+from include.deploy_ops.triggers.repository import (
+    REQUESTS_PER_MINUTE_MAX,
+    RepositoryTrigger,
+    align_pause_s,
+    choose_interval_s,
+)
 from tests.worlds.doubles.github import (
     BRANCHES,
     PULLS,
@@ -95,6 +100,7 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubDouble]:
     with GithubDouble() as double:
         connect(monkeypatch, host=double.api_url, password=TOKEN)
         monkeypatch.setattr(repository, "FIRST_BACKOFF_S", 0.01)
+        monkeypatch.setattr(repository, "REQUESTS_PER_MINUTE_MAX", 1e9)
         double.answers[BRANCHES] = Reply([make_ref("main"), make_ref("dev-a")])
         double.answers[PULLS] = Reply([make_pull(1)])
         yield double
@@ -144,7 +150,10 @@ def test_serialize_makes_an_equal_trigger() -> None:
         "trunk": "main",
         "poll_interval_s": POLL_S,
         "astro_conn_id": "",
+        "neighbours": 1,
     }
+    older = {name: value for name, value in kwargs.items() if name != "neighbours"}
+    assert RepositoryTrigger(**older).serialize() == (path, kwargs)
     assert RepositoryTrigger(**kwargs).serialize() == (path, kwargs)
     assert f"{RepositoryTrigger.__module__}.{RepositoryTrigger.__name__}" == path
 
@@ -412,6 +421,7 @@ def test_polling_slows_down_while_the_quota_is_nearly_used_and_says_so(
         await asyncio.sleep(0)
 
     monkeypatch.setattr(repository, "asyncio", SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread))
+    monkeypatch.setattr(repository, "align_pause_s", lambda interval_s, *_: interval_s)
 
     def put(remaining: int) -> None:
         reset = int(datetime.now(UTC).timestamp()) + 600
@@ -440,6 +450,52 @@ def test_polling_slows_down_while_the_quota_is_nearly_used_and_says_so(
 def test_the_interval_follows_the_quota(remaining: int, reset_in_s: int, interval_s: float) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert choose_interval_s(10, Quota(5000, remaining, now + timedelta(seconds=reset_in_s)), now) == interval_s
+
+
+def test_projects_of_one_repository_share_their_looks(github: GithubDouble) -> None:
+    async def play() -> int:
+        crowd = [Watch(make_trigger(Store()), github) for _ in range(10)]
+        try:
+            assert [(await each.next_payload())["reason"] for each in crowd] == ["started"] * 10
+            before = len(github.statuses(PULLS))
+            quiet = await asyncio.gather(*(each.is_quiet() for each in crowd))
+            assert quiet == [True] * 10
+            looks = len(github.statuses(PULLS)) - before
+            github.answers[BRANCHES] = Reply([make_ref("main"), make_ref("dev-a"), make_ref("dev-b")])
+            assert [(await each.next_payload())["reason"] for each in crowd] == ["changed"] * 10
+            return looks
+        finally:
+            for each in crowd:
+                await each.stop()
+
+    assert asyncio.run(play()) < 10  # each waits for four looks; alone they would be 40
+
+
+def test_many_repositories_of_one_token_are_polled_within_its_requests_per_minute(
+    github: GithubDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "REQUESTS_PER_MINUTE_MAX", REQUESTS_PER_MINUTE_MAX)
+    trigger = RepositoryTrigger("pipes", "github_default", "acme/pipes", "main", 10.0, neighbours=50)
+
+    async def look() -> None:
+        running = Watch(trigger, github)
+        try:
+            await running.next_payload()
+        finally:
+            await running.stop()
+
+    asyncio.run(look())
+    requests = len(github.statuses(PULLS)) + len(github.statuses(BRANCHES))
+    assert 50 * requests * 60 / trigger._choose_usual_s() <= REQUESTS_PER_MINUTE_MAX
+    assert trigger._choose_usual_s() == 20.0
+
+
+@pytest.mark.parametrize("now_s", [0.0, 1.0, 1_700_000_003.25])
+def test_those_who_look_at_one_thing_do_so_at_one_time(now_s: float) -> None:
+    pause_s = align_pause_s(10.0, "acme/pipes", now_s)
+    assert 0 < pause_s <= 10
+    assert align_pause_s(10.0, "Acme/Pipes", now_s + pause_s) == pytest.approx(10.0)
+    assert align_pause_s(10.0, "acme/shop", now_s) != pytest.approx(pause_s)
 
 
 def test_the_interval_is_the_policys_where_no_quota_is_stated() -> None:

@@ -17,12 +17,12 @@ from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights, read_sights
 from include.deploy_ops.triggers import repository
 from include.deploy_ops.triggers.repository import PROBE_INTERVAL_S, RepositoryTrigger
 from tests.unit.triggers.test_repository import PATIENCE_S, Store, Watch, github, told
-from tests.worlds.doubles.astro import AstroDouble, serve_list
+from tests.worlds.doubles.astro import AstroDouble, make_deployment, serve_list
 from tests.worlds.doubles.astro import Reply as AstroReply
 from tests.worlds.doubles.github import BRANCHES, PULLS, GithubDouble, Reply, make_ref
 
 __all__ = ["github", "told"]
-WORKSPACES = serve_list("workspaces", [{"id": "clws", "name": "Shop"}])
+FLEET = serve_list("deployments", [])
 SECRET = "hunter2-of-a-library"  # noqa: S105 - planted
 
 
@@ -34,7 +34,7 @@ def astro(monkeypatch: pytest.MonkeyPatch) -> Iterator[AstroDouble]:
         monkeypatch.setattr(patience, "FIRST_RETRY_S", 0.001)
         monkeypatch.setattr(repository, "PROBE_INTERVAL_S", 0.02)
         monkeypatch.setattr(health, "OUTAGE_MIN", timedelta(0))
-        double.say("workspaces", WORKSPACES)
+        double.say("deployments", FLEET)
         yield double
 
 
@@ -82,7 +82,7 @@ def test_an_outage_is_seen_with_its_cause_and_its_end_wakes_control(
         if service == GITHUB:
             github.answers[PULLS] = Reply({}, 503)
         else:
-            astro.say("workspaces", AstroReply({}, 503))
+            astro.say("deployments", AstroReply({}, 503))
         failing = await wait_for(store, service, is_failing)
         assert failing.said.startswith(f"{service} fails since {failing.since:%Y-%m-%d %H:%M} UTC: GET ")
         assert "HTTP 503" in failing.said
@@ -93,7 +93,7 @@ def test_an_outage_is_seen_with_its_cause_and_its_end_wakes_control(
         (other,) = {GITHUB, ASTRO} - {service}
         assert not is_failing(read_sights(store.values[HEALTH_KEY])[other])
         github.answers[PULLS] = Reply([])
-        astro.say("workspaces", WORKSPACES)
+        astro.say("deployments", FLEET)
         payload = await events.next_payload()
         assert payload["reason"] == "recovered"
         assert payload["cursor"]["branches"]
@@ -176,6 +176,36 @@ def test_a_store_that_takes_nothing_keeps_no_event_back(
     assert any("writing how services were seen failed" in line for line in told)
     assert not any("polling acme/pipes failed" in line for line in told)
     assert astro.asked
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "UNHEALTHY"},
+        {"desiredDagTarballVersion": "v0"},
+        {"imageTag": "deploy-0"},
+        {"status": "HIBERNATING"},
+        {"environmentVariables": []},
+    ],
+)
+def test_what_somebody_changes_in_astro_wakes_control_once(
+    change: dict[str, Any], github: GithubDouble, astro: AstroDouble
+) -> None:
+    astro.say("deployments", serve_list("deployments", [make_deployment(), make_deployment(id="cldep2", name="b")]))
+
+    async def scenario(events: Watch) -> None:
+        assert (await events.next_payload())["reason"] == "started"
+        seen = len(astro.asked)
+        moved = [make_deployment(id="cldep2", name="b"), make_deployment(updatedAt="2026-01-04T03:04:05.678Z")]
+        astro.say("deployments", serve_list("deployments", moved))
+        assert await events.is_quiet_until(lambda: len(astro.asked) >= seen + 3)
+        astro.say("deployments", serve_list("deployments", [make_deployment(**change), moved[0]]))
+        assert (await events.next_payload())["reason"] == "changed"
+        seen = len(astro.asked)
+        assert await events.is_quiet_until(lambda: len(astro.asked) >= seen + 3)
+
+    play(make_trigger(Store()), github, scenario)
 
 
 @pytest.mark.usefixtures("told")

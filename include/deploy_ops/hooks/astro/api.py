@@ -197,10 +197,10 @@ class AsyncAstroApi:
         connection, client = await self._open()
         await self._hold(delete_token(connection, token), client)
 
-    async def find_workspace_name(self) -> str:
-        """Return the name of the connection's workspace: the least that tells whether Astro answers us."""
+    async def list_deployments(self) -> tuple[Deployment, ...]:
+        """Return every Deployment of the workspace, as Astro orders them; malformed ones have a `problem`."""
         connection, client = await self._open()
-        return await self._hold(ask_workspace_name(connection), client)
+        return await self._hold(ask_deployments(connection), client)
 
     async def _open(self) -> tuple[AstroConnection, AsyncClient]:
         if self._opened is None:

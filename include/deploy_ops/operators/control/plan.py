@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
+from include.deploy_ops.core.plan.pulse import OPEN_AGAIN, find_next_look
 from include.deploy_ops.core.plan.remembered import BegunDelete, OpenQuestion
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
 from include.deploy_ops.core.plan.work import Action, Difference, Hold, HoldKind, Plan, Verb, Work
@@ -23,7 +24,7 @@ from include.deploy_ops.operators.control.row_writer import RowWriter, WrittenRo
 from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
-from include.deploy_ops.run.feedback_runs import dispatch_feedback
+from include.deploy_ops.run.feedback_runs import dispatch_feedback, is_untold
 from include.deploy_ops.run.job import INFER, make_dispatch, make_job
 from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
 
@@ -43,6 +44,8 @@ class PlanOperator(DeployOpsOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan one pass."""
         memory, now = self.memory(context), datetime.now(UTC)
+        # Whatever becomes of this pass, another one follows soon; its end knows better when.
+        self._wake(context, now + OPEN_AGAIN)
         self._note_pass(context, memory, now)
         observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
         comparer = Comparer(self.scope, observer)
@@ -69,6 +72,8 @@ class PlanOperator(DeployOpsOperator):
         self.plan = render_plan(plan, now, difference.notes)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
+        is_busy = bool(given.in_flight) or self._is_unfinished(memory, written)
+        self._wake(context, find_next_look(plan, now, is_busy=is_busy))
         counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)
         self.log.info("%d actions, %d holds, %d previews live, %d over", *counts)
         return [*(self._dispatch(action) for action in plan.actions), *feedback_runs]
@@ -87,6 +92,11 @@ class PlanOperator(DeployOpsOperator):
         doubted = sorted(self.scope.home_dags) if is_lost else continuity.busy
         busy = tuple(dag for dag in doubted if Runs(context["ti"], dag).has_living())
         memory.continuity.write(replace(continuity, busy=busy))
+
+    def _wake(self, context: Context, at: datetime | None) -> None:
+        """Leave the time at which the trigger wakes control for the trigger."""
+        store = context["asset_state_store"][self.scope.repository]
+        store.set(WAKE_AT_KEY, wrap_value(None if at is None else at.isoformat()))
 
     def _show(
         self, context: Context, writer: RowWriter, observation: Observation, plan: Plan, given: Circumstances
@@ -125,6 +135,10 @@ class PlanOperator(DeployOpsOperator):
         except Exception:
             self.log.exception("no run could be started that tells GitHub; what this pass decided goes on")
             return []
+
+    def _is_unfinished(self, memory: Memory, written: WrittenRows | None) -> bool:
+        """Whether something of what people are shown, or told, is left to be done."""
+        return written is None or written.is_busy or is_untold(self.scope, memory, written.digests)
 
     def _note_past(
         self, context: Context, past: PastPreviews, plan: Plan, creates: CreateCheck, written: WrittenRows
@@ -207,9 +221,6 @@ class PlanOperator(DeployOpsOperator):
         if pending != given.pending:
             memory.pending.write(pending)
         store = context["asset_state_store"][self.scope.repository]
-        # Without one the old time stays: it was announced already, and once more costs a pass.
-        if plan.wake_at is not None:
-            store.set(WAKE_AT_KEY, wrap_value(plan.wake_at.isoformat()))
         # Saved here, by who acted on it: a trigger that ends between its event and its cursor would lose the event. Of
         # several events a run may be told of some only; an older cursor does no harm, it makes one more pass.
         events: Any = context.get("triggering_asset_events") or {}

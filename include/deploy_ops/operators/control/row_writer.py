@@ -17,6 +17,7 @@ from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.naming import slug_branch, slug_target
+from include.deploy_ops.core.plan.pulse import RESYNC
 from include.deploy_ops.core.plan.work import Plan, Verb
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.awaited import list_awaited
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.scope import Scope
 
 log = logging.getLogger(__name__)
-RESYNC_MINUTES = 5
-"""Minutes after which control makes a pass although nothing happened."""
-
 LEARNED_MAX = 10
 """Commits that a pass asks GitHub for; one that starts something asks for one: nobody waits for an author's name."""
 
@@ -55,13 +53,15 @@ LEARNED_MAX = 10
 class WrittenRows:
     """What a pass left: all rows by slug, and the digests of all that GitHub is told of.
 
-    `dropped` are the slugs of previews that are shown no more, `verifications` what is remembered, by slug.
+    `dropped` are the slugs of previews that are shown no more, `verifications` what is remembered, by slug. `is_busy`:
+    runs are at work, or something is left for the next pass to learn.
     """
 
     rows: Mapping[str, Row]
     digests: Mapping[str, str]
     dropped: frozenset[str]
     verifications: Mapping[str, Verification]
+    is_busy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class RowWriter:
         drop_contradicted(self.memory, ended)
         slugs = {each.slug for each in ended} - given.remembered.keys()
         remembered = {**given.remembered, **{slug: self.memory.recall(slug) for slug in slugs}}
-        authors, times = self._learn_commits(observation, is_quiet=not plan.actions)
+        authors, times, is_learning = self._learn_commits(observation, is_quiet=not plan.actions)
         verdicts = drop_doubted(self.memory.verdicts.read(), self.memory.read_continuity(now).since)
         record = PassRecord(
             project=self.scope.project,
@@ -110,7 +110,8 @@ class RowWriter:
         digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
         self.memory.summary.write(self._summarize(plan, now, digests, until))
         previews = {slug for slug, row in before.items() if row.kind is RowKind.PREVIEW}
-        return WrittenRows(rows, digests, frozenset(previews - rows.keys()), record.verifications)
+        is_busy = bool(record.in_flight) or is_learning
+        return WrittenRows(rows, digests, frozenset(previews - rows.keys()), record.verifications, is_busy)
 
     def _read_verifications(
         self, observation: Observation, before: Mapping[str, Row], ended: Collection[str]
@@ -211,30 +212,39 @@ class RowWriter:
             max_live=project.previews.max_live if project.previews else 0,
             actions=len(plan.actions),
             holds=len(plan.holds),
-            resync_s=RESYNC_MINUTES * 60.0,
+            resync_s=RESYNC.total_seconds(),
             digests=digests,
             events_until=until,
             dags=tuple(sorted(self.scope.dags)),
         )
 
-    def _learn_commits(self, observation: Observation, *, is_quiet: bool) -> tuple[dict[str, str], dict[str, datetime]]:
-        """Return who wrote the previews' heads, and when, as far as it is known; a quiet pass learns a few more."""
+    def _learn_commits(
+        self, observation: Observation, *, is_quiet: bool
+    ) -> tuple[dict[str, str], dict[str, datetime], bool]:
+        """Return who wrote the previews' heads, and when, as far as it is known, and whether the next pass learns more.
+
+        A quiet pass learns a few at once.
+        """
         known, times = self.memory.authors.read(), self.memory.commit_times.read()
         heads = {branch.head for branch in observation.wanted.values()}
         authors = {head: name for head, name in known.items() if head in heads}
         dates = {head: at for head, at in times.items() if head in heads}
-        for head in sorted(heads - (authors.keys() & dates.keys()))[: LEARNED_MAX if is_quiet else 1]:
+        unknown = sorted(heads - (authors.keys() & dates.keys()))
+        asked = unknown[: LEARNED_MAX if is_quiet else 1]
+        is_learning = len(asked) < len(unknown)
+        for head in asked:
             try:
                 commit = self.github.get_commit(head)
             except CommitMissingError:
                 continue
             except DeployOpsError as error:  # a name is worth no failed pass; the next one asks again
                 log.info("who wrote %s is not known yet: %s", head[:12], error)
+                is_learning = True
                 break
             authors[head], dates[head] = commit.author, commit.committed_at
         self.memory.authors.write(known, authors)
         self.memory.commit_times.write(times, dates)
-        return authors, dates
+        return authors, dates, is_learning
 
 
 def _find_final(row: Row | None, observation: Observation) -> Verification | None:

@@ -1,0 +1,33 @@
+"""When control looks again although nobody told it anything: soon while something is open, else once an hour. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from include.deploy_ops.core.plan.work import HoldKind, Plan
+
+OPEN_AGAIN = timedelta(minutes=5)
+"""The longest pause while something is at work or held: what ends it may be something of which nobody tells us."""
+
+RESYNC = timedelta(hours=1)
+"""The longest pause of all."""
+
+
+def is_open(plan: Plan) -> bool:
+    """Whether anything starts, or waits for something other than its branch's next push."""
+    return bool(plan.actions) or any(hold.kind is not HoldKind.ENDED for hold in plan.holds)
+
+
+def find_next_look(plan: Plan, now: datetime, *, is_busy: bool) -> datetime | None:
+    """Return when the trigger wakes control at the latest; None leaves it to the hourly resync.
+
+    :param is_busy: whether something is at work, or left to be done, besides what the plan says.
+    """
+    times = [plan.wake_at, now + OPEN_AGAIN if is_busy or is_open(plan) else None]
+    return min((each for each in times if each is not None), default=None)
+
+
+def spread_resync(project: str) -> str:
+    """Return the cron expression of a project's resync: the projects' fall on different minutes of the hour."""
+    return f"{int(hashlib.sha256(project.encode()).hexdigest(), 16) % 60} * * * *"

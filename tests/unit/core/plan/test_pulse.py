@@ -1,0 +1,43 @@
+"""An idle project is looked at once an hour, one with anything open every five minutes, one with a due time then."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.deploy_ops.core.plan.pulse import OPEN_AGAIN, find_next_look, spread_resync
+from include.deploy_ops.core.plan.work import Hold, HoldKind, Plan
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+SOON = NOW + timedelta(seconds=30)
+
+
+def make_plan(*kinds: HoldKind, wake_at: datetime | None = None) -> Plan:
+    return Plan((), tuple(Hold("dev-a", "deploy", "why", kind=kind) for kind in kinds), 1, wake_at)
+
+
+def test_where_nothing_is_open_the_hourly_resync_is_enough() -> None:
+    assert find_next_look(make_plan(), NOW, is_busy=False) is None
+    assert find_next_look(make_plan(HoldKind.ENDED), NOW, is_busy=False) is None
+    assert find_next_look(make_plan(wake_at=SOON), NOW, is_busy=False) == SOON
+
+
+@pytest.mark.parametrize("kind", set(HoldKind) - {HoldKind.ENDED})
+def test_what_is_held_is_looked_at_again_soon(kind: HoldKind) -> None:
+    assert find_next_look(make_plan(HoldKind.ENDED, kind), NOW, is_busy=False) == NOW + OPEN_AGAIN
+    assert find_next_look(make_plan(kind, wake_at=SOON), NOW, is_busy=False) == SOON
+    late = NOW + timedelta(hours=5)
+    assert find_next_look(make_plan(kind, wake_at=late), NOW, is_busy=False) == NOW + OPEN_AGAIN
+
+
+def test_what_is_at_work_is_looked_at_again_soon() -> None:
+    assert find_next_look(make_plan(), NOW, is_busy=True) == NOW + OPEN_AGAIN
+
+
+def test_projects_resync_at_different_minutes() -> None:
+    minutes = [int(spread_resync(f"project_{number}").split()[0]) for number in range(600)]
+    assert {spread_resync("a")[-8:] for _ in range(3)} == {" * * * *"}
+    assert set(minutes) == set(range(60))
+    assert max(map(minutes.count, set(minutes))) < 30
+    assert spread_resync("shop") == spread_resync("shop")
