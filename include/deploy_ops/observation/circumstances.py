@@ -17,7 +17,7 @@ from include.deploy_ops.run.airflow_runs import Runs, count_dispatches_max
 from include.deploy_ops.run.claims import Claims
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
@@ -93,17 +93,29 @@ class CircumstancesReader:
         }
         return {slug: Remembered(removal=each) for slug, each in removal.items()}
 
-    def _find_holders(self, works: Iterable[Work], claims: Mapping[str, Iterable[Claim]]) -> dict[str, str]:
+    def _find_holders(self, works: Sequence[Work], claims: Mapping[str, Sequence[Claim]]) -> dict[str, str]:
         """Return the runs that are at work on what they claimed."""
-        found = {work.slug: self._find_holder(work, claims[work.slug]) for work in works}
+        living = self._find_living((work.home_dag, claim.run_id) for work in works for claim in claims[work.slug])
+        found = {
+            work.slug: next(
+                (claim.run_id for claim in claims[work.slug] if (work.home_dag, claim.run_id) in living), None
+            )
+            or self._find_occupant(work)
+            for work in works
+        }
         return {slug: run for slug, run in found.items() if run}
 
-    def _find_holder(self, work: Work, claimed: Iterable[Claim]) -> str | None:
+    def _find_occupant(self, work: Work) -> str | None:
         claims = Claims(self.memory, self._runs_in(work.home_dag))
-        holder = claims.find_living(claimed)
-        if holder or not work.target:
-            return holder
-        return claims.find_occupant(work.deployment_id, "", self.scope.target_dags)
+        return claims.find_occupant(work.deployment_id, "", self.scope.target_dags) if work.target else None
+
+    def _find_living(self, asked: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Return those of the runs, each after its DAG, that are at work."""
+        by_dag: dict[str, list[str]] = {}
+        for dag, run_id in asked:
+            by_dag.setdefault(dag, []).append(run_id)
+        living = {dag: self._runs_in(dag).find_living(run_ids) for dag, run_ids in by_dag.items()}
+        return frozenset((dag, run_id) for dag, run_ids in living.items() for run_id in run_ids)
 
     def _find_attempts(
         self, works: Iterable[Work], known: Mapping[str, Remembered], claims: Mapping[str, Iterable[Claim]]
@@ -126,14 +138,13 @@ class CircumstancesReader:
 
     def _find_flights(self, works: Iterable[Work], finished: Mapping[str, int]) -> dict[str, str]:
         """Return the runs that are at work although nothing claims their environments: claims may be lost."""
-        found = (
-            (
-                work.slug,
-                _find_living(self._runs_in(work.dag), work, finished[work.name]) or self._find_question(work),
-            )
+        last = {work: name_run(work.name, finished[work.name]) for work in works if finished[work.name]}
+        living = self._find_living((work.dag, run_id) for work, run_id in last.items())
+        found = {
+            work.slug: last[work] if (work.dag, last.get(work, "")) in living else self._find_question(work)
             for work in works
-        )
-        return {slug: run for slug, run in found if run}
+        }
+        return {slug: run for slug, run in found.items() if run}
 
     def _find_question(self, work: Work) -> str | None:
         """Return the run that asks this already, by whatever name: an edit of the policy names the work anew."""
@@ -145,9 +156,17 @@ class CircumstancesReader:
 
     def _find_stuck(self, works: Iterable[Work], in_flight: Mapping[str, str]) -> dict[str, str]:
         """Return what the runs in flight wait for that have no place for their next step."""
-        homes = {work.slug: work.home_dag for work in works if work.slug in in_flight}
-        waits = {slug: self._runs_in(dag).describe_wait(in_flight[slug]) for slug, dag in homes.items()}
-        return {slug: wait for slug, wait in waits.items() if wait}
+        by_dag: dict[str, dict[str, str]] = {}
+        for work in works:
+            if work.slug in in_flight:
+                by_dag.setdefault(work.home_dag, {})[work.slug] = in_flight[work.slug]
+        waits = {dag: self._runs_in(dag).describe_waits(tuple(flights.values())) for dag, flights in by_dag.items()}
+        return {
+            slug: waits[dag][run_id]
+            for dag, flights in by_dag.items()
+            for slug, run_id in flights.items()
+            if run_id in waits[dag]
+        }
 
     def _runs_in(self, dag: str) -> Runs:
         return Runs(self.task_instance, self.scope.name_dag(dag))
@@ -179,12 +198,6 @@ class CircumstancesReader:
         if not 0 < self.scope.max_live - difference.live < len(creates):
             return {}
         return self.observer.read_commit_times(work.head for work in creates)
-
-
-def _find_living(runs: Runs, work: Work, attempt: int) -> str | None:
-    """Return the work's latest run if it is at work, whatever the claims say: they may have been lost."""
-    run_id = name_run(work.name, attempt)
-    return run_id if attempt and runs.is_alive(run_id) else None
 
 
 def _is_held_anyway(work: Work, known: Remembered) -> bool:

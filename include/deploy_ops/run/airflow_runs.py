@@ -12,7 +12,7 @@ from include.deploy_ops.core.naming import name_run
 from include.deploy_ops.run.scope import CLI_POOL
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
@@ -80,13 +80,22 @@ class Runs:
         taken = {following[run_id] for batch in batches for run_id in self._find_taken(batch)}
         return {work: self._climb(work, last + 1) if work in taken else last for work, last in known.items()}
 
-    def _find_taken(self, run_ids: Sequence[str]) -> Sequence[str]:
-        """Return the ids that runs have; each half alone, where some have and some have not."""
-        count = self._count(run_ids)
+    def find_living(self, run_ids: Iterable[str], states: Collection[str] = ALIVE) -> frozenset[str]:
+        """Return those of the runs that are queued or running (or in the given states).
+
+        One call for a hundred of which all are, or none.
+        """
+        ids = tuple(dict.fromkeys(run_ids))
+        batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
+        return frozenset(run_id for batch in batches for run_id in self._find_taken(batch, sorted(states)))
+
+    def _find_taken(self, run_ids: Sequence[str], states: Sequence[str] | None = None) -> Sequence[str]:
+        """Return the ids that runs have, in these states; each half alone, where some have and some have not."""
+        count = self._count(run_ids, states)
         if count in {0, len(run_ids)}:
             return run_ids if count else ()
         half = len(run_ids) // 2
-        return (*self._find_taken(run_ids[:half]), *self._find_taken(run_ids[half:]))
+        return (*self._find_taken(run_ids[:half], states), *self._find_taken(run_ids[half:], states))
 
     def _climb(self, work: str, last: int) -> int:
         """Return an attempt from `last` on, which there is, after which there is none: by steps that double."""
@@ -99,25 +108,26 @@ class Runs:
                 last += step
         return last
 
-    def _count(self, run_ids: Sequence[str]) -> int:
-        return self._task_instance.get_dr_count(self._dag_id, run_ids=list(run_ids))
+    def _count(self, run_ids: Sequence[str], states: Sequence[str] | None = None) -> int:
+        wanted = list(states) if states is not None else None
+        return self._task_instance.get_dr_count(self._dag_id, run_ids=list(run_ids), states=wanted)
 
     def read_states(self, run_id: str) -> dict[str, str]:
         """Return the states of the run's tasks by task id."""
         return dict(self._task_instance.get_task_states(self._dag_id, run_ids=[run_id]).get(run_id, {}))
 
-    def describe_wait(self, run_id: str) -> str:
-        """Return what a run waits for that has no place for its next step, and what to do; nothing if it has one.
+    def describe_waits(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """Return what those runs wait for that have no place for their next step, and what to do; a call per hundred.
 
         Airflow tells no task which pools there are, and never starts a step of a pool that is not there.
         """
-        waiting = sorted(task for task, state in self.read_states(run_id).items() if state == SCHEDULED)
-        if not waiting:
-            return ""
-        return (
-            f"{', '.join(waiting)} waits for a slot; if it stays so, see that Airflow has the pool {CLI_POOL}: "
-            f"airflow pools set {CLI_POOL} 3 'Astro CLI calls'"
-        )
+        found: dict[str, str] = {}
+        for start in range(0, len(run_ids), BATCH):
+            batch = run_ids[start : start + BATCH]
+            states = self._task_instance.get_task_states(self._dag_id, run_ids=list(batch))
+            waiting = {run_id: _list_waiting(states.get(run_id, {})) for run_id in batch}
+            found |= {run_id: _describe_wait(tasks) for run_id, tasks in waiting.items() if tasks}
+        return found
 
     def find_block(self) -> str:
         """Return why the DAG starts nothing now: a person froze it, or Airflow has not parsed it yet; else nothing."""
@@ -128,6 +138,17 @@ class Runs:
                 return f"DAG {self._dag_id} is not there yet; look at its import errors if it does not come"
             raise
         return f"paused: DAG {self._dag_id} is paused" if dag.is_paused else ""
+
+
+def _list_waiting(states: Mapping[str, str]) -> list[str]:
+    return sorted(task for task, state in states.items() if state == SCHEDULED)
+
+
+def _describe_wait(tasks: Sequence[str]) -> str:
+    return (
+        f"{', '.join(tasks)} waits for a slot; if it stays so, see that Airflow has the pool {CLI_POOL}: "
+        f"airflow pools set {CLI_POOL} 3 'Astro CLI calls'"
+    )
 
 
 def count_dispatches_max() -> int:

@@ -91,3 +91,30 @@ def test_the_next_attempt_is_never_there_and_none_is_forgotten(
     for work, last in found.items():
         assert (work, last + 1) not in there
         assert last == known[work] or (last > known[work] and (work, last) in there)
+
+
+def test_a_hundred_runs_that_are_all_at_work_are_one_question() -> None:
+    ids = [f"w{number}~1" for number in range(BATCH)]
+    airflow = CountingAirflow(ids)
+    airflow.states = dict.fromkeys(ids, "running")
+    assert Runs(airflow, "p.preview").find_living(ids) == set(ids)  # type: ignore[arg-type]
+    assert airflow.calls == 1
+
+
+@given(st.dictionaries(st.integers(0, 40).map(str), st.sampled_from(["queued", "running", "failed", "success", ""])))
+def test_the_living_are_found_among_all_others(states: dict[str, str]) -> None:
+    airflow = CountingAirflow([])
+    airflow.states = {run_id: state for run_id, state in states.items() if state}  # the others Airflow does not know
+    asked = [*states, *states]
+    found = Runs(airflow, "p.preview").find_living(asked)  # type: ignore[arg-type]
+    assert found == {run_id for run_id, state in states.items() if state in {"queued", "running"}}
+    assert airflow.calls <= 2 * max(len(states), 1)
+
+
+def test_what_runs_wait_for_is_one_question() -> None:
+    airflow = FakeAirflow(a="running", b="running", c="running")
+    airflow.tasks = {"a": {"create": "scheduled"}, "b": {"create": "running"}, "c": {"claim": "success"}}
+    found = Runs(airflow, "p.preview").describe_waits(["a", "b", "c", "gone"])  # type: ignore[arg-type]
+    assert found.keys() == {"a"}
+    assert found["a"].startswith("create waits for a slot")
+    assert airflow.asked == 1

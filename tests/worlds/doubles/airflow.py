@@ -150,15 +150,16 @@ class FakeAirflow:
     def get_dr_count(
         self, dag_id: str, run_ids: Collection[str] | None = None, states: Collection[str] | None = None
     ) -> int:
-        """Return how many of the runs exist, or are in these states, of whichever DAG.
+        """Return how many of the runs exist, in these states if any are given, of whichever DAG.
 
         Of an empty list Airflow counts all runs, which nobody means.
         """
-        if states:
-            return sum(state in states for state in self.states.values())
+        if run_ids is None:
+            return sum(state in (states or ()) for state in self.states.values())
         assert run_ids
         self.asked += 1
-        return sum(run_id in self.states for run_id in run_ids)
+        found = [self.states[run_id] for run_id in run_ids if run_id in self.states]
+        return sum(states is None or state in states for state in found)
 
     def get_dag(self, dag_id: str) -> Any:
         """Return whether the DAG is paused, as Airflow does, on an object."""

@@ -147,11 +147,15 @@ class RowWriter:
         A request that goes on there is void: whatever is answered, nothing follows from it.
         """
         busy = {each.id for each in observation.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
+        asked = {slug: row for slug, row in before.items() if row.verb != Verb.REQUEST.value}
+        runs: dict[str, list[str]] = {}
+        for row in asked.values():
+            if row.run_id:
+                runs.setdefault(row.run_dag, []).append(row.run_id)
+        living = {dag: Runs(context["ti"], dag).find_living(run_ids) for dag, run_ids in runs.items()}
         found: dict[str, str] = {}
-        for slug, row in before.items():
-            if row.verb == Verb.REQUEST.value:
-                continue
-            if row.run_id and Runs(context["ti"], row.run_dag).is_alive(row.run_id):
+        for slug, row in asked.items():
+            if row.run_id in living.get(row.run_dag, ()):
                 found[slug] = row.run_id
             elif row.deployment_id in busy and (
                 run := Claims(self.memory, Runs(context["ti"], row.dag)).find_holder(slug)
