@@ -36,6 +36,7 @@ PATIENCE_S = 180.0
 """Seconds until Airflow must be healthy, or what is awaited in it true: three times what a busy 2-core machine took."""
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 POLL_S = 0.5
+BUNDLE = {"name": "dags-folder", "classpath": "demo.preloading.PreloadingBundle", "kwargs": {}}
 USERS = ("admin", "viewer")
 """Who may log in: each is named as their role and their password are."""
 API_TIMEOUT_S = 90.0
@@ -153,6 +154,7 @@ class Stack:
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "demo.preloading.PreloadingExecutor",
             "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__CORE__MAX_TEMPLATED_FIELD_LENGTH": "100000",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{name}" for name in USERS),
@@ -164,6 +166,7 @@ class Stack:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.ports.worker_log),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.ports.trigger_log),
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([BUNDLE]),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
-import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +49,6 @@ projects:
     limits: {{max_deletes: 2}}
     feedback: {{comments: false, statuses: false, deployments: false}}
 """
-_make_ssl_context = functools.cache(ssl.create_default_context)  # 40 ms each, and the sandbox speaks no TLS
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +116,6 @@ def _connect(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
 
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that spare others' services."""
-    monkeypatch.setattr(ssl, "create_default_context", _make_ssl_context)
     monkeypatch.setattr(claims, "READ_BACK_S", 0.0)
     monkeypatch.setattr(astro_http, "REQUESTS_PER_S_MAX", 1000)
     monkeypatch.setattr(patience, "FIRST_RETRY_S", 0.001)
