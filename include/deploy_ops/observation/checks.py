@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -221,6 +221,8 @@ class DueCheck:
         snapshot = RepositorySnapshot((found,) if found else (), pulls)
         observer = TargetObserver(self.scope, self.github, self.memory, self.seals)
         state = observer.read_state(job.target, target, snapshot, observed)
+        if job.undoes:  # that it failed before keeps control from it, and nobody who clears its run
+            state = replace(state, remembered=replace(state.remembered, endings={}))
         due = compare_target(state, self.scope.project.name, self.scope.policy)
         wanted = (job.verb, job.pull, job.head, job.base, job.undoes)
         if not isinstance(due, Work) or (due.verb, due.pull, due.head, due.base, due.undoes) != wanted:
