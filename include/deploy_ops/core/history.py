@@ -87,7 +87,7 @@ def read_history(deploys: Iterable[Deploy], owner: str) -> DeployHistory:
     """
     history = DeployHistory()
     states: dict[str, _State] = {}
-    records = sorted(deploys, key=lambda record: (record.created_at, record.id))
+    records = sorted(deploys, key=_order)
     for deploy in records:
         # A failed deploy changed nothing, and a bundle, such as a dbt project, lies beside image and DAGs.
         if deploy.status is not DeployStatus.DEPLOYED or deploy.kind is DeployKind.BUNDLE:
@@ -165,11 +165,16 @@ def describe_rollback(failed: str, commit: str, said: str) -> str:
     return f"{_GOES_BACK}{failed[:_SHOWN_DIGITS] or 'an unknown commit'} to {commit[:_SHOWN_DIGITS]}: {said}"
 
 
-def has_plain_deploy(deploys: Iterable[Deploy], commit: str, owner: str) -> bool:
-    """Whether the records tell that the owner deployed this commit as what its source had."""
-    done = (deploy for deploy in deploys if deploy.status is DeployStatus.DEPLOYED)
-    notes = (_find_own_note(deploy, owner) for deploy in done)
-    return any(note is not None and note.commit == commit and not note.is_override for note in notes)
+def find_former(deploys: Iterable[Deploy], commit: str, owner: str) -> DeployHistory | None:
+    """Return the history up to the owner's newest plain deploy of this commit; None where the source never had it."""
+    done = sorted((each for each in deploys if each.status is DeployStatus.DEPLOYED), key=_order)
+    notes = ((number, _find_own_note(each, owner)) for number, each in enumerate(done, 1))
+    plain = [number for number, note in notes if note and note.commit == commit and not note.is_override]
+    return read_history(done[: plain[-1]], owner) if plain else None
+
+
+def _order(deploy: Deploy) -> tuple[datetime, str]:
+    return deploy.created_at, deploy.id
 
 
 def _find_own_note(deploy: Deploy, owner: str) -> DeployNote | None:

@@ -10,7 +10,7 @@ from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
 from include.deploy_ops.core.cleanup.use import find_use
 from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, drop_doubted, find_end
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
-from include.deploy_ops.core.history import has_plain_deploy, read_history
+from include.deploy_ops.core.history import find_former, read_history
 from include.deploy_ops.core.model import Branch, Deployment, PullRequest
 from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.plan.work import Verb, Work
@@ -229,7 +229,7 @@ class DueCheck:
             said = f"to {job.verb.value} {job.head[:12]} is not due any more: {due or 'nothing is'}"
             raise SupersededError(said, state.history.newest_id)
         # What was verified is remembered where others may write; what was deployed there before, Astro tells.
-        if job.undoes and not has_plain_deploy(records, job.head, self.scope.owner):
+        if job.undoes and find_former(records, job.head, self.scope.owner) is None:
             raise PermanentError(
                 f"Astro has no record that {job.head[:12]} was deployed to {job.target} as what its source had; "
                 "nothing goes back to it"

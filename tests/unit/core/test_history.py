@@ -12,8 +12,8 @@ import pytest
 from include.deploy_ops.core.history import (
     DeployHistory,
     describe_rollback,
+    find_former,
     forget_unseen,
-    has_plain_deploy,
     read_history,
 )
 from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
@@ -224,11 +224,20 @@ def test_what_control_went_back_to_is_an_override_that_tells_why_and_allows_no_o
 
 def test_what_the_source_had_is_told_from_what_others_deployed_or_forced() -> None:
     records = [ours(1, DeployKind.IMAGE_AND_DAG, A), ours(2, DeployKind.DAG_ONLY, B, DeployStatus.FAILED), back("x")]
-    assert has_plain_deploy(records, A, OWNER)
-    assert not has_plain_deploy(records, B, OWNER)
-    assert not has_plain_deploy([back("x"), record(4, DeployKind.DAG_ONLY, git_commit=A)], A, OWNER)
+    former = find_former(records, A, OWNER)
+    assert former is not None
+    assert (former.newest_id, former.image_commit) == ("d1", A)
+    assert find_former(records, B, OWNER) is None
+    assert find_former([back("x"), record(4, DeployKind.DAG_ONLY, git_commit=A)], A, OWNER) is None
     theirs = DeployNote("main", A, A, "r", 1, is_forced=False, owner="acme-prod/lake")
-    assert not has_plain_deploy([record(1, DeployKind.DAG_ONLY, format_note(theirs))], A, OWNER)
+    assert find_former([record(1, DeployKind.DAG_ONLY, format_note(theirs))], A, OWNER) is None
+
+
+def test_the_image_of_what_the_source_had_is_the_one_that_ran_then() -> None:
+    tags = (replace(ours(n, DeployKind.IMAGE_AND_DAG, commit), image_tag=f"t{n}") for n, commit in ((1, A), (3, B)))
+    former = find_former([*tags, ours(2, DeployKind.DAG_ONLY, C)], C, OWNER)
+    assert former is not None
+    assert (former.newest_id, former.image_tag, former.image_commit) == ("d2", "t1", A)
 
 
 def test_a_rollback_in_astro_is_told_by_commit_and_words() -> None:

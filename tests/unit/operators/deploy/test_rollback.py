@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from include.deploy_ops.core.feedback.values import gather_facts
-from include.deploy_ops.core.naming import parse_note
-from include.deploy_ops.core.plan.work import Remedy
+from include.deploy_ops.core.naming import DeployNote, parse_note
+from include.deploy_ops.core.plan.remembered import Approval
+from include.deploy_ops.core.plan.work import Remedy, Verb
 from include.deploy_ops.core.policy.keys import Feedback, Verify
 from include.deploy_ops.core.view.row import Row, State
 from include.deploy_ops.operators import report
+from include.deploy_ops.operators.deploy.deploy import DeployCodeOperator
+from include.deploy_ops.run.job import Job
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
 from tests.unit.operators.deploy.test_verify import BROKEN, tell
 from tests.worlds.stages import stage as stages
-from tests.worlds.stages.request import SLUG, Gate, open_gate
+from tests.worlds.stages.request import PRODUCTION, SLUG, Gate, open_gate
+from tests.worlds.values.examples import make_project
 from tests.worlds.values.faces import Faces, check_proof
 
 if TYPE_CHECKING:
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.operators.notify import Occasion
     from tests.worlds.stages.stage import Run, Stage
 
+PLAIN = DeployNote("main", "a" * 40, "a" * 40, "r", 1, is_forced=False)
+APPROVAL = Approval("a" * 40, "b" * 40, "d1", "ada", datetime(2026, 11, 1, tzinfo=UTC))
 RULES = Verify(airflow_conn_id="production_airflow", on_failure="rollback")
 
 
@@ -84,7 +91,12 @@ class Life:
 @pytest.fixture
 def life(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Life:
     """Give a production that follows a pull request, is verified, and merges it."""
-    gate = open_gate(stage, monkeypatch, approval="none", verify=RULES)
+    return begin(stage, monkeypatch, approval="none")
+
+
+def begin(stage: Stage, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Life:
+    """Return that production; `changes` are the policy's."""
+    gate = open_gate(stage, monkeypatch, verify=RULES, **changes)
     stage.change_project(targets={"production": stage.scope.project.targets["production"]})
     facts = gather_facts(
         stage.scope.project,
@@ -191,3 +203,54 @@ def test_it_goes_back_only_to_what_astro_knows_that_the_source_had(life: Life) -
     run.play()
     assert "Astro has no record that" in run.read_failure("deploy")["cause"]
     assert life.stage.list_files(life.gate.production) == before
+
+
+def test_an_approval_names_it_and_the_very_image_that_ran_comes_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = begin(stage, monkeypatch)
+    gate = life.gate
+
+    def approve() -> str:
+        run = gate.start_planned()
+        page = run.ask()["body"]
+        run.answer("Approve")
+        run.finish()
+        return str(page)
+
+    rule = "If its verification fails, the newest verified deploy of its runtime is deployed again, once: now "
+    former = gate.read_merge().commit
+    assert f"{rule}**nothing**, since no deploy of runtime `3.3-2` is verified." in approve()
+    first = life.deploy().xcoms["image"]["return_value"]
+    stage.push_more("astro_deploy", {"requirements.txt": "# more\n"})
+    assert f"{rule}[`{former[:12]}`]" in approve()
+    assert gate.remembered.approval.rolls_back
+    life.deploy(BROKEN)
+    back = life.deploy()
+    assert (back.states["deploy"], back.states["verify"]) == ("success", "success")
+    image = back.xcoms["image"]["return_value"]
+    assert (image["source"], image["digest"], image["origin"]) == ("reuse", first["digest"], "ci")
+    assert gate.plan() == []
+    assert f"to {former[:7]}: 1 import error, until resumed" in life.row.overridden
+
+
+@pytest.mark.parametrize(
+    ("rules", "note", "approval", "is_named"),
+    [
+        (RULES, PLAIN, None, True),
+        (RULES, PLAIN, replace(APPROVAL, rolls_back=True), True),
+        (RULES, PLAIN, APPROVAL, False),
+        (Verify(), PLAIN, replace(APPROVAL, rolls_back=True), False),
+        (None, PLAIN, None, False),
+        (RULES, replace(PLAIN, is_override=True), None, False),
+    ],
+    ids=["ungated", "named", "given for a report", "policy edited", "not verified", "a person's word"],
+)
+def test_a_deploy_names_it_only_where_policy_and_approval_do(
+    rules: Verify | None, note: DeployNote, approval: Approval | None, is_named: bool
+) -> None:
+    targets = {"production": PRODUCTION.model_copy(update={"verify": rules})}
+    scope: Any = SimpleNamespace(project=make_project(targets=targets))
+    job = Job(Verb.DEPLOY, "main", "a" * 40, "Production", "cl1", "why", target="production")
+    task: Any = SimpleNamespace(scope=scope)
+    assert DeployCodeOperator._names_rollback(task, job, note, approval) is is_named
