@@ -23,6 +23,8 @@ ROLLBACK = "rollback: "
 """How the reason of a forced deploy begins that goes back."""
 
 _SHOWN_DIGITS = 7
+_GOES_BACK = "rollback from "
+"""How the reason of a deploy begins by which control goes back."""
 
 FINAL = frozenset({DeployStatus.DEPLOYED, DeployStatus.FAILED})
 """What a record's status is in the end."""
@@ -42,7 +44,9 @@ class DeployHistory:
     `active_at` is when the newest record of any status was made, `unfinished` names those that are neither deployed nor
     failed, with their times. `lacks_dags`: the newest image and DAGs came as an image alone, which is right only where
     the image carries the DAGs. `is_strangers`: the newest record that changed something is not of ours, and `person`
-    made it, by Astro.
+    made it, by Astro. `names_rollback`: that is a plain deploy of ours, with the word that what was verified before is
+    deployed again where its verification fails. `undoes` is the record in whose place control did so, where that made
+    the newest one.
     """
 
     newest_id: str = ""
@@ -61,6 +65,8 @@ class DeployHistory:
     lacks_dags: bool = False
     is_strangers: bool = False
     person: str = ""
+    names_rollback: bool = False
+    undoes: str = ""
 
 
 _State = tuple[str | None, str, str | None]
@@ -81,7 +87,7 @@ def read_history(deploys: Iterable[Deploy], owner: str) -> DeployHistory:
     """
     history = DeployHistory()
     states: dict[str, _State] = {}
-    records = sorted(deploys, key=lambda record: (record.created_at, record.id))
+    records = sorted(deploys, key=_order)
     for deploy in records:
         # A failed deploy changed nothing, and a bundle, such as a dbt project, lies beside image and DAGs.
         if deploy.status is not DeployStatus.DEPLOYED or deploy.kind is DeployKind.BUNDLE:
@@ -144,12 +150,31 @@ def _apply(history: DeployHistory, deploy: Deploy, owner: str, states: dict[str,
         lacks_dags=_lacks_dags(history, deploy),
         is_strangers=note is None,
         person="" if note else deploy.person,
+        names_rollback=note is not None and note.names_rollback and not note.is_override,
+        undoes=note.undoes if note else "",
     )
 
 
 def describe_former(history: DeployHistory) -> str:
     """Return why a deploy is due, by what it comes in place of: read beside the commit that is deployed."""
     return f"in place of {history.head[:12]}" if history.head else "the first deploy of ours"
+
+
+def describe_rollback(failed: str, commit: str, said: str) -> str:
+    """Return why an older commit is deployed again: what it comes in place of, and what was found there."""
+    return f"{_GOES_BACK}{failed[:_SHOWN_DIGITS] or 'an unknown commit'} to {commit[:_SHOWN_DIGITS]}: {said}"
+
+
+def find_former(deploys: Iterable[Deploy], commit: str, owner: str) -> DeployHistory | None:
+    """Return the history up to the owner's newest plain deploy of this commit; None where the source never had it."""
+    done = sorted((each for each in deploys if each.status is DeployStatus.DEPLOYED), key=_order)
+    notes = ((number, _find_own_note(each, owner)) for number, each in enumerate(done, 1))
+    plain = [number for number, note in notes if note and note.commit == commit and not note.is_override]
+    return read_history(done[: plain[-1]], owner) if plain else None
+
+
+def _order(deploy: Deploy) -> tuple[datetime, str]:
+    return deploy.created_at, deploy.id
 
 
 def _find_own_note(deploy: Deploy, owner: str) -> DeployNote | None:
@@ -175,9 +200,12 @@ def _describe_override(deploy: Deploy, note: DeployNote) -> str:
     """Return what a person forced instead of what the source has, who and why; empty for a plain deploy."""
     if not note.is_override:
         return ""
+    reason = read_reason(deploy.description, note)
+    if note.undoes:
+        return f"a {reason if reason.startswith(_GOES_BACK) else f'rollback to {note.commit[:_SHOWN_DIGITS]}'}"
     ref = f" ({note.ref})" if note.ref not in {"", note.commit} else ""
     who = f", by {note.person}" if note.person else ", by force"
-    reason = read_reason(deploy.description, note).removeprefix(ROLLBACK)
+    reason = reason.removeprefix(ROLLBACK)
     return f"{note.commit[:_SHOWN_DIGITS]}{ref}{who}" + (f", because {reason}" if reason else "")
 
 

@@ -53,6 +53,8 @@ _VERSION = 1
 _ANY_TAG = re.compile(r"\[deploy-ops/([0-9]{1,9})")
 _TAG = re.compile(r"\[deploy-ops/1((?: [a-z_]+=[A-Za-z0-9_.~/:+@,%-]*)+)\]")
 _SAFE = "/:+@,"
+_BACK = "b"
+"""Key of `names_rollback`, as short as the longest names leave room for."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -222,8 +224,10 @@ class DeployNote:
     where a pull request's test merge is deployed. `is_override` tells a forced deploy of something else than what the
     source has now: a rollback, or another branch's commit. `image` says where the image came from that is deployed
     along: "ci" or "build" of a target's, "preview"; empty where nobody told. `person` asked for it, `approver` said
-    yes. `owner` is as `name_owner` says it, empty in a note of an older version. Of a description that would be too
-    long, ref, person and approver were cut, and end in `CUT`.
+    yes. `owner` is as `name_owner` says it, empty in a note of an older version. `names_rollback` tells that what was
+    verified before is deployed again where this one's verification fails; `undoes` is the failed deploy record in
+    whose place that was done. Of a description that would be too long, ref, person and approver were cut, and end in
+    `CUT`.
     """
 
     ref: str
@@ -238,6 +242,8 @@ class DeployNote:
     image: str = ""
     approver: str = ""
     owner: str = ""
+    names_rollback: bool = False
+    undoes: str = ""
 
     @property
     def how(self) -> str:
@@ -276,6 +282,8 @@ def format_note(note: DeployNote) -> str:
     kept |= {"of": note.owner} if note.owner else {}
     kept |= {"how": note.how, "head": note.head, "commit": note.commit, "ref": "", "by": ""}
     kept |= {"image": note.image} if note.image else {}
+    kept |= {_BACK: "1"} if note.names_rollback else {}
+    kept |= {"undoes": note.undoes} if note.undoes else {}
     room = DESCRIPTION_LENGTH_MAX - len(_write_tag(kept)) - 1
     tag = _write_tag(kept | _cut_fields(note, max(room - min(len(says), _READABLE_MIN), min(room, 2 * len(CUT)))))
     room = min(DESCRIPTION_TEXT_LENGTH_MAX, DESCRIPTION_LENGTH_MAX - len(tag) - 1)
@@ -355,4 +363,6 @@ def parse_note(description: str) -> DeployNote | None:
         image=fields.get("image", ""),
         approver=fields.get("approved", ""),
         owner=fields.get("of", ""),
+        names_rollback=fields.get(_BACK) == "1",
+        undoes=fields.get("undoes", ""),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
 from include.deploy_ops.core.cleanup.use import find_use
 from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, drop_doubted, find_end
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
-from include.deploy_ops.core.history import read_history
+from include.deploy_ops.core.history import find_former, read_history
 from include.deploy_ops.core.model import Branch, Deployment, PullRequest
 from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.plan.work import Verb, Work
@@ -212,7 +212,7 @@ class DueCheck:
         """
         target = self.scope.target(job.target)
         deployment = check_target(self.scope, self.astro, job)
-        records = self.astro.list_deploys(deployment.id) if deploys is None else deploys
+        records = self.astro.list_deploys(deployment.id) if deploys is None else tuple(deploys)
         history = read_history(records, self.scope.owner)
         observed = Observed((deployment,), {deployment.id: history})
         followed = target.followed_branch
@@ -221,20 +221,34 @@ class DueCheck:
         snapshot = RepositorySnapshot((found,) if found else (), pulls)
         observer = TargetObserver(self.scope, self.github, self.memory, self.seals)
         state = observer.read_state(job.target, target, snapshot, observed)
+        if job.undoes:  # that it failed before keeps control from it, and nobody who clears its run
+            state = replace(state, remembered=replace(state.remembered, endings={}))
         due = compare_target(state, self.scope.project.name, self.scope.policy)
-        wanted = (job.verb, job.pull, job.head, job.base)
-        if not isinstance(due, Work) or (due.verb, due.pull, due.head, due.base) != wanted:
+        wanted = (job.verb, job.pull, job.head, job.base, job.undoes)
+        if not isinstance(due, Work) or (due.verb, due.pull, due.head, due.base, due.undoes) != wanted:
             said = f"to {job.verb.value} {job.head[:12]} is not due any more: {due or 'nothing is'}"
             raise SupersededError(said, state.history.newest_id)
+        # What was verified is remembered where others may write; what was deployed there before, Astro tells.
+        if job.undoes and find_former(records, job.head, self.scope.owner) is None:
+            raise PermanentError(
+                f"Astro has no record that {job.head[:12]} was deployed to {job.target} as what its source had; "
+                "nothing goes back to it"
+            )
 
     def find_approval(self, job: Job) -> Approval | None:
         """Return the yes by which the job deploys to its target; None where none is needed.
+
+        A rollback needs none of its own: the record of the deploy that failed tells that its approval named it.
 
         :raises SealError: no run of the request DAG gave it out.
         :raises SupersededError: it is missing, or about something else.
         """
         target = self.scope.target(job.target) if job.target else None
-        if target is None or not (target.asks_when_forced if job.is_forced else target.approval == "required"):
+        if (
+            target is None
+            or job.undoes
+            or not (target.asks_when_forced if job.is_forced else target.approval == "required")
+        ):
             return None
         approval = job.approval if job.is_forced else self.memory.recall(job.slug).approval
         if approval is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, needs_image
 from include.deploy_ops.core.errors import ImageRefusedError, PermanentError, RetryableError
+from include.deploy_ops.core.history import find_former
 from include.deploy_ops.core.preview.image_sources import (
     CANDIDATES_MAX,
     describe_runtime,
@@ -71,6 +72,18 @@ class ImageReuse:
             told.append(f"{more} more")
         whose = "target" if self.need.is_target else "Deployment"
         return None, "; ".join(told) or f"no {whose} of the project runs an image yet"
+
+    def find_former(self) -> tuple[dict[str, Any] | None, str]:
+        """Return the image with which the commit ran at the Deployment, by its digest, or None and why it has none."""
+        deployment = self.astro.get_deployment(self.need.deployment_id)
+        records = self.astro.list_deploys(deployment.id) if deployment is not None else ()
+        former = find_former(records, self.commit, self.scope.owner)
+        if deployment is None or former is None or not former.image_tag:
+            return None, "no deploy record tells with which image it ran"
+        try:
+            return self._find_image(replace(deployment, image_tag=former.image_tag), former.image_origin)
+        except ImageRefusedError as error:
+            return None, f"the image with which it ran cannot be had ({str(error).partition('. ')[0]})"
 
     def _look(self, candidate: Deployment) -> tuple[dict[str, Any] | None, str]:
         """Return the candidate's image, or None and what speaks against it."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory, read_history
+from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.promotion.message import parse_trailers
 from include.deploy_ops.core.target.approvers import form_panel
 from include.deploy_ops.core.target.mergeability import Mergeability, judge_mergeability, name_own_checks
 from include.deploy_ops.core.target.release import Release, ReleaseDecision, SourceState
 from include.deploy_ops.core.target.settling import is_calm
+from include.deploy_ops.core.verification.fallback import find_fallback
 from include.deploy_ops.observation.mergeability import MergeReader
 
 if TYPE_CHECKING:
@@ -39,14 +41,19 @@ class ReleaseReader:
     astro: AstroApiHook
     memory: Memory
 
-    def read(self, job: Job, decision: ReleaseDecision, image: str, image_source: str, now: datetime) -> Release:
-        """Return the release that the job asks for, with the image that was found for it."""
+    def read(
+        self, job: Job, decision: ReleaseDecision, image: str, image_source: str, now: datetime, runtime: str = ""
+    ) -> Release:
+        """Return the release that the job asks for, with the image that was found for it, of this runtime."""
         is_release = bool(job.pull) and not job.is_override
         commits = self.github.list_commits_of(job.pull) if is_release else ()
         pull = self.github.get_pull_request(job.pull) if is_release else None
         promoted = self._read_promoted(job, commits) if is_release else ()
         target = self.scope.target(job.target)
         is_merging = target.merge and is_release and not job.is_forced
+        rolls_back = self._rolls_back(job, decision)
+        runtime = (runtime or self._read_runtime(job)) if rolls_back else ""
+        known = self.memory.verified(slug_target(job.target)).read() if rolls_back else ()
         return Release(
             target=job.target,
             deployment=job.deployment_name,
@@ -72,7 +79,20 @@ class ReleaseReader:
             person_reason=job.reason if job.is_forced else "",
             image=image,
             image_source=image_source,
+            rolls_back=rolls_back,
+            fallback=find_fallback(known, runtime),
+            runtime=runtime,
         )
+
+    def _rolls_back(self, job: Job, decision: ReleaseDecision) -> bool:
+        """Whether what was verified is deployed again where this is deployed and does not work."""
+        rules = self.scope.project.find_verify(job.target)
+        is_plain = not job.is_override and decision.change_type is not ChangeType.NONE
+        return rules is not None and rules.rolls_back and is_plain
+
+    def _read_runtime(self, job: Job) -> str:
+        deployment = self.astro.get_deployment(job.deployment_id)
+        return deployment.runtime_version if deployment else ""
 
     def _judge_merge(self, job: Job) -> Mergeability:
         own_checks = name_own_checks(self.scope.project.name, job.target)

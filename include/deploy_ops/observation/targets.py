@@ -57,8 +57,10 @@ class TargetObserver:
         history = observed.histories.get(deployments[0].id, DeployHistory()) if deployments else DeployHistory()
         source = self._find_source(name, target, snapshot)
         slug = slug_target(name)
-        awaits_proof = target.merge and target.verify is not None
+        rolls_back = target.verify is not None and target.verify.rolls_back
+        awaits_proof = target.verify is not None and (target.merge or rolls_back)
         row = self.memory.read_row(slug) if awaits_proof else None
+        is_asked = source or history.overridden_by or history.names_rollback
         return TargetState(
             name=name,
             target=target,
@@ -66,11 +68,12 @@ class TargetObserver:
             deployments=deployments,
             history=history,
             deployed_base=self._find_deployed_base(source, history),
-            remembered=self._recall(name, target) if source or history.overridden_by else Remembered(),
+            remembered=self._recall(name, target) if is_asked else Remembered(),
             rivals=self._find_rivals(name),
             people=self.scope.project.people,
             verification=self.memory.verification(slug).read() if awaits_proof else None,
             is_asking=row is not None and is_asking(row),
+            verified=self.memory.verified(slug).read() if rolls_back else (),
         )
 
     def _find_rivals(self, name: str) -> tuple[str, ...]:

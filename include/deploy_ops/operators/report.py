@@ -82,8 +82,11 @@ class ReportOperator(DeployOpsOperator):
         self.log.info(line)
         # Last: a notifier that fails keeps neither claim nor ending.
         if has_news:
-            notify(self.scope, context, describe_job(FAILURE, job, str(cause["cause"])))
-        if verdict is not None and has_proof_news:
+            said = f"{job.reason}; that failed: {cause['cause']}" if job.undoes else str(cause["cause"])
+            notify(self.scope, context, describe_job(FAILURE, job, said))
+        if job.undoes and states.get("settle") == SUCCESS:
+            notify(self.scope, context, describe_job(VERIFICATION, job, _tell_rollback(job, verdict)))
+        elif verdict is not None and has_proof_news:
             said = f"{tell_errors(verdict)}\n{advise(verdict)}"
             notify(self.scope, context, describe_job(VERIFICATION, job, said))
         return line
@@ -176,6 +179,14 @@ def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:
 def list_failed(states: Mapping[str, str]) -> list[str]:
     """Return the tasks that failed themselves; those that only failed with them have nothing to say."""
     return sorted(task for task, state in states.items() if state == "failed")
+
+
+def _tell_rollback(job: Job, verdict: Verification | None) -> str:
+    """Return what control went back to, whether that works, and until when it stays."""
+    proof = (
+        f"; that is not verified either:\n{tell_errors(verdict)}" if verdict and verdict.proof is Proof.FAILED else ""
+    )
+    return f"{job.reason}{proof}\nit stays so until somebody mends the source and resumes"
 
 
 def _keep_removal(removal: Removal | None, job: Job) -> Removal | None:

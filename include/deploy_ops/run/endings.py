@@ -96,7 +96,9 @@ def make_ended(
     is_promoted = job.slug == PROMOTION_SLUG and states.get("promote") == "success"
     promoted = read("promote") if is_promoted else None
     row = memory.read_row(job.slug)
-    is_pushed = row is not None and row.head_at is not None and row.head == job.head and not job.is_forced
+    is_pushed = (
+        row is not None and row.head_at is not None and row.head == job.head and not (job.is_forced or job.undoes)
+    )
     return Ended(
         job.slug,
         Outcome(
@@ -115,7 +117,7 @@ def make_ended(
             approver=_find_approver(memory, job) if job.target else "",
             author=row.author if row is not None and row.head == job.head else "",
             is_forced=job.is_forced,
-            reason=mask_text(job.reason) if job.is_forced else "",
+            reason=mask_text(job.reason) if job.is_forced or job.undoes else "",
             pull=job.pull,
             push_s=round((done - row.head_at).total_seconds(), 1)
             if is_pushed and is_deployed and row and row.head_at

@@ -88,6 +88,7 @@ def make_job(action: Action, deploy_type: str = INFER) -> Job:
         deploy_type=deploy_type,
         observed=work.observed,
         is_expiry=work.is_expiry,
+        is_override=bool(work.undoes),
         wake=work.verb in {Verb.CREATE, Verb.DEPLOY},  # a new one may be born into its schedule's night
     )
 

@@ -32,6 +32,7 @@ from include.deploy_ops.core.plan.remembered import (
     Requests,
 )
 from include.deploy_ops.core.promotion.contribution import KeptContribution
+from include.deploy_ops.core.verification.fallback import VerifiedDeploy
 from include.deploy_ops.core.verification.mute import Mute
 from include.deploy_ops.core.verification.verdict import Verification
 from include.deploy_ops.core.versioned import wrap_value
@@ -52,6 +53,7 @@ ENVIRONMENT_PARTS = (
     "requests",
     "deploys",
     "verification",
+    "verified",
     "mutes",
 )
 """What the keys of one environment end in; each has its method in `Memory`."""
@@ -169,6 +171,7 @@ _REJECTIONS = TypeAdapter(dict[str, Rejection])
 _CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
 _AWAITED = TypeAdapter(dict[str, Awaited])
 _VERIFICATION = TypeAdapter(Verification)
+_VERIFIED = TypeAdapter(tuple[VerifiedDeploy, ...])
 _MUTES = TypeAdapter(tuple[Mute, ...])
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
 _READING = TypeAdapter(Reading)
@@ -330,6 +333,10 @@ class Memory:
     def verification(self, slug: str) -> Slot[Verification]:
         """Return the verdict on a deploy record of the environment; only a run that holds the claim writes it."""
         return Slot(self._store, _name_key(slug, "verification"), _VERIFICATION, is_terse=True)
+
+    def verified(self, slug: str) -> BoundedSlot[VerifiedDeploy]:
+        """Return the target's deploys that were verified, to which it may go back; as above."""
+        return BoundedSlot(self._store, _name_key(slug, "verified"), _VERIFIED, blank=tuple, is_terse=True)
 
     def mutes(self, slug: str) -> BoundedSlot[Mute]:
         """Return the import errors that a person muted for a branch; only a run that holds the claim writes them."""

@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
-from include.deploy_ops.core.history import DeployHistory, forget_unseen, read_history
+from include.deploy_ops.core.history import (
+    DeployHistory,
+    describe_rollback,
+    find_former,
+    forget_unseen,
+    read_history,
+)
 from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.naming import DeployNote, format_note
 from tests.worlds.values.examples import OWNER, make_deployment
@@ -194,6 +201,43 @@ def test_what_was_forced_is_told_by_commit_person_and_reason(ref: str, person: s
     )
     records = [ours(1, DeployKind.IMAGE_AND_DAG, B), record(2, DeployKind.IMAGE_AND_DAG, format_note(note))]
     assert read_history(records, OWNER).overridden_by == says
+
+
+def back(reason: str, **changes: Any) -> Deploy:
+    note = DeployNote("main", A, A, "r", 1, is_forced=False, is_override=True, reason=reason, undoes="d2", owner=OWNER)
+    return record(3, DeployKind.DAG_ONLY, format_note(replace(note, **changes)))
+
+
+def test_what_control_went_back_to_is_an_override_that_tells_why_and_allows_no_other() -> None:
+    named = DeployNote("main", B, B, "r", 1, is_forced=False, owner=OWNER, names_rollback=True)
+    records = [ours(1, DeployKind.IMAGE_AND_DAG, A), record(2, DeployKind.DAG_ONLY, format_note(named))]
+    assert read_history(records, OWNER).names_rollback
+    assert not read_history(records, "acme-prod/lake").names_rollback
+    reason = describe_rollback(B, A, "2 import errors")
+    for undoing in (back(reason), back(reason, names_rollback=True)):
+        history = read_history([*records, undoing], OWNER)
+        assert (history.commit, history.undoes, history.names_rollback) == (A, "d2", False)
+        assert history.overridden_by == "a rollback from bbbbbbb to aaaaaaa: 2 import errors"
+    without_room = read_history([*records, back("", ref="é" * 200)], OWNER)
+    assert without_room.overridden_by == "a rollback to aaaaaaa"
+
+
+def test_what_the_source_had_is_told_from_what_others_deployed_or_forced() -> None:
+    records = [ours(1, DeployKind.IMAGE_AND_DAG, A), ours(2, DeployKind.DAG_ONLY, B, DeployStatus.FAILED), back("x")]
+    former = find_former(records, A, OWNER)
+    assert former is not None
+    assert (former.newest_id, former.image_commit) == ("d1", A)
+    assert find_former(records, B, OWNER) is None
+    assert find_former([back("x"), record(4, DeployKind.DAG_ONLY, git_commit=A)], A, OWNER) is None
+    theirs = DeployNote("main", A, A, "r", 1, is_forced=False, owner="acme-prod/lake")
+    assert find_former([record(1, DeployKind.DAG_ONLY, format_note(theirs))], A, OWNER) is None
+
+
+def test_the_image_of_what_the_source_had_is_the_one_that_ran_then() -> None:
+    tags = (replace(ours(n, DeployKind.IMAGE_AND_DAG, commit), image_tag=f"t{n}") for n, commit in ((1, A), (3, B)))
+    former = find_former([*tags, ours(2, DeployKind.DAG_ONLY, C)], C, OWNER)
+    assert former is not None
+    assert (former.newest_id, former.image_tag, former.image_commit) == ("d2", "t1", A)
 
 
 def test_a_rollback_in_astro_is_told_by_commit_and_words() -> None:

@@ -75,6 +75,11 @@ NOTES = st.builds(
     image=st.sampled_from(["", "preview"]),
     owner=OWNERS,
 )
+PLAIN = {"is_override": False, "image": "build", "names_rollback": True}
+NAMING = st.builds(replace, NOTES, **{name: st.just(value) for name, value in PLAIN.items()})
+UNDOING = st.builds(
+    replace, NOTES, run_id=st.just("target.prod~deploy~aaaaaaaaaaaa~01234567~1"), undoes=st.just("c" * 25)
+)
 FULL = DeployNote("é" * 127, "a" * 40, "b" * 40, "r" * 250, 999, True, "ä" * 99, "x" * 999, True, "preview", "ö" * 99)
 FULL = replace(FULL, owner=f"{'c' * 40}/{'p' * 40}")
 
@@ -161,8 +166,9 @@ def test_a_mark_edited_by_hand_says_what_stands_there_or_nothing(mark: Mark, dat
         assert format_mark(read) in edited
 
 
-@given(NOTES)
+@given(NOTES | NAMING | UNDOING)
 @example(FULL)
+@example(replace(FULL, is_override=False, image="build", names_rollback=True))
 def test_a_note_reads_back_whatever_people_are_called_and_say(note: DeployNote) -> None:
     written = format_note(note)
     read = parse_note(written)

@@ -43,6 +43,7 @@ CONF: dict[str, Any] = {
     "ref": "",
     "pull": 7,
     "base": BASE,
+    "undoes": "",
     "observed": "d1",
     "is_override": False,
     "wake": True,

@@ -21,6 +21,7 @@ from include.deploy_ops.core.plan.remembered import (
     Removal,
     Requests,
 )
+from include.deploy_ops.core.verification.fallback import VerifiedDeploy
 from include.deploy_ops.core.verification.mute import Mute
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.past_deploys import DEPLOYS_MAX, add_deploys
@@ -151,6 +152,7 @@ def test_every_key_of_an_environment_is_listed() -> None:
     memory.requests(slug).write(Requests())
     memory.deploys(slug).write((Outcome("r", "shop.live", "deploy", "success", now),))
     memory.verification(slug).write(Verification("d1", "c" * 40, Proof.VERIFIED, now, "verified"))
+    memory.verified(slug).write((VerifiedDeploy("d1", "c" * 40, "13.1", now),))
     memory.mutes(slug).write((Mute("a.py", "a known one", "mira", now),))
     assert store.values.keys() == set(memory.list_environment_keys(slug))
 

@@ -80,7 +80,7 @@ class Faces:
                 assert row.deployed[:7] in self.comments[pull], f"#{pull}: {row}"
                 assert name_proof(row) in self.comments[pull], f"#{pull}: {row}"
             lines = self.comments[pull].partition("|\n\n")[2].splitlines()
-            assert find_doubled(line for line in lines if not line.startswith("- It has ")) == [], lines
+            assert find_doubled(line for line in lines if not line.startswith(("- It has ", "```"))) == [], lines
         for row in rows.values():
             assert find_doubled(list_lines(row)) == [], row
             _check_rejection(row)

@@ -101,7 +101,8 @@ class Approval:
     `ChangeType`'s value) and `image` are what it said would be deployed. The image is named by its digest and empty
     where there is none yet: it is not deployed, or built only then. `image_source` is the entry of the policy's `image`
     list that it is from, `image_origin` as in `DeployNote`. `user_id` is the person's id in Airflow, `run_id` the run
-    that asked, `seal` that run's word that it was so (`run/approvals.py`).
+    that asked, `seal` that run's word that it was so (`run/approvals.py`). `rolls_back`: it said that what was verified
+    before is deployed again where the verification fails; releases before named none.
     """
 
     head: str
@@ -118,6 +119,7 @@ class Approval:
     user_id: str = ""
     run_id: str = ""
     seal: str = ""
+    rolls_back: bool = False
 
     def covers(self, head: str, base: str, observed: str, commit: str) -> bool:
         """Whether it is about this release; it is void as soon as one of the four moved."""

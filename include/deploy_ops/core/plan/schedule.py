@@ -24,6 +24,7 @@ from include.deploy_ops.core.plan.work import (
     Remedy,
     Verb,
     Work,
+    describe_stuck,
 )
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ def _find_delay(work: Work, given: Circumstances) -> Wait:
         return "", HoldKind.WAITING, None
     if ending.is_rejection:
         return f"{ending.cause}; a new head asks again, and so does clearing the run", HoldKind.PERSON, None
+    if ending.is_failure and work.undoes:
+        return describe_stuck(work, ending.cause), HoldKind.FAILED, None
     if ending.is_failure and ending.is_permanent:
         return f"{ending.cause}; push a fix, clear the failed run, or force it", HoldKind.FAILED, None
     attempts = max(given.finished.get(work.name, 0), 1)  # a purged run finished all the same

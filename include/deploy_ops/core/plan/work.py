@@ -59,9 +59,10 @@ class Verb(Enum):
 class Assignment:
     """What is to be done to one environment, and why, whether it was planned (`Work`) or is a run's (`run.job.Job`).
 
-    `head` is the source's tip, `commit` what is deployed where that is another one. `deployment_id` is empty while
-    there is no Deployment. Of a target: `target` is its name in the policy, `pull` and `base` the pull request and its
-    base's head.
+    `head` is the source's tip, of a rollback what it goes back to; `commit` what is deployed where that is another one.
+    `deployment_id` is empty while there is no Deployment. Of a target: `target` is its name in the policy, `pull` and
+    `base` the pull request and its base's head; `undoes` the deploy record that is shown not to work, in whose place an
+    older commit is deployed again.
     """
 
     verb: Verb
@@ -74,6 +75,7 @@ class Assignment:
     commit: str = ""
     pull: int = 0
     base: str = ""
+    undoes: str = ""
 
     @property
     def slug(self) -> str:
@@ -142,6 +144,14 @@ class Work(Assignment):
 
     def __str__(self) -> str:
         return reveal(f"{self.verb.value} {self.environment} at {self.head[:12]}: {self.reason}")
+
+
+def describe_stuck(work: Work, cause: str) -> str:
+    """Return why a rollback that failed is not tried again, and what a person does about it."""
+    return (
+        f"{work.reason}; that failed, and is not tried again by itself: {cause}; clear its run, push a commit that "
+        "mends it, deploy one that works by the form, or resume, which leaves what runs"
+    )
 
 
 class HoldKind(Enum):

@@ -68,6 +68,7 @@ class Verify(StrictModel):
     fails it. `timeout`: until the files must be parsed, and anew until the runs must have ended. `unknown`: what
     the commit status says where the verification could not tell. `compare_with`: the target whose import errors fail
     nothing, and whose DAGs are compared. `show_logs`: whether errors are quoted where the repository is public.
+    `on_failure`: of a target, whether its newest verified deploy of the same runtime is deployed again where one fails.
     """
 
     airflow_conn_id: values.Text | None = None
@@ -77,6 +78,12 @@ class Verify(StrictModel):
     unknown: Literal["pending", "success"] = "pending"
     compare_with: values.Name | None = None
     show_logs: bool = False
+    on_failure: Literal["report", "rollback"] = "report"
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether a target goes back to what was verified where a deploy is shown not to work."""
+        return self.on_failure == "rollback"
 
 
 class Previews(StrictModel):

@@ -163,6 +163,9 @@ def _check_verify(project: Project) -> Iterator[Problem]:
         if wanted and (wanted == name or wanted not in project.targets):
             found = "the target itself" if wanted == name else "no target of the project"
             yield Problem((*location, "compare_with"), f"'{wanted}' is {found}; name another target, or remove it")
+        if verify and verify.rolls_back and not name:
+            message = "a preview shows its branch's newest commit, broken or not; 'rollback' is for targets: remove it"
+            yield Problem((*location, "on_failure"), message)
 
 
 def _check_releases(project: Project) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""A target's source vs what it runs → what is due there: a request, a deploy, a merge, or a hold with its reason.
+"""A target's source vs what it runs → what is due: a request, a deploy, a merge, a rollback, or a hold and its reason.
 
 Pure. Decides about long-lived Deployments only, which are found by name, and never created, updated or deleted.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.history import DeployHistory, describe_former
+from include.deploy_ops.core.history import DeployHistory, describe_former, describe_rollback
 from include.deploy_ops.core.naming import digest_work, slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
-from include.deploy_ops.core.plan.work import OVERRIDDEN, Hold, HoldKind, Remedy, Verb, Work
+from include.deploy_ops.core.plan.work import OVERRIDDEN, Hold, HoldKind, Remedy, Verb, Work, describe_stuck
 from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.settling import describe_unfetched, describe_unsettled
+from include.deploy_ops.core.verification.fallback import VerifiedDeploy, find_fallback, has_failed
 from include.deploy_ops.core.verification.standing import advise, awaits_proof, recall_verification
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.model import Deployment, PullRequest
     from include.deploy_ops.core.policy.keys import Target
+
+
+_SHORT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class TargetState:
     `deployed_base` is the base onto which the deployed test merge was made, empty where that cannot be told. `rivals`
     names the targets of other projects that are about the same Deployment. `people` is the project's key.
     `verification` is the newest one, of whatever deploy record; None where nobody remembers, or the policy wants none.
-    `is_asking`: a run is at work that verifies, or was a pass ago.
+    `is_asking`: a run is at work that verifies, or was a pass ago. `verified` are the deploys that were, newest last,
+    where the policy lets it go back to one.
     """
 
     name: str
@@ -64,6 +69,7 @@ class TargetState:
     people: Mapping[str, str] = field(default_factory=dict)
     verification: Verification | None = None
     is_asking: bool = False
+    verified: tuple[VerifiedDeploy, ...] = ()
 
 
 def find_release(target: Target, pulls: Iterable[PullRequest]) -> PullRequest | None:
@@ -81,15 +87,17 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
     :param project: the project's name.
     :param policy: the fingerprint of the project's policy.
     """
-    if state.source is None:
-        # Nothing is due, and what somebody deployed on purpose is shown all the same.
-        reason = _find_override(state) if len(state.deployments) == 1 else ""
-        return replace(_hold(state, Verb.DEPLOY, reason), remedy=Remedy.RESUME) if reason else None
-    # Before the source's own problems: a rollback stands, whatever becomes of the pull request meanwhile.
-    if reason := _describe_absence(state) or _describe_rivals(state):
-        return _hold(state, Verb.DEPLOY, reason)
-    if reason := _find_override(state):
+    barred = _describe_absence(state) or _describe_rivals(state)
+    if barred and state.source is not None:
+        return _hold(state, Verb.DEPLOY, barred)
+    # Before the source's own problems, and without a source too: what somebody deployed on purpose stands, whatever
+    # becomes of the pull request meanwhile, and what does not work is rolled back.
+    if len(state.deployments) == 1 and (reason := _find_override(state)):
         return replace(_hold(state, Verb.DEPLOY, reason), remedy=Remedy.RESUME)
+    rollback = None if barred else _find_rollback(state, project)
+    # One that cannot be done holds nothing up that would replace what does not work.
+    if state.source is None or isinstance(rollback, Work) or (rollback and _is_current(state, state.source, policy)):
+        return rollback
     if state.source.problem:
         awaits = f"{state.name}: {state.source.head} onto {state.source.base}" if state.source.is_brief else ""
         kind = HoldKind.WAITING if awaits else HoldKind.PERSON
@@ -174,7 +182,60 @@ def _find_override(state: TargetState) -> str:
     # Before our first deploy all that runs there is somebody else's, and overrides nothing.
     if not history.overridden_by or history.head is None or state.remembered.resumed == history.newest_id:
         return ""
-    return f"{OVERRIDDEN}{history.overridden_by}, until resumed"
+    return f"{OVERRIDDEN}{history.overridden_by}, until resumed{_describe_refuted(state) if history.undoes else ''}"
+
+
+def _describe_refuted(state: TargetState) -> str:
+    """Return that what a rollback went back to does not work either, empty where nobody knows that."""
+    known = state.verification
+    if known is None or (known.deploy_id, known.proof) != (state.history.newest_id, Proof.FAILED):
+        return ""
+    return (
+        f"; that is not verified either, {known.said}: deploy one that works by the form, or mend the source and resume"
+    )
+
+
+def _find_rollback(state: TargetState, project: str) -> Work | Hold | None:
+    """Return the deploy of what was verified before, or why it is not made; None where what runs need not go."""
+    rules, history, known = state.target.verify, state.history, state.verification
+    is_resumed = state.remembered.resumed == history.newest_id  # a person wants it as it is
+    if rules is None or known is None or not rules.rolls_back or is_resumed:
+        return None
+    if not has_failed(history, known, state.verified):
+        return None
+    (deployment,) = state.deployments
+    fallback = find_fallback(state.verified, deployment.runtime_version)
+    if fallback is None or fallback.commit == history.commit:
+        why = (
+            f"no earlier deploy of runtime {deployment.runtime_version} is verified"
+            if fallback is None
+            else f"{fallback.commit[:_SHORT]} itself was verified before, as deploy {fallback.deploy_id}"
+        )
+        return _hold(state, Verb.DEPLOY, f"{known.said}; nothing is rolled back: {why}; {advise(known)}")
+    work = _roll_back(state, fallback, project, describe_rollback(history.commit, fallback.commit, known.said))
+    ending = state.remembered.endings.get(Verb.DEPLOY.value)
+    if ending is not None and ending.work == work.name and ending.is_failure:
+        return _hold(state, Verb.DEPLOY, describe_stuck(work, ending.cause), HoldKind.FAILED)
+    return work
+
+
+def _roll_back(state: TargetState, fallback: VerifiedDeploy, project: str, reason: str) -> Work:
+    """Return the work, whose name tells the failed record alone: no edit of the policy makes it another one."""
+    (deployment,) = state.deployments
+    release = state.target.pull_request
+    facts = {"project": project, "target": state.name, "deployment": deployment.id, "undoes": state.history.newest_id}
+    return Work(
+        verb=Verb.DEPLOY,
+        branch=state.target.followed_branch or (release.source if release else ""),
+        head=fallback.commit,
+        deployment_name=deployment.name,
+        deployment_id=deployment.id,
+        observed=state.history.newest_id,
+        digest=digest_work(facts),
+        reason=reason,
+        target=state.name,
+        undoes=state.history.newest_id,
+    )
 
 
 def _is_current(state: TargetState, source: Source, policy: str) -> bool:

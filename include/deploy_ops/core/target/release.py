@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from include.deploy_ops.core.verification.fallback import VerifiedDeploy
+
 
 COMMITS_SHOWN, FILES_SHOWN, PULLS_SHOWN, PEOPLE_SHOWN = 30, 20, 20, 10
 """Of these at most are listed; files are counted per kind. The pull request's own page has all."""
@@ -90,7 +92,8 @@ class Release:
     `carried` are the pull requests that the source branch holds though they are still open. `source` is None
     where no target follows it. `mergeability` is what is known of the merge, if one follows. `image` is the image's
     name by digest where one is deployed, empty where it is built only then; `image_source` is the entry of the policy
-    that it is from.
+    that it is from. `rolls_back`: where its verification fails, the newest verified deploy of its `runtime` is deployed
+    again, which is `fallback` now, None where there is none.
     """
 
     target: str
@@ -117,6 +120,9 @@ class Release:
     image_source: str = ""
     panel: Panel = field(default_factory=Panel)
     mergeability: Mergeability = field(default_factory=Mergeability)
+    rolls_back: bool = False
+    fallback: VerifiedDeploy | None = None
+    runtime: str = ""
 
 
 def summarize_subject(release: Release) -> str:
@@ -132,6 +138,7 @@ def summarize(release: Release, page_of: Pages) -> str:
     sections = [
         _describe_verdict(release),
         _describe_request(release, page_of),
+        _describe_rollback(release, page_of),
         _link_comparison(release, page_of),
         _list_carried(release, page_of),
         _describe_facts(release, page_of),
@@ -180,6 +187,17 @@ def _describe_request(release: Release, page_of: Pages) -> str:
         f"{what}: **{number}** {quote_text(pull.title)}{by}, {into}, as their merge{then}. "
         f"A yes is void when head, base or what runs there moves.{asks}"
     )
+
+
+def _describe_rollback(release: Release, page_of: Pages) -> str:
+    """Return what follows by itself where it does not work; empty where nothing does."""
+    if not release.rolls_back:
+        return ""
+    rule = "If its verification fails, the newest verified deploy of its runtime is deployed again, once"
+    known = release.fallback
+    if known is None:
+        return f"{rule}: now **nothing**, since no deploy of runtime {quote_text(release.runtime)} is verified."
+    return f"{rule}: now {_link_commit(known.commit, page_of)}, verified {known.at:%Y-%m-%d %H:%M} UTC."
 
 
 def _link_comparison(release: Release, page_of: Pages) -> str:

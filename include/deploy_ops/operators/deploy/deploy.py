@@ -100,7 +100,10 @@ class DeployCodeOperator(AstroCliOperator):
         if job.target and not job.is_forced:
             due.check_due(job, records)
         note = replace(
-            note, image=image.get("origin", "") if image else "", approver=approval.person if approval else ""
+            note,
+            image=image.get("origin", "") if image else "",
+            approver=approval.person if approval else "",
+            names_rollback=self._names_rollback(job, note, approval),
         )
         # Before the deploy: a hibernating Deployment fetches no DAGs until it wakes.
         self._rouse(job, deployment)
@@ -174,7 +177,17 @@ class DeployCodeOperator(AstroCliOperator):
             reason=job.reason,
             is_override=job.is_override or is_partial,
             owner=self.scope.owner,
+            undoes=job.undoes,
         )
+
+    def _names_rollback(self, job: Job, note: DeployNote, approval: Approval | None) -> bool:
+        """Whether what was verified is deployed again where this does not work: policy and approval have to say so.
+
+        What a person deploys in place of the source is that person's word, and stays.
+        """
+        rules = self.scope.project.find_verify(job.target) if job.target else None
+        is_named = approval is None or approval.rolls_back
+        return rules is not None and rules.rolls_back and is_named and not note.is_override
 
     def _list_whole(self, deployment: Deployment, kind: ChangeType, note: DeployNote) -> tuple[Deploy, ...]:
         """Return Astro's records, the newest first, without what an earlier try of this run brought in part only.

@@ -66,7 +66,7 @@ class FindImageOperator(DeployOpsOperator):
             raise AirflowSkipException(f"no image needed: {kind.value}")
         if approval := self.find_approval(context, job):
             return self._take_approved(context, job, approval)
-        return self._find(context, job, start=0, notes=[])
+        return self._find_former(context, job) if job.undoes else self._find(context, job, start=0, notes=[])
 
     def find_approval(self, context: Context, job: Job) -> Approval | None:
         """Return the yes by which the image is deployed: it names the image, and no other is looked for."""
@@ -138,13 +138,26 @@ class FindImageOperator(DeployOpsOperator):
         self.log.info("image from %s: %s", source, self.decision)
         return taken
 
+    def _find_former(self, context: Context, job: Job) -> dict[str, Any]:
+        """Return the very image that ran, and was verified, with the commit to which a rollback goes.
+
+        Behind an approval no other takes its place: what a name in the CI's registry means now was approved by nobody.
+        """
+        found, why = self._make_reuse(context, job).find_former()
+        if found is not None:
+            return self._take(job, policy_values.REUSE, found, [])
+        if self.scope.target(job.target).approval == "required":
+            raise PermanentError(f"no image for {job.deployed_commit[:12]}: {why}, and nobody approved another one")
+        return self._find(context, job, start=0, notes=[why])
+
     def _reuse(self, context: Context, job: Job) -> tuple[dict[str, Any] | None, str]:
         if job.is_forced and job.deploy_type == ChangeType.IMAGE.value:
             return None, "a person forced an image deploy, so as not to run the image that is deployed"
-        need = self._find_need(context, job)
-        return ImageReuse(
-            self.scope, self.github, self.astro, open_astro_registry(self.scope), job.deployed_commit, need
-        ).find()
+        return self._make_reuse(context, job).find()
+
+    def _make_reuse(self, context: Context, job: Job) -> ImageReuse:
+        need, registry = self._find_need(context, job), open_astro_registry(self.scope)
+        return ImageReuse(self.scope, self.github, self.astro, registry, job.deployed_commit, need)
 
     def _take_approved(self, context: Context, job: Job, approval: Approval) -> dict[str, Any]:
         """Return the image that was approved, by its digest; one that is built then had none to be approved."""

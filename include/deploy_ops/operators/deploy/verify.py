@@ -19,6 +19,7 @@ from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.core.target.settling import describe_unsettled
+from include.deploy_ops.core.verification.fallback import note_verdict
 from include.deploy_ops.core.verification.judging import Findings, cut_said, judge_findings, mask_findings, tell_errors
 from include.deploy_ops.core.verification.mute import keep_mutes, mute_errors
 from include.deploy_ops.core.verification.smoke import (
@@ -71,12 +72,16 @@ STRANGE = "nobody knows which commit runs there; deploy one"
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The deploy record that is verified; `unsettled` is why the Deployment does not run it, empty where it does."""
+    """The deploy record that is verified; `unsettled` is why the Deployment does not run it, empty where it does.
+
+    `is_plain`: a run of ours deployed what the source had, and all of it.
+    """
 
     deployment: Deployment
     deploy_id: str
     commit: str
     unsettled: str = ""
+    is_plain: bool = False
 
     @property
     def problem(self) -> str:
@@ -131,6 +136,7 @@ class VerifyDeployOperator(DeployOpsOperator):
             BEING_VERIFIED,
             attempt=count_attempt(known, record.deploy_id) if rules.dags else 0,
             unpaused=known.unpaused if known is not None else (),
+            runtime=record.deployment.runtime_version if job.target and record.is_plain else "",
         )
         self._remember(context, job, begun)
         self.log.info("waiting for the Airflow of %s until %s", record.deployment.name, trigger.deadline)
@@ -291,8 +297,9 @@ class VerifyDeployOperator(DeployOpsOperator):
         known = self.memory(context).verification(job.slug).read()
         if known is None:
             return verification
-        attempt = known.attempt if known.deploy_id == verification.deploy_id else 0
-        return replace(verification, attempt=attempt, unpaused=known.unpaused)
+        is_same = known.deploy_id == verification.deploy_id
+        attempt, runtime = (known.attempt, known.runtime) if is_same else (0, "")
+        return replace(verification, attempt=attempt, unpaused=known.unpaused, runtime=runtime)
 
     def _find_rules(self, job: Job) -> Verify:
         rules = self.scope.project.find_verify(job.target)
@@ -307,12 +314,16 @@ class VerifyDeployOperator(DeployOpsOperator):
             history = read_history(self.astro.list_deploys(deployment.id), self.scope.owner)
             if not history.newest_id:
                 raise PermanentError(f"nothing was deployed to {deployment.name} yet; deploy first")
-            return _Record(deployment, history.newest_id, history.commit, describe_unsettled(deployment, history))
+            unsettled = describe_unsettled(deployment, history)
+            is_plain = not (history.is_strangers or history.overridden_by)
+            return _Record(deployment, history.newest_id, history.commit, unsettled, is_plain)
         settled = self.need(context, "settle")
         if settled["state"] == "overtaken":
             raise AirflowSkipException("the deploy was overtaken; who deployed after it is verified instead")
         deployment = self._find_deployment(context, job)
-        return _Record(deployment, settled["deploy_id"], job.deployed_commit)
+        decided = self.read(context, "change_type")
+        is_plain = bool(decided) and not (job.is_override or load_decision(decided).is_partial)
+        return _Record(deployment, settled["deploy_id"], job.deployed_commit, is_plain=is_plain)
 
     def _find_deployment(self, context: Context, job: Job) -> Deployment:
         """Return the Deployment that is verified, having seen that it still is what the run is about."""
@@ -396,6 +407,12 @@ class VerifyDeployOperator(DeployOpsOperator):
 
     def _remember(self, context: Context, job: Job, verification: Verification) -> dict[str, Any]:
         """Remember what is known, and return it in short; of a verdict tell the report step, and count it."""
+        if job.target and verification.proof in {Proof.VERIFIED, Proof.FAILED}:
+            slot = self.memory(context).verified(job.slug)
+            before = slot.read()
+            # First: what was verified once must not look as if it never was, whatever dies in between.
+            if (after := note_verdict(before, verification)) != before:
+                slot.write(after)
         self.memory(context).verification(job.slug).write(verification)
         told = _shorten(verification)
         if verification.proof is not Proof.PENDING:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.target.approvers import Panel
+    from include.deploy_ops.core.target.release import Release
     from include.deploy_ops.run.scope import Scope
 
 PREPARE_TASK, CHANGE_TYPE_TASK, APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK = (
@@ -44,8 +45,10 @@ PREPARE_TASK, CHANGE_TYPE_TASK, APPROVE_TASK, RECHECK_TASK, DISPATCH_TASK = (
 )
 
 
-WHO = "who"
-"""Key in what is asked: who may answer. It is no part of the approval."""
+WHO, FALLBACK = "who", "fallback"
+"""Keys in what is asked: who may answer, and to which deploy record one that fails goes back now. They are no part of
+the approval.
+"""
 
 
 def _describe_panel(panel: Panel) -> dict[str, Any]:
@@ -53,6 +56,13 @@ def _describe_panel(panel: Panel) -> dict[str, Any]:
     if panel.users is None:
         return {"all_but": sorted(panel.excluded)}
     return {"users": sorted(panel.users)}
+
+
+def _describe_rollback(release: Release) -> dict[str, Any]:
+    """Return whether and to what a failure goes back; without the word nothing, so that a question stays the same."""
+    if not release.rolls_back:
+        return {}
+    return {"rolls_back": True, FALLBACK: release.fallback.deploy_id if release.fallback else ""}
 
 
 class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
@@ -77,7 +87,7 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         found = self.need(context, IMAGE_TASK) if decision.change_type is ChangeType.IMAGE else {}
         image, source = name_by_digest(found), found.get("source", "")
         reader = ReleaseReader(self.scope, self.github, self.astro, self.memory(context))
-        release = reader.read(job, decision, image, source, datetime.now(UTC))
+        release = reader.read(job, decision, image, source, datetime.now(UTC), found.get("runtime_version", ""))
         if problem := release.mergeability.problem:
             raise SupersededError(f"pull request #{job.pull}: {problem}; it is asked about when that is mended")
         if release.panel.is_nobody:
@@ -101,7 +111,8 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
                 "image_source": source,
                 "image_origin": found.get("origin", ""),
                 WHO: _describe_panel(release.panel),
-            },
+            }
+            | _describe_rollback(release),
         )
 
     def weigh(self, context: Context, answer: Answer, asked: Mapping[str, Any] | None) -> Answer:
@@ -110,7 +121,7 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
             return answer
         self._check_approver(context, answer)
         run_id = context["dag_run"].run_id
-        said = {key: value for key, value in asked.items() if key != WHO}
+        said = {key: value for key, value in asked.items() if key not in {WHO, FALLBACK}}
         approval = Approval(**said, person=answer.person, at=answer.at, user_id=answer.user_id, run_id=run_id)
         return replace(answer, approval=seal_approval(self.seals, self.dag_id, approval))
 

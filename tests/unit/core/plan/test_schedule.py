@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances, count_allowed_deletes, count_delay_minutes, schedule
-from include.deploy_ops.core.plan.work import Difference, Hold, Plan, Verb, Work
+from include.deploy_ops.core.plan.work import Difference, Hold, HoldKind, Plan, Verb, Work
 from include.deploy_ops.core.policy.keys import Limits
 from tests.worlds.values.examples import make_project, sha
 
@@ -324,3 +324,19 @@ def test_all_work_is_started_or_held_never_both(works: list[Work], live: int, re
     assert len(set(started(made))) == len(made.actions) <= cap
     dying = sum(action.work.verb is Verb.DELETE for action in made.actions)
     assert dying + recent <= max(count_allowed_deletes(live + recent, LIMITS), recent)
+
+
+def test_a_rollback_whose_run_failed_or_ended_without_a_report_is_never_tried_again() -> None:
+    undoing = replace(target("production"), undoes="d1", reason="rollback from bbbbbbb to 0000000: 2 import errors")
+    assert len(plan(undoing).actions) == 1
+    ending = Ending(undoing.name, NOW - timedelta(days=9), is_failure=True, cause="its run ended without a report")
+    made = plan(undoing, remembered={undoing.slug: Remembered({"deploy": ending})}, finished={undoing.name: 1})
+    assert (made.actions, made.wake_at, made.holds[0].kind) == ((), None, HoldKind.FAILED)
+    assert "that failed, and is not tried again by itself: its run ended without a report" in str(made.holds[0])
+
+
+def test_a_rollback_is_held_where_nothing_may_start() -> None:
+    undoing = replace(target("production"), undoes="d1")
+    for why in ("mode: plan", "paused"):
+        made = plan(undoing, blocked={"production": why})
+        assert (made.actions, made.holds[0].kind, made.holds[0].reason) == ((), HoldKind.FROZEN, why)

@@ -146,6 +146,13 @@ WRONG = [
         "targets.staging.verify.compare_with",
         "'staging' is the target itself",
     ),
+    (
+        "previews.verify",
+        {"on_failure": "rollback"},
+        "previews.verify.on_failure",
+        "'rollback' is for targets: remove it",
+    ),
+    ("targets.staging.verify", {"on_failure": "retry"}, "targets.staging.verify.on_failure", "'report' or 'rollback'"),
     ("previews.verify", {"unknown": "failure"}, "previews.verify.unknown", "expected one of 'pending' or 'success'"),
     ("previews.verify", {"timeout": 20}, "previews.verify.timeout", "a duration"),
     ("people", {"ada": "7", "Ada": "8"}, "people.Ada", "it is the same account as 'ada'"),

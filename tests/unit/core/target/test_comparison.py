@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
-from include.deploy_ops.core.plan.remembered import Approval, Judgement, Remembered
+from include.deploy_ops.core.plan.remembered import Approval, Ending, Judgement, Remembered
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Remedy, Verb, Work
 from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Target, Verify
 from include.deploy_ops.core.target.comparison import (
@@ -22,6 +22,7 @@ from include.deploy_ops.core.target.comparison import (
     find_release,
     fingerprint_rules,
 )
+from include.deploy_ops.core.verification.fallback import VerifiedDeploy
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from tests.worlds.values.examples import make_deployment, make_pull, sha
 
@@ -375,3 +376,97 @@ def test_how_a_deploy_is_verified_names_no_work_and_no_question_anew() -> None:
     assert fingerprint_rules(plain, {}) == fingerprint_rules(verified, {})
     assert work(state(plain, PULL)).digest == work(state(verified, PULL)).digest
     assert work(state(verified, PULL)).verb is Verb.REQUEST
+
+
+FORMER = VerifiedDeploy("d0", OLD, "3.3-2", NOW)
+REFUTED = Verification("d1", HEAD, Proof.FAILED, NOW, "2 import errors")
+BACK = "rollback from bbbbbbb to 0000000: 2 import errors"
+
+
+def failed(source: Source | None = TIP, target: Target = STAGING, **remembered: Any) -> TargetState:
+    """Return a target whose newest deploy failed its verification, and may be rolled back."""
+    target = target.model_copy(update={"verify": Verify(on_failure="rollback")})
+    runs = replace(deployed(), names_rollback=True, commit=HEAD)
+    given = state(target, source, runs, deployed_base=BASE if source == PULL else "", **remembered)
+    return replace(given, verification=REFUTED, verified=(FORMER,))
+
+
+@pytest.mark.parametrize(
+    "source", [TIP, replace(TIP, head=sha("e")), replace(TIP, problem="a conflict"), None, PULL], ids=str
+)
+def test_what_is_shown_not_to_work_is_rolled_back_whatever_the_source_asks_for(source: Source | None) -> None:
+    found = work(failed(source, PRODUCTION if source == PULL else STAGING))
+    assert (found.verb, found.deployed_commit, found.observed, found.undoes) == (Verb.DEPLOY, OLD, "d1", "d1")
+    assert (found.branch, found.pull, found.base, found.reason) == ("astro_deploy", 0, "", BACK)
+
+
+def test_a_rollback_is_the_same_work_under_every_policy_and_another_one_for_another_record() -> None:
+    given = failed()
+    other = compare_target(replace(given, target=given.target.model_copy(update={"forced": "skip"})), "shop", "q")
+    assert isinstance(other, Work)
+    assert other.name == work(given).name
+    later = replace(
+        given, history=replace(given.history, newest_id="d2"), verification=replace(REFUTED, deploy_id="d2")
+    )
+    assert work(later).name != work(given).name
+
+
+def test_where_only_reports_are_wanted_or_a_person_resumed_nothing_is_rolled_back() -> None:
+    given = failed()
+    report = given.target.model_copy(update={"verify": Verify()})
+    assert compare(replace(given, target=report)) is None
+    assert compare(failed(resumed="d1")) is None
+
+
+@pytest.mark.parametrize(
+    ("verified", "said"),
+    [
+        ((), "no earlier deploy of runtime 3.3-2 is verified"),
+        ((replace(FORMER, runtime="3.2-1"),), "no earlier deploy of runtime 3.3-2 is verified"),
+        ((replace(FORMER, commit=HEAD),), "bbbbbbb itself was verified before, as deploy d0"),
+    ],
+)
+def test_without_anything_to_go_back_to_it_says_so_and_a_fix_is_deployed(
+    verified: tuple[VerifiedDeploy, ...], said: str
+) -> None:
+    given = replace(failed(), verified=verified)
+    assert f"2 import errors; nothing is rolled back: {said}; push a commit" in hold(given)
+    assert "nothing is rolled back" in hold(replace(given, source=None))
+    assert work(replace(given, source=replace(TIP, head=sha("e")))).head == sha("e")
+    release = replace(failed(PULL, PRODUCTION), verified=verified)
+    assert "nothing is rolled back" in hold(release), "it is not merged"
+
+
+def test_a_rollback_that_failed_is_not_tried_again_and_a_fix_is_deployed() -> None:
+    ending = Ending(work(failed()).name, NOW, is_failure=True, cause="the CLI said no")
+    given = failed(endings={"deploy": ending})
+    held = compare(given)
+    assert isinstance(held, Hold)
+    assert held.kind is HoldKind.FAILED
+    assert held.reason.startswith(
+        f"{BACK}; that failed, and is not tried again by itself: the CLI said no; clear its run"
+    )
+    assert work(replace(given, source=replace(TIP, head=sha("e")))).head == sha("e")
+    assert work(failed(endings={"deploy": replace(ending, work="another")})).undoes == "d1"
+
+
+@pytest.mark.parametrize("head", [HEAD, sha("e")], ids=["same", "pushed"])
+def test_what_was_rolled_back_stays_so_until_resumed_and_never_goes_further_back(head: str) -> None:
+    gone_back = replace(deployed(OLD), newest_id="d2", undoes="d1", overridden_by=f"a {BACK}")
+    older = replace(FORMER, deploy_id="c9", commit=sha("9"))
+    given = replace(failed(replace(TIP, head=head)), history=gone_back, verified=(older, FORMER))
+    held = compare(given)
+    assert isinstance(held, Hold)
+    assert (held.reason, held.remedy) == (f"overridden by a {BACK}, until resumed", Remedy.RESUME)
+    fails_too = Verification("d2", OLD, Proof.FAILED, NOW, "1 import error")
+    said = f"overridden by a {BACK}, until resumed; that is not verified either, 1 import error: deploy one"
+    assert said in hold(replace(given, verification=fails_too))
+    assert work(replace(given, remembered=Remembered(resumed="d2"))).head == head
+
+
+def test_what_cannot_be_told_apart_or_read_is_not_rolled_back() -> None:
+    given = failed(None)
+    (deployment,) = given.deployments
+    assert compare(replace(given, deployments=(deployment, deployment))) is None
+    assert compare(replace(given, deployments=(replace(deployment, problem="its runtime is no text"),))) is None
+    assert compare(replace(given, rivals=("lake.staging",))) is None

@@ -28,6 +28,7 @@ from include.deploy_ops.core.target.release import (
     summarize_subject,
 )
 from include.deploy_ops.core.text.markdown import quote_text
+from include.deploy_ops.core.verification.fallback import VerifiedDeploy
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -331,3 +332,15 @@ def test_the_page_has_a_bound(letter: str) -> None:
 )
 def test_texts_are_quoted_on_one_line(text: str, quoted: str) -> None:
     assert quote_text(text) == quoted
+
+
+RULE = "If its verification fails, the newest verified deploy of its runtime is deployed again, once: now "
+
+
+def test_it_names_what_is_deployed_again_where_this_does_not_work() -> None:
+    assert RULE not in summarize(RELEASE, page_of)
+    former = VerifiedDeploy("d0", OLD, "13.1", datetime(2026, 2, 20, 8, tzinfo=UTC))
+    named = summarize(replace(RELEASE, rolls_back=True, fallback=former, runtime="13.1"), page_of)
+    assert f"{RULE}[`dddddddddddd`]({SITE}/commit/{OLD}), verified 2026-02-20 08:00 UTC." in named
+    nothing = summarize(replace(RELEASE, rolls_back=True, runtime="13.2"), page_of)
+    assert f"{RULE}**nothing**, since no deploy of runtime `13.2` is verified." in nothing
