@@ -47,12 +47,15 @@ class Secrets:
 
     def list_hidden(self, public: str) -> tuple[str, ...]:
         """Return every text that may show nowhere, beside what stands in a public one."""
+        parts = [each for each in self.parts if len(each) >= _PART_MIN and each not in public]
+        return tuple(dict.fromkeys((*self.list_values(public), *parts)))
+
+    def list_values(self, public: str) -> tuple[str, ...]:
+        """Return those of them that are a value, a password or a connection as one."""
         # Without blanks around it: a newline at its end would keep the rest from being found in a line.
         wholes = [each.strip() for each in (*self.values.values(), *self.wholes)]
         wholes = [each for each in wholes if len(each) >= _HIDDEN_MIN]
-        wholes = [each for each in wholes if len(each) >= _PART_MIN or each not in public]
-        parts = [each for each in self.parts if len(each) >= _PART_MIN and each not in public]
-        return tuple(dict.fromkeys((*wholes, *parts)))
+        return tuple(dict.fromkeys(each for each in wholes if len(each) >= _PART_MIN or each not in public))
 
     @contextlib.contextmanager
     def hide_in_errors(self, public: str) -> Iterator[None]:

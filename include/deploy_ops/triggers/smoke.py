@@ -22,6 +22,7 @@ from include.deploy_ops.core.verification.smoke import (
     StartFacts,
     conclude_run,
     doubt_run,
+    mask_run,
     refuse_start,
     skip,
     take_lines,
@@ -34,6 +35,7 @@ from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.base import StoredTrigger, UnshownPayload
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 from include.deploy_ops.triggers.heads import Heads, find_newer, give_up
+from include.deploy_ops.triggers.masks import Mask, read_mask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -71,6 +73,7 @@ class SmokeRunsTrigger(StoredTrigger):
     :param heads: the commits of the branches for whose sake it waits: who moves one wants the next deploy.
     :param github_conn_id: the Airflow connection by which they are looked at, in `repository`.
     :param deploy_id: Astro's record of the deploy; `owner`: whose deploys are ours, as `naming.name_owner` says.
+    :param given: a `Given` as JSON, by which the values are read that nothing may tell; None where there are none.
     :param poll_interval_s: seconds until the second look.
     """
 
@@ -87,6 +90,7 @@ class SmokeRunsTrigger(StoredTrigger):
     repository: str
     deploy_id: str = ""
     owner: str = ""
+    given: dict[str, Any] | None = None
     poll_interval_s: float = 5
 
     def __post_init__(self) -> None:
@@ -95,11 +99,13 @@ class SmokeRunsTrigger(StoredTrigger):
         self._ended: dict[str, SmokeRun] = {}
         self._begun: set[str] = set()
         self._seen: set[str] = set()
+        self._mask = Mask()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""
         start_stats()
         await asyncio.sleep(FIRST_EVENT_S)
+        self._mask = await asyncio.to_thread(read_mask, self.given)
         async with (
             AsyncAstroApi(self.astro_conn_id) as astro,
             AsyncAirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow,
@@ -110,7 +116,8 @@ class SmokeRunsTrigger(StoredTrigger):
             newer = self.deploy_id and await find_newer(astro, self.deployment_id, self.deploy_id, self.owner)
         self.log.info("%s", detail or "each run ended")
         seconds = (datetime.now(UTC) - datetime.fromisoformat(self.started_at)).total_seconds()
-        runs = _RUNS.dump_python(list(self._ended.values()), mode="json")
+        masked = await asyncio.to_thread(lambda: [mask_run(run, self._mask) for run in self._ended.values()])
+        runs = _RUNS.dump_python(masked, mode="json")
         told = {"detail": detail, "overtaken": newer, "runs": runs, "unpaused": left, "seconds": round(seconds, 1)}
         yield TriggerEvent(UnshownPayload(told))
 
@@ -127,9 +134,9 @@ class SmokeRunsTrigger(StoredTrigger):
                 problem, failures, refusals = "", 0, 0
                 wait_s = pause_s = min(pause_s * PAUSE_GROWS, LONGEST_PAUSE_S)
             except PermanentError as error:
-                return self._give_up(str(error))
+                return self._give_up(self._quote(error))
             except (DeployOpsError, TimeoutError) as error:
-                problem = str(error) or f"no answer in {LOOK_TIMEOUT_S:.0f} s"
+                problem = self._quote(error)
                 failures, refusals = failures + 1, refusals + isinstance(error, ReadRefusedError)
                 wait_s = choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S)
                 self.log.warning("its Airflow did not tell, asking again in %.0f s: %s", wait_s, problem)
@@ -152,7 +159,7 @@ class SmokeRunsTrigger(StoredTrigger):
             for start in self._starts.values():
                 if start.dag_id not in self._ended and (found := await self._step(runner, start, is_late=is_late)):
                     self._ended[start.dag_id] = found
-                    self.log.info("%s: %s %s", found.dag_id, found.outcome.value, found.how)
+                    self.log.info("%s: %s", found.dag_id, found.outcome.value)
 
     async def _step(self, runner: AsyncAirflowRunner, start: Start, *, is_late: bool) -> SmokeRun | None:
         """Return what became of one run; None while it goes on."""
@@ -169,7 +176,7 @@ class SmokeRunsTrigger(StoredTrigger):
             except WriteRefusedError as error:
                 if error.status == HTTPStatus.NOT_FOUND:
                     raise  # it answered just now
-                return skip(start.dag_id, f"Airflow starts none: {' '.join(error.said.split())}")
+                return skip(start.dag_id, f"Airflow starts none: {self._mask.quote(' '.join(error.said.split()))}")
         elif found is not None and not found.is_over and start.dag_id not in self._seen:
             # Another process began it, and the DAG may have been paused again since.
             await self._unpause(runner, start, await runner.read_start(start.dag_id))
@@ -190,7 +197,7 @@ class SmokeRunsTrigger(StoredTrigger):
         self, runner: AsyncAirflowRunner, start: Start, ended: SmokeRun, found: RunFacts | None
     ) -> SmokeRun:
         """Return the failed run with its first failed task and what that logged last, as far as Airflow tells."""
-        if found is None or not found.is_over:
+        if found is None or not found.is_over or self._mask.untold:
             return ended
         try:
             tasks = await runner.list_failed_tasks(start.dag_id, start.run_id)
@@ -201,7 +208,7 @@ class SmokeRunsTrigger(StoredTrigger):
                 return ended
             return replace(ended, lines=take_lines(await runner.read_log(start.dag_id, start.run_id, tasks[0])))
         except DeployOpsError as error:
-            self.log.warning("why %s failed is not told: %s", start.dag_id, error)
+            self.log.warning("why %s failed is not told: %s", start.dag_id, self._quote(error))
             return ended
 
     async def _clean_up(self, airflow: AsyncAirflowAccess) -> list[str]:
@@ -218,11 +225,15 @@ class SmokeRunsTrigger(StoredTrigger):
                         await runner.set_paused(dag_id, is_paused=True)
                         left.remove(dag_id)
             except (DeployOpsError, TimeoutError) as error:
-                self.log.warning("not ended or paused yet: %s", error)
+                self.log.warning("not ended or paused yet: %s", self._quote(error))
                 await asyncio.sleep(choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S))
             else:
                 break
         return left
+
+    def _quote(self, error: Exception) -> str:
+        """Return what went wrong, which may repeat what its Airflow said."""
+        return self._mask.quote(str(error)) if str(error) else f"no answer in {LOOK_TIMEOUT_S:.0f} s"
 
     def _is_open(self, dag_id: str) -> bool:
         """Whether the run may go on: nobody saw it end."""

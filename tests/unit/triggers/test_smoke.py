@@ -16,7 +16,9 @@ from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.airflow import http as airflow_http
 from include.deploy_ops.hooks.airflow.runs import AsyncAirflowRunner
 from include.deploy_ops.triggers import heads, smoke
+from include.deploy_ops.triggers.masks import OLDER
 from include.deploy_ops.triggers.smoke import SmokeRunsTrigger
+from tests.unit.triggers.test_verified import give
 from tests.worlds.doubles.astro import AstroDouble, make_deploy, serve_list
 from tests.worlds.doubles.deployment_airflow import TOKEN, say
 from tests.worlds.doubles.hostile_server import Asked, HostileServer
@@ -160,6 +162,23 @@ def test_a_failed_run_tells_its_task_and_what_it_logged_last(airflow: RunsOfDags
     assert len(run["lines"]) == 5
     (run,) = play(make_trigger("smoke_a", unpauses=False, has_logs=False))["runs"]
     assert (run["outcome"], run["task"], run["lines"]) == ("failed", "load", [])
+
+
+@pytest.mark.parametrize(
+    ("laid", "task", "lines"), [("hunter2-hunter2", "load", ["key ***"]), ("another", "", [])], ids=["known", "rotated"]
+)
+def test_an_event_holds_no_mapped_value(
+    airflow: RunsOfDags, monkeypatch: pytest.MonkeyPatch, laid: str, task: str, lines: list[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_PREVIEW_KEY", "hunter2-hunter2")
+    monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", AstroDouble().connection())
+    airflow.add("smoke_a", is_paused=False)
+    airflow.add("smoke_b", is_paused=False)
+    airflow.states, airflow.log = ["failed"], [{"event": "key hunter2-hunter2"}]
+    airflow.refusals["POST smoke_b"] = (400, "hunter2-hunter2 is wrong")
+    refused, failed = play(make_trigger("smoke_a", "smoke_b", unpauses=False, given=give(laid)))["runs"]
+    assert (failed["outcome"], failed["task"], failed["lines"]) == ("failed", task, lines)
+    assert refused["how"] == f"Airflow starts none: {'*** is wrong' if lines else OLDER}"
 
 
 def test_a_run_that_never_ends_is_set_failed_at_the_deadline(airflow: RunsOfDags) -> None:

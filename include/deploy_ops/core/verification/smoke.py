@@ -37,7 +37,7 @@ IS_PAUSED = "it is paused, and nothing is unpaused there"
 IS_GONE = "it is not there any more"
 NO_MANUAL = "its manual runs are switched off"
 IS_FULL = "it has as many runs as its max_active_runs lets it have"
-UNASKABLE = "its id is none of Airflow's"
+UNASKABLE = "its id is none of Airflow's, or holds a value that nothing may tell"
 NEVER_BEGAN = "its run did not begin in time"
 
 _ID = re.compile(r"[\w.~:+-]{1,250}")
