@@ -15,7 +15,7 @@ from typing import Any
 from include.deploy_ops.core.naming import OWN_RUN_START
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.core.verification.facts import AirflowDag
-from include.deploy_ops.core.verification.standing import NOT_VERIFIED
+from include.deploy_ops.core.verification.standing import BEING_VERIFIED, NOT_VERIFIED
 from include.deploy_ops.core.verification.verdict import Proof, SmokeOutcome, SmokeRun, Verification
 
 SMOKE_MAX, CANDIDATES_MAX = 10, 20
@@ -113,7 +113,8 @@ def count_attempt(known: Verification | None, deploy_id: str) -> int:
     """Return which attempt at the record it is, from 1: one that ended without an answer goes on."""
     if known is None or known.deploy_id != deploy_id:
         return 1
-    return max(known.attempt, 1) if known.proof is Proof.PENDING else known.attempt + 1
+    is_open = known.proof is Proof.PENDING or known.again.startswith(BEING_VERIFIED)
+    return max(known.attempt, 1) if is_open else known.attempt + 1
 
 
 def find_candidates(patterns: Sequence[str], dags: Iterable[AirflowDag]) -> tuple[Candidate, ...]:

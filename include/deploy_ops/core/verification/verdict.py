@@ -73,7 +73,7 @@ class Verification:
     `deploy_id` is Astro's record, `commit` what it carried. `said` is the verdict in a line ("2 import errors").
     `behind` are the DAGs that differ from those of `compared`, a target's name, though no changed file concerns them.
     `runs` are its smoke runs, of the `attempt`-th attempt (0: none yet). `unpaused` are DAGs that we unpaused, or meant
-    to: they are to be paused again.
+    to: they are to be paused again. `again` says what became of asking once more since, which gave no other verdict.
     """
 
     deploy_id: str
@@ -89,3 +89,4 @@ class Verification:
     runs: tuple[SmokeRun, ...] = ()
     attempt: int = 0
     unpaused: tuple[str, ...] = ()
+    again: str = ""

@@ -30,7 +30,7 @@ from include.deploy_ops.core.verification.smoke import (
     plan_runs,
     settle_runs,
 )
-from include.deploy_ops.core.verification.standing import BEING_VERIFIED, advise
+from include.deploy_ops.core.verification.standing import BEING_VERIFIED, advise, keep_verdict, tell_standing
 from include.deploy_ops.core.verification.verdict import Proof, SmokeRun, Verification
 from include.deploy_ops.observation.changed_dags import (
     drop_plain,
@@ -245,12 +245,7 @@ class VerifyDeployOperator(DeployOpsOperator):
         unknown = judge_findings(
             Findings(problem=mask_text(problem)), record.deploy_id, record.commit, datetime.now(UTC)
         )
-        known = self.memory(context).verification(job.slug).read()
-        is_judged = known is not None and known.proof in {Proof.VERIFIED, Proof.FAILED}
-        if known is not None and is_judged and known.deploy_id == record.deploy_id:
-            self.write(context, VERDICT_KEY, _shorten(known))
-        else:
-            self._remember(context, job, self._carry_on(context, job, unknown))
+        self._remember(context, job, self._carry_on(context, job, unknown))
         raise AirflowSkipException(unknown.said)
 
     def _carry_on(self, context: Context, job: Job, verification: Verification) -> Verification:
@@ -374,8 +369,10 @@ class VerifyDeployOperator(DeployOpsOperator):
 
     def _remember(self, context: Context, job: Job, verification: Verification) -> dict[str, Any]:
         """Remember what is known, and return it in short; of a verdict tell the report step, and count it."""
-        self.memory(context).verification(job.slug).write(verification)
-        told = _shorten(verification)
+        slot = self.memory(context).verification(job.slug)
+        kept = keep_verdict(slot.read(), verification)
+        slot.write(kept)
+        told = _shorten(kept)
         if verification.proof is not Proof.PENDING:
             self.write(context, VERDICT_KEY, told)
             count_verification(self.scope, job, verification)
@@ -383,7 +380,7 @@ class VerifyDeployOperator(DeployOpsOperator):
 
 
 def _shorten(verification: Verification) -> dict[str, Any]:
-    return {"proof": verification.proof.value, "said": verification.said, "deploy_id": verification.deploy_id}
+    return {"proof": verification.proof.value, "said": tell_standing(verification), "deploy_id": verification.deploy_id}
 
 
 def _place(paths: frozenset[str] | None) -> frozenset[str] | None:

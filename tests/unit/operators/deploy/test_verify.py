@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Verify
 from include.deploy_ops.core.verification.mute import Mute
+from include.deploy_ops.core.verification.standing import tell_standing
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.row import State
 from include.deploy_ops.observation import changed_dags
@@ -139,6 +140,21 @@ def test_clearing_the_step_asks_again(stage: Stage) -> None:
     assert answer(run, tell())["proof"] == "verified"
 
 
+def test_a_run_that_dies_while_it_asks_again_takes_no_verdict_away(stage: Stage) -> None:
+    ask_for(stage)
+    run = start(stage)
+    with pytest.raises(AirflowFailException):
+        answer(run, tell(BROKEN))
+    park(run)
+    known = stage.memory.verification(BRANCH).read()
+    assert known is not None
+    assert (known.proof, known.said, known.again) == (Proof.FAILED, "1 import error", "being verified")
+    assert [each.file for each in known.broken] == ["fresh.py"]
+    found = answer(run, tell(problem="no connection", state="unknown"))
+    assert found["proof"] == "failed"
+    assert found["said"] == "1 import error; asked again: not verified: no connection"
+
+
 def test_what_cannot_be_told_fails_nothing(stage: Stage) -> None:
     ask_for(stage)
     found = answer(start(stage), tell(problem="no connection", state="unknown"))
@@ -190,7 +206,8 @@ def test_who_asks_what_sleeps_undoes_no_verdict_on_this_deploy(stage: Stage, dep
     known = stage.memory.verification(BRANCH).read()
     assert known is not None
     assert (known.deploy_id, known.proof) == ("cldeploy", proof)
-    assert run.step("report") == f"deploy dev-x: done, {known.said}"
+    assert known.said == "so it is" or proof is Proof.UNKNOWN
+    assert run.step("report") == f"deploy dev-x: done, {tell_standing(known)}"
 
 
 def test_by_the_form_nothing_is_asked_while_older_code_runs_there(stage: Stage) -> None:
