@@ -206,6 +206,8 @@ class VerifyDeployOperator(DeployOpsOperator):
         now = datetime.now(UTC)
         told = f"{BEING_VERIFIED}: {len(starts)} smoke run{'s' * (len(starts) != 1)}"
         begun = replace(verification, proof=Proof.PENDING, at=now, said=told, unpaused=unpaused)
+        if unpaused:
+            self.memory(context).unpausing.write(rules.airflow_conn_id or "")  # before: by it the next pass looks
         self._remember(context, job, begun)
         deadline = now + rules.timeout
         self.log.info("%s until %s", told, f"{deadline:%Y-%m-%d %H:%M:%S} UTC")

@@ -157,18 +157,22 @@ def test_a_retry_finds_its_run_and_who_asks_anew_makes_another(stage: Stage) -> 
     assert park_runs(run, PAUSED).trigger.starts[0]["run_id"] == RUN.replace("~1", "~2")
 
 
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["verified still", "verified no more"])
 def test_what_dies_between_storing_and_unpausing_leaves_what_the_next_pass_finds(
-    stage: Stage, airflow: RunsOfDags
+    stage: Stage, airflow: RunsOfDags, *, is_wanted: bool
 ) -> None:
     airflow.add("smoke_a")
     run = start_form(stage)
     park_runs(run, PAUSED)
     assert recall(stage).unpaused == ("smoke_a",)
     assert airflow.done == []  # stored, and not unpaused yet
+    if not is_wanted:
+        stage.change_project(previews={"verify": None})
     run.play()
     assert stage.plan() == []
     assert stage.plan() == []
     assert airflow.done == ["pause smoke_a"]
+    assert (stage.memory.unpausing.read() is not None) == is_wanted  # else each pass would look
 
 
 def test_what_dies_after_unpausing_is_paused_again_by_the_next_pass(stage: Stage, airflow: RunsOfDags) -> None:
