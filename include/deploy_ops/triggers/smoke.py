@@ -34,7 +34,7 @@ from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.base import StoredTrigger, UnshownPayload
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
-from include.deploy_ops.triggers.heads import Heads, find_newer, give_up
+from include.deploy_ops.triggers.heads import Heads, find_newer
 from include.deploy_ops.triggers.masks import Mask, read_mask
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.airflow.runs import AsyncAirflowRunner
 
 LOOK_TIMEOUT_S = 240.0
+ENDING_TIME_MAX_S = 60.0
+"""For ending runs and pausing DAGs again: who moved the branch waits for it."""
 LONGEST_PAUSE_S, PAUSE_GROWS = 20.0, 1.3
 REFUSALS_MAX = 3
 """After which a token that may not do this is given up: a minted one may not be known everywhere at once."""
@@ -110,7 +112,8 @@ class SmokeRunsTrigger(StoredTrigger):
             AsyncAstroApi(self.astro_conn_id) as astro,
             AsyncAirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow,
         ):
-            detail = await self._watch(airflow)
+            heads = Heads(self.heads, self.github_conn_id, self.repository)
+            detail = self._give_up(await heads.end_early(self._watch(airflow), str))
             left = await self._clean_up(airflow)
             # One that a release before 0.3 parked does not tell its record.
             newer = self.deploy_id and await find_newer(astro, self.deployment_id, self.deploy_id, self.owner)
@@ -124,7 +127,6 @@ class SmokeRunsTrigger(StoredTrigger):
     async def _watch(self, airflow: AsyncAirflowAccess) -> str:
         """Look until each run ended; return why that was ended early, empty where it was not."""
         deadline = datetime.fromisoformat(self.deadline)
-        heads = Heads(self.heads, self.github_conn_id, self.repository)
         failures, refusals, pause_s = 0, 0, self.poll_interval_s
         while True:
             is_late = datetime.now(UTC) >= deadline
@@ -134,7 +136,7 @@ class SmokeRunsTrigger(StoredTrigger):
                 problem, failures, refusals = "", 0, 0
                 wait_s = pause_s = min(pause_s * PAUSE_GROWS, LONGEST_PAUSE_S)
             except PermanentError as error:
-                return self._give_up(self._quote(error))
+                return self._quote(error)
             except (DeployOpsError, TimeoutError) as error:
                 problem = self._quote(error)
                 failures, refusals = failures + 1, refusals + isinstance(error, ReadRefusedError)
@@ -143,9 +145,7 @@ class SmokeRunsTrigger(StoredTrigger):
             if len(self._ended) == len(self._starts):
                 return ""
             if problem and (is_late or refusals >= REFUSALS_MAX):
-                return self._give_up(problem)
-            if moved := await heads.find_moved():
-                return self._give_up(give_up(moved))
+                return problem
             await asyncio.sleep(min(wait_s, max((deadline - datetime.now(UTC)).total_seconds(), 0)))
 
     def _give_up(self, why: str) -> str:
@@ -213,23 +213,31 @@ class SmokeRunsTrigger(StoredTrigger):
 
     async def _clean_up(self, airflow: AsyncAirflowAccess) -> list[str]:
         """End what still runs, and pause what was unpaused; return what may not be paused yet."""
-        running = {dag_id for dag_id in self._begun if self._is_open(dag_id)}
         left = list(self.unpaused)
+        try:
+            async with asyncio.timeout(ENDING_TIME_MAX_S):
+                await self._end_and_pause(airflow, left)
+        except TimeoutError:
+            self.log.warning("not ended or paused in %.0f s", ENDING_TIME_MAX_S)
+        return left
+
+    async def _end_and_pause(self, airflow: AsyncAirflowAccess, left: list[str]) -> None:
+        """Try so some times; `left` loses what is paused."""
+        running = {dag_id for dag_id in self._begun if self._is_open(dag_id)}
         for failures in range(1, ENDING_TRIES + 1):
             try:
-                async with asyncio.timeout(LOOK_TIMEOUT_S), await airflow.open_runner() as runner:
+                async with await airflow.open_runner() as runner:
                     for dag_id in sorted(running):
                         await runner.end(dag_id, self._starts[dag_id].run_id)
                         running.discard(dag_id)
                     for dag_id in tuple(left):
                         await runner.set_paused(dag_id, is_paused=True)
                         left.remove(dag_id)
-            except (DeployOpsError, TimeoutError) as error:
+            except DeployOpsError as error:
                 self.log.warning("not ended or paused yet: %s", self._quote(error))
                 await asyncio.sleep(choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S))
             else:
                 break
-        return left
 
     def _quote(self, error: Exception) -> str:
         """Return what went wrong, which may repeat what its Airflow said."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.triggers.base import TriggerEvent
 from pydantic import TypeAdapter
@@ -25,7 +25,7 @@ from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.base import StoredTrigger, UnshownPayload
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
-from include.deploy_ops.triggers.heads import Heads, find_newer, give_up
+from include.deploy_ops.triggers.heads import Heads, find_newer
 from include.deploy_ops.triggers.masks import Mask, read_mask
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ LONGEST_PAUSE_S, PAUSE_GROWS = 30.0, 1.3
 REFUSALS_MAX = 3
 """After which a token that may not read is given up: a minted one may not be known everywhere at once."""
 FILES_NAMED = 3
+
+_Told: TypeAlias = "tuple[str, Findings, tuple[Candidate, ...], list[str]]"
+"""The event's state, what was found, what may be run, and what else is to be said."""
 
 _FINDINGS = TypeAdapter(Findings)
 _POOLS = TypeAdapter(tuple[Pool, ...])
@@ -101,6 +104,7 @@ class DeployVerifiedTrigger(StoredTrigger):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._mask = Mask()
+        self._seen: tuple[ParseWatch | None, AirflowFacts | None] = None, None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""
@@ -108,7 +112,8 @@ class DeployVerifiedTrigger(StoredTrigger):
         await asyncio.sleep(FIRST_EVENT_S)
         self._mask = await asyncio.to_thread(read_mask, self.given, " ".join(self.smoke))
         async with AsyncAstroApi(self.astro_conn_id) as astro:
-            state, findings, candidates, notes = await self._watch(astro)
+            heads = Heads(self.heads, self.github_conn_id, self.repository)
+            state, findings, candidates, notes = await heads.end_early(self._watch(astro), self._leave)
         # Not in the loop: a value has many spellings, and there may be many errors.
         findings = await asyncio.to_thread(mask_findings, findings, self._mask)
         detail = findings.problem
@@ -122,24 +127,27 @@ class DeployVerifiedTrigger(StoredTrigger):
         told = {"state": state, "detail": detail, **found, "seconds": round(seconds, 1)}
         yield TriggerEvent(UnshownPayload(told))
 
-    async def _watch(self, astro: AsyncAstroApi) -> tuple[str, Findings, tuple[Candidate, ...], list[str]]:
+    def _leave(self, why: str) -> _Told:
+        """Return what was found until somebody stopped waiting."""
+        lack = "nothing was compared" if self.compared_id else self.compared_lack
+        return "unknown", self._find(None, why, lack), (), []
+
+    def _find(self, theirs: AirflowFacts | None, problem: str, lack: str) -> Findings:
+        is_public = self.is_public or bool(self._mask.untold)
+        touched = frozenset(self.touched)
+        return find(*self._seen, theirs, touched=touched, problem=problem, lack=lack, is_public=is_public)
+
+    async def _watch(self, astro: AsyncAstroApi) -> _Told:
         """Return the event's state, what was found, what may be run, and what else is to be said."""
         async with AsyncAirflowAccess(astro, self.deployment_id, self.airflow_conn_id) as airflow:
-            watch, facts, problem = await self._await_parse(airflow)
+            problem = self._mask.problem or await self._await_parse(airflow)
+            watch, facts = self._seen
             pools = await self._lay_pools(airflow, "" if facts is not None else problem)
         notes = [note for note in (pools, not self._mask.problem and self._mask.untold) if note]
         if newer := await find_newer(astro, self.deployment_id, self.deploy_id, self.owner):
             return "overtaken", Findings(problem=newer), (), notes
         theirs, lack = await self._read_compared(astro)
-        findings = find(
-            watch,
-            facts,
-            theirs,
-            touched=frozenset(self.touched),
-            problem=problem,
-            lack=lack,
-            is_public=self.is_public or bool(self._mask.untold),
-        )
+        findings = self._find(theirs, problem, lack)
         if findings.problem or watch is None or facts is None:
             return "unknown", findings, (), notes
         found = find_candidates(self.smoke, choose_current(watch, facts).dags)
@@ -165,39 +173,33 @@ class DeployVerifiedTrigger(StoredTrigger):
             return f"its pools may be missing: {problem}" if wanted else ""
         return f"the pool of a person stays: {self._mask.quote(_name_some(kept))}" if kept else ""
 
-    async def _await_parse(self, airflow: AsyncAirflowAccess) -> tuple[ParseWatch | None, AirflowFacts | None, str]:
-        """Return what was learnt, the last look, and why the wait ended; empty where all is parsed."""
-        if self._mask.problem:
-            return None, None, self._mask.problem
+    async def _await_parse(self, airflow: AsyncAirflowAccess) -> str:
+        """Look until all is parsed; return why the wait ended, empty where it is."""
         deadline = datetime.fromisoformat(self.deadline)
-        heads = Heads(self.heads, self.github_conn_id, self.repository)
-        watch: ParseWatch | None = None
-        facts: AirflowFacts | None = None
         failures, refusals, pause_s = 0, 0, self.poll_interval_s
         while True:
             try:
                 async with asyncio.timeout(LOOK_TIMEOUT_S):
                     facts = await airflow.look()
-                watch = (watch or self._begin(facts)).look(facts)
+                watch = (self._seen[0] or self._begin(facts)).look(facts)
+                self._seen = watch, facts
                 if watch.is_done:
-                    return watch, facts, ""
+                    return ""
                 problem = f"not parsed yet: {_name_some(watch.waiting)}"
                 failures, refusals, pause_s = 0, 0, min(pause_s * PAUSE_GROWS, LONGEST_PAUSE_S)
                 wait_s = pause_s
             except PermanentError as error:
-                return watch, facts, self._quote(error)
+                return self._quote(error)
             except (RetryableError, TimeoutError) as error:
                 problem = self._quote(error)
                 failures, refusals = failures + 1, refusals + isinstance(error, ReadRefusedError)
                 wait_s = choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S)
                 self.log.warning("its Airflow did not tell, asking again in %.0f s: %s", wait_s, problem)
             if refusals >= REFUSALS_MAX:
-                return watch, facts, problem
-            if moved := await heads.find_moved():
-                return watch, facts, give_up(moved)
+                return problem
             left_s = (deadline - datetime.now(UTC)).total_seconds()
             if left_s <= 0:
-                return watch, facts, problem
+                return problem
             await asyncio.sleep(min(wait_s, left_s))
 
     def _begin(self, facts: AirflowFacts) -> ParseWatch:

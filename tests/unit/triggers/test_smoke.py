@@ -291,3 +291,22 @@ def test_who_moves_the_branch_ends_the_runs(airflow: RunsOfDags, monkeypatch: py
     event = play(make_trigger("smoke_a"))
     assert tell(event)["smoke_a"] == ("unknown", "dev-x moved from 0123, so nobody waits for it")
     assert airflow.done[-2:] == ["end smoke_a", "pause smoke_a"]
+
+
+def test_who_moves_the_branch_does_not_wait_for_an_airflow_that_is_silent(
+    airflow: RunsOfDags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_moved(_: object) -> str:
+        return "dev-x moved from 0123"
+
+    async def wait(_: object) -> AsyncAirflowRunner:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(heads.Heads, "find_moved", find_moved)
+    monkeypatch.setattr(Access, "open_runner", wait)
+    monkeypatch.setattr(smoke, "ENDING_TIME_MAX_S", 0.1)
+    event = play(make_trigger("smoke_a", seconds=600))
+    assert tell(event)["smoke_a"] == ("unknown", "dev-x moved from 0123, so nobody waits for it")
+    assert event["unpaused"] == ["smoke_a"]  # the next pass pauses it
+    assert airflow.done == []

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -20,6 +21,7 @@ from include.deploy_ops.core.errors import ObservationError, PermanentError, Rea
 from include.deploy_ops.core.verification.facts import AirflowDag, AirflowFacts, ImportFault
 from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.hooks.github import repository
 from include.deploy_ops.run.seals import Seals
 from include.deploy_ops.triggers import heads, verified
 from include.deploy_ops.triggers.masks import OLDER
@@ -241,6 +243,28 @@ def test_a_push_ends_the_wait(airflows: Airflows, monkeypatch: pytest.MonkeyPatc
     airflows.looks[HERE] = [see(0)]
     event = run(make_trigger(seconds=60, heads={"dev-x": "a" * 40}))
     assert event["detail"] == "dev-x moved from aaaaaaaaaaaa, so nobody waits for it"
+
+
+@pytest.mark.parametrize(("found", "said"), [("b" * 40, "dev-x moved from aaaaaaaaaaaa"), (None, "dev-x is not there")])
+def test_who_pushes_or_deletes_the_branch_does_not_wait_for_an_airflow_that_is_silent(
+    airflows: Airflows, monkeypatch: pytest.MonkeyPatch, found: str | None, said: str
+) -> None:
+    polled: list[str] = []
+
+    def poll(name: str) -> Any:
+        polled.append(name)
+        return None if found is None else SimpleNamespace(head=found)
+
+    async def wait(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(repository, "DeployOpsGithubHook", lambda *_, **__: SimpleNamespace(poll_branch=poll))
+    monkeypatch.setattr(_Access, "look", wait)
+    began = time.monotonic()
+    event = run(make_trigger(seconds=600, heads={"dev-x": "a" * 40}))
+    assert event["detail"].startswith(said)
+    assert polled == ["dev-x"]
+    assert time.monotonic() - began < 30
 
 
 MAPPED = {"key": "AIRFLOW_VAR_API_KEY", "source": {"variable": "preview_key"}}
