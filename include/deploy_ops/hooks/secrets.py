@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.environment.mapping import Mapped
 
 _HIDDEN_MIN = 4
-"""Characters; what is shorter would blot out ordinary words, and is guessed anyway."""
+"""Characters; to take out what is shorter would blot out ordinary words, so nothing shorter is given to a preview."""
+
+_OPEN_FIELD = "port"
+"""The field of a connection that is no secret by itself, and short."""
 
 _PART_MIN = 8
 """The same for what is often a plain word: a connection's host, login, schema and extra, and values in the open."""
@@ -110,6 +113,8 @@ class _Reader:
             raise RetryableError(
                 f"{mapped.key}: {source} of the management Airflow is no text that an environment holds"
             )
+        if not (isinstance(source, ConnectionSource) and source.field == _OPEN_FIELD):
+            _check_length(f"{mapped.key}: {source}", value)
         return value
 
     def _read_variable(self, name: str) -> str:
@@ -128,7 +133,17 @@ class _Reader:
                 self.wholes.append(connection.get_uri())
                 plain = (connection.host, connection.login, connection.schema, connection.extra)
                 self.parts += [each for each in (*plain, *_list_texts(extra)) if each]
+            if connection.password:
+                _check_length(f"the password of connection '{conn_id}'", connection.password)
         return self._connections[conn_id]
+
+
+def _check_length(what: str, value: str) -> None:
+    if len(value.strip()) < _HIDDEN_MIN:
+        raise RetryableError(
+            f"{what} of the management Airflow is shorter than {_HIDDEN_MIN} characters, too short to be kept out of "
+            "what a preview says; take a longer one, or write a text into the policy where it is no secret"
+        )
 
 
 @contextlib.contextmanager
