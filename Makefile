@@ -4,9 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# Without a browser the page's tests are left out, and `make test` says so; BROWSER=required lets them fail instead.
+# Without a browser the page's tests are left out, and `make test` says so; NEEDS=required lets them fail instead,
+# as it does with every test that leaves itself out since something is missing.
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-ifeq ($(CHROMIUM)$(BROWSER),)
+ifeq ($(CHROMIUM)$(NEEDS),)
 PAGELESS := --ignore tests/browser $(patsubst %,--ignore tests/e2e/test_%.py,page forms pressing)
 endif
 # The tests of what decides: no Airflow, network or process.

@@ -1,4 +1,4 @@
-"""How hypothesis runs, which files begin first, and that the machine's certificates are read once.
+"""How hypothesis runs, which files begin first, that none is left out in CI, and certificates that are read once.
 
 No deadlines anywhere; in CI the same examples each time, on a desk new ones each time.
 """
@@ -12,6 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from tests.needs import pytest_runtest_makereport
+
+__all__ = ["pytest_runtest_makereport"]
 
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("desk", deadline=None)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _PATHS = {"/monitor/health": "/health"}
 _QUERY = {"only_active": "exclude_stale"}
+_NEW_QUERY = frozenset({"exclude_stale", "filename_pattern", "run_id_pattern", "run_type", "task_id"})
+"""What version 2 alone may be asked: Airflow 2 refuses what its description does not name."""
 _RUN_TYPES = {"asset_triggered": "dataset_triggered"}
 _BUNDLE = "/usr/local/airflow/dags"
 _OK, _CREATED = HTTPStatus.OK, HTTPStatus.CREATED
@@ -56,13 +58,16 @@ def list_endpoints() -> Iterator[tuple[str, str, Endpoint]]:
 
 def answer_refusal(refusal: RefusalError) -> Response:
     """Return a refusal in the words of v1."""
+    status = HTTPStatus(refusal.status)
+    if status is HTTPStatus.UNPROCESSABLE_ENTITY:
+        status = HTTPStatus.BAD_REQUEST
     problem = {
         "detail": refusal.detail if isinstance(refusal.detail, str) else json.dumps(refusal.detail),
-        "status": refusal.status,
-        "title": HTTPStatus(refusal.status).phrase,
+        "status": status,
+        "title": status.phrase,
         "type": "about:blank",
     }
-    return JSONResponse(problem, refusal.status, media_type="application/problem+json")
+    return JSONResponse(problem, status, media_type="application/problem+json")
 
 
 def _translate(endpoint: Endpoint) -> Endpoint:
@@ -78,10 +83,14 @@ def _translate(endpoint: Endpoint) -> Endpoint:
 
 async def _ask_as_v2(request: Request) -> Request:
     """Return the request as v2 would have got it."""
+    if extra := sorted(_NEW_QUERY & request.query_params.keys()):
+        raise RefusalError(HTTPStatus.BAD_REQUEST, f"Extra query parameter(s) {', '.join(extra)} not in spec")
     query = [(_QUERY.get(name, name), value) for name, value in request.query_params.multi_items()]
     body = await request.body()
     if request.method == "POST" and request.url.path.endswith("/dagRuns"):
-        body = _fill_in_logical_date(body)
+        body = _fill_in(body, {"logical_date": None})
+    if request.method == "PATCH" and "/pools/" in request.url.path:
+        body = _fill_in(body, {"include_deferred": False}, pool="name")
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
@@ -89,30 +98,31 @@ async def _ask_as_v2(request: Request) -> Request:
     return Request({**request.scope, "query_string": urlencode(QueryParams(query).multi_items()).encode()}, receive)
 
 
-def _fill_in_logical_date(body: bytes) -> bytes:
-    """Return the body of a new run, which need not have a logical date here."""
+def _fill_in(body: bytes, defaults: Document, **named: str) -> bytes:
+    """Return the body with what need not be given here, and by the names that version 2 has for it."""
     try:
         given = json.loads(body)
     except ValueError:
         return body
-    return json.dumps({"logical_date": None, **given}).encode() if isinstance(given, dict) else body
+    if not isinstance(given, dict):
+        return body
+    names = {old: new for new, old in named.items()}
+    return json.dumps(defaults | {names.get(name, name): value for name, value in given.items()}).encode()
 
 
 def _write(document: Document) -> Document:
     """Return an answer of v2 as v1 gives it; one that both have stays."""
-    for plural, write in (("dags", write_dag), ("dag_runs", write_run), ("task_instances", write_task)):
+    for plural, write in _LISTS.items():
         if plural in document:
             return {**document, plural: [write(each) for each in document[plural]]}
-    if "import_errors" in document:
-        return {**document, "import_errors": [write_error(each) for each in document["import_errors"]]}
     if "content" in document:
-        return {"content": "\n".join(map(_write_line, document["content"]))}
+        return write_log(document)
     kinds: tuple[tuple[str, Callable[[Document], Document]], ...] = (
         ("import_error_id", write_error),
         ("task_id", write_task),
         ("run_type", write_run),
         ("is_stale", write_dag),
-        ("team_name", lambda pool: {key: value for key, value in pool.items() if key != "team_name"}),
+        ("team_name", write_pool),
     )
     return next((write(document) for field, write in kinds if field in document), document)
 
@@ -158,6 +168,25 @@ def write_error(error: Document) -> Document:
     """Return an import error; Airflow 2 names the whole path, and no bundle."""
     named = {name: error[name] for name in ("import_error_id", "timestamp", "stack_trace")}
     return {**named, "filename": f"{_BUNDLE}/{error['filename']}"}
+
+
+def write_pool(pool: Document) -> Document:
+    """Return a pool, which is no team's."""
+    return {key: value for key, value in pool.items() if key != "team_name"}
+
+
+_LISTS = {
+    "dags": write_dag,
+    "dag_runs": write_run,
+    "task_instances": write_task,
+    "import_errors": write_error,
+    "pools": write_pool,
+}
+
+
+def write_log(log: Document) -> Document:
+    """Return a log: pairs of host and text, which Airflow 2 turns into one text by Python's repr."""
+    return {"content": repr([("localhost", "\n".join(map(_write_line, log["content"])))]), "continuation_token": "none"}
 
 
 def _write_line(line: Document) -> str:

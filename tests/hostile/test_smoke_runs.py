@@ -16,6 +16,7 @@ import pytest
 
 from include.deploy_ops.core.environment.pools import MARK, Pool
 from include.deploy_ops.core.feedback.text import render_comment
+from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.core.verification.facts import AirflowDag
 from include.deploy_ops.core.verification.smoke import (
     LINE_LENGTH_MAX,
@@ -91,7 +92,7 @@ def test_whatever_a_start_is_called_no_other_address_is_asked(airflow: RunsOfDag
 
     airflow.spoil = note
     event = bound(lambda: play(make_trigger(dag_id, seconds=0.5)))
-    assert tell(event)[dag_id][0] == "unknown"
+    assert tell(event)[reveal(dag_id)][0] == "unknown"
     assert asked == []
 
 

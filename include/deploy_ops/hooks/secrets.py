@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.environment.mapping import Mapped
 
 _HIDDEN_MIN = 4
-"""Characters; what is shorter would blot out ordinary words, and is guessed anyway."""
+"""Characters; to take out what is shorter would blot out ordinary words, so nothing shorter is given to a preview."""
+
+_OPEN_FIELD = "port"
+"""The field of a connection that is no secret by itself, and short."""
 
 _PART_MIN = 8
 """The same for what is often a plain word: a connection's host, login, schema and extra, and values in the open."""
@@ -47,12 +50,15 @@ class Secrets:
 
     def list_hidden(self, public: str) -> tuple[str, ...]:
         """Return every text that may show nowhere, beside what stands in a public one."""
+        parts = [each for each in self.parts if len(each) >= _PART_MIN and each not in public]
+        return tuple(dict.fromkeys((*self.list_values(public), *parts)))
+
+    def list_values(self, public: str) -> tuple[str, ...]:
+        """Return those of them that are a value, a password or a connection as one."""
         # Without blanks around it: a newline at its end would keep the rest from being found in a line.
         wholes = [each.strip() for each in (*self.values.values(), *self.wholes)]
         wholes = [each for each in wholes if len(each) >= _HIDDEN_MIN]
-        wholes = [each for each in wholes if len(each) >= _PART_MIN or each not in public]
-        parts = [each for each in self.parts if len(each) >= _PART_MIN and each not in public]
-        return tuple(dict.fromkeys((*wholes, *parts)))
+        return tuple(dict.fromkeys(each for each in wholes if len(each) >= _PART_MIN or each not in public))
 
     @contextlib.contextmanager
     def hide_in_errors(self, public: str) -> Iterator[None]:
@@ -107,6 +113,8 @@ class _Reader:
             raise RetryableError(
                 f"{mapped.key}: {source} of the management Airflow is no text that an environment holds"
             )
+        if not (isinstance(source, ConnectionSource) and source.field == _OPEN_FIELD):
+            _check_length(f"{mapped.key}: {source}", value)
         return value
 
     def _read_variable(self, name: str) -> str:
@@ -125,7 +133,17 @@ class _Reader:
                 self.wholes.append(connection.get_uri())
                 plain = (connection.host, connection.login, connection.schema, connection.extra)
                 self.parts += [each for each in (*plain, *_list_texts(extra)) if each]
+            if connection.password:
+                _check_length(f"the password of connection '{conn_id}'", connection.password)
         return self._connections[conn_id]
+
+
+def _check_length(what: str, value: str) -> None:
+    if len(value.strip()) < _HIDDEN_MIN:
+        raise RetryableError(
+            f"{what} of the management Airflow is shorter than {_HIDDEN_MIN} characters, too short to be kept out of "
+            "what a preview says; take a longer one, or write a text into the policy where it is no secret"
+        )
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from include.deploy_ops.core.naming import read_attempt
 from include.deploy_ops.core.plan.remembered import Ending, Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.verification.judging import tell_errors
-from include.deploy_ops.core.verification.standing import OVERTAKEN, UNANSWERED, advise
+from include.deploy_ops.core.verification.standing import OVERTAKEN, UNANSWERED, advise, tell_standing
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.operators.base import FAILURE_KEY, RENDER_TASK, RENDERED_KEY, VERIFY_TASK, DeployOpsOperator
 from include.deploy_ops.operators.metrics import count_run
@@ -77,7 +77,7 @@ class ReportOperator(DeployOpsOperator):
             hand_over(context, self.scope.fleet, ended)
             count_run(self.scope, job, ended.outcome)
         said = f"failed in {failed[0]}: {cause['cause']}" if failed else "done"
-        said += f", {verdict.said}" if verdict else ""
+        said += f", {tell_standing(verdict)}" if verdict else ""
         line = f"{job.verb.value} {job.environment}: {said}"
         self.log.info(line)
         # Last: a notifier that fails keeps neither claim nor ending.

@@ -232,6 +232,9 @@ class Memory:
         self.outage = Slot(store, "control.outage", _TIME)
         # How often what a verification left unpaused was asked to be paused, by slug and run.
         self.pausings = FilledSlot(store, "control.pausings", _NUMBERS, blank=dict)
+        # By which Airflow connection (empty: by a minted token) verifications of previews may have unpaused something;
+        # the verify step writes it, control ends it once the policy wants none and nothing is left.
+        self.unpausing = Slot(store, "control.unpausing", _TEXT)
         # How control fails, for people to see; empty while it does not.
         self.failing = Slot(store, "control.failing", _SIGHT)
         # The template as it was read last.

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger
 
 
 class UnshownPayload(dict[str, Any]):
-    """An event's payload that code of others wrote parts of: Airflow logs each event, and whoever resumes cleans it."""
+    """An event's payload that code of others wrote parts of: masked, and yet too long for the log of each event."""
 
     def __repr__(self) -> str:
         return "{not shown}"

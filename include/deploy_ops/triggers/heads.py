@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.core.history import read_history
@@ -14,8 +14,12 @@ from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.triggers.deferral import LONGEST_BACKOFF_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from include.deploy_ops.hooks.astro.api import AsyncAstroApi
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,26 @@ class Heads:
             log.warning("whether a head moved is not known: %s; looking again in %.0f s", error, pause_s)
         self._next_s = time.monotonic() + pause_s
         return moved
+
+    async def end_early(self, work: Coroutine[Any, Any, T], leave: Callable[[str], T]) -> T:
+        """Return what the work comes to; as soon as a branch moved, end it, and return what `leave` makes of that.
+
+        Whom the work waits for may not answer: who moved the branch waits for nobody.
+        """
+        doing, looking = asyncio.ensure_future(work), asyncio.ensure_future(self._await_moved())
+        try:
+            await asyncio.wait((doing, looking), return_when=asyncio.FIRST_COMPLETED)
+            return doing.result() if doing.done() else leave(give_up(looking.result()))
+        finally:
+            for each in (doing, looking):
+                each.cancel()
+            await asyncio.gather(doing, looking, return_exceptions=True)
+
+    async def _await_moved(self) -> str:
+        while True:
+            if moved := await self.find_moved():
+                return moved
+            await asyncio.sleep(HEADS_INTERVAL_S)
 
     def _look(self) -> str:
         if self._hook is None:

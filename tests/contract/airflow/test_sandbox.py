@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from include.deploy_ops.hooks.airflow.api import AirflowReader
+from include.deploy_ops.hooks.airflow.run_answers import parse_log
+from include.deploy_ops.hooks.conversation import Ask
 from sandbox.airflow.api import list_endpoints
-from sandbox.airflow.v1 import write_dag, write_error, write_run, write_task
+from sandbox.airflow.v1 import write_dag, write_error, write_log, write_run, write_task
 from tests.contract.airflow import fields_of_v1
 from tests.contract.airflow.judge import PREFIX, cut_path, find_operation
 from tests.sandbox.airflow.stage import Stage
@@ -153,6 +155,9 @@ def test_airflow_2_is_told_in_the_fields_that_its_reference_names(stage: Stage) 
         assert documents
         for document in documents:
             assert fields_of_v1.list_field_problems(fields, write(document)) == []
+    log = write_log(stage.ask("GET", f"{RUNS}/deploy_ops__1/taskInstances/refuse/logs/1"))
+    assert fields_of_v1.list_field_problems(fields_of_v1.LOG, log) == []
+    assert "ValueError: nothing in dev_x" in parse_log(Ask("/log"), log).splitlines()[-1]
 
 
 def test_the_product_reads_it_with_a_token_of_the_deployment(stage: Stage) -> None:

@@ -82,7 +82,6 @@ def test_every_object_is_used() -> None:
     assert [name for name in names if f'schemas/{name}"' not in text] == []
 
 
-@pytest.mark.skipif(COPY is None, reason="ASTRO_DESCRIPTION names no copy of Astro's own description")
 @pytest.mark.parametrize("name", map_operations(load_description()))
 def test_an_operation_is_restated_right(name: str) -> None:
     ours, theirs = (find_schemas(map_operations(each)[name]) for each in (load_description(), load_copy()))
@@ -95,3 +94,7 @@ def test_an_operation_is_restated_right(name: str) -> None:
         elif schema is not said:
             differences.append(f"{what}: only one has a body")
     assert not differences, "\n".join(differences)
+
+
+# By hand alone: the repository has no copy of Astro's own description, nor has CI.
+test_an_operation_is_restated_right.__test__ = COPY is not None  # type: ignore[attr-defined]

@@ -10,7 +10,10 @@ import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from include.deploy_ops.hooks.airflow.run_answers import parse_log
+from include.deploy_ops.hooks.conversation import Ask
 from sandbox.airflow import Airflows
+from sandbox.airflow.v1 import write_log
 from sandbox.astro import Astro
 from sandbox.astro.records import Code, Deploy, Deployment
 from sandbox.settings import Settings
@@ -89,7 +92,7 @@ def test_a_run_needs_no_logical_date_and_has_one(tmp_path: Path) -> None:
         tmp_path,
         ("POST", "/v1/dags/orders/dagRuns", {"dag_run_id": "deploy_ops__1", "conf": {"a": 1}}),
         ("POST", "/v1/dags/orders/dagRuns", {"dag_run_id": "deploy_ops__1"}),
-        ("GET", "/v1/dags/~/dagRuns?run_type=manual&order_by=-start_date&limit=1", None),
+        ("GET", "/v1/dags/~/dagRuns?order_by=-start_date&limit=1", None),
     )
 
     assert (made.status_code, found.json()["dag_runs"]) == (200, [made.json()])
@@ -105,3 +108,52 @@ def test_a_run_needs_no_logical_date_and_has_one(tmp_path: Path) -> None:
 def test_v2_is_not_there(tmp_path: Path) -> None:
     for answer in ask(tmp_path, ("GET", "/v2/dags", None), ("GET", "/v1/nothing", None)):
         assert (answer.status_code, answer.json()["title"]) == (404, "Not Found")
+
+
+ONE = {"dag_run_id": "r1", "conf": {}}
+WHOLE = {"name": "warehouse", "slots": 4, "description": "x"}
+RUN = "/v1/dags/orders/dagRuns/r1"
+WALK: tuple[tuple[str, str, Any, int], ...] = (
+    ("GET", "/v1/dags/orders", None, 200),
+    ("GET", "/v1/dags/absent", None, 404),
+    ("PATCH", "/v1/dags/orders?update_mask=is_paused", {"is_paused": False}, 200),
+    ("PATCH", "/v1/dags/orders", {"is_paused": "no"}, 400),
+    ("POST", "/v1/dags/orders/dagRuns", ONE, 200),
+    ("POST", "/v1/dags/orders/dagRuns", ONE, 409),
+    ("POST", "/v1/dags/absent/dagRuns", ONE, 404),
+    ("GET", "/v1/dags/orders/dagRuns?state=running&limit=1", None, 200),
+    ("GET", "/v1/dags/orders/dagRuns?run_type=manual", None, 400),
+    ("GET", RUN, None, 200),
+    ("GET", f"{RUN}x", None, 404),
+    ("GET", f"{RUN}/taskInstances?state=failed&limit=100", None, 200),
+    ("GET", f"{RUN}/taskInstances/absent/logs/1?full_content=true&map_index=-1", None, 404),
+    ("PATCH", RUN, {"state": "failed"}, 200),
+    ("PATCH", RUN, {"state": "unheard"}, 400),
+    ("POST", "/v1/pools", {"name": "warehouse"}, 400),
+    ("POST", "/v1/pools", {"name": "warehouse", "slots": 2}, 200),
+    ("POST", "/v1/pools", {"name": "warehouse", "slots": 2}, 409),
+    ("GET", "/v1/pools?limit=100&offset=0", None, 200),
+    ("PATCH", "/v1/pools/warehouse", WHOLE, 200),
+    ("PATCH", "/v1/pools/warehouse", {"name": "warehouse"}, 400),
+    ("PATCH", "/v1/pools/absent", {**WHOLE, "name": "absent"}, 404),
+    ("DELETE", "/v1/pools/default_pool", None, 400),
+    ("DELETE", "/v1/pools/warehouse", None, 204),
+    ("GET", "/v1/pools/warehouse", None, 404),
+)
+
+
+def test_runs_logs_and_pools_are_answered_as_the_table_says(tmp_path: Path) -> None:
+    answers = ask(tmp_path, *(each[:3] for each in WALK))
+    for answer, (method, path, _, status) in zip(answers, WALK, strict=True):
+        assert answer.status_code == status, f"{method} {path}: {answer.text}"
+        assert fields_of_v1.list_answer_problems(answer) == [], f"{method} {path}"
+    patched = answers[[each[:2] for each in WALK].index(("PATCH", "/v1/pools/warehouse"))]
+    assert (patched.json()["slots"], patched.json()["description"]) == (4, "x")
+
+
+def test_a_log_is_a_text_that_the_product_reads_by_lines() -> None:
+    lines = ["it's", 'say "x"', "C:\\new\ttab", "the end"]
+    written = write_log({"content": [{"event": line} for line in lines]})
+    assert fields_of_v1.list_field_problems(fields_of_v1.LOG, written) == []
+    assert parse_log(Ask("/log"), written).splitlines()[1:] == lines[1:]
+    assert parse_log(Ask("/log"), {"content": "plain\\n text"}) == "plain\\n text"

@@ -64,7 +64,6 @@ def test_whatever_its_extra_is(monkeypatch: pytest.MonkeyPatch, extra: str) -> N
         ("port", "5432"),
         ("schema", "analytics"),
         ("extra.sslmode", "require"),
-        ("extra.retries", "3"),
         ("extra.nested", '{"token": "t0ken-in-extra"}'),
     ],
 )
@@ -98,6 +97,25 @@ def test_what_is_missing_or_empty_comes_again_and_is_named(
     with pytest.raises(RetryableError) as caught:
         read(source)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (VariableSource("preview_short"), "X: variable 'preview_short'"),
+        (ConnectionSource("preview_warehouse", "extra.retries"), "X: extra.retries of connection 'preview_warehouse'"),
+        (ConnectionSource("preview_open"), "the password of connection 'preview_open'"),
+    ],
+)
+def test_what_is_too_short_to_be_hidden_is_given_to_nobody(
+    monkeypatch: pytest.MonkeyPatch, source: Source, said: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_PREVIEW_SHORT", "xyz\n")
+    monkeypatch.setenv("AIRFLOW_CONN_PREVIEW_OPEN", json.dumps({**WAREHOUSE, "password": "xyz"}))
+    with pytest.raises(RetryableError, match="shorter than 4 characters") as caught:
+        read(source)
+    assert str(caught.value).startswith(said)
+    assert "xyz" not in str(caught.value)
 
 
 @pytest.mark.parametrize("failure", [PermissionError, ValueError, ConnectionError])

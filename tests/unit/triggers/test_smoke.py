@@ -16,7 +16,9 @@ from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.airflow import http as airflow_http
 from include.deploy_ops.hooks.airflow.runs import AsyncAirflowRunner
 from include.deploy_ops.triggers import heads, smoke
+from include.deploy_ops.triggers.masks import OLDER
 from include.deploy_ops.triggers.smoke import SmokeRunsTrigger
+from tests.unit.triggers.test_verified import give
 from tests.worlds.doubles.astro import AstroDouble, make_deploy, serve_list
 from tests.worlds.doubles.deployment_airflow import TOKEN, say
 from tests.worlds.doubles.hostile_server import Asked, HostileServer
@@ -162,6 +164,23 @@ def test_a_failed_run_tells_its_task_and_what_it_logged_last(airflow: RunsOfDags
     assert (run["outcome"], run["task"], run["lines"]) == ("failed", "load", [])
 
 
+@pytest.mark.parametrize(
+    ("laid", "task", "lines"), [("hunter2-hunter2", "load", ["key ***"]), ("another", "", [])], ids=["known", "rotated"]
+)
+def test_an_event_holds_no_mapped_value(
+    airflow: RunsOfDags, monkeypatch: pytest.MonkeyPatch, laid: str, task: str, lines: list[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_PREVIEW_KEY", "hunter2-hunter2")
+    monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", AstroDouble().connection())
+    airflow.add("smoke_a", is_paused=False)
+    airflow.add("smoke_b", is_paused=False)
+    airflow.states, airflow.log = ["failed"], [{"event": "key hunter2-hunter2"}]
+    airflow.refusals["POST smoke_b"] = (400, "hunter2-hunter2 is wrong")
+    refused, failed = play(make_trigger("smoke_a", "smoke_b", unpauses=False, given=give(laid)))["runs"]
+    assert (failed["outcome"], failed["task"], failed["lines"]) == ("failed", task, lines)
+    assert refused["how"] == f"Airflow starts none: {'*** is wrong' if lines else OLDER}"
+
+
 def test_a_run_that_never_ends_is_set_failed_at_the_deadline(airflow: RunsOfDags) -> None:
     airflow.add("smoke_a")
     airflow.states = ["running"]
@@ -272,3 +291,22 @@ def test_who_moves_the_branch_ends_the_runs(airflow: RunsOfDags, monkeypatch: py
     event = play(make_trigger("smoke_a"))
     assert tell(event)["smoke_a"] == ("unknown", "dev-x moved from 0123, so nobody waits for it")
     assert airflow.done[-2:] == ["end smoke_a", "pause smoke_a"]
+
+
+def test_who_moves_the_branch_does_not_wait_for_an_airflow_that_is_silent(
+    airflow: RunsOfDags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_moved(_: object) -> str:
+        return "dev-x moved from 0123"
+
+    async def wait(_: object) -> AsyncAirflowRunner:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(heads.Heads, "find_moved", find_moved)
+    monkeypatch.setattr(Access, "open_runner", wait)
+    monkeypatch.setattr(smoke, "ENDING_TIME_MAX_S", 0.1)
+    event = play(make_trigger("smoke_a", seconds=600))
+    assert tell(event)["smoke_a"] == ("unknown", "dev-x moved from 0123, so nobody waits for it")
+    assert event["unpaused"] == ["smoke_a"]  # the next pass pauses it
+    assert airflow.done == []

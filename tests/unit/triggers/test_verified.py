@@ -9,8 +9,9 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -19,7 +20,11 @@ from airflow.triggers.base import TriggerEvent
 from include.deploy_ops.core.errors import ObservationError, PermanentError, ReadRefusedError
 from include.deploy_ops.core.verification.facts import AirflowDag, AirflowFacts, ImportFault
 from include.deploy_ops.hooks import patience
+from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.hooks.github import repository
+from include.deploy_ops.run.seals import Seals
 from include.deploy_ops.triggers import heads, verified
+from include.deploy_ops.triggers.masks import OLDER
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
 from tests.worlds.doubles.astro import AstroDouble, Reply, make_deploy, serve_list
 
@@ -238,3 +243,81 @@ def test_a_push_ends_the_wait(airflows: Airflows, monkeypatch: pytest.MonkeyPatc
     airflows.looks[HERE] = [see(0)]
     event = run(make_trigger(seconds=60, heads={"dev-x": "a" * 40}))
     assert event["detail"] == "dev-x moved from aaaaaaaaaaaa, so nobody waits for it"
+
+
+@pytest.mark.parametrize(("found", "said"), [("b" * 40, "dev-x moved from aaaaaaaaaaaa"), (None, "dev-x is not there")])
+def test_who_pushes_or_deletes_the_branch_does_not_wait_for_an_airflow_that_is_silent(
+    airflows: Airflows, monkeypatch: pytest.MonkeyPatch, found: str | None, said: str
+) -> None:
+    polled: list[str] = []
+
+    def poll(name: str) -> Any:
+        polled.append(name)
+        return None if found is None else SimpleNamespace(head=found)
+
+    async def wait(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(repository, "DeployOpsGithubHook", lambda *_, **__: SimpleNamespace(poll_branch=poll))
+    monkeypatch.setattr(_Access, "look", wait)
+    began = time.monotonic()
+    event = run(make_trigger(seconds=600, heads={"dev-x": "a" * 40}))
+    assert event["detail"].startswith(said)
+    assert polled == ["dev-x"]
+    assert time.monotonic() - began < 30
+
+
+MAPPED = {"key": "AIRFLOW_VAR_API_KEY", "source": {"variable": "preview_key"}}
+VALUE = "hunter2-hunter2"
+
+
+def give(value: str, **changes: Any) -> dict[str, Any]:
+    """Return what a trigger is told of a preview that was given the value."""
+    read = read_astro_connection("astro_default")
+    laid = Seals("acme", (read.token,)).seal_values(HERE, {MAPPED["key"]: value})  # type: ignore[dict-item]
+    arguments = {"control_plane": "acme", "astro_conn_id": "astro_default", "deployment_id": HERE}
+    return {**arguments, "mapped": [MAPPED], "laid": laid, **changes}
+
+
+def quote_value(at: float, *dags: str) -> AirflowFacts:
+    """Return a look at DAGs, and at an error that quotes the value."""
+    found = see(at, "b.py", broken=("a.py",))
+    more = tuple(AirflowDag(each, "b.py", found.at, 0.1) for each in dags)
+    return replace(found, dags=found.dags + more, faults=(replace(found.faults[0], trace=TRACE.replace("x", VALUE)),))
+
+
+@pytest.mark.parametrize(
+    ("laid", "error", "noted"),
+    [(VALUE, "KeyError: '***'", []), ("before the rotation", "KeyError", [OLDER])],
+    ids=["known", "rotated"],
+)
+def test_an_event_holds_no_mapped_value(
+    airflows: Airflows, monkeypatch: pytest.MonkeyPatch, laid: str, error: str, noted: list[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_PREVIEW_KEY", VALUE)
+    looks = [quote_value(at, f"smoke_{VALUE}") for at in (0, 40, 70)]
+    airflows.looks[HERE] = [ObservationError(f"HTTP 500 {VALUE}"), *looks]
+    airflows.looks[THERE] = [see(60, "b.py")]
+    event = run(make_trigger(given=give(laid), compared_id=THERE, smoke=["smoke_*"]))
+    assert VALUE not in json.dumps(event)
+    assert [each["error"] for each in event["findings"]["broken"]] == [error]
+    assert [each["dag_id"] for each in event["candidates"]] == ["smoke_***"]
+    assert event["notes"] == noted
+
+
+@pytest.mark.parametrize("smoke", [["smoke_*"], ["smoke_hunter*"]])
+def test_a_dag_is_run_unless_its_id_holds_a_value_that_the_policy_does_not_tell(
+    airflows: Airflows, monkeypatch: pytest.MonkeyPatch, smoke: list[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_PREVIEW_KEY", "hunter")
+    airflows.looks[HERE] = [quote_value(at, "smoke_hunter", "smoke_b") for at in (0, 40, 70)]
+    event = run(make_trigger(given=give("hunter"), smoke=smoke))
+    expected = {"smoke_*": ["smoke_***", "smoke_b"], "smoke_hunter*": ["smoke_hunter"]}[smoke[0]]
+    assert sorted(each["dag_id"] for each in event["candidates"]) == expected
+
+
+def test_while_the_values_cannot_be_read_nothing_is_asked(airflows: Airflows) -> None:
+    event = run(make_trigger(given=give(VALUE), pools=[]))
+    assert event["state"] == "unknown"
+    assert "gave no variable 'preview_key'" in event["detail"]
+    assert (airflows.asked, event["findings"]["broken"], event["notes"]) == ([], [], [])

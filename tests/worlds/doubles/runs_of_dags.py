@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from tests.worlds.doubles.deployment_airflow import TOKEN, make_dag, say
 from tests.worlds.doubles.hostile_server import Asked
 
-_PATH = re.compile(r"/api/v2/dags/(?P<dag>[^/]+)(?:/dagRuns(?:/(?P<run>[^/]+))?)?(?P<rest>/taskInstances.*)?")
+_PATH = re.compile(r"/api/v[12]/dags/(?P<dag>[^/]+)(?:/dagRuns(?:/(?P<run>[^/]+))?)?(?P<rest>/taskInstances.*)?")
 UNSCHEDULED: dict[str, Any] = {"timetable_summary": "None", "next_dagrun_run_after": None}
 
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.environment.placeholders import fill_placeholders
-from include.deploy_ops.core.environment.sources import TOTAL_BYTES_MAX, VALUE_BYTES_MAX, Pattern, write_source
+from include.deploy_ops.core.environment.sources import (
+    TOTAL_BYTES_MAX,
+    VALUE_BYTES_MAX,
+    Pattern,
+    Source,
+    write_source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    from include.deploy_ops.core.environment.sources import Source
 
 PARTS = ("connections", "variables", "environment_variables")
 """What a mapping is made of, as the policy calls it."""

@@ -184,13 +184,17 @@ def cut_said(text: str) -> str:
 
 def mask_findings(findings: Findings, mask: Callable[[str], str]) -> Findings:
     """Return the findings without what looks like a secret: an exception may quote one."""
+
+    def clean(changes: Sequence[DagChange]) -> tuple[DagChange, ...]:
+        return tuple(replace(each, dag_id=mask(each.dag_id), how=mask(each.how)) for each in changes)
+
     difference = findings.difference
     return Findings(
         tuple(replace(each, file=mask(each.file), error=mask(each.error)) for each in findings.broken),
         replace(
             difference,
-            changes=tuple(replace(each, dag_id=mask(each.dag_id), how=mask(each.how)) for each in difference.changes),
-            behind=tuple(replace(each, dag_id=mask(each.dag_id), how=mask(each.how)) for each in difference.behind),
+            changes=clean(difference.changes[:CHANGES_MAX]),  # what is more is kept nowhere
+            behind=clean(difference.behind[:BEHIND_MAX]),
         ),
         mask(findings.problem),
         mask(findings.lack),

@@ -15,7 +15,7 @@ from typing import Any
 from include.deploy_ops.core.naming import OWN_RUN_START
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.core.verification.facts import AirflowDag
-from include.deploy_ops.core.verification.standing import NOT_VERIFIED
+from include.deploy_ops.core.verification.standing import BEING_VERIFIED, NOT_VERIFIED
 from include.deploy_ops.core.verification.verdict import Proof, SmokeOutcome, SmokeRun, Verification
 
 SMOKE_MAX, CANDIDATES_MAX = 10, 20
@@ -37,7 +37,7 @@ IS_PAUSED = "it is paused, and nothing is unpaused there"
 IS_GONE = "it is not there any more"
 NO_MANUAL = "its manual runs are switched off"
 IS_FULL = "it has as many runs as its max_active_runs lets it have"
-UNASKABLE = "its id is none of Airflow's"
+UNASKABLE = "its id is none of Airflow's, or holds a value that nothing may tell"
 NEVER_BEGAN = "its run did not begin in time"
 
 _ID = re.compile(r"[\w.~:+-]{1,250}")
@@ -113,7 +113,8 @@ def count_attempt(known: Verification | None, deploy_id: str) -> int:
     """Return which attempt at the record it is, from 1: one that ended without an answer goes on."""
     if known is None or known.deploy_id != deploy_id:
         return 1
-    return max(known.attempt, 1) if known.proof is Proof.PENDING else known.attempt + 1
+    is_open = known.proof is Proof.PENDING or known.again.startswith(BEING_VERIFIED)
+    return max(known.attempt, 1) if is_open else known.attempt + 1
 
 
 def find_candidates(patterns: Sequence[str], dags: Iterable[AirflowDag]) -> tuple[Candidate, ...]:

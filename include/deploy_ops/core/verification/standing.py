@@ -12,6 +12,7 @@ NOT_VERIFIED = "not verified"
 UNASKED = f"{NOT_VERIFIED}: nobody asked its Airflow since this deploy"
 UNANSWERED = f"{NOT_VERIFIED}: the run that asked its Airflow ended without an answer"
 OVERTAKEN = f"{NOT_VERIFIED}: a newer deploy came after it"
+_VERDICTS = frozenset({Proof.VERIFIED, Proof.FAILED})
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -28,7 +29,26 @@ def recall_verification(
         return Verification(deploy_id, commit, proof, _NEVER, said)
     if known.proof is Proof.PENDING and not is_asking:
         return replace(known, proof=Proof.UNKNOWN, said=UNANSWERED)
-    return known
+    if known.again.startswith(BEING_VERIFIED) and not is_asking:
+        known = replace(known, again=UNANSWERED)
+    return replace(known, said=tell_standing(known), again="")
+
+
+def keep_verdict(known: Verification | None, found: Verification) -> Verification:
+    """Return what is to be remembered: a verdict on the very record stands until another one, whoever asks meanwhile.
+
+    :param known: what is remembered until now.
+    :param found: what is known anew; a question that is open, or was not answered, is no verdict.
+    """
+    is_judged = known is not None and known.proof in _VERDICTS and known.deploy_id == found.deploy_id
+    if known is None or not is_judged or found.proof in _VERDICTS:
+        return found
+    return replace(known, attempt=found.attempt, unpaused=found.unpaused, again=found.said)
+
+
+def tell_standing(verification: Verification) -> str:
+    """Return the verdict in a line, with what became of asking once more."""
+    return f"{verification.said}; asked again: {verification.again}" if verification.again else verification.said
 
 
 def awaits_proof(verification: Verification, *, is_success_unknown: bool) -> bool:

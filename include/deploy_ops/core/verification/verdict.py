@@ -74,7 +74,8 @@ class Verification:
     `behind` are the DAGs that differ from those of `compared`, a target's name, though no changed file concerns them.
     `runs` are its smoke runs, of the `attempt`-th attempt (0: none yet). `unpaused` are DAGs that we unpaused, or meant
     to: they are to be paused again. `runtime` is the one that a target runs it on, where it is a plain deploy of ours,
-    to which a later one may be rolled back; else empty.
+    to which a later one may be rolled back; else empty. `again` says what became of asking once more since, which gave
+    no other verdict.
     """
 
     deploy_id: str
@@ -91,3 +92,4 @@ class Verification:
     attempt: int = 0
     unpaused: tuple[str, ...] = ()
     runtime: str = ""
+    again: str = ""

@@ -6,10 +6,11 @@ Judges nothing of what it reads.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from include.deploy_ops.core.errors import DeployOpsError, PermanentError, ReadRefusedError
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError, ReadRefusedError, WriteRefusedError
 from include.deploy_ops.hooks.airflow.api import AirflowReader, AsyncAirflowReader
 from include.deploy_ops.hooks.airflow.connection import NO_CONNECTION, aread_airflow_token, read_airflow_token
 from include.deploy_ops.hooks.airflow.runs import AsyncAirflowRunner
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
 
 log = logging.getLogger(__name__)
+ASKER_BYTES = 4
+"""By which one asker's tokens are told from another's."""
 
 
 @dataclass
 class AsyncAirflowAccess:
     """Reads the Airflow of one Deployment: an async context manager, which deletes the token that it had minted.
+
+    So it does with one that was minted while the answer was lost: it finds that by its name.
 
     Each look reads the Airflow connection again, so that a repaired one counts.
 
@@ -40,15 +45,27 @@ class AsyncAirflowAccess:
     deployment_id: str
     conn_id: str | None
     _minted: MintedToken | None = None
+    _asker: str = field(default_factory=lambda: secrets.token_hex(ASKER_BYTES))
+    _may_be_lost: bool = False
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._drop_lost()
         if self._minted is None:
             return
         try:
             await self.astro.delete_token(self._minted)
+        except DeployOpsError as error:
+            tell_left(self.deployment_id, error)
+
+    async def _drop_lost(self) -> None:
+        if not self._may_be_lost:
+            return
+        try:
+            await self.astro.drop_lost_tokens(self.deployment_id, self._asker)
+            self._may_be_lost = False
         except DeployOpsError as error:
             tell_left(self.deployment_id, error)
 
@@ -79,7 +96,14 @@ class AsyncAirflowAccess:
             ours = await aread_astro_connection(self.astro.astro_conn_id)
             return await aread_airflow_token(self.conn_id, ours.token)
         if self._minted is None:
-            self._minted = await self.astro.create_deployment_token(self.deployment_id)
+            await self._drop_lost()
+            self._may_be_lost = True  # until Astro answered
+            try:
+                self._minted = await self.astro.create_deployment_token(self.deployment_id, self._asker)
+            except WriteRefusedError:
+                self._may_be_lost = False
+                raise
+            self._may_be_lost = False
         if self._minted is None:
             raise ReadRefusedError(NO_CONNECTION)
         return self._minted.value

@@ -5,6 +5,7 @@ Asks nothing. The texts are a stranger's: each is cut to a length here.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 LOG_CHARACTERS_MAX = 16_384
 """Of a log's end."""
+_OLD_LOG = ("[(", ")]")
+"""Around what version 1 answers: Python's repr of pairs of host and text."""
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "", "t": "\t"}
 
 
 class _Dag(Json):
@@ -95,7 +100,8 @@ def parse_log(request: Ask, answer: Any) -> str:
     """Return a log's end as text; raises MalformedAnswerError. Lines are texts, or what Airflow 3 makes of them."""
     content = answer.get("content") if isinstance(answer, dict) else None
     if isinstance(content, str):
-        return content[-LOG_CHARACTERS_MAX:]
+        text = content[-LOG_CHARACTERS_MAX:]
+        return _read_old_log(text) if content.startswith(_OLD_LOG[0]) and content.endswith(_OLD_LOG[1]) else text
     if not isinstance(content, list):
         raise doubt(request, "the answer has no 'content'")
     lines: list[str] = []
@@ -107,6 +113,11 @@ def parse_log(request: Ask, answer: Any) -> str:
         lines.append(line)
         room -= len(line) + 1
     return "\n".join(reversed(lines))
+
+
+def _read_old_log(text: str) -> str:
+    """Return the text out of a repr's end, which may be cut: whatever it is, it is not evaluated."""
+    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), text.removesuffix(_OLD_LOG[1]).rstrip("'\""))
 
 
 def _read_line(request: Ask, item: Any) -> str:

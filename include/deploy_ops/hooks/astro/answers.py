@@ -65,6 +65,11 @@ class _Token(_Json):
     token: Annotated[str, StringConstraints(min_length=1)] = Field(repr=False)
 
 
+class _ListedToken(_Json):
+    id: _Id
+    name: str
+
+
 class _Variable(_Json):
     key: str
     is_secret: bool
@@ -308,6 +313,12 @@ def parse_minted_token(request: Ask, answer: Any) -> MintedToken:
     """Return a token that was just made; raises ObservationError."""
     found = _parse(request, _Token, answer, MalformedAnswerError)
     return MintedToken(found.id, found.token)
+
+
+def parse_listed_token(request: Ask, item: Any) -> tuple[str, str]:
+    """Return id and name of a token that Astro lists, without its value; raises ObservationError."""
+    found = _parse(request, _ListedToken, item)
+    return found.id, found.name
 
 
 def parse_options(request: Ask, answer: Any) -> dict[str, Any]:

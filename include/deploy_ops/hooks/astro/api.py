@@ -26,6 +26,7 @@ from include.deploy_ops.hooks.astro.answers import (
     parse_deployment,
     parse_id,
     parse_listed_deployment,
+    parse_listed_token,
     parse_minted_token,
     parse_options,
     parse_page,
@@ -184,10 +185,13 @@ class AsyncAstroApi:
         connection, client = await self._open()
         return await self._hold(ask_deploys(connection, deployment_id, limit), client)
 
-    async def create_deployment_token(self, deployment_id: str) -> MintedToken | None:
-        """Mint a token that opens this Deployment alone, for a day, as `AstroApiHook.create_deployment_token` does."""
+    async def create_deployment_token(self, deployment_id: str, asker: str) -> MintedToken | None:
+        """Mint a token that opens this Deployment alone, for a day, as `AstroApiHook.create_deployment_token` does.
+
+        :param asker: what tells the asker from all others; it ends the token's name.
+        """
         connection, client = await self._open()
-        minted = await self._hold(mint_token(connection, deployment_id), client)
+        minted = await self._hold(mint_token(connection, deployment_id, asker), client)
         if minted is not None:
             await amask_secret(minted.value)
         return minted
@@ -196,6 +200,11 @@ class AsyncAstroApi:
         """Delete a minted token; one that is gone already is no error."""
         connection, client = await self._open()
         await self._hold(delete_token(connection, token), client)
+
+    async def drop_lost_tokens(self, deployment_id: str, asker: str) -> None:
+        """Delete what was minted for this asker, of whose value no answer told."""
+        connection, client = await self._open()
+        await self._hold(drop_lost_tokens(connection, deployment_id, asker), client)
 
     async def list_deployments(self) -> tuple[Deployment, ...]:
         """Return every Deployment of the workspace, as Astro orders them; malformed ones have a `problem`."""
@@ -272,12 +281,12 @@ def ask_options(connection: AstroConnection, deployment_type: str, cloud_provide
     return parse_options(request, answer)
 
 
-def mint_token(connection: AstroConnection, deployment_id: str) -> Conversation[MintedToken | None]:
+def mint_token(connection: AstroConnection, deployment_id: str, asker: str = "") -> Conversation[MintedToken | None]:
     """Have Astro make a token for one Deployment, valid for a day, the least that it offers; None: it is forbidden."""
     if not deployment_id:
         raise PermanentError("a token is minted for one Deployment, and its id is empty")
     content = {
-        "name": f"{MINTED_NAME} {deployment_id}",
+        "name": _name_token(deployment_id, asker),
         "description": "Reads whether what was deployed works. Deleted afterwards, and expires by itself.",
         "scope": "DEPLOYMENT",
         "entityId": deployment_id,
@@ -294,10 +303,27 @@ def mint_token(connection: AstroConnection, deployment_id: str) -> Conversation[
     return parse_minted_token(request, answer)
 
 
+def drop_lost_tokens(connection: AstroConnection, deployment_id: str, asker: str) -> Conversation[None]:
+    """Have Astro delete the Deployment's tokens of one asker, by their name."""
+    request = Ask(_path(connection, "tokens"), {"deploymentId": deployment_id})
+    for item in (yield from _ask_all(request, "tokens")):
+        token_id, name = parse_listed_token(request, item)
+        if name == _name_token(deployment_id, asker):
+            yield from _delete_token(connection, token_id)
+
+
+def _name_token(deployment_id: str, asker: str) -> str:
+    return f"{MINTED_NAME} {deployment_id} {asker}".rstrip()
+
+
 def delete_token(connection: AstroConnection, token: MintedToken) -> Conversation[None]:
     """Have Astro delete a token."""
+    yield from _delete_token(connection, token.id)
+
+
+def _delete_token(connection: AstroConnection, token_id: str) -> Conversation[None]:
     try:
-        yield from change(Ask(_path(connection, "tokens", token.id), method="DELETE"))
+        yield from change(Ask(_path(connection, "tokens", token_id), method="DELETE"))
     except WriteRefusedError as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise

@@ -53,8 +53,12 @@ class Pausing:
         verifications: Mapping[str, Verification],
         deployments: Collection[Deployment],
     ) -> None:
-        """Pause what the oldest left-over names, unless it was done or tried often enough."""
-        if self.scope.project.find_verify("") is None:
+        """Pause what the oldest left-over names, unless it was done or tried often enough.
+
+        Also where the policy wants no preview verified any more: it did when the verification began.
+        """
+        is_wanted = self.scope.project.find_verify("") is not None
+        if not is_wanted and self.memory.unpausing.read() is None:
             return  # nobody unpauses anything, and nothing is read of it
         left = {
             f"{slug}.{name_run(known.deploy_id, known.attempt)}": (slug, known)
@@ -78,6 +82,13 @@ class Pausing:
                 tries[key] = TRIES_MAX
         if tries != self.memory.pausings.read():
             self.memory.pausings.write(tries)
+        if not (is_wanted or any(tries.get(key, 0) < TRIES_MAX for key in left)):
+            self._stop_looking(rows)
+
+    def _stop_looking(self, slugs: Collection[str]) -> None:
+        """Forget that something may be unpaused, unless a run is at work that began when the policy wanted it."""
+        if not any(map(self.claims.find_holder, slugs)):
+            self.memory.unpausing.forget()
 
     def _pause(self, deployment: Deployment, dag_ids: Collection[str]) -> bool:
         """Pause the DAGs; return whether all are."""
@@ -98,9 +109,9 @@ class Pausing:
     @contextlib.contextmanager
     def _find_token(self, deployment_id: str) -> Iterator[str]:
         rules = self.scope.project.find_verify("")
-        if rules is not None and rules.airflow_conn_id:
+        if conn_id := rules.airflow_conn_id if rules is not None else self.memory.unpausing.read():
             ours = read_astro_connection(self.astro.astro_conn_id)
-            yield read_airflow_token(rules.airflow_conn_id, ours.token)
+            yield read_airflow_token(conn_id, ours.token)
             return
         minted = self.astro.create_deployment_token(deployment_id)
         if minted is None:

@@ -123,7 +123,9 @@ class RowWriter:
         slugs = {slug_target(each.name): each.name for each in observation.targets}
         slugs |= {slug_branch(branch): "" for branch in observation.wanted}
         slugs |= {slug: "" for slug, row in before.items() if row.kind is RowKind.PREVIEW}
-        asked = [slug for slug, target in slugs.items() if self.scope.project.find_verify(target) is not None]
+        find = self.scope.project.find_verify
+        is_owed = find("") is None and self.memory.unpausing.read() is not None
+        asked = [slug for slug, target in slugs.items() if find(target) is not None or (is_owed and not target)]
         found = {slug: None if slug in ended else _find_final(before.get(slug), observation) for slug in asked}
         read = {slug: each or self.memory.verification(slug).read() for slug, each in found.items()}
         return {slug: each for slug, each in read.items() if each is not None}

@@ -14,13 +14,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import TypeAdapter
 
 from include.deploy_ops.core.environment.pools import Pool
-from include.deploy_ops.core.errors import PermanentError, RetryableError, UnverifiedError
+from include.deploy_ops.core.errors import PermanentError, UnverifiedError
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.core.target.settling import describe_unsettled
 from include.deploy_ops.core.verification.fallback import note_verdict
-from include.deploy_ops.core.verification.judging import Findings, cut_said, judge_findings, mask_findings, tell_errors
+from include.deploy_ops.core.verification.judging import Findings, cut_said, judge_findings, tell_errors
 from include.deploy_ops.core.verification.mute import keep_mutes, mute_errors
 from include.deploy_ops.core.verification.smoke import (
     Candidate,
@@ -31,9 +31,8 @@ from include.deploy_ops.core.verification.smoke import (
     plan_runs,
     settle_runs,
 )
-from include.deploy_ops.core.verification.standing import BEING_VERIFIED, advise
+from include.deploy_ops.core.verification.standing import BEING_VERIFIED, advise, keep_verdict, tell_standing
 from include.deploy_ops.core.verification.verdict import Proof, SmokeRun, Verification
-from include.deploy_ops.hooks.secrets import read_secrets
 from include.deploy_ops.observation.changed_dags import (
     drop_plain,
     read_branch_changes,
@@ -44,14 +43,14 @@ from include.deploy_ops.observation.checks import check_mark, check_target, read
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.metrics import count_verification
-from include.deploy_ops.process.redaction import list_forms, redact_cut
 from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.run.endings import VERDICT_KEY, mask_text
+from include.deploy_ops.triggers.masks import Given, read_mask
 from include.deploy_ops.triggers.smoke import SmokeRunsTrigger
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -160,7 +159,7 @@ class VerifyDeployOperator(DeployOpsOperator):
         if muted and not findings.problem:
             mutes.write(keep_mutes(findings.broken, muted))
         verification = judge_findings(
-            self._clean_findings(job, findings),
+            findings,
             deploy_id,
             commit,
             datetime.now(UTC),
@@ -169,8 +168,7 @@ class VerifyDeployOperator(DeployOpsOperator):
             compared=rules.compare_with or "",
         )
         verification = self._carry_on(context, job, verification)
-        if pools := self._clean_text(job, event.get("pools", "")):
-            verification = replace(verification, said=cut_said(f"{verification.said}; {pools}"))
+        verification = replace(verification, said=cut_said("; ".join([verification.said, *event["notes"]])))
         if verification.proof is Proof.VERIFIED and rules.dags:
             verification = self._start_runs(context, job, rules, verification, event.get("candidates", ()))
         return self._conclude(context, job, verification)
@@ -187,44 +185,9 @@ class VerifyDeployOperator(DeployOpsOperator):
             unpaused = tuple(event["unpaused"])
             self._remember(context, job, replace(before, proof=Proof.PENDING, said=BEING_VERIFIED, unpaused=unpaused))
             raise AirflowSkipException(f"not verified: {newer}")
-        runs = [*before.runs, *self._clean_runs(job, _RUNS.validate_python(event["runs"]))]
+        runs = [*before.runs, *_RUNS.validate_python(event["runs"])]
         settled = settle_runs(before, runs, event["seconds"])
         return self._conclude(context, job, replace(settled, at=datetime.now(UTC), unpaused=tuple(event["unpaused"])))
-
-    def _clean_findings(self, job: Job, findings: Findings) -> Findings:
-        """Return the findings without secrets; none of them where nobody can tell which those are."""
-        try:
-            return mask_findings(findings, self._make_mask(job))
-        except RetryableError as error:
-            return Findings(
-                problem=mask_text(f"what its Airflow tells may hold values that cannot be read now: {error}")
-            )
-
-    def _clean_text(self, job: Job, text: str) -> str:
-        """Return a text that quotes its Airflow likewise."""
-        try:
-            return self._make_mask(job)(text) if text else ""
-        except RetryableError:
-            return "its pools may be missing"
-
-    def _clean_runs(self, job: Job, runs: Sequence[SmokeRun]) -> list[SmokeRun]:
-        """Return the runs likewise, then without what they logged."""
-        try:
-            mask = self._make_mask(job)
-        except RetryableError as error:
-            self.log.warning("no log line is told: %s", error)
-            mask, runs = mask_text, [replace(run, lines=()) for run in runs]
-        return [mask_run(run, mask) for run in runs]
-
-    def _make_mask(self, job: Job) -> Callable[[str], str]:
-        """Return what takes secrets out of a text that the Deployment's own code may have written.
-
-        :raises RetryableError: a value that the preview was given cannot be read.
-        """
-        if job.target:
-            return mask_text
-        forms = list_forms(read_secrets(self.scope.previews.environment.mapped).list_hidden(""))
-        return lambda text: redact_cut(mask_text(text), forms)
 
     def _start_runs(
         self, context: Context, job: Job, rules: Verify, verification: Verification, candidates: Sequence[Any]
@@ -238,7 +201,10 @@ class VerifyDeployOperator(DeployOpsOperator):
         starts, skipped = plan_runs(
             rule_pairs, _CANDIDATES.validate_python(candidates), run_id, may_unpause=not job.target
         )
-        skipped = tuple(self._clean_runs(job, skipped))
+        deployment_id = self._find_deployment(context, job).id
+        given = self._find_given(context, job, deployment_id)
+        mask = read_mask(given)  # an id that is not asked for was handed on as it is, unless it holds a value
+        skipped = tuple(mask_run(run, mask) for run in skipped)
         if not starts:
             return settle_runs(verification, skipped, 0)
         wanted = {start.dag_id for start in starts if start.may_unpause}
@@ -246,6 +212,8 @@ class VerifyDeployOperator(DeployOpsOperator):
         now = datetime.now(UTC)
         told = f"{BEING_VERIFIED}: {len(starts)} smoke run{'s' * (len(starts) != 1)}"
         begun = replace(verification, proof=Proof.PENDING, at=now, said=told, unpaused=unpaused)
+        if unpaused:
+            self.memory(context).unpausing.write(rules.airflow_conn_id or "")  # before: by it the next pass looks
         self._remember(context, job, begun)
         deadline = now + rules.timeout
         self.log.info("%s until %s", told, f"{deadline:%Y-%m-%d %H:%M:%S} UTC")
@@ -253,7 +221,7 @@ class VerifyDeployOperator(DeployOpsOperator):
         self.defer(
             trigger=SmokeRunsTrigger(
                 astro_conn_id=project.astro_conn_id,
-                deployment_id=self._find_deployment(context, job).id,
+                deployment_id=deployment_id,
                 airflow_conn_id=rules.airflow_conn_id,
                 starts=_STARTS.dump_python(starts, mode="json"),
                 unpaused=list(unpaused),
@@ -265,6 +233,7 @@ class VerifyDeployOperator(DeployOpsOperator):
                 repository=project.repository,
                 deploy_id=verification.deploy_id,
                 owner=self.scope.owner,
+                given=given,
             ),
             method_name="resume_runs",
             kwargs={"verification": _VERIFICATION.dump_python(replace(verification, runs=skipped), mode="json")},
@@ -284,12 +253,7 @@ class VerifyDeployOperator(DeployOpsOperator):
         unknown = judge_findings(
             Findings(problem=mask_text(problem)), record.deploy_id, record.commit, datetime.now(UTC)
         )
-        known = self.memory(context).verification(job.slug).read()
-        is_judged = known is not None and known.proof in {Proof.VERIFIED, Proof.FAILED}
-        if known is not None and is_judged and known.deploy_id == record.deploy_id:
-            self.write(context, VERDICT_KEY, _shorten(known))
-        else:
-            self._remember(context, job, self._carry_on(context, job, unknown))
+        self._remember(context, job, self._carry_on(context, job, unknown))
         raise AirflowSkipException(unknown.said)
 
     def _carry_on(self, context: Context, job: Job, verification: Verification) -> Verification:
@@ -357,6 +321,7 @@ class VerifyDeployOperator(DeployOpsOperator):
             compared_id=compared,
             compared_lack=lack,
             compared_conn_id=theirs.airflow_conn_id if theirs else None,
+            given=self._find_given(context, job, record.deployment.id),
             is_public=not (rules.show_logs or self._is_private(context)),
             heads=self._list_heads(job),
             github_conn_id=project.github_conn_id,
@@ -364,6 +329,16 @@ class VerifyDeployOperator(DeployOpsOperator):
             smoke=[rule.dag for rule in rules.dags],
             pools=None if job.target else _POOLS.dump_python(self.scope.previews.environment.wanted_pools, mode="json"),
         )
+
+    def _find_given(self, context: Context, job: Job, deployment_id: str) -> dict[str, Any] | None:
+        """Return what tells a trigger which values the Deployment was given; a target is given none."""
+        if job.target:
+            return None
+        laid = self.memory(context).environment(job.slug).read().laid
+        seals = dict(laid.seals) if laid is not None and laid.deployment_id == deployment_id else {}
+        mapped = tuple(each for each in self.scope.previews.environment.mapped if each.is_secret)
+        given = Given(self.scope.control_plane, self.scope.project.astro_conn_id, deployment_id, mapped, seals)
+        return given.write()
 
     def _list_heads(self, job: Job) -> dict[str, str]:
         """Return the heads whose moving is deployed next, so that nobody waits for this deploy; none of an override.
@@ -408,13 +383,15 @@ class VerifyDeployOperator(DeployOpsOperator):
     def _remember(self, context: Context, job: Job, verification: Verification) -> dict[str, Any]:
         """Remember what is known, and return it in short; of a verdict tell the report step, and count it."""
         if job.target and verification.proof in {Proof.VERIFIED, Proof.FAILED}:
-            slot = self.memory(context).verified(job.slug)
-            before = slot.read()
+            verified = self.memory(context).verified(job.slug)
+            before = verified.read()
             # First: what was verified once must not look as if it never was, whatever dies in between.
             if (after := note_verdict(before, verification)) != before:
-                slot.write(after)
-        self.memory(context).verification(job.slug).write(verification)
-        told = _shorten(verification)
+                verified.write(after)
+        slot = self.memory(context).verification(job.slug)
+        kept = keep_verdict(slot.read(), verification)
+        slot.write(kept)
+        told = _shorten(kept)
         if verification.proof is not Proof.PENDING:
             self.write(context, VERDICT_KEY, told)
             count_verification(self.scope, job, verification)
@@ -422,7 +399,7 @@ class VerifyDeployOperator(DeployOpsOperator):
 
 
 def _shorten(verification: Verification) -> dict[str, Any]:
-    return {"proof": verification.proof.value, "said": verification.said, "deploy_id": verification.deploy_id}
+    return {"proof": verification.proof.value, "said": tell_standing(verification), "deploy_id": verification.deploy_id}
 
 
 def _place(paths: frozenset[str] | None) -> frozenset[str] | None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.deploy_ops.core.verification.standing import advise, awaits_proof, recall_verification
+from include.deploy_ops.core.verification.smoke import count_attempt
+from include.deploy_ops.core.verification.standing import advise, awaits_proof, keep_verdict, recall_verification
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 
 KNOWN = Verification("d1", "c" * 40, Proof.VERIFIED, datetime(2026, 11, 20, tzinfo=UTC), "verified")
@@ -28,6 +29,29 @@ def test_a_question_without_a_run_is_answered_by_nobody() -> None:
     assert recall_verification(asked, "d1", "", is_asking=True) == asked
     lost = recall_verification(asked, "d1", "")
     assert (lost.proof, lost.said.partition(":")[0]) == (Proof.UNKNOWN, "not verified")
+
+
+@pytest.mark.parametrize("proof", [Proof.FAILED, Proof.VERIFIED])
+def test_a_verdict_stands_while_it_is_asked_again_and_when_that_dies(proof: Proof) -> None:
+    known = replace(KNOWN, proof=proof, said="so it is", attempt=1)
+    asked = replace(KNOWN, proof=Proof.PENDING, said="being verified", attempt=2, unpaused=("smoke_a",))
+    kept = keep_verdict(known, asked)
+    assert (kept.proof, kept.attempt, kept.unpaused) == (proof, 2, ("smoke_a",))
+    assert count_attempt(kept, "d1") == 2  # who comes after the death goes on
+    told = recall_verification(kept, "d1", "", is_asking=True)
+    assert (told.proof, told.said) == (proof, "so it is; asked again: being verified")
+    died = recall_verification(kept, "d1", "")
+    assert (died.proof, died.said[:48]) == (proof, "so it is; asked again: not verified: the run tha")
+
+
+def test_a_question_without_an_answer_takes_no_verdict_away_and_another_verdict_does() -> None:
+    failed = replace(KNOWN, proof=Proof.FAILED, said="1 import error", again="being verified")
+    unknown = replace(KNOWN, proof=Proof.UNKNOWN, said="not verified: no connection")
+    assert keep_verdict(failed, unknown) == replace(failed, again="not verified: no connection")
+    assert keep_verdict(failed, KNOWN) == KNOWN
+    for other in (replace(unknown, deploy_id="d2"), replace(KNOWN, deploy_id="d2", proof=Proof.PENDING)):
+        assert keep_verdict(failed, other) == other
+    assert keep_verdict(None, unknown) == keep_verdict(unknown, unknown) == unknown
 
 
 @given(st.sampled_from(Proof), st.booleans())

@@ -35,18 +35,28 @@ class Astro:
     deployment: Deployment | None = HERE
     may_mint: bool = True
     deletes: bool = True
+    losses: int = 0
     astro_conn_id: str = "astro_default"
     minted: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
     async def get_deployment(self, _deployment_id: str) -> Deployment | None:
         return self.deployment
 
-    async def create_deployment_token(self, deployment_id: str) -> MintedToken | None:
+    async def create_deployment_token(self, deployment_id: str, asker: str) -> MintedToken | None:
         if not self.may_mint:
             return None
+        if self.losses:
+            self.losses -= 1
+            self.lost.append(asker)
+            raise WriteUnknownError("no answer")
         self.minted.append(deployment_id)
         return MintedToken(f"t{len(self.minted)}", "minted-token")
+
+    async def drop_lost_tokens(self, deployment_id: str, asker: str) -> None:
+        assert deployment_id == "cldep1"
+        self.lost = [each for each in self.lost if each != asker]
 
     async def delete_token(self, token: MintedToken) -> None:
         if not self.deletes:
@@ -126,6 +136,27 @@ def test_one_token_is_minted_for_all_looks_and_deleted_afterwards(asked: list[tu
     look(astro, None, 3)
     assert [token for _, token in asked] == ["minted-token"] * 3
     assert (astro.minted, astro.deleted) == (["cldep1"], ["t1"])
+
+
+@pytest.mark.parametrize("losses", [1, 2])
+def test_a_token_whose_answer_was_lost_is_found_again_and_deleted(asked: list[tuple[str, str]], losses: int) -> None:
+    astro = Astro(losses=losses, lost=["another asker's"])
+
+    async def ask() -> None:
+        async with AsyncAirflowAccess(cast("AsyncAstroApi", astro), "cldep1", None) as airflow:
+            with pytest.raises(WriteUnknownError):
+                await airflow.look()
+            assert len(astro.lost) == 2
+            if losses == 1:
+                await airflow.look()
+            else:
+                with pytest.raises(WriteUnknownError):
+                    await airflow.look()
+                assert len(astro.lost) == 2  # the first one is gone
+
+    asyncio.run(ask())
+    assert astro.lost == ["another asker's"]
+    assert len(asked) == len(astro.deleted) == 2 - losses
 
 
 def test_a_minted_token_is_deleted_after_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:

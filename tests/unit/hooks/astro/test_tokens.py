@@ -47,6 +47,26 @@ def delete(api: AstroApiHook) -> None:
     api.delete_token(MintedToken("cltok1", VALUE))
 
 
+def test_of_listed_tokens_those_of_one_asker_are_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("deploy-ops verify cldep1 aa", "deploy-ops verify cldep1 bb", "deploy-ops verify cldep1", "a person's")
+    listed = [{"id": f"cltok{number}", "name": name} for number, name in enumerate(names)]
+    page = {"tokens": listed, "totalCount": len(listed), "limit": 1000, "offset": 0}
+
+    def script(asked: Asked) -> list[bytes]:
+        return answer(200, json.dumps(page).encode()) if asked.method == "GET" else answer(204, b"")
+
+    async def drop() -> None:
+        async with AsyncAstroApi("astro_default") as api:
+            await api.drop_lost_tokens("cldep1", "bb")
+
+    with HostileServer(script) as server:
+        connect(server.host, monkeypatch)
+        asyncio.run(drop())
+        listing, *deletes = server.asked
+    assert "deploymentId=cldep1" in listing.path
+    assert [(each.method, each.path.rpartition("/")[2]) for each in deletes] == [("DELETE", "cltok1")]
+
+
 def call(
     act: Callable[[AstroApiHook], Any], said: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Any, list[Asked]]:
@@ -147,7 +167,7 @@ def test_no_deployment_mints_no_token_of_the_organization(monkeypatch: pytest.Mo
 def test_triggers_mint_and_delete(monkeypatch: pytest.MonkeyPatch) -> None:
     async def live() -> MintedToken | None:
         async with AsyncAstroApi("astro_default") as api:
-            minted = await api.create_deployment_token("cldep1")
+            minted = await api.create_deployment_token("cldep1", "a1")
             assert minted is not None
             await api.delete_token(minted)
             return minted

@@ -23,7 +23,7 @@ from tests.unit.triggers.test_smoke import Access
 from tests.worlds.doubles.deployment_airflow import TOKEN
 from tests.worlds.doubles.hostile_server import HostileServer
 from tests.worlds.doubles.runs_of_dags import RunsOfDags
-from tests.worlds.stages.mapping import KEY, MAPPING, PASSWORD, map_environment, set_source
+from tests.worlds.stages.mapping import MAPPING, PASSWORD, map_environment, set_source
 
 if TYPE_CHECKING:
     from tests.worlds.stages.fixtures import Log
@@ -97,47 +97,11 @@ def test_what_is_parsed_is_run_and_what_may_be_unpaused_is_stored_before(stage: 
 def test_a_failed_run_fails_the_verification_with_task_and_log(stage: Stage) -> None:
     ask_for(stage, dags=RULES)
     run = start(stage)
-    secret = "ghp_" + "a1B2" * 9
-    failed = {
-        "dag_id": "smoke_a",
-        "outcome": "failed",
-        "seconds": 40.0,
-        "task": "load",
-        "lines": [f"KeyError {secret}"],
-    }
+    failed = {"dag_id": "smoke_a", "outcome": "failed", "seconds": 40.0, "task": "load", "lines": ["KeyError"]}
     with pytest.raises(AirflowFailException, match="smoke_a failed after 40 s, task load\n  KeyError"):
         settle(run, park_runs(run, PAUSED), runs=[failed])
     known = recall(stage)
     assert (known.proof, known.said) == (Proof.FAILED, "smoke_a failed after 40 s")
-    assert secret not in str(known)
-
-
-def test_a_mapped_value_that_a_task_logs_is_told_nowhere(
-    stage: Stage, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_source(monkeypatch)
-    map_environment(stage, MAPPING)
-    ask_for(stage, dags=RULES)
-    run = start(stage)
-    lines = [f"connecting with {PASSWORD}", f"{KEY[6:]} is what was left of a line", "KeyError"]
-    failed = {"dag_id": "smoke_a", "outcome": "failed", "seconds": 40.0, "task": "load", "lines": lines}
-    with pytest.raises(AirflowFailException) as caught:
-        settle(run, park_runs(run, PAUSED), runs=[failed])
-    assert recall(stage).runs[0].lines == ("connecting with ***", "*** is what was left of a line", "KeyError")
-    said = "".join((str(caught.value), log.read(), str(run.xcoms)))
-    assert [part for part in (PASSWORD, KEY[6:]) if part in said] == []
-
-
-def test_where_mapped_values_cannot_be_read_no_log_line_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_source(monkeypatch)
-    map_environment(stage, MAPPING)
-    ask_for(stage, dags=RULES)
-    deferred = park_runs(run := start(stage), PAUSED)
-    monkeypatch.delenv("AIRFLOW_CONN_PREVIEW_WAREHOUSE")
-    failed = {"dag_id": "smoke_a", "outcome": "failed", "seconds": 40.0, "task": "load", "lines": [PASSWORD]}
-    with pytest.raises(AirflowFailException, match="smoke_a failed after 40 s"):
-        settle(run, deferred, runs=[failed])
-    assert recall(stage).runs[0].lines == ()
 
 
 def test_a_mapped_value_that_names_a_dag_is_told_nowhere_though_it_is_not_run(
@@ -148,10 +112,8 @@ def test_a_mapped_value_that_names_a_dag_is_told_nowhere_though_it_is_not_run(
     ask_for(stage, dags=RULES)
     deferred = park(run := start(stage))
     dags = [{"dag_id": f"smoke_{quote(PASSWORD)}", "is_paused": True, "is_scheduled": True}]
-    pools = f"its pools may be missing: HTTP 400 {quote(PASSWORD)}"
-    event = tell() | {"candidates": dags, "pools": pools}
-    found = run.resume("verify", deferred.method_name, **(deferred.kwargs or {}), event=event)
-    assert found["said"].startswith("verified; its pools may be missing: HTTP 400 ***, smoke_*** not run")
+    found = run.resume("verify", deferred.method_name, **(deferred.kwargs or {}), event=tell() | {"candidates": dags})
+    assert found["said"].startswith("verified, smoke_*** not run")
     assert quote(PASSWORD) not in "".join((str(found), log.read(), str(run.xcoms), str(recall(stage))))
 
 
@@ -195,18 +157,22 @@ def test_a_retry_finds_its_run_and_who_asks_anew_makes_another(stage: Stage) -> 
     assert park_runs(run, PAUSED).trigger.starts[0]["run_id"] == RUN.replace("~1", "~2")
 
 
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["verified still", "verified no more"])
 def test_what_dies_between_storing_and_unpausing_leaves_what_the_next_pass_finds(
-    stage: Stage, airflow: RunsOfDags
+    stage: Stage, airflow: RunsOfDags, *, is_wanted: bool
 ) -> None:
     airflow.add("smoke_a")
     run = start_form(stage)
     park_runs(run, PAUSED)
     assert recall(stage).unpaused == ("smoke_a",)
     assert airflow.done == []  # stored, and not unpaused yet
+    if not is_wanted:
+        stage.change_project(previews={"verify": None})
     run.play()
     assert stage.plan() == []
     assert stage.plan() == []
     assert airflow.done == ["pause smoke_a"]
+    assert (stage.memory.unpausing.read() is not None) == is_wanted  # else each pass would look
 
 
 def test_what_dies_after_unpausing_is_paused_again_by_the_next_pass(stage: Stage, airflow: RunsOfDags) -> None:
