@@ -536,9 +536,9 @@ class ProvenWorld(World):
         """Answer for either."""
         return self
 
-    def is_alive(self, run_id: str) -> bool:
-        """Whether the run is at work."""
-        return run_id in {run.run_id for run in self.runs.values()}
+    def find_living(self, run_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the runs that are at work."""
+        return frozenset(run_ids) & {run.run_id for run in self.runs.values()}
 
     def find_holder(self, slug: str) -> str | None:
         """Return the run that claims the environment."""
