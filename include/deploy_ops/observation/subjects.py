@@ -59,7 +59,7 @@ def read_subjects(scope: Scope, observer: Observer, observation: Observation, ru
 def _find_sleep(remembered: Remembered) -> datetime | None:
     """Return when control last let the preview hibernate."""
     ending = remembered.endings.get(Verb.HIBERNATE.value)
-    return ending.ended_at if ending is not None and not ending.is_failure else None
+    return ending.ended_at if ending is not None and ending.is_done else None
 
 
 def _list_live(scope: Scope, observation: Observation) -> Iterator[tuple[Branch, Deployment]]:

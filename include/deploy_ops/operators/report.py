@@ -59,7 +59,8 @@ class ReportOperator(DeployOpsOperator):
                 slot.forget()
         else:
             is_gone = states.get("delete") == SUCCESS
-            ending = self._make_ending(job, run_id, cause, has_failed=bool(failed))
+            is_skipped = not failed and states.get(job.verb.value) == "skipped"
+            ending = self._make_ending(job, run_id, cause, has_failed=bool(failed), is_skipped=is_skipped)
             rendered = self._read_rendered(context, states)
             self._remember(memory, job, ending, is_gone=is_gone, rendered=rendered)
             if is_gone:  # what was left unpaused went with it, and is paused in no later Deployment
@@ -119,7 +120,9 @@ class ReportOperator(DeployOpsOperator):
             return None
         return told
 
-    def _make_ending(self, job: Job, run_id: str, cause: Mapping[str, Any], *, has_failed: bool) -> Ending:
+    def _make_ending(
+        self, job: Job, run_id: str, cause: Mapping[str, Any], *, has_failed: bool, is_skipped: bool
+    ) -> Ending:
         return Ending(
             job.work,
             datetime.now(UTC),
@@ -127,6 +130,7 @@ class ReportOperator(DeployOpsOperator):
             bool(cause.get("is_permanent")),
             str(cause.get("cause", "")),
             read_attempt(job.work, run_id),
+            is_skipped,
         )
 
     def _read_rendered(self, context: Context, states: Mapping[str, str]) -> Sequence[str] | None:

@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.comparison import OPEN, compare_feedback, group_by_pull
 from include.deploy_ops.core.feedback.text import name_environment, name_proof, name_state
-from include.deploy_ops.core.feedback.values import FeedbackRecord, SetStatus, WriteComment, key_comment, key_deployment
-from include.deploy_ops.core.plan.outcome import REJECTED
+from include.deploy_ops.core.feedback.values import (
+    DeleteGithubEnvironment,
+    FeedbackRecord,
+    SetStatus,
+    WriteComment,
+    key_comment,
+    key_deployment,
+)
+from include.deploy_ops.core.plan.outcome import REJECTED, read_head
 from include.deploy_ops.core.plan.work import REJECTION
 from include.deploy_ops.core.text.markdown import write_words
 from include.deploy_ops.core.verification.verdict import Proof
+from include.deploy_ops.core.view.proof import is_asking
 from include.deploy_ops.core.view.row import RowKind, State
 
 if TYPE_CHECKING:
@@ -59,6 +67,9 @@ class Faces:
                 self._show(write)
             elif isinstance(write, WriteComment):
                 self.comments[write.pull] = write.body
+            elif isinstance(write, DeleteGithubEnvironment):
+                self.told = {key: each for key, each in self.told.items() if key not in write.told}
+                continue
             self.told[write.key] = replace(write.record, id=write.record.id or len(self.told) + 1)
         for key in plan.forgotten:
             self.told.pop(key, None)
@@ -86,9 +97,14 @@ class Faces:
             _check_rejection(row)
             self._check_merged(row)
             if row.kind is RowKind.TARGET and row.deployed:
-                assert self.told[key_deployment(row.slug, row.deployed)].state == "success", row
+                shown = self.told[key_deployment(row.slug, row.deployed)].state
+                # A release is deployed anew onto another base.
+                is_anew = row.state is State.DEPLOYING and read_head(row.run_id) == row.deployed[:12]
+                assert shown == ("in_progress" if is_anew and shown != "success" else "success"), row
             if row.kind is RowKind.TARGET and row.head:
-                self._check_status(row)
+                self._check_status(row, row.environment)
+            elif row.kind is RowKind.PREVIEW and row.head and row.state is not State.REMOVED:
+                self._check_status(row, "preview")
 
     def _check_merged(self, row: Row) -> None:
         """See that the comment of what was merged says so, and where its change is."""
@@ -103,8 +119,10 @@ class Faces:
             if pull in row.merged and row.state is not State.DEPLOYING:
                 assert "merged" in said, f"#{pull}: {row}"
 
-    def _check_status(self, row: Row) -> None:
-        key = (row.head, self.facts.name_context(row.environment))
+    def _check_status(self, row: Row, name: str) -> None:
+        key = (row.head, self.facts.name_context(name))
+        if row.state is State.DEPLOYING and row.verb == "delete":
+            return
         if row.state is State.LIVE and not row.awaits_proof:
             assert self.statuses[key] == "success", row
         self._check_proof(row, key)
@@ -155,7 +173,7 @@ def list_lines(row: Row) -> list[str]:
 
 def find_doubled(lines: Iterable[str]) -> list[str]:
     """Return the lines that say a word twice in a row, or their state again, and those that stand there twice."""
-    every = [line.strip("- ") for line in lines if line.strip("- ")]
+    every = [line.strip("- ").replace("\\", "") for line in lines if line.strip("- ")]
     doubled = [line for line in every if _SAID_TWICE.search(line) or _SAYS_ITS_STATE.match(line)]
     reasons = [line.partition(": ")[2] or line for line in every]
     return doubled + [reason for reason in set(reasons) if reasons.count(reason) > 1]
@@ -170,6 +188,8 @@ def check_proof(row: Row, stored: Verification | None) -> None:
         assert row.verification.broken == (), row
     elif stored.proof is not Proof.PENDING:
         assert row.verification == stored, row
+    elif row.state is State.DEPLOYING and is_asking(row):
+        assert row.verification.proof is Proof.PENDING, row
     assert row.awaits_proof or row.verification.proof in {Proof.VERIFIED, Proof.UNKNOWN}, row
 
 

@@ -10,7 +10,7 @@ from include.deploy_ops.core.feedback.text import HARMLESS, find_outcome, name_e
 from include.deploy_ops.core.feedback.values import DIGEST_LENGTH, Facts, FeedbackRecord, SetStatus, Write, key_status
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.plan.outcome import FAILED, NOTHING_TO_DEPLOY, find_settling
+from include.deploy_ops.core.plan.outcome import FAILED, NOTHING_TO_DEPLOY, find_settling, read_head
 from include.deploy_ops.core.plan.work import PREVIEW_DAG
 from include.deploy_ops.core.verification.judging import tell_errors
 from include.deploy_ops.core.verification.verdict import Proof
@@ -182,7 +182,7 @@ def judge(row: Row, facts: Facts) -> CommitStatus | None:
     runs_head = row.deployed == row.head
     settling = find_settling(row.outcomes, row.head)
     needs_none = settling is not None and settling.kind == NOTHING_TO_DEPLOY and not row.overridden
-    is_busy_elsewhere = row.state is State.DEPLOYING and (row.verb in HARMLESS or not row.run_id)
+    is_busy_elsewhere = row.state is State.DEPLOYING and (row.verb in HARMLESS or not row.run_id or _is_of_another(row))
     if (runs_head or needs_none) and (row.state in _DUE or is_busy_elsewhere or _failed_elsewhere(row)):
         return _prove(CommitStatus(SUCCESS, _tell_deployed(row), _link(row, facts)), row)
     if (runs_head or needs_none) and row.state is not State.DEPLOYING and _is_refuted(row):
@@ -194,6 +194,12 @@ def judge(row: Row, facts: Facts) -> CommitStatus | None:
     is_unproven = runs_head and row.awaits_proof
     said = CommitStatus(_BY_STATE[row.state], _describe(row), _link(row, facts), is_weak, later, is_unproven)
     return _prove(said, row)
+
+
+def _is_of_another(row: Row) -> bool:
+    """Whether the run at work was planned for another commit: a release's, say, that was closed meanwhile."""
+    start = read_head(row.run_id)
+    return bool(start) and not row.head.startswith(start)
 
 
 def _prove(said: CommitStatus, row: Row) -> CommitStatus:

@@ -18,7 +18,8 @@ _OTHER_VERBS = frozenset(verb.value for verb in Verb if verb is not Verb.REQUEST
 class Ending:
     """How the latest planned run of one verb ended; `work` is its id without the attempt.
 
-    `attempt` is 0 in what a release before 0.3 wrote.
+    `attempt` is 0 in what a release before 0.3 wrote. `is_skipped`: it found that it was not due any more, and did
+    nothing of it.
     """
 
     work: str
@@ -27,6 +28,12 @@ class Ending:
     is_permanent: bool = False
     cause: str = ""
     attempt: int = 0
+    is_skipped: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether what was planned was done."""
+        return not (self.is_failure or self.is_skipped)
 
     @property
     def is_rejection(self) -> bool:

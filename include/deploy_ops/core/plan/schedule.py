@@ -135,7 +135,7 @@ def _is_settled(work: Work, given: Circumstances) -> bool:
     remembered = given.remembered.get(work.slug, Remembered())
     if work.is_expiry:
         ending = remembered.endings.get(work.verb.value)
-        is_done = ending is not None and ending.work == work.name and not ending.is_failure
+        is_done = ending is not None and ending.work == work.name and ending.is_done
         return bool(remembered.find_keep(work.deployment_id)) or (work.verb is Verb.HIBERNATE and is_done)
     return work.verb is Verb.DEPLOY and remembered.is_judged(work.deployed_commit, work.observed, given.policy)
 
@@ -176,7 +176,8 @@ def _find_delay(work: Work, given: Circumstances) -> Wait:
     due_at = ending.ended_at + timedelta(minutes=count_delay_minutes(attempts))
     if due_at <= given.now:
         return "", HoldKind.WAITING, None
-    state = ending.cause if ending.is_failure else "done before, and due again"
+    told = "tried before, and due again" if ending.is_skipped else "done before, and due again"
+    state = ending.cause if ending.is_failure else told
     kind = HoldKind.FAILING if ending.is_failure else HoldKind.WAITING
     return f"{state}; attempt {attempts + 1} at {due_at:%H:%M:%S} UTC", kind, due_at
 

@@ -47,11 +47,16 @@ def read_fault(fault: ImportFault, *, is_public: bool = False) -> BrokenFile:
     if last is not None and not own:
         told = f"{told} ({_make_line(last[0], FILE_MAX)}, line {last[1]})"
     return BrokenFile(
-        file=_make_line(fault.file, FILE_MAX),
+        file=tell_file(fault.file),
         line=own[-1] if own else 0,
         error=told,
         identity=identify_fault(fault),
     )
+
+
+def tell_file(path: str) -> str:
+    """Return a file's path as people read it, and as `BrokenFile` has it."""
+    return _make_line(path, FILE_MAX)
 
 
 def identify_fault(fault: ImportFault) -> str:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.core.verification.difference import DagDifference, compare_dags
 from include.deploy_ops.core.verification.facts import AirflowFacts
-from include.deploy_ops.core.verification.faults import list_failures, read_fault, tell_apart
+from include.deploy_ops.core.verification.faults import list_failures, read_fault, tell_apart, tell_file
 from include.deploy_ops.core.verification.parsing import ParseWatch, choose_current
 from include.deploy_ops.core.verification.smoke import tell_run
 from include.deploy_ops.core.verification.standing import NOT_VERIFIED
@@ -75,7 +75,8 @@ def find(
         lack = f"{theirs.faults_left} more import errors there were not read"
     broken = (read_fault(each, is_public=is_public) for each in current.faults)
     told = tell_apart(broken, theirs.faults if theirs else (), ())
-    if lack and (strange := [each for each in told if each.file not in touched and not each.is_shared]):
+    own = {tell_file(each) for each in touched}
+    if lack and (strange := [each for each in told if each.file not in own and not each.is_shared]):
         problem = problem or f"{_count(len(strange))} in files that did not change, and {lack}"
         told = tuple(replace(each, is_shared=each.is_shared or each in strange) for each in told)
     # A DAG of a file that was not heard yet is not gone.

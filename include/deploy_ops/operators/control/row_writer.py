@@ -84,6 +84,9 @@ class RowWriter:
         remembered = {**given.remembered, **{slug: self.memory.recall(slug) for slug in slugs}}
         authors, times, is_learning = self._learn_commits(observation, is_quiet=not plan.actions)
         verdicts = drop_doubted(self.memory.verdicts.read(), self.memory.read_continuity(now).since)
+        moving = {each.slug for each in ended} | given.in_flight.keys()
+        verifications = self._read_verifications(observation, before, moving)
+        running = self._find_running(context, observation, before, verifications)
         record = PassRecord(
             project=self.scope.project,
             control_plane=self.scope.control_plane,
@@ -93,14 +96,14 @@ class RowWriter:
             wanted={name: branch.head for name, branch in observation.wanted.items()},
             targets=observation.targets,
             plan=plan,
-            in_flight={**self._find_running(context, observation, before), **given.in_flight},
+            in_flight={**running, **given.in_flight},
             remembered=remembered,
             before=before,
             ended=ended,
             verdicts=verdicts,
             authors=authors,
             unfilled=self.unfilled,
-            verifications=self._read_verifications(observation, before, {each.slug for each in ended}),
+            verifications=verifications,
         )
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
         # Rows and deploys first: who reads the summary and then the rows finds them at least as new as it says.
@@ -114,11 +117,13 @@ class RowWriter:
         return WrittenRows(rows, digests, frozenset(previews - rows.keys()), record.verifications, is_busy)
 
     def _read_verifications(
-        self, observation: Observation, before: Mapping[str, Row], ended: Collection[str]
+        self, observation: Observation, before: Mapping[str, Row], moving: Collection[str]
     ) -> dict[str, Verification]:
         """Return the verifications by slug; those that cannot have changed as the rows have them.
 
         What has an answer gets another one by a run alone, of whose end control is told.
+
+        :param moving: the slugs of environments at which a run is at work, or ended.
         """
         slugs = {slug_target(each.name): each.name for each in observation.targets}
         slugs |= {slug_branch(branch): "" for branch in observation.wanted}
@@ -126,7 +131,7 @@ class RowWriter:
         find = self.scope.project.find_verify
         is_owed = find("") is None and self.memory.unpausing.read() is not None
         asked = [slug for slug, target in slugs.items() if find(target) is not None or (is_owed and not target)]
-        found = {slug: None if slug in ended else _find_final(before.get(slug), observation) for slug in asked}
+        found = {slug: None if slug in moving else _find_final(before.get(slug), observation) for slug in asked}
         read = {slug: each or self.memory.verification(slug).read() for slug, each in found.items()}
         return {slug: each for slug, each in read.items() if each is not None}
 
@@ -143,8 +148,16 @@ class RowWriter:
             if after != before:
                 slot.write(after)
 
-    def _find_running(self, context: Context, observation: Observation, before: Mapping[str, Row]) -> dict[str, str]:
+    def _find_running(
+        self,
+        context: Context,
+        observation: Observation,
+        before: Mapping[str, Row],
+        verifications: Mapping[str, Verification],
+    ) -> dict[str, str]:
         """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled.
+
+        Or they ask whether it works, which a person may have begun.
 
         A request that goes on there is void: whatever is answered, nothing follows from it.
         """
@@ -155,11 +168,12 @@ class RowWriter:
             if row.run_id:
                 runs.setdefault(row.run_dag, []).append(row.run_id)
         living = {dag: Runs(context["ti"], dag).find_living(run_ids) for dag, run_ids in runs.items()}
+        verifying = {slug for slug, each in verifications.items() if each.proof is Proof.PENDING}
         found: dict[str, str] = {}
         for slug, row in asked.items():
             if row.run_id in living.get(row.run_dag, ()):
                 found[slug] = row.run_id
-            elif row.deployment_id in busy and (
+            elif (row.deployment_id in busy or slug in verifying) and (
                 run := Claims(self.memory, Runs(context["ti"], row.dag)).find_holder(slug)
             ):
                 found[slug] = run

@@ -390,3 +390,11 @@ def test_what_a_person_forced_is_green_only_where_it_is_verified() -> None:
         Proof.FAILED: "failure",
         Proof.UNKNOWN: "pending",
     }
+
+
+def test_what_runs_stays_green_while_a_run_deploys_another_commit() -> None:
+    """A release was closed while it was deployed: what the target shows is what ran before."""
+    flight = make_flight(B, head=A, deployed=A, run_id=name_run(B), why="no pull request is open")
+    assert tell(flight)[KEY].state == "success"
+    assert compare(tell(make_live()), flight)[0] == []
+    assert {each.state for each in compare(tell(make_live()), replace(flight, run_id=name_run(A)))[0]} == {"pending"}

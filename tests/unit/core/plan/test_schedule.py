@@ -134,6 +134,16 @@ def test_a_failure_comes_again_after_a_growing_delay(attempts: int, minutes: int
     assert started(plan(work(), finished=finished, **failed(minutes)))
 
 
+def test_a_hibernation_that_was_not_due_when_it_was_tried_comes_again_and_one_that_was_done_does_not() -> None:
+    """Somebody was at work in the preview: the verdict stands, and is tried once more."""
+    rest = replace(work(verb=Verb.HIBERNATE), due_at=NOW - timedelta(hours=2))
+    done = Ending(rest.name, NOW - timedelta(hours=1))
+    assert plan(rest, **remember(endings={"hibernate": done})) == plan()
+    assert started(plan(rest, **remember(endings={"hibernate": replace(done, is_skipped=True)})))
+    early = plan(rest, **remember(endings={"hibernate": replace(done, ended_at=NOW, is_skipped=True)}))
+    assert "tried before, and due again; attempt 2 at" in str(early.holds[0])
+
+
 REQUEST = replace(work(verb=Verb.REQUEST), base=sha("c"))
 
 

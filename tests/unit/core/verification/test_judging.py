@@ -147,6 +147,14 @@ def test_an_error_that_may_be_anothers_fails_nothing_where_nothing_could_be_comp
     assert judge(find(seen, facts, None, touched={"a.py"}, lack=lack)).proof is Proof.FAILED
 
 
+@pytest.mark.parametrize("file", [f"{'deep/' * 60}a.py", "two\u202espy.py", "a  b.py"])
+def test_an_error_of_a_changed_file_fails_it_however_the_file_is_called(file: str) -> None:
+    """People are shown another name: shorter, and with every character seen."""
+    facts = look(parsed("one", "b.py"), faults=(fault(file),))
+    found = find(watch(facts, file, "b.py"), facts, None, touched={file}, lack="nothing was compared: HTTP 503")
+    assert judge(found).proof is Proof.FAILED
+
+
 def test_what_looks_like_a_secret_is_masked_everywhere() -> None:
     found = Findings(
         (replace(BROKEN, file="s3cret.py", error="KeyError: s3cret"),),

@@ -137,6 +137,8 @@ def test_who_gives_no_answer_is_kept_and_costs_itself_alone(lived: Lived, fault:
     lived.stage.sandbox.plant(face="airflow", path=".*", times=None, **fault)
     assert lived.play_hibernation().states["hibernate"] == "skipped"
     assert lived.stage.find_deployment(BRANCH)["status"] == "HEALTHY"
+    ending = lived.stage.memory.environment(BRANCH).read().endings["hibernate"]
+    assert ending.is_skipped, "counted as done, it would never be tried again"
     lived.let_an_hour_pass()
     word, reason = lived.clean_up()
     assert word == "keep"
