@@ -88,6 +88,7 @@ def test_what_changed_decides(stage: Stage, preview: str, path: str, kind: str) 
     assert decision.pop("reason")
     assert (decision.pop("subject"), decision.pop("author")) == (f"Change {path}", "Ada Author")
     assert decision == {
+        "changed_dags": [path] if kind == "dags" else [],
         "change_type": kind,
         "commit": head,
         "image_base": first,
