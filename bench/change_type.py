@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -22,12 +21,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bench.table import print_table
 from sandbox.identity import GITHUB_TOKEN
 from tests.sandbox.conftest import Sandbox, start_sandbox
+from tests.worlds.values.large_repository import import_all, list_paths, write_commit
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.trees import FindTree
@@ -36,7 +37,6 @@ REPOSITORY = "acme/data-platform"
 SIZES = (100, 10_000, 100_000)
 CHANGES = (1, 10)
 """How many DAGs and how many other files change, each in a folder of its own where there are enough."""
-FILE_BYTES = 1024
 CHUNK_BYTES = 65_536
 
 
@@ -181,36 +181,12 @@ def git(folder: Path, *arguments: str) -> str:
 def write_repository(git_dir: Path, size: int) -> None:
     """Import one commit of `size` files, and for each of CHANGES a branch of that name with one commit more."""
     half = size // 2
-    with subprocess.Popen(["git", "fast-import", "--quiet", "--force"], cwd=git_dir, stdin=subprocess.PIPE) as importer:
-        stream = cast("IO[bytes]", importer.stdin)
-        stream.writelines(write_commit("refs/heads/base", "", [*list_paths(half, range(half))], seed=0))
-        for count in CHANGES:
-            changed = [number * half // count for number in range(count)]
-            stream.writelines(
-                write_commit(
-                    f"refs/heads/changed-{count}", "from refs/heads/base\n", [*list_paths(half, changed)], seed=1
-                )
-            )
-    if importer.returncode:
-        raise RuntimeError(f"git fast-import ended with exit code {importer.returncode}")
-
-
-def list_paths(half: int, numbers: range | list[int]) -> Iterator[str]:
-    """Give each number's DAG and its file outside: one folder per digit, so that none has more than ten entries."""
-    digits = len(str(half - 1))
-    for number in numbers:
-        *folders, last = list(str(number).zfill(digits))
-        below = "".join(f"part_{digit}/" for digit in folders)
-        yield f"dags/{below}load_{last}.py"
-        yield f"include/{below}model_{last}.py"
-
-
-def write_commit(ref: str, start: str, paths: list[str], *, seed: int) -> Iterator[bytes]:
-    """Write a commit for `git fast-import`; the contents pack to about half their size, as code does at best."""
-    chance = random.Random(seed)  # noqa: S311 - contents of files
-    yield f"commit {ref}\ncommitter Mira <mira@acme.example> 1767600000 +0000\ndata 4\nstep\n{start}".encode()
-    for path in paths:
-        yield f"M 100644 inline {path}\ndata {FILE_BYTES}\n{chance.randbytes(FILE_BYTES // 2).hex()}\n".encode()
+    stream = [write_commit("refs/heads/base", "", list_paths(half, range(half)), seed=0)]
+    for count in CHANGES:
+        changed = [number * half // count for number in range(count)]
+        ref = f"refs/heads/changed-{count}"
+        stream.append(write_commit(ref, "from refs/heads/base\n", list_paths(half, changed), seed=1))
+    import_all(git_dir, chain.from_iterable(stream))
 
 
 def measure_size(bench: Bench, size: int) -> Iterator[tuple[str, ...]]:

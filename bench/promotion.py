@@ -16,14 +16,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from bench.change_type import REPOSITORY, SIZES, Bench, Cost, git, list_paths, start_relay, write_commit
+from bench.change_type import REPOSITORY, SIZES, Bench, Cost, git, start_relay
 from bench.table import print_table
 from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 from tests.sandbox.conftest import start_sandbox
+from tests.worlds.values.large_repository import import_all, list_paths, write_commit
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from include.deploy_ops.run.scope import Scope
 
@@ -97,25 +97,6 @@ def ask(bench: Bench, path: str, **body: str) -> None:
     headers = {"authorization": f"Bearer {GITHUB_TOKEN}"}
     address = f"/github/api/v3/repos/{REPOSITORY}/{path}"
     bench.sandbox.client.post(address, json=body, headers=headers).raise_for_status()
-
-
-def import_all(git_dir: Path, stream: Iterable[bytes]) -> None:
-    """Feed `git fast-import`."""
-    import subprocess
-
-    command = ["git", "fast-import", "--quiet", "--force"]
-    with subprocess.Popen(command, cwd=git_dir, stdin=subprocess.PIPE) as importer:
-        feed(importer, stream)
-    if importer.returncode:
-        raise RuntimeError(f"git fast-import ended with exit code {importer.returncode}")
-
-
-def feed(importer: subprocess.Popen[bytes], stream: Iterable[bytes]) -> None:
-    """Write all of it to the process."""
-    if importer.stdin is None:
-        raise RuntimeError("the process has no stdin")
-    importer.stdin.writelines(stream)
-    importer.stdin.close()
 
 
 def measure(bench: Bench, scope: Scope, pulls: int) -> tuple[Cost, Cost, Cost]:

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.change_type import list_paths, write_commit
-from bench.promotion import import_all
 from include.deploy_ops.checkout.trees import fetch_trees
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, classify_change, list_changed_dags
 from include.deploy_ops.core.errors import PermanentError
@@ -24,9 +22,10 @@ from tests.worlds.doubles.github import connect
 from tests.worlds.doubles.hostile_server import HostileServer
 from tests.worlds.values.git_store import FILE, GitStore
 from tests.worlds.values.histories import BASE, KINDS, State, histories
+from tests.worlds.values.large_repository import import_all, list_paths, write_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from include.deploy_ops.hooks.github.trees import FindTree
 
@@ -36,7 +35,7 @@ FILES = 10_000
 
 
 @pytest.fixture
-def api(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def api(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
     connect(monkeypatch, host=f"{hub.url}/github/api/v3", password=GITHUB_TOKEN)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     hub.settings.rate_limit = 1_000_000

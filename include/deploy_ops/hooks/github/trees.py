@@ -22,6 +22,9 @@ _LOG = logging.getLogger(__name__)
 REQUESTS_MAX = 20
 """Trees that are asked of the API before Git is; then as many again before Git is asked for commits read since."""
 
+FETCHES_MAX = 4
+"""How often one step asks Git: what it brought is held in memory."""
+
 FindTree = Callable[[str], "tuple[TreeEntry, ...] | None"]
 """A tree's id → its entries, sorted by name; None for one that it does not know, or that the API shall judge."""
 
@@ -47,7 +50,7 @@ class BulkTrees:
 
     def find(self, sha: str) -> tuple[TreeEntry, ...] | None:
         """Return a tree that Git brought, or brings now; None where the API is to be asked, which counts."""
-        if self._asked >= REQUESTS_MAX and self.fetch is not None and self._commits:
+        if self.fetch is not None and self._commits and self._asked >= REQUESTS_MAX and len(self._found) < FETCHES_MAX:
             self._bring(self.fetch)
         entries = next((entries for find in self._found if (entries := find(sha)) is not None), None)
         self._asked += entries is None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import TreeEntry
-from include.deploy_ops.hooks.github.trees import REQUESTS_MAX, BulkTrees, FindTree
+from include.deploy_ops.hooks.github.trees import FETCHES_MAX, REQUESTS_MAX, BulkTrees, FindTree
 from tests.worlds.doubles.github import make_sha
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ENTRIES = (TreeEntry("a.py", "100644", make_sha("blob")),)
 
@@ -19,8 +24,8 @@ class Git:
         self.asked: list[tuple[str, ...]] = []
         self.failure = failure
 
-    def fetch(self, commits: tuple[str, ...]) -> FindTree:
-        self.asked.append(commits)
+    def fetch(self, commits: Sequence[str]) -> FindTree:
+        self.asked.append(tuple(commits))
         if self.failure is not None:
             raise self.failure
         return lambda sha: ENTRIES if sha in {name_tree(commit) for commit in commits} else None
@@ -68,6 +73,16 @@ def test_git_is_not_asked_twice_for_the_same() -> None:
     for seed in ("first", "second", "third"):
         spend(bulk, seed)
     assert git.asked == [("one",)]
+
+
+def test_git_is_not_asked_without_end() -> None:
+    git = Git()
+    bulk = BulkTrees(git.fetch)
+    for number in range(2 * FETCHES_MAX):
+        bulk.note(str(number))
+        spend(bulk, str(number))
+    assert bulk.find(name_tree("0")) == ENTRIES
+    assert len(git.asked) == FETCHES_MAX
 
 
 @pytest.mark.parametrize("failure", [RetryableError("the host hangs"), OSError("no space left on device")])
