@@ -13,16 +13,17 @@ import os
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from bench.change_type import REPOSITORY, SIZES, Bench, Cost, git, list_paths, start_relay, write_commit
+from bench.change_type import REPOSITORY, SIZES, Bench, Cost, git, start_relay
 from bench.table import print_table
-from sandbox.identity import GITHUB_TOKEN
+from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 from tests.sandbox.conftest import start_sandbox
+from tests.worlds.values.large_repository import import_all, list_paths, write_commit
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from include.deploy_ops.run.scope import Scope
 
@@ -55,14 +56,19 @@ def promote(scope: Scope) -> dict[str, Any]:
     """Play the promote task of a run that holds its claim, in a new operator with a new hook."""
     from dags.promotion import make_promotion_dag
     from include.deploy_ops.core.plan.work import Verb
+    from include.deploy_ops.operators.sealed import RESULT_KEY, SEAL_PREFIX
     from include.deploy_ops.run.job import Job, dump_job
+    from include.deploy_ops.run.seals import WORK, Place, Seals
     from tests.worlds.doubles.airflow import FakeAirflow, FakeStores, FakeTaskInstance
 
     task: Any = make_promotion_dag(scope).task_dict["promote"]
     job = Job(Verb.PROMOTE, "astro_deploy", "0" * 40, "", "", "to measure", work="bench")
-    claimed = {"claim": {"return_value": dump_job(job)}}
+    place = Place(task.dag_id, "bench", f"claim.{RESULT_KEY}")
+    seal = Seals(scope.control_plane, (ASTRO_TOKEN,)).make(WORK, place, dump_job(job))
+    claimed = {"claim": {RESULT_KEY: dump_job(job), SEAL_PREFIX + RESULT_KEY: seal}}
     context = {
-        "ti": FakeTaskInstance(FakeAirflow(), claimed, "promote", 1),
+        "ti": FakeTaskInstance(FakeAirflow(), claimed, "promote", 1, task.dag_id),
+        "dag_run": SimpleNamespace(run_id="bench"),
         "asset_state_store": FakeStores({}, task),
     }
     with closing(task.github):
@@ -91,25 +97,6 @@ def ask(bench: Bench, path: str, **body: str) -> None:
     headers = {"authorization": f"Bearer {GITHUB_TOKEN}"}
     address = f"/github/api/v3/repos/{REPOSITORY}/{path}"
     bench.sandbox.client.post(address, json=body, headers=headers).raise_for_status()
-
-
-def import_all(git_dir: Path, stream: Iterable[bytes]) -> None:
-    """Feed `git fast-import`."""
-    import subprocess
-
-    command = ["git", "fast-import", "--quiet", "--force"]
-    with subprocess.Popen(command, cwd=git_dir, stdin=subprocess.PIPE) as importer:
-        feed(importer, stream)
-    if importer.returncode:
-        raise RuntimeError(f"git fast-import ended with exit code {importer.returncode}")
-
-
-def feed(importer: subprocess.Popen[bytes], stream: Iterable[bytes]) -> None:
-    """Write all of it to the process."""
-    if importer.stdin is None:
-        raise RuntimeError("the process has no stdin")
-    importer.stdin.writelines(stream)
-    importer.stdin.close()
 
 
 def measure(bench: Bench, scope: Scope, pulls: int) -> tuple[Cost, Cost, Cost]:
@@ -152,6 +139,10 @@ def main() -> None:
                 "password": GITHUB_TOKEN,
             }
             os.environ["AIRFLOW_CONN_GITHUB_DEFAULT"] = json.dumps(connection)
+            # The claim that the task reads is sealed by Astro's token.
+            extra = {"organization_id": ORGANIZATION_ID, "workspace_id": WORKSPACE_ID}
+            astro = {"conn_type": "http", "host": f"{sandbox.url}/astro", "password": ASTRO_TOKEN, "extra": extra}
+            os.environ["AIRFLOW_CONN_ASTRO_DEFAULT"] = json.dumps(astro)
             from airflow.sdk.bases.operator import ExecutorSafeguard
 
             ExecutorSafeguard.test_mode = True  # a task is played outside Airflow's task runner

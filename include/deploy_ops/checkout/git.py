@@ -54,6 +54,7 @@ class Git:
     deadline: float
     secrets: tuple[str, ...] = field(repr=False)
     submodule: str = ""
+    limits: ProcessLimits = _LIMITS
 
     @classmethod
     def open(cls, folder: Path, clone_url: str, token: str | None, timeout_s: float) -> Git:
@@ -68,6 +69,7 @@ class Git:
         *arguments: str,
         given: bytes | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_bytes: Callable[[bytes], None] | None = None,
         time_max_s: float = math.inf,
     ) -> CommandResult:
         """Run one command to its end.
@@ -82,7 +84,8 @@ class Git:
             redact=self.secrets,
             stdin=given,
             on_line=on_line,
-            limits=_LIMITS,
+            on_bytes=on_bytes,
+            limits=self.limits,
             is_answer=True,
             sight=Sight(writes=(self.top.parent,)),
         ).run()

@@ -216,6 +216,8 @@ class DeployDecision:
     `observed` is the id of the newest successful deploy that it was measured against, empty when there is none;
     `is_partial` tells that a person set less than the files ask for. Commits and bases as in `ChangeDecision`.
     `subject` and `author` are those of the commit, for people: of a test merge, of the head that it merges.
+    `changed_dags` are the paths below `dags/` that differ from `dags_base`, relative to the root; None where that was
+    not found out, or they are many.
     """
 
     change_type: ChangeType
@@ -227,6 +229,7 @@ class DeployDecision:
     is_partial: bool = False
     subject: str = ""
     author: str = ""
+    changed_dags: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

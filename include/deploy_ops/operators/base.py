@@ -228,9 +228,11 @@ class DeployOpsOperator(SealingOperator):
     @functools.cached_property
     def github(self) -> GithubPullsHook:
         """The project's repository."""
+        from include.deploy_ops.checkout.trees import fetch_trees
         from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 
-        return GithubPullsHook(self.scope.project.github_conn_id, self.scope.project.repository)
+        project = self.scope.project
+        return GithubPullsHook(project.github_conn_id, project.repository, fetch_trees=fetch_trees)
 
     @functools.cached_property
     def astro(self) -> AstroApiHook:

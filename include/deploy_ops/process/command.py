@@ -140,6 +140,7 @@ class Command:
     :param limits: what the kernel lets it use; none by default. On Linux only.
     :param is_answer: stdout is for us to read: what merely looks like a token stays in it, or a file's name could
         change what is read. `CommandResult.tail` hides it.
+    :param on_bytes: called likewise with stdout as it comes, which is no text then: nothing of it is redacted or kept.
     :param keeps_answer: keep stdout as it comes, too: where secrets are plain words, a document is none without them.
     :param sight: what of this worker's files it sees, `cwd` among it, where the worker allows that; by default, what
         its user sees.
@@ -155,6 +156,7 @@ class Command:
     on_line: Callable[[str], None] | None = None
     limits: ProcessLimits | None = None
     is_answer: bool = False
+    on_bytes: Callable[[bytes], None] | None = None
     keeps_answer: bool = False
     sight: Sight | None = None
 
@@ -275,6 +277,9 @@ class Command:
         if not isinstance(key.data, RedactedStream):
             self._feed(selector, key)
         elif data := os.read(key.fd, _READ_BYTES):
+            if self.on_bytes is not None and key.data is self._stdout:
+                self.on_bytes(data)
+                return
             if self.keeps_answer and key.data is self._stdout:
                 self._answer = (self._answer + data)[-_ANSWER_BYTES:]
             self._tell(key.data.take(data))

@@ -10,7 +10,7 @@ from include.deploy_ops.core.model import DeployDecision
 from include.deploy_ops.core.target.release import ReleaseDecision
 
 _DEPLOY, _RELEASE = TypeAdapter(DeployDecision), TypeAdapter(ReleaseDecision)
-_UNASKED = {"image_base", "dags_base", "is_partial", "subject", "author"}
+_UNASKED = {"image_base", "dags_base", "is_partial", "subject", "author", "changed_dags"}
 
 
 def dump_decision(decision: DeployDecision) -> dict[str, Any]:

@@ -70,6 +70,23 @@ def test_an_answer_that_is_kept_has_its_secrets_and_no_text_has_them(tmp_path: P
     assert (len(long.answer), long.answer[-4:]) == (1 << 20, b"end\n")
 
 
+def test_bytes_are_given_as_they_come_and_nothing_of_them_is_kept(tmp_path: Path) -> None:
+    taken: list[bytes] = []
+    result = run(r"printf 'a\0\377\nsecret'; echo secret >&2", tmp_path, redact=["secret"], on_bytes=taken.append)
+    assert b"".join(taken) == b"a\0\xff\nsecret"
+    assert (result.stdout, result.stderr) == ("", "***\n")
+
+
+def test_what_a_taker_of_bytes_raises_ends_the_command(tmp_path: Path) -> None:
+    def refuse(_: bytes) -> None:
+        raise ValueError("enough")
+
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match="enough"):
+        run("echo begun; sleep 60", tmp_path, on_bytes=refuse)
+    assert time.monotonic() - begun < 20
+
+
 def test_arguments_are_elements_and_never_a_shell_line(tmp_path: Path) -> None:
     result = Command(["printf", "%s", "$(id) ; 'x'"], cwd=tmp_path, env={}, timeout_s=10).run()
     assert result.stdout == "$(id) ; 'x'"

@@ -13,7 +13,11 @@ from include.deploy_ops.run.decision import dump_decision, load_decision, load_r
 
 COMMIT, BASE = "a" * 40, "b" * 40
 DEPLOY = DeployDecision(
-    ChangeType.DAGS, COMMIT, "two DAGs changed", "d1", BASE, None, is_partial=True, subject="Mend it", author="Ada"
+    *(ChangeType.DAGS, COMMIT, "two DAGs changed", "d1", BASE, None),
+    is_partial=True,
+    subject="Mend it",
+    author="Ada",
+    changed_dags=("dags/x.py",),
 )
 DEPLOY_VALUE: dict[str, Any] = {
     "change_type": "dags",
@@ -25,6 +29,7 @@ DEPLOY_VALUE: dict[str, Any] = {
     "is_partial": True,
     "subject": "Mend it",
     "author": "Ada",
+    "changed_dags": ["dags/x.py"],
 }
 PATH = PathVerdict("dags/x.py", ChangeType.DAGS, "below dags/")
 RELEASE = ReleaseDecision(
@@ -53,8 +58,9 @@ def test_what_was_written_is_read_with_keys_that_nobody_knows() -> None:
 
 
 def test_a_decision_of_a_release_that_told_no_commit_is_read() -> None:
-    told = {key: value for key, value in DEPLOY_VALUE.items() if key not in {"subject", "author"}}
-    assert load_decision(told) == replace(DEPLOY, subject="", author="")
+    later = {"subject", "author", "changed_dags"}
+    told = {key: value for key, value in DEPLOY_VALUE.items() if key not in later}
+    assert load_decision(told) == replace(DEPLOY, subject="", author="", changed_dags=None)
 
 
 def test_a_release_is_read_as_any_decision() -> None:

@@ -65,7 +65,10 @@ class GithubGitHook(GithubPullsHook):
         """
         answer = self._open_reader().read(self._path(f"/compare/{first}...{second}?per_page=1&page=2"))
         if not answer.is_absent:
-            return parse_comparison(answer, first)
+            found = parse_comparison(answer, first)
+            for each in (found.first, found.merge_base):
+                self._bulk.note(each.commit)
+            return found
         if answer.data["message"].startswith(_NO_COMMON_HISTORY):
             return None
         raise CommitMissingError(f"{answer.request} answered HTTP 404: one of the commits is gone, or not there yet")

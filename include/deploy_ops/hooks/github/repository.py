@@ -32,10 +32,12 @@ from include.deploy_ops.hooks.github.answers import (
 from include.deploy_ops.hooks.github.connection import GithubConnectionHook
 from include.deploy_ops.hooks.github.http import TRIES, GithubAnswer, GithubReader, Quota
 from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
+from include.deploy_ops.hooks.github.trees import BulkTrees
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping
+    from collections.abc import Callable, Iterator, MutableMapping, Sequence
 
+    from include.deploy_ops.hooks.github.trees import FindTree
 
 KEPT_COMMITS = 1024
 KEPT_TREES = 4096  # a large repository's folders, some ten entries each
@@ -65,6 +67,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
     :param tries: how often one read asks before it raises.
     :param cache: answers of listings by URL, for conditional requests; by default kept as long as the hook.
     :param sleep: called with the seconds to wait before a request is repeated.
+    :param fetch_trees: clone URL, token and commits → all their trees, by Git; None where only the API is asked.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         tries: int = TRIES,
         cache: MutableMapping[str, GithubAnswer] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        fetch_trees: Callable[[str, str, Sequence[str]], FindTree] | None = None,
     ) -> None:
         super().__init__(github_conn_id, repository)
         self._tries = tries
@@ -83,6 +87,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         self._reader: GithubReader | None = None
         self._commits = lru_cache(KEPT_COMMITS)(self._read_commit)
         self._trees = lru_cache(KEPT_TREES)(self._read_tree)
+        self._bulk = BulkTrees(fetch_trees and (lambda commits: fetch_trees(self.clone_url(), self.token(), commits)))
 
     def close(self) -> None:
         """Close the connections; a later read opens new ones and reads the Airflow connection again."""
@@ -293,10 +298,13 @@ class DeployOpsGithubHook(GithubConnectionHook):
         if answer.is_absent:
             self.ask("", is_required=True)
             raise CommitMissingError(f"{answer.request} answered HTTP 404: never pushed, gone since, or not there yet")
-        return parse_commit(answer, sha)
+        commit = parse_commit(answer, sha)
+        self._bulk.note(sha)
+        return commit
 
     def _read_tree(self, sha: str) -> tuple[TreeEntry, ...]:
-        return parse_tree(self.ask(f"/git/trees/{sha}", is_required=True), sha)
+        found = self._bulk.find(sha)
+        return found if found is not None else parse_tree(self.ask(f"/git/trees/{sha}", is_required=True), sha)
 
     def _read_pulls_since(self, bound: str) -> list[PullListing]:
         pages = []

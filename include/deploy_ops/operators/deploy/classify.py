@@ -12,6 +12,7 @@ from include.deploy_ops.core.model import ChangeDecision, ChangeType, DeployDeci
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.view.pages import render_decision
+from include.deploy_ops.observation.changed_dags import read_changed_dags
 from include.deploy_ops.operators.base import (
     IMAGE_TASK,
     DeployOpsOperator,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 SUBJECT_LENGTH_MAX = 200
 """Characters of a commit's first line and of its author's name that are handed on, for people to read."""
+
+CHANGED_LENGTH_MAX = 4096
+"""Characters of the changed DAGs' paths that are handed on; where they are more, the deploy step reads them itself."""
 
 IDLE_TASKS = {
     ChangeType.NONE: (IMAGE_TASK, "deploy", "settle"),
@@ -75,8 +79,17 @@ class ClassifyChangeOperator(DeployOpsOperator):
             is_partial=job.is_forced and change_type.rank < decision.change_type.rank,
             subject=subject,
             author=author,
+            changed_dags=self._list_changed_dags(decision),
         )
         return dict(self.finish(dump_decision(decided), idle=IDLE_TASKS[change_type]))
+
+    def _list_changed_dags(self, decision: ChangeDecision) -> tuple[str, ...] | None:
+        """Return the DAGs that differ, for the deploy step: the trees that say so were read for the decision."""
+        if decision.change_type is ChangeType.NONE or decision.dags_base is None:
+            return None
+        changed = read_changed_dags(self.scope.project, self.github, decision.dags_base, decision.commit)
+        is_small = changed is not None and sum(map(len, changed)) <= CHANGED_LENGTH_MAX
+        return tuple(sorted(changed)) if changed is not None and is_small else None
 
     def _read_texts(self, job: Job) -> tuple[str, str]:
         """Return the commit's first line and its author, for people: of a test merge, of the head that it merges."""

@@ -38,7 +38,7 @@ from include.deploy_ops.process.scratch import hold_folder
 from include.deploy_ops.run.decision import load_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from airflow.sdk import Context
@@ -280,12 +280,17 @@ class DeployCodeOperator(AstroCliOperator):
         base = decision.dags_base or self._find_trunk(job)
         return check_dags(
             project,
-            read_changed_dags(self.scope.project, self.github, base, job.deployed_commit) if base else None,
+            self._find_changed(job, decision, base),
             ignore_syntax=find_ignore_syntax(deployment),
             # An override is on-call's own word, often a rollback in a hurry to what ran before: it is warned, not
             # stopped.
             refuses=not job.is_override and (bool(base) or decision.change_type is ChangeType.DAGS),
         )
+
+    def _find_changed(self, job: Job, decision: DeployDecision, base: str) -> Collection[str] | None:
+        if decision.changed_dags is not None:
+            return decision.changed_dags
+        return read_changed_dags(self.scope.project, self.github, base, job.deployed_commit) if base else None
 
     def _find_trunk(self, job: Job) -> str:
         """Return trunk's head; empty where that is what is deployed, so that there is nothing to hold it against."""

@@ -193,10 +193,14 @@ class FindImageOperator(DeployOpsOperator):
         self, context: Context, job: Job, pattern: str, notes: list[str], deadline: str
     ) -> tuple[dict[str, Any] | None, str]:
         need = self._find_need(context, job)
-        commits = self._list_commits(job.deployed_commit, has_dag_deploys=need.has_dag_deploys)
-        references = [pattern.replace("{sha}", commit) for commit in commits]
+        references: list[str] = []
+        found = None
         try:
-            found = self._look(references, self.registry)
+            # One after the other: the commits before this one are read only where its own image is not there.
+            for commit in self._list_commits(job.deployed_commit, has_dag_deploys=need.has_dag_deploys):
+                references.append(pattern.replace("{sha}", commit))
+                if found := self._look(references[-1:], self.registry):
+                    break
         except ImageRefusedError as error:
             return None, str(error).rstrip(".")
         if found is None:
@@ -246,8 +250,8 @@ class FindImageOperator(DeployOpsOperator):
 
     def _list_commits(self, head: str, *, has_dag_deploys: bool) -> Iterator[str]:
         """Yield the commit, then those before it whose image serves it too: CI builds a push's last commit only."""
-        target = self.github.get_commit(head)
         yield head
+        target = self.github.get_commit(head)
         queue, seen = list(target.parents), {head}
         while queue and len(seen) <= ANCESTORS_MAX:
             # Breadth first: the nearest commits, on both sides of a merge.

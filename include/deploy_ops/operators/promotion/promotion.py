@@ -65,9 +65,11 @@ class PromoteOperator(DeployOpsOperator):
     @functools.cached_property
     def github(self) -> GithubGitHook:
         """The project's repository, with what it takes to write a branch."""
+        from include.deploy_ops.checkout.trees import fetch_trees
         from include.deploy_ops.hooks.github.git import GithubGitHook
 
-        return GithubGitHook(self.scope.project.github_conn_id, self.scope.project.repository)
+        project = self.scope.project
+        return GithubGitHook(project.github_conn_id, project.repository, fetch_trees=fetch_trees)
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import ChangeType, Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.hooks.github import trees
 from include.deploy_ops.operators.deploy.classify import ClassifyChangeOperator
 from include.deploy_ops.run.job import Job
 from tests.worlds.stages.pages import fold_page
@@ -87,6 +88,7 @@ def test_what_changed_decides(stage: Stage, preview: str, path: str, kind: str) 
     assert decision.pop("reason")
     assert (decision.pop("subject"), decision.pop("author")) == (f"Change {path}", "Ada Author")
     assert decision == {
+        "changed_dags": [path] if kind == "dags" else [],
         "change_type": kind,
         "commit": head,
         "image_base": first,
@@ -95,6 +97,17 @@ def test_what_changed_decides(stage: Stage, preview: str, path: str, kind: str) 
         "is_partial": False,
     }
     assert f"| {kind} | {path} |" in fold_page(run.tasks["change_type"].decision)  # type: ignore[attr-defined]
+
+
+def test_git_gives_the_trees_where_many_are_asked_for(
+    stage: Stage, preview: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(stage, stage.push_more(BRANCH, {"dags/orders/more.py": "# more\n"}), preview)
+    monkeypatch.setattr(trees, "REQUESTS_MAX", 0)
+    stage.forget_requests()
+    assert run.step("change_type")["change_type"] == "dags"
+    assert not [asked for asked in stage.list_requests("github") if "/git/trees/" in asked]
+    assert [asked for asked in stage.list_requests("git") if asked.endswith("/git-upload-pack")]
 
 
 def test_a_deployment_without_records_needs_an_image(stage: Stage) -> None:

@@ -279,6 +279,8 @@ def test_a_typo_fails_the_run_with_its_place_and_the_last_good_dags_go_on(stage:
     stage.forget_requests()
     (run,) = stage.plan()
     assert run.play()["deploy"] == "failed"
+    trees = [asked for asked in stage.list_requests("github") if "/git/trees/" in asked]
+    assert len(trees) == len(set(trees)), "what the change type read is not read again"
     failure = run.read_failure("deploy")
     assert failure["is_permanent"]
     assert failure["cause"].startswith("dags/more.py:2:8: '(' was never closed\ncorrect it on the branch")
