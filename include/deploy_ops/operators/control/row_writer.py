@@ -155,11 +155,10 @@ class RowWriter:
         before: Mapping[str, Row],
         verifications: Mapping[str, Verification],
     ) -> dict[str, str]:
-        """Return the runs that go on where nothing is due any more: they wait until what they deployed has settled.
+        """Return the runs that go on where nothing is due any more.
 
-        Or they ask whether it works, which a person may have begun.
-
-        A request that goes on there is void: whatever is answered, nothing follows from it.
+        They wait until what they deployed has settled, or ask whether it works, which a person may have begun. A
+        request that goes on there is void: whatever is answered, nothing follows from it.
         """
         busy = {each.id for each in observation.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
         asked = {slug: row for slug, row in before.items() if row.verb != Verb.REQUEST.value}
@@ -168,7 +167,7 @@ class RowWriter:
             if row.run_id:
                 runs.setdefault(row.run_dag, []).append(row.run_id)
         living = {dag: Runs(context["ti"], dag).find_living(run_ids) for dag, run_ids in runs.items()}
-        verifying = {slug for slug, each in verifications.items() if each.proof is Proof.PENDING}
+        verifying = {slug for slug, each in verifications.items() if each.proof is Proof.PENDING or each.again}
         found: dict[str, str] = {}
         for slug, row in asked.items():
             if row.run_id in living.get(row.run_dag, ()):
