@@ -92,7 +92,11 @@ def parse_failed_tasks(request: Ask, items: list[Any]) -> tuple[FailedTask, ...]
 
 
 def parse_log(request: Ask, answer: Any) -> str:
-    """Return a log's end as text; raises MalformedAnswerError. Lines are texts, or what Airflow 3 makes of them."""
+    """Return a log's end as text; raises MalformedAnswerError. Lines are texts, or what Airflow 3 makes of them.
+
+    The last error comes last: what a task prints reaches the log another way, and may stand behind the exception that
+    ended it (seen on Airflow 3.3.2).
+    """
     content = answer.get("content") if isinstance(answer, dict) else None
     if isinstance(content, str):
         return content[-LOG_CHARACTERS_MAX:]
@@ -100,13 +104,21 @@ def parse_log(request: Ask, answer: Any) -> str:
         raise doubt(request, "the answer has no 'content'")
     lines: list[str] = []
     room = LOG_CHARACTERS_MAX
-    for each in reversed(content):
+    for each in reversed(_put_error_last(content)):
         if room <= 0:
             break
         line = _read_line(request, each)[-room:]
         lines.append(line)
         room -= len(line) + 1
     return "\n".join(reversed(lines))
+
+
+def _put_error_last(content: list[Any]) -> list[Any]:
+    errors = [place for place, each in enumerate(content) if isinstance(each, dict) and each.get("error_detail")]
+    if not errors:
+        return content
+    last = errors[-1]
+    return [*content[:last], *content[last + 1 :], content[last]]
 
 
 def _read_line(request: Ask, item: Any) -> str:
