@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from demo.processes import end_group, start_group
-from demo.stack import ROOT
+from demo.stack import BUNDLE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from demo.stack import Stack
 
-_BUNDLE = "preview"
+_NAME = "preview"
 _NEVER_S = 10**6
 _QUICK = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
@@ -32,17 +32,16 @@ def set_bundles(folder: Path, listing_s: int = _NEVER_S) -> dict[str, str]:
         and so leaves the folder alone.
     """
     local = "airflow.dag_processing.bundles.local.LocalDagBundle"
-    bundles = {"dags-folder": {}, _BUNDLE: {"path": str(folder), "refresh_interval": listing_s}}
-    told = [{"name": name, "classpath": local, "kwargs": given} for name, given in bundles.items()]
-    return {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(told)}
+    added = {"name": _NAME, "classpath": local, "kwargs": {"path": str(folder), "refresh_interval": listing_s}}
+    return {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([BUNDLE, added])}
 
 
 @contextlib.contextmanager
 def parse_quickly(stack: Stack, folder: Path) -> Iterator[None]:
     """Have the folder parsed by a dag-processor that does nothing else, and at the end leave nothing in it."""
     settings = {**stack.environment(), **set_bundles(folder, listing_s=1), **_QUICK}
-    command = ["airflow", "dag-processor", "--bundle-name", _BUNDLE]
-    process = start_group(command, env=settings, cwd=ROOT, log=stack.home / "dag-processor.log")
+    command = ["airflow", "dag-processor", "--bundle-name", _NAME]
+    process = start_group(command, env=settings, cwd=ROOT, log=stack.home / "preview.log")
     try:
         yield
     finally:
