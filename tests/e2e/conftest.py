@@ -18,6 +18,7 @@ from demo.stack import ROOT, Stack
 from demo.witness import DAGS, Witness, make_witness
 from tests.browser.chromium import start_chromium
 from tests.e2e.at_once import OUTCOME, find_waiting, gather, start
+from tests.e2e.own_airflow import set_bundles
 
 SOON = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
@@ -34,6 +35,8 @@ PATIENCE_S = 600.0
 """A wait ends when its condition is true; on a busy machine, first deploys of seven tests at once took over 180 s."""
 SLOW_MS = 600_000
 """As long for what a window shows."""
+PREVIEW = "preview"
+"""The folder beside Airflow's home whose DAGs it has as a preview's own Airflow would."""
 HOME = pytest.StashKey[Path]()
 COMPANY_MAX = 16
 """Tests that go on at once; a further one begins when another has ended."""
@@ -83,7 +86,8 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     policy["projects"][0]["poll_interval_s"] = 2  # each push of each test waits for a poll
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
     policy["projects"][0]["previews"]["delete_notice"] = "60s"  # the comment is written meanwhile, many runs at once
-    text, settings = yaml.safe_dump(policy), SOON | RARELY | OPEN
+    text, settings = yaml.safe_dump(policy), SOON | RARELY | OPEN | set_bundles(home / PREVIEW)
+    (home / PREVIEW).mkdir()
     with Stack(Ports(*find_free_ports(5)), home / "airflow", print, text, settings, PATIENCE_S) as stack:
         for dag_id in DAGS:
             stack.unpause(dag_id)

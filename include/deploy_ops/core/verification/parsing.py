@@ -10,7 +10,8 @@ Seen on Airflow 3.3.2 with a real dag-processor and its defaults:
   removed one's DAGs stay as they were, not stale, while their time stands still.
 - A DAG that is gone from its file stays, not stale, for 50 to 110 s (seen: 75 s), and its time stands still.
 - A file without DAG says nothing, ever. One without the words "airflow" and "dag" or "asset" is not even parsed.
-- No file is parsed twice before every other one was begun; one parse may take 50 s at most.
+- No file is parsed thrice before every other one was begun: one that was at work, or done within 30 s, when the queue
+  was filled waits for the next filling. One parse may take 50 s at most.
 
 So a file is *heard* once a parse of it ended that began after the deploy. What was deployed is parsed when each of its
 files that Airflow knows, and each changed one, was heard or is *silent*: it said nothing in two full cycles, each of

@@ -97,7 +97,11 @@ def parse_failed_tasks(request: Ask, items: list[Any]) -> tuple[FailedTask, ...]
 
 
 def parse_log(request: Ask, answer: Any) -> str:
-    """Return a log's end as text; raises MalformedAnswerError. Lines are texts, or what Airflow 3 makes of them."""
+    """Return a log's end as text; raises MalformedAnswerError. Lines are texts, or what Airflow 3 makes of them.
+
+    The last error comes last: what a task prints reaches the log another way, and may stand behind the exception that
+    ended it (seen on Airflow 3.3.2).
+    """
     content = answer.get("content") if isinstance(answer, dict) else None
     if isinstance(content, str):
         text = content[-LOG_CHARACTERS_MAX:]
@@ -106,7 +110,7 @@ def parse_log(request: Ask, answer: Any) -> str:
         raise doubt(request, "the answer has no 'content'")
     lines: list[str] = []
     room = LOG_CHARACTERS_MAX
-    for each in reversed(content):
+    for each in reversed(_put_error_last(content)):
         if room <= 0:
             break
         line = _read_line(request, each)[-room:]
@@ -118,6 +122,14 @@ def parse_log(request: Ask, answer: Any) -> str:
 def _read_old_log(text: str) -> str:
     """Return the text out of a repr's end, which may be cut: whatever it is, it is not evaluated."""
     return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), text.removesuffix(_OLD_LOG[1]).rstrip("'\""))
+
+
+def _put_error_last(content: list[Any]) -> list[Any]:
+    errors = [place for place, each in enumerate(content) if isinstance(each, dict) and each.get("error_detail")]
+    if not errors:
+        return content
+    last = errors[-1]
+    return [*content[:last], *content[last + 1 :], content[last]]
 
 
 def _read_line(request: Ask, item: Any) -> str:
