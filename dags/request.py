@@ -6,6 +6,7 @@ from airflow.sdk import DAG, TaskGroup
 
 from include.deploy_ops.operators.answer import ANSWER_STEP, make_answer_params
 from include.deploy_ops.operators.dispatch import dispatch_runs
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.request.approve import ApproveReleaseOperator
 from include.deploy_ops.operators.request.request import (
     ClassifyReleaseOperator,
@@ -34,6 +35,7 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
         description=f"Asks a person before {scope.project.repository} is deployed to {target.deployment}",
         schedule=None,
         catchup=False,
+        default_args=rank_tasks(Rank.RELEASE),
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops", scope.project.name],

@@ -15,6 +15,7 @@ from include.deploy_ops.operators.deploy.image import FindImageOperator
 from include.deploy_ops.operators.deploy.merge import MergePullRequestOperator
 from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
 from include.deploy_ops.operators.deploy.verify import VerifyDeployOperator
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.report import ReportOperator
 from include.deploy_ops.run.forms import make_target_params
 from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
@@ -33,6 +34,7 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
         description=f"Deploys {scope.project.repository} to {target.deployment}",
         schedule=None,
         catchup=False,
+        default_args=rank_tasks(Rank.RELEASE),
         max_active_runs=1,
         tags=["deploy-ops", scope.project.name],
         params=make_target_params(),
