@@ -88,6 +88,24 @@ def test_a_scope_knows_the_dags_of_its_project(parse: Parse, policy: str | Path)
     assert {dag for scope in read_scopes() for dag in scope.dags} == list_ids(bag)
 
 
+@pytest.mark.parametrize("kind", ["preview", "control", "staging", "production", "production.request"])
+def test_where_a_task_begins_its_dag_alone_is_built(parse: Parse, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    targets = {
+        "staging": {"deployment": "Staging", "branch": "astro_deploy"},
+        "production": {
+            "deployment": "Production",
+            "approval": "required",
+            "pull_request": {"from": "staging", "into": "trunk"},
+        },
+    }
+    policy = make_policy({"targets": targets, "root": "shop"}, {"name": "till", "root": "till"})
+    file = "request" if kind.endswith("request") else "target" if kind in targets else kind
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", f"shop.{kind}")
+    bag = parse(policy, f"{file}.py")
+    assert bag.import_errors == {}
+    assert bag.dags.keys() == {f"shop.{kind}"}
+
+
 def test_every_file_of_the_folder_is_read(parse: Parse) -> None:
     assert {Path(path).name for path in parse(POLICY).file_last_changed} >= {"control.py", "preview.py"}
     bag = parse("nonsense: [")  # Airflow's safe mode passes over a file in which it does not find certain words
