@@ -12,9 +12,12 @@ import yaml
 from airflow.sdk import AssetAny, AssetOrTimeSchedule
 from airflow.sdk.exceptions import ParamValidationError
 
+from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.pulse import spread_resync
+from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.astro.cli import TIMEOUT_S as CLI_TIMEOUT_S
 from include.deploy_ops.operators.base import STEP_TIME_MAX
+from include.deploy_ops.operators.deploy.classify import IDLE_TASKS
 from include.deploy_ops.run.scope import CLI_POOL, read_scopes
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 
@@ -294,6 +297,17 @@ def test_a_skipped_step_skips_no_other_and_a_failed_one_stops_the_run(parse: Par
         for task_id, task in dag.task_dict.items()
         if task_id not in {"report", "adopt"}
     }
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind", "count"), [(Verb.DEPLOY, ChangeType.DAGS, 4), (Verb.CREATE, ChangeType.IMAGE, 7)]
+)
+def test_few_tasks_start_before_a_deploy(parse: Parse, verb: Verb, kind: ChangeType, count: int) -> None:
+    bag = parse(POLICY)
+    passing = bag.dags["shop.control"].task_dict.keys()
+    dag: Any = bag.dags["shop.preview"]
+    before = dag.task_dict["deploy"].get_flat_relative_ids(upstream=True) - set(IDLE_TASKS[kind])
+    assert len(passing) + len({each for each in before if verb in dag.task_dict[each].verbs}) == count
 
 
 def test_calls_of_the_cli_share_a_pool(parse: Parse) -> None:
