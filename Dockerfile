@@ -35,5 +35,8 @@ USER astro
 # A push passes the scheduler five times on its way to running code: one second of sleep each is what people wait for.
 ENV AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.25
 
+# Nine of ten seconds that a task's start takes are imports: plugins/preloading.py makes them before tasks are forked.
+ENV AIRFLOW__CORE__LAZY_LOAD_PLUGINS=False
+
 # Plans and decision records are read as rendered fields; the default cuts them after 4,096 characters.
 ENV AIRFLOW__CORE__MAX_TEMPLATED_FIELD_LENGTH=100000

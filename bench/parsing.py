@@ -1,4 +1,4 @@
-"""Parsing the DAG files, in seconds beyond what Airflow's DAG processor has imported before it reads the first one.
+"""Parsing the DAG files, in seconds beyond what Airflow has imported before it reads the first one; also for one task.
 
 That baseline is `airflow.sdk`, the processor's own modules, and what a file with one DAG of one operator brings in.
 From there every measurement is a fork of its own, as the processor itself makes one for every file.
@@ -6,6 +6,7 @@ From there every measurement is a fork of its own, as the processor itself makes
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.table import print_table
+from plugins.preloading import preload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
 ROOT = Path(__file__).parent.parent
@@ -45,8 +48,31 @@ def main() -> None:
             rows.append([f"all files, {projects} projects", *measure(DAGS)])
         os.environ["DEPLOY_OPS_POLICY"] = write_policy(Path(folder), 1)
         rows += [[f"{file.name}, 1 project", *measure(file)] for file in sorted(DAGS.glob("*.py"))]
+        starts = [row for projects in (1, 50) for row in measure_starts(Path(folder), projects)]
     columns = ("", "DAGs", "modules imported", "seconds", "of the CPU")
     print_table(f"Parsing the DAG files, beyond the {baseline_s:.2f} s of the baseline", columns, rows)
+    print_table("The start of a task of preview.py, beyond the same baseline", columns, starts)
+
+
+def measure_starts(folder: Path, projects: int) -> Iterator[list[object]]:
+    """Yield the rows of a task's start: what it took, and what each step takes off."""
+    os.environ["DEPLOY_OPS_POLICY"] = write_policy(folder, projects)
+    file, of = DAGS / "preview.py", f"{projects} projects" if projects > 1 else "1 project"
+    yield [f"all DAGs of the file, {of}", *measure(file)]
+    os.environ["_AIRFLOW_PARSING_CONTEXT_DAG_ID"] = "project_0.preview"  # as Airflow's task runner does
+    yield [f"its own DAG, {of}", *measure(file)]
+    yield [f"its own DAG, and it asks GitHub, {of}", *measure(file, ask_github)]
+    yield [f"the same, imported before the fork, {of}", *measure(file, ask_github, preload)]
+    del os.environ["_AIRFLOW_PARSING_CONTEXT_DAG_ID"]
+
+
+def ask_github() -> None:
+    """Import what a task needs that asks GitHub."""
+    importlib.import_module("include.deploy_ops.hooks.github.pulls")
+
+
+def do_nothing() -> None:
+    """Import nothing more."""
 
 
 def import_baseline(folder: Path) -> float:
@@ -78,19 +104,25 @@ def write_policy(folder: Path, projects: int) -> str:
     return str(path)
 
 
-def measure(dags: Path) -> tuple[int, int, str, str]:
-    """Return the number of DAGs and of imported modules, and the medians of the seconds and of the CPU's."""
-    count, modules, *_ = parse_in_fork(dags)  # compiles what was not compiled before
-    found = [parse_in_fork(dags) for _ in range(REPEATS)]
+def measure(
+    dags: Path, after: Callable[[], None] = do_nothing, before: Callable[[], None] = do_nothing
+) -> tuple[int, int, str, str]:
+    """Return the number of DAGs and of imported modules, and the medians of the seconds and of the CPU's.
+
+    :param after: what else is done in that time.
+    :param before: what is done before it counts.
+    """
+    count, modules, *_ = parse_in_fork(dags, after, before)  # compiles what was not compiled before
+    found = [parse_in_fork(dags, after, before) for _ in range(REPEATS)]
     seconds, cpu_s = (statistics.median(each[column] for each in found) for column in (2, 3))
     return count, modules, f"{seconds:.2f} s", f"{cpu_s:.2f} s"
 
 
-def parse_in_fork(dags: Path) -> tuple[int, int, float, float]:
+def parse_in_fork(dags: Path, after: Callable[[], None], before: Callable[[], None]) -> tuple[int, int, float, float]:
     """Parse in a process of its own, which knows nothing of the files yet."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=parse, args=(dags, sender))
+    process = context.Process(target=parse, args=(dags, sender, after, before))
     process.start()
     sender.close()
     found: tuple[int, int, float, float] = receiver.recv()
@@ -98,12 +130,14 @@ def parse_in_fork(dags: Path) -> tuple[int, int, float, float]:
     return found
 
 
-def parse(dags: Path, sender: Connection) -> None:
-    """Parse as the DAG processor does; send how many DAGs there are, how many modules that took, and the seconds."""
+def parse(dags: Path, sender: Connection, after: Callable[[], None], before: Callable[[], None]) -> None:
+    """Parse as Airflow does; send how many DAGs there are, how many modules that took, and the seconds."""
     from airflow.dag_processing.dagbag import DagBag
 
+    before()
     known, start, start_cpu = len(sys.modules), time.perf_counter(), time.process_time()
     bag = DagBag(dags)
+    after()
     seconds, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
     if bag.import_errors:
         raise RuntimeError(f"not parsed: {bag.import_errors}")

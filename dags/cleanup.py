@@ -11,6 +11,7 @@ from include.deploy_ops.operators.cleanup.answer import ApproveCleanupOperator, 
 from include.deploy_ops.operators.cleanup.find import FindExpiredOperator, make_alias
 from include.deploy_ops.operators.cleanup.form import make_cleanup_params
 from include.deploy_ops.operators.cleanup.summary import SummarizeCleanupOperator
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.run.scope import Scope, read_scopes
 
 WAITING_MAX = 50
@@ -30,6 +31,7 @@ def make_cleanup_dag(scope: Scope) -> DAG:
         # Not at once when the DAG is first unpaused, and so without a start date: people look at a dry run before.
         schedule=CronTriggerTimetable(scope.previews.cleanup_cron, timezone="UTC", run_immediately=timedelta()),
         catchup=False,
+        default_args=rank_tasks(Rank.ASIDE),
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops", scope.project.name],

@@ -10,6 +10,7 @@ from include.deploy_ops.core.plan.pulse import spread_resync
 from include.deploy_ops.operators.control.plan import PlanOperator
 from include.deploy_ops.operators.dispatch import dispatch_runs
 from include.deploy_ops.operators.notify import end_outage, tell_outage
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.run.scope import Scope, read_scopes
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 
@@ -42,6 +43,7 @@ def make_control_dag(scope: Scope) -> DAG:
         ),
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
+        default_args=rank_tasks(Rank.CONTROL),
         max_active_runs=1,
         tags=["deploy-ops", scope.project.name],
         doc_md="Each run is one pass: **plan** shows everything that starts or is held and why (Rendered Templates); "

@@ -7,6 +7,7 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from include.deploy_ops.operators.feedback.tell import TellOperator
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.run.scope import Scope, read_scopes
 
 GUIDE = """Each run brings GitHub up to date with what control last wrote: the comment on each pull request, the commit
@@ -22,6 +23,7 @@ def make_feedback_dag(scope: Scope) -> DAG:
         description=f"Tells {scope.project.repository} how its environments are",
         schedule=None,
         catchup=False,
+        default_args=rank_tasks(Rank.ASIDE),
         max_active_runs=1,
         tags=["deploy-ops", scope.project.name],
         doc_md=GUIDE,

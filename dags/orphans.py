@@ -19,6 +19,7 @@ from include.deploy_ops.operators.cleanup.orphans import (
     DeleteOrphansOperator,
     FindOrphansOperator,
 )
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.run.scope import CLI_POOL
 
 DAG_ID = "orphans"
@@ -43,6 +44,7 @@ def make_orphans_dag() -> DAG:
         # Not at once when the DAG is first unpaused, and so without a start date: people look at a dry run before.
         schedule=CronTriggerTimetable(WEEKLY_CRON, timezone="UTC", run_immediately=timedelta()),
         catchup=False,
+        default_args=rank_tasks(Rank.ASIDE),
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops"],

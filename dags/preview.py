@@ -22,6 +22,7 @@ from include.deploy_ops.operators.deploy.image import FindImageOperator
 from include.deploy_ops.operators.deploy.render import RenderTemplateOperator
 from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
 from include.deploy_ops.operators.deploy.verify import VerifyDeployOperator
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.report import ReportOperator
 from include.deploy_ops.run.forms import make_preview_params
 from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
@@ -40,6 +41,7 @@ def make_preview_dag(scope: Scope) -> DAG:
         description=f"Creates, deploys, updates and deletes the previews of {scope.project.repository}",
         schedule=None,
         catchup=False,
+        default_args=rank_tasks(Rank.PREVIEW),
         max_active_runs=busiest,
         max_active_tasks=busiest,
         tags=["deploy-ops", scope.project.name],

@@ -6,6 +6,7 @@ from airflow.sdk import DAG
 
 from include.deploy_ops.operators.promotion.claim import ClaimPromotionOperator
 from include.deploy_ops.operators.promotion.promotion import PromoteOperator
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.report import ReportOperator
 from include.deploy_ops.run.forms import make_promotion_params
 from include.deploy_ops.run.scope import Scope, read_scopes
@@ -23,6 +24,7 @@ def make_promotion_dag(scope: Scope) -> DAG:
         description=f"Brings the deploy branch of {scope.project.repository} to the DAGs of open pull requests",
         schedule=None,
         catchup=False,
+        default_args=rank_tasks(Rank.RELEASE),
         max_active_runs=1,
         tags=["deploy-ops", scope.project.name],
         params=make_promotion_params(),

@@ -6,6 +6,7 @@ from airflow.sdk import DAG, TaskGroup
 
 from include.deploy_ops.operators.answer import ANSWER_STEP, make_answer_params
 from include.deploy_ops.operators.dispatch import dispatch_runs
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.request.approve import ApproveReleaseOperator
 from include.deploy_ops.operators.request.request import (
     ClassifyReleaseOperator,
@@ -15,7 +16,7 @@ from include.deploy_ops.operators.request.request import (
     ReportRequestOperator,
 )
 from include.deploy_ops.run.forms import make_request_params
-from include.deploy_ops.run.scope import Scope, read_scopes
+from include.deploy_ops.run.scope import Scope, is_to_build, read_scopes
 
 WAITING_MAX = 1000
 """Runs at once: each waits for a person for days, and none may keep a newer one from asking."""
@@ -34,6 +35,7 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
         description=f"Asks a person before {scope.project.repository} is deployed to {target.deployment}",
         schedule=None,
         catchup=False,
+        default_args=rank_tasks(Rank.RELEASE),
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops", scope.project.name],
@@ -64,5 +66,5 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
 
 for each in read_scopes():
     for target_name, gated in each.project.targets.items():
-        if gated.approval == "required":
+        if gated.approval == "required" and is_to_build(each.request_dag(target_name)):
             globals()[each.request_dag(target_name)] = make_request_dag(each, target_name)

@@ -15,9 +15,10 @@ from include.deploy_ops.operators.deploy.image import FindImageOperator
 from include.deploy_ops.operators.deploy.merge import MergePullRequestOperator
 from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
 from include.deploy_ops.operators.deploy.verify import VerifyDeployOperator
+from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.report import ReportOperator
 from include.deploy_ops.run.forms import make_target_params
-from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
+from include.deploy_ops.run.scope import CLI_POOL, Scope, is_to_build, read_scopes
 
 GUIDE = """Each run works on one Deployment, one run after the other. The control DAG starts them; trigger one by hand
 to force a deploy, or to resume what a forced deploy overrode. **Clear a failed run to retry it; pause this DAG to
@@ -33,6 +34,7 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
         description=f"Deploys {scope.project.repository} to {target.deployment}",
         schedule=None,
         catchup=False,
+        default_args=rank_tasks(Rank.RELEASE),
         max_active_runs=1,
         tags=["deploy-ops", scope.project.name],
         params=make_target_params(),
@@ -59,4 +61,5 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
 
 for each in read_scopes():
     for target_name in each.project.targets:
-        globals()[each.target_dag(target_name)] = make_target_dag(each, target_name)
+        if is_to_build(each.target_dag(target_name)):
+            globals()[each.target_dag(target_name)] = make_target_dag(each, target_name)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
@@ -15,7 +14,11 @@ from include.deploy_ops.run.scope import POLICY_VARIABLE
 
 DAGS = Path(__file__).parents[2] / "dags"
 
-Parse = Callable[[str | Path], DagBag]
+
+class Parse(Protocol):
+    """Parses the folder, or one file of it, with a policy's text or file."""
+
+    def __call__(self, policy: str | Path, file: str = "") -> DagBag: ...
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:
@@ -26,7 +29,7 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
 def parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parse:
     """Parse the folder with a policy's text or file, safe mode and all, without network, connections or variables."""
 
-    def parse_with(policy: str | Path) -> DagBag:
+    def parse_with(policy: str | Path, file: str = "") -> DagBag:
         path = policy if isinstance(policy, Path) else tmp_path / "policy.yaml"
         if isinstance(policy, str):
             path.write_text(policy, encoding="utf-8")
@@ -36,6 +39,6 @@ def parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parse:
         monkeypatch.setattr(socket, "getaddrinfo", _refuse)
         monkeypatch.setattr(BaseHook, "get_connection", _refuse)
         monkeypatch.setattr(Variable, "get", _refuse)
-        return DagBag(DAGS)
+        return DagBag(DAGS / file)
 
     return parse_with

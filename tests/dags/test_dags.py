@@ -12,9 +12,12 @@ import yaml
 from airflow.sdk import AssetAny, AssetOrTimeSchedule
 from airflow.sdk.exceptions import ParamValidationError
 
+from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.plan.pulse import spread_resync
+from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.astro.cli import TIMEOUT_S as CLI_TIMEOUT_S
 from include.deploy_ops.operators.base import STEP_TIME_MAX
+from include.deploy_ops.operators.deploy.classify import IDLE_TASKS
 from include.deploy_ops.run.scope import CLI_POOL, read_scopes
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 
@@ -86,6 +89,24 @@ def test_the_projects_own_policy_parses(parse: Parse) -> None:
 def test_a_scope_knows_the_dags_of_its_project(parse: Parse, policy: str | Path) -> None:
     bag = parse(policy)
     assert {dag for scope in read_scopes() for dag in scope.dags} == list_ids(bag)
+
+
+@pytest.mark.parametrize("kind", ["preview", "control", "staging", "production", "production.request"])
+def test_where_a_task_begins_its_dag_alone_is_built(parse: Parse, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    targets = {
+        "staging": {"deployment": "Staging", "branch": "astro_deploy"},
+        "production": {
+            "deployment": "Production",
+            "approval": "required",
+            "pull_request": {"from": "staging", "into": "trunk"},
+        },
+    }
+    policy = make_policy({"targets": targets, "root": "shop"}, {"name": "till", "root": "till"})
+    file = "request" if kind.endswith("request") else "target" if kind in targets else kind
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", f"shop.{kind}")
+    bag = parse(policy, f"{file}.py")
+    assert bag.import_errors == {}
+    assert bag.dags.keys() == {f"shop.{kind}"}
 
 
 def test_every_file_of_the_folder_is_read(parse: Parse) -> None:
@@ -276,6 +297,17 @@ def test_a_skipped_step_skips_no_other_and_a_failed_one_stops_the_run(parse: Par
         for task_id, task in dag.task_dict.items()
         if task_id not in {"report", "adopt"}
     }
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind", "count"), [(Verb.DEPLOY, ChangeType.DAGS, 4), (Verb.CREATE, ChangeType.IMAGE, 7)]
+)
+def test_few_tasks_start_before_a_deploy(parse: Parse, verb: Verb, kind: ChangeType, count: int) -> None:
+    bag = parse(POLICY)
+    passing = bag.dags["shop.control"].task_dict.keys()
+    dag: Any = bag.dags["shop.preview"]
+    before = dag.task_dict["deploy"].get_flat_relative_ids(upstream=True) - set(IDLE_TASKS[kind])
+    assert len(passing) + len({each for each in before if verb in dag.task_dict[each].verbs}) == count
 
 
 def test_calls_of_the_cli_share_a_pool(parse: Parse) -> None:

@@ -135,6 +135,8 @@ def name_run(work: str, attempt: int) -> str:
     return f"{work}~{attempt}"
 
 
+_RUN_PARTS = 5
+
 OWN_RUN_START = "deploy-ops~"
 """How the id of a run begins that we start in a Deployment's own Airflow, where every other manual run is a person's.
 """
@@ -144,6 +146,12 @@ def read_attempt(work: str, run_id: str) -> int:
     """Return the attempt whose run this is, 0 where it is another work's run."""
     name, _, attempt = run_id.rpartition("~")
     return int(attempt) if name == work and _COUNT.fullmatch(attempt) else 0
+
+
+def read_verb(run_id: str) -> str:
+    """Return the verb that a planned run's id names, empty where it is another's run."""
+    parts = run_id.split("~")
+    return parts[1] if len(parts) == _RUN_PARTS else ""
 
 
 def _write_tag(fields: Mapping[str, str]) -> str:

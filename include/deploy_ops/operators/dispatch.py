@@ -13,6 +13,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.operators.base import STEP_TIME_MAX, tell_failures
+from include.deploy_ops.operators.ranks import Rank
 from include.deploy_ops.operators.sealed import SealingOperator
 from include.deploy_ops.run.job import open_conf
 from include.deploy_ops.run.seals import Seals
@@ -63,6 +64,8 @@ def dispatch_runs(scope: Scope, found: XComArg) -> MappedOperator:
         astro_conn_id=scope.project.astro_conn_id,
         feedback_dag=scope.feedback_dag,
         execution_timeout=STEP_TIME_MAX,
+        priority_weight=int(Rank.DISPATCH),
+        weight_rule="absolute",
         # Named here, so that nothing that is mapped can name them.
         reset_dag_run=False,
         wait_for_completion=False,

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, get_parsing_context
 
 from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.naming import name_owner
@@ -160,10 +160,19 @@ def load_policy_file() -> LoadedPolicy:
     return read_policy(Path(os.environ.get(POLICY_VARIABLE, default)))
 
 
+def is_to_build(dag_id: str) -> bool:
+    """Whether the DAG is needed: where a task begins, the one that it belongs to, and elsewhere each."""
+    return get_parsing_context().dag_id in {None, dag_id}
+
+
 def read_scopes() -> tuple[Scope, ...]:
-    """Return a scope for each valid project; what is wrong with the others is told by `dags/policy_errors.py` alone."""
+    """Return a scope for each valid project of which a DAG is to be built.
+
+    What is wrong with the others is told by `dags/policy_errors.py` alone.
+    """
     try:
         loaded = load_policy_file()
     except PolicyError:
         return ()
-    return tuple(make_scope(loaded, each) for each in loaded.policy.projects)
+    scopes = (make_scope(loaded, each) for each in loaded.policy.projects)
+    return tuple(scope for scope in scopes if any(map(is_to_build, scope.dags)))

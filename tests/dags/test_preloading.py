@@ -1,0 +1,55 @@
+"""What a process has imported before it forks a child per task, and what is left to the child: seen from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+START = """
+import airflow, json, sys
+from airflow import plugins_manager
+
+plugins_manager.ensure_plugins_loaded()
+before = set(sys.modules)
+from airflow.dag_processing.dagbag import DagBag
+
+bag = DagBag("dags/preview.py", safe_mode=False)
+from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+from include.deploy_ops.hooks.registry.registry import RegistryHook
+
+ours = {"include", "github", "dxf"}
+before, after = ({name for name in names if name.partition(".")[0] in ours} for names in (before, set(sys.modules)))
+errors = [*bag.import_errors.values(), *plugins_manager.get_import_errors().values()]
+child = sorted(after - before)
+print(json.dumps({"before": sorted(before), "child": child, "dags": sorted(bag.dags), "errors": errors}))
+"""
+
+
+def start(tmp_path: Path) -> dict[str, Any]:
+    """Return what a process of Airflow's imports by itself, and what a child of it imports for a task."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", START], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert found["dags"] == ["data_platform.preview"]
+    assert found["errors"] == []
+    return found
+
+
+def test_a_process_that_loads_plugins_early_leaves_nothing_of_a_step_to_its_children(tmp_path: Path) -> None:
+    found = start(tmp_path)
+    assert {"include.deploy_ops.operators.deploy.deploy", "github", "dxf"} <= set(found["before"])
+    assert found["child"] == []
