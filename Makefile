@@ -15,6 +15,8 @@ PURE := tests/unit/core
 unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE = $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11
+# What PostgreSQL and Celery need beside that.
+CELERY_READY := .venv/.celery
 LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 # The tools that only look at what the image is made of have an environment of their own, beside that of the tests.
 SUPPLY := .supply
@@ -40,8 +42,14 @@ $(SUPPLY_READY): requirements-supply.txt $(READY)
 	  || $(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# TOUR=0 starts without the tour; ONCE=1 plays it, stops, and exits 0 only if every step came true.
-demo: $(READY)
+$(CELERY_READY): requirements-celery.txt $(READY)
+	@EXECUTOR=celery $(BIN)/python demo/needs.py
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $< || $(PIP) -r $<
+	@touch $@
+
+# TOUR=0 starts without the tour; ONCE=1 plays it, stops, and exits 0 only if every step came true; EXECUTOR=celery puts
+# Airflow on PostgreSQL and Celery.
+demo: $(if $(filter celery,$(EXECUTOR)),$(CELERY_READY),$(READY))
 	@exec $(BIN)/python -m demo
 
 # What needs neither Airflow nor the sandbox, two things at once.
@@ -106,6 +114,8 @@ lock: $(READY)
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 	$(LOCK) requirements.in --constraints requirements-dev.txt -o requirements.txt --excludes \
 	  <(grep '^apache-airflow==' requirements-dev.in | $(COMPILE) --constraints requirements-dev.txt -)
+	$(LOCK) requirements-celery.in -o requirements-celery.txt --constraints requirements-dev.txt --excludes requirements-dev.txt \
+	  --constraints <($(COMPILE) requirements-celery.in --constraints requirements-dev.txt)
 	echo uv | $(LOCK) - -o requirements-uv.txt
 	printf '%s\n' cyclonedx-bom pip-audit | $(LOCK) - -o requirements-supply.txt
 
