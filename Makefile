@@ -22,7 +22,7 @@ LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 SUPPLY := .supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e contract description axe bench audit sbom lock clean
+.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench audit sbom lock clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -73,7 +73,7 @@ pure: $(READY)
 
 # With --jobs=3, as in CI, lint and the two kinds of tests go on at once: an end-to-end test mostly waits for its turn in
 # Airflow, and the others need all that a machine has.
-test: lint unit e2e
+test: lint unit e2e celery
 
 # Two processes at once, a file each, the long ones (@pytest.mark.long) first.
 unit: description axe $(SUPPLY_READY)
@@ -83,6 +83,13 @@ unit: description axe $(SUPPLY_READY)
 # One process: all of them share one Airflow.
 e2e: $(READY)
 	$(BIN)/python -m pytest tests/e2e $(PAGELESS)
+
+# The same on PostgreSQL and Celery: here a life of a preview and a release, below all of them.
+celery: $(CELERY_READY)
+	EXECUTOR=celery $(BIN)/python -m pytest tests/e2e -m distributed
+
+test-celery: $(CELERY_READY)
+	EXECUTOR=celery $(BIN)/python -m pytest tests/e2e $(PAGELESS)
 
 # Product and sandbox against what GitHub and Astro say of their APIs.
 contract: description

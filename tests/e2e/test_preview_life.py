@@ -49,6 +49,7 @@ def test_a_then_b_then_force_push_a(witness: Witness) -> None:
     assert witness.check_files(branch, a)
 
 
+@pytest.mark.distributed
 def test_a_push_after_the_merge_starts_a_new_life(witness: Witness) -> None:
     branch = "dev-after-merge"
     head = push_new(witness, branch, "before")
