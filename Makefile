@@ -75,6 +75,11 @@ pure: $(READY)
 # Airflow, and the others need all that a machine has.
 test: lint unit e2e celery
 
+# Nothing is installed beside what runs already.
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+style types imports unit e2e: | $(CELERY_READY)
+endif
+
 # Two processes at once, a file each, the long ones (@pytest.mark.long) first.
 unit: description axe $(SUPPLY_READY)
 	@[ -z "$(PAGELESS)" ] || echo "left out: the tests of the Deploys page; they need Chromium (Debian: apt-get install chromium)"
@@ -121,8 +126,8 @@ lock: $(READY)
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 	$(LOCK) requirements.in --constraints requirements-dev.txt -o requirements.txt --excludes \
 	  <(grep '^apache-airflow==' requirements-dev.in | $(COMPILE) --constraints requirements-dev.txt -)
-	$(LOCK) requirements-celery.in -o requirements-celery.txt --constraints requirements-dev.txt --excludes requirements-dev.txt \
-	  --constraints <($(COMPILE) requirements-celery.in --constraints requirements-dev.txt)
+	$(LOCK) requirements-celery.in --constraints requirements-dev.txt -o requirements-celery.txt \
+	  --excludes requirements-dev.txt --constraints <($(COMPILE) requirements-celery.in --constraints requirements-dev.txt)
 	echo uv | $(LOCK) - -o requirements-uv.txt
 	printf '%s\n' cyclonedx-bom pip-audit | $(LOCK) - -o requirements-supply.txt
 

@@ -49,7 +49,6 @@ def test_a_then_b_then_force_push_a(witness: Witness) -> None:
     assert witness.check_files(branch, a)
 
 
-@pytest.mark.distributed
 def test_a_push_after_the_merge_starts_a_new_life(witness: Witness) -> None:
     branch = "dev-after-merge"
     head = push_new(witness, branch, "before")
@@ -77,6 +76,7 @@ def check_shown(witness: Witness, branch: str, shown: Shown) -> None:
     assert shown.deployment["transient_environment"]
 
 
+@pytest.mark.distributed
 @pytest.mark.at_once(LIVES)
 def test_a_branch_deleted_and_made_again_at_the_same_commit(witness: Witness) -> None:
     branch = "dev-again"
