@@ -100,7 +100,8 @@ class Keeper:
         if self.process is None and now >= self.due:
             self._started = now
             env = {**os.environ, **self.job.env}
-            self.process = start_group(self.job.argv, env=env, cwd=Path.cwd(), log=self._log, user=self.job.user)
+            cwd = Path("/") if self.job.user else Path.cwd()  # another user may have no way to where we are
+            self.process = start_group(self.job.argv, env=env, cwd=cwd, log=self._log, user=self.job.user)
 
     def _give_pause(self, now: float, process: subprocess.Popen[bytes]) -> None:
         """End what the job left of its group, and say when it is started again."""
