@@ -16,12 +16,14 @@ PURE := tests/unit/core
 unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE = $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11
+# What PostgreSQL and Celery need beside that.
+CELERY_READY := .venv/.celery
 LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 # The tools that only look at what the image is made of have an environment of their own, beside that of the tests.
 SUPPLY := .supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e contract description axe bench audit sbom lock clean
+.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench audit sbom lock clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -41,8 +43,14 @@ $(SUPPLY_READY): requirements-supply.txt $(READY)
 	  || $(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# TOUR=0 starts without the tour; ONCE=1 plays it, stops, and exits 0 only if every step came true.
-demo: $(READY)
+$(CELERY_READY): requirements-celery.txt $(READY)
+	@EXECUTOR=celery $(BIN)/python demo/needs.py
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $< || $(PIP) -r $<
+	@touch $@
+
+# TOUR=0 starts without the tour; ONCE=1 plays it, stops, and exits 0 only if every step came true; EXECUTOR=celery puts
+# Airflow on PostgreSQL and Celery.
+demo: $(if $(filter celery,$(EXECUTOR)),$(CELERY_READY),$(READY))
 	@exec $(BIN)/python -m demo
 
 # What needs neither Airflow nor the sandbox, two things at once.
@@ -66,7 +74,12 @@ pure: $(READY)
 
 # With --jobs=3, as in CI, lint and the two kinds of tests go on at once: an end-to-end test mostly waits for its turn in
 # Airflow, and the others need all that a machine has.
-test: lint unit e2e
+test: lint unit e2e celery
+
+# Nothing is installed beside what runs already.
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+style types imports unit e2e: | $(CELERY_READY)
+endif
 
 # Two processes at once, a file each, the long ones (@pytest.mark.long) first.
 unit: description axe $(SUPPLY_READY)
@@ -76,6 +89,13 @@ unit: description axe $(SUPPLY_READY)
 # One process: all of them share one Airflow.
 e2e: $(READY)
 	$(BIN)/python -m pytest tests/e2e $(PAGELESS)
+
+# The same on PostgreSQL and Celery: here a life of a preview and a release, below all of them.
+celery: $(CELERY_READY)
+	EXECUTOR=celery $(BIN)/python -m pytest tests/e2e -m distributed
+
+test-celery: $(CELERY_READY)
+	EXECUTOR=celery $(BIN)/python -m pytest tests/e2e $(PAGELESS)
 
 # Product and sandbox against what GitHub and Astro say of their APIs.
 contract: description
@@ -107,6 +127,8 @@ lock: $(READY)
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 	$(LOCK) requirements.in --constraints requirements-dev.txt -o requirements.txt --excludes \
 	  <(grep '^apache-airflow==' requirements-dev.in | $(COMPILE) --constraints requirements-dev.txt -)
+	$(LOCK) requirements-celery.in --constraints requirements-dev.txt -o requirements-celery.txt \
+	  --excludes requirements-dev.txt --constraints <($(COMPILE) requirements-celery.in --constraints requirements-dev.txt)
 	echo uv | $(LOCK) - -o requirements-uv.txt
 	printf '%s\n' cyclonedx-bom pip-audit | $(LOCK) - -o requirements-supply.txt
 

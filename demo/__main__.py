@@ -6,7 +6,7 @@ import os
 import sys
 
 from demo.interrupts import Interrupted, hear_first
-from demo.needs import tell_git
+from demo.needs import read_executor, tell_engine, tell_git
 from demo.screen import Screen, ScreenClosedError
 
 
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def _hold(screen: Screen, *, is_once: bool) -> int:
-    if lack := tell_git():
+    if lack := tell_git() or tell_engine(read_executor()):
         screen.say(f"error: {lack}")
         return 2
     from demo.session import hold  # its imports take a second, in which a signal is heard already

@@ -1,13 +1,19 @@
 """Tells in one line what this machine lacks for the demo; make asks it by any Python from 3.6, before it installs."""
 
+import os
 import re
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
 
 PYTHON = (3, 11)
 GIT = (2, 38)
 """The first whose `git merge-tree` tests a merge, which the sandbox's GitHub does."""
+
+EXECUTORS = ("local", "celery")
+"""Airflow on SQLite with LocalExecutor, and on PostgreSQL with CeleryExecutor."""
 
 
 def tell_python() -> str:
@@ -31,6 +37,26 @@ def tell_git() -> str:
     return ""
 
 
+def find_postgres() -> str:
+    """Return the folder of the newest PostgreSQL's programs, where Debian lays them; empty if there is none."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return str(max(found, key=lambda folder: float(folder.parent.name), default=""))
+
+
+def read_executor() -> str:
+    """Return which of Airflow's engines is wanted."""
+    return os.environ.get("EXECUTOR") or EXECUTORS[0]
+
+
+def tell_engine(executor: str) -> str:
+    """Return what the engine of that name lacks on this machine, empty if nothing."""
+    if executor not in EXECUTORS:
+        return f"EXECUTOR is {executor!r}; it takes {' or '.join(EXECUTORS)}"
+    found = {"postgresql": find_postgres(), "redis-server": which("redis-server")} if executor == "celery" else {}
+    lacking = " ".join(package for package, place in found.items() if not place)
+    return f"EXECUTOR=celery needs PostgreSQL and Redis; on Debian: apt-get install {lacking}" if lacking else ""
+
+
 if __name__ == "__main__":
-    lack = tell_python() or tell_git()
+    lack = tell_python() or tell_git() or tell_engine(read_executor())
     sys.exit(f"error: {lack}" if lack else 0)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -33,24 +33,55 @@ def adopt_orphans(*, is_on: bool) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0)
 
 
-def start_group(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a command as the leader of a new process group, its output going to the end of the log file."""
+def start_group(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, user: str = "", told: bytes = b""
+) -> subprocess.Popen[bytes]:
+    """Start a command as the leader of a new process group, its output going to the end of the log file.
+
+    :param user: as whom it runs; empty: as we do.
+    :param told: what it reads at once; its input then stays open for as long as we live.
+    """
     with log.open("ab") as output:
-        return subprocess.Popen(
-            argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        process = subprocess.Popen(
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.PIPE if told else subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            **identify(user),
         )
+    if process.stdin is not None:
+        process.stdin.write(told)
+        process.stdin.flush()
+    return process
+
+
+def identify(user: str) -> dict[str, Any]:
+    """Return how a process is started as this user, with this user's own group alone; empty: as we are."""
+    return {"user": user, "group": user, "extra_groups": []} if user else {}
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End the process, its group and every descendant: politely, then after `GRACE_S` without asking."""
-    family = _list_family(process.pid)
-    _signal_group(process.pid, signal.SIGTERM)
-    _, left = psutil.wait_procs(family, timeout=GRACE_S)
-    _signal_group(process.pid, signal.SIGKILL)
-    for each in [*left, *_list_family(process.pid)]:
+    end_groups({process: signal.SIGTERM}, GRACE_S)
+
+
+def end_groups(processes: Mapping[subprocess.Popen[bytes], int], grace_s: float) -> None:
+    """End all these with their groups and descendants: each asked by its signal, killed after the seconds of grace."""
+    family = [each for process in processes for each in _list_family(process.pid)]
+    for process, number in processes.items():
+        _signal_group(process.pid, number)
+    _, left = psutil.wait_procs(family, timeout=grace_s)
+    for process in processes:
+        _signal_group(process.pid, signal.SIGKILL)
+        left += _list_family(process.pid)
+    for each in left:
         _kill(each)
-    psutil.wait_procs(left, timeout=GRACE_S)
-    process.wait(timeout=GRACE_S)
+    psutil.wait_procs(left, timeout=grace_s)
+    for process in processes:
+        process.wait(timeout=grace_s)
 
 
 def end_descendants() -> None:

@@ -1,4 +1,4 @@
-"""The stack: sandbox and `airflow standalone` on one machine, started, awaited, loaded, and ended whole."""
+"""The stack: sandbox and Airflow on one machine, started, awaited, loaded, and ended whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Self
 import httpx
 import psutil
 
+from demo.distributed import Distributed
 from demo.interrupts import held
+from demo.needs import EXECUTORS
 from demo.ports import HOST, Ports
 from demo.processes import (
     adopt_orphans,
@@ -25,10 +27,14 @@ from demo.processes import (
     start_group,
 )
 from demo.settings_file import DEFAULT_SANDBOX, load_settings, read_settings
+from demo.standalone import Standalone
+from demo.supervisor import Charge, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
+
+    from demo.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 POLICY = ROOT / "include/deploy_ops.yaml"
@@ -57,6 +63,7 @@ class Stack:
     :param settings: environment variables laid over Airflow's settings.
     :param patience_s: seconds after which what has not come true never will.
     :param show: gets, every two seconds, what is awaited.
+    :param executor: which of Airflow's engines it runs on, one of `EXECUTORS`.
     """
 
     def __init__(
@@ -68,9 +75,11 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         patience_s: float = PATIENCE_S,
         show: Callable[[str], None] | None = None,
+        executor: str = EXECUTORS[0],
     ) -> None:
         self.ports = ports
         self.home = home
+        self.engine: Engine = Distributed(home, ports) if executor == "celery" else Standalone(home)
         self.patience_s = patience_s
         self._say = say
         self._show = show or (lambda _: None)
@@ -100,23 +109,17 @@ class Stack:
         self.write_policy(self._policy)
         passwords = self.home / "passwords.json"
         passwords.write_text(json.dumps({name: name for name in USERS}), encoding="utf-8")
-        self._launch(
+        self.launch(
             "sandbox",
             [sys.executable, "-m", "sandbox", "--port", str(self.ports.sandbox), "--data", str(self.home / "sandbox")],
         )
-        self._await("the sandbox", lambda: self.sandbox.get("/sandbox/health").is_success)
+        self.await_up("the sandbox", lambda: self.sandbox.get("/sandbox/health").is_success)
+        self.engine.start_services(self)
         self._start_airflow()
         load_settings(self.api, read_settings(ROOT / "airflow_settings.yaml", self.ports))
 
     def _start_airflow(self) -> None:
-        self._launch("airflow", ["airflow", "standalone"])
-        # Tasks get an API server of their own. Airflow notes a person's request on the server's event loop and waits
-        # there for SQLite's lock; a task's request on the same server may hold it, and then neither can go on.
-        self._await("Airflow's configuration", (self.home / "airflow.cfg").exists)  # the tokens' secret lies in it
-        port = str(self.ports.execution)
-        self._launch("execution", ["airflow", "api-server", "--apps", "execution", "--port", port])
-        self._await("Airflow", self._is_healthy)
-        self._await("the API for tasks", lambda: httpx.get(f"{self.ports.execution_url}health").is_success)
+        self.engine.start_airflow(self)
         self._log_in()
 
     @property
@@ -129,9 +132,21 @@ class Stack:
         text = text.replace(DEFAULT_SANDBOX, f"{HOST}:{self.ports.sandbox}")
         self.policy_file.write_text(text, encoding="utf-8")
 
-    def _launch(self, name: str, argv: list[str]) -> None:
+    def launch(self, name: str, argv: list[str]) -> None:
+        """Start a process whose end is the stack's."""
+        self.keep(name, Charge([Job(name, argv, is_vital=True)], str(self.home)))
+
+    def keep(self, name: str, charge: Charge) -> None:
+        """Start what a supervisor of that name keeps until the stack ends, in whatever way it does."""
+        argv, log = [sys.executable, "-m", "demo.supervisor"], self.home / f"{name}.log"
+        process = start_group(argv, env=self.environment(), cwd=ROOT, log=log, told=charge.dump())
+        self._processes.append((name, process))
+
+    def run(self, name: str, argv: list[str]) -> None:
+        """Run a process to its end."""
         log = self.home / f"{name}.log"
-        self._processes.append((name, start_group(argv, env=self.environment(), cwd=ROOT, log=log)))
+        if code := start_group(argv, env=self.environment(), cwd=ROOT, log=log).wait(self.patience_s):
+            raise StackError(f"{name} ended with {code}:\n{self._tail(name)}")
 
     def environment(self) -> dict[str, str]:
         """Return what the stack's processes see: ours, plus Airflow's settings for a small machine."""
@@ -140,6 +155,7 @@ class Stack:
         return {
             **given,
             **self._airflow_environment(),
+            **self.engine.settings,
             **self._settings,
             "PATH": os.pathsep.join([bin_dir, given.get("PATH", os.defpath)]),
             "PYTHONPATH": str(ROOT),
@@ -173,7 +189,8 @@ class Stack:
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",  # as in the Dockerfile
         }
 
-    def _is_healthy(self) -> bool:
+    def is_healthy(self) -> bool:
+        """Whether Airflow says so of each of its components."""
         answer = self.api.get("/api/v2/monitor/health")
         if not answer.is_success:
             return False
@@ -185,7 +202,11 @@ class Stack:
         answer.raise_for_status()
         self.api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def _await(self, what: str, is_ready: Callable[[], bool]) -> None:
+    def await_up(self, what: str, is_ready: Callable[[], bool]) -> None:
+        """Return once it is ready.
+
+        :raises StackError: a process ended, or the time is up.
+        """
         for waited in self.ticks(self.patience_s, what):
             for name, process in self._processes:
                 if process.poll() is not None:
@@ -221,19 +242,24 @@ class Stack:
 
     def kill(self, component: str) -> None:
         """Kill a component of Airflow ("scheduler", "triggerer", …) and whatever it started, as a crash would."""
-        found = find_descendants("airflow", component)
+        found = find_descendants(*self.engine.build_command(component))
         if not found:
             raise StackError(f"Airflow's {component} does not run")
-        kill_families(found)
+        kill_families([*found, *self._list_kept(component)])
         self._processes = [(name, process) for name, process in self._processes if process.poll() is None]
 
+    def _list_kept(self, component: str) -> list[psutil.Process]:
+        """Return the supervisors that are named so."""
+        return [psutil.Process(each.pid) for name, each in self._processes if name == component and each.poll() is None]
+
     def start(self, component: str) -> None:
-        """Start a component of Airflow that was killed; it is up when its work goes on."""
-        self._launch(component, ["airflow", component])
+        """Start a component of Airflow that was killed, where no supervisor does; it is up when its work goes on."""
+        if not self.engine.is_supervised:
+            self.launch(component, self.engine.build_command(component))
 
     def replace_airflow(self, prepare: Callable[[], None]) -> None:
         """Kill all of Airflow at once, as a power cut would, prepare its files, and start it again."""
-        airflow = [pair for pair in self._processes if pair[0] != "sandbox"]
+        airflow = [pair for pair in self._processes if pair[0] not in {"sandbox", "services"}]
         kill_families(psutil.Process(process.pid) for _, process in airflow)
         self._processes = [pair for pair in self._processes if pair not in airflow]
         prepare()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NONE_KNOWN, FOUND, NOT_ASKED = 0, 1, 3
-LOCKS = tuple(f"requirements{which}.txt" for which in ("", "-dev", "-uv", "-supply"))
+LOCKS = tuple(f"requirements{which}.txt" for which in ("", "-dev", "-celery", "-uv", "-supply"))
 _TIMEOUT_S = 900
 
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.long
 PARTS = ("Makefile", "airflow_settings.yaml", "dags", "demo", "include", "plugins", "sandbox")
 MARK = "DEMO_UNDER_TEST"
 START_MAX_S, END_MAX_S = 90.0, 45.0
+FOREIGN = frozenset({"MAKEFLAGS", "MAKELEVEL", "ONCE", "EXECUTOR"})
 WORKS = "Airflow's configuration is up"
 """What it says when sandbox and Airflow run, and go on starting."""
 ON_TERMINAL = "import os, sys; os.login_tty(0); os.execvp('sh', ['sh', '-c', '\"$@\"; exit $?', *sys.argv])"
@@ -108,7 +109,7 @@ def folder(tmp_path: Path) -> Path:
 def environment() -> dict[str, str]:
     """Return ours, with free ports, and a mark by which every process is found."""
     airflow, sandbox = find_free_ports(2)
-    given = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "ONCE"}}
+    given = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     return {**given, "AIRFLOW_PORT": str(airflow), "SANDBOX_PORT": str(sandbox), MARK: uuid.uuid4().hex}
 
 
@@ -191,6 +192,13 @@ def test_sigterm_to_the_whole_group(folder: Path, environment: dict[str, str]) -
     check_end(demo, ["ended by SIGTERM; no process is left"])
 
 
+def test_sigkill_of_the_demo_itself(folder: Path, environment: dict[str, str]) -> None:
+    demo = start(folder, environment)
+    (python,) = psutil.Process(demo.process.pid).children()
+    python.kill()
+    check_end(demo, [])
+
+
 def test_with_once_an_end_before_the_tours_is_no_success(folder: Path, environment: dict[str, str]) -> None:
     demo = start(folder, environment | {"ONCE": "1"})
     (python,) = psutil.Process(demo.process.pid).children()
@@ -252,6 +260,21 @@ def test_an_old_git(folder: Path, environment: dict[str, str]) -> None:
     path = os.pathsep.join([str(folder / "bin"), environment["PATH"]])
     (line,) = run(folder, environment | {"PATH": path}, "--old-file=.venv/.ready")
     assert line == "error: Git 2.38 or newer is needed, the one on PATH is 'git version 2.30.2': install a newer one"
+
+
+def test_no_redis(folder: Path, environment: dict[str, str]) -> None:
+    (folder / ".venv").symlink_to(sys.prefix)
+    write_program(folder / "bin/git", "echo git version 2.47.0")
+    given = environment | {"PATH": str(folder / "bin"), "EXECUTOR": "celery"}
+    (line,) = run(folder, given, "--old-file=.venv/.ready")
+    assert line.startswith("error: EXECUTOR=celery needs PostgreSQL and Redis; on Debian: apt-get install ")
+    assert line.endswith("redis-server")
+
+
+def test_an_unknown_executor(folder: Path, environment: dict[str, str]) -> None:
+    (folder / ".venv").symlink_to(sys.prefix)
+    said = run(folder, environment | {"EXECUTOR": "kubernetes"}, "--old-file=.venv/.ready")
+    assert said == ["error: EXECUTOR is 'kubernetes'; it takes local or celery"]
 
 
 OLDER = """

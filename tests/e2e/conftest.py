@@ -13,6 +13,7 @@ import yaml
 from playwright.sync_api import Browser, Page
 
 from demo.airflow_log import tell_errors
+from demo.needs import read_executor
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
 from demo.witness import DAGS, Witness, make_witness
@@ -27,6 +28,8 @@ SOON = {
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
 }
 """Airflow notices what died within these seconds, instead of within 30 to 300."""
+STUCK = {"AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60"}
+"""As soon, of a task whose message was lost with what had taken it; standalone has no messages."""
 RARELY = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60"}
 """Each look at a DAG file costs a process, and a single test waits for one."""
 OPEN = {"AIRFLOW__API__EXPOSE_STACKTRACE": "True"}
@@ -86,9 +89,12 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     policy["projects"][0]["poll_interval_s"] = 2  # each push of each test waits for a poll
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
     policy["projects"][0]["previews"]["delete_notice"] = "60s"  # the comment is written meanwhile, many runs at once
-    text, settings = yaml.safe_dump(policy), SOON | RARELY | OPEN | set_bundles(home / PREVIEW)
+    executor = read_executor()
+    text = yaml.safe_dump(policy)
+    settings = SOON | RARELY | OPEN | set_bundles(home / PREVIEW) | (STUCK if executor == "celery" else {})
     (home / PREVIEW).mkdir()
-    with Stack(Ports(*find_free_ports(5)), home / "airflow", print, text, settings, PATIENCE_S) as stack:
+    ports = Ports(*find_free_ports(5))
+    with Stack(ports, home / "airflow", print, text, settings, PATIENCE_S, executor=executor) as stack:
         for dag_id in DAGS:
             stack.unpause(dag_id)
         person = make_witness(stack)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -15,8 +13,6 @@ from tests.e2e.faults import HALF_CREATED, HALF_DEPLOYED, await_struck, plant
 from tests.e2e.test_preview_life import DAG, push_new
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from demo.witness import Witness
 
 pytestmark = pytest.mark.e2e
@@ -140,33 +136,21 @@ def test_airflow_forgets_every_run_and_all_that_was_remembered(witness: Witness)
         assert witness.check_files(branch, heads[branch])
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a SQLite database, also while it is in use, with what its journal holds."""
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
-
-
 def test_a_power_cut_and_an_older_copy_of_airflows_database(witness: Witness) -> None:
     early, late, gone = "dev-early", "dev-later", "dev-bygone"
-    database = witness.stack.home / "airflow.db"
-    backup = database.with_suffix(".backup")
+    engine, backup = witness.stack.engine, witness.stack.home / "backup"
     push_new(witness, gone, "bygone")
     plant(witness, cli="create", hang_s=5)
     heads = {early: push(witness, early, "early")}
     await_struck(witness)
-    copy_database(database, backup)  # in it, a run is about to create what is there since long when it is restored
+    engine.save_database(backup)  # in it, a run is about to create what is there since long when it is restored
     heads[late] = push(witness, late, "later")
     witness.author.delete(gone)
     witness.await_deploy(late, heads[late])
     witness.await_deletion(gone)
     witness.await_run(early, "create")
 
-    def restore() -> None:
-        for part in database.parent.glob(f"{database.name}-*"):
-            part.unlink()
-        copy_database(backup, database)
-
-    witness.stack.replace_airflow(restore)
+    witness.stack.replace_airflow(lambda: engine.restore_database(backup))
     # However it ends: the scheduler starts tasks before Airflow's API is there to answer them, and tries run out.
     witness.await_true("the restored run to end", lambda: witness.find_runs(early, "create"))
     assert (count_deploys(witness, early), count_deploys(witness, late)) == (1, 1)

@@ -71,6 +71,7 @@ def read_plan(witness: Witness, words: str) -> str:
     return str(witness.await_true(f"control to say {words!r}", look)[0])
 
 
+@pytest.mark.distributed
 @pytest.mark.at_once(LIVES)
 def test_a_pull_request_reaches_staging_and_production(witness: Witness) -> None:
     tip = find_head(witness, DEPLOY_BRANCH)
