@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import pytest
+from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from include.deploy_ops.core.errors import ReadRefusedError
 from include.deploy_ops.hooks import patience
@@ -61,6 +62,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunsOfDags]:
     with HostileServer(played) as server:
         monkeypatch.setattr(Access, "host", server.host)
         yield played
+    reset_secrets_masker()
 
 
 def make_trigger(*dag_ids: str, seconds: float = 20, unpauses: bool = True, **changes: Any) -> SmokeRunsTrigger:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 from airflow.triggers.base import TriggerEvent
 
 from include.deploy_ops.core.errors import ObservationError, PermanentError, ReadRefusedError
@@ -99,6 +100,7 @@ def astro(monkeypatch: pytest.MonkeyPatch) -> Iterator[AstroDouble]:
         monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", double.connection())
         double.say(DEPLOYS, serve_list("deploys", [make_deploy(5)]))
         yield double
+    reset_secrets_masker()
 
 
 def make_trigger(seconds: float = 5, **changes: Any) -> DeployVerifiedTrigger:

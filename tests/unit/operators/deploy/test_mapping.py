@@ -72,7 +72,7 @@ def test_a_preview_is_made_with_what_is_mapped(stage: Stage, files: LaidFiles) -
     assert stage.plan() == []
 
 
-@pytest.mark.parametrize("value", ["metadata", "deployment_id", "2026", "true", "{[{[", ""])
+@pytest.mark.parametrize("value", ["metadata", "deployment_id", "2026", "true", "{[{[", "'-'-"])
 def test_a_value_may_be_any_word_that_the_cli_says_itself(
     stage: Stage, files: LaidFiles, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
