@@ -158,7 +158,7 @@ def open_many(promotions: Promotions, count: int) -> list[int]:
 def test_only_what_moved_is_read_again(promotions: Promotions) -> None:
     count = 20
     numbers = open_many(promotions, count)
-    assert count_reads(promotions) > count * 3
+    assert count * 2 < count_reads(promotions) < count * 3, "each is compared, and Git gives most folders"
     promotions.push("dev-3", {"dags/team_3/load.py": "# better\n"})
     assert count_reads(promotions) <= 25 + 10
     assert promotions.list_files(promotions.tip).keys() >= {f"dags/team_{number}/load.py" for number in range(count)}
