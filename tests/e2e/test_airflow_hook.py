@@ -234,7 +234,7 @@ def test_smoke_runs_really_run_in_a_pool_that_was_laid(witness: Witness, preview
     trigger.pools = [{"name": "hook_pool", "slots": 2, "description": "Two at once"}]
     event = run(trigger)
     pool = preview.stack.api.get("/api/v2/pools/hook_pool").json()
-    assert (event["pools"], pool["slots"], pool["description"]) == ("", 2, f"Two at once {MARK}")
+    assert (event["notes"], pool["slots"], pool["description"]) == ([], 2, f"Two at once {MARK}")
     told = run(preview.start(event))
     assert (told["detail"], told["overtaken"], told["unpaused"]) == ("", "", [])
     verdict = settle_runs(judge(event), _RUNS.validate_python(told["runs"]), told["seconds"])

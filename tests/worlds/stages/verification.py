@@ -105,7 +105,11 @@ def prove(processor: DagProcessor, changed: Collection[str]) -> Proving:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verified, "datetime", Clock)
-        patch.setattr(verified, "asyncio", SimpleNamespace(sleep=proving.sleep, timeout=asyncio.timeout))
+        patch.setattr(
+            verified,
+            "asyncio",
+            SimpleNamespace(sleep=proving.sleep, timeout=asyncio.timeout, to_thread=asyncio.to_thread),
+        )
         patch.setattr(verified, "AsyncAstroApi", lambda _: proving)
         patch.setattr(verified, "FIRST_EVENT_S", 0.0)
         patch.setattr(access, "AsyncAirflowReader", lambda *_: proving)
