@@ -43,7 +43,9 @@ def keep_verdict(known: Verification | None, found: Verification) -> Verificatio
     is_judged = known is not None and known.proof in _VERDICTS and known.deploy_id == found.deploy_id
     if known is None or not is_judged or found.proof in _VERDICTS:
         return found
-    return replace(known, attempt=found.attempt, unpaused=found.unpaused, again=found.said)
+    return replace(
+        known, attempt=found.attempt, unpaused=found.unpaused, again=found.said, runtime=found.runtime or known.runtime
+    )
 
 
 def tell_standing(verification: Verification) -> str:

@@ -63,3 +63,10 @@ def test_nothing_good_follows_before_the_proof(proof: Proof, is_success_unknown:
 def test_advice_says_what_a_person_does() -> None:
     assert "push" in advise(replace(KNOWN, proof=Proof.FAILED))
     assert "'verify'" in advise(replace(KNOWN, proof=Proof.UNKNOWN))
+
+
+def test_what_an_older_release_verified_tells_its_runtime_once_it_is_asked_again() -> None:
+    asked = replace(KNOWN, proof=Proof.PENDING, said="being verified", runtime="13.1")
+    kept = keep_verdict(KNOWN, asked)
+    assert (kept.proof, kept.runtime) == (Proof.VERIFIED, "13.1")
+    assert keep_verdict(kept, replace(asked, runtime="")).runtime == "13.1"
