@@ -94,8 +94,10 @@ def test_it_goes_back_to_what_was_verified_last_on_that_runtime_and_never_failed
     found = find_fallback(known, runtime)
     if found is None:
         return
-    about = [each for each in verdicts if each.deploy_id == found.deploy_id and each.proof in _SPOKEN]
+    about = [each for each in verdicts if each.deploy_id == found.deploy_id and _is_spoken(each)]
     assert (about[-1].proof, about[-1].runtime, about[-1].commit) == (Proof.VERIFIED, runtime, found.commit)
 
 
-_SPOKEN = {Proof.VERIFIED, Proof.FAILED}
+def _is_spoken(verdict: Verification) -> bool:
+    """Whether it says something of a plain deploy; what is verified without a runtime is none."""
+    return verdict.proof is Proof.FAILED or (verdict.proof is Proof.VERIFIED and bool(verdict.runtime))
