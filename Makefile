@@ -74,12 +74,7 @@ pure: $(READY)
 
 # With --jobs=3, as in CI, lint and the two kinds of tests go on at once: an end-to-end test mostly waits for its turn in
 # Airflow, and the others need all that a machine has.
-test: lint unit e2e celery
-
-# Nothing is installed beside what runs already.
-ifneq ($(filter test,$(MAKECMDGOALS)),)
-style types imports unit e2e: | $(CELERY_READY)
-endif
+test: lint unit e2e
 
 # Two processes at once, a file each, the long ones (@pytest.mark.long) first.
 unit: description axe $(SUPPLY_READY)
