@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from demo.living import shorten_notice
+from demo.living import hasten_deletes
 from demo.needs import read_executor
 from demo.ports import PortError, read_ports
 from demo.proof import add_proof
@@ -35,7 +35,7 @@ def hold(screen: Screen, *, is_once: bool) -> int:
 
 def _hold(screen: Screen, *, is_once: bool) -> int:
     ports, is_toured = read_ports(), os.environ.get("TOUR") != "0"
-    policy = add_proof(shorten_notice(POLICY.read_text(encoding="utf-8"))) if is_toured else None
+    policy = add_proof(hasten_deletes(POLICY.read_text(encoding="utf-8"))) if is_toured else None
     home, executor = ROOT / ".airflow", read_executor()
     with Stack(ports, home, screen.say, policy, show=screen.show, executor=executor) as stack:
         for dag_id in DAGS:

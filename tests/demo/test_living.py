@@ -9,28 +9,41 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from demo import living, preview, proof, release
 from demo.feedback import MARK, await_comment, find_comment, find_line
-from demo.living import NOTICE_S, measure_delay, read_due, read_verdict, shorten_notice
+from demo.living import NOTICE_S, hasten_deletes, measure_delay, read_due, read_verdict
 from demo.stack import POLICY
 from demo.witness import Witness, WitnessError
 from include.deploy_ops.core.cleanup.expiry import IdleFinding
 from include.deploy_ops.core.cleanup.text import render_findings
 from include.deploy_ops.core.feedback.values import Facts
+from include.deploy_ops.core.plan.schedule import count_allowed_deletes
+from include.deploy_ops.core.policy.file import load_policy
 from include.deploy_ops.core.policy.keys import Feedback
 
+TOURED = (preview.BRANCH, proof.BRANCH, living.BRANCH, release.FEATURE)
+DELETED = (preview.BRANCH, living.BRANCH)
 SHIPPED = POLICY.read_text(encoding="utf-8")
 
 
-def test_the_tours_policy_differs_in_the_notice_alone() -> None:
-    shipped, tours = yaml.safe_load(SHIPPED), yaml.safe_load(shorten_notice(SHIPPED))
+def test_the_tours_policy_differs_in_how_fast_it_deletes_alone() -> None:
+    shipped, tours = yaml.safe_load(SHIPPED), yaml.safe_load(hasten_deletes(SHIPPED))
     assert shipped["projects"][0]["previews"].pop("delete_notice") == "1d"
     assert tours["projects"][0]["previews"].pop("delete_notice") == f"{NOTICE_S}s"
+    assert tours["projects"][0]["limits"].pop("max_delete_fraction") > shipped["projects"][0]["limits"].pop(
+        "max_delete_fraction"
+    )
     assert shipped == tours
+
+
+def test_the_tours_previews_may_go_one_after_the_other() -> None:
+    limits = load_policy(hasten_deletes(SHIPPED), "the tour's policy").policy.projects[0].limits
+    assert count_allowed_deletes(len(TOURED), limits) >= len(DELETED)
 
 
 def test_a_policy_without_such_a_notice_is_no_tours_policy() -> None:
     with pytest.raises(ValueError, match="0 lines with `delete_notice: 1d`"):
-        shorten_notice(SHIPPED.replace("delete_notice: 1d", "delete_notice: 2d"))
+        hasten_deletes(SHIPPED.replace("delete_notice: 1d", "delete_notice: 2d"))
 
 
 def make_finding(branch: str, verdict: str, reason: str) -> IdleFinding:

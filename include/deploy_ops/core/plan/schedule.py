@@ -246,8 +246,9 @@ def _hold_doubted(
 ) -> tuple[list[Work], list[tuple[Work, Hold]], datetime | None]:
     """Hold all that exceed the brake: a person may have said no to them before the memory had a hole."""
     release = given.remembers_since + DOUBTED_FOR
+    count = "1 delete is due" if len(deletes) == 1 else f"{len(deletes)} deletes are due"
     reason = (
-        f"the brake: {len(deletes)} deletes are due, and control remembers nothing for certain from before "
+        f"the brake: {count}, and control remembers nothing for certain from before "
         f"{given.remembers_since:%Y-%m-%d %H:%M} UTC: a person's no may be forgotten; answer cleanup's question, or "
         f"the first may go at {release:%Y-%m-%d %H:%M} UTC"
     )
