@@ -212,7 +212,7 @@ def _add_lost_ending(known: Remembered, claims: Iterable[Claim], work: Work, fin
     if claim is None:
         return known
     ending = Ending(work.name, claim.at, is_failure=True, cause="its run ended without a report", attempt=finished)
-    return replace(known, endings={**known.endings, work.verb.value: ending})
+    return replace(known, endings={**known.endings, work.ending_key: ending})
 
 
 def _count_flights(works: Iterable[Work], in_flight: Mapping[str, str], verb: Verb) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import read_history
-from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.plan.work import ROLLBACK_ENDING, Verb
 from include.deploy_ops.core.verification.mute import Mute, add_mute
 from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.history import DeployHistory
     from include.deploy_ops.core.plan.remembered import Remembered
     from include.deploy_ops.run.job import Job
+
+_DEPLOYS = frozenset({Verb.DEPLOY.value, ROLLBACK_ENDING})
+"""Under what it is remembered how deploys to a target ended."""
 
 
 class DecideOperator(DeployOpsOperator):
@@ -54,11 +57,11 @@ class DecideOperator(DeployOpsOperator):
         release = self.scope.target(job.target).pull_request
         if release is not None and not job.pull:
             return f"no pull request from {release.source} into {release.into} is open; it stays as it is until one is"
-        is_held = history.overridden_by or Verb.DEPLOY.value in known.endings
+        is_held = history.overridden_by or known.endings.keys() & _DEPLOYS
         return "" if is_held else "nobody overrode what it follows"
 
 
 def _resume(known: Remembered, history: DeployHistory) -> Remembered:
     """Return what is remembered once a target's override has ended; its deploy may start at once."""
-    endings = {key: each for key, each in known.endings.items() if key != Verb.DEPLOY.value}
+    endings = {key: each for key, each in known.endings.items() if key not in _DEPLOYS}
     return replace(known, resumed=history.newest_id, endings=endings)

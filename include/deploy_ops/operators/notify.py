@@ -99,7 +99,7 @@ def is_news(context: Context, memory: Memory, job: Job, cause: Mapping[str, Any]
         return False
     if job.is_forced or cause.get("is_permanent") or context["ti"].try_number > 1:
         return True
-    known = memory.recall(job.slug).endings.get(job.verb.value)
+    known = memory.recall(job.slug).endings.get(job.ending_key)
     return known is None or known.work != job.work or not known.is_failure
 
 

@@ -154,7 +154,7 @@ class ReportOperator(DeployOpsOperator):
         known = memory.environment(job.slug).read()
         endings = dict(known.endings)
         if not job.is_forced:
-            endings[job.verb.value] = ending
+            endings[job.ending_key] = ending
         known = replace(known, endings=endings, removal=_keep_removal(known.removal, job))
         if rendered is not None:
             known = replace(known, rendered=tuple(rendered))

@@ -9,9 +9,9 @@ from datetime import datetime
 from pydantic import AwareDatetime
 
 from include.deploy_ops.core.environment.rotation import Laid
-from include.deploy_ops.core.plan.work import REJECTION, Verb
+from include.deploy_ops.core.plan.work import REJECTION, ROLLBACK_ENDING, Verb
 
-_OTHER_VERBS = frozenset(verb.value for verb in Verb if verb is not Verb.REQUEST)
+_OWN_ENDINGS = frozenset({ROLLBACK_ENDING, *(verb.value for verb in Verb if verb is not Verb.REQUEST)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,8 @@ class Requests:
 class Remembered:
     """All that is remembered of one environment. Losing it may cost attempts; it never deletes anything.
 
-    `endings` holds the latest planned run's ending by verb, so that a failing update does not hide a failing deploy.
+    `endings` holds the latest planned run's ending by verb, and by ROLLBACK_ENDING a rollback's, so that a failing
+    update does not hide a failing deploy.
     Of a target: `resumed`, the deploy record whose override a person ended, and `voided_at`, when the latest approval
     was given that a deploy found void; beside them, as `Memory.recall` adds it, what its requests left: their
     `endings`, `approval` and `request_judgement` (releases before 0.3 kept it here). Of the deploy branch:
@@ -184,11 +185,11 @@ class Remembered:
 
     def list_requests(self) -> Requests:
         """Return how requests ended, as releases before 0.3 kept it in the target's own record."""
-        return Requests({key: each for key, each in self.endings.items() if key not in _OTHER_VERBS})
+        return Requests({key: each for key, each in self.endings.items() if key not in _OWN_ENDINGS})
 
     def join(self, requests: Requests, approval: Approval | None, judgement: Judgement | None) -> Remembered:
         """Return all that is remembered of a target, together with what its requests left."""
-        own = {key: each for key, each in self.endings.items() if key in _OTHER_VERBS}
+        own = {key: each for key, each in self.endings.items() if key in _OWN_ENDINGS}
         ends = [each for each in (self.voided_at, requests.refused_at) if each is not None]
         is_void = approval is not None and any(approval.at <= each for each in ends)
         return replace(

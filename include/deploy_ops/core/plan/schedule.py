@@ -186,7 +186,7 @@ def _find_ending(work: Work, endings: Mapping[str, Ending]) -> Ending | None:
     """Return how the work ended before: a person's no by what was asked, everything else by the work's name."""
     if work.verb is Verb.REQUEST and (rejection := endings.get(work.subject)):
         return rejection
-    ending = endings.get(work.name) or endings.get(work.verb.value)
+    ending = endings.get(work.name) or endings.get(work.ending_key)
     return ending if ending is not None and ending.work == work.name else None
 
 

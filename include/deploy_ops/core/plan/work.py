@@ -28,6 +28,9 @@ ANYTHING = "anything"
 OVERRIDDEN = "overridden by "
 """How the reason of a hold begins that what runs there is not the source's, on purpose."""
 
+ROLLBACK_ENDING = "rollback"
+"""Under what it is remembered how a rollback ended."""
+
 REJECTED_BY, REJECTED_UNANSWERED = REJECTION = ("rejected by ", "rejected: ")
 """How the reason of a hold begins where a person said no, or nobody answered in time."""
 
@@ -93,6 +96,11 @@ class Assignment:
     def deployed_commit(self) -> str:
         """The commit whose files are deployed."""
         return self.commit or self.head
+
+    @property
+    def ending_key(self) -> str:
+        """Under what it is remembered how it ended: what the source asks for meanwhile hides no failed rollback."""
+        return ROLLBACK_ENDING if self.undoes else self.verb.value
 
     @property
     def home_dag(self) -> str:

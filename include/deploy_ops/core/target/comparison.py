@@ -213,7 +213,7 @@ def _find_rollback(state: TargetState, project: str) -> Work | Hold | None:
         )
         return _hold(state, Verb.DEPLOY, f"{known.said}; nothing is rolled back: {why}; {advise(known)}")
     work = _roll_back(state, fallback, project, describe_rollback(history.commit, fallback.commit, known.said))
-    ending = state.remembered.endings.get(Verb.DEPLOY.value)
+    ending = state.remembered.endings.get(work.ending_key)
     if ending is not None and ending.work == work.name and ending.is_failure:
         return _hold(state, Verb.DEPLOY, describe_stuck(work, ending.cause), HoldKind.FAILED)
     return work

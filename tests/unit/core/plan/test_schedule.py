@@ -340,7 +340,7 @@ def test_a_rollback_whose_run_failed_or_ended_without_a_report_is_never_tried_ag
     undoing = replace(target("production"), undoes="d1", reason="rollback from bbbbbbb to 0000000: 2 import errors")
     assert len(plan(undoing).actions) == 1
     ending = Ending(undoing.name, NOW - timedelta(days=9), is_failure=True, cause="its run ended without a report")
-    made = plan(undoing, remembered={undoing.slug: Remembered({"deploy": ending})}, finished={undoing.name: 1})
+    made = plan(undoing, remembered={undoing.slug: Remembered({"rollback": ending})}, finished={undoing.name: 1})
     assert (made.actions, made.wake_at, made.holds[0].kind) == ((), None, HoldKind.FAILED)
     assert "that failed, and is not tried again by itself: its run ended without a report" in str(made.holds[0])
 

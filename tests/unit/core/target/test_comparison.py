@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
-from include.deploy_ops.core.plan.remembered import Approval, Ending, Judgement, Remembered
+from include.deploy_ops.core.plan.remembered import Approval, Ending, Judgement, Remembered, Requests
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Remedy, Verb, Work
 from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Target, Verify
 from include.deploy_ops.core.target.comparison import (
@@ -439,7 +439,7 @@ def test_without_anything_to_go_back_to_it_says_so_and_a_fix_is_deployed(
 
 def test_a_rollback_that_failed_is_not_tried_again_and_a_fix_is_deployed() -> None:
     ending = Ending(work(failed()).name, NOW, is_failure=True, cause="the CLI said no")
-    given = failed(endings={"deploy": ending})
+    given = failed(endings={"rollback": ending})
     held = compare(given)
     assert isinstance(held, Hold)
     assert held.kind is HoldKind.FAILED
@@ -447,7 +447,15 @@ def test_a_rollback_that_failed_is_not_tried_again_and_a_fix_is_deployed() -> No
         f"{BACK}; that failed, and is not tried again by itself: the CLI said no; clear its run"
     )
     assert work(replace(given, source=replace(TIP, head=sha("e")))).head == sha("e")
-    assert work(failed(endings={"deploy": replace(ending, work="another")})).undoes == "d1"
+    assert work(failed(endings={"rollback": replace(ending, work="another")})).undoes == "d1"
+
+
+def test_a_fix_that_fails_too_does_not_have_the_failed_rollback_tried_again() -> None:
+    given = failed(replace(TIP, head=sha("e")))
+    back = Ending(work(given).name, NOW, is_failure=True, cause="the CLI said no")
+    fix = Ending("production~deploy", NOW, is_failure=True, cause="a DAG is broken")
+    known = Remembered({"deploy": fix, "rollback": back}).join(Requests(), None, None)
+    assert work(replace(given, remembered=known)).head == sha("e")
 
 
 @pytest.mark.parametrize("head", [HEAD, sha("e")], ids=["same", "pushed"])

@@ -180,6 +180,13 @@ def test_a_rollback_that_fails_is_a_hold_and_one_that_does_not_work_goes_no_furt
     assert life.row.state.value == "failed"
     assert "that failed, and is not tried again by itself" in life.row.why
     assert [(need.remedy, need.run_id) for need in life.row.needs] == [(Remedy.RETRY, run.run_id)]
+    life.push("mended")
+    (fix,) = life.look()
+    life.stage.sandbox.plant(face="astro", method="POST", path="/deploys$", status=403, times=None)
+    fix.play()
+    assert life.stage.sandbox.client.delete("/sandbox/faults").is_success
+    assert fix.states["deploy"] == "failed"
+    assert not any(each.conf["job"]["undoes"] for each in life.look()), "no failed fix has it tried again"
 
     for task in ("deploy", "settle", "verify", "report", "change_type", "image", "claim"):
         run.states.pop(task, None)
