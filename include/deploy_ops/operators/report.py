@@ -187,9 +187,13 @@ def list_failed(states: Mapping[str, str]) -> list[str]:
 
 def _tell_rollback(job: Job, verdict: Verification | None) -> str:
     """Return what control went back to, whether that works, and until when it stays."""
-    proof = (
-        f"; that is not verified either:\n{tell_errors(verdict)}" if verdict and verdict.proof is Proof.FAILED else ""
-    )
+    proof = ""
+    if verdict is not None and verdict.proof is Proof.FAILED:
+        proof = f"; that is not verified either:\n{tell_errors(verdict)}"
+    elif verdict is not None and verdict.proof is not Proof.VERIFIED:
+        proof = f"; that is {verdict.said}"
+    if verdict is not None and verdict.said == OVERTAKEN:
+        return f"{job.reason}{proof}"
     return f"{job.reason}{proof}\nit stays so until somebody mends the source and resumes"
 
 

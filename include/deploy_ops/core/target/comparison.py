@@ -204,7 +204,7 @@ def _find_rollback(state: TargetState, project: str) -> Work | Hold | None:
     if not has_failed(history, known, state.verified):
         return None
     (deployment,) = state.deployments
-    fallback = find_fallback(state.verified, deployment.runtime_version)
+    fallback = find_fallback(state.verified, deployment.runtime_version, history.commit)
     if fallback is None or fallback.commit == history.commit:
         why = (
             f"no earlier deploy of runtime {deployment.runtime_version} is verified"

@@ -21,7 +21,7 @@ VERIFIED_MAX = 20
 class VerifiedDeploy:
     """A plain deploy of ours that was verified: Astro's record, its commit, the runtime that it ran on, and when.
 
-    `is_refuted`: a later verification failed, and nothing goes back to it.
+    `is_refuted`: a later verification of its commit failed, such as after a rollback to it; nothing goes back to it.
     """
 
     deploy_id: str
@@ -39,7 +39,10 @@ def note_verdict(known: Iterable[VerifiedDeploy], verification: Verification) ->
         return (*(each for each in every if each.deploy_id != found.deploy_id), found)[-VERIFIED_MAX:]
     if verification.proof is Proof.FAILED:
         return tuple(
-            replace(each, is_refuted=True) if each.deploy_id == verification.deploy_id else each for each in every
+            replace(each, is_refuted=True)
+            if each.deploy_id == verification.deploy_id or each.commit == verification.commit
+            else each
+            for each in every
         )
     return every
 
@@ -57,7 +60,10 @@ def has_failed(history: DeployHistory, verification: Verification | None, known:
     )
 
 
-def find_fallback(known: Iterable[VerifiedDeploy], runtime: str) -> VerifiedDeploy | None:
-    """Return the newest verified deploy of this runtime, None without one: the CLI lets no runtime go back."""
-    found = [each for each in known if each.runtime == runtime and not each.is_refuted]
+def find_fallback(known: Iterable[VerifiedDeploy], runtime: str, failed: str = "") -> VerifiedDeploy | None:
+    """Return the newest verified deploy of this runtime, None without one: the CLI lets no runtime go back.
+
+    :param failed: the commit that does not work; it is returned where it is the newest, since nothing older is better.
+    """
+    found = [each for each in known if each.runtime == runtime and (not each.is_refuted or each.commit == failed)]
     return found[-1] if found else None

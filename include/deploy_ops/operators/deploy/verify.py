@@ -343,11 +343,16 @@ class VerifyDeployOperator(DeployOpsOperator):
     def _list_heads(self, job: Job) -> dict[str, str]:
         """Return the heads whose moving is deployed next, so that nobody waits for this deploy; none of an override.
 
-        Of a preview its own alone: others begin whenever somebody merges something.
+        Of a preview its own alone: others begin whenever somebody merges something. What comes next behind an approval
+        may take days: until then what runs there would neither be verified nor be rolled back.
         """
-        if job.is_override:
+        if job.is_override or (job.target and self._is_gated_rollback(job)):
             return {}
         return {job.branch: job.head} | (read_heads(self.scope, self.github, job) if job.target else {})
+
+    def _is_gated_rollback(self, job: Job) -> bool:
+        target = self.scope.target(job.target)
+        return target.approval == "required" and target.verify is not None and target.verify.rolls_back
 
     def _find_compared(self, rules: Verify) -> tuple[str, str]:
         """Return the id of the Deployment that is compared with, empty where none is; and why although one should."""

@@ -424,6 +424,11 @@ def test_where_only_reports_are_wanted_or_a_person_resumed_nothing_is_rolled_bac
         ((), "no earlier deploy of runtime 3.3-2 is verified"),
         ((replace(FORMER, runtime="3.2-1"),), "no earlier deploy of runtime 3.3-2 is verified"),
         ((replace(FORMER, commit=HEAD),), "bbbbbbb itself was verified before, as deploy d0"),
+        (
+            (replace(FORMER, deploy_id="c9"), replace(FORMER, commit=HEAD, is_refuted=True)),
+            "bbbbbbb itself was verified before, as deploy d0",
+        ),
+        ((replace(FORMER, is_refuted=True),), "no earlier deploy of runtime 3.3-2 is verified"),
     ],
 )
 def test_without_anything_to_go_back_to_it_says_so_and_a_fix_is_deployed(

@@ -50,6 +50,12 @@ def test_what_fails_later_is_gone_back_to_no_more_unless_it_is_verified_again() 
     assert find_fallback(note_verdict(refuted, GOOD), "13.1") == FORMER
 
 
+def test_a_commit_that_a_rollback_shows_not_to_work_is_gone_back_to_no_more() -> None:
+    older = VerifiedDeploy("d0", sha("c"), "13.1", NOW)
+    gone_back = replace(GOOD, deploy_id="d3", proof=Proof.FAILED, runtime="")
+    assert find_fallback(note_verdict((older, FORMER), gone_back), "13.1") == older
+
+
 def test_a_failed_deploy_that_names_it_is_rolled_back() -> None:
     assert has_failed(RUNS, FAILED, [FORMER])
 
@@ -96,6 +102,8 @@ def test_it_goes_back_to_what_was_verified_last_on_that_runtime_and_never_failed
         return
     about = [each for each in verdicts if each.deploy_id == found.deploy_id and _is_spoken(each)]
     assert (about[-1].proof, about[-1].runtime, about[-1].commit) == (Proof.VERIFIED, runtime, found.commit)
+    later = verdicts[max(number for number, each in enumerate(verdicts) if each is about[-1]) :]
+    assert not any(each.proof is Proof.FAILED and each.commit == found.commit for each in later)
 
 
 def _is_spoken(verdict: Verification) -> bool:

@@ -14,9 +14,12 @@ from include.deploy_ops.core.naming import DeployNote, parse_note
 from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.plan.work import Remedy, Verb
 from include.deploy_ops.core.policy.keys import Feedback, Verify
+from include.deploy_ops.core.verification.standing import OVERTAKEN
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.row import Row, State
 from include.deploy_ops.operators import report
 from include.deploy_ops.operators.deploy.deploy import DeployCodeOperator
+from include.deploy_ops.operators.deploy.verify import VerifyDeployOperator
 from include.deploy_ops.run.job import Job
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
 from tests.unit.operators.deploy.test_verify import BROKEN, tell
@@ -261,3 +264,42 @@ def test_a_deploy_names_it_only_where_policy_and_approval_do(
     job = Job(Verb.DEPLOY, "main", "a" * 40, "Production", "cl1", "why", target="production")
     task: Any = SimpleNamespace(scope=scope)
     assert DeployCodeOperator._names_rollback(task, job, note, approval) is is_named
+
+
+@pytest.mark.parametrize(
+    ("changes", "watched"),
+    [({}, []), ({"approval": "none"}, ["main"]), ({"verify": Verify()}, ["main"])],
+    ids=["gated", "ungated", "reported"],
+)
+def test_a_push_that_waits_for_an_approval_keeps_nothing_from_being_rolled_back(
+    changes: dict[str, Any], watched: list[str]
+) -> None:
+    target = PRODUCTION.model_copy(update={"verify": RULES, **changes})
+    scope: Any = SimpleNamespace(target=lambda _: target)
+    job = Job(Verb.DEPLOY, "main", "a" * 40, "Production", "cl1", "why", target="production", work="w")
+    task: Any = SimpleNamespace(scope=scope, github=None)
+    task._is_gated_rollback = lambda job: VerifyDeployOperator._is_gated_rollback(task, job)
+    assert list(VerifyDeployOperator._list_heads(task, job)) == watched
+
+
+UNKNOWN = Verification("d3", "a" * 40, Proof.UNKNOWN, datetime(2026, 11, 1, tzinfo=UTC), "not verified: no connection")
+STAYS = "\nit stays so until somebody mends the source and resumes"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (None, STAYS),
+        (replace(UNKNOWN, proof=Proof.VERIFIED, said="verified"), STAYS),
+        (
+            replace(UNKNOWN, proof=Proof.FAILED, said="1 import error"),
+            f"; that is not verified either:\n1 import error{STAYS}",
+        ),
+        (UNKNOWN, f"; that is not verified: no connection{STAYS}"),
+        (replace(UNKNOWN, said=OVERTAKEN), "; that is not verified: a newer deploy came after it"),
+    ],
+    ids=["unasked", "verified", "failed", "unknown", "overtaken"],
+)
+def test_people_are_told_whether_what_was_gone_back_to_works(verdict: Verification | None, said: str) -> None:
+    job = Job(Verb.DEPLOY, "main", "a" * 40, "Production", "cl1", "rollback from b to a", undoes="d2")
+    assert report._tell_rollback(job, verdict) == f"rollback from b to a{said}"
