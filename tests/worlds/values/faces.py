@@ -82,6 +82,8 @@ class Faces:
         assert find_doubled([write.description]) == [], write
         if write.state == "success":
             self.succeeded.add(key)
+        elif not write.record.settled:  # it was shown not to work
+            self.succeeded.discard(key)
 
     def check(self, rows: Mapping[str, Row]) -> None:
         """See that comments, statuses and GitHub Deployments say what the rows say."""

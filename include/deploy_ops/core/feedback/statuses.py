@@ -56,7 +56,8 @@ class CommitStatus:
     """What is said of one commit.
 
     `is_weak`: a success that was told before stands against it, and says `later` since, where it says anything new.
-    `is_unproven`: one that is shown still does, and none comes back: what runs now is not verified.
+    `is_unproven`: one that is shown still does, and none comes back: what runs now is not verified. `is_refuted`: the
+    commit is shown not to work, and no success that was told before comes back.
     """
 
     state: str
@@ -65,6 +66,7 @@ class CommitStatus:
     is_weak: bool = False
     later: str = ""
     is_unproven: bool = False
+    is_refuted: bool = False
 
     @property
     def digest(self) -> str:
@@ -106,7 +108,7 @@ def list_status_writes(
 
 
 def _set(sha: str, context: str, status: CommitStatus, about: tuple[str, ...], known: FeedbackRecord) -> SetStatus:
-    settled = tuple(sorted(known.succeeded))
+    settled = () if status.is_refuted else tuple(sorted(known.succeeded))
     record = FeedbackRecord(digest=status.digest, state=status.state, about=about, settled=settled)
     key = key_status(sha, context)
     return SetStatus(key, sha, context, status.state, status.description, status.target_url, record)
@@ -208,7 +210,8 @@ def _prove(said: CommitStatus, row: Row) -> CommitStatus:
     if known is None or said.state != SUCCESS:
         return said
     if known.proof is Proof.FAILED:
-        return CommitStatus(FAILURE, write_line(tell_errors(known).replace("\n", ": ", 1)), said.target_url)
+        told = write_line(tell_errors(known).replace("\n", ": ", 1))
+        return CommitStatus(FAILURE, told, said.target_url, is_refuted=True)
     if row.awaits_proof:
         return CommitStatus(PENDING, write_line(known.said), said.target_url, is_weak=True, is_unproven=True)
     return replace(said, description=write_line(f"{said.description}, {known.said}"))

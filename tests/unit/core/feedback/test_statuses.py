@@ -368,6 +368,19 @@ def test_red_turns_green_by_a_proof_alone(proof: Proof, state: State) -> None:
     assert write.state == "success"
 
 
+@pytest.mark.parametrize(
+    "overridden",
+    [f"overridden by a rollback from {A[:7]} to {B[:7]}: 2 import errors, until resumed", f"overridden by {B[:7]}"],
+    ids=["rolled back", "a person's word"],
+)
+def test_what_was_shown_not_to_work_stays_red_when_something_else_takes_its_place(overridden: str) -> None:
+    told = tell(make_live())
+    told |= {write.key: write.record for write in compare(told, prove(make_live(), Proof.FAILED))[0]}
+    back = prove(make_live(deployed=B, state=State.HELD, why=overridden, overridden=overridden), Proof.VERIFIED)
+    said = {each.sha: each.state for each in compare(told, back)[0]}
+    assert said == {A: "failure", B: "success"}
+
+
 def test_a_commit_that_was_overtaken_before_it_was_verified_never_turns_green() -> None:
     told = tell(prove(make_live(), Proof.UNKNOWN))
     assert told[KEY].state == "pending"
