@@ -97,13 +97,13 @@ class AsyncAirflowAccess:
             return await aread_airflow_token(self.conn_id, ours.token)
         if self._minted is None:
             await self._drop_lost()
-            self._may_be_lost = True  # until Astro answered
+            is_left, self._may_be_lost = self._may_be_lost, True  # until Astro answered
             try:
                 self._minted = await self.astro.create_deployment_token(self.deployment_id, self._asker)
             except WriteRefusedError:
-                self._may_be_lost = False
+                self._may_be_lost = is_left
                 raise
-            self._may_be_lost = False
+            self._may_be_lost = is_left
         if self._minted is None:
             raise ReadRefusedError(NO_CONNECTION)
         return self._minted.value

@@ -40,6 +40,7 @@ class Astro:
     minted: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    drop_losses: int = 0
 
     async def get_deployment(self, _deployment_id: str) -> Deployment | None:
         return self.deployment
@@ -56,6 +57,9 @@ class Astro:
 
     async def drop_lost_tokens(self, deployment_id: str, asker: str) -> None:
         assert deployment_id == "cldep1"
+        if self.drop_losses:
+            self.drop_losses -= 1
+            raise WriteUnknownError("no answer")
         self.lost = [each for each in self.lost if each != asker]
 
     async def delete_token(self, token: MintedToken) -> None:
@@ -157,6 +161,20 @@ def test_a_token_whose_answer_was_lost_is_found_again_and_deleted(asked: list[tu
     asyncio.run(ask())
     assert astro.lost == ["another asker's"]
     assert len(asked) == len(astro.deleted) == 2 - losses
+
+
+def test_a_lost_token_that_could_not_be_deleted_is_once_another_one_is_minted(asked: list[tuple[str, str]]) -> None:
+    astro = Astro(losses=1, drop_losses=1)
+
+    async def ask() -> None:
+        async with AsyncAirflowAccess(cast("AsyncAstroApi", astro), "cldep1", None) as airflow:
+            with pytest.raises(WriteUnknownError):
+                await airflow.look()
+            await airflow.look()
+            assert len(astro.lost) == len(asked) == 1
+
+    asyncio.run(ask())
+    assert astro.lost == []
 
 
 def test_a_minted_token_is_deleted_after_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
