@@ -17,6 +17,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from pydantic import TypeAdapter
 
 from include.deploy_ops.core.errors import DeployOpsError
+from include.deploy_ops.core.plan.pulse import OPEN_AGAIN
 from include.deploy_ops.core.versioned import read_value, unwrap_value
 from include.deploy_ops.core.view.health import (
     ASTRO,
@@ -41,12 +42,12 @@ from include.deploy_ops.triggers.workspace_cursor import fingerprint_deployments
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from include.deploy_ops.hooks.astro.api import AsyncAstroApi
     from include.deploy_ops.hooks.github.http import Quota
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
 CURSOR_KEY = "cursor"
 WAKE_AT_KEY = "wake_at"
+BEGUN_AT_KEY = "begun_at"
 _CURSOR = TypeAdapter(Cursor)
 FIRST_BACKOFF_S = 2.0
 PROBE_INTERVAL_S = 60.0
@@ -71,7 +72,8 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
 
     Yields `{"reason": …, "cursor": …}`. `reason` is "started" once, after the first successful poll; "changed" per
     poll that found a real change, also of the workspace's Deployments; "due" once per time that the plan left in the
-    asset state store as "wake_at" (ISO 8601); "recovered" when GitHub or Astro answers again after an outage. Triggers
+    asset state store as "wake_at" (ISO 8601), whether or not GitHub answers; "recovered" when GitHub or Astro answers
+    again after an outage; "again" while no pass began since the last event, as the store's "begun_at" tells. Triggers
     of one process that look at the same repository or workspace share their looks. The task that is woken stores
     `cursor` there as "cursor", so that a restarted trigger goes on conditionally; a lost cursor, or none, costs
     requests and nothing else. Every failure is logged in one line and tried again, after 2 s at first and up to a
@@ -100,6 +102,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     _fleet: str = field(default="", init=False)
     _has_started: bool = field(default=False, init=False)
     _announced_wake: str = field(default="", init=False)
+    _called_at: datetime | None = field(default=None, init=False)
     _is_slowed: bool = field(default=False, init=False)
     _sights: dict[str, Sight] | None = field(default=None, init=False)
     _written: dict[str, Sight] = field(default_factory=dict, init=False)
@@ -116,7 +119,8 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         while True:
             reasons: list[str] = []
             try:
-                reasons = await self._poll()
+                reasons += await self._find_owed()
+                reasons[:0] = await self._poll()
                 failures, pause_s = 0, self._choose_interval_s()
             except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted every 2 s, for ever
                 failures += 1
@@ -133,33 +137,31 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
 
     async def _watch_astro(self) -> AsyncIterator[TriggerEvent]:
         """Look at the Deployments, apart from GitHub, so that neither's silence or pause hides the other's."""
+        failures = 0
+        while True:
+            fleet, error = await self._look_at_fleet()
+            # After a start one pass looks at everything anyhow, perhaps before a first look succeeds here.
+            has_moved = bool(fleet) and (fleet != self._fleet if self._fleet else failures > 0)
+            failures, pause_s = (0 if error is None else failures + 1), PROBE_INTERVAL_S
+            if error is not None:
+                pause_s = choose_backoff_s(error, failures, FIRST_BACKOFF_S, PROBE_INTERVAL_S)
+                self._tell_failure("listing Deployments", error, pause_s)
+            is_back = await self._see(ASTRO, error)
+            await self._leave_sight(ASTRO, pause_s)
+            pause_s = pause_s if failures else align_pause_s(pause_s, self.astro_conn_id, time.time())
+            self._fleet = fleet or self._fleet
+            if is_back or has_moved:
+                yield self._make_event("changed" if has_moved else "recovered")
+            await asyncio.sleep(pause_s)
+
+    async def _look_at_fleet(self) -> tuple[str, Exception | None]:
+        """Return the fingerprint of the Deployments, or what was wrong with Astro's answer."""
         from include.deploy_ops.hooks.astro.api import AsyncAstroApi  # not where DAG files are parsed
 
-        failures = 0
-        async with AsyncAstroApi(self.astro_conn_id) as astro:
-            while True:
-                fleet, error = await self._look_at_fleet(astro)
-                failures, pause_s = 0, PROBE_INTERVAL_S
-                if error is not None:
-                    failures += 1
-                    pause_s = choose_backoff_s(error, failures, FIRST_BACKOFF_S, PROBE_INTERVAL_S)
-                    await astro.close()  # so that a repaired Airflow connection counts
-                    self._tell_failure("listing Deployments", error, pause_s)
-                is_back = await self._see(ASTRO, error)
-                await self._leave_sight(ASTRO, pause_s)
-                pause_s = pause_s if failures else align_pause_s(pause_s, self.astro_conn_id, time.time())
-                # After a start one pass looks at everything anyhow.
-                has_moved = bool(fleet and self._fleet and fleet != self._fleet)
-                self._fleet = fleet or self._fleet
-                if is_back or has_moved:
-                    yield self._make_event("changed" if has_moved else "recovered")
-                await asyncio.sleep(pause_s)
-
-    async def _look_at_fleet(self, astro: AsyncAstroApi) -> tuple[str, Exception | None]:
-        """Return the fingerprint of the Deployments, or what was wrong with Astro's answer."""
-
         async def ask(_: str | None) -> str:
-            return fingerprint_deployments(await astro.list_deployments())
+            # Opened anew, so that an edit of the Airflow connection counts: passes look at its workspace.
+            async with AsyncAstroApi(self.astro_conn_id) as astro:
+                return fingerprint_deployments(await astro.list_deployments())
 
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
@@ -174,8 +176,6 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         self._close_hook()
 
     async def _poll(self) -> list[str]:
-        # What was announced is only remembered at the end, so that a failure half-way announces it again.
-        wake = await self._find_due_wake()
         known = self._cursor or await self._load_cursor()
         look, error = await self._try_to_look(known)
         is_back = await self._see(GITHUB, error)
@@ -189,10 +189,6 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
             reasons.append("changed")
         if is_back and not reasons:
             reasons.append("recovered")
-        if wake is not None:
-            reasons.append("due")
-            # The store keeps the time until a plan writes another, and it is announced once.
-            self._announced_wake = wake
         self._cursor, self._has_started = current, True
         return reasons
 
@@ -251,8 +247,9 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         self._hook = None
 
     def _make_event(self, reason: str) -> TriggerEvent:
-        # Without one the stored cursor stays.
-        cursor = self._cursor.model_dump(mode="json") if self._cursor else None
+        self._called_at = datetime.now(UTC)
+        # Without one the stored cursor stays: what is said again and again is short.
+        cursor = self._cursor.model_dump(mode="json") if self._cursor and reason != "again" else None
         return TriggerEvent({"reason": reason, "cursor": cursor})
 
     async def _read_state(self, key: str) -> Any:
@@ -264,6 +261,25 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         if cursor is None and stored is not None:
             self.log.warning("%s: the stored cursor cannot be used, reading everything again", self.project)
         return cursor or Cursor()
+
+    async def _find_owed(self) -> list[str]:
+        """Return why control is woken whatever GitHub says: something is due, or nobody heard the last event.
+
+        Airflow drops the events of a paused DAG, and a pass may die before its first line, which writes "begun_at".
+        """
+        wake = await self._find_due_wake()
+        if wake is not None:
+            # The store keeps the time until a plan writes another, and it is announced once.
+            self._announced_wake = wake
+            return ["due"]
+        called_at = self._called_at
+        if self.asset_state_store is None or called_at is None or datetime.now(UTC) - called_at < OPEN_AGAIN:
+            return []
+        begun_at = unwrap_value(BEGUN_AT_KEY, await self._read_state(BEGUN_AT_KEY))
+        if isinstance(begun_at, str) and begun_at >= called_at.isoformat():
+            self._called_at = None
+            return []
+        return ["again"]
 
     async def _find_due_wake(self) -> str | None:
         wake = unwrap_value(WAKE_AT_KEY, await self._read_state(WAKE_AT_KEY))

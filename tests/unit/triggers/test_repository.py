@@ -399,6 +399,39 @@ def test_due_work_wakes_once_per_time(github: GithubDouble) -> None:
     watch(github, scenario, store)
 
 
+def test_what_no_pass_heard_is_told_again_until_one_begins(
+    github: GithubDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "OPEN_AGAIN", timedelta(seconds=0.1))
+    store = Store(begun_at=datetime.now(UTC).isoformat())
+
+    async def scenario(events: Watch) -> None:
+        assert (await events.next_payload())["reason"] == "started"
+        for _ in range(2):  # Airflow dropped the events: control is paused
+            assert await events.next_payload() == {"reason": "again", "cursor": None}
+        store.values["begun_at"] = datetime.now(UTC).isoformat()  # a pass began
+        asked = len(github.statuses(PULLS)) + 12
+        assert await events.is_quiet_until(lambda: len(github.statuses(PULLS)) >= asked)
+        store.values["wake_at"] = datetime.now(UTC).isoformat()
+        assert [(await events.next_payload())["reason"] for _ in range(2)] == ["due", "again"]
+
+    watch(github, scenario, store)
+
+
+def test_due_work_wakes_although_github_fails(github: GithubDouble, told: list[str]) -> None:
+    store = Store()
+
+    async def scenario(events: Watch) -> None:
+        assert (await events.next_payload())["reason"] == "started"
+        github.answers[PULLS] = Reply({}, 503)
+        assert await events.is_quiet_until(lambda: len(told) >= 1)
+        store.values["wake_at"] = datetime.now(UTC).isoformat()
+        assert (await events.next_payload())["reason"] == "due"
+        assert await events.is_quiet_until(lambda: len(told) >= 4)
+
+    watch(github, scenario, store)
+
+
 @pytest.mark.parametrize("wake_at", ["soon", "2026-01-01T00:00:00", 5, ["x"]])
 def test_a_wake_time_that_makes_no_sense_wakes_once_and_is_told(
     wake_at: Any, github: GithubDouble, told: list[str]

@@ -209,6 +209,63 @@ def test_what_somebody_changes_in_astro_wakes_control_once(
 
 
 @pytest.mark.usefixtures("told")
+def test_pauses_grow_while_astro_fails(
+    github: GithubDouble, astro: AstroDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    def choose(_: Exception, failures: int, *__: float) -> float:
+        counts.append(failures)
+        return 0.001
+
+    monkeypatch.setattr(repository, "choose_backoff_s", choose)
+    astro.say("deployments", AstroReply({}, 503))
+
+    async def scenario(events: Watch) -> None:
+        assert (await events.next_payload())["reason"] == "started"
+        assert await events.is_quiet_until(lambda: len(counts) >= 4)
+
+    play(make_trigger(Store()), github, scenario)
+    assert counts[:4] == [1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("told")
+def test_what_astro_showed_before_the_first_look_that_succeeds_is_looked_at(
+    github: GithubDouble, astro: AstroDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "OUTAGE_MIN", timedelta(hours=1))  # so short that no pass failed by it
+    astro.say("deployments", AstroReply({}, 503))
+    store = Store()
+
+    async def scenario(events: Watch) -> None:
+        assert (await events.next_payload())["reason"] == "started"
+        await wait_for(store, ASTRO, is_failing)
+        astro.say("deployments", FLEET)
+        assert (await events.next_payload())["reason"] == "changed"
+        seen = len(astro.asked)
+        assert await events.is_quiet_until(lambda: len(astro.asked) >= seen + 3)
+
+    play(make_trigger(store), github, scenario)
+
+
+@pytest.mark.usefixtures("told")
+def test_an_edit_of_the_astro_connection_counts_although_nothing_failed(
+    github: GithubDouble, astro: AstroDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(events: Watch) -> None:
+        assert (await events.next_payload())["reason"] == "started"
+        with AstroDouble() as other:
+            other.say("deployments", serve_list("deployments", [make_deployment()]))
+            monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", other.connection())
+            assert (await events.next_payload())["reason"] == "changed"
+            assert other.asked
+            monkeypatch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", astro.connection())
+            assert (await events.next_payload())["reason"] == "changed"
+
+    play(make_trigger(Store()), github, scenario)
+
+
+@pytest.mark.usefixtures("told")
 def test_what_an_older_release_stored_probes_github_alone(github: GithubDouble, astro: AstroDouble) -> None:
     store = Store()
 

@@ -26,7 +26,7 @@ from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.feedback_runs import dispatch_feedback, is_untold
 from include.deploy_ops.run.job import INFER, make_dispatch, make_job
-from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY
+from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, CURSOR_KEY, WAKE_AT_KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,6 +46,7 @@ class PlanOperator(DeployOpsOperator):
         memory, now = self.memory(context), datetime.now(UTC)
         # Whatever becomes of this pass, another one follows soon; its end knows better when.
         self._wake(context, now + OPEN_AGAIN)
+        context["asset_state_store"][self.scope.repository].set(BEGUN_AT_KEY, wrap_value(now.isoformat()))
         self._note_pass(context, memory, now)
         observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
         comparer = Comparer(self.scope, observer)

@@ -11,7 +11,7 @@ from include.deploy_ops.core.errors import ObservationError
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.plan.pulse import OPEN_AGAIN
 from include.deploy_ops.core.policy.keys import Feedback
-from include.deploy_ops.triggers.repository import WAKE_AT_KEY
+from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, WAKE_AT_KEY
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Stage
@@ -59,3 +59,11 @@ def test_what_github_is_not_told_yet_is_looked_at_again_soon(stage: Stage) -> No
     wake = read_wake(stage)
     assert wake is not None
     assert OPEN_AGAIN - SLACK < wake <= OPEN_AGAIN
+
+
+def test_a_pass_that_fails_began_all_the_same_and_the_trigger_is_told(stage: Stage) -> None:
+    before = datetime.now(UTC).isoformat()
+    stage.sandbox.plant(face="astro", method="GET", path="/deployments\\?", status=400, body={}, times=None)
+    with pytest.raises(ObservationError):
+        stage.plan()
+    assert before <= stage.cursor_store.get(BEGUN_AT_KEY)["value"] <= datetime.now(UTC).isoformat()
