@@ -52,14 +52,15 @@ class Pausing:
         rows: Mapping[str, Row],
         verifications: Mapping[str, Verification],
         deployments: Collection[Deployment],
-    ) -> None:
+    ) -> bool:
         """Pause what the oldest left-over names, unless it was done or tried often enough.
 
+        Return whether the next pass has something to try: what is asleep waits until it is woken, which control sees.
         Also where the policy wants no preview verified any more: it did when the verification began.
         """
         is_wanted = self.scope.project.find_verify("") is not None
         if not is_wanted and self.memory.unpausing.read() is None:
-            return  # nobody unpauses anything, and nothing is read of it
+            return False  # nobody unpauses anything, and nothing is read of it
         left = {
             f"{slug}.{name_run(known.deploy_id, known.attempt)}": (slug, known)
             for slug, known in verifications.items()
@@ -84,6 +85,7 @@ class Pausing:
             self.memory.pausings.write(tries)
         if not (is_wanted or any(tries.get(key, 0) < TRIES_MAX for key in left)):
             self._stop_looking(rows)
+        return any(tries.get(key, 0) < TRIES_MAX for key in due)
 
     def _stop_looking(self, slugs: Collection[str]) -> None:
         """Forget that something may be unpaused, unless a run is at work that began when the policy wanted it."""

@@ -68,12 +68,13 @@ class PlanOperator(DeployOpsOperator):
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
         feedback_runs = self._tell(context, memory, written, now)
+        is_left = False
         if written is not None and not (plan.actions or self.scope.is_dry):
-            self._pause_again(context, memory, written, observation)
+            is_left = self._pause_again(context, memory, written, observation)
         self.plan = render_plan(plan, now, difference.notes)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
-        is_busy = bool(given.in_flight) or self._is_unfinished(memory, written)
+        is_busy = bool(given.in_flight) or is_left or self._is_unfinished(memory, written)
         self._wake(context, find_next_look(plan, now, is_busy=is_busy))
         counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)
         self.log.info("%d actions, %d holds, %d previews live, %d over", *counts)
@@ -114,14 +115,18 @@ class PlanOperator(DeployOpsOperator):
             return None
         return written
 
-    def _pause_again(self, context: Context, memory: Memory, written: WrittenRows, observation: Observation) -> None:
-        """Pause what a verification that died left unpaused; a failure stops nothing, and a later pass tries again."""
+    def _pause_again(self, context: Context, memory: Memory, written: WrittenRows, observation: Observation) -> bool:
+        """Pause what a verification that died left unpaused; return whether a later pass has something to try.
+
+        A failure stops nothing.
+        """
         try:
             claims = Claims(memory, Runs(context["ti"], self.scope.preview_dag))
             pausing = Pausing(self.scope, self.astro, memory, claims)
-            pausing.pause_again(written.rows, written.verifications, observation.observed.deployments)
+            return pausing.pause_again(written.rows, written.verifications, observation.observed.deployments)
         except Exception:
             self.log.exception("what may be left unpaused was not looked at")
+            return True
 
     def _tell(
         self, context: Context, memory: Memory, written: WrittenRows | None, now: datetime

@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
+from include.deploy_ops.core.plan.pulse import OPEN_AGAIN
 from include.deploy_ops.core.policy.keys import SmokeRule
 from include.deploy_ops.core.verification.verdict import Proof, SmokeOutcome, Verification
 from include.deploy_ops.hooks.airflow.runs import AirflowPauser
 from include.deploy_ops.operators.control import pausing
 from include.deploy_ops.triggers import smoke
+from include.deploy_ops.triggers.repository import WAKE_AT_KEY
 from include.deploy_ops.triggers.smoke import SmokeRunsTrigger
 from tests.unit.operators.deploy.test_verify import BRANCH, BROKEN, ask_for, park, start, tell
 from tests.unit.triggers.test_smoke import Access
@@ -213,7 +216,12 @@ def test_an_airflow_that_refuses_is_asked_by_few_passes(stage: Stage, airflow: R
     run = start_form(stage)
     settle(run, park_runs(run, PAUSED), unpaused=["smoke_a"])
     run.play()
+    soon = []
     for _ in range(6):
         stage.plan()
+        soon.append(0 < sum(stage.memory.pausings.read().values()) < pausing.TRIES_MAX)
+        wake = stage.cursor_store.get(WAKE_AT_KEY)["value"]
+        assert not soon[-1] or datetime.fromisoformat(wake) <= datetime.now(UTC) + OPEN_AGAIN
+    assert soon.count(True) == pausing.TRIES_MAX - 1
     assert sum(stage.memory.pausings.read().values()) == pausing.TRIES_MAX
     stage.memory.verification(BRANCH).write(replace(recall(stage), unpaused=()))
