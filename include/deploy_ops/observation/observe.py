@@ -77,9 +77,8 @@ class Observer:
         keys = find_uninherited(template, self.scope.previews.inherit)
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
         previews = [deployment for pairs in own.values() for deployment, _ in pairs]
-        reading = RotationReader(self.memory, self.seals, template.mapped).read(
-            {branch: pairs[0][0] for branch, pairs in own.items()}, datetime.now(UTC)
-        )
+        rotation = RotationReader(self.memory, self.seals, template.mapped)
+        reading = rotation.read({branch: pairs[0][0] for branch, pairs in own.items()}, datetime.now(UTC))
         return TemplateState(
             fingerprint_template(template),
             {each.id: find_missing(template, each) for each in previews},
@@ -89,6 +88,7 @@ class Observer:
             unfilled=find_unfilled(template),
             rotated=reading.stale,
             unread=reading.problem,
+            reread_at=reading.due_at if own and rotation.is_needed else None,
         )
 
     def _read_template_text(self, trunk_head: str) -> str:

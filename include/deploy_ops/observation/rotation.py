@@ -32,9 +32,14 @@ class RotationReader:
     seals: Seals
     mapped: tuple[Mapped, ...]
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is mapped of which another value may come."""
+        return any(each.is_secret for each in self.mapped)
+
     def read(self, previews: Mapping[str, Deployment], now: datetime) -> Reading:
         """Return which of the previews, by branch, want new values; those that hibernate get them when they wake."""
-        if not any(each.is_secret for each in self.mapped):
+        if not self.is_needed:
             return Reading(now)
         known = self.memory.rotation.read()
         if known is None or known.is_due(now):

@@ -71,9 +71,14 @@ class Reading:
     stale: Mapping[str, Rotated] = field(default_factory=dict)
     problem: str = ""
 
+    @property
+    def due_at(self) -> datetime:
+        """When it is time to read again."""
+        return self.at + (RETRY_AFTER if self.problem else REREAD_AFTER)
+
     def is_due(self, now: datetime) -> bool:
         """Whether it is time to read again."""
-        return not timedelta() <= now - self.at < (RETRY_AFTER if self.problem else REREAD_AFTER)
+        return not self.at <= now < self.due_at
 
 
 def find_rotated(laid: Laid | None, deployment_id: str, seals: Mapping[str, str]) -> Rotated | None:

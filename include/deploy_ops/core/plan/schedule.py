@@ -86,6 +86,7 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
     holds = list(difference.holds)
     due: list[Work] = []
     wakes = [given.now + _choose_pause(hold, given) for hold in holds if hold.awaits]
+    wakes.extend([difference.look_at] if difference.look_at else [])
     for work in difference.works:
         if _is_settled(work, given):
             continue

@@ -222,6 +222,7 @@ class Difference:
 
     `live` counts this project's previews in any status; `missing` lists the wanted branches that have none. `notes` are
     what people should know beside that, `unfilled` the secret variables of the previews' template that nothing fills.
+    `look_at` is when a value may be another, of which nobody tells us.
     """
 
     works: tuple[Work, ...]
@@ -230,6 +231,7 @@ class Difference:
     missing: tuple[Branch, ...] = ()
     notes: tuple[str, ...] = ()
     unfilled: tuple[str, ...] = ()
+    look_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one pass does and does not do, in order; `wake_at` is when a held piece of work becomes due by itself.
+    """What one pass does and does not do, in order; `wake_at` is when something becomes due by itself.
 
     `braked` are the deletes among what is held that the brake holds. `over` are the branches that it does not look
     at, since their previews are over at these heads.

@@ -81,7 +81,7 @@ def compare(
     holds = tuple(each for each in found if isinstance(each, Hold))
     missing = tuple(branch for name, branch in sorted(desired.wanted.items()) if name not in previews)
     live = sum(map(len, previews.values()))
-    return Difference(tuple(works), holds, live, missing, template.tell(), template.unfilled)
+    return Difference(tuple(works), holds, live, missing, template.tell(), template.unfilled, template.reread_at)
 
 
 def _hold_target(branch: str, name: str) -> Hold:

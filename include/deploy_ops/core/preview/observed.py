@@ -9,6 +9,7 @@ from include.deploy_ops.core.history import DeployHistory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from include.deploy_ops.core.environment.rotation import Rotated
     from include.deploy_ops.core.model import Deployment
@@ -22,7 +23,7 @@ class TemplateState:
     `problem` holds every create and update when the template cannot be read, `guard` every create: with this template
     previews would reach what nobody agreed to. `replaced` are the variables in which the policy's mapping wins over it,
     `unfilled` its secrets that the mapping does not fill. `rotated` gives, per Deployment id, which values of the
-    mapping are others by now, `unread` why nobody knows.
+    mapping are others by now, `unread` why nobody knows, `reread_at` when it is looked at again.
     """
 
     fingerprint: str
@@ -34,6 +35,7 @@ class TemplateState:
     unfilled: tuple[str, ...] = ()
     rotated: Mapping[str, Rotated] = field(default_factory=dict)
     unread: str = ""
+    reread_at: datetime | None = None
 
     def tell(self) -> tuple[str, ...]:
         """Return what people should know of what previews get, whether or not anything is due."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +13,10 @@ import yaml
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
+from include.deploy_ops.core.environment.rotation import REREAD_AFTER
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.triggers.repository import WAKE_AT_KEY
 from tests.worlds.stages.mapping import (
     EXTRA_TOKEN,
     KEY,
@@ -238,7 +240,10 @@ def test_another_value_reaches_a_preview_within_an_hour_and_once(
     stage.create_preview(BRANCH, stage.push(BRANCH))
     assert stage.plan() == []
     set_source(monkeypatch, key="another-key-of-now")
-    assert stage.plan() == []  # it was looked at just now
+    for _ in range(3):  # as a project in which nothing is open
+        assert stage.plan() == []  # it was looked at just now
+    wake = datetime.fromisoformat(stage.cursor_store.get(WAKE_AT_KEY)["value"])
+    assert datetime.now(UTC) < wake <= datetime.now(UTC) + REREAD_AFTER
     let_time_pass(stage)
     (run,) = stage.plan()
     assert run.conf["job"]["verb"] == "update"
