@@ -166,6 +166,10 @@ def test_polling_slows_down_while_the_rate_limit_is_nearly_used_and_goes_on_by_i
     set_rate_limit(stage, 100)
     use_up_github(stage, 95)
     monkeypatch.setattr(repository, "asyncio", SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread))
+    monkeypatch.setattr(repository, "align_pause_s", lambda interval_s, *_: interval_s)
+    monkeypatch.setattr(repository, "REQUESTS_PER_MINUTE_MAX", 1e9)
+    unshared = SimpleNamespace(get=lambda _, __, ask: ask(None))  # no time passes, in which a look would grow old
+    monkeypatch.setattr(repository, "share", lambda _: unshared)
     assert asyncio.run(take_two()) == ["started", "changed"]
     assert pauses == [60.0, 0.01, 0.01]
     said = log.read()
