@@ -91,6 +91,7 @@ def test_the_form_creates_where_there_is_no_deployment(stage: Stage) -> None:
         "is_expiry": False,
         "file": "",
         "problem": "",
+        "undoes": "",
         "approval": None,
     }
     claim = stage.memory.claim(BRANCH, MANUAL).read()

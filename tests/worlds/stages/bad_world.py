@@ -140,7 +140,7 @@ def open_world(sandbox: Sandbox, author: Author) -> Iterator[World]:
             monkeypatch.setattr(AstroCli, verb, end_at_cli(verb))
         # A pass asks for one head's author beside its plan, and goes on without. Which head that is hangs on the
         # commits' ids, and so on the time of day.
-        monkeypatch.setattr(RowWriter, "_learn_commits", lambda *_, **__: ({}, {}))
+        monkeypatch.setattr(RowWriter, "_learn_commits", lambda *_, **__: ({}, {}, False))
         world.scenes = [
             Scene("plan", lambda: stage.run_plan(stage.make_plan_task())),
             *(Scene(f"{step} of {name}", functools.partial(run.execute, step), run, step) for name, run, step in runs),

@@ -116,6 +116,7 @@ class ReleaseWorld(Flights):
         )
         self.faces = Faces(replace(facts, feedback=Feedback()))
         self.refused: dict[str, Release] = {}
+        self.outdated: set[str] = set()
         self.has_raced = False
 
     def begin(self, pick: int) -> None:
@@ -220,6 +221,7 @@ class ReleaseWorld(Flights):
         """Rename the repository at GitHub and in the policy."""
         self.rename(pick)
         self.git.author = self.stage.author
+        self._note_edit()
 
     def spell_repository(self, pick: int) -> None:
         """Write the repository's name in other letters."""
@@ -286,7 +288,8 @@ class ReleaseWorld(Flights):
             self.standing = None
 
     def _note_edit(self) -> None:
-        """Know that what nobody answered may be asked again."""
+        """Know that what nobody answered, or answers, may be asked again."""
+        self.outdated |= {run.run_id for run in [*self.flying, *(each.run for each in self.questions)]}
         lapsed = self.model.rejected & self.unanswered
         self.model.rejected -= lapsed
         self.model.perhaps_rejected |= lapsed
@@ -518,7 +521,8 @@ class ReleaseWorld(Flights):
         assert (name, state, is_forced) != ("claim", "skipped", True), "dropped without a word"
         if name == "report" and run.run_id in self.refused:
             release = self.refused[run.run_id]
-            (self.model.rejected if state == "success" else self.model.perhaps_rejected).add(release)
+            holds = state == "success" and not (release in self.unanswered and run.run_id in self.outdated)
+            (self.model.rejected if holds else self.model.perhaps_rejected).add(release)
             self.standing = None
         if name == "recheck" and run.run_id in self.answered:
             self._note_approval(run, state, is_forced=is_forced)

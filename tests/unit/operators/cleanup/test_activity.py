@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from include.deploy_ops.core.cleanup.expiry import UNASKED
 from sandbox.identity import ASTRO_TOKEN
 from tests.worlds.stages.cleanup import AT_ONCE, MANUAL, CleanupStage, watch_questions
 from tests.worlds.stages.stage import WRITES
@@ -149,7 +150,7 @@ def test_who_gives_no_answer_is_kept_and_costs_itself_alone(lived: Lived, fault:
 def test_a_dry_run_mints_no_token_and_writes_nothing(lived: Lived) -> None:
     lived.stage.forget_requests()
     run = lived.cleanup.run(MANUAL)
-    assert "is not known" in run.read_field("find", "table")
+    assert UNASKED in run.read_field("find", "table")
     assert lived.stage.list_requests("astro", WRITES) == []
     assert lived.stage.memory.uses.read() == {}
 
