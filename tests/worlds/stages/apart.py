@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import SyncToAsync
 
 from tests.worlds.stages.stage import Run
 
@@ -58,6 +61,8 @@ class ApartRun(Run):
             (folder / place).mkdir()
         os.chdir(folder)
         tempfile.tempdir = None
+        # Its thread stayed in the process that was forked.
+        SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
         super()._play_task(task)
         told.send(self._list_kept())
         told.send(self.stage.events.events)
