@@ -39,8 +39,8 @@ QUIET = timedelta(hours=2)
 PASSES_UNTIL_QUIET = 10
 GITHUB_BASE, GITHUB_EACH = 8, 4
 ASTRO_BASE, ASTRO_EACH = 2, 2
-AIRFLOW_BASE, AIRFLOW_EACH = 320, 12
-SHARDS = 120
+AIRFLOW_BASE, AIRFLOW_EACH = 340, 12
+SHARDS = 160
 """Keys of the state store that a pass may read and write beyond those of the one before."""
 FORGETTING = (len(ENVIRONMENT_PARTS) + 2) * FORGOTTEN_MAX
 """Calls by which a pass forgets environments whose branches have gone."""
