@@ -118,10 +118,18 @@ def company(request: pytest.FixtureRequest, witness: Witness, pool: ThreadPoolEx
 
 @pytest.fixture(autouse=True)
 def fresh_sandbox(witness: Witness) -> Iterator[None]:
-    """Count requests from the test's beginning; no fault outlives it."""
+    """Count requests from the test's beginning, and what GitHub is told of in an hour; no fault outlives it."""
     witness.stack.sandbox.delete("/sandbox/requests").raise_for_status()
+    _forget_budget(witness.stack.api)
     yield
     witness.stack.sandbox.delete("/sandbox/faults").raise_for_status()
+
+
+def _forget_budget(api: httpx.Client) -> None:
+    """Let GitHub be told anew: all tests together have more to tell than the product writes in an hour."""
+    named = api.get("/api/v2/assets", params={"name_pattern": ".fleet"})
+    for asset in named.json()["assets"]:
+        api.delete(f"/api/v2/assets/{asset['id']}/state-store/feedback.budget").raise_for_status()
 
 
 @pytest.fixture(scope="package")
