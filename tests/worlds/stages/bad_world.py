@@ -15,6 +15,7 @@ import pytest
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.operators.control.row_writer import RowWriter
+from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, WAKE_AT_KEY
 from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN
 from tests.worlds.doubles.bad_answers import Fault, Request
 from tests.worlds.stages.fixtures import open_stage
@@ -89,7 +90,7 @@ class World:
             key: drop_progress(value)
             for store in self.stage.stores.values()
             for key, value in store.values.items()
-            if key != "control.continuity"
+            if key not in {"control.continuity", WAKE_AT_KEY, BEGUN_AT_KEY}
         }
 
     def restore(self) -> None:
