@@ -83,8 +83,12 @@ class Recorder:
 
         async def tell(message: Message) -> None:
             got.append(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
+            if message["type"] == "http.response.start":
+                return  # it goes with the body: who is answered without one has the whole answer by its head
+            if not message.get("more_body"):
                 self.exchanges.append(_make_exchange(scope, self.base_path, b"".join(sent), got))
+            if message is got[1]:
+                await send(got[0])
             await send(message)
 
         await self.app(scope, hear, tell)
