@@ -16,7 +16,7 @@ PURE := tests/unit/core
 unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE = $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11
-# What PostgreSQL and Celery need beside that.
+# What PostgreSQL and Celery need beside that; the lock names only what requirements-dev.txt does not, so it is no closed set.
 CELERY_READY := .venv/.celery
 LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 # The tools that only look at what the image is made of have an environment of their own, beside that of the tests.
@@ -45,7 +45,8 @@ $(SUPPLY_READY): requirements-supply.txt $(READY)
 
 $(CELERY_READY): requirements-celery.txt $(READY)
 	@EXECUTOR=celery $(BIN)/python demo/needs.py
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $< || $(PIP) -r $<
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps --require-hashes -r $< \
+	  || $(PIP) --no-deps -r $<
 	@touch $@
 
 # TOUR=0 starts without the tour; ONCE=1 plays it, stops, and exits 0 only if every step came true; EXECUTOR=celery puts
