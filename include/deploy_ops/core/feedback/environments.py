@@ -24,6 +24,7 @@ from include.deploy_ops.core.feedback.values import (
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.plan.outcome import DEPLOYING_VERBS, FAILED, Outcome, read_head
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.row import Row, RowKind, State
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 ENVIRONMENT_LENGTH_MAX = 255
-IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = "in_progress", "success", "failure", "inactive"
+PENDING, IN_PROGRESS, SUCCESS, FAILURE, INACTIVE = "pending", "in_progress", "success", "failure", "inactive"
 
 FINAL = frozenset({INACTIVE, REFUSED})
 """The states after which nothing more is told of a commit."""
@@ -127,13 +128,24 @@ def want_states(row: Row, known: Mapping[str, FeedbackRecord], facts: Facts) -> 
     wanted: dict[str, GithubDeploymentState] = {}
     flight, running, failed = _find_flight(row, known), row.deployed, find_outcome(row)
     if running:
-        wanted[running] = GithubDeploymentState(SUCCESS, "", row.airflow_url, _link_success(row, running, facts))
+        state, said = _judge_running(row, known.get(running, FeedbackRecord()))
+        wanted[running] = GithubDeploymentState(state, said, row.airflow_url, _link_success(row, running, facts))
     if flight:
         wanted[flight] = GithubDeploymentState(IN_PROGRESS, "", "", facts.link_run(row.run_dag or row.dag, row.run_id))
     elif failed is not None and failed.state == FAILED and (sha := _find_failed(row, failed, known)) != running:
         cause = write_line(failed.cause)
         wanted[sha] = GithubDeploymentState(FAILURE, cause, "", facts.link_run(failed.dag, failed.run_id))
     return {sha: state for sha, state in wanted.items() if COMMIT_ID.fullmatch(sha)}
+
+
+def _judge_running(row: Row, before: FeedbackRecord) -> tuple[str, str]:
+    """Return the state of what runs, and why it is no success; one that was told stands until it is refuted."""
+    found = row.verification
+    if found is not None and found.proof is Proof.FAILED:
+        return FAILURE, write_line(found.said)
+    if found is not None and row.awaits_proof and before.state != SUCCESS:
+        return PENDING, write_line(found.said)
+    return SUCCESS, ""
 
 
 def _find_flight(row: Row, known: Mapping[str, FeedbackRecord]) -> str:

@@ -227,8 +227,13 @@ class GithubDeploymentState:
 
     @property
     def digest(self) -> str:
-        """What tells that something else is to be said; a success' run is no news."""
-        said = [self.state, self.environment_url if self.state == "success" else self.log_url]
+        """What tells that something else is to be said: of what runs why it does not work, not by which run it came."""
+        if self.state == "success":
+            said = [self.state, self.environment_url]
+        elif self.environment_url:
+            said = [self.state, self.environment_url, self.description]
+        else:
+            said = [self.state, self.log_url]
         return hash_text(json.dumps(said), DIGEST_LENGTH)
 
 

@@ -17,6 +17,7 @@ from include.deploy_ops.core.feedback.values import (
     Write,
     key_deployment,
 )
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.row import Row, State
 from tests.worlds.values.feedback_examples import (
     AIRFLOW,
@@ -32,6 +33,7 @@ from tests.worlds.values.feedback_examples import (
     make_row,
     make_target,
     name_run,
+    prove,
 )
 
 FACTS = make_facts(releases=frozenset({"production"}), gated=frozenset({"gated"}))
@@ -98,6 +100,35 @@ def test_a_failure_stands_beside_what_still_runs() -> None:
     writes, forgotten = compare(told, make_live(C, airflow_url="https://dev-x.example"))
     assert say(writes) == [(C, "success"), (A, "inactive")]
     assert forgotten == [key_deployment("dev-x", B)]  # it failed, and remains so
+
+
+def test_what_runs_is_a_success_only_as_far_as_it_is_verified() -> None:
+    told: dict[str, FeedbackRecord] = {}
+    history = [
+        (prove(make_flight(A, deployed=A), Proof.PENDING), [(A, "in_progress")]),
+        (prove(make_live(A), Proof.UNKNOWN), [(A, "pending")]),
+        (prove(make_live(A), Proof.FAILED), [(A, "failure")]),
+        (prove(make_live(A), Proof.VERIFIED), [(A, "success")]),
+        (prove(make_live(A), Proof.UNKNOWN), []),
+        (prove(make_live(A), Proof.FAILED), [(A, "failure")]),
+        (prove(make_flight(B, deployed=A), Proof.FAILED), [(B, "in_progress")]),
+        (prove(make_live(B), Proof.UNKNOWN, unknown="success"), [(B, "success")]),
+    ]
+    for shown, expected in history:
+        row = replace(shown, airflow_url="https://dev-x.example")
+        writes, forgotten = compare(told, row)
+        assert say(writes) == expected, row
+        told = do({key: each for key, each in told.items() if key not in forgotten}, writes)
+        assert compare(told, row)[0] == []
+
+
+def test_why_what_runs_does_not_work_is_told_anew_where_that_changes() -> None:
+    row = replace(prove(make_live(A), Proof.FAILED), airflow_url="https://dev-x.example")
+    told = do({}, compare({}, row)[0])
+    assert row.verification is not None
+    (write,) = compare(told, replace(row, verification=replace(row.verification, said="2 import errors")))[0]
+    assert isinstance(write, AddGithubDeploymentStatus)
+    assert (write.status.state, write.status.description) == ("failure", "2 import errors")
 
 
 def test_a_deploy_that_never_came_to_its_end_is_retired() -> None:
