@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,6 +25,7 @@ RELEASE = "dev-release"
 """The branch whose pull request feeds Staging: a push to it is a DAG deploy and a release."""
 FIRST_GONE = "dev-before"
 """The branch that the first round deletes; each later one deletes what the round before created."""
+SUPERVISOR = "demo.supervisor"
 DEPLOY_BRANCH, STAGING = "astro_deploy", "Staging"
 _COMMIT = re.compile(r" commit=([0-9a-f]{40}) ")
 _AT_WORK = ("queued", "running")
@@ -207,6 +209,19 @@ class Scene:
         made = (each for each in requests if each["face"] == "astro" and each["method"] == "POST")
         return sum(each["status"] == httpx.codes.OK and _CREATED.search(each["path"]) is not None for each in made)
 
+    def list_kept(self) -> list[psutil.Process]:
+        """Return what the supervisors keep running."""
+        supervisors = [each for each, argv in list_processes() if SUPERVISOR in argv]
+        return [child for each in supervisors for child in each.children() if os.getsid(child.pid) == child.pid]
+
+    def find_kept(self, name: str) -> psutil.Process:
+        """Return what is kept under that name: what it writes goes to that log. Command lines are titles by then."""
+        log = (self.witness.stack.home / f"{name}.log").resolve()
+        for each in self.list_kept():
+            if Path(f"/proc/{each.pid}/fd/1").resolve() == log:
+                return each
+        raise WitnessError(f"{name} does not run")
+
     def list_commands(self, *words: str) -> list[psutil.Process]:
         """Return the processes of the Astro CLI's calls with these words among their arguments."""
         cli = self.witness.stack.environment()["ASTRO_CLI"]
@@ -234,6 +249,6 @@ def is_orphan(process: psutil.Process) -> bool:
     """Whether a supervisor adopted it instead of starting it: what that starts leads a session of its own."""
     try:
         parent = process.parent()
-        return parent is not None and "demo.supervisor" in parent.cmdline() and os.getsid(process.pid) != process.pid
+        return parent is not None and SUPERVISOR in parent.cmdline() and os.getsid(process.pid) != process.pid
     except (psutil.NoSuchProcess, ProcessLookupError):
         return False

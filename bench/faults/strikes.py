@@ -24,7 +24,8 @@ from bench.faults.bounds import (
     TRIGGERER_LOST,
     Bound,
 )
-from bench.faults.scene import list_processes
+from demo.distributed import WORKERS
+from demo.processes import kill_families
 from demo.witness import PREVIEW_DAG
 
 if TYPE_CHECKING:
@@ -84,19 +85,13 @@ def kill_worker(scene: Scene) -> None:
     calls = scene.list_commands("deploy", scene.find_released()["id"])
     if not calls:
         raise FaultError("no call of the CLI is under way")
-    worker = climb(calls[0])
+    parents = set(calls[0].parents())
+    worker = next(each for each in scene.list_kept() if each in parents)
     family = worker.children(recursive=True)
     scene.strike(lambda: os.killpg(worker.pid, signal.SIGKILL))
     _, left = psutil.wait_procs(family, CALL_END_S)
     if alive := [each for each in left if each.status() != psutil.STATUS_ZOMBIE]:
         raise FaultError(f"of a killed worker {alive} live on after {CALL_END_S:.0f} s")
-
-
-def climb(process: psutil.Process) -> psutil.Process:
-    """Return the process's ancestor that a supervisor started."""
-    parents = process.parents()
-    kept = next(index for index, each in enumerate(parents) if "demo.supervisor" in each.cmdline())
-    return parents[kept - 1] if kept else process
 
 
 def look_at_next_try(scene: Scene) -> float | None:
@@ -119,15 +114,11 @@ def find_waiting(scene: Scene) -> bool:
 
 
 def find_triggerer(scene: Scene) -> psutil.Process | None:
-    """Return the triggerer whose log says last that it runs the trigger of the task that was hit."""
+    """Return the triggerer whose log says that it runs the trigger of the task that was hit."""
     logs = scene.witness.stack.home.glob("triggerer-*.log")
-    holding = [
-        log for log in logs if re.search(rf"{scene.hit}\S*/settle\S* .*starting", log.read_text(errors="replace"))
-    ]
-    for process, argv in list_processes():
-        if "triggerer" in argv and holding and Path(f"/proc/{process.pid}/fd/1").resolve() == holding[-1].resolve():
-            return climb(process)
-    return None
+    words = re.compile(rf"{re.escape(scene.hit)}\S*/settle/\S* .*starting")
+    holding = [log.stem for log in logs if words.search(log.read_text(errors="replace"))]
+    return scene.find_kept(holding[-1]) if holding else None
 
 
 def look_at_settle(scene: Scene) -> float | None:
@@ -140,7 +131,8 @@ def kill_component(name: str) -> Callable[[Scene], None]:
 
     def strike(scene: Scene) -> None:
         await_call(scene)
-        scene.strike(lambda: scene.witness.stack.kill(name))
+        process = scene.find_kept(name)
+        scene.strike(lambda: kill_families([process]))
 
     return strike
 
@@ -150,8 +142,8 @@ def restart_service(name: str, number: int) -> Callable[[Scene], None]:
 
     def strike(scene: Scene) -> None:
         await_call(scene)
-        found = [each for each, _ in list_processes() if each.name() == name]
-        scene.strike(lambda: climb(found[0]).send_signal(number))
+        process = scene.find_kept(name)
+        scene.strike(lambda: process.send_signal(number))
 
     return strike
 
@@ -171,7 +163,7 @@ def look_at_parsing(scene: Scene) -> float | None:
 
 def fill_disks(scene: Scene) -> None:
     """Fill the disk of every worker, see that the deploy says so, and make room; the fault counts from there."""
-    fillers = [fill(folder) for folder in find_scratches()]
+    fillers = [fill(folder) for folder in find_scratches(scene)]
     try:
         scene.push_round(scene.name)
         scene.await_calmly("a deploy to say that it has no room", lambda: says_no_room(scene))
@@ -179,15 +171,13 @@ def fill_disks(scene: Scene) -> None:
         scene.strike(lambda: empty(fillers))
 
 
-def find_scratches() -> Iterator[Path]:
+def find_scratches(scene: Scene) -> Iterator[Path]:
     """Yield each worker's scratch folder, as that worker sees it."""
-    seen: set[str] = set()
-    for process, argv in list_processes():
-        if argv[1:] and Path(argv[0]).name != "bwrap" and {"celery", "worker"} <= set(argv):
-            folder = process.environ()["TMPDIR"]
-            if folder not in seen:
-                seen.add(folder)
-                yield Path(f"/proc/{process.pid}/root") / folder.lstrip("/")
+    for number in range(1, WORKERS + 1):
+        wall = scene.find_kept(f"worker-{number}")
+        (worker,) = wall.children()
+        argv = wall.cmdline()
+        yield Path(f"/proc/{worker.pid}/root{argv[argv.index('--tmpfs') + 1]}")
 
 
 def fill(folder: Path) -> Path:
@@ -278,7 +268,7 @@ FAULTS = {
         "SIGKILL of Redis, which is started again",
         "a call of `astro deploy`",
         Bound((QUEUED, QUEUED_LOOK)),
-        restart_service("redis-server", signal.SIGKILL),
+        restart_service("redis", signal.SIGKILL),
         look_at_next_start,
     ),
     "postgres": Fault(
