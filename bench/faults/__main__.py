@@ -21,7 +21,7 @@ from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack, StackError
 from demo.witness import DAGS, WitnessError, make_witness
 
-PATIENCE_S = 600.0
+PATIENCE_S = 900.0
 """After which what has not come true is stuck: more than any bound with the short settings."""
 ROOM_BYTES = 64 << 20
 """Each worker's disk for its scratch folder."""

@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from bench.faults.verdict import Found, Wanted
-from demo.witness import PREVIEW_DAG, WitnessError
+from demo.witness import CONTROL_DAG, FEEDBACK_DAG, PREVIEW_DAG, WitnessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,8 @@ RELEASE = "dev-release"
 """The branch whose pull request feeds Staging: a push to it is a DAG deploy and a release."""
 FIRST_GONE = "dev-before"
 """The branch that the first round deletes; each later one deletes what the round before created."""
+ALWAYS = {CONTROL_DAG, FEEDBACK_DAG}
+"""What comes again and again, also while nothing is wanted; were it stuck, the next round would show it."""
 SUPERVISOR = "demo.supervisor"
 DEPLOY_BRANCH, STAGING = "astro_deploy", "Staging"
 _COMMIT = re.compile(r" commit=([0-9a-f]{40}) ")
@@ -166,7 +168,8 @@ class Scene:
     def _list_open_runs(self) -> list[str]:
         answer = self.witness.stack.api.get("/api/v2/dags/~/dagRuns", params={"state": _AT_WORK, "limit": 100})
         answer.raise_for_status()
-        return [f"{run['dag_id']} {run['dag_run_id']} ({run['state']})" for run in answer.json()["dag_runs"]]
+        runs = (run for run in answer.json()["dag_runs"] if run["dag_id"] not in ALWAYS)
+        return [f"{run['dag_id']} {run['dag_run_id']} ({run['state']})" for run in runs]
 
     def _list_commits(self, name: str, deployment: dict[str, Any] | None) -> list[str]:
         """Return the commits of a Deployment's deploys that came to their end; of Staging, those of the rounds."""
@@ -199,6 +202,7 @@ class Scene:
             open_tasks=[
                 f"{each['dag_id']} {each['dag_run_id']} {each['task_id']} ({each['state']})"
                 for each in self._list_tasks(state=_TASK_AT_WORK)
+                if each["dag_id"] not in ALWAYS
             ],
             processes=[f"{each.pid}: {' '.join(words)}"[:200] for each, words in self._list_left()],
         )
