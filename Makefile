@@ -23,7 +23,7 @@ LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 SUPPLY := .supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench audit sbom lock clean
+.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults audit sbom lock clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -108,6 +108,10 @@ axe: $(READY)
 # ONLY="planner polling" runs some of them.
 bench: $(READY)
 	$(BIN)/python -m bench
+
+# What dies while runs are in flight, on PostgreSQL and Celery: how soon they go on. ONLY="worker redis" plays some.
+faults: $(CELERY_READY)
+	$(BIN)/python -m bench.faults
 
 # Known holes in what the locks name. Says so and fails when nobody can be asked; `python -m supply.audit` tells the two
 # apart by its exit code.

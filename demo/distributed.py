@@ -47,12 +47,17 @@ save ""
 
 
 class Distributed:
-    """The engine of many machines, on one; supervisors start again what exits."""
+    """The engine of many machines, on one; supervisors start again what exits.
+
+    :param room_bytes: what each worker's scratch folder takes, which is a disk of its own then (bubblewrap); 0: what
+        the machine's takes.
+    """
 
     is_supervised = True
 
-    def __init__(self, home: Path, ports: Ports) -> None:
+    def __init__(self, home: Path, ports: Ports, room_bytes: int = 0) -> None:
         self._home = home
+        self._room_bytes = room_bytes
         self._execution_url = f"{ports.airflow_url}/execution/"
         self._password = secrets.token_hex(16)
         self._database_port, self._queue_port = find_free_ports(2)
@@ -113,7 +118,14 @@ class Distributed:
         env = {variable: str(folder) for variable, folder in folders.items()} | {"TMPDIR": self._scratches[name]}
         env |= {"AIRFLOW_CONFIG": str(self._home / "airflow.cfg")}  # the tokens' secret lies in it
         env |= {"REMAP_SIGTERM": "SIGQUIT"}  # who is asked to end does not await its tasks
-        return Job(name, ["airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"], env)
+        argv = ["airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
+        return Job(name, [*self._wall_in(self._scratches[name]), *argv], env)
+
+    def _wall_in(self, scratch: str) -> list[str]:
+        """Return what gives a worker a disk for its scratch folder, where it has one."""
+        if not self._room_bytes:
+            return []
+        return ["bwrap", "--dev-bind", "/", "/", "--size", str(self._room_bytes), "--tmpfs", scratch, "--"]
 
     def _make_cluster(self, user: str) -> Path:
         """Return a new cluster: for a user of its own outside our folder, through which that user may have no way."""

@@ -78,7 +78,7 @@ def call_redis(url: str, *words: str) -> str:
 
 
 def test_the_services_and_what_they_keep(start: Start) -> None:
-    engine = Distributed(start.home, start.ports)
+    engine = Distributed(start.home, start.ports, room_bytes=65536)
     engine.start_services(start)
     url = engine.settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
     queue = engine.settings["AIRFLOW__CELERY__BROKER_URL"].replace("//:", "//default:")
@@ -102,6 +102,7 @@ def test_the_services_and_what_they_keep(start: Start) -> None:
     written = [job.env[name] for job in workers for name in ("AIRFLOW_HOME", "HOME", "TMPDIR")]
     assert len(set(written)) == len(written) == 6
     assert all(Path(folder).is_dir() for folder in written)
+    assert all(f"--size 65536 --tmpfs {job.env['TMPDIR']} -- airflow" in " ".join(job.argv) for job in workers)
     end_group(supervisor)
     assert not any(Path(folder).exists() for folder in start.kept["services"].litter)
 

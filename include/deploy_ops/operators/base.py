@@ -5,6 +5,7 @@ An expected failure is pushed as the XCom `failure` (class and cause), where the
 
 from __future__ import annotations
 
+import errno
 import functools
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,13 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
-from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RunSpentError, SupersededError
+from include.deploy_ops.core.errors import (
+    DeployOpsError,
+    PermanentError,
+    RetryableError,
+    RunSpentError,
+    SupersededError,
+)
 from include.deploy_ops.core.plan.work import REQUEST_DAG, Verb
 from include.deploy_ops.core.preview.image_sources import find_build_ban
 from include.deploy_ops.core.text.visible import reveal
@@ -53,6 +60,9 @@ CAUSE_LENGTH_MAX = 600
 
 STEP_TIME_MAX = timedelta(minutes=15)
 """How long one try may hold a worker that asks GitHub, Astro and registries alone; not counted while it is parked."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""How the kernel says that nothing can be written on this worker."""
 
 STEP: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=15), "execution_timeout": STEP_TIME_MAX}
 """How long a try takes at most, and how it is tried again: never not at all, since Airflow may fail a task that resumes
@@ -119,14 +129,15 @@ class RenderedField:
 def tell_failures(method: Method) -> Method:
     """Seal what the task returns, and turn our errors into Airflow's.
 
-    Superseded → skipped, permanent → failed without retry, others → retried. What failed, why, and what to do stand in
-    the log before Airflow's traceback, which is that of our error alone: what caused it is a part of the why.
+    Superseded → skipped, permanent → failed without retry, others → retried, as is a worker's full disk. What failed,
+    why, and what to do stand in the log before Airflow's traceback, which is that of our error alone: what caused it is
+    a part of the why.
     """
 
     @functools.wraps(method)
     def told(self: SealingOperator, context: Context, *args: Any, **kwargs: Any) -> Any:
         try:
-            result = method(self, context, *args, **kwargs)
+            result = _tell_room(method, self, context, *args, **kwargs)
         except SupersededError as error:
             self.log.info("superseded: %s", error)
             context["ti"].xcom_push(SUPERSEDED_KEY, mask_text(str(error))[:CAUSE_LENGTH_MAX])
@@ -145,6 +156,19 @@ def tell_failures(method: Method) -> Method:
         return result
 
     return told  # type: ignore[return-value]  # same signature, Airflow's exceptions
+
+
+def _tell_room(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call it, and say what to do where this worker has no room."""
+    try:
+        return method(*args, **kwargs)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise RetryableError(
+            f"this worker cannot write {error.filename or 'its files'}: {error.strerror}; free its disk, or name a"
+            " folder with room in its TMPDIR"
+        ) from error
 
 
 def _tell_failure(log: Any, context: Context, error: DeployOpsError) -> None:

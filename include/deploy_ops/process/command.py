@@ -51,16 +51,38 @@ _LEFTOVER_GRACE_S = 0.5  # the same for what a command that ended by itself left
 _SIGNALLED = 128  # bubblewrap adds a signal's number to it, as a shell does
 _DRAIN_S = 1.0  # for reading what a command left in its pipes, when something else holds them open
 
-# Runs between fork and the command: asks Linux to kill the command when we die, SIGKILL included, then becomes the
-# command. A preexec_fn would do the same but may deadlock, since Airflow's processes have threads. The kernel sends the
-# signal when the *thread* that forked ends; that is the one that waits in `Command.run`. The second look at the
-# parent closes the window in which we died before asking. Python ignores SIGPIPE and SIGXFSZ, the command must not.
+# Runs between fork and the command: asks Linux to end the command when we die, SIGKILL included. A preexec_fn would do
+# the same but may deadlock, since Airflow's processes have threads. The kernel sends the signal when the *thread* that
+# forked ends; that is the one that waits in `Command.run`. The second look at the parent closes the window in which we
+# died before asking. What is confined dies whole with bubblewrap, so this becomes the command; otherwise it stays
+# before it as the leader of its group, since a killed command's own children would live on: told that we died, it ends
+# the group, and else it ends as the command did. Python ignores SIGPIPE and SIGXFSZ, the command must not.
 _DIE_WITH_PARENT = """
 import ctypes, os, resource, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-parent, limits, *argv = sys.argv[1:]
-if os.getppid() != int(parent):
-    os._exit(125)
+def ask(number, parent):
+    ctypes.CDLL(None).prctl(1, number, 0, 0, 0)
+    if os.getppid() != parent:
+        os.killpg(0, signal.SIGKILL)
+parent, limits, ends_whole, *argv = sys.argv[1:]
+parent = int(parent)
+if not ends_whole:
+    signal.signal(signal.SIGUSR1, lambda *_: os.killpg(0, signal.SIGKILL))
+    ask(signal.SIGUSR1, parent)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        os.closerange(0, 3)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code >= 0:
+            os._exit(code)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if code != -signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(parent, -code)
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+ask(signal.SIGKILL, parent)
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 for name, most in (limit.split("=") for limit in limits.split()):
@@ -71,6 +93,7 @@ try:
     os.execv(argv[0], argv)
 except OSError as error:
     sys.stderr.write(f"{argv[0]} cannot be executed: {error}\\n")
+    sys.stderr.flush()
     os._exit(126)
 """
 
@@ -169,6 +192,7 @@ class Command:
         self._answer = b""
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ending = False
+        self._parent = 0
         self._is_confined = False
         self._name = replace_forms(shlex.join(self.argv[:3]), self._forms)
 
@@ -176,9 +200,11 @@ class Command:
         """Run the command and everything it starts to the end.
 
         :raises PermanentError: `cwd` does not exist.
-        :raises RetryableError: this worker has no such executable, the time limit passed, or `end` was called.
+        :raises RetryableError: this worker has no such executable, the time limit passed, `end` was called, or the
+            parent of our process died.
         """
         started = time.monotonic()
+        self._parent = os.getppid()
         try:
             process = self._start()
             is_late = not self._follow(process, started + self.timeout_s)
@@ -190,6 +216,10 @@ class Command:
         _LOG.info("%s said last:\n%s", self._name, reveal(result.tail()))  # its error goes to people outside
         if self._is_ending:
             raise RetryableError(f"`{self._name}` was stopped on request.")
+        if self._is_orphaned:
+            raise RetryableError(
+                f"`{self._name}` was stopped: the process that started this one died, so nobody waits for it any more."
+            )
         raise RetryableError(f"`{self._name}` did not end within {self.timeout_s:g} s and was stopped.")
 
     def end(self) -> None:
@@ -207,7 +237,7 @@ class Command:
             raise RetryableError(f"`{self._name}` was stopped on request before it started.")
         executable = self._find_executable()
         self._process = subprocess.Popen(  # noqa: S603 - the caller's argv, no shell
-            _wrap([*self._confine(executable), executable, *self.argv[1:]], self.limits),
+            self._wrap([*self._confine(executable), executable, *self.argv[1:]]),
             cwd=self.cwd,
             env=self._environment,
             stdin=subprocess.PIPE if self.stdin is not None else subprocess.DEVNULL,
@@ -237,6 +267,12 @@ class Command:
         self._is_confined = bool(before)
         return before
 
+    def _wrap(self, argv: list[str]) -> list[str]:
+        if sys.platform != "linux":  # elsewhere a SIGKILL of ours leaves the command to its own end
+            return argv
+        told = (str(os.getpid()), "" if self.limits is None else str(self.limits), "1" if self._is_confined else "")
+        return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, *told, *argv]
+
     def _follow(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
         """Wait for the command while moving its bytes; return False if it has to be ended instead."""
         with selectors.DefaultSelector() as selector:
@@ -253,7 +289,12 @@ class Command:
         return process.returncode is not None
 
     def _is_over(self, deadline: float) -> bool:
-        return self._is_ending or time.monotonic() >= deadline
+        return self._is_ending or self._is_orphaned or time.monotonic() >= deadline
+
+    @property
+    def _is_orphaned(self) -> bool:
+        """Whether whoever supervises us died, as when a worker is killed: Airflow soon has another do the same."""
+        return os.getppid() != self._parent
 
     def _drain(self, selector: selectors.BaseSelector) -> None:
         """Read what is in the pipes already; something that the command left behind may hold them open for ever."""
@@ -319,13 +360,6 @@ def _has_streams(selector: selectors.BaseSelector) -> bool:
 
 def _is_inherited(name: str) -> bool:
     return name in _INHERITED_NAMES or name.startswith(_INHERITED_PREFIXES)
-
-
-def _wrap(argv: list[str], limits: ProcessLimits | None) -> list[str]:
-    if sys.platform != "linux":  # elsewhere a SIGKILL of ours leaves the command to its own end
-        return argv
-    shown = "" if limits is None else str(limits)
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), shown, *argv]
 
 
 def _unblock(pipe: IO[bytes] | None) -> IO[bytes]:

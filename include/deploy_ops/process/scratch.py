@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.errors import PermanentError, RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,17 @@ _LOG = logging.getLogger(__name__)
 
 
 def choose_scratch() -> Path:
-    """Return this user's folder in the temporary directory, and see that nobody else can write there."""
-    folder = Path(tempfile.gettempdir()) / f"deploy-ops-{os.getuid()}"
+    """Return this user's folder in the temporary directory, and see that nobody else can write there.
+
+    :raises RetryableError: this worker has no folder to which anything can be written.
+    :raises PermanentError: somebody else made it, or may write there.
+    """
+    try:
+        folder = Path(tempfile.gettempdir()) / f"deploy-ops-{os.getuid()}"
+    except FileNotFoundError as error:
+        raise RetryableError(
+            f"this worker has nowhere to write: {error.strerror}; free its disk, or name a folder with room in TMPDIR"
+        ) from error
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:

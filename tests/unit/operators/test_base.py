@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from datetime import timedelta
 from types import SimpleNamespace
@@ -123,6 +124,14 @@ def test_the_traceback_of_an_expected_failure_is_its_own_and_the_why_tells_what_
 def test_a_cause_that_the_text_tells_already_is_not_told_twice() -> None:
     _, (_, why, _) = fail(RetryableError("GET /user failed: connection reset"), OSError("connection reset"))
     assert why == "Why:        GET /user failed: connection reset"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_worker_without_room_says_so_and_is_tried_again(number: int) -> None:
+    raised, (_, why, to_do) = fail(OSError(number, "no room", "/scratch/worktree"))
+    assert isinstance(raised, RetryableError)
+    assert why.startswith("Why:        this worker cannot write /scratch/worktree: no room; free its disk, or name a")
+    assert to_do.startswith("What to do: nothing yet")
 
 
 def test_of_an_unexpected_failure_nothing_is_cut() -> None:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError
@@ -230,21 +231,54 @@ def test_end_from_a_line_is_safe_and_before_the_start_prevents_it(tmp_path: Path
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with a killed parent")
-def test_command_dies_when_we_are_killed(tmp_path: Path) -> None:
-    script = (
-        "import sys, pathlib\nfrom include.deploy_ops.process.command import Command\n"
-        "here = pathlib.Path(sys.argv[1])\n"
-        "Command(['bash', '-c', 'echo $$ > own; exec sleep 60'], cwd=here, env={}, timeout_s=60).run()\n"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
-    own = tmp_path / "own"
+_RUN = """
+import pathlib, sys
+from include.deploy_ops.process.command import Command
+from include.deploy_ops.process.confinement import Sight
+here = pathlib.Path(sys.argv[1])
+sight = Sight(writes=(here,)) if sys.argv[2] else None
+command = "sleep 60 & echo $! > child; echo $$ > own; wait"
+try:
+    Command(["bash", "-c", command], cwd=here, env={}, timeout_s=60, sight=sight).run()
+except Exception as error:
+    (here / "error").write_text(str(error))
+"""
+_RUN_BELOW = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', *sys.argv[1:]], check=True)"
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with a killed parent")
+
+
+def find_sleeping(folder: Path) -> list[psutil.Process]:
+    """Return what runs there of the command: not the Python that called it, nor what stands before it."""
+    return [
+        each
+        for each in psutil.process_iter(["cwd", "name"])
+        if each.info["cwd"] == str(folder) and each.info["name"] in {"bash", "sleep"}
+    ]
+
+
+@only_linux
+@pytest.mark.parametrize("confined", ["", "confined"])
+def test_command_and_its_children_die_when_we_are_killed(confined: str, tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", _RUN, str(tmp_path), confined], cwd=ROOT)
     try:
-        assert await_condition(lambda: own.exists() and own.read_text().strip())
+        assert await_condition(lambda: (tmp_path / "own").exists() and len(find_sleeping(tmp_path)) == 2)
     finally:
         parent.kill()
         parent.wait()
-    assert await_condition(lambda: not is_running(int(own.read_text())))
+    assert await_condition(lambda: not find_sleeping(tmp_path))
+
+
+@only_linux
+def test_command_is_ended_when_the_parent_of_our_process_is_killed(tmp_path: Path) -> None:
+    supervisor = subprocess.Popen([sys.executable, "-c", _RUN_BELOW, _RUN, str(tmp_path), ""], cwd=ROOT)
+    try:
+        assert await_condition(lambda: (tmp_path / "own").exists() and len(find_sleeping(tmp_path)) == 2)
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+    assert await_condition(lambda: not find_sleeping(tmp_path))
+    assert await_condition((tmp_path / "error").exists)
+    assert "the process that started this one died" in (tmp_path / "error").read_text()
 
 
 def test_no_file_descriptor_stays_open(tmp_path: Path) -> None:
