@@ -76,12 +76,14 @@ class DeploySettledTrigger(StoredTrigger):
         left_s = (datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds()
         try:
             async with AsyncAstroApi(self.astro_conn_id) as astro, asyncio.timeout(min(BRIEF_S, left_s)):
-                while isinstance(settling := await self._look(astro), Waiting):
+                while True:
+                    settling = await self._look(astro)
+                    if not isinstance(settling, Waiting):
+                        return self._describe(settling, "")
                     await asyncio.sleep(BRIEF_PAUSE_S)
         except (RetryableError, TimeoutError) as error:
             self.log.info("parking, since Astro shows no end of it yet%s", f": {error}" if str(error) else "")
-            return None
-        return self._describe(settling, "")
+        return None
 
     async def _watch(self) -> dict[str, Any]:
         deadline = datetime.fromisoformat(self.deadline)
