@@ -87,17 +87,18 @@ def play(player: Player) -> dict[str, list[Trace]]:
 def print_lives(reader: Reader, lives: dict[str, list[Trace]], poll_interval_s: float) -> None:
     """Print what the lives took in all, and the hops of each."""
     rows = [[f"{name}, of {len(traces)}", *split(reader, traces)] for name, traces in lives.items()]
-    columns = ("p50 of", "until the CLI's command", "all", "the poll", "Astro's own", "ours")
+    columns = ("p50 of", "until `deploy` starts", "until the code runs", "of it the poll's", "Astro's own", "ours")
     print_table(f"From a push to running code, polled every {poll_interval_s} s", columns, rows)
     for name, traces in lives.items():
         print_table(name, COLUMNS, make_rows(traces))
 
 
 def split(reader: Reader, traces: Sequence[Trace]) -> list[str]:
-    """Return the medians of what a life took until the command, in all, and of whom."""
+    """Return the medians of what a life took until its deploy started, in all, and of whom."""
     parts = [reader.split(trace) for trace in traces]
-    command_s = p50(measure(traces, next(iter(traces[0])), COMMANDED))
-    return [f"{seconds:.1f} s" for seconds in (command_s, *(p50([each[name] for each in parts]) for name in parts[0]))]
+    started = next(name for name in traces[0] if name.endswith(": deploy starts"))
+    before_s = p50(measure(traces, next(iter(traces[0])), started))
+    return [f"{seconds:.1f} s" for seconds in (before_s, *(p50([each[name] for each in parts]) for name in parts[0]))]
 
 
 class Player:
