@@ -9,7 +9,7 @@ import sys
 
 import bench
 
-NOT_BENCHMARKS = frozenset({"__main__", "counting", "faults", "memory", "table"})
+NOT_BENCHMARKS = frozenset({"__main__", "counting", "faults", "hops", "memory", "table"})
 """`faults` has a command of its own: `make faults`."""
 
 

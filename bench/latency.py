@@ -1,7 +1,8 @@
-"""From a push to running code in the demo, hop by hop: sandbox and Airflow standalone on this machine.
+"""From a push, a pull request or an approval to running code in the demo, hop by hop, on this machine.
 
-A push counts from its arrival at GitHub. What Airflow did is told by its REST API, what was asked of GitHub and Astro
-by the sandbox's journal; all of them read one clock.
+Sandbox and Airflow standalone. A life counts from the request by which it arrives at GitHub, and an approval from its
+answer. Each ends with the step `settle`, which has seen the code run; what of it is the poll's and what Astro's own
+time, as the sandbox plays it, is told apart.
 """
 
 from __future__ import annotations
@@ -9,56 +10,45 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import re
-import statistics
 import sys
 import tempfile
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bench.hops import COLUMNS, COMMANDED, Reader, Trace, make_rows, measure, p50
 from bench.table import print_table
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
-from demo.witness import CONTROL_DAG, ENDED, PREVIEW_DAG, Witness, make_witness
+from demo.witness import (
+    CONTROL_DAG,
+    ENDED,
+    PREVIEW_DAG,
+    PRODUCTION_DAG,
+    PRODUCTION_REQUEST_DAG,
+    PROMOTION_DAG,
+    STAGING_DAG,
+    make_witness,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
 NEW_BRANCHES = 4
+"""Each gets a preview, a pull request into staging, and a release to production."""
 PUSHES = 20
 """To the previews of the new branches, in turn; each changes one DAG."""
 
-HOPS = (
-    ("arrives", "the push arrives at GitHub"),
-    ("polled", "a poll sees it"),
-    ("control_queued", "control's run is queued"),
-    ("control_started", "control's run starts"),
-    ("plan_started", "task plan starts"),
-    ("plan_ended", "task plan ends"),
-    ("dispatch_started", "task dispatch starts"),
-    ("queued", "the preview's run is queued"),
-    ("started", "the preview's run starts"),
-    ("claim_started", "its first task, claim, starts"),
-    ("claim_ended", "claim ends"),
-    ("change_type_started", "task change_type starts"),
-    ("change_type_ended", "change_type ends"),
-    ("deploy_started", "task deploy starts"),
-    ("command", "the CLI creates the deploy"),
-    ("deploy_ended", "deploy ends"),
-    ("settle_started", "task settle starts"),
-    ("settle_ended", "settle ends: the code runs"),
-    ("ended", "the preview's run ends"),
-)
-
-Trace = dict[str, datetime]
+DAGS = (PREVIEW_DAG, PROMOTION_DAG, STAGING_DAG, PRODUCTION_DAG, PRODUCTION_REQUEST_DAG, CONTROL_DAG)
+DEPLOY_BRANCH, TRUNK = "astro_deploy", "main"
+PUSHED = r"/git-receive-pack$"
 
 
 def main() -> None:
-    """Start the stack, push, and print where the time went."""
+    """Start the stack, play the lives, and print where the time went."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every task would compile the DAG files' modules anew
     policy = (ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8")
     poll_interval_s = yaml.safe_load(policy)["projects"][0]["poll_interval_s"]
@@ -66,126 +56,141 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         Stack(Ports(*find_free_ports(5)), Path(folder) / "airflow", say, policy) as stack,
     ):
-        for dag_id in (PREVIEW_DAG, CONTROL_DAG):
+        for dag_id in DAGS:
             stack.unpause(dag_id)
         witness = make_witness(stack)
         witness.await_watch()
-        branches = [f"dev-bench-{number}" for number in range(NEW_BRANCHES)]
-        created = [push(witness, branch, "create", poll_interval_s) for branch in branches]
-        deployed = [push(witness, branch, "deploy", poll_interval_s) for branch in deal(branches, PUSHES)]
-    columns = ("", "hop p50", "p90", "since the push p50", "p90", "new branch: hop p50", "since the push p50")
-    title = f"{PUSHES} pushes of a DAG and {NEW_BRANCHES} new branches, polled every {poll_interval_s} s"
-    print_table(title, columns, make_rows(deployed, created))
+        reader = Reader(witness, stack.sandbox.get("/sandbox/settings").json()["deploying_s"])
+        lives = play(Player(reader, poll_interval_s))
+        print_lives(reader, lives, poll_interval_s)
 
 
 def say(line: str) -> None:
-    """Tell what is under way, beside the table."""
+    """Tell what is under way, beside the tables."""
     print(line, file=sys.stderr, flush=True)
 
 
-def deal(branches: Sequence[str], count: int) -> list[str]:
-    """Return so many branches, in turn."""
-    return list(itertools.islice(itertools.cycle(branches), count))
-
-
-def push(witness: Witness, branch: str, verb: str, poll_interval_s: float) -> Trace:
-    """Push a change of one DAG, await the end of its run, and return when each hop was reached.
-
-    It begins when control is idle, at any time between two polls.
-    """
-    witness.await_true("control to be idle", lambda: is_idle(witness))
-    time.sleep(random.uniform(0, poll_interval_s))  # noqa: S311 - spreads the pushes, no secret
-    author = witness.author
-    author.start_branch(branch, "origin/main" if verb == "create" else f"origin/{branch}")
-    head = author.commit({f"dags/{branch}.py": "# more\n"}, "More")
-    author.push(branch)
-    run = witness.await_run(branch, verb, head)
-    trace = make_trace(witness, run)
-    say(f"{run['dag_run_id']}: {(trace['claim_started'] - trace['arrives']).total_seconds():.1f} s to its first task")
-    return trace
-
-
-def is_idle(witness: Witness) -> bool:
-    """Whether no pass is under way or about to be."""
-    return all(run["state"] in ENDED for run in witness.outside.list_runs(CONTROL_DAG))
-
-
-def make_trace(witness: Witness, run: Mapping[str, Any]) -> Trace:
-    """Return when each hop of an ended preview run was reached."""
-    outside = witness.outside
-    journal = witness.stack.sandbox.get("/sandbox/requests").json()["requests"]
-    queued, ended = read_time(run["queued_at"]), read_time(run["end_date"])
-    # Control has one active run at a time: that which was active when it queued this one.
-    passes = (each for each in outside.list_runs(CONTROL_DAG) if each["start_date"])
-    control = next(each for each in passes if read_time(each["start_date"]) < queued)
-    pass_tasks = outside.list_tasks(CONTROL_DAG, control["dag_run_id"])
-    tasks = outside.list_tasks(PREVIEW_DAG, run["dag_run_id"])
-    control_queued = read_time(control["queued_at"])
-    trace = {
-        "arrives": find_last(journal, control_queued, "POST", r"/git-receive-pack$"),
-        "polled": find_last(journal, control_queued, "GET", "/git/matching-refs/", conditional=True, status=200),
-        "control_queued": control_queued,
-        "control_started": read_time(control["start_date"]),
-        "queued": queued,
-        "started": read_time(run["start_date"]),
-        "command": find_last(journal, ended, "POST", r"/deploys$"),
-        "ended": ended,
+def play(player: Player) -> dict[str, list[Trace]]:
+    """Return what became of each life, by what it is."""
+    branches = [f"dev-bench-{number}" for number in range(NEW_BRANCHES)]
+    created = [player.push(branch, "create") for branch in branches]
+    deployed = [player.push(branch, "deploy") for branch in itertools.islice(itertools.cycle(branches), PUSHES)]
+    promoted, released = zip(*[(player.promote(branch), player.release()) for branch in branches], strict=True)
+    return {
+        "push of a DAG → the preview runs it": deployed,
+        "push of a new branch → its preview runs it": created,
+        "pull request into staging → Staging runs it": [*promoted],
+        "approved → Production runs it": [*released],
     }
-    for name in ("plan", "dispatch"):
-        trace |= read_task(name, pass_tasks[name])
-    for name in ("claim", "change_type", "deploy", "settle"):
-        trace |= read_task(name, tasks[name])
-    return trace
 
 
-def read_task(name: str, task: Mapping[str, Any]) -> Trace:
-    """Return when the task started and ended."""
-    return {f"{name}_started": read_time(task["start_date"]), f"{name}_ended": read_time(task["end_date"])}
+def print_lives(reader: Reader, lives: dict[str, list[Trace]], poll_interval_s: float) -> None:
+    """Print what the lives took in all, and the hops of each."""
+    rows = [[f"{name}, of {len(traces)}", *split(reader, traces)] for name, traces in lives.items()]
+    columns = ("p50 of", "until `deploy` starts", "until the code runs", "of it the poll's", "Astro's own", "ours")
+    print_table(f"From a push to running code, polled every {poll_interval_s} s", columns, rows)
+    for name, traces in lives.items():
+        print_table(name, COLUMNS, make_rows(traces))
 
 
-def read_time(text: str) -> datetime:
-    """Return the time that an API gave."""
-    return datetime.fromisoformat(text)
+def split(reader: Reader, traces: Sequence[Trace]) -> list[str]:
+    """Return the medians of what a life took until its deploy started, in all, and of whom."""
+    parts = [reader.split(trace) for trace in traces]
+    started = next(name for name in traces[0] if name.endswith(": deploy starts"))
+    before_s = p50(measure(traces, next(iter(traces[0])), started))
+    return [f"{seconds:.1f} s" for seconds in (before_s, *(p50([each[name] for each in parts]) for name in parts[0]))]
 
 
-def find_last(
-    journal: Iterable[Mapping[str, Any]], before: datetime, method: str, path: str, **wanted: Any
-) -> datetime:
-    """Return when the last such request before that time came in; `path` is a regular expression."""
-    return max(
-        at
-        for each in journal
-        if each["method"] == method
-        and re.search(path, each["path"])
-        and all(each[name] == value for name, value in wanted.items())
-        and (at := read_time(each["at"])) < before
-    )
+class Player:
+    """Plays one life after the other, each when control is idle, at any time between two polls."""
+
+    def __init__(self, reader: Reader, poll_interval_s: float) -> None:
+        self._reader = reader
+        self._witness = reader.witness
+        self._poll_interval_s = poll_interval_s
+
+    def push(self, branch: str, verb: str) -> Trace:
+        """Push a change of one DAG, and return when each hop of its run was reached."""
+        self._rest()
+        author = self._witness.author
+        author.start_branch(branch, f"origin/{TRUNK}" if verb == "create" else f"origin/{branch}")
+        head = author.commit({f"dags/{branch}.py": "# more\n"}, "More")
+        author.push(branch)
+        run = self._witness.await_run(branch, verb, head)
+        tasks = ("claim", "change_type", "image", *(("render_template", "create") if verb == "create" else ()))
+        return self._trace("the push arrives at GitHub", PUSHED, run, "the preview", tasks)
+
+    def promote(self, branch: str) -> Trace:
+        """Open a pull request into staging, and return when each hop was reached until Staging ran it."""
+        self._rest()
+        known = self._list_ids(PROMOTION_DAG, STAGING_DAG)
+        self._witness.author.open_pull_request(branch, "staging", branch)
+        run = self._witness.await_success(STAGING_DAG, "target.staging~deploy~", known)
+        promotion = self._witness.await_success(PROMOTION_DAG, "", known)
+        self._reader.refresh()
+        begun = self._reader.trace_pass(promotion)
+        queued = next(iter(begun.values()))
+        return _name_twice(
+            self._reader.trace_poll("the pull request arrives at GitHub", queued, r"/pulls$"),
+            begun,
+            self._reader.trace_run("the promotion", promotion, "claim", "promote"),
+            self._reader.trace_pass(run),
+            self._reader.trace_deploy("Staging", run, "claim", "change_type", "image"),
+        )
+
+    def release(self) -> Trace:
+        """Open a pull request into trunk, approve it, and return when each hop was reached until Production ran it."""
+        self._rest()
+        witness, known = self._witness, self._list_ids(PRODUCTION_DAG)
+        number = witness.author.open_pull_request(DEPLOY_BRANCH, TRUNK, "Release")
+        approval = witness.await_approval(PRODUCTION_REQUEST_DAG)
+        self._await_idle()
+        approved = datetime.now(UTC)
+        witness.person.answer(approval, "Approve", comment="go")
+        run = witness.await_success(PRODUCTION_DAG, "target.production~deploy~", known)
+        witness.await_true("the pull request to be merged", lambda: witness.author.show_pull_request(number)["merged"])
+        self._reader.refresh()
+        asked = next(
+            each for each in witness.outside.list_runs(approval.dag_id) if each["dag_run_id"] == approval.run_id
+        )
+        request = self._reader.trace_run("the request", asked, "approve", "recheck", "report")
+        begun = self._reader.trace_pass(run)
+        deployed = self._reader.trace_deploy("Production", run, "claim", "change_type", "image")
+        answered = {words: at for words, at in request.items() if at > approved}
+        return dict(
+            sorted({"a person approves": approved, **answered, **begun, **deployed}.items(), key=lambda it: it[1])
+        )
+
+    def _trace(self, begun: str, path: str, run: dict[str, Any], name: str, tasks: tuple[str, ...]) -> Trace:
+        self._reader.refresh()
+        control = self._reader.trace_pass(run)
+        polled = self._reader.trace_poll(begun, next(iter(control.values())), path)
+        trace = {**polled, **control, **self._reader.trace_deploy(name, run, *tasks)}
+        say(f"{run['dag_run_id']}: {(trace[COMMANDED] - trace[begun]).total_seconds():.1f} s to the CLI's command")
+        return trace
+
+    def _rest(self) -> None:
+        """Return when control is idle, some time between two polls."""
+        self._await_idle()
+        time.sleep(random.uniform(0, self._poll_interval_s))  # noqa: S311 - spreads the pushes, no secret
+
+    def _await_idle(self) -> None:
+        self._witness.await_true("control to be idle", self._is_idle)
+
+    def _is_idle(self) -> bool:
+        return all(run["state"] in ENDED for run in self._witness.outside.list_runs(CONTROL_DAG))
+
+    def _list_ids(self, *dag_ids: str) -> set[str]:
+        return {run["dag_run_id"] for dag_id in dag_ids for run in self._witness.outside.list_runs(dag_id)}
 
 
-def make_rows(deployed: Sequence[Trace], created: Sequence[Trace]) -> list[list[str]]:
-    """Return a row per hop."""
-    rows = []
-    for (before, _), (name, words) in itertools.pairwise(HOPS):
-        hops, totals = measure(deployed, before, name), measure(deployed, "arrives", name)
-        new_hops, new_totals = measure(created, before, name), measure(created, "arrives", name)
-        shown = (p50(hops), p90(hops), p50(totals), p90(totals), p50(new_hops), p50(new_totals))
-        rows.append([words, *(f"{seconds:.1f} s" for seconds in shown)])
-    return rows
-
-
-def measure(traces: Iterable[Trace], start: str, end: str) -> list[float]:
-    """Return the seconds from one hop to another, in each trace."""
-    return [(trace[end] - trace[start]).total_seconds() for trace in traces]
-
-
-def p50(seconds: Sequence[float]) -> float:
-    """Return the median."""
-    return statistics.median(seconds)
-
-
-def p90(seconds: Sequence[float]) -> float:
-    """Return what nine of ten stay below."""
-    return statistics.quantiles(seconds, n=10, method="inclusive")[-1]
+def _name_twice(*parts: Trace) -> Trace:
+    """Return the hops of all parts; what happens a second time is named so."""
+    found: Trace = {}
+    for part in parts:
+        for words, at in part.items():
+            found[f"again {words}" if words in found else words] = at
+    return found
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Parsing the DAG files, in seconds beyond what Airflow has imported before it reads the first one; also for one task.
 
 That baseline is `airflow.sdk`, the processor's own modules, and what a file with one DAG of one operator brings in.
-From there every measurement is a fork of its own, as the processor itself makes one for every file.
+From there every measurement is a fork of its own, as the processor itself makes one for every file. What of a task's
+start each package takes is told by Python itself (`-X importtime`), in a process that imports all of it anew.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import importlib
 import json
 import multiprocessing
 import os
+import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.table import print_table
-from plugins.preloading import preload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +31,14 @@ ROOT = Path(__file__).parent.parent
 DAGS = ROOT / "dags"
 PROJECTS = (1, 10, 50)
 REPEATS = 5
+QUIET = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "0"}
+"""Read when Airflow is imported. However long a busy machine takes for a file, it is measured to its end."""
+IMPORTS = "imports"
+"""The argument by which this module only imports what a task needs, and says when it begins."""
+BEGINS = "from here on a task imports"
+HEAVIEST = 8
+IMPORT_COLUMNS = ("package", "modules", "of themselves")
+_IMPORTED = re.compile(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", re.MULTILINE)
 SMALL_DAG = """from airflow.sdk import DAG, BaseOperator
 
 with DAG("small"):
@@ -36,8 +47,8 @@ with DAG("small"):
 
 
 def main() -> None:
-    """Import the baseline, measure from there, and print the table."""
-    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+    """Import the baseline, measure from there, and print the tables."""
+    os.environ |= QUIET
     with tempfile.TemporaryDirectory() as folder:
         baseline_s = import_baseline(Path(folder))
         sys.dont_write_bytecode = False
@@ -49,9 +60,11 @@ def main() -> None:
         os.environ["DEPLOY_OPS_POLICY"] = write_policy(Path(folder), 1)
         rows += [[f"{file.name}, 1 project", *measure(file)] for file in sorted(DAGS.glob("*.py"))]
         starts = [row for projects in (1, 50) for row in measure_starts(Path(folder), projects)]
+        imports = [*measure_imports(Path(folder))]
     columns = ("", "DAGs", "modules imported", "seconds", "of the CPU")
     print_table(f"Parsing the DAG files, beyond the {baseline_s:.2f} s of the baseline", columns, rows)
     print_table("The start of a task of preview.py, beyond the same baseline", columns, starts)
+    print_table("What a task imports that asks GitHub, unless it was imported before the fork", IMPORT_COLUMNS, imports)
 
 
 def measure_starts(folder: Path, projects: int) -> Iterator[list[object]]:
@@ -66,9 +79,54 @@ def measure_starts(folder: Path, projects: int) -> Iterator[list[object]]:
     del os.environ["_AIRFLOW_PARSING_CONTEXT_DAG_ID"]
 
 
+def measure_imports(folder: Path) -> Iterator[list[object]]:
+    """Yield the packages whose modules take longest, what the others take, and all of them."""
+    policy, bytecode = write_policy(folder, 1), f"{folder}/bytecode"
+    environment = {**os.environ, "DEPLOY_OPS_POLICY": policy, "PYTHONPYCACHEPREFIX": bytecode}
+    argv = [sys.executable, "-X", "importtime", "-m", "bench.parsing", IMPORTS]
+    for _ in range(2):  # the first compiles what was not compiled before
+        done = subprocess.run(argv, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
+    yield from rank_packages(read_imports(done.stderr))
+
+
+def read_imports(told: str) -> dict[str, list[int]]:
+    """Return the microseconds of each module that Python told of after the baseline, by its package."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for self_us, module in _IMPORTED.findall(told.partition(f"{BEGINS}\n")[2]):
+        parts = module.split(".")
+        found[".".join(parts[: 3 if parts[0] == "include" else 1])].append(int(self_us))
+    return found
+
+
+def rank_packages(found: dict[str, list[int]]) -> Iterator[list[object]]:
+    """Yield a row for each of the heaviest packages, one for the others, and one for all."""
+    ranked = sorted(found, key=lambda package: -sum(found[package]))
+    rest = [self_us for package in ranked[HEAVIEST:] for self_us in found[package]]
+    every = [self_us for of_package in found.values() for self_us in of_package]
+    rows = [(package, found[package]) for package in ranked[:HEAVIEST]]
+    for name, times_us in [*rows, (f"{len(ranked[HEAVIEST:])} others", rest), ("all", every)]:
+        yield [name, len(times_us), f"{sum(times_us) / 1000:.0f} ms"]
+
+
+def import_for_task() -> None:
+    """Import the baseline, say so, and import what a task of preview.py needs that asks GitHub."""
+    with tempfile.TemporaryDirectory() as folder:
+        import_baseline(Path(folder))
+    from airflow.dag_processing.dagbag import DagBag
+
+    print(BEGINS, file=sys.stderr, flush=True)
+    DagBag(DAGS / "preview.py")
+    ask_github()
+
+
 def ask_github() -> None:
     """Import what a task needs that asks GitHub."""
     importlib.import_module("include.deploy_ops.hooks.github.pulls")
+
+
+def preload() -> None:
+    """Import what the plugin imports before Airflow forks; here, since the plugin itself imports Airflow."""
+    importlib.import_module("plugins.preloading").preload()
 
 
 def do_nothing() -> None:
@@ -125,13 +183,18 @@ def parse_in_fork(dags: Path, after: Callable[[], None], before: Callable[[], No
     process = context.Process(target=parse, args=(dags, sender, after, before))
     process.start()
     sender.close()
-    found: tuple[int, int, float, float] = receiver.recv()
+    found: tuple[int, int, float, float] | str = receiver.recv()
     process.join()
-    return found
+    if not isinstance(found, str):
+        return found
+    raise RuntimeError(found)
 
 
 def parse(dags: Path, sender: Connection, after: Callable[[], None], before: Callable[[], None]) -> None:
-    """Parse as Airflow does; send how many DAGs there are, how many modules that took, and the seconds."""
+    """Parse as Airflow does; send how many DAGs there are, how many modules that took, and the seconds, or what failed.
+
+    A child that dies without a word would leave its parent with the end of a pipe.
+    """
     from airflow.dag_processing.dagbag import DagBag
 
     before()
@@ -140,9 +203,10 @@ def parse(dags: Path, sender: Connection, after: Callable[[], None], before: Cal
     after()
     seconds, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
     if bag.import_errors:
-        raise RuntimeError(f"not parsed: {bag.import_errors}")
-    sender.send((len(bag.dags), len(sys.modules) - known, seconds, cpu_s))
+        sender.send(f"not parsed: {bag.import_errors}")
+    else:
+        sender.send((len(bag.dags), len(sys.modules) - known, seconds, cpu_s))
 
 
 if __name__ == "__main__":
-    main()
+    import_for_task() if sys.argv[1:] == [IMPORTS] else main()

@@ -1,1 +1,1 @@
-"""Tests of what the measurements decide without measuring; the measurements themselves are made by hand."""
+"""Tests of what measures: that its figures are what they are called, and what it decides; measured is by hand."""

@@ -104,8 +104,9 @@ class Observer:
 
     def read_commit_times(self, heads: Iterable[str]) -> dict[str, datetime]:
         """Return when each of the heads was committed; GitHub is asked once for each, since that never changes."""
-        known = self.memory.commit_times.read()
-        times = {head: known.get(head) for head in heads}
+        wanted = [*heads]
+        known = self.memory.commit_times.read_for(wanted)
+        times = {head: known.get(head) for head in wanted}
         try:
             for head, time in times.items():
                 times[head] = time or self.github.get_commit(head).committed_at

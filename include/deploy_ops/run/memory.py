@@ -39,9 +39,11 @@ from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.health import Sight
 from include.deploy_ops.core.view.row import Row, Summary
-from include.deploy_ops.run.store import BoundedSlot, FilledSlot, Shards, Slot, SortedShards, SplitSlot, Store
+from include.deploy_ops.run.store import BoundedSlot, FilledSlot, KeptSlot, Shards, Slot, SortedShards, SplitSlot, Store
 
 SECOND_PAGE = 2
+_AWAITED_SHARD = "awaited."
+"""What the name of a shard of awaited commits begins with, among the digests of the summary."""
 
 ENVIRONMENT_PARTS = (
     "planned",
@@ -221,7 +223,7 @@ class Memory:
         # Which repository the project's name meant so far.
         self.repository = Slot(store, "control.repository", _REPOSITORY)
         # Since when the memory has no hole; control writes it as a pass begins.
-        self.continuity = Slot(store, "control.continuity", _CONTINUITY)
+        self.continuity = KeptSlot(store, "control.continuity", _CONTINUITY)
         # The deletes that control dispatched lately.
         self.begun_deletes = FilledSlot(store, "control.deletes", _DELETES, blank=tuple)
         # The page of the listing of all pull requests that is read again next; every pass reads the first one.
@@ -265,7 +267,7 @@ class Memory:
         # The last reading of what the policy maps into previews; only control writes it.
         self.rotation = Slot(store, "control.rotation", _READING, within=("stale",))
         # What the last pass said of the project.
-        self.summary = Slot(store, "view.summary", _SUMMARY)
+        self.summary = KeptSlot(store, "view.summary", _SUMMARY)
         self._rows = SortedShards(store, "view.rows", _ROWS)
         # The commits of which somebody may wait for the word on a preview, by what they are the head of.
         self._awaited = SortedShards(store, "view.awaited", _AWAITED)
@@ -381,9 +383,18 @@ class Memory:
 
     def read_awaited(self) -> dict[str, Awaited]:
         """Return the commits of which somebody may wait for the word on a preview."""
-        return self._awaited.read()
+        return self._awaited.read(self._list_awaited())
 
     def write_awaited(self, after: Mapping[str, Awaited]) -> dict[str, str]:
         """Replace them; return a digest of each shard that has some, beside those of the rows."""
-        self._awaited.write(self._awaited.read(), after)
-        return {f"awaited.{shard}": digest for shard, digest in self._awaited.digest(after).items()}
+        named = self._list_awaited()
+        among = None if named is None else named.union(map(self._awaited.place, after))
+        self._awaited.write(self._awaited.read(among), after)
+        return {f"{_AWAITED_SHARD}{shard}": digest for shard, digest in self._awaited.digest(after).items()}
+
+    def _list_awaited(self) -> set[str] | None:
+        """Return the shards that hold some, as the summary names them; None without a summary."""
+        summary = self.summary.read()
+        if summary is None:
+            return None
+        return {name.removeprefix(_AWAITED_SHARD) for name in summary.digests if name.startswith(_AWAITED_SHARD)}

@@ -15,7 +15,7 @@ from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.versioned import PARTS_MAX, count_parts, read_parts, read_value, wrap_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from pydantic import TypeAdapter
 
@@ -76,6 +76,29 @@ class Slot(Generic[T]):
     def dump(self, value: T) -> Any:
         """Return the value as JSON."""
         return self.adapter.dump_python(value, mode="json", exclude_defaults=self.is_terse)
+
+
+@dataclass(frozen=True)
+class KeptSlot(Slot[T]):
+    """A slot that is asked for once, since nobody writes it while a task that reads it is at work, but that task."""
+
+    kept: list[T | None] = field(default_factory=list, repr=False, compare=False)
+
+    def read(self) -> T | None:
+        """Return the value as it was when it was read first, or was written since."""
+        if not self.kept:
+            self.kept.append(super().read())
+        return self.kept[0]
+
+    def write(self, value: T) -> None:
+        """Replace the value."""
+        super().write(value)
+        self.kept[:] = [value]
+
+    def forget(self) -> None:
+        """Empty the slot."""
+        super().forget()
+        self.kept[:] = [None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +231,13 @@ class Shards(Generic[T]):
         """Return what is in the shards `among` these names, or in all of them."""
         names = [shard for shard in self.names if among is None or shard in among]
         return {key: value for name in names for key, value in self._slots[name].read().items()}
+
+    def read_for(self, keys: Iterable[str]) -> dict[str, T]:
+        """Return what is in the shards of these keys: each read is a request to Airflow, and few keys lie in few.
+
+        What else lies in a shard that is not read stays there; whoever reads it for a key of its own drops that.
+        """
+        return self.read({self.place(key) for key in keys})
 
     def read_one(self, key: str) -> T | None:
         """Return one key's value."""

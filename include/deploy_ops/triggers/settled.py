@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 LOOK_TIMEOUT_S = 90.0
+BRIEF_S = 5.0
+"""Seconds for which the task itself looks before it parks: parked, it hears nothing for `FIRST_EVENT_S`, and it costs
+another start to resume."""
+BRIEF_PAUSE_S = 0.5
+LONGEST_PAUSE_S, PAUSE_GROWS = 10.0, 1.3
+"""Between two looks that only wait: what takes minutes is looked at less often."""
 RECORDS_READ = 50
 """Newest records that are searched for this call's: more deploys of one Deployment do not begin while one settles."""
 
@@ -45,7 +51,7 @@ class DeploySettledTrigger(StoredTrigger):
     :param started_at: when the call began, ISO 8601 with an offset.
     :param deadline: when to give up, likewise.
     :param woke: whether we woke the Deployment for it, so that hibernation is no end.
-    :param poll_interval_s: seconds between two looks, which are two requests each.
+    :param poll_interval_s: seconds between the first two looks, which are two requests each; they grow.
     """
 
     astro_conn_id: str
@@ -55,7 +61,7 @@ class DeploySettledTrigger(StoredTrigger):
     started_at: str
     deadline: str
     woke: bool
-    poll_interval_s: float = 2
+    poll_interval_s: float = 1
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the one event."""
@@ -65,15 +71,30 @@ class DeploySettledTrigger(StoredTrigger):
         self.log.info("%s: %s", event["state"], event["detail"])
         yield TriggerEvent(event)
 
+    async def look_briefly(self) -> dict[str, Any] | None:
+        """Return the event if it comes within seconds, None if it is worth parking for, also where Astro fails."""
+        left_s = (datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds()
+        try:
+            async with AsyncAstroApi(self.astro_conn_id) as astro, asyncio.timeout(min(BRIEF_S, left_s)):
+                while True:
+                    settling = await self._look(astro)
+                    if not isinstance(settling, Waiting):
+                        return self._describe(settling, "")
+                    await asyncio.sleep(BRIEF_PAUSE_S)
+        except (RetryableError, TimeoutError) as error:
+            self.log.info("parking, since Astro shows no end of it yet%s", f": {error}" if str(error) else "")
+        return None
+
     async def _watch(self) -> dict[str, Any]:
         deadline = datetime.fromisoformat(self.deadline)
         settling: Settling = Waiting(None, "Astro was not asked yet")
-        failures, problem = 0, ""
+        failures, problem, usual_s = 0, "", self.poll_interval_s
         async with AsyncAstroApi(self.astro_conn_id) as astro:
             while True:
                 try:
                     settling = await self._look(astro)
-                    failures, problem, pause_s = 0, "", self.poll_interval_s
+                    failures, problem, pause_s = 0, "", usual_s
+                    usual_s = min(usual_s * PAUSE_GROWS, LONGEST_PAUSE_S)
                 except (RetryableError, TimeoutError) as error:
                     failures, problem = failures + 1, str(error) or f"no answer in {LOOK_TIMEOUT_S:.0f} s"
                     pause_s = choose_backoff_s(error, failures, self.poll_interval_s, LONGEST_BACKOFF_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from include.deploy_ops.core.plan.remembered import (
 from include.deploy_ops.core.verification.fallback import VerifiedDeploy
 from include.deploy_ops.core.verification.mute import Mute
 from include.deploy_ops.core.verification.verdict import Proof, Verification
+from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.past_deploys import DEPLOYS_MAX, add_deploys
 from include.deploy_ops.core.view.row import Summary
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
@@ -87,6 +88,48 @@ def test_histories_are_spread_and_only_changed_shards_are_written() -> None:
     assert len(shards) > 8
     memory.histories.write(before, {**before, "id7": CachedHistory("g", DeployHistory("new"))})
     assert sum(shards[key] != repr(value) for key, value in store.values.items()) == 1
+
+
+def test_only_the_shards_of_wanted_keys_are_asked_for_and_what_else_lies_there_may_be_dropped() -> None:
+    store = DictStore()
+    histories = Memory(store).histories
+    every = {f"id{number}": CachedHistory("f", DeployHistory(f"d{number}")) for number in range(60)}
+    histories.write({}, every)
+    store.asked = 0
+    found = histories.read_for(["id7"])
+    assert store.asked == 1
+    assert 1 < len(found) < 10
+    histories.write(found, {"id7": every["id7"]})
+    assert histories.read() == {key: each for key, each in every.items() if key == "id7" or key not in found}
+
+
+def test_what_a_pass_alone_writes_is_asked_for_once() -> None:
+    store = DictStore()
+    memory = Memory(store)
+    seen = memory.read_continuity(NOW)
+    memory.continuity.write(seen)
+    store.asked = 0
+    for _ in range(3):
+        assert memory.continuity.read() == seen
+        assert memory.summary.read() is None
+        assert memory.read_continuity(NOW + timedelta(minutes=1)).since == NOW
+    assert store.asked == 0
+    assert Memory(store).continuity.read() == seen
+    memory.continuity.forget()
+    assert memory.continuity.read() is None
+
+
+def test_awaited_commits_are_asked_for_where_the_summary_says_that_some_are() -> None:
+    store = DictStore()
+    memory, awaited = Memory(store), {"pull/1": Awaited(sha("a"), "no preview for this branch")}
+    summary = Summary("shop", "acme/data-platform", "", NOW, "apply", 1, 20, 0, 0, 300, memory.write_awaited(awaited))
+    assert Memory(store).read_awaited() == awaited, "without a summary all of them are read"
+    memory.summary.write(summary)
+    memory, store.asked = Memory(store), 0
+    assert memory.read_awaited() == awaited
+    assert memory.write_awaited({}) == {}
+    assert store.asked == 4
+    assert Memory(store).read_awaited() == {}
 
 
 @pytest.mark.parametrize("value", ["nonsense", {"run_id": 7}, []])

@@ -65,7 +65,7 @@ def test_serialize_gives_back_every_argument() -> None:
     expected = ("include.deploy_ops.triggers.settled.DeploySettledTrigger", arguments)
     assert DeploySettledTrigger(**arguments).serialize() == expected
     del arguments["poll_interval_s"]
-    assert DeploySettledTrigger(**arguments).serialize()[1]["poll_interval_s"] == 2
+    assert DeploySettledTrigger(**arguments).serialize()[1]["poll_interval_s"] == 1
 
 
 def test_settled_event_carries_the_record(astro: AstroDouble) -> None:
@@ -174,3 +174,59 @@ def test_no_event_comes_before_its_time(astro: AstroDouble, monkeypatch: pytest.
     assert run(make_trigger())["state"] == "settled"
     assert time.monotonic() - began > 0.4
     assert len(astro.asked) == 2  # what it tells is no older than the event
+
+
+def test_looks_that_wait_come_ever_later_up_to_a_bound(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def note(pause_s: float) -> None:
+        pauses.append(pause_s)
+
+    monkeypatch.setattr(settled.asyncio, "sleep", note)
+    waits = [Reply(make_deployment(status="DEPLOYING"))] * 12
+    astro.say(DEPLOYMENT, *waits, Reply(make_deployment()))
+    assert run(make_trigger(1800, poll_interval_s=1))["state"] == "settled"
+    waited = [pause_s for pause_s in pauses if pause_s >= 1]  # without those that spare Astro
+    assert waited[:4] == pytest.approx([1, 1.3, 1.69, 2.197])
+    assert waited[-2:] == [10, 10]
+
+
+def look(trigger: DeploySettledTrigger) -> dict[str, Any] | None:
+    return asyncio.run(trigger.look_briefly())
+
+
+def test_a_deploy_that_settles_soon_is_seen_before_anything_parks(
+    astro: AstroDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settled, "BRIEF_S", 5.0)
+    monkeypatch.setattr(settled, "BRIEF_PAUSE_S", 0.01)
+    astro.say(DEPLOYMENT, *[Reply(make_deployment(status="DEPLOYING"))] * 2, Reply(make_deployment()))
+    event = look(make_trigger())
+    assert event is not None
+    assert (event["state"], event["deploy_id"]) == ("settled", "cldeploy5")
+    assert len(astro.asked) == 6
+
+
+@pytest.mark.parametrize("seconds", [1800, 0.1])
+def test_looking_before_parking_ends_soon(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    assert settled.BRIEF_S < FIRST_EVENT_S, "parking would be told sooner"
+    monkeypatch.setattr(settled, "BRIEF_S", 0.4 if seconds > 1 else 60)
+    astro.say(DEPLOYMENT, Reply(make_deployment(status="DEPLOYING")))
+    began = time.monotonic()
+    assert look(make_trigger(seconds)) is None
+    assert time.monotonic() - began < 3
+
+
+def test_an_astro_that_does_not_tell_is_left_to_the_trigger(
+    astro: AstroDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settled, "BRIEF_S", 0.2)
+    astro.say(DEPLOYMENT, Reply({"message": "bad token"}, 401))
+    assert look(make_trigger()) is None
+
+    def keep_silent(_: Any) -> Reply:
+        time.sleep(0.6)
+        return Reply(is_dropped=True)
+
+    astro.say(DEPLOYMENT, keep_silent)
+    assert look(make_trigger()) is None

@@ -119,6 +119,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "READ_BACK_S", 0.0)
     monkeypatch.setattr(astro_http, "REQUESTS_PER_S_MAX", 1000)
     monkeypatch.setattr(patience, "FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(settled, "BRIEF_S", 0.3)
     for trigger in (settled, image, verified):
         monkeypatch.setattr(trigger, "FIRST_EVENT_S", 0.0)
 

@@ -244,8 +244,8 @@ class RowWriter:
 
         A quiet pass learns a few at once.
         """
-        known, times = self.memory.authors.read(), self.memory.commit_times.read()
         heads = {branch.head for branch in observation.wanted.values()}
+        known, times = self.memory.authors.read_for(heads), self.memory.commit_times.read_for(heads)
         authors = {head: name for head, name in known.items() if head in heads}
         dates = {head: at for head, at in times.items() if head in heads}
         unknown = sorted(heads - (authors.keys() & dates.keys()))

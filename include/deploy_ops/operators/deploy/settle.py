@@ -1,9 +1,10 @@
-"""The settle step: waits, without a worker slot, until Astro's record and the Deployment show this deploy."""
+"""The settle step: waits, soon without a worker slot, until Astro's record and the Deployment show this deploy."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.errors import UnsettledError
 from include.deploy_ops.core.plan.work import Verb
@@ -26,30 +27,33 @@ class SettleDeployOperator(DeployOpsOperator):
     verbs = (Verb.CREATE, Verb.DEPLOY)
 
     @tell_failures
-    def execute(self, context: Context) -> NoReturn:
-        """Park until Astro shows the deploy."""
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look for some seconds; where that was not enough, park until Astro shows the deploy."""
         self.begin(context)
         ask = self.need(context, "deploy")
         deadline = datetime.now(UTC) + timedelta(seconds=self.scope.project.settle_timeout_s)
+        trigger = DeploySettledTrigger(
+            astro_conn_id=self.scope.project.astro_conn_id,
+            deployment_id=ask["deployment_id"],
+            needle=ask["needle"],
+            kind=ask["kind"],
+            started_at=ask["started_at"],
+            deadline=deadline.isoformat(),
+            woke=ask["woke"],
+        )
+        if event := asyncio.run(trigger.look_briefly()):
+            return self._conclude(context, event)
         self.log.info("waiting for %s until %s", ask["deployment_id"], deadline.isoformat(timespec="seconds"))
         # Airflow may see this task's exit seconds late, and fails one that resumes before; the trigger waits for that.
-        self.defer(
-            trigger=DeploySettledTrigger(
-                astro_conn_id=self.scope.project.astro_conn_id,
-                deployment_id=ask["deployment_id"],
-                needle=ask["needle"],
-                kind=ask["kind"],
-                started_at=ask["started_at"],
-                deadline=deadline.isoformat(),
-                woke=ask["woke"],
-            ),
-            method_name="resume",
-        )
+        self.defer(trigger=trigger, method_name="resume")
         raise AssertionError("defer raises")
 
     @tell_failures
     def resume(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Say how it ended."""
+        return self._conclude(context, event)
+
+    def _conclude(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         job = self.begin(context)
         said = self.need(context, "deploy")["said"]
         match event["state"]:

@@ -1,4 +1,4 @@
-"""The settle step: waits in the triggerer, and only Astro's own record of this deploy lets the run succeed."""
+"""The settle step: looks, waits in the triggerer, and only Astro's own record of this deploy lets the run succeed."""
 
 from __future__ import annotations
 
@@ -40,15 +40,21 @@ def resume(run: Run, state: str) -> Any:
 
 def test_it_waits_for_this_deploy_until_its_time_is_over(stage: Stage) -> None:
     stage.change_project(settle_timeout_s=300)
+    ask = {**ASK, "deployment_id": stage.make_deployment(BRANCH)}
     with pytest.raises(TaskDeferred) as caught:
-        start(stage, ASK).execute("settle")
+        start(stage, ask).execute("settle")
     trigger = caught.value.trigger
     assert isinstance(trigger, DeploySettledTrigger)
     watched = {name: getattr(trigger, name) for name in ("deployment_id", "needle", "kind", "started_at")}
-    assert watched == {name: ASK[name] for name in watched}
+    assert watched == {name: ask[name] for name in watched}
     left = datetime.fromisoformat(trigger.deadline) - datetime.now(UTC)
     assert timedelta(seconds=280) < left <= timedelta(seconds=300)
     assert caught.value.method_name == "resume"
+
+
+def test_a_deploy_that_ended_at_the_first_look_is_not_parked(stage: Stage) -> None:
+    with pytest.raises(AirflowFailException, match=r"did not settle \(failed\): the Deployment is gone; the CLI said: S"):
+        start(stage, ASK).execute("settle")
 
 
 @pytest.mark.parametrize("state", ["settled", "overtaken"])
