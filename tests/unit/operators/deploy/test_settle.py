@@ -53,7 +53,7 @@ def test_it_waits_for_this_deploy_until_its_time_is_over(stage: Stage) -> None:
 
 
 def test_a_deploy_that_ended_at_the_first_look_is_not_parked(stage: Stage) -> None:
-    with pytest.raises(AirflowFailException, match=r"did not settle \(failed\): the Deployment is gone; the CLI said: S"):
+    with pytest.raises(AirflowFailException, match=r"settle \(failed\): the Deployment is gone; the CLI said: S"):
         start(stage, ASK).execute("settle")
 
 
