@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 NO_COMMIT = "0" * 40
 """The commit of what has none: Git's own way to say so."""
@@ -81,6 +82,19 @@ class Branch:
 
     name: str
     head: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """What GitHub answered to a question, as one step hands it on to another; `path` counts from the API's address.
+
+    Of what may change it has an ETag, with which it is asked again: while it is the same, that costs no quota. A commit
+    never changes, has none, and is not asked for again. `data` is JSON, no more of the answer than we read.
+    """
+
+    path: str
+    data: Any = field(hash=False)
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

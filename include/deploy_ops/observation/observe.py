@@ -5,7 +5,6 @@ Reads only, and reads again only what changed: pull requests since the last pass
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,11 +17,7 @@ from include.deploy_ops.core.template.template import find_fixed_differences, fi
 from include.deploy_ops.observation.histories import HistoryReader
 from include.deploy_ops.observation.pulls import PullReader, RepositoryReading
 from include.deploy_ops.observation.rotation import RotationReader
-from include.deploy_ops.observation.template import parse_template_text, read_template_text
-from include.deploy_ops.run.memory import CachedTemplate
-
-TEMPLATE_KEPT_MAX = 40_000
-"""Bytes, as JSON, of a template that is kept between passes: values of Airflow's store stay below 48 KiB."""
+from include.deploy_ops.observation.template import TemplateReader, parse_template_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +66,8 @@ class Observer:
         # Trunk is among them: a listing that lacks it is refused where it is read.
         trunk = next(branch for branch in snapshot.branches if branch.name == self.scope.project.trunk)
         try:
-            template = parse_template_text(self.scope, self._read_template_text(trunk.head))
+            reader = TemplateReader(self.scope, self.github, self.memory, self.seals)
+            template = parse_template_text(self.scope, reader.read_text(trunk.head))
         except PermanentError as error:
             return TemplateState("", {}, {}, str(error))
         keys = find_uninherited(template, self.scope.previews.inherit)
@@ -90,17 +86,6 @@ class Observer:
             unread=reading.problem,
             reread_at=reading.due_at if own and rotation.is_needed else None,
         )
-
-    def _read_template_text(self, trunk_head: str) -> str:
-        path = self.scope.previews.template
-        # A commit's files never change: one reading for each head of trunk.
-        cached = self.memory.template.read()
-        if cached is None or (cached.commit, cached.path) != (trunk_head, path):
-            cached = CachedTemplate(trunk_head, path, read_template_text(self.scope, self.github, trunk_head))
-            # A longer one is read in each pass, which costs a request.
-            if len(json.dumps(cached.text)) <= TEMPLATE_KEPT_MAX:
-                self.memory.template.write(cached)
-        return cached.text
 
     def read_commit_times(self, heads: Iterable[str]) -> dict[str, datetime]:
         """Return when each of the heads was committed; GitHub is asked once for each, since that never changes."""

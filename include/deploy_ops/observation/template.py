@@ -2,15 +2,87 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.errors import TemplateError
+from pydantic import TypeAdapter
+
+from include.deploy_ops.core.errors import SealError, TemplateError
 from include.deploy_ops.core.template.mapping import lay_mapping
 from include.deploy_ops.core.template.template import Template, merge_overrides, parse_template
+from include.deploy_ops.run.memory import CachedTemplate
+from include.deploy_ops.run.seals import WORK, Place
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+    from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
+    from include.deploy_ops.run.seals import Seals
+
+KEPT_MAX = 40_000
+"""Bytes, as JSON, of a template that is kept: values of Airflow's store stay below 48 KiB."""
+
+log = logging.getLogger(__name__)
+_KEPT = TypeAdapter(CachedTemplate)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateReader:
+    """Reads the template's text once for each head of trunk, and keeps it for later passes and for runs.
+
+    It lies where others may write, and Deployments are made of it: so it is sealed, and read again where it is not
+    what one of our tasks kept.
+    """
+
+    scope: Scope
+    github: DeployOpsGithubHook
+    memory: Memory
+    seals: Seals
+
+    def find_trunk(self) -> str:
+        """Return trunk's head as it is now; while it is where it was, asking for that costs no quota."""
+        trunk, kept = self.scope.project.trunk, self._recall()
+        self.github.remember(kept.answers if kept is not None else ())
+        head = self.github.get_branch(trunk).head
+        answers = self.github.hand_on(trunk, head)
+        if kept is not None and kept.commit == head and kept.answers != answers:
+            self._keep(replace(kept, answers=answers))
+        return head
+
+    def read_text(self, trunk_head: str) -> str:
+        """Return the template's text at trunk's head. Raises TemplateError when there is no such file."""
+        path, kept = self.scope.previews.template, self._recall()
+        if kept is not None and (kept.commit, kept.path) == (trunk_head, path):
+            return kept.text
+        text = read_template_text(self.scope, self.github, trunk_head)
+        self._keep(CachedTemplate(trunk_head, path, text, self.github.hand_on(self.scope.project.trunk, trunk_head)))
+        return text
+
+    def _recall(self) -> CachedTemplate | None:
+        kept = self.memory.template.read()
+        try:
+            if kept is not None:
+                self.seals.check(WORK, self._place, _dump(kept), kept.seal)
+        except SealError as error:
+            log.info("the template is read anew: %s", error)
+            return None
+        return kept
+
+    def _keep(self, template: CachedTemplate) -> None:
+        if len(json.dumps(template.text)) <= KEPT_MAX:  # a longer one is read each time
+            seal = self.seals.make(WORK, self._place, _dump(template))
+            self.memory.template.write(replace(template, seal=seal))
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.scope.control_dag, "", "template")
+
+
+def _dump(template: CachedTemplate) -> Any:
+    # Without what equals its default: a field that a later release adds must not break what is sealed already.
+    return _KEPT.dump_python(replace(template, seal=""), mode="json", exclude_defaults=True)
 
 
 def read_template(scope: Scope, github: DeployOpsGithubHook, trunk_head: str) -> Template:

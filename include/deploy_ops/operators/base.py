@@ -29,6 +29,7 @@ from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.operators.sealed import RESULT_KEY, SealingOperator
 from include.deploy_ops.run.airflow_runs import Runs
+from include.deploy_ops.run.decision import CHANGE_TASK, CLAIM_TASK, read_decision
 from include.deploy_ops.run.endings import SEEN_KEY, SUPERSEDED_KEY, mask_text
 from include.deploy_ops.run.job import Job, load_job, open_conf
 from include.deploy_ops.run.memory import Memory
@@ -45,15 +46,15 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.observation.checks import DueCheck
+    from include.deploy_ops.observation.template import TemplateReader
     from include.deploy_ops.run.scope import Scope
 
-CLAIM_TASK = "claim"
 IMAGE_TASK = "image"
 VERIFY_TASK = "verify"
 FAILURE_KEY = "failure"
-RENDER_TASK, RENDERED_KEY, MAPPED_KEY = "render_template", "rendered", "mapped"
-"""The task that renders a Deployment file, and under which keys it hands on what of it the template gave, and where
-the values come from that it left out.
+RENDER_TASK, RENDERED_KEY, MAPPED_KEY, ANSWERS_KEY = "render_template", "rendered", "mapped", "answers"
+"""The task that renders a Deployment file, and under which keys it hands on what of it the template gave, where the
+values come from that it left out, and as which repository GitHub knows the name.
 """
 CAUSE_LENGTH_MAX = 600
 """Characters of a failure's cause that are remembered for plan and page; the log has all of it."""
@@ -285,6 +286,12 @@ class DeployOpsOperator(SealingOperator):
 
         return DueCheck(self.scope, self.github, self.astro, self.memory(context), self.seals)
 
+    def template_reader(self, context: Context) -> TemplateReader:
+        """Return what reads trunk's head, and the template there."""
+        from include.deploy_ops.observation.template import TemplateReader
+
+        return TemplateReader(self.scope, self.github, self.memory(context), self.seals)
+
     def void_approval(self, context: Context, job: Job, approval: Approval, why: str) -> NoReturn:
         """End the run since what was approved cannot be deployed; control asks anew, a person has to.
 
@@ -321,6 +328,7 @@ class DeployOpsOperator(SealingOperator):
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
         if job.problem:
             raise PermanentError(job.problem)
+        self.github.remember(job.answers)
         self.links[CommitLink.name] = self.github.web_url("commit", job.deployed_commit)
         if job.pull:
             self.links[PullRequestLink.name] = self.github.web_url("pull", job.pull)
@@ -359,6 +367,17 @@ class DeployOpsOperator(SealingOperator):
                 " an XCom was changed: look at Airflow's audit log, and let control plan anew"
             )
         return job
+
+    def read_decision(self, context: Context) -> Any:
+        """Return the run's decision on the change type, as `load_decision` reads it; None where none was made."""
+        return read_decision(functools.partial(self.read, context))
+
+    def need_decision(self, context: Context) -> Any:
+        """Return it; skip the task when there is none to go on with."""
+        decided = self.read_decision(context)
+        if decided is None:
+            raise AirflowSkipException(f"nothing to do: '{CHANGE_TASK}' was skipped")
+        return decided
 
     def link_deployment(self, deployment: Deployment) -> None:
         """Link the task to the Deployment."""

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.errors import DeployOpsError, PermanentError
 from include.deploy_ops.core.naming import slug_branch, slug_target
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.view.pages import render_decision
+from include.deploy_ops.observation.decisions import ChangeReader
 from include.deploy_ops.observation.form_jobs import FormJobs
-from include.deploy_ops.operators.base import VERIFY_TASK, DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import VERIFY_TASK, DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.decision import CHANGE_TASK, DECISION_KEY, dump_decision
 from include.deploy_ops.run.forms import PreviewForm, TargetForm, name_person, read_form
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, dump_job
 
@@ -30,8 +33,13 @@ class ClaimOperator(DeployOpsOperator):
     A planned run that finds a person's run at work is skipped, as is the rest of it; a person's run, also an
     approved one, fails with the name of the run that it has to wait for.
 
+    Where control wants a preview made, there is nothing to compare its commit with: then the decision on the change
+    type is made here, under the key `decision` and as the rendered field of that name, and the step for it is skipped.
+
     :param target: the target of the DAG; empty in a preview DAG.
     """
+
+    decision = RenderedField()
 
     def __init__(self, *, target: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -58,7 +66,25 @@ class ClaimOperator(DeployOpsOperator):
         idle = [task.task_id for task in tasks if job.verb not in getattr(task, "verbs", (job.verb,))]
         if self.scope.project.find_verify(job.target) is None and not job.problem:
             idle += [task.task_id for task in tasks if task.task_id == VERIFY_TASK and task.task_id not in idle]
+        if job.verb is Verb.CREATE and not job.is_forced and self._decide(context, job):
+            idle.append(CHANGE_TASK)
         return dict(self.finish(dump_job(job), idle=idle))
+
+    def _decide(self, context: Context, job: Job) -> bool:
+        """Hand the decision on a first deploy on; return False where that is left to its own step.
+
+        A claim that fails leaves the environment held by a run that reports nothing: so nothing here fails it.
+        """
+        try:
+            self.github.remember(job.answers)
+            found, decided = ChangeReader(self.scope.project, self.github).decide_first(job)
+        except DeployOpsError as error:
+            self.log.info("'%s' decides on the change type: %s", CHANGE_TASK, error)
+            return False
+        self.decision = render_decision(found)
+        self.write(context, DECISION_KEY, dump_decision(decided))
+        self.log.info("%s at %s: %s", decided.change_type.value, decided.commit[:12], decided.reason)
+        return True
 
     def _occupy(self, claims: Claims, job: Job, run_id: str) -> str | None:
         """Note the run at a target's Deployment; return the run that is in the way, by another name of the target."""

@@ -18,7 +18,7 @@ from include.deploy_ops.core.naming import PROMOTION_SLUG
 from include.deploy_ops.core.plan.outcome import FAILED, REJECTED, SUCCESS, SUPERSEDED, Ended, Outcome
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.process.redaction import redact_shapes, redact_urls
-from include.deploy_ops.run.decision import load_decision
+from include.deploy_ops.run.decision import CHANGE_TASK, load_decision, read_decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -72,7 +72,7 @@ def read_endings(context: Context, fleet: Asset, since: str) -> tuple[tuple[Ende
 
 def make_ended(
     context: Context,
-    read: Callable[[str], Any],
+    read: Callable[..., Any],
     memory: Memory,
     job: Job,
     states: Mapping[str, str],
@@ -82,8 +82,9 @@ def make_ended(
 ) -> Ended:
     """Return how the run ended.
 
-    `read` returns what a task of the run returned; `states` are its tasks', `cause` why it failed; `main` the tasks of
-    its errand; `verdict` what its verification came to: how long that took is no part of the deploy.
+    `read` returns what a task of the run returned, or handed on by a key; `states` are its tasks', `cause` why it
+    failed; `main` the tasks of its errand; `verdict` what its verification came to: how long that took is no part of
+    the deploy.
     """
     run, now = context["dag_run"], datetime.now(UTC)
     is_deployed = states.get("settle") == "success"
@@ -91,7 +92,7 @@ def make_ended(
     skipped = [task for task in main if states.get(task) == "skipped"]
     superseded = next(filter(None, _pull(context, skipped, SUPERSEDED_KEY)), "")
     seen = next((each for each in _pull(context, skipped, SEEN_KEY) if isinstance(each, str)), None)
-    value = read("change_type") if states.get("change_type") == "success" else None
+    value = read_decision(read) if states.get(CHANGE_TASK) in {"success", "skipped"} else None
     decision = load_decision(value) if value else None
     is_promoted = job.slug == PROMOTION_SLUG and states.get("promote") == "success"
     promoted = read("promote") if is_promoted else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.model import KnownAnswer
 from include.deploy_ops.core.plan.remembered import Approval
 from include.deploy_ops.core.plan.work import Action, Assignment, Verb
 from include.deploy_ops.run.seals import WORK, Place, Seals
@@ -37,7 +38,8 @@ class Job(Assignment):
     `is_expiry`: it is done because nobody uses the preview, whose branch lives. `problem`: why what a person asked for
     cannot be done; the run fails by it in its next task, so that its report tells of it. `approval`: another person's
     yes to what a person asked for; one to what control planned is remembered instead. `file`: whose import error is
-    muted, below the DAG folder.
+    muted, below the DAG folder. `answers` are what control read of GitHub about it, so that its run asks again for what
+    may have changed alone, and for that conditionally.
     """
 
     _: KW_ONLY
@@ -54,6 +56,7 @@ class Job(Assignment):
     problem: str = ""
     approval: Approval | None = None
     file: str = ""
+    answers: tuple[KnownAnswer, ...] = ()
 
     @property
     def is_forced(self) -> bool:
@@ -66,6 +69,7 @@ class Job(Assignment):
         return self.is_forced and self.observed is not None
 
 
+_ANSWERS = TypeAdapter(tuple[KnownAnswer, ...])
 _JOB = TypeAdapter(Job)  # keys that it does not know are passed over: a newer control may have written them
 
 
@@ -79,8 +83,21 @@ def load_job(value: Any) -> Job:
     return _JOB.validate_python(value)
 
 
-def make_job(action: Action, deploy_type: str = INFER) -> Job:
-    """Return what the run of control's action is to do; the policy may set a target's deploy type."""
+def dump_answers(answers: tuple[KnownAnswer, ...]) -> list[Any]:
+    """Return the answers as JSON for XCom."""
+    return list(_ANSWERS.dump_python(answers, mode="json"))
+
+
+def load_answers(value: Any) -> tuple[KnownAnswer, ...]:
+    """Return the answers that `dump_answers` wrote."""
+    return _ANSWERS.validate_python(value)
+
+
+def make_job(action: Action, deploy_type: str = INFER, answers: tuple[KnownAnswer, ...] = ()) -> Job:
+    """Return what the run of control's action is to do; the policy may set a target's deploy type.
+
+    :param answers: what was read of GitHub about it.
+    """
     work = action.work
     return Job(
         **{each.name: getattr(work, each.name) for each in fields(Assignment)},
@@ -90,6 +107,7 @@ def make_job(action: Action, deploy_type: str = INFER) -> Job:
         is_expiry=work.is_expiry,
         is_override=bool(work.undoes),
         wake=work.verb in {Verb.CREATE, Verb.DEPLOY},  # a new one may be born into its schedule's night
+        answers=answers,
     )
 
 

@@ -18,7 +18,7 @@ from include.deploy_ops.core.environment.rotation import Reading
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.values import FeedbackRecord
 from include.deploy_ops.core.history import DeployHistory
-from include.deploy_ops.core.model import PullRequest
+from include.deploy_ops.core.model import KnownAnswer, PullRequest
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity, continue_memory
 from include.deploy_ops.core.plan.outcome import Outcome
@@ -113,11 +113,17 @@ class KnownRepository:
 
 @dataclass(frozen=True, slots=True)
 class CachedTemplate:
-    """The template's text, as it stands at `path` in a commit of trunk."""
+    """The template's text, as it stands at `path` in a commit of trunk.
+
+    `answers` are what GitHub said of trunk then. `seal` is that of whoever read it (`observation/template.py`), empty
+    in what a release before wrote.
+    """
 
     commit: str
     path: str
     text: str
+    answers: tuple[KnownAnswer, ...] = ()
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Heads:
 
             self._hook = DeployOpsGithubHook(self.github_conn_id, self.repository, tries=1)
         for name, head in self.heads.items():
-            found = self._hook.poll_branch(name)
+            found = self._hook.find_branch(name)
             if found is None or found.head != head:
                 return f"{name} moved from {head[:12]}" if found else f"{name} is not there any more"
         return ""

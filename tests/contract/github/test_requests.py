@@ -102,7 +102,6 @@ READS: dict[str, Callable[[DeployOpsGithubHook], object]] = {
     "read_tree": read_tree,
     "read_file": read_files,
     "read_name": lambda hook: hook.read_name(),
-    "poll_branch": lambda hook: [hook.poll_branch("main"), hook.poll_branch("main"), hook.poll_branch("dev/none")],
 }
 
 

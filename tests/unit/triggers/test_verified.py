@@ -260,7 +260,7 @@ def test_who_pushes_or_deletes_the_branch_does_not_wait_for_an_airflow_that_is_s
     async def wait(_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(repository, "DeployOpsGithubHook", lambda *_, **__: SimpleNamespace(poll_branch=poll))
+    monkeypatch.setattr(repository, "DeployOpsGithubHook", lambda *_, **__: SimpleNamespace(find_branch=poll))
     monkeypatch.setattr(_Access, "look", wait)
     began = time.monotonic()
     event = run(make_trigger(seconds=600, heads={"dev-x": "a" * 40}))

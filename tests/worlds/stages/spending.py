@@ -41,6 +41,20 @@ def spend(stage: Stage, act: Callable[[], object]) -> Spending:
     return Spending(len(github), github.count(HTTPStatus.NOT_MODIFIED), len(astro))
 
 
+def list_paid(stage: Stage) -> list[str]:
+    """Return what of GitHub's quota was used since requests were forgotten, as `METHOD path` below the repository.
+
+    A 304 costs none, and neither does Git.
+    """
+    requests = stage.sandbox.client.get("/sandbox/requests").json()["requests"]
+    repository = f"/repos/{stage.scope.project.repository}"
+    return [
+        f"{each['method']} {each['path'].partition(repository)[2]}"
+        for each in requests
+        if each["face"] == "github" and each["status"] != HTTPStatus.NOT_MODIFIED
+    ]
+
+
 def count_pages(stage: Stage) -> int:
     """Return how many pages of 100 refs there are."""
     return math.ceil(len(stage.author.git("ls-remote", "--heads", "origin").splitlines()) / 100)

@@ -9,13 +9,13 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from include.deploy_ops.core.change.change_type import Snapshot, hash_tree
 from include.deploy_ops.core.model import FOLDER_MODE, Branch, TreeEntry
-from include.deploy_ops.hooks.github.validation import Json, Many, Sha, check_sha, doubt, validate
+from include.deploy_ops.hooks.github.validation import Json, Many, Sha, check_sha, doubt, shorten, validate
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -150,6 +150,11 @@ def parse_repository(answer: GithubAnswer) -> RepositoryName:
     return RepositoryName(found.id, found.full_name, not found.private)
 
 
+def shorten_repository(answer: GithubAnswer) -> Any:
+    """Return what `parse_repository` reads of the answer, as JSON; raises as that does."""
+    return shorten(_Repository, answer)
+
+
 def parse_branch(answer: GithubAnswer, name: str) -> Branch:
     """Read one ref. :raises ObservationError: malformed, or another ref than the branch `name`."""
     branch = _to_branch(validate(_Ref, answer))
@@ -165,6 +170,11 @@ def is_end_certain(answer: GithubAnswer) -> bool:
     More than a page means that the server does not page at all.
     """
     return answer.next_url is not None or not isinstance(answer.data, list) or len(answer.data) != PAGE_SIZE
+
+
+def shorten_branch(answer: GithubAnswer) -> Any:
+    """Return what `parse_branch` reads of the answer, as JSON; raises as that does."""
+    return shorten(_Ref, answer)
 
 
 def parse_branches(answer: GithubAnswer) -> tuple[Branch, ...]:
@@ -226,6 +236,18 @@ def parse_commit(answer: GithubAnswer, sha: str) -> Commit:
     parents = tuple(parent.sha for parent in found.parents)
     subject, author = found.message.partition("\n")[0], found.author.name if found.author else ""
     return Commit(sha, found.tree.sha, parents, found.committer.date, subject, found.message, author)
+
+
+def write_commit(commit: Commit) -> dict[str, Any]:
+    """Return the JSON that `parse_commit` reads as this commit."""
+    return {
+        "sha": commit.sha,
+        "message": commit.message,
+        "tree": {"sha": commit.tree},
+        "parents": [{"sha": parent} for parent in commit.parents],
+        "author": {"name": commit.author},
+        "committer": {"date": commit.committed_at.isoformat()},
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ Asks GitHub nothing. Field names and shapes are those of GitHub's OpenAPI descri
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
 from include.deploy_ops.core.model import PullCommit, PullRequest
-from include.deploy_ops.hooks.github.validation import Json, Many, Sha, doubt, validate
+from include.deploy_ops.hooks.github.validation import Json, Many, Sha, doubt, shorten, validate
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.http import GithubAnswer
@@ -99,6 +99,11 @@ class _Merged(Json):
 def parse_pull_requests(answer: GithubAnswer) -> tuple[PullRequest, ...]:
     """Read a page of pull requests, in GitHub's order. :raises ObservationError: malformed."""
     return tuple(_to_pull_request(pull) for pull in validate(list[_Pull], answer))
+
+
+def shorten_pull_requests(answer: GithubAnswer) -> Any:
+    """Return what `parse_pull_requests` reads of the page, as JSON; raises as that does."""
+    return shorten(list[_Pull], answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ import json
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, CommitMissingError, ObservationError, PermanentError
-from include.deploy_ops.core.model import COMMIT_ID, Branch, PullRequest, TreeEntry
+from include.deploy_ops.core.model import COMMIT_ID, Branch, KnownAnswer, PullRequest, TreeEntry
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.hooks.github.answers import (
     PAGE_SIZE,
@@ -28,18 +29,23 @@ from include.deploy_ops.hooks.github.answers import (
     parse_commit,
     parse_repository,
     parse_tree,
+    shorten_branch,
+    shorten_repository,
+    write_commit,
 )
 from include.deploy_ops.hooks.github.connection import GithubConnectionHook
 from include.deploy_ops.hooks.github.http import TRIES, GithubAnswer, GithubReader, Quota
-from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests
+from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests, shorten_pull_requests
 from include.deploy_ops.hooks.github.trees import BulkTrees
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 
     from include.deploy_ops.hooks.github.trees import FindTree
 
 KEPT_COMMITS = 1024
+HANDED_LENGTH_MAX = 4096
+"""Characters of an answer, as JSON, that is handed on: a run's conf and the XCom of its first step hold it."""
 KEPT_TREES = 4096  # a large repository's folders, some ten entries each
 PAGES_MAX = 500
 """Of one listing: 50,000 branches or pull requests. A longer one would use up the hour's requests."""
@@ -65,7 +71,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
     :param github_conn_id: the Airflow connection's id.
     :param repository: owner/name.
     :param tries: how often one read asks before it raises.
-    :param cache: answers of listings by URL, for conditional requests; by default kept as long as the hook.
+    :param cache: answers of what may change by URL, for conditional requests; by default kept as long as the hook.
     :param sleep: called with the seconds to wait before a request is repeated.
     :param fetch_trees: clone URL, token and commits → all their trees, by Git; None where only the API is asked.
     """
@@ -85,7 +91,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         self._cache: MutableMapping[str, GithubAnswer] = {} if cache is None else cache
         self._sleep = sleep
         self._reader: GithubReader | None = None
-        self._commits = lru_cache(KEPT_COMMITS)(self._read_commit)
+        self._commits: dict[str, Commit] = {}
         self._trees = lru_cache(KEPT_TREES)(self._read_tree)
         self._bulk = BulkTrees(fetch_trees and (lambda commits: fetch_trees(self.clone_url(), self.token(), commits)))
 
@@ -123,7 +129,38 @@ class DeployOpsGithubHook(GithubConnectionHook):
 
         :raises ObservationError: none does, or it was renamed; then the text says its present name.
         """
-        return parse_repository(self.ask("", is_required=True))
+        return parse_repository(self._require(self._ask_again("")))
+
+    def remember(self, answers: Iterable[KnownAnswer]) -> None:
+        """Take over what another step has read: a commit is not asked for again, the rest conditionally."""
+        for known in answers:
+            if not known.path.startswith(self._path("")):
+                continue  # of the repository that the policy named before
+            answer = GithubAnswer(f"GET {known.path}", HTTPStatus.OK, known.data, known.etag)
+            if known.etag is not None:
+                self._cache[known.path] = answer
+            else:
+                sha = known.path.rpartition("/")[2]
+                self._keep(parse_commit(answer, sha))
+
+    def hand_on_name(self) -> tuple[KnownAnswer, ...]:
+        """Return which repository was found to answer to the name, for `remember`; nothing where nobody asked."""
+        return self._hand_on({"": shorten_repository})
+
+    def hand_on(self, branch: str, commit: str) -> tuple[KnownAnswer, ...]:
+        """Return what was read here of a branch, its pull requests and a commit, for `remember`."""
+        found = self._hand_on({_name_ref(branch): shorten_branch, self._name_pulls(branch): shorten_pull_requests})
+        if (read := self._commits.get(commit)) is not None:
+            found += (KnownAnswer(self._path(f"/git/commits/{commit}"), write_commit(read)),)
+        return tuple(known for known in found if len(json.dumps(known.data)) <= HANDED_LENGTH_MAX)
+
+    def _hand_on(self, shortened: Mapping[str, Callable[[GithubAnswer], Any]]) -> tuple[KnownAnswer, ...]:
+        kept = ((self._cache.get(self._path(rest)), self._path(rest), shorten) for rest, shorten in shortened.items())
+        return tuple(
+            KnownAnswer(path, shorten(answer), answer.etag)
+            for answer, path, shorten in kept
+            if answer is not None and answer.next_url is None
+        )
 
     @property
     def branches_url(self) -> str:
@@ -155,16 +192,11 @@ class DeployOpsGithubHook(GithubConnectionHook):
         return tuple(sorted(found.values()))
 
     def find_branch(self, name: str) -> Branch | None:
-        """Read one branch, unconditionally. None is no proof of deletion; that of `find_branch_beside` is.
+        """Read one branch as it is now. None is no proof of deletion; that of `find_branch_beside` is.
 
         :raises ObservationError: anything else than the branch or GitHub's own 404.
         """
         answer = self._read_ref(name)
-        return None if answer.is_absent else parse_branch(answer, name)
-
-    def poll_branch(self, name: str) -> Branch | None:
-        """Read one branch as `find_branch` does, conditionally: while it stays as it is, this costs no quota."""
-        answer = self._open_reader().read_cached(self._path(_name_ref(name)))
         return None if answer.is_absent else parse_branch(answer, name)
 
     def get_branch(self, name: str) -> Branch:
@@ -185,7 +217,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         answer = self._read_ref(name)
         if not answer.is_absent:
             return parse_branch(answer, name)
-        if self.find_branch(trunk) is None:
+        if self.ask(_name_ref(trunk)).is_absent:  # unconditionally: deletes follow from it
             raise ObservationError(f"{answer.request} answered HTTP 404, and so does trunk {trunk!r}: {_LOST}")
         return None
 
@@ -219,16 +251,13 @@ class DeployOpsGithubHook(GithubConnectionHook):
             yield PullListing(parse_pull_requests(answer), has_more=answer.next_url is not None)
 
     def list_pull_requests_from(self, branch: str) -> tuple[PullRequest, ...]:
-        """List the pull requests whose head is called `branch`, open or not, by number; read unconditionally.
+        """List the pull requests whose head is called `branch`, open or not, by number, as they are now.
 
         :raises ObservationError: the listing is malformed or repeats itself.
         """
-        owner = self.repository.partition("/")[0]
-        head = quote(f"{owner}:{branch}", safe="")
-        path = self._path(f"/pulls?state=all&per_page={PAGE_SIZE}&head={head}")
         pulls = {
             pull.number: pull
-            for answer in self._list(path)
+            for answer in self._read_pages(self._path(self._name_pulls(branch)))
             for pull in parse_pull_requests(answer)
             if pull.head_ref == branch  # GitHub lists all pull requests when it does not understand `head`
         }
@@ -240,7 +269,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         :raises CommitMissingError: the repository is there, the commit is not, or `sha` is no commit id.
         :raises ObservationError: anything else than the commit.
         """
-        return self._commits(sha)
+        return self._commits.get(sha) or self._keep(self._read_commit(sha))
 
     def read_tree(self, sha: str) -> tuple[TreeEntry, ...]:
         """Read one level of the tree with id `sha`, sorted by name; kept for the life of the hook.
@@ -248,6 +277,10 @@ class DeployOpsGithubHook(GithubConnectionHook):
         :raises ObservationError: anything else than the whole tree.
         """
         return self._trees(sha)
+
+    def prefer_git(self) -> None:
+        """Have trees read by Git from now on, which costs no quota, where it gives them."""
+        self._bulk.prefer_git()
 
     def read_file(self, path: str, ref: str) -> str | None:
         """Read a text file of any size that GitHub stores (100 MB); None if there is none at `path`.
@@ -289,7 +322,18 @@ class DeployOpsGithubHook(GithubConnectionHook):
         return self.get_commit(ref if COMMIT_ID.fullmatch(ref) else self.get_branch(ref).head)
 
     def _read_ref(self, name: str) -> GithubAnswer:
-        return self.ask(_name_ref(name))
+        return self._ask_again(_name_ref(name))
+
+    def _ask_again(self, rest: str) -> GithubAnswer:
+        """Read what may have changed since it was read last; while it is the same, that costs no quota."""
+        return self._open_reader().read_cached(self._path(rest))
+
+    def _keep(self, commit: Commit) -> Commit:
+        if len(self._commits) == KEPT_COMMITS:
+            del self._commits[next(iter(self._commits))]
+        self._commits[commit.sha] = commit
+        self._bulk.note(commit.sha)
+        return commit
 
     def _read_commit(self, sha: str) -> Commit:
         if not COMMIT_ID.fullmatch(sha):
@@ -298,9 +342,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         if answer.is_absent:
             self.ask("", is_required=True)
             raise CommitMissingError(f"{answer.request} answered HTTP 404: never pushed, gone since, or not there yet")
-        commit = parse_commit(answer, sha)
-        self._bulk.note(sha)
-        return commit
+        return parse_commit(answer, sha)
 
     def _read_tree(self, sha: str) -> tuple[TreeEntry, ...]:
         found = self._bulk.find(sha)
@@ -347,6 +389,10 @@ class DeployOpsGithubHook(GithubConnectionHook):
                 requester, self.token, tries=self._tries, cache=self._cache, sleep=self._sleep, conn_id=conn_id
             )
         return self._reader
+
+    def _name_pulls(self, branch: str) -> str:
+        head = quote(f"{self.repository.partition('/')[0]}:{branch}", safe="")
+        return f"/pulls?state=all&per_page={PAGE_SIZE}&head={head}"
 
     def _path(self, rest: str) -> str:
         return f"/repos/{quote(self.repository)}{rest}"

@@ -48,6 +48,10 @@ class BulkTrees:
         """Remember a commit that was read: its trees are likely to be."""
         self._commits[commit] = None
 
+    def prefer_git(self) -> None:
+        """Let Git be asked at once: who does so has much of it fetched by Git anyway."""
+        self._asked = max(self._asked, REQUESTS_MAX)
+
     def find(self, sha: str) -> tuple[TreeEntry, ...] | None:
         """Return a tree that Git brought, or brings now; None where the API is to be asked, which counts."""
         if self.fetch is not None and self._commits and self._asked >= REQUESTS_MAX and len(self._found) < FETCHES_MAX:

@@ -48,6 +48,11 @@ def validate(shape: type[T], answer: GithubAnswer) -> T:
     return found
 
 
+def shorten(shape: type[T], answer: GithubAnswer) -> Any:
+    """Return of the answer's data what the shape names, as JSON that has this shape. Raises as `validate` does."""
+    return _adapt(shape).dump_python(validate(shape, answer), mode="json")
+
+
 def doubt(answer: GithubAnswer, what: str) -> ObservationError:
     """Return the error that says what an answer was instead of usable."""
     return ObservationError(f"{answer.request} answered with {what}; {NOTHING_FOLLOWS}")

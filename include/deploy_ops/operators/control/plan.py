@@ -170,7 +170,9 @@ class PlanOperator(DeployOpsOperator):
         target = action.work.target
         deploy_type = self.scope.target(target).deploy_type if target else INFER
         dag_id = self.scope.name_dag(action.work.dag)
-        return make_dispatch(self.seals, dag_id, action.run_id, make_job(action, deploy_type))
+        of_work = self.github.hand_on(action.work.branch, action.work.deployed_commit)
+        answers = (*self.github.hand_on_name(), *of_work)
+        return make_dispatch(self.seals, dag_id, action.run_id, make_job(action, deploy_type, answers))
 
     def _remember_backlog(self, observer: Observer, difference: Difference, now: datetime) -> None:
         """On the first pass ever, count old branches without a Deployment as removed for idleness."""

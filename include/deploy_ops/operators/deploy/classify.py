@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, classify_change
-from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError, PermanentError, RetryableError
+from include.deploy_ops.core.errors import PermanentError, RetryableError
 from include.deploy_ops.core.history import DeployHistory, forget_unseen, read_history
 from include.deploy_ops.core.model import ChangeDecision, ChangeType, DeployDecision
 from include.deploy_ops.core.plan.remembered import Judgement
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.view.pages import render_decision
 from include.deploy_ops.observation.changed_dags import read_changed_dags
+from include.deploy_ops.observation.decisions import ChangeReader
 from include.deploy_ops.operators.base import (
     IMAGE_TASK,
     DeployOpsOperator,
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.run.memory import Memory
 
-
-SUBJECT_LENGTH_MAX = 200
-"""Characters of a commit's first line and of its author's name that are handed on, for people to read."""
 
 CHANGED_LENGTH_MAX = 4096
 """Characters of the changed DAGs' paths that are handed on; where they are more, the deploy step reads them itself."""
@@ -68,7 +65,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
         self.refuse_idle_override(job, change_type)
         if change_type is ChangeType.NONE and not job.is_forced:
             self._remember_nothing_to_do(context, job, history, decision)
-        subject, author = self._read_texts(job)
+        subject, author = self._reader.read_texts(job)
         decided = DeployDecision(
             change_type=change_type,
             commit=decision.commit,
@@ -91,16 +88,6 @@ class ClassifyChangeOperator(DeployOpsOperator):
         is_small = changed is not None and sum(map(len, changed)) <= CHANGED_LENGTH_MAX
         return tuple(sorted(changed)) if changed is not None and is_small else None
 
-    def _read_texts(self, job: Job) -> tuple[str, str]:
-        """Return the commit's first line and its author, for people: of a test merge, of the head that it merges."""
-        told = job.head if job.base and not job.is_override else job.deployed_commit
-        try:
-            commit = self.github.get_commit(told)
-        except DeployOpsError as error:  # they are worth no failed deploy
-            self.log.info("what %s says is not known: %s", told[:12], error)
-            return "", ""
-        return commit.subject[:SUBJECT_LENGTH_MAX], commit.author[:SUBJECT_LENGTH_MAX]
-
     def refuse_idle_override(self, job: Job, change_type: ChangeType) -> None:
         """Raise PermanentError where a person's override deploys nothing: who asks believes that it is held."""
         if change_type is ChangeType.NONE and job.is_override and not job.is_dry:
@@ -122,27 +109,11 @@ class ClassifyChangeOperator(DeployOpsOperator):
         return forget_unseen(history, deployment), deployment.is_dag_deploy_enabled
 
     def _decide(self, job: Job, history: DeployHistory, *, has_dag_deploys: bool) -> ChangeDecision:
-        image, why_image = self._find_snapshot(history.image_commit)
-        # What the newest record was to bring and did not, nothing is compared with: it is brought now.
-        is_lacking = history.lacks_dags and has_dag_deploys
-        dags, why_dags = self._find_snapshot(None if is_lacking else history.dags_commit)
-        return classify_change(
-            target=Snapshot(job.deployed_commit, self.github.get_commit(job.deployed_commit).tree),
-            image_base=image,
-            dags_base=dags,
-            rules=ChangeRules.of(self.scope.project),
-            read_tree=self.github.read_tree,
-            is_dag_deploy_enabled=has_dag_deploys,
-            missing_base=why_image or why_dags,
-        )
+        return self._reader.decide(job.deployed_commit, history, has_dag_deploys=has_dag_deploys)
 
-    def _find_snapshot(self, commit: str | None) -> tuple[Snapshot | None, str]:
-        if commit is None:
-            return None, "no successful deploy with a known commit"
-        try:
-            return Snapshot(commit, self.github.get_commit(commit).tree), ""
-        except CommitMissingError:
-            return None, f"commit {commit[:12]} of the last deploy is not in the repository any more"
+    @property
+    def _reader(self) -> ChangeReader:
+        return ChangeReader(self.scope.project, self.github)
 
     def _remember_nothing_to_do(
         self, context: Context, job: Job, history: DeployHistory, decision: ChangeDecision

@@ -32,10 +32,11 @@ from include.deploy_ops.observation.changed_dags import read_changed_dags
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.images import open_astro_registry
-from include.deploy_ops.operators.base import IMAGE_TASK, tell_failures
+from include.deploy_ops.operators.base import ANSWERS_KEY, IMAGE_TASK, RENDER_TASK, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
 from include.deploy_ops.process.scratch import hold_folder
 from include.deploy_ops.run.decision import load_decision
+from include.deploy_ops.run.job import load_answers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -69,10 +70,11 @@ class DeployCodeOperator(AstroCliOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check head and mark once more, then deploy."""
         job = self.begin(context)
-        decision = load_decision(self.need(context, "change_type"))
+        decision = load_decision(self.need_decision(context))
         kind = decision.change_type
         if kind is ChangeType.NONE:
             raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
+        self.github.remember(load_answers(self.read(context, RENDER_TASK, ANSWERS_KEY) or ()))
         require_same_repository(self.memory(context), self.github)
         deployment = self._check(context, job)
         self.link_deployment(deployment)
@@ -107,7 +109,7 @@ class DeployCodeOperator(AstroCliOperator):
         )
         # Before the deploy: a hibernating Deployment fetches no DAGs until it wakes.
         self._rouse(job, deployment)
-        said = self._deploy(job, deployment, decision, note, image)
+        said = self._deploy(context, job, deployment, decision, note, image)
         self.log.info(
             "deployed %s of %s to %s (%s): %s",
             job.deployed_commit[:12],
@@ -217,6 +219,7 @@ class DeployCodeOperator(AstroCliOperator):
 
     def _deploy(
         self,
+        context: Context,
         job: Job,
         deployment: Deployment,
         decision: DeployDecision,
@@ -242,7 +245,7 @@ class DeployCodeOperator(AstroCliOperator):
             # Our `-f` silences the question that the CLI asks about an empty DAG folder.
             sends_dags = deployment.is_dag_deploy_enabled
             refuse_empty_dags(worktree.project, is_beside_image=image is not None and sends_dags)
-            unchecked = self._check_dags(worktree.project, job, deployment, decision)
+            unchecked = self._check_dags(context, worktree.project, job, deployment, decision)
             with self._offer_engine(image) as (image_name, engine):
                 try:
                     outcome = self.cli.deploy(
@@ -272,12 +275,14 @@ class DeployCodeOperator(AstroCliOperator):
             fetch = LargeFileFetcher(self.github.token)
         return ContentRules(wanted.submodules, wanted.filters, fetch)
 
-    def _check_dags(self, project: Path, job: Job, deployment: Deployment, decision: DeployDecision) -> int:
+    def _check_dags(
+        self, context: Context, project: Path, job: Job, deployment: Deployment, decision: DeployDecision
+    ) -> int:
         """Refuse broken DAGs, or return how many were not checked.
 
         A first deploy is held against trunk: what the branch brings is refused, and what trunk has is everybody's.
         """
-        base = decision.dags_base or self._find_trunk(job)
+        base = decision.dags_base or self._find_trunk(context, job)
         return check_dags(
             project,
             self._find_changed(job, decision, base),
@@ -292,9 +297,11 @@ class DeployCodeOperator(AstroCliOperator):
             return decision.changed_dags
         return read_changed_dags(self.scope.project, self.github, base, job.deployed_commit) if base else None
 
-    def _find_trunk(self, job: Job) -> str:
+    def _find_trunk(self, context: Context, job: Job) -> str:
         """Return trunk's head; empty where that is what is deployed, so that there is nothing to hold it against."""
-        head = self.github.get_branch(self.scope.project.trunk).head
+        head = self.template_reader(context).find_trunk()
+        # The commit has just come by Git, which brings trunk's trees as well.
+        self.github.prefer_git()
         return head if head != job.deployed_commit else ""
 
     @contextlib.contextmanager

@@ -61,7 +61,7 @@ class FindImageOperator(DeployOpsOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the source, or park until the CI's image is there."""
         job = self.begin(context)
-        kind = load_decision(self.need(context, "change_type")).change_type
+        kind = load_decision(self.need_decision(context)).change_type
         if kind is not ChangeType.IMAGE:
             raise AirflowSkipException(f"no image needed: {kind.value}")
         if approval := self.find_approval(context, job):

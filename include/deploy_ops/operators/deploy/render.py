@@ -33,14 +33,23 @@ from include.deploy_ops.core.template.template import (
     render_deployment,
 )
 from include.deploy_ops.observation.identity import require_same_repository
-from include.deploy_ops.observation.template import read_template
-from include.deploy_ops.operators.base import MAPPED_KEY, RENDERED_KEY, DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.observation.template import parse_template_text
+from include.deploy_ops.operators.base import (
+    ANSWERS_KEY,
+    MAPPED_KEY,
+    RENDERED_KEY,
+    DeployOpsOperator,
+    RenderedField,
+    tell_failures,
+)
+from include.deploy_ops.run.job import dump_answers
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.template.template import Template
     from include.deploy_ops.hooks.astro.api import AstroApiHook
+    from include.deploy_ops.observation.template import TemplateReader
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
@@ -124,8 +133,10 @@ class RenderTemplateOperator(DeployOpsOperator):
         job = self.begin(context)
         project = self.scope.project
         require_same_repository(self.memory(context), self.github)  # its template would be another's
-        trunk = self.github.get_branch(project.trunk)
-        template = self._read_template(job, trunk.head)
+        self.write(context, ANSWERS_KEY, dump_answers(self.github.hand_on_name()))
+        reader = self.template_reader(context)
+        trunk_head = reader.find_trunk()
+        template = self._read_template(job, reader, trunk_head)
         cloud_provider = str(template.configuration.get("cloud_provider", ""))
         options = self.astro.get_deployment_options(name_deployment_type(template.configuration), cloud_provider)
         check_against_options(template, options, is_update=job.verb is not Verb.CREATE)
@@ -149,14 +160,14 @@ class RenderTemplateOperator(DeployOpsOperator):
             given=given,
         )
         self.log.info(
-            "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk.head[:12]
+            "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk_head[:12]
         )
         return self.document
 
-    def _read_template(self, job: Job, trunk_head: str) -> Template:
+    def _read_template(self, job: Job, reader: TemplateReader, trunk_head: str) -> Template:
         """Return trunk's template."""
         try:
-            return read_template(self.scope, self.github, trunk_head)
+            return parse_template_text(self.scope, reader.read_text(trunk_head))
         except TemplateError as error:
             raise self._refuse(job, str(error)) from (None if job.is_forced else error)
 

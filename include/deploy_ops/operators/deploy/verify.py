@@ -285,7 +285,7 @@ class VerifyDeployOperator(DeployOpsOperator):
         if settled["state"] == "overtaken":
             raise AirflowSkipException("the deploy was overtaken; who deployed after it is verified instead")
         deployment = self._find_deployment(context, job)
-        decided = self.read(context, "change_type")
+        decided = self.read_decision(context)
         is_plain = bool(decided) and not (job.is_override or load_decision(decided).is_partial)
         return _Record(deployment, settled["deploy_id"], job.deployed_commit, is_plain=is_plain)
 
@@ -378,7 +378,7 @@ class VerifyDeployOperator(DeployOpsOperator):
 
     def _find_before(self, context: Context) -> str:
         """Return the commit whose DAGs ran before this run deployed; empty where there was none."""
-        value = self.read(context, "change_type")
+        value = self.read_decision(context)
         return (load_decision(value).dags_base if value else None) or ""
 
     def _is_private(self, context: Context) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError, PermanentError
-from include.deploy_ops.core.model import Branch, TreeEntry
-from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+from include.deploy_ops.core.model import Branch, KnownAnswer, TreeEntry
+from include.deploy_ops.hooks.github.answers import RepositoryName
+from include.deploy_ops.hooks.github.repository import HANDED_LENGTH_MAX, DeployOpsGithubHook
+from include.deploy_ops.run.job import dump_answers, load_answers
 from tests.worlds.doubles.github import (
     BRANCHES,
     HTML,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     pass
 
 SHA = make_sha("commit")
+PULLS_OF_BRANCH = f"{REPO}/pulls?head=acme%3Adev-a&per_page=100&state=all"
+HEAD_OF_BRANCH = {"ref": "dev-a", "sha": SHA, "repo": {"id": 7}}
 
 
 def make_blob(content: bytes) -> tuple[str, dict[str, Any]]:
@@ -134,6 +139,7 @@ def test_a_branch_is_gone_only_while_trunk_answers(github: GithubDouble, hook: D
     with pytest.raises(ObservationError, match=r"heads/dev-a answered HTTP 404, and so does trunk 'main'"):
         hook.find_branch_beside("dev-a", "main")
     github.answers[f"{REPO}/git/ref/heads/main"] = Reply(make_ref("main"))
+    assert hook.get_branch("main")
     assert hook.find_branch_beside("dev-a", "main") is None
     github.answers[f"{REPO}/git/ref/heads/dev-a"] = Reply(make_ref("dev-a"))
     assert hook.find_branch_beside("dev-a", "main") == Branch("dev-a", make_sha("dev-a"))
@@ -237,8 +243,77 @@ def test_pull_requests_of_a_branch_are_filtered_exactly(github: GithubDouble, ho
     github.answers[path] = Reply([make_pull(1, head=mine), make_pull(2)], headers=github.link_to(f"{REPO}/more"))
     github.answers[f"{REPO}/more"] = Reply([make_pull(3, head=mine)])
     assert [pull.number for pull in hook.list_pull_requests_from("dev/a#b")] == [1, 3]
-    hook.list_pull_requests_from("dev/a#b")
-    assert 304 not in github.statuses(path)
+    github.answers[f"{REPO}/more"] = Reply([make_pull(3, head=mine), make_pull(4, head=mine)])
+    assert [pull.number for pull in hook.list_pull_requests_from("dev/a#b")] == [1, 3, 4]
+    assert github.statuses(path) == [200, 304]
+    assert hook.hand_on("dev/a#b", SHA) == ()  # what has more pages may change beyond the first
+
+
+def put_all(github: GithubDouble) -> None:
+    """Let a branch, its pull request, the repository and a commit be there."""
+    github.answers[f"{REPO}/git/ref/heads/dev-a"] = Reply(make_ref("dev-a"))
+    github.answers[PULLS_OF_BRANCH] = Reply([make_pull(1, head=HEAD_OF_BRANCH, title="Load orders")])
+    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"author": {"name": "Ada"}})
+    github.answers[REPO] = Reply({"id": 7, "full_name": "acme/pipes", "private": True, "size": 1})
+
+
+def read_all(hook: DeployOpsGithubHook) -> tuple[object, ...]:
+    """Return all of it."""
+    return hook.find_branch("dev-a"), hook.list_pull_requests_from("dev-a"), hook.get_commit(SHA), hook.read_name()
+
+
+def hand_over(hook: DeployOpsGithubHook) -> tuple[KnownAnswer, ...]:
+    """Return what one step hands on, as the next one loads it."""
+    return load_answers(json.loads(json.dumps(dump_answers((*hook.hand_on("dev-a", SHA), *hook.hand_on_name())))))
+
+
+def test_what_another_step_read_is_asked_again_and_costs_nothing_while_it_is_the_same(
+    github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    assert hand_over(hook) == ()
+    put_all(github)
+    found, handed = read_all(hook), hand_over(hook)
+    assert [known.etag is None for known in handed] == [False, False, True, False]
+    assert "size" not in handed[3].data
+    github.asked.clear()
+    with closing(DeployOpsGithubHook("github_default", "acme/pipes")) as later:
+        later.remember(handed)
+        assert read_all(later) == found
+        assert [asked.status for asked in github.asked] == [304, 304, 304]  # and the commit is not asked for
+        assert hand_over(later) == handed
+
+
+def test_what_changed_since_another_step_read_it_is_read_anew(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    put_all(github)
+    read_all(hook)
+    handed = hand_over(hook)
+    github.answers[f"{REPO}/git/ref/heads/dev-a"] = Reply(make_ref("dev-a", make_sha("newer")))
+    github.answers[PULLS_OF_BRANCH] = Reply([make_pull(1, head=HEAD_OF_BRANCH, merged_at="2026-01-01T00:00:00Z")])
+    github.answers[REPO] = Reply({"id": 8, "full_name": "acme/pipes"})
+    with closing(DeployOpsGithubHook("github_default", "acme/pipes")) as later:
+        later.remember(handed)
+        branch, (pull,), _, name = read_all(later)  # type: ignore[misc, has-type]
+        assert branch == Branch("dev-a", make_sha("newer"))
+        assert pull.is_merged  # type: ignore[has-type]
+        assert name == RepositoryName(8, "acme/pipes")
+
+
+def test_what_was_read_of_another_repository_is_not_believed(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    put_all(github)
+    read_all(hook)
+    handed = hand_over(hook)
+    with closing(DeployOpsGithubHook("github_default", "acme/other")) as later:
+        later.remember(handed)
+        with pytest.raises(ObservationError, match="gone or renamed"):
+            later.get_commit(SHA)
+        assert later.hand_on("dev-a", SHA) == ()
+
+
+def test_a_commit_with_a_long_message_is_read_again(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    put_all(github)
+    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"message": "long " * HANDED_LENGTH_MAX})
+    read_all(hook)
+    assert [known.etag is None for known in hook.hand_on("dev-a", SHA)] == [False, False]
 
 
 def test_a_commit_is_read_once(github: GithubDouble, hook: DeployOpsGithubHook) -> None:

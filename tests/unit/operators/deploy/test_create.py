@@ -137,3 +137,42 @@ def test_what_cannot_be_read_and_may_be_the_preview_is_not_made_again(looks: dic
     stranger = make_deployment("x", name="another", description="", problem="createdAt: Field required")
     task.astro = SimpleNamespace(list_deployments=lambda: (stranger,))
     assert task._find(job) is None
+
+
+def test_what_control_read_and_handed_on_is_asked_again_right_before_a_write(stage: Stage) -> None:
+    stage.push(BRANCH)
+    (moved,) = stage.plan()
+    stage.push_more(BRANCH, {"dags/more.py": "# more\n"})
+    stage.push("dev-y")
+    (merged,) = (run for run in stage.plan() if run.conf["job"]["branch"] == "dev-y")
+    number = stage.merge("dev-y")
+    assert moved.conf["job"]["answers"]
+    assert moved.play()["deploy"] == "skipped"
+    assert f"{BRANCH} moved from" in moved.xcoms["deploy"]["superseded"]
+    assert merged.conf["job"]["answers"]
+    assert merged.play()["create"] == "skipped"
+    assert f"#{number} was merged" in merged.xcoms["create"]["superseded"]
+    (found,) = stage.list_deployments()
+    assert (found["name"], stage.list_deploys(found["id"])) == (name_deployment("shop", BRANCH), [])
+
+
+def test_a_planned_create_needs_no_step_for_its_change_type_and_can_have_one(stage: Stage) -> None:
+    head = stage.push(BRANCH)
+    (run,) = stage.plan()
+    run.step("claim")
+    assert run.states["change_type"] == "skipped"
+    decided = run.xcoms["claim"]["decision"]
+    assert (decided["change_type"], decided["commit"], decided["author"]) == ("image-and-dags", head, "Ada Author")
+    assert "no successful deploy" in run.tasks["claim"].decision  # type: ignore[attr-defined]
+    assert run.step("change_type") == decided  # cleared by a person
+    assert run.play()["settle"] == "success"
+
+
+def test_a_claim_that_cannot_decide_leaves_it_to_the_step(stage: Stage) -> None:
+    stage.push(BRANCH)
+    (run,) = stage.plan()
+    stage.change_project(root="nowhere")
+    run.step("claim")
+    assert "change_type" not in run.states
+    assert run.play()["change_type"] == "failed"
+    assert run.states["report"] == "success"
