@@ -328,7 +328,8 @@ class DeployOpsOperator(SealingOperator):
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
         if job.problem:
             raise PermanentError(job.problem)
-        self.github.remember(job.answers)
+        if job.answers:
+            self.github.remember(job.answers)
         self.links[CommitLink.name] = self.github.web_url("commit", job.deployed_commit)
         if job.pull:
             self.links[PullRequestLink.name] = self.github.web_url("pull", job.pull)
