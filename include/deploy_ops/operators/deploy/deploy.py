@@ -74,7 +74,8 @@ class DeployCodeOperator(AstroCliOperator):
         kind = decision.change_type
         if kind is ChangeType.NONE:
             raise AirflowSkipException(f"nothing to deploy: {decision.reason}")
-        self.github.remember(load_answers(self.read(context, RENDER_TASK, ANSWERS_KEY) or ()))
+        if answers := self.read(context, RENDER_TASK, ANSWERS_KEY):
+            self.github.remember(load_answers(answers))
         require_same_repository(self.memory(context), self.github)
         deployment = self._check(context, job)
         self.link_deployment(deployment)

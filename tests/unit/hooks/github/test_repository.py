@@ -294,7 +294,7 @@ def test_what_changed_since_another_step_read_it_is_read_anew(github: GithubDoub
         later.remember(handed)
         branch, (pull,), _, name = read_all(later)  # type: ignore[misc, has-type]
         assert branch == Branch("dev-a", make_sha("newer"))
-        assert pull.is_merged  # type: ignore[has-type]
+        assert pull.is_merged
         assert name == RepositoryName(8, "acme/pipes")
 
 
