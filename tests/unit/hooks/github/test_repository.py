@@ -257,7 +257,7 @@ def put_all(github: GithubDouble) -> None:
     github.answers[REPO] = Reply({"id": 7, "full_name": "acme/pipes", "private": True, "size": 1})
 
 
-def read_all(hook: DeployOpsGithubHook) -> tuple[object, ...]:
+def read_all(hook: DeployOpsGithubHook) -> tuple[Any, ...]:
     """Return all of it."""
     return hook.find_branch("dev-a"), hook.list_pull_requests_from("dev-a"), hook.get_commit(SHA), hook.read_name()
 
@@ -292,7 +292,7 @@ def test_what_changed_since_another_step_read_it_is_read_anew(github: GithubDoub
     github.answers[REPO] = Reply({"id": 8, "full_name": "acme/pipes"})
     with closing(DeployOpsGithubHook("github_default", "acme/pipes")) as later:
         later.remember(handed)
-        branch, (pull,), _, name = read_all(later)  # type: ignore[misc, has-type]
+        branch, (pull,), _, name = read_all(later)
         assert branch == Branch("dev-a", make_sha("newer"))
         assert pull.is_merged
         assert name == RepositoryName(8, "acme/pipes")
