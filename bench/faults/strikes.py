@@ -94,12 +94,6 @@ def kill_worker(scene: Scene) -> None:
         raise FaultError(f"of a killed worker {alive} live on after {CALL_END_S:.0f} s")
 
 
-def look_at_next_try(scene: Scene) -> float | None:
-    """Tell when the deploy that was hit was begun again."""
-    starts = [each["start_date"] for each in scene.find_hit_tasks("deploy") if each["try_number"] > 1]
-    return scene.since(starts[0]) if starts and starts[0] else None
-
-
 def kill_triggerer(scene: Scene) -> None:
     """Kill the triggerer that awaits that the round's push has settled."""
     scene.push_round(scene.name)
@@ -211,7 +205,7 @@ def says_no_room(scene: Scene) -> bool:
 
 
 def look_at_new_try(scene: Scene) -> float | None:
-    """Tell when the deploy was begun again after there was room."""
+    """Tell when the deploy that was hit was begun again; a try that waits has the time of the one before."""
     starts = [scene.since(each["start_date"]) for each in scene.find_hit_tasks("deploy") if each["start_date"]]
     return min((each for each in starts if each > 0), default=None)
 
@@ -242,7 +236,7 @@ FAULTS = {
         kill_triggerer,
         look_at_settle,
     ),
-    "worker": Fault("SIGKILL of a worker", "a call of `astro deploy`", LOST_TASK, kill_worker, look_at_next_try),
+    "worker": Fault("SIGKILL of a worker", "a call of `astro deploy`", LOST_TASK, kill_worker, look_at_new_try),
     "scheduler": Fault(
         "SIGKILL of the scheduler",
         "a call of `astro deploy`",
