@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 CALL_S = 12.0
 """How long the end of a deploy hangs, so that a fault can strike in the middle of the CLI's call."""
+SETTLE_S = 20.0
+"""How long a deploy takes to settle, so that it is not seen before its task parks."""
 CALL_END_S = 10.0
 """In which a killed worker's CLI and all that it started must have ended."""
 LEFT_BYTES = 8192
@@ -96,10 +98,12 @@ def kill_worker(scene: Scene) -> None:
 
 def kill_triggerer(scene: Scene) -> None:
     """Kill the triggerer that awaits that the round's push has settled."""
+    scene.witness.change_sandbox(dag_processing_s=SETTLE_S)
     scene.push_round(scene.name)
     scene.await_calmly("settle to be deferred", lambda: find_waiting(scene))
     triggerer = scene.await_calmly("a triggerer to have it", lambda: find_triggerer(scene))
     scene.strike(triggerer.kill)
+    scene.witness.change_sandbox(dag_processing_s=1.0)
 
 
 def find_waiting(scene: Scene) -> bool:
