@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from bench.faults.bounds import (
     TRIGGERER_LOST,
     Bound,
 )
-from demo.distributed import WORKERS
+from demo.distributed import TRIGGERERS, WORKERS
 from demo.processes import kill_families
 from demo.witness import PREVIEW_DAG
 
@@ -112,11 +111,13 @@ def find_waiting(scene: Scene) -> bool:
 
 
 def find_triggerer(scene: Scene) -> psutil.Process | None:
-    """Return the triggerer whose log says that it runs the trigger of the task that was hit."""
-    logs = scene.witness.stack.home.glob("triggerer-*.log")
-    words = re.compile(rf"{re.escape(scene.hit)}\S*/settle/\S* .*starting")
-    holding = [log.stem for log in logs if words.search(log.read_text(errors="replace"))]
-    return scene.find_kept(holding[-1]) if holding else None
+    """Return the triggerer that has the log of the task that was hit open, as it has while it runs its trigger."""
+    for number in range(1, TRIGGERERS + 1):
+        triggerer = scene.find_kept(f"triggerer-{number}")
+        logs = [file.path for each in (triggerer, *triggerer.children()) for file in each.open_files()]
+        if any(scene.hit in log and "task_id=settle" in log for log in logs):
+            return triggerer
+    return None
 
 
 def look_at_settle(scene: Scene) -> float | None:
