@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from bench.faults.bounds import (
     TRIGGERER_LOST,
     Bound,
 )
-from demo.distributed import WORKERS
+from demo.distributed import TRIGGERERS, WORKERS
 from demo.processes import kill_families
 from demo.witness import PREVIEW_DAG
 
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 
 CALL_S = 12.0
 """How long the end of a deploy hangs, so that a fault can strike in the middle of the CLI's call."""
+SETTLE_S = 20.0
+"""How long a deploy takes to settle, so that it is not seen before its task parks."""
 CALL_END_S = 10.0
 """In which a killed worker's CLI and all that it started must have ended."""
 LEFT_BYTES = 8192
@@ -94,18 +95,14 @@ def kill_worker(scene: Scene) -> None:
         raise FaultError(f"of a killed worker {alive} live on after {CALL_END_S:.0f} s")
 
 
-def look_at_next_try(scene: Scene) -> float | None:
-    """Tell when the deploy that was hit was begun again."""
-    starts = [each["start_date"] for each in scene.find_hit_tasks("deploy") if each["try_number"] > 1]
-    return scene.since(starts[0]) if starts and starts[0] else None
-
-
 def kill_triggerer(scene: Scene) -> None:
     """Kill the triggerer that awaits that the round's push has settled."""
+    scene.witness.change_sandbox(dag_processing_s=SETTLE_S)
     scene.push_round(scene.name)
     scene.await_calmly("settle to be deferred", lambda: find_waiting(scene))
     triggerer = scene.await_calmly("a triggerer to have it", lambda: find_triggerer(scene))
     scene.strike(triggerer.kill)
+    scene.witness.change_sandbox(dag_processing_s=1.0)
 
 
 def find_waiting(scene: Scene) -> bool:
@@ -114,11 +111,13 @@ def find_waiting(scene: Scene) -> bool:
 
 
 def find_triggerer(scene: Scene) -> psutil.Process | None:
-    """Return the triggerer whose log says that it runs the trigger of the task that was hit."""
-    logs = scene.witness.stack.home.glob("triggerer-*.log")
-    words = re.compile(rf"{re.escape(scene.hit)}\S*/settle/\S* .*starting")
-    holding = [log.stem for log in logs if words.search(log.read_text(errors="replace"))]
-    return scene.find_kept(holding[-1]) if holding else None
+    """Return the triggerer that has the log of the task that was hit open, as it has while it runs its trigger."""
+    for number in range(1, TRIGGERERS + 1):
+        triggerer = scene.find_kept(f"triggerer-{number}")
+        logs = [file.path for each in (triggerer, *triggerer.children()) for file in each.open_files()]
+        if any(scene.hit in log and "task_id=settle" in log for log in logs):
+            return triggerer
+    return None
 
 
 def look_at_settle(scene: Scene) -> float | None:
@@ -211,7 +210,7 @@ def says_no_room(scene: Scene) -> bool:
 
 
 def look_at_new_try(scene: Scene) -> float | None:
-    """Tell when the deploy was begun again after there was room."""
+    """Tell when the deploy that was hit was begun again; a try that waits has the time of the one before."""
     starts = [scene.since(each["start_date"]) for each in scene.find_hit_tasks("deploy") if each["start_date"]]
     return min((each for each in starts if each > 0), default=None)
 
@@ -242,7 +241,7 @@ FAULTS = {
         kill_triggerer,
         look_at_settle,
     ),
-    "worker": Fault("SIGKILL of a worker", "a call of `astro deploy`", LOST_TASK, kill_worker, look_at_next_try),
+    "worker": Fault("SIGKILL of a worker", "a call of `astro deploy`", LOST_TASK, kill_worker, look_at_new_try),
     "scheduler": Fault(
         "SIGKILL of the scheduler",
         "a call of `astro deploy`",
