@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import statistics
 import time
@@ -162,8 +163,8 @@ def list_processes() -> Iterator[tuple[str, psutil.Process]]:
             continue
         for leader in supervisor.children():
             name = name_component(read_command(leader))
-            yield name, leader
-            yield from ((name, each) for each in leader.children(recursive=True))
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended just now, and is started again
+                yield from ((name, each) for each in (leader, *leader.children(recursive=True)))
 
 
 def read_command(process: psutil.Process) -> str:
