@@ -106,11 +106,13 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
         _cap_creates(max_live, difference.live, given),
         _cap_updates(limits, given),
         _block(given),
-        _cap_pass(limits, given),
     )
     for cap in caps:
         due, more = cap(due)
         held.extend(more)
+    due, late = _cap_pass(due, limits, given)
+    held.extend(late)
+    wakes.extend([given.now] if due and late else [])
     actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
     return Plan(
         actions,
@@ -334,16 +336,12 @@ def _block(given: Circumstances) -> Callable[[list[Work]], Parted]:
     return cap
 
 
-def _cap_pass(limits: Limits, given: Circumstances) -> Callable[[list[Work]], Parted]:
+def _cap_pass(due: list[Work], limits: Limits, given: Circumstances) -> Parted:
     room, said = limits.max_actions_per_pass, f"max_actions_per_pass {limits.max_actions_per_pass}"
     if given.dispatches_max is not None and given.dispatches_max < room:
         room = given.dispatches_max
         said += f", of which Airflow's max_map_length leaves {room}"
-
-    def cap(due: list[Work]) -> Parted:
-        return _split(due, _take_turns(due)[room:], f"{said}; the next pass goes on")
-
-    return cap
+    return _split(due, _take_turns(due)[room:], f"{said}; the next pass goes on")
 
 
 def _take_turns(due: Iterable[Work]) -> list[Work]:

@@ -283,6 +283,8 @@ def test_a_pass_starts_no_more_than_its_limit_deletes_first() -> None:
     many = [*deletes(3), *(work(f"dev-{number:03}") for number in range(60))]
     made = plan(*many, live=100)
     assert len(made.actions) == LIMITS.max_actions_per_pass
+    assert made.wake_at == NOW, "what is left over is planned at once"
+    assert plan(*many[: LIMITS.max_actions_per_pass], live=100).wake_at is None
     assert [action.work.verb for action in made.actions[:3]] == [Verb.DELETE] * 3
 
 
