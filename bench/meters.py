@@ -32,7 +32,8 @@ COMPONENTS = (
 )
 """What a supervisor's child is, by its command line; the first that fits."""
 SUPERVISOR = "demo.supervisor"
-UNCOUNTED = {304, 401}
+UNCHANGED = 304
+UNCOUNTED = {UNCHANGED, 401}
 """Answers of GitHub that take nothing from a token's hour."""
 _ROWS = "SELECT relname FROM pg_stat_user_tables"
 _STARTS = "SELECT count(*) FROM celery_taskmeta WHERE date_done >= :since"
@@ -43,19 +44,24 @@ _STARTS = "SELECT count(*) FROM celery_taskmeta WHERE date_done >= :since"
 class Taken:
     """What was taken in `seconds`: `cpu` in cores by component, `memory_mb` at the most, `requests` by service.
 
-    `quota` of the requests to GitHub counted for the token's hour, `unchanged` were 304. `rows` and `kilobytes` are
-    what the database grew by.
+    `counted` is when the requests to GitHub came that count for the token's hour; `unchanged` were 304. `rows` and
+    `kilobytes` are what the database grew by.
     """
 
     seconds: float
     cpu: Mapping[str, float]
     memory_mb: float
     requests: Mapping[str, int]
-    quota: int
+    counted: Sequence[datetime]
     unchanged: int
     rows: int
     kilobytes: float
     starts: int
+
+    @property
+    def quota(self) -> int:
+        """How many requests took of what GitHub gives a token in an hour."""
+        return len(self.counted)
 
     @property
     def watchful(self) -> float:
@@ -112,14 +118,14 @@ class Meter:
         self.look()
         seconds, cpu = time.monotonic() - self._start_s, measure_cpu()
         journal = self.stack.sandbox.get("/sandbox/requests").json()["requests"]
-        github = [each["status"] for each in journal if each["face"] == "github"]
+        github = [each for each in journal if each["face"] == "github"]
         return Taken(
             seconds,
             {name: (spent - self._cpu.get(name, 0.0)) / seconds for name, spent in cpu.items()},
             self.memory_mb,
             Counter(str(each["face"]) for each in journal),
-            sum(status not in UNCOUNTED for status in github),
-            github.count(304),
+            [datetime.fromisoformat(each["at"]) for each in github if each["status"] not in UNCOUNTED],
+            sum(each["status"] == UNCHANGED for each in github),
             self.database.count_rows() - self._rows,
             (self.database.weigh() - self._bytes) / 1000,
             int(self.database.ask(_STARTS, since=self._since.replace(tzinfo=None))[0][0]),
