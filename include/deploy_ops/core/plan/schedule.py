@@ -45,6 +45,10 @@ BRIEFLY = timedelta(seconds=10)
 NOT_SO_BRIEFLY = timedelta(minutes=5)
 """The longest pause before it is looked for again: as long as it lasts already, so that its hours cost few passes."""
 
+GO_ON = timedelta(seconds=30)
+"""When to go on with what a pass has no room for, where no run's end makes a pass sooner. Starting runs comes before
+their tasks, so at once would keep those waiting that began."""
+
 Parted = tuple[list[Work], list[Hold]]
 Wait = tuple[str, HoldKind, datetime | None]
 
@@ -112,7 +116,7 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
         held.extend(more)
     due, late = _cap_pass(due, limits, given)
     held.extend(late)
-    wakes.extend([given.now] if due and late else [])
+    wakes.extend([given.now + GO_ON] if due and late else [])
     actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
     return Plan(
         actions,
