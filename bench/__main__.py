@@ -9,7 +9,7 @@ import sys
 
 import bench
 
-NOT_BENCHMARKS = frozenset({"__main__", "counting", "faults", "hops", "memory", "table"})
+NOT_BENCHMARKS = frozenset({"__main__", "counting", "faults", "hops", "memory", "meters", "page_load", "table"})
 """`faults` has a command of its own: `make faults`."""
 
 

@@ -1,4 +1,4 @@
-"""The repository's CI: some time after a push it puts the commit's image into the registry, or fails to.
+"""The CI of the repositories: some time after a push it puts the commit's image into the registry, or fails to.
 
 It runs no tests and builds no Dockerfile: an image's one layer is the project as committed, without its DAGs.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.registry import Registry
     from sandbox.settings import Settings
 
-_REPOSITORY = f"{OWNER}/{REPOSITORY}"
+_IMAGE = f"{OWNER}/{REPOSITORY}"
 _HOME = "usr/local/airflow/"  # where an Astro image keeps the project
 _NO_COMMIT = "0" * 40
 Content = tuple[bytes, dict[str, str]]
@@ -34,6 +34,7 @@ _GIT_LIMIT_S = 60
 class Build:
     """One push's build; `reason` says why it failed."""
 
+    repository: str
     sha: str
     branch: str
     state: Literal["queued", "done", "failed"] = "queued"
@@ -41,9 +42,9 @@ class Build:
 
 
 class CI:
-    """Builds the image `acme/data-platform:<sha>` of every pushed branch head.
+    """Builds the image `acme/data-platform:<sha>` of every pushed branch head, whichever repository it is of.
 
-    :param git_dir: gives a repository's bare Git directory by its name.
+    :param git_dir: gives a repository's bare Git directory by its name, `owner/name`.
     """
 
     def __init__(self, settings: Settings, git_dir: Callable[[str], Path], registry: Registry) -> None:
@@ -64,20 +65,24 @@ class CI:
         self._builds.clear()
 
     def reset(self) -> None:
-        """Forget all builds and build the heads that the seeded repository has, as if that was long ago."""
+        """Forget all builds."""
         self._builds.clear()
-        for line in self._git("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads/").splitlines():
+
+    def build_heads(self, repository: str) -> None:
+        """Build the heads that a seeded repository has, as if that was long ago."""
+        heads = self._git(repository, "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads/")
+        for line in heads.splitlines():
             sha, _, branch = line.decode().partition(" ")
             if sha not in self._seeded:
-                self._seeded[sha] = self._read(sha)
-            self._builds.append(Build(sha, branch))
+                self._seeded[sha] = self._read(repository, sha)
+            self._builds.append(Build(repository, sha, branch))
             self._finish(self._builds[-1])
 
     def queue_build(self, push: Push) -> None:
         """Build a branch's new head after `ci_delay_s`; a deletion builds nothing. From any thread."""
         if self._loop is None or push.after == _NO_COMMIT:
             return
-        build = Build(push.after, push.branch)
+        build = Build(push.repository, push.after, push.branch)
         self._builds.append(build)
         self._loop.call_soon_threadsafe(self._start_timer, build)
 
@@ -95,36 +100,36 @@ class CI:
         if self._settings.ci_fails:
             return
         try:
-            self.put_image(build.sha, (_REPOSITORY, build.sha))
+            self.put_image(build.repository, build.sha, (_IMAGE, build.sha))
         except subprocess.SubprocessError as error:
             build.reason = f"{error} {(getattr(error, 'stderr', None) or b'').decode(errors='replace')}".strip()
         else:
             build.state, build.reason = "done", None
 
-    def put_image(self, sha: str, *places: tuple[str, str]) -> None:
+    def put_image(self, repository: str, sha: str, *places: tuple[str, str]) -> None:
         """Build a commit's image, the same every time, and put it where there is none.
 
-        :param places: each a repository and a tag.
+        :param places: each a repository of the registry and a tag.
         :raises subprocess.SubprocessError: Git failed.
         """
         empty = [place for place in places if not self._registry.has_image(*place)]
         if not empty:
             return
-        layer, labels = self._seeded.get(sha) or self._read(sha)
-        for repository, tag in empty:
-            self._registry.put_image(repository, tag, [layer], labels)
+        layer, labels = self._seeded.get(sha) or self._read(repository, sha)
+        for place in empty:
+            self._registry.put_image(*place, [layer], labels)
 
-    def _read(self, sha: str) -> Content:
-        layer = self._git("archive", "--format=tar", f"--prefix={_HOME}", sha, "--", ".", ":(exclude)dags")
-        return layer, {RUNTIME_LABEL: self._read_runtime(sha), "org.opencontainers.image.revision": sha}
+    def _read(self, repository: str, sha: str) -> Content:
+        layer = self._git(repository, "archive", "--format=tar", f"--prefix={_HOME}", sha, "--", ".", ":(exclude)dags")
+        return layer, {RUNTIME_LABEL: self._read_runtime(repository, sha), "org.opencontainers.image.revision": sha}
 
-    def _read_runtime(self, sha: str) -> str:
+    def _read_runtime(self, repository: str, sha: str) -> str:
         """Return the runtime version in the tag of the last FROM that has one; `-base` names the same version."""
-        if not self._git("ls-tree", sha, "--", "Dockerfile"):
+        if not self._git(repository, "ls-tree", sha, "--", "Dockerfile"):
             return RUNTIME_VERSION
-        tags: list[bytes] = _FROM.findall(self._git("cat-file", "blob", f"{sha}:Dockerfile"))
+        tags: list[bytes] = _FROM.findall(self._git(repository, "cat-file", "blob", f"{sha}:Dockerfile"))
         return tags[-1].decode().removesuffix("-base") if tags else RUNTIME_VERSION
 
-    def _git(self, *arguments: str) -> bytes:
-        command = ["git", f"--git-dir={self._git_dir(_REPOSITORY)}", *arguments]
+    def _git(self, repository: str, *arguments: str) -> bytes:
+        command = ["git", f"--git-dir={self._git_dir(repository)}", *arguments]
         return subprocess.run(command, check=True, capture_output=True, timeout=_GIT_LIMIT_S).stdout

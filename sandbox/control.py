@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -26,7 +26,7 @@ _SETTINGS = TypeAdapter(Settings)
 class _NewName(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
 
 
 class _Draft(BaseModel):
@@ -59,6 +59,7 @@ class Control:
             _route("DELETE", "/requests", self._clear_requests),
             _route("GET", "/deployments/{id}/files", self._list_files),
             _route("GET", "/deployments/{id}/airflow", self._tell_airflow),
+            _route("POST", "/repositories", self._add),
             _route("POST", "/repositories/{owner}/{name}", self._rename),
             _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}", self._set_draft),
             _route("GET", "/ci", self._list_builds),
@@ -102,6 +103,12 @@ class Control:
         if airflow is None:
             return _refuse(404, f"there is no Deployment {request.path_params['id']!r}")
         return JSONResponse({"failure": airflow.failure, "parsed": airflow.parsed_at})
+
+    async def _add(self, request: Request) -> Response:
+        wanted = _NewName.model_validate(await _read_object(request))
+        if not self._world.add_repository(wanted.name):
+            return _refuse(409, f"there is a repository {wanted.name!r} already")
+        return Response(status_code=201)
 
     async def _rename(self, request: Request) -> Response:
         full_name, wanted = _name_repository(request), _NewName.model_validate(await _read_object(request))

@@ -1,4 +1,4 @@
-"""The Deployments that the team of the seed repository made by hand when it began: `Staging` and `Production`.
+"""The Deployments that the team of a seeded repository made by hand when it began: `Staging` and `Production`.
 
 They are healthy, run the seed's last commit since it was made, and carry nobody's mark.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.astro.fields import read_create, read_variables
 from sandbox.astro.records import Code, Deploy, Deployment
-from sandbox.identity import OWNER, REPOSITORY, RUNTIME_VERSION, WORKSPACE_ID
+from sandbox.identity import RUNTIME_VERSION, WORKSPACE_ID
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,17 +54,18 @@ _SPEC = {
 }
 
 
-def seed_long_lived(astro: Astro, ci: CI, git_dir: Path) -> None:
+def seed_long_lived(astro: Astro, ci: CI, repository: str, git_dir: Path, suffix: str = "") -> None:
     """Put them into Astro, and their images into its registry.
 
-    :param git_dir: the seeded repository's bare Git directory.
+    :param repository: the seeded repository, `owner/name`, with its bare Git directory.
+    :param suffix: what tells their names from those of another team's.
     """
     sha = _ask_git(git_dir, "rev-parse", "--verify", f"refs/heads/{_BRANCH}").decode().strip()
     dags = _archive_dags(git_dir, sha)
-    deployments = [_make_deployment(name) for name in NAMES]
-    ci.put_image(sha, *((deployment.repository, _IMAGE_TAG) for deployment in deployments))
+    deployments = [_make_deployment(f"{name}{suffix}") for name in NAMES]
+    ci.put_image(repository, sha, *((deployment.repository, _IMAGE_TAG) for deployment in deployments))
     for deployment in deployments:
-        astro.adopt(deployment, _make_deploy(deployment, sha), _DAG_VERSION, dags)
+        astro.adopt(deployment, _make_deploy(deployment, repository, sha), _DAG_VERSION, dags)
 
 
 def _make_deployment(name: str) -> Deployment:
@@ -79,9 +80,10 @@ def _make_deployment(name: str) -> Deployment:
     )
 
 
-def _make_deploy(deployment: Deployment, sha: str) -> Deploy:
-    git = {"provider": "GITHUB", "account": OWNER, "repo": REPOSITORY, "branch": _BRANCH, "commitSha": sha}
-    url = f"https://github.com/{OWNER}/{REPOSITORY}/commit/{sha}"
+def _make_deploy(deployment: Deployment, repository: str, sha: str) -> Deploy:
+    owner, _, name = repository.partition("/")
+    git = {"provider": "GITHUB", "account": owner, "repo": name, "branch": _BRANCH, "commitSha": sha}
+    url = f"https://github.com/{repository}/commit/{sha}"
     return Deploy(
         deployment_id=deployment.id,
         kind="IMAGE_AND_DAG",

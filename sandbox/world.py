@@ -46,6 +46,19 @@ class World:
         self.registry.reset()
         self.github.reset()
         self.astro.reset()
-        self.ci.reset()  # after GitHub: it builds what that was seeded with
-        if not is_astro_empty:
-            seed_long_lived(self.astro, self.ci, self.github.git_dir(f"{OWNER}/{REPOSITORY}"))
+        self.ci.reset()
+        self._settle(REPOSITORY, has_deployments=not is_astro_empty)
+
+    def add_repository(self, name: str) -> bool:
+        """Seed another repository, with Deployments of its own; return whether the name was free."""
+        is_free = self.github.add(name)
+        if is_free:
+            self._settle(name, has_deployments=True, suffix=f" of {name}")
+        return is_free
+
+    def _settle(self, name: str, *, has_deployments: bool, suffix: str = "") -> None:
+        """Let a seeded repository have what it had since long: images, and two Deployments."""
+        full_name = f"{OWNER}/{name}"
+        self.ci.build_heads(full_name)
+        if has_deployments:
+            seed_long_lived(self.astro, self.ci, full_name, self.github.git_dir(full_name), suffix)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.github.urls import Urls
-from sandbox.identity import REPOSITORY_ID
 
 if TYPE_CHECKING:
     from sandbox.github.repository import Repository
@@ -38,12 +37,12 @@ class Repositories:
         return tuple(self._present.values())
 
     def find_number(self, number: str) -> Repository | None:
-        """Return the repository of that number, whatever it is called; the sandbox has but one."""
-        return next(iter(self._present.values()), None) if number == str(REPOSITORY_ID) else None
+        """Return the repository of that number, whatever it is called."""
+        return next((each for each in self._present.values() if number == str(each.id)), None)
 
-    def is_former(self, full_name: str) -> bool:
-        """Whether a repository had the name before it was renamed."""
-        return full_name.casefold() in self._former
+    def find_former(self, full_name: str) -> Repository | None:
+        """Return the repository that had the name before it was renamed."""
+        return self._former.get(full_name.casefold())
 
     def rename(self, full_name: str, name: str) -> bool:
         """Give a repository another name below its owner; return whether there is one of the first name."""

@@ -36,9 +36,11 @@ class Push:
 class Repository:
     """A repository as GitHub knows it.
 
+    :param id: its number, which it keeps whatever it is called.
     :param listeners: called with every Push, after the pull requests followed it.
     """
 
+    id: int
     owner: str
     name: str
     git: Git

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
-from sandbox.identity import GITHUB_TOKEN, REPOSITORY_ID
+from sandbox.identity import GITHUB_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -75,9 +75,9 @@ class Call:
         return repository
 
     @property
-    def is_moved(self) -> bool:
-        """Whether the path names a repository as it was called once."""
-        return self.repositories.is_former(f"{self.path.get('owner')}/{self.path.get('repo')}")
+    def moved(self) -> Repository | None:
+        """Give the repository that the path names as it was called once."""
+        return self.repositories.find_former(f"{self.path.get('owner')}/{self.path.get('repo')}")
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -187,8 +187,10 @@ class Rest:
             try:
                 self._authorize(request, is_counted=is_counted)
                 call = await self._read_call(request)
-                is_moved = call.is_moved
-                response = self._redirect(request) if is_moved else self._render(request, call, handler(call))
+                if moved := call.moved:
+                    response = self._redirect(request, moved.id)
+                else:
+                    response = self._render(request, call, handler(call))
             except ApiError as error:
                 response = _render_error(error)
             if is_counted and response.status_code not in UNCOUNTED:
@@ -220,12 +222,12 @@ class Rest:
         limit = self._settings.page_limit
         return Call(self._repositories, path, dict(request.query_params), data, self._user, wants_raw, limit)
 
-    def _redirect(self, request: Request) -> Response:
+    def _redirect(self, request: Request, number: int) -> Response:
         """Lead to the repository by its number, as GitHub does: for good where one reads, for now where one writes."""
         start, _, named = quote(request.scope["path"]).partition("/repos/")
         rest = named.split("/", 2)[2:]
         query = f"?{request.url.query}" if request.url.query else ""
-        address = self._base_url + "/".join([f"{start}/repositories/{REPOSITORY_ID}", *rest]) + query
+        address = self._base_url + "/".join([f"{start}/repositories/{number}", *rest]) + query
         is_read = request.method in {"GET", "HEAD"}
         status, said = (301, "Moved Permanently") if is_read else (307, "Temporary Redirect")
         body = {"message": said, "url": address, "documentation_url": DOCUMENTATION}

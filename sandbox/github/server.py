@@ -31,7 +31,7 @@ from sandbox.github.seeding import DEFAULT_BRANCH, seed_repository
 from sandbox.github.shapes.repositories import build_full_repository
 from sandbox.github.smart_http import SmartHttp
 from sandbox.github.urls import API_PATH, Urls
-from sandbox.identity import OWNER, REPOSITORY
+from sandbox.identity import OWNER, REPOSITORY, REPOSITORY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,9 +48,9 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class GitHub:
-    """A GitHub with one seeded repository.
+    """A GitHub with one seeded repository, beside which others can be seeded. All of them have one token and quota.
 
-    :param data_dir: where the bare repository is kept, below `repositories/`.
+    :param data_dir: where the bare repositories are kept, below `repositories/`.
     :param settings: read at every request, so that changing them takes effect at once.
     :param base_url: `http://host:port`; the routes are mounted under `/github` there.
     """
@@ -69,13 +69,21 @@ class GitHub:
     def reset(self) -> None:
         """Forget everything and seed again; the listeners of `on_push` stay, and are told nothing."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        full_name = f"{OWNER}/{REPOSITORY}"
-        git = Git(self.git_dir(full_name))
-        seed_repository(git)
-        urls = Urls(self._root, full_name)
         self._repositories.clear()
-        self._repositories.add(Repository(OWNER, REPOSITORY, git, urls, DEFAULT_BRANCH, self._settings, self.on_push))
+        self.add(REPOSITORY)
         self._limit.restart()
+
+    def add(self, name: str) -> bool:
+        """Seed a repository; return whether its name was free. The listeners of `on_push` are told nothing."""
+        full_name = f"{OWNER}/{name}"
+        git = Git(self._folder / f"{full_name}.git")
+        if self._repositories.get(full_name) or git.git_dir.exists():
+            return False
+        seed_repository(git)
+        number = REPOSITORY_ID + len(self._repositories.values())
+        urls, listeners = Urls(self._root, full_name), self.on_push
+        self._repositories.add(Repository(number, OWNER, name, git, urls, DEFAULT_BRANCH, self._settings, listeners))
+        return True
 
     @property
     def repositories(self) -> Repositories:
@@ -102,9 +110,12 @@ class GitHub:
             pull.touch()
         return True
 
-    def git_dir(self, repository: str) -> Path:
-        """Give the bare repository's folder of `owner/name`."""
-        return self._folder / f"{repository}.git"
+    def git_dir(self, full_name: str) -> Path:
+        """Give the bare Git directory of `owner/name`, which is or was called so."""
+        repository = self._repositories.get(full_name) or self._repositories.find_former(full_name)
+        if repository is None:
+            raise KeyError(full_name)
+        return repository.git.git_dir
 
     def routes(self) -> list[BaseRoute]:
         """Give every route, to be mounted under `/github`."""

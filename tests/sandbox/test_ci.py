@@ -156,7 +156,13 @@ def test_a_failing_ci_leaves_no_image_and_is_remembered(yard: Yard) -> None:
     build(yard, push(sha))
 
     assert yard.ci.to_json() == [
-        {"sha": sha, "branch": "dev-x", "state": "failed", "reason": "settings.ci_fails is on"}
+        {
+            "repository": REPOSITORY,
+            "sha": sha,
+            "branch": "dev-x",
+            "state": "failed",
+            "reason": "settings.ci_fails is on",
+        }
     ]
     assert not yard.registry.has_image(REPOSITORY, sha)
     yard.settings.ci_fails = False
@@ -190,6 +196,7 @@ def test_reset_builds_the_seeded_heads_and_drops_what_waits(yard: Yard) -> None:
         yard.ci.queue_build(push(sha))
         yard.run_git("reset", "-q", "--hard", seeded)
         yard.ci.reset()
+        yard.ci.build_heads(REPOSITORY)
         await asyncio.sleep(yard.settings.ci_delay_s * 3)
         return sha
 

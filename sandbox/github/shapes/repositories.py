@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from sandbox.github.shapes.accounts import build_node_id, build_user, format_time
 from sandbox.github.shapes.commits import build_commit
 from sandbox.github.urls import Urls
-from sandbox.identity import REPOSITORY_ID
 
 if TYPE_CHECKING:
     from sandbox.github.objects import Commit
@@ -101,7 +100,7 @@ def build_minimal_repository(repository: Repository) -> dict[str, Any]:
     """Build GitHub's `minimal-repository`: how it merges is left out."""
     open_pulls = sum(pull.is_open for pull in repository.pulls.values())
     return {
-        **_build_any(repository.urls, REPOSITORY_ID, repository.default_branch),
+        **_build_any(repository.urls, repository.id, repository.default_branch),
         "fork": False,
         "pushed_at": format_time(repository.pushed_at),
         **dict.fromkeys(("forks", "forks_count"), len(repository.forks)),

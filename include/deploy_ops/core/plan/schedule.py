@@ -45,6 +45,10 @@ BRIEFLY = timedelta(seconds=10)
 NOT_SO_BRIEFLY = timedelta(minutes=5)
 """The longest pause before it is looked for again: as long as it lasts already, so that its hours cost few passes."""
 
+GO_ON = timedelta(seconds=30)
+"""When to go on with what a pass has no room for, where no run's end makes a pass sooner. Starting runs comes before
+their tasks, so at once would keep those waiting that began."""
+
 Parted = tuple[list[Work], list[Hold]]
 Wait = tuple[str, HoldKind, datetime | None]
 
@@ -106,11 +110,13 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
         _cap_creates(max_live, difference.live, given),
         _cap_updates(limits, given),
         _block(given),
-        _cap_pass(limits, given),
     )
     for cap in caps:
         due, more = cap(due)
         held.extend(more)
+    due, late = _cap_pass(due, limits, given)
+    held.extend(late)
+    wakes.extend([given.now + GO_ON] if due and late else [])
     actions = tuple(Action(work, name_run(work.name, given.finished.get(work.name, 0) + 1)) for work in due)
     return Plan(
         actions,
@@ -334,16 +340,12 @@ def _block(given: Circumstances) -> Callable[[list[Work]], Parted]:
     return cap
 
 
-def _cap_pass(limits: Limits, given: Circumstances) -> Callable[[list[Work]], Parted]:
+def _cap_pass(due: list[Work], limits: Limits, given: Circumstances) -> Parted:
     room, said = limits.max_actions_per_pass, f"max_actions_per_pass {limits.max_actions_per_pass}"
     if given.dispatches_max is not None and given.dispatches_max < room:
         room = given.dispatches_max
         said += f", of which Airflow's max_map_length leaves {room}"
-
-    def cap(due: list[Work]) -> Parted:
-        return _split(due, _take_turns(due)[room:], f"{said}; the next pass goes on")
-
-    return cap
+    return _split(due, _take_turns(due)[room:], f"{said}; the next pass goes on")
 
 
 def _take_turns(due: Iterable[Work]) -> list[Work]:

@@ -218,9 +218,12 @@ class Target(StrictModel):
 
 
 class Limits(StrictModel):
-    """What a pass may do at once, and how much an hour may delete; the fraction counts from 4 live up."""
+    """What a pass may do at once, and how much an hour may delete; the fraction counts from 4 live up.
 
-    max_actions_per_pass: values.Count = 50
+    `max_actions_per_pass`: each costs a pass the start of a task, and nothing else is planned before they are over.
+    """
+
+    max_actions_per_pass: values.Count = 20
     max_updates_per_pass: values.Count = 5
     max_deletes: values.Count = 5
     max_delete_fraction: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.25

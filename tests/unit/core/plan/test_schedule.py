@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.deploy_ops.core.plan.remembered import BegunDelete, Ending, Judgement, Remembered, Removal
-from include.deploy_ops.core.plan.schedule import Circumstances, count_allowed_deletes, count_delay_minutes, schedule
+from include.deploy_ops.core.plan.schedule import (
+    GO_ON,
+    Circumstances,
+    count_allowed_deletes,
+    count_delay_minutes,
+    schedule,
+)
 from include.deploy_ops.core.plan.work import Difference, Hold, HoldKind, Plan, Verb, Work
 from include.deploy_ops.core.policy.keys import Limits
 from tests.worlds.values.examples import make_project, sha
@@ -283,6 +289,8 @@ def test_a_pass_starts_no_more_than_its_limit_deletes_first() -> None:
     many = [*deletes(3), *(work(f"dev-{number:03}") for number in range(60))]
     made = plan(*many, live=100)
     assert len(made.actions) == LIMITS.max_actions_per_pass
+    assert made.wake_at == NOW + GO_ON, "what is left over is planned soon, whether or not a run ends"
+    assert plan(*many[: LIMITS.max_actions_per_pass], live=100).wake_at is None
     assert [action.work.verb for action in made.actions[:3]] == [Verb.DELETE] * 3
 
 
