@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from demo.witness import Witness
 
 Trace = dict[str, datetime]
-"""When each hop was reached, by its words and in its order."""
+"""When each hop was reached, by its words; the first one is the beginning."""
 
 COLUMNS = ("", "hop p50", "p90", "since the beginning p50", "p90")
 NEWS = r"/git/matching-refs/|/pulls\?state=all"
@@ -77,8 +77,8 @@ class Reader:
         found[f"{name}'s run starts"] = read_time(run["start_date"])
         instances = self.witness.outside.list_tasks(run["dag_id"], run["dag_run_id"])
         for task in tasks:
-            instance = instances[task]
-            if instance["state"] == "success":
+            instance = instances.get(task)
+            if instance and instance["state"] == "success":
                 found[f"{name}: {task} starts"] = read_time(instance["start_date"])
                 found[f"{name}: {task} ends"] = read_time(instance["end_date"])
         return found
@@ -86,11 +86,9 @@ class Reader:
     def trace_deploy(self, name: str, run: Mapping[str, Any], *tasks: str) -> Trace:
         """Return the hops of a run that deploys, with the CLI's command, until the code runs."""
         found = self.trace_run(name, run, *tasks, "deploy", "settle")
-        ended = found.pop(f"{name}: settle ends")
-        within = found[f"{name}: deploy ends"]
-        command = self.find_last(within, "POST", r"/deploys$")
-        before = {words: at for words, at in found.items() if at <= command}
-        return {**before, COMMANDED: command, **found, SETTLED: ended}
+        found[SETTLED] = found.pop(f"{name}: settle ends")
+        found[COMMANDED] = self.find_last(found[f"{name}: deploy ends"], "POST", r"/deploys$")
+        return found
 
     def find_deployed(self, trace: Trace) -> datetime:
         """Return when Astro had all of the deploy: what it takes from then on is its own time."""
@@ -112,9 +110,10 @@ def read_time(text: str) -> datetime:
 
 
 def make_rows(traces: Sequence[Trace]) -> Iterator[list[str]]:
-    """Yield a row per hop that all of the lives had."""
+    """Yield a row per hop that all of the lives had, in the order in which they usually came."""
+    begun = next(iter(traces[0]))
     names = [name for name in traces[0] if all(name in trace for trace in traces)]
-    begun = names[0]
+    names.sort(key=lambda name: p50(measure(traces, begun, name)))
     for before, name in itertools.pairwise(names):
         hops, totals = measure(traces, before, name), measure(traces, begun, name)
         yield [name, *(f"{seconds:.1f} s" for seconds in (p50(hops), p90(hops), p50(totals), p90(totals)))]

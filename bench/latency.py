@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from demo.witness import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 NEW_BRANCHES = 4
 """Each gets a preview, a pull request into staging, and a release to production."""
@@ -61,8 +62,12 @@ def main() -> None:
         witness = make_witness(stack)
         witness.await_watch()
         reader = Reader(witness, stack.sandbox.get("/sandbox/settings").json()["deploying_s"])
-        lives = play(Player(reader, poll_interval_s))
-        print_lives(reader, lives, poll_interval_s)
+        lives: dict[str, list[Trace]] = defaultdict(list)
+        try:
+            for name, trace in play(Player(reader, poll_interval_s)):
+                lives[name].append(trace)
+        finally:  # what was measured is told, also where a later life fails
+            print_lives(reader, lives, poll_interval_s)
 
 
 def say(line: str) -> None:
@@ -70,21 +75,19 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def play(player: Player) -> dict[str, list[Trace]]:
-    """Return what became of each life, by what it is."""
+def play(player: Player) -> Iterator[tuple[str, Trace]]:
+    """Yield what each life is, and what became of it."""
     branches = [f"dev-bench-{number}" for number in range(NEW_BRANCHES)]
-    created = [player.push(branch, "create") for branch in branches]
-    deployed = [player.push(branch, "deploy") for branch in itertools.islice(itertools.cycle(branches), PUSHES)]
-    promoted, released = zip(*[(player.promote(branch), player.release()) for branch in branches], strict=True)
-    return {
-        "push of a DAG → the preview runs it": deployed,
-        "push of a new branch → its preview runs it": created,
-        "pull request into staging → Staging runs it": [*promoted],
-        "approved → Production runs it": [*released],
-    }
+    for branch in branches:
+        yield "push of a new branch → its preview runs it", player.push(branch, "create")
+    for branch in itertools.islice(itertools.cycle(branches), PUSHES):
+        yield "push of a DAG → the preview runs it", player.push(branch, "deploy")
+    for branch in branches:
+        yield "pull request into staging → Staging runs it", player.promote(branch)
+        yield "approved → Production runs it", player.release()
 
 
-def print_lives(reader: Reader, lives: dict[str, list[Trace]], poll_interval_s: float) -> None:
+def print_lives(reader: Reader, lives: Mapping[str, Sequence[Trace]], poll_interval_s: float) -> None:
     """Print what the lives took in all, and the hops of each."""
     rows = [[f"{name}, of {len(traces)}", *split(reader, traces)] for name, traces in lives.items()]
     columns = ("p50 of", "until `deploy` starts", "until the code runs", "of it the poll's", "Astro's own", "ours")
@@ -126,7 +129,8 @@ class Player:
         known = self._list_ids(PROMOTION_DAG, STAGING_DAG)
         self._witness.author.open_pull_request(branch, "staging", branch)
         run = self._witness.await_success(STAGING_DAG, "target.staging~deploy~", known)
-        promotion = self._witness.await_success(PROMOTION_DAG, "", known)
+        promotions = self._witness.outside.list_runs(PROMOTION_DAG)
+        promotion = next(each for each in reversed(promotions) if each["dag_run_id"] not in known)
         self._reader.refresh()
         begun = self._reader.trace_pass(promotion)
         queued = next(iter(begun.values()))
@@ -154,12 +158,12 @@ class Player:
             each for each in witness.outside.list_runs(approval.dag_id) if each["dag_run_id"] == approval.run_id
         )
         request = self._reader.trace_run("the request", asked, "approve", "recheck", "report")
-        begun = self._reader.trace_pass(run)
-        deployed = self._reader.trace_deploy("Production", run, "claim", "change_type", "image")
-        answered = {words: at for words, at in request.items() if at > approved}
-        return dict(
-            sorted({"a person approves": approved, **answered, **begun, **deployed}.items(), key=lambda it: it[1])
-        )
+        return {
+            "a person approves": approved,
+            **{words: at for words, at in request.items() if at > approved},
+            **self._reader.trace_pass(run),
+            **self._reader.trace_deploy("Production", run, "claim", "change_type", "image"),
+        }
 
     def _trace(self, begun: str, path: str, run: dict[str, Any], name: str, tasks: tuple[str, ...]) -> Trace:
         self._reader.refresh()

@@ -182,7 +182,7 @@ def test_looks_that_wait_come_ever_later_up_to_a_bound(astro: AstroDouble, monke
     async def note(pause_s: float) -> None:
         pauses.append(pause_s)
 
-    monkeypatch.setattr(settled.asyncio, "sleep", note)
+    monkeypatch.setattr("asyncio.sleep", note)
     waits = [Reply(make_deployment(status="DEPLOYING"))] * 12
     astro.say(DEPLOYMENT, *waits, Reply(make_deployment()))
     assert run(make_trigger(1800, poll_interval_s=1))["state"] == "settled"
