@@ -56,7 +56,7 @@ def test_a_pass_holds_everything(dry: Stage) -> None:
 
 def test_nothing_is_created(dry: Stage) -> None:
     states = play(dry.start_planned(Verb.CREATE, BRANCH, dry.push(BRANCH)))
-    others = {"update", "delete", "approve_adoption", "adopt", "hibernate", "decide", "verify"}
+    others = {"change_type", "update", "delete", "approve_adoption", "adopt", "hibernate", "decide", "verify"}
     assert list_skipped(states) == {"create", "deploy", "settle", *others}
 
 
