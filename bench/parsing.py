@@ -81,8 +81,8 @@ def measure_starts(folder: Path, projects: int) -> Iterator[list[object]]:
 
 def measure_imports(folder: Path) -> Iterator[list[object]]:
     """Yield the packages whose modules take longest, what the others take, and all of them."""
-    policy, bytecode = write_policy(folder, 1), f"{folder}/bytecode"
-    environment = {**os.environ, "DEPLOY_OPS_POLICY": policy, "PYTHONPYCACHEPREFIX": bytecode}
+    environment = {**os.environ, "DEPLOY_OPS_POLICY": write_policy(folder, 1)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     argv = [sys.executable, "-X", "importtime", "-m", "bench.parsing", IMPORTS]
     for _ in range(2):  # the first compiles what was not compiled before
         done = subprocess.run(argv, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
