@@ -291,15 +291,19 @@ def main() -> int:
             return 2
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every task would compile the DAG files' modules anew
     idle = [name for name in names if name.startswith("idle")]
-    columns = [column for some in (idle, [name for name in names if name not in idle]) for column in play(some)]
-    print_columns(columns)
+    columns: list[Column] = []
+    try:
+        play(idle, columns)
+        play([name for name in names if name not in idle], columns)
+    finally:  # what was measured stands, whatever failed after it
+        print_columns(columns)
     return 0
 
 
-def play(names: Sequence[str]) -> list[Column]:
-    """Play scenarios one after the other on one stack."""
+def play(names: Sequence[str], columns: list[Column]) -> None:
+    """Play scenarios one after the other on one stack, and add a column for each."""
     if not names:
-        return []
+        return
     with (
         tempfile.TemporaryDirectory() as folder,
         Stack(
@@ -313,7 +317,8 @@ def play(names: Sequence[str]) -> list[Column]:
     ):
         fleet = Fleet(stack)
         try:
-            return [play_one(fleet, name) for name in names]
+            for name in names:
+                columns.append(play_one(fleet, name))  # noqa: PERF401 - each stands as soon as it was measured
         finally:
             fleet.database.close()
 
@@ -334,7 +339,6 @@ def play_one(fleet: Fleet, name: str) -> Column:
     else:
         projects, each = map(int, size.split("x"))
         column = fleet.push_to_previews(f"{each} pushes to each of {projects}", [each] * projects)
-    print_columns([column])
     return column
 
 
