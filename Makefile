@@ -73,9 +73,14 @@ imports: $(READY)
 pure: $(READY)
 	$(BIN)/python -m pytest -n 2 $(PURE)
 
-# With --jobs=3, as in CI, lint and the two kinds of tests go on at once: an end-to-end test mostly waits for its turn in
+# With --jobs=3, as in CI, lint and the kinds of tests go on at once: an end-to-end test mostly waits for its turn in
 # Airflow, and the others need all that a machine has.
-test: lint unit e2e
+test: lint unit e2e celery
+
+# Nothing is installed beside what runs already.
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+style types imports unit e2e: | $(CELERY_READY)
+endif
 
 # Two processes at once, a file each, the long ones (@pytest.mark.long) first.
 unit: description axe $(SUPPLY_READY)
@@ -84,9 +89,9 @@ unit: description axe $(SUPPLY_READY)
 
 # One process: all of them share one Airflow.
 e2e: $(READY)
-	$(BIN)/python -m pytest tests/e2e $(PAGELESS)
+	$(BIN)/python -m pytest tests/e2e -m "not distributed" $(PAGELESS)
 
-# The same on PostgreSQL and Celery: here a life of a preview and a release, below all of them.
+# On PostgreSQL and Celery: here a life of a preview and a release, below all end-to-end tests.
 celery: $(CELERY_READY)
 	EXECUTOR=celery $(BIN)/python -m pytest tests/e2e -m distributed
 

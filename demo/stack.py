@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,11 +43,16 @@ PATIENCE_S = 180.0
 """Seconds until Airflow must be healthy, or what is awaited in it true: three times what a busy 2-core machine took."""
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 POLL_S = 0.5
-BUNDLE = {"name": "dags-folder", "classpath": "demo.preloading.PreloadingBundle", "kwargs": {}}
+_IMAGE_SETTING = re.compile(r"^ENV (AIRFLOW__\w+)=(\S+)$", re.MULTILINE)
 USERS = ("admin", "viewer")
 """Who may log in: each is named as their role and their password are."""
 API_TIMEOUT_S = 90.0
 """Seconds for one answer of Airflow: it took more than 30 while it started beside eight other busy processes."""
+
+
+def read_image_settings() -> dict[str, str]:
+    """Return Airflow's settings in the product's image, as its Dockerfile has them."""
+    return dict(_IMAGE_SETTING.findall((ROOT / "Dockerfile").read_text(encoding="utf-8")))
 
 
 class StackError(Exception):
@@ -149,11 +155,12 @@ class Stack:
             raise StackError(f"{name} ended with {code}:\n{self._tail(name)}")
 
     def environment(self) -> dict[str, str]:
-        """Return what the stack's processes see: ours, plus Airflow's settings for a small machine."""
+        """Return what the stack's processes see: ours, plus Airflow's settings of the image and for a small machine."""
         bin_dir = str(Path(sys.executable).parent)
         given: Mapping[str, str] = os.environ
         return {
             **given,
+            **read_image_settings(),
             **self._airflow_environment(),
             **self.engine.settings,
             **self._settings,
@@ -170,9 +177,7 @@ class Stack:
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__EXECUTOR": "demo.preloading.PreloadingExecutor",
             "AIRFLOW__CORE__PARALLELISM": "6",
-            "AIRFLOW__CORE__MAX_TEMPLATED_FIELD_LENGTH": "100000",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{name}" for name in USERS),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self.ports.execution_url,
@@ -182,11 +187,9 @@ class Stack:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.ports.worker_log),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.ports.trigger_log),
-            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([BUNDLE]),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",  # as in the Dockerfile
         }
 
     def is_healthy(self) -> bool:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 
 from airflow.configuration import conf
 
-from include.deploy_ops import hooks, operators
+from include import deploy_ops
+
+LONE_COMMANDS = frozenset({"api-server", "db", "standalone", "triggerer"})
+"""Commands of Airflow's that fork no such child, and so need no import of ours before their work asks for it."""
 
 
 def preload() -> None:
-    """Import every step, and what it speaks to services with: also that of which a step imports only when it asks."""
-    for package in (operators, hooks):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
+    """Import all of the product, also that of which a step imports only when it asks."""
+    for module in pkgutil.walk_packages(deploy_ops.__path__, f"{deploy_ops.__name__}."):
+        importlib.import_module(module.name)
 
 
-if not conf.getboolean("core", "lazy_load_plugins"):
+if not conf.getboolean("core", "lazy_load_plugins") and LONE_COMMANDS.isdisjoint(sys.argv[1:2]):
     preload()

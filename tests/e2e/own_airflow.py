@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from demo.processes import end_group, start_group
-from demo.stack import BUNDLE, ROOT
+from demo.stack import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from demo.stack import Stack
 
 _NAME = "preview"
+_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 _NEVER_S = 10**6
 _QUICK = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
@@ -32,9 +33,9 @@ def set_bundles(folder: Path, listing_s: int = _NEVER_S) -> dict[str, str]:
     :param listing_s: how often its files are listed. The stack's own dag-processor does so once, while there are none,
         and so leaves the folder alone.
     """
-    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
-    added = {"name": _NAME, "classpath": local, "kwargs": {"path": str(folder), "refresh_interval": listing_s}}
-    return {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([BUNDLE, added])}
+    usual = {"name": "dags-folder", "classpath": _BUNDLE, "kwargs": {}}
+    added = {"name": _NAME, "classpath": _BUNDLE, "kwargs": {"path": str(folder), "refresh_interval": listing_s}}
+    return {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([usual, added])}
 
 
 @contextlib.contextmanager

@@ -76,7 +76,6 @@ def check_shown(witness: Witness, branch: str, shown: Shown) -> None:
     assert shown.deployment["transient_environment"]
 
 
-@pytest.mark.distributed
 @pytest.mark.at_once(LIVES)
 def test_a_branch_deleted_and_made_again_at_the_same_commit(witness: Witness) -> None:
     branch = "dev-again"

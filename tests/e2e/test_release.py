@@ -71,10 +71,9 @@ def read_plan(witness: Witness, words: str) -> str:
     return str(witness.await_true(f"control to say {words!r}", look)[0])
 
 
-@pytest.mark.distributed
 @pytest.mark.at_once(LIVES)
 def test_a_pull_request_reaches_staging_and_production(witness: Witness) -> None:
-    tip = find_head(witness, DEPLOY_BRANCH)
+    tip, released = find_head(witness, DEPLOY_BRANCH), witness.outside.list_runs(PRODUCTION_DAG)
     open_feature(witness, "sales", {"dags/sales.py": DAG.format(name="sales")})
     first = await_tip(witness, tip)
     await_staging(witness, first, "DAG_ONLY")
@@ -90,7 +89,7 @@ def test_a_pull_request_reaches_staging_and_production(witness: Witness) -> None
     witness.person.answer(rejected, "Reject", comment="not on a Friday")
     witness.await_true("the words to reach the pull request", lambda: find_comment(witness, number, "not on a Friday"))
     assert "not on a Friday" in read_plan(witness, "request production held: rejected by")
-    assert witness.outside.list_runs(PRODUCTION_DAG) == []
+    assert len(witness.outside.list_runs(PRODUCTION_DAG)) == len(released)
 
     third = push_fix(witness, second)
     await_staging(witness, third, "DAG_ONLY")
