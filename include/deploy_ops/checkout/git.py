@@ -38,6 +38,7 @@ _REFUSED = re.compile(
 )
 _MOVED = re.compile(r"returned error: 30[12378]|unable to update url base from redirection")
 _LONG_NAME = "File name too long"
+_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
 _GONE = re.compile(r"not our ref")
 _ODD_PATH = re.compile(r"invalid path '.{0,500}'")  # `.git` in another spelling, which some file systems take for it
 
@@ -100,6 +101,10 @@ def _explain(arguments: tuple[str, ...], result: CommandResult, submodule: str) 
         return PermanentError(f"the branch holds an {odd[0]}, which Git never writes; remove it from the branch")
     if _LONG_NAME in said:
         return PermanentError(f"a path of the branch is longer than this system takes; shorten it. Git says: {said}")
+    if _NO_ROOM.search(said):
+        return RetryableError(
+            f"this worker's disk takes no more; free it, or name a folder with room in its TMPDIR. Git says: {said}"
+        )
     explained = _explain_remote(said) if not submodule else _explain_submodule(said, submodule)
     return explained or RetryableError(f"`git {arguments[0]}` ended with exit code {result.exit_code}: {said}")
 
