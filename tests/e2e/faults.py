@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from demo.witness import Witness
+
+LATE_S, USUAL_S = 30.0, 1.0
+"""How long a deploy takes to settle: so that the task which awaits it parks, and as it does otherwise."""
 
 _HANG = {
     "face": "astro",
@@ -24,6 +30,16 @@ HALF_DEPLOYED = {**_HANG, "path": "/finalize$"}
 def plant(witness: Witness, **fault: Any) -> None:
     """Plant a fault."""
     witness.stack.sandbox.post("/sandbox/faults", json=fault).raise_for_status()
+
+
+@contextmanager
+def settle_late(witness: Witness) -> Iterator[None]:
+    """Let deploys settle so late that what awaits it parks before."""
+    witness.change_sandbox(dag_processing_s=LATE_S)
+    try:
+        yield
+    finally:
+        witness.change_sandbox(dag_processing_s=USUAL_S)
 
 
 def await_struck(witness: Witness) -> None:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from demo.witness import CONTROL_DAG, ENDED, PREVIEW_DAG
-from tests.e2e.faults import HALF_CREATED, HALF_DEPLOYED, await_struck, plant
+from tests.e2e.faults import HALF_CREATED, HALF_DEPLOYED, await_struck, plant, settle_late
 from tests.e2e.test_preview_life import DAG, push_new
 
 if TYPE_CHECKING:
@@ -87,9 +87,10 @@ def test_worker_scheduler_and_triggerer_die_while_they_work_on_one_preview(witne
     assert "Process terminated by signal" in outside.read_log(PREVIEW_DAG, run_id, "create", 1)
     assert f"is there as {made['id']} for {branch}" in outside.read_log(PREVIEW_DAG, run_id, "create", 2)
 
-    stack.kill("scheduler")
-    stack.start("scheduler")
-    await_state(witness, run_id, "settle", "deferred")
+    with settle_late(witness):
+        stack.kill("scheduler")
+        stack.start("scheduler")
+        await_state(witness, run_id, "settle", "deferred")
     assert f"deployed {head[:12]} of {branch} to " in outside.read_log(PREVIEW_DAG, run_id, "deploy", 2)
 
     stack.kill("triggerer")
