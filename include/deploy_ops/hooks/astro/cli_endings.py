@@ -122,6 +122,10 @@ _ENDINGS = (
         "the build could not reach the container engine, or a registry",
     ),
     _postpone_printed(rf".*(?:{'|'.join(_INDEX_IS_AWAY)})", "the build could not reach a package index"),
+    _postpone_printed(
+        r".*\b(?:[Nn]o space left on device|[Dd]isk quota exceeded)",
+        "the disk of this worker, or of its container engine, takes no more; free it",
+    ),
     _refuse(r"an error was encountered while building the image", "the image does not build; see its log"),
     _refuse(r"reading dockerfile: ", "the project's root has no readable Dockerfile; add one, or check `root`"),
     _postpone(r"Failed to find a container runtime", "no docker or podman here; use another image source than build"),

@@ -181,6 +181,21 @@ def test_a_build_that_a_package_index_failed_comes_again(log: str) -> None:
 @pytest.mark.parametrize(
     "log",
     [
+        "Error: committing container for step: writing blob: storing layer: write /usr/lib/x: no space left on device",
+        "#9 ERROR: failed to copy: write /var/lib/docker/tmp/x: disk quota exceeded",
+        "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+    ],
+)
+def test_a_build_without_room_comes_again(log: str) -> None:
+    failed = "Error: an error was encountered while building the image, see the build logs for details\n"
+    found = explain(end(f"{BUILDING}{log}\n", failed))
+    assert type(found) is RetryableError
+    assert "takes no more; free it" in str(found)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
         "ERROR: Could not find a version that satisfies the requirement pandaz (from versions: none)",
         "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by 'X'",
         "ERROR: HTTP error 404 while getting https://index.example/simple/x/",
