@@ -30,7 +30,8 @@ BRIEF_S = 5.0
 another start to resume."""
 BRIEF_PAUSE_S = 0.5
 LONGEST_PAUSE_S, PAUSE_GROWS = 10.0, 1.3
-"""Between two looks that only wait: what takes minutes is looked at less often."""
+"""Between two looks that only wait: what takes minutes is looked at less often, and a burst's many tasks, which share
+what Astro gives one token, ask it seldom."""
 RECORDS_READ = 50
 """Newest records that are searched for this call's: more deploys of one Deployment do not begin while one settles."""
 
@@ -74,13 +75,15 @@ class DeploySettledTrigger(StoredTrigger):
     async def look_briefly(self) -> dict[str, Any] | None:
         """Return the event if it comes within seconds, None if it is worth parking for, also where Astro fails."""
         left_s = (datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds()
+        pause_s = BRIEF_PAUSE_S
         try:
             async with AsyncAstroApi(self.astro_conn_id) as astro, asyncio.timeout(min(BRIEF_S, left_s)):
                 while True:
                     settling = await self._look(astro)
                     if not isinstance(settling, Waiting):
                         return self._describe(settling, "")
-                    await asyncio.sleep(BRIEF_PAUSE_S)
+                    await asyncio.sleep(pause_s)
+                    pause_s *= PAUSE_GROWS
         except (RetryableError, TimeoutError) as error:
             self.log.info("parking, since Astro shows no end of it yet%s", f": {error}" if str(error) else "")
         return None

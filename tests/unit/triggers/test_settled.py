@@ -207,6 +207,23 @@ def test_a_deploy_that_settles_soon_is_seen_before_anything_parks(
     assert len(astro.asked) == 6
 
 
+def test_looking_before_parking_asks_ever_less_often(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Astro takes 25 reads a second of a token; in a burst each slot of each worker looks at once."""
+    pauses: list[float] = []
+    usual_s = settled.BRIEF_S
+
+    async def note(pause_s: float) -> None:
+        pauses.append(pause_s)
+
+    monkeypatch.setattr(settled, "BRIEF_S", 60.0)  # however busy the machine is
+    monkeypatch.setattr(settled.asyncio, "sleep", note)
+    astro.say(DEPLOYMENT, *[Reply(make_deployment(status="DEPLOYING"))] * 5, Reply(make_deployment()))
+    assert look(make_trigger()) is not None
+    waited = [pause_s for pause_s in pauses if pause_s >= settled.BRIEF_PAUSE_S]  # without those that spare Astro
+    assert waited == pytest.approx([0.5, 0.65, 0.845, 1.0985, 1.42805])
+    assert sum(waited) + 1.8 > usual_s, "so six looks at the most"
+
+
 @pytest.mark.parametrize("seconds", [1800, 0.1])
 def test_looking_before_parking_ends_soon(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     assert settled.BRIEF_S < FIRST_EVENT_S, "parking would be told sooner"
