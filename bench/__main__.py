@@ -8,24 +8,38 @@ import subprocess
 import sys
 
 import bench
+from demo.interrupts import Interrupted, hear_first
 
 NOT_BENCHMARKS = frozenset({"__main__", "counting", "faults", "hops", "memory", "meters", "page_load", "table"})
 """`faults` has a command of its own: `make faults`."""
 
 
 def main() -> int:
-    """Return 0 when every benchmark ran to its end."""
+    """Return 0 when every benchmark ran to its end; 128 and a signal's number if that ended them."""
     known = [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in NOT_BENCHMARKS]
     wanted = os.environ.get("ONLY", " ".join(known)).split()
     if unknown := sorted(set(wanted) - set(known)):
         print(f"ONLY names {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
-    failed = [
-        name for name in wanted if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode
-    ]
+    hear_first()
+    try:
+        failed = [name for name in wanted if run(name)]
+    except Interrupted as end:
+        print(f"ended by {end}", file=sys.stderr)
+        return 128 + end.number
     if failed:
         print(f"did not run to their end: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def run(name: str) -> int:
+    """Return a benchmark's exit code; who ends us ends it, which may tell what it measured and clear away its own."""
+    with subprocess.Popen([sys.executable, "-m", f"bench.{name}"]) as process:
+        try:
+            return process.wait()
+        except Interrupted as end:
+            process.send_signal(end.number)
+            raise
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from bench.meters import Database, Meter, Taken, find_share
 from bench.page_load import Load, PageLoad
 from bench.table import print_table
 from demo.author import Author
+from demo.interrupts import hear_first, recall
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
 from sandbox.identity import GITHUB_TOKEN
@@ -289,6 +290,7 @@ def main() -> int:
         if re.fullmatch(r"(idle|branches|pushes)-[1-9]\d*|spread-[1-9]\d*x[1-9]\d*", name) is None:
             say(f"SCENARIOS names {name}; there are idle-50, branches-100, pushes-100 and spread-10x10, in any number")
             return 2
+    hear_first()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every task would compile the DAG files' modules anew
     idle = [name for name in names if name.startswith("idle")]
     columns: list[Column] = []
@@ -344,6 +346,7 @@ def play_one(fleet: Fleet, name: str) -> Column:
 
 def say(line: str) -> None:
     """Tell what is under way, beside the table."""
+    recall()
     print(line, file=sys.stderr, flush=True)
 
 

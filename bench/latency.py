@@ -22,6 +22,7 @@ import yaml
 
 from bench.hops import COLUMNS, COMMANDED, Reader, Trace, make_rows, measure, p50
 from bench.table import print_table
+from demo.interrupts import hear_first, recall
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
 from demo.witness import (
@@ -50,6 +51,7 @@ PUSHED = r"/git-receive-pack$"
 
 def main() -> None:
     """Start the stack, play the lives, and print where the time went."""
+    hear_first()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every task would compile the DAG files' modules anew
     policy = (ROOT / "include/deploy_ops.yaml").read_text(encoding="utf-8")
     poll_interval_s = yaml.safe_load(policy)["projects"][0]["poll_interval_s"]
@@ -72,6 +74,7 @@ def main() -> None:
 
 def say(line: str) -> None:
     """Tell what is under way, beside the tables."""
+    recall()
     print(line, file=sys.stderr, flush=True)
 
 

@@ -17,6 +17,7 @@ from bench.faults.verdict import judge, tell_counts
 from bench.table import print_table
 from demo.airflow_log import tell_errors
 from demo.distributed import Distributed
+from demo.interrupts import hear_first, recall
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack, StackError
 from demo.witness import DAGS, WitnessError, make_witness
@@ -42,20 +43,23 @@ def main() -> int:
     if unknown := sorted(set(wanted) - FAULTS.keys()):
         print(f"ONLY names {', '.join(unknown)}; there are {', '.join(FAULTS)}", file=sys.stderr)
         return 2
+    hear_first()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every task would compile the DAG files' modules anew
-    rows, failed = play(wanted)
-    print_table("Faults while runs are in flight", COLUMNS, rows)
+    rows: list[list[str]] = []
+    try:
+        failed = play(wanted, rows)
+    finally:  # what was measured stands, whatever failed after it
+        print_table("Faults while runs are in flight", COLUMNS, rows)
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0
 
 
-def play(names: list[str]) -> tuple[list[list[str]], list[str]]:
-    """Return a row per fault after which all was done, and a line for each thing that was wrong.
+def play(names: list[str], rows: list[list[str]]) -> list[str]:
+    """Add a row per fault after which all was done, and return a line for each thing that was wrong.
 
     What is stuck ends it: the next round would begin with what this one left.
     """
-    rows: list[list[str]] = []
     wrong: list[str] = []
     ports = Ports(*find_free_ports(5))
     with tempfile.TemporaryDirectory() as folder:
@@ -73,10 +77,10 @@ def play(names: list[str]) -> tuple[list[list[str]], list[str]]:
                 try:
                     row, found = play_round(scene, name, FAULTS[name])
                 except (FaultError, WitnessError, StackError, httpx.HTTPError) as error:
-                    return rows, [*wrong, f"{name}: {error}", *tell_logs(home)]
+                    return [*wrong, f"{name}: {error}", *tell_logs(home)]
                 rows.append(row)
                 wrong += [f"{name}: {each}" for each in found]
-    return rows, wrong
+    return wrong
 
 
 def tell_logs(home: Path) -> list[str]:
@@ -125,6 +129,7 @@ def tell_seconds(found: float | None) -> tuple[float] | None:
 
 def say(line: str) -> None:
     """Tell what is under way, beside the table."""
+    recall()
     print(line, file=sys.stderr, flush=True)
 
 
