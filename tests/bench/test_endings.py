@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,7 +56,7 @@ def test_a_benchmark_is_ended_with_the_command_and_has_time_to_clear(
             (os.killpg if reaches_all else os.kill)(process.pid, number)
             assert process.communicate(timeout=20)[0] == "cleared\n"
         finally:
-            if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # all of it has ended
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 128 + number
 

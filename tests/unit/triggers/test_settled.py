@@ -216,7 +216,7 @@ def test_looking_before_parking_asks_ever_less_often(astro: AstroDouble, monkeyp
         pauses.append(pause_s)
 
     monkeypatch.setattr(settled, "BRIEF_S", 60.0)  # however busy the machine is
-    monkeypatch.setattr(settled.asyncio, "sleep", note)
+    monkeypatch.setattr(asyncio, "sleep", note)
     astro.say(DEPLOYMENT, *[Reply(make_deployment(status="DEPLOYING"))] * 5, Reply(make_deployment()))
     assert look(make_trigger()) is not None
     waited = [pause_s for pause_s in pauses if pause_s >= settled.BRIEF_PAUSE_S]  # without those that spare Astro
