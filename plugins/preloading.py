@@ -15,8 +15,9 @@ from airflow.configuration import conf
 
 from include import deploy_ops
 
-LONE_COMMANDS = frozenset({"api-server", "db", "standalone", "triggerer"})
-"""Commands of Airflow's that fork no such child, and so need no import of ours before their work asks for it."""
+LONE_COMMANDS = frozenset({"api-server", "db", "jobs", "standalone", "triggerer"})
+"""Commands of Airflow's that fork no such child, and so need no import of ours before their work asks for it; by `jobs`
+a scheduler is asked each minute whether it lives."""
 
 
 def preload() -> None:

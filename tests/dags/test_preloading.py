@@ -62,8 +62,9 @@ def test_what_forks_a_child_per_task_or_file_leaves_nothing_of_ours_to_it(tmp_pa
     assert found["child"] == []
 
 
-def test_what_forks_no_such_child_imports_no_step(tmp_path: Path) -> None:
-    found = start(tmp_path, "api-server")
+@pytest.mark.parametrize("command", ["api-server", "jobs"])
+def test_what_forks_no_such_child_imports_no_step(tmp_path: Path, command: str) -> None:
+    found = start(tmp_path, command)
     assert not {"include.deploy_ops.operators.deploy.deploy", "github", "dxf"} & set(found["before"])
     assert {"include.deploy_ops.operators.deploy.deploy", "github", "dxf"} <= set(found["child"])
 
