@@ -73,13 +73,19 @@ class DeploySettledTrigger(StoredTrigger):
         yield TriggerEvent(event)
 
     async def look_briefly(self) -> dict[str, Any] | None:
-        """Return the event if it comes within seconds, None if it is worth parking for, also where Astro fails."""
+        """Return the event if it comes within seconds, None if it is worth parking for, also where Astro fails.
+
+        So soon after a deploy Astro may still call a Deployment healthy that has not begun to change: the Astro CLI
+        waits 30 to 90 s before it asks (deploy.go, `sleepTime`). Only that it has the deploy's DAGs is a proof by then.
+        """
         left_s = (datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds()
         pause_s = BRIEF_PAUSE_S
         try:
             async with AsyncAstroApi(self.astro_conn_id) as astro, asyncio.timeout(min(BRIEF_S, left_s)):
                 while True:
                     settling = await self._look(astro)
+                    if isinstance(settling, Settled) and not settling.deploy.dag_tarball_version:
+                        return None
                     if not isinstance(settling, Waiting):
                         return self._describe(settling, "")
                     await asyncio.sleep(pause_s)

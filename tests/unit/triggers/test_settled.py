@@ -207,6 +207,15 @@ def test_a_deploy_that_settles_soon_is_seen_before_anything_parks(
     assert len(astro.asked) == 6
 
 
+def test_what_no_dags_prove_is_not_believed_so_soon(astro: AstroDouble) -> None:
+    """For a while Astro may call a Deployment HEALTHY, with the image that it is to have, and not have begun."""
+    astro.say(DEPLOYMENT, Reply(make_deployment(isDagDeployEnabled=False)))
+    astro.say(DEPLOYS, serve_list("deploys", [make_deploy(5, type="IMAGE_AND_DAG", dagTarballVersion=None)]))
+    assert look(make_trigger(kind="image-and-dags")) is None
+    assert len(astro.asked) == 2
+    assert run(make_trigger(kind="image-and-dags"))["state"] == "settled"
+
+
 def test_looking_before_parking_asks_ever_less_often(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """Astro takes 25 reads a second of a token; in a burst each slot of each worker looks at once."""
     pauses: list[float] = []
