@@ -124,12 +124,12 @@ class Scene:
         return (end - self.struck).total_seconds()
 
     def await_calmly(self, what: str, look: Callable[[], Any]) -> Any:
-        """Return what the look finds once it finds something, also while nobody answers."""
+        """Return what the look finds once it finds something, also while nobody answers, or what is looked at ends."""
 
         def dare() -> Any:
             try:
                 return look()
-            except httpx.HTTPError:
+            except (httpx.HTTPError, psutil.NoSuchProcess, ProcessLookupError):
                 return None
 
         return self.witness.await_true(what, dare)[0]

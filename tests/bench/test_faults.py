@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+import httpx
+import psutil
 import pytest
 
 from bench.faults.__main__ import main
 from bench.faults.bounds import RETRY_S, SHORT, make_environment, read_defaults
+from bench.faults.scene import Scene
 from bench.faults.strikes import FAULTS
 from bench.faults.verdict import Found, Wanted, judge, tell_counts
 from include.deploy_ops.operators.base import STEP
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from demo.witness import Witness
+
 A, B, C = (letter * 40 for letter in "abc")
 WANTED = Wanted({"dev-x": [A, B], "Staging": [C]}, frozenset({"dev-gone"}), 2)
 FOUND = Found({"dev-x": 1}, {"dev-x": [B, A], "Staging": [C]}, 2)
+
+
+class Patient:
+    """A witness that awaits by asking again at once."""
+
+    def await_true(self, _: str, look: Callable[[], Any]) -> tuple[Any, float]:
+        while not (found := look()):
+            pass
+        return found, 0.0
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectError("no"), psutil.NoSuchProcess(1), ProcessLookupError(3, "No such process")]
+)
+def test_what_ends_while_it_is_looked_at_ends_no_measurement(error: Exception) -> None:
+    seen: list[Exception] = []
+
+    def look() -> bool:
+        if seen:
+            return True
+        seen.append(error)
+        raise error
+
+    assert Scene(cast("Witness", Patient())).await_calmly("it to be there", look) is True
 
 
 def test_every_part_of_airflow_that_can_be_lost_is() -> None:
