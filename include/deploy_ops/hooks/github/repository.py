@@ -134,7 +134,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
     def remember(self, answers: Iterable[KnownAnswer]) -> None:
         """Take over what another step has read: a commit is not asked for again, the rest conditionally."""
         for known in answers:
-            if not known.path.startswith(self._path("")):
+            if not f"{known.path}/".startswith(self._path("/")):
                 continue  # of the repository that the policy named before
             answer = GithubAnswer(f"GET {known.path}", HTTPStatus.OK, known.data, known.etag)
             if known.etag is not None:

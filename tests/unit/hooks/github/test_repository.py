@@ -298,11 +298,14 @@ def test_what_changed_since_another_step_read_it_is_read_anew(github: GithubDoub
         assert name == RepositoryName(8, "acme/pipes")
 
 
-def test_what_was_read_of_another_repository_is_not_believed(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+@pytest.mark.parametrize("another", ["acme/other", "acme/pipe"])
+def test_what_was_read_of_another_repository_is_not_believed(
+    github: GithubDouble, hook: DeployOpsGithubHook, another: str
+) -> None:
     put_all(github)
     read_all(hook)
     handed = hand_over(hook)
-    with closing(DeployOpsGithubHook("github_default", "acme/other")) as later:
+    with closing(DeployOpsGithubHook("github_default", another)) as later:
         later.remember(handed)
         with pytest.raises(ObservationError, match="gone or renamed"):
             later.get_commit(SHA)
@@ -314,6 +317,17 @@ def test_a_commit_with_a_long_message_is_read_again(github: GithubDouble, hook: 
     github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"message": "long " * HANDED_LENGTH_MAX})
     read_all(hook)
     assert [known.etag is None for known in hook.hand_on("dev-a", SHA)] == [False, False]
+
+
+def test_what_is_handed_on_holds_nothing_that_airflows_database_refuses(
+    github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    put_all(github)
+    github.answers[PULLS_OF_BRANCH] = Reply([make_pull(1, head=HEAD_OF_BRANCH, title="Load\0orders")])
+    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"message": "Load\0orders"})
+    _, (pull,), commit, _ = read_all(hook)
+    assert pull.title == commit.subject == "Load\ufffdorders"
+    assert "\\u0000" not in json.dumps(dump_answers(hook.hand_on("dev-a", SHA)))
 
 
 def test_a_commit_is_read_once(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
