@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -310,6 +311,16 @@ def test_what_was_read_of_another_repository_is_not_believed(
         with pytest.raises(ObservationError, match="gone or renamed"):
             later.get_commit(SHA)
         assert later.hand_on("dev-a", SHA) == ()
+
+
+def test_what_a_release_that_read_less_handed_on_is_asked_for_anew(
+    github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    put_all(github)
+    found, handed = read_all(hook), hand_over(hook)
+    with closing(DeployOpsGithubHook("github_default", "acme/pipes")) as later:
+        later.remember(replace(known, data=[{}] if isinstance(known.data, list) else {}) for known in handed)
+        assert read_all(later) == found
 
 
 def test_a_commit_with_a_long_message_is_read_again(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
