@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,6 +39,7 @@ from include.deploy_ops.hooks.github.connection import GithubConnectionHook
 from include.deploy_ops.hooks.github.http import TRIES, GithubAnswer, GithubReader, Quota
 from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests, shorten_pull_requests
 from include.deploy_ops.hooks.github.trees import BulkTrees
+from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
@@ -61,6 +63,7 @@ _SHORTENED: tuple[tuple[str, Callable[[GithubAnswer], Any]], ...] = (
 )
 """What is handed on, by what its path below the repository begins with."""
 
+_ESCAPE = re.compile(r"\\[a-z]")  # how JSON writes a line's end, which would hide where a word begins
 _FILE_MODES = {"100644", "100755", "100664"}  # the last one only in very old commits
 _LOST = "the repository is gone or renamed, or the token lost access to it"
 
@@ -168,7 +171,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
         found = self._hand_on(_name_ref(branch), self._name_pulls(branch))
         if (read := self._commits.get(commit)) is not None:
             found += (KnownAnswer(self._path(f"/git/commits/{commit}"), write_commit(read)),)
-        return tuple(known for known in found if len(json.dumps(known.data)) <= HANDED_LENGTH_MAX)
+        return tuple(known for known in found if _may_be_handed_on(json.dumps(known.data)))
 
     def _hand_on(self, *asked: str) -> tuple[KnownAnswer, ...]:
         kept = ((path, self._cache.get(path)) for path in map(self._path, asked))
@@ -416,6 +419,12 @@ class DeployOpsGithubHook(GithubConnectionHook):
 
     def _path(self, rest: str) -> str:
         return f"/repos/{quote(self.repository)}{rest}"
+
+
+def _may_be_handed_on(text: str) -> bool:
+    # A token that somebody wrote into a message by mistake comes into no conf, where others read it.
+    words = _ESCAPE.sub(" ", text)
+    return len(text) <= HANDED_LENGTH_MAX and redact_shapes(redact_urls(words)) == words
 
 
 def _name_ref(branch: str) -> str:

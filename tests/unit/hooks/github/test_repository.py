@@ -323,9 +323,16 @@ def test_what_a_release_that_read_less_handed_on_is_asked_for_anew(
         assert read_all(later) == found
 
 
-def test_a_commit_with_a_long_message_is_read_again(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+@pytest.mark.parametrize(
+    "message",
+    ["long " * HANDED_LENGTH_MAX, f"Mend it\n\nghp_{'a1' * 18}", "from https://ada:hunter2@host.example/x"],
+    ids=["long", "token", "login"],
+)
+def test_a_commit_with_a_long_message_or_a_secret_in_it_is_read_again(
+    github: GithubDouble, hook: DeployOpsGithubHook, message: str
+) -> None:
     put_all(github)
-    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"message": "long " * HANDED_LENGTH_MAX})
+    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"message": message})
     read_all(hook)
     assert [known.etag is None for known in hook.hand_on("dev-a", SHA)] == [False, False]
 
