@@ -10,6 +10,7 @@ from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, cl
 from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import ChangeDecision, DeployDecision
+from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Project
@@ -59,7 +60,8 @@ class ChangeReader:
         except DeployOpsError as error:  # they are worth no failed deploy
             log.info("what %s says is not known: %s", told[:12], error)
             return "", ""
-        return commit.subject[:SUBJECT_LENGTH_MAX], commit.author[:SUBJECT_LENGTH_MAX]
+        subject, author = (redact_shapes(redact_urls(text)) for text in (commit.subject, commit.author))
+        return subject[:SUBJECT_LENGTH_MAX], author[:SUBJECT_LENGTH_MAX]
 
     def _find_snapshot(self, commit: str | None) -> tuple[Snapshot | None, str]:
         if commit is None:

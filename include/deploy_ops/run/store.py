@@ -80,7 +80,7 @@ class Slot(Generic[T]):
 
 @dataclass(frozen=True)
 class KeptSlot(Slot[T]):
-    """A slot that is asked for once, since nobody writes it while a task that reads it is at work, but that task."""
+    """A slot that is asked for once: control alone writes it, and a task goes by what it said when that was asked."""
 
     kept: list[T | None] = field(default_factory=list, repr=False, compare=False)
 

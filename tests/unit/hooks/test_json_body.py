@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from include.deploy_ops.hooks.json_body import read_json
 
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
 
@@ -47,6 +48,7 @@ def test_json_is_read_as_it_was_written(value: object, *, is_ascii: bool) -> Non
         '{"a":' * 200_000,
         b'["hunter2", "\xff"]',
         "\ufeff[]",
+        '{"hunter2\\u0000": 1, "hunter2\ufffd": 2}',
     ],
 )
 def test_everything_else_is_one_kind_of_error_that_quotes_nothing(body: str | bytes) -> None:
@@ -57,3 +59,8 @@ def test_everything_else_is_one_kind_of_error_that_quotes_nothing(body: str | by
 
 def test_two_halves_are_a_character() -> None:
     assert read_json('["\\ud83d\\ude00"]') == ["\N{GRINNING FACE}"]
+
+
+def test_what_postgresql_takes_in_no_json_is_replaced() -> None:
+    found = read_json(r'{"message": ["a\u0000b", 7, null], "\u0000": "\\u0000"}')
+    assert found == {"message": ["a\ufffdb", 7, None], "\ufffd": r"\u0000"}

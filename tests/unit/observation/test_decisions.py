@@ -47,6 +47,13 @@ def test_of_a_test_merge_the_head_tells_subject_and_author(job: Job, told: str) 
     assert (subject, author, asked) == (("Mend it" * 100)[:200], "Ada", [told])
 
 
+def test_a_token_in_a_commits_first_line_is_handed_on_to_nobody() -> None:
+    commit = SimpleNamespace(subject=f"Use ghp_{'a1' * 18} {'x' * 200}", author="https://ada:hunter2@host.example")
+    subject, author = make_reader(commit, []).read_texts(RELEASE)
+    assert (subject[:8], len(subject)) == ("Use *** ", 200)
+    assert author == "https://***@host.example"
+
+
 def test_a_commit_that_github_does_not_tell_costs_no_deploy() -> None:
     assert make_reader(RetryableError("GitHub is away"), []).read_texts(RELEASE) == ("", "")
 

@@ -7,6 +7,8 @@ means is `answers`'.
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,9 +39,10 @@ from include.deploy_ops.hooks.github.connection import GithubConnectionHook
 from include.deploy_ops.hooks.github.http import TRIES, GithubAnswer, GithubReader, Quota
 from include.deploy_ops.hooks.github.pull_answers import parse_pull_requests, shorten_pull_requests
 from include.deploy_ops.hooks.github.trees import BulkTrees
+from include.deploy_ops.process.redaction import redact_shapes, redact_urls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 
     from include.deploy_ops.hooks.github.trees import FindTree
 
@@ -53,8 +56,18 @@ PAGES_MAX = 500
 BRANCHES_QUERY = f"/git/matching-refs/heads/?per_page={PAGE_SIZE}"
 PULLS_QUERY = f"/pulls?state=all&sort=updated&direction=desc&per_page={PAGE_SIZE}"
 
+_SHORTENED: tuple[tuple[str, Callable[[GithubAnswer], Any]], ...] = (
+    ("/git/ref/", shorten_branch),
+    ("/pulls?", shorten_pull_requests),
+    ("", shorten_repository),
+)
+"""What is handed on, by what its path below the repository begins with."""
+
+_ESCAPE = re.compile(r"\\[a-z]")  # how JSON writes a line's end, which would hide where a word begins
 _FILE_MODES = {"100644", "100755", "100664"}  # the last one only in very old commits
 _LOST = "the repository is gone or renamed, or the token lost access to it"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,33 +147,43 @@ class DeployOpsGithubHook(GithubConnectionHook):
     def remember(self, answers: Iterable[KnownAnswer]) -> None:
         """Take over what another step has read: a commit is not asked for again, the rest conditionally."""
         for known in answers:
-            if not known.path.startswith(self._path("")):
+            if not f"{known.path}/".startswith(self._path("/")):
                 continue  # of the repository that the policy named before
-            answer = GithubAnswer(f"GET {known.path}", HTTPStatus.OK, known.data, known.etag)
-            if known.etag is not None:
-                self._cache[known.path] = answer
-            else:
-                sha = known.path.rpartition("/")[2]
-                self._keep(parse_commit(answer, sha))
+            try:
+                self._take_over(known)
+            except ObservationError as error:  # of a release that read less of GitHub than this one
+                log.info("asked for anew: %s", error)
+
+    def _take_over(self, known: KnownAnswer) -> None:
+        answer = GithubAnswer(f"GET {known.path}", HTTPStatus.OK, known.data, known.etag)
+        if known.etag is None:
+            self._keep(parse_commit(answer, known.path.rpartition("/")[2]))
+        else:
+            self._shorten(known.path, answer)  # only what can be read: a 304 to anything else would be an error
+            self._cache[known.path] = answer
 
     def hand_on_name(self) -> tuple[KnownAnswer, ...]:
         """Return which repository was found to answer to the name, for `remember`; nothing where nobody asked."""
-        return self._hand_on({"": shorten_repository})
+        return self._hand_on("")
 
     def hand_on(self, branch: str, commit: str) -> tuple[KnownAnswer, ...]:
         """Return what was read here of a branch, its pull requests and a commit, for `remember`."""
-        found = self._hand_on({_name_ref(branch): shorten_branch, self._name_pulls(branch): shorten_pull_requests})
+        found = self._hand_on(_name_ref(branch), self._name_pulls(branch))
         if (read := self._commits.get(commit)) is not None:
             found += (KnownAnswer(self._path(f"/git/commits/{commit}"), write_commit(read)),)
-        return tuple(known for known in found if len(json.dumps(known.data)) <= HANDED_LENGTH_MAX)
+        return tuple(known for known in found if _may_be_handed_on(json.dumps(known.data)))
 
-    def _hand_on(self, shortened: Mapping[str, Callable[[GithubAnswer], Any]]) -> tuple[KnownAnswer, ...]:
-        kept = ((self._cache.get(self._path(rest)), self._path(rest), shorten) for rest, shorten in shortened.items())
+    def _hand_on(self, *asked: str) -> tuple[KnownAnswer, ...]:
+        kept = ((path, self._cache.get(path)) for path in map(self._path, asked))
         return tuple(
-            KnownAnswer(path, shorten(answer), answer.etag)
-            for answer, path, shorten in kept
+            KnownAnswer(path, self._shorten(path, answer), answer.etag)
+            for path, answer in kept
             if answer is not None and answer.next_url is None
         )
+
+    def _shorten(self, path: str, answer: GithubAnswer) -> Any:
+        rest = path.removeprefix(self._path(""))
+        return next(shorten for start, shorten in _SHORTENED if rest.startswith(start))(answer)
 
     @property
     def branches_url(self) -> str:
@@ -396,6 +419,12 @@ class DeployOpsGithubHook(GithubConnectionHook):
 
     def _path(self, rest: str) -> str:
         return f"/repos/{quote(self.repository)}{rest}"
+
+
+def _may_be_handed_on(text: str) -> bool:
+    # A token that somebody wrote into a message by mistake comes into no conf, where others read it.
+    words = _ESCAPE.sub(" ", text)
+    return len(text) <= HANDED_LENGTH_MAX and redact_shapes(redact_urls(words)) == words
 
 
 def _name_ref(branch: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -298,22 +299,53 @@ def test_what_changed_since_another_step_read_it_is_read_anew(github: GithubDoub
         assert name == RepositoryName(8, "acme/pipes")
 
 
-def test_what_was_read_of_another_repository_is_not_believed(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+@pytest.mark.parametrize("another", ["acme/other", "acme/pipe"])
+def test_what_was_read_of_another_repository_is_not_believed(
+    github: GithubDouble, hook: DeployOpsGithubHook, another: str
+) -> None:
     put_all(github)
     read_all(hook)
     handed = hand_over(hook)
-    with closing(DeployOpsGithubHook("github_default", "acme/other")) as later:
+    with closing(DeployOpsGithubHook("github_default", another)) as later:
         later.remember(handed)
         with pytest.raises(ObservationError, match="gone or renamed"):
             later.get_commit(SHA)
         assert later.hand_on("dev-a", SHA) == ()
 
 
-def test_a_commit_with_a_long_message_is_read_again(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+def test_what_a_release_that_read_less_handed_on_is_asked_for_anew(
+    github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
     put_all(github)
-    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"message": "long " * HANDED_LENGTH_MAX})
+    found, handed = read_all(hook), hand_over(hook)
+    with closing(DeployOpsGithubHook("github_default", "acme/pipes")) as later:
+        later.remember(replace(known, data=[{}] if isinstance(known.data, list) else {}) for known in handed)
+        assert read_all(later) == found
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["long " * HANDED_LENGTH_MAX, f"Mend it\n\nghp_{'a1' * 18}", "from https://ada:hunter2@host.example/x"],
+    ids=["long", "token", "login"],
+)
+def test_a_commit_with_a_long_message_or_a_secret_in_it_is_read_again(
+    github: GithubDouble, hook: DeployOpsGithubHook, message: str
+) -> None:
+    put_all(github)
+    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"message": message})
     read_all(hook)
     assert [known.etag is None for known in hook.hand_on("dev-a", SHA)] == [False, False]
+
+
+def test_what_is_handed_on_holds_nothing_that_airflows_database_refuses(
+    github: GithubDouble, hook: DeployOpsGithubHook
+) -> None:
+    put_all(github)
+    github.answers[PULLS_OF_BRANCH] = Reply([make_pull(1, head=HEAD_OF_BRANCH, title="Load\0orders")])
+    github.answers[f"{REPO}/git/commits/{SHA}"] = Reply(make_commit() | {"message": "Load\0orders"})
+    _, (pull,), commit, _ = read_all(hook)
+    assert pull.title == commit.subject == "Load\ufffdorders"
+    assert "\\u0000" not in json.dumps(dump_answers(hook.hand_on("dev-a", SHA)))
 
 
 def test_a_commit_is_read_once(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
