@@ -78,7 +78,7 @@ class ClaimOperator(DeployOpsOperator):
         try:
             self.github.remember(job.answers)
             found, decided = ChangeReader(self.scope.project, self.github).decide_first(job)
-        except DeployOpsError as error:
+        except (DeployOpsError, OSError) as error:  # also of a worker without room, or without certificates
             self.log.info("'%s' decides on the change type: %s", CHANGE_TASK, error)
             return False
         self.decision = render_decision(found)

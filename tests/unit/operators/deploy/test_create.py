@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.naming import name_deployment, parse_mark
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.observation.decisions import ChangeReader
 from include.deploy_ops.operators.base import AirflowLink, AstroLink, CommitLink, PullRequestLink
 from include.deploy_ops.operators.deploy.deployment import CreateDeploymentOperator
 from include.deploy_ops.run.job import Job
@@ -176,3 +178,14 @@ def test_a_claim_that_cannot_decide_leaves_it_to_the_step(stage: Stage) -> None:
     assert "change_type" not in run.states
     assert run.play()["change_type"] == "failed"
     assert run.states["report"] == "success"
+
+
+def test_a_worker_that_cannot_decide_fails_no_claim(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ChangeReader, "decide_first", fail)
+    stage.push(BRANCH)
+    (run,) = stage.plan()
+    assert run.step("claim")["branch"] == BRANCH
+    assert "change_type" not in run.states
