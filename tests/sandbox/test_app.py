@@ -98,7 +98,8 @@ def copy_image(sandbox: Sandbox, source: str, tag: str, target: str, target_tag:
 def test_a_push_becomes_an_image_and_the_image_a_deployed_project(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.client.post("/sandbox/settings", json={"ci_delay_s": 0.1})
     sha = push_commit(sandbox, tmp_path, "dev-x")
-    assert await_build(sandbox, sha) == {"sha": sha, "branch": "dev-x", "state": "done", "reason": None}
+    built = {"repository": "acme/data-platform", "sha": sha, "branch": "dev-x", "state": "done", "reason": None}
+    assert await_build(sandbox, sha) == built
 
     api = f"/astro/v1/organizations/{ORGANIZATION_ID}/deployments"
     headers = {"Authorization": f"Bearer {ASTRO_TOKEN}"}

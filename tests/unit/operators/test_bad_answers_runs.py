@@ -63,7 +63,7 @@ def prepare_delete(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("prepare", "step", "face", "path"),
     [
-        (prepare_create, "render_template", "github", "/git/blobs/"),
+        (prepare_create, "render_template", "github", "/git/ref/heads/main"),
         (prepare_create, "create", "astro", r"/deployments\?"),
         (prepare_create, "deploy", "astro", r"/deployments/[^/]+/deploys\?"),
         (prepare_delete, "delete", "github", "/git/ref/heads/main"),

@@ -240,8 +240,10 @@ class DeployOpsGithubHook(GithubConnectionHook):
         answer = self._read_ref(name)
         if not answer.is_absent:
             return parse_branch(answer, name)
-        if self.ask(_name_ref(trunk)).is_absent:  # unconditionally: deletes follow from it
+        beside = self.ask(_name_ref(trunk))  # unconditionally: deletes follow from it
+        if beside.is_absent:
             raise ObservationError(f"{answer.request} answered HTTP 404, and so does trunk {trunk!r}: {_LOST}")
+        parse_branch(beside, trunk)
         return None
 
     def list_pull_requests(self, since: str = "") -> PullListing:
