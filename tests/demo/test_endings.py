@@ -22,7 +22,7 @@ from demo.ports import find_free_ports
 from demo.stack import ROOT
 
 pytestmark = pytest.mark.long
-PARTS = ("Makefile", "airflow_settings.yaml", "dags", "demo", "include", "plugins", "sandbox")
+PARTS = ("Dockerfile", "Makefile", "airflow_settings.yaml", "dags", "demo", "include", "plugins", "sandbox")
 MARK = "DEMO_UNDER_TEST"
 START_MAX_S, END_MAX_S = 90.0, 45.0
 FOREIGN = frozenset({"MAKEFLAGS", "MAKELEVEL", "ONCE", "EXECUTOR"})
