@@ -28,12 +28,13 @@ def write_program(folder: Path, text: str) -> Path:
 
 
 def list_processes(program: Path) -> list[psutil.Process]:
-    return [each for each in psutil.process_iter(["cmdline"]) if str(program) in (each.info["cmdline"] or [])]
+    return [each for each in psutil.process_iter(["cmdline", "name"]) if str(program) in (each.info["cmdline"] or [])]
 
 
 def wait_for(program: Path, *, is_there: bool) -> None:
+    """Wait until the program itself runs, whose bubblewrap ends with its parent only once it got so far; or is gone."""
     until = time.monotonic() + _LIMIT_S
-    while bool(list_processes(program)) is not is_there:
+    while any(not is_there or each.info["name"] != "bwrap" for each in list_processes(program)) is not is_there:
         assert time.monotonic() < until, list_processes(program)
         time.sleep(0.02)
 
