@@ -74,7 +74,7 @@ def test_a_child_is_ended_by_cancelling_and_by_the_end_of_all(tmp_path: Path) ->
             end(task)
             await asyncio.wait({task})
             assert task.cancelled() or isinstance(task.exception(), ChildError)
-            assert list_processes(program) == []
+            wait_for(program, is_there=False)
 
     asyncio.run(act())
 
