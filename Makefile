@@ -111,8 +111,8 @@ axe: $(READY)
 	$(BIN)/python -m tests.browser.axe
 
 # ONLY="planner polling" runs some of them; fleet needs PostgreSQL and Celery, and SCENARIOS="idle-5 pushes-10" plays
-# some of it.
-bench: $(if $(ONLY),$(if $(filter fleet,$(ONLY)),$(CELERY_READY),$(READY)),$(CELERY_READY))
+# some of it. EXECUTOR=celery puts the Airflow of latency there, too.
+bench: $(if $(and $(ONLY),$(if $(filter fleet,$(ONLY))$(filter celery,$(EXECUTOR)),,1)),$(READY),$(CELERY_READY))
 	$(BIN)/python -m bench
 
 # What dies while runs are in flight, on PostgreSQL and Celery: how soon they go on. ONLY="worker redis" plays some.

@@ -1,6 +1,6 @@
 """From a push, a pull request or an approval to running code in the demo, hop by hop, on this machine.
 
-Sandbox and Airflow standalone. A life counts from the request by which it arrives at GitHub, and an approval from its
+Sandbox and Airflow standalone, or with EXECUTOR=celery Airflow on PostgreSQL and Celery. A life counts from the request by which it arrives at GitHub, and an approval from its
 answer. Each ends with the step `settle`, which has seen the code run; what of it is the poll's and what Astro's own
 time, as the sandbox plays it, is told apart.
 """
@@ -23,6 +23,7 @@ import yaml
 from bench.hops import COLUMNS, COMMANDED, Reader, Trace, make_rows, measure, p50
 from bench.table import print_table
 from demo.interrupts import hear_first, recall
+from demo.needs import read_executor
 from demo.ports import Ports, find_free_ports
 from demo.stack import ROOT, Stack
 from demo.witness import (
@@ -57,7 +58,7 @@ def main() -> None:
     poll_interval_s = yaml.safe_load(policy)["projects"][0]["poll_interval_s"]
     with (
         tempfile.TemporaryDirectory() as folder,
-        Stack(Ports(*find_free_ports(5)), Path(folder) / "airflow", say, policy) as stack,
+        Stack(Ports(*find_free_ports(5)), Path(folder) / "airflow", say, policy, executor=read_executor()) as stack,
     ):
         for dag_id in DAGS:
             stack.unpause(dag_id)

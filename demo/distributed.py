@@ -71,11 +71,13 @@ class Distributed:
         return {
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self._execution_url,
-            "AIRFLOW__CORE__PARALLELISM": str(WORKERS * TASKS_PER_WORKER),
+            # Some more than run at once: until the scheduler has heard of a task's end, its slot had nothing to do.
+            "AIRFLOW__CORE__PARALLELISM": str(WORKERS * TASKS_PER_WORKER + TASKS_PER_WORKER),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
             "AIRFLOW__CELERY__BROKER_URL": f"redis://:{self._password}@{HOST}:{self._queue_port}/0",
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://{database}",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(TASKS_PER_WORKER),
+            "AIRFLOW__API__WORKERS": "2",  # each start of a task asks the API some thirty times
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",  # one server answers all; its first answer took 26 s once
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self._home / "logs"),
             "AIRFLOW__DAG_PROCESSOR__STALE_BUNDLE_CLEANUP_INTERVAL": "0",  # a process per worker, for no bundle

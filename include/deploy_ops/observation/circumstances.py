@@ -14,7 +14,7 @@ from include.deploy_ops.core.plan.schedule import Circumstances
 from include.deploy_ops.core.plan.work import Difference, Verb, Work
 from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.run.airflow_runs import Runs, count_dispatches_max
-from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.claims import MANUAL, PLANNED, Claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,11 +45,16 @@ class CircumstancesReader:
         """Return what `schedule` needs of this difference."""
         backlog = self._read_backlog(difference)
         near = list(self._list_near(difference, backlog, now))
-        known = {work.slug: self.memory.recall(work.slug) for work in near}
-        # Each piece of work costs requests to Airflow: what is known to wait is not asked about.
-        works = [work for work in near if not _is_held_anyway(work, known[work.slug])]
-        claims = {work.slug: Claims(self.memory, self._runs_in(work.home_dag)).read(work.slug) for work in works}
-        holders = self._find_holders(works, claims)
+        # Each piece of work costs requests to Airflow: what control's own run works on, and what is known to wait, is
+        # not asked about any further.
+        claims = self._read_claims(near, PLANNED)
+        holders = self._find_holders(near, claims)
+        free = [work for work in near if work.slug not in holders]
+        known = {work.slug: self.memory.recall(work.slug) for work in free}
+        works = [work for work in near if not _is_held_anyway(work, known.get(work.slug, Remembered()))]
+        idle = [work for work in works if work.slug not in holders]
+        claims |= {slug: claims[slug] + more for slug, more in self._read_claims(idle, MANUAL).items()}
+        holders |= self._find_holders(idle, claims) | self._find_occupants(idle)
         idle = [work for work in works if work.slug not in holders]
         finished = self._find_attempts(idle, known, claims)
         in_flight = holders | self._find_flights(idle, finished)
@@ -93,21 +98,29 @@ class CircumstancesReader:
         }
         return {slug: Remembered(removal=each) for slug, each in removal.items()}
 
+    def _read_claims(self, works: Iterable[Work], register: str) -> dict[str, tuple[Claim, ...]]:
+        """Return what is claimed in the register of each environment."""
+        return {work.slug: Claims(self.memory, self._runs_in(work.home_dag)).read(work.slug, register) for work in works}
+
     def _find_holders(self, works: Sequence[Work], claims: Mapping[str, Sequence[Claim]]) -> dict[str, str]:
         """Return the runs that are at work on what they claimed."""
         living = self._find_living((work.home_dag, claim.run_id) for work in works for claim in claims[work.slug])
         found = {
             work.slug: next(
-                (claim.run_id for claim in claims[work.slug] if (work.home_dag, claim.run_id) in living), None
+                (claim.run_id for claim in claims[work.slug] if (work.home_dag, claim.run_id) in living), ""
             )
-            or self._find_occupant(work)
             for work in works
         }
         return {slug: run for slug, run in found.items() if run}
 
+    def _find_occupants(self, works: Iterable[Work]) -> dict[str, str]:
+        """Return the runs that work on the targets' Deployments by whatever name of the target."""
+        found = {work.slug: self._find_occupant(work) for work in works if work.target}
+        return {slug: run for slug, run in found.items() if run}
+
     def _find_occupant(self, work: Work) -> str | None:
         claims = Claims(self.memory, self._runs_in(work.home_dag))
-        return claims.find_occupant(work.deployment_id, "", self.scope.target_dags) if work.target else None
+        return claims.find_occupant(work.deployment_id, "", self.scope.target_dags)
 
     def _find_living(self, asked: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
         """Return those of the runs, each after its DAG, that are at work."""

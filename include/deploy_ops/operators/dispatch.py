@@ -7,6 +7,7 @@ it starts nothing but what was sealed for the run that it starts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
     from include.deploy_ops.run.scope import Scope
+
+
+AT_ONCE = timedelta(seconds=1)
+"""How long ago a run's time was that is to begin now: Airflow's SQLite compares whole seconds, and would begin it with
+the next one."""
 
 
 class DispatchOperator(SealingOperator, TriggerDagRunOperator):
@@ -50,6 +56,7 @@ class DispatchOperator(SealingOperator, TriggerDagRunOperator):
         if self.trigger_dag_id != self.feedback_dag:
             self.seals = Seals(self.control_plane, (read_astro_connection(self.astro_conn_id).token,))
             open_conf(self.seals, self.trigger_dag_id, str(self.trigger_run_id), dict(self.conf or {}))
+        self.run_after = datetime.now(UTC) - AT_ONCE
         TriggerDagRunOperator.execute(self, context)
 
 

@@ -45,9 +45,9 @@ class Claims:
         """Return the living run that holds the environment in either register, other than `besides`."""
         return self.find_living(self.read(slug), besides=besides)
 
-    def read(self, slug: str) -> tuple[Claim, ...]:
-        """Return what is claimed in either register, whether its run lives or not, the planned one first."""
-        found = (self.memory.claim(slug, register).read() for register in (PLANNED, MANUAL))
+    def read(self, slug: str, *registers: str) -> tuple[Claim, ...]:
+        """Return what is claimed in these registers, or in either, whether its run lives or not, the planned first."""
+        found = (self.memory.claim(slug, register).read() for register in registers or (PLANNED, MANUAL))
         return tuple(claim for claim in found if claim is not None)
 
     def find_living(self, claims: Iterable[Claim], *, besides: str = "", states: Collection[str] = ALIVE) -> str | None:

@@ -14,7 +14,15 @@ from airflow.triggers.base import TriggerEvent
 
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.model import ChangeType
-from include.deploy_ops.core.target.settling import Failed, Overtaken, Settled, Settling, Waiting, judge_settling
+from include.deploy_ops.core.target.settling import (
+    Failed,
+    Overtaken,
+    Settled,
+    Settling,
+    Waiting,
+    is_calm,
+    judge_settling,
+)
 from include.deploy_ops.hooks.astro.api import AsyncAstroApi
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
@@ -79,17 +87,15 @@ class DeploySettledTrigger(StoredTrigger):
         waits 30 to 90 s before it asks (deploy.go, `sleepTime`). Only that it has the deploy's DAGs is a proof by then.
         """
         left_s = (datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds()
-        pause_s = BRIEF_PAUSE_S
         try:
             async with AsyncAstroApi(self.astro_conn_id) as astro, asyncio.timeout(min(BRIEF_S, left_s)):
                 while True:
-                    settling = await self._look(astro)
+                    settling = await self._look(astro, is_brief=True)
                     if isinstance(settling, Settled) and not settling.deploy.dag_tarball_version:
                         return None
                     if not isinstance(settling, Waiting):
                         return self._describe(settling, "")
-                    await asyncio.sleep(pause_s)
-                    pause_s *= PAUSE_GROWS
+                    await asyncio.sleep(BRIEF_PAUSE_S)
         except (RetryableError, TimeoutError) as error:
             self.log.info("parking, since Astro shows no end of it yet%s", f": {error}" if str(error) else "")
         return None
@@ -114,10 +120,12 @@ class DeploySettledTrigger(StoredTrigger):
                     return self._describe(settling, problem)
                 await asyncio.sleep(min(pause_s, left_s))
 
-    async def _look(self, astro: AsyncAstroApi) -> Settling:
+    async def _look(self, astro: AsyncAstroApi, *, is_brief: bool = False) -> Settling:
+        """Return what Astro shows; a brief look leaves out the records of a Deployment that still changes."""
         async with asyncio.timeout(LOOK_TIMEOUT_S):
             deployment = await astro.get_deployment(self.deployment_id)
-            records = await astro.list_deploys(self.deployment_id, limit=RECORDS_READ) if deployment else ()
+            tells = deployment is not None and (not is_brief or is_calm(deployment.status, woke=self.woke))
+            records = await astro.list_deploys(self.deployment_id, limit=RECORDS_READ) if tells else ()
         return judge_settling(records, deployment, needle=self.needle, kind=ChangeType(self.kind), woke=self.woke)
 
     def _describe(self, settling: Settling, problem: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,14 @@ def test_what_was_sealed_for_a_run_starts_it(stage: Stage, started: list[Any]) -
     dispatch(stage, make_dispatch(stage.seals, "shop.preview", "r~1", JOB))
     dispatch(stage, {"trigger_dag_id": "shop.feedback", "trigger_run_id": "tell~1", "conf": {}})
     assert started == [("shop.preview", "r~1"), ("shop.feedback", "tell~1")]
+
+
+def test_a_run_is_due_at_once_by_a_clock_of_whole_seconds(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    due: list[Any] = []
+    monkeypatch.setattr(TriggerDagRunOperator, "execute", lambda self, _context: due.append(self.run_after))
+    begun = datetime.now(UTC).replace(microsecond=0)
+    dispatch(stage, make_dispatch(stage.seals, "shop.preview", "r~1", JOB))
+    assert due[0] < begun, "SQLite's clock shows the second that has begun, and a run is due up to that"
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_a_deploy_that_settles_soon_is_seen_before_anything_parks(
     event = look(make_trigger())
     assert event is not None
     assert (event["state"], event["deploy_id"]) == ("settled", "cldeploy5")
-    assert len(astro.asked) == 6
+    assert len(astro.asked) == 4, "while the Deployment changes, its records tell nothing new"
 
 
 def test_what_no_dags_prove_is_not_believed_so_soon(astro: AstroDouble) -> None:
@@ -216,10 +216,9 @@ def test_what_no_dags_prove_is_not_believed_so_soon(astro: AstroDouble) -> None:
     assert run(make_trigger(kind="image-and-dags"))["state"] == "settled"
 
 
-def test_looking_before_parking_asks_ever_less_often(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Astro takes 25 reads a second of a token; in a burst each slot of each worker looks at once."""
+def test_looking_before_parking_asks_seldom(astro: AstroDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Astro takes 25 reads a second of a token; in a burst each of eight slots looks at once."""
     pauses: list[float] = []
-    usual_s = settled.BRIEF_S
 
     async def note(pause_s: float) -> None:
         pauses.append(pause_s)
@@ -229,8 +228,8 @@ def test_looking_before_parking_asks_ever_less_often(astro: AstroDouble, monkeyp
     astro.say(DEPLOYMENT, *[Reply(make_deployment(status="DEPLOYING"))] * 5, Reply(make_deployment()))
     assert look(make_trigger()) is not None
     waited = [pause_s for pause_s in pauses if pause_s >= settled.BRIEF_PAUSE_S]  # without those that spare Astro
-    assert waited == pytest.approx([0.5, 0.65, 0.845, 1.0985, 1.42805])
-    assert sum(waited) + 1.8 > usual_s, "so six looks at the most"
+    assert len(waited) == 5
+    assert 8 * (len(astro.asked) - 1) / sum(waited) < 25
 
 
 @pytest.mark.parametrize("seconds", [1800, 0.1])
