@@ -100,7 +100,9 @@ class CircumstancesReader:
 
     def _read_claims(self, works: Iterable[Work], register: str) -> dict[str, tuple[Claim, ...]]:
         """Return what is claimed in the register of each environment."""
-        return {work.slug: Claims(self.memory, self._runs_in(work.home_dag)).read(work.slug, register) for work in works}
+        return {
+            work.slug: Claims(self.memory, self._runs_in(work.home_dag)).read(work.slug, register) for work in works
+        }
 
     def _find_holders(self, works: Sequence[Work], claims: Mapping[str, Sequence[Claim]]) -> dict[str, str]:
         """Return the runs that are at work on what they claimed."""

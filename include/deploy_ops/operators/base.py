@@ -26,7 +26,6 @@ from include.deploy_ops.core.plan.work import REQUEST_DAG, Verb
 from include.deploy_ops.core.preview.image_sources import find_build_ban
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.api import AstroApiHook
-from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.operators.sealed import RESULT_KEY, SealingOperator
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.decision import CHANGE_TASK, CLAIM_TASK, read_decision
@@ -274,7 +273,7 @@ class DeployOpsOperator(SealingOperator):
     @functools.cached_property
     def seals(self) -> Seals:
         """The seals of the project: of its Astro token."""
-        return Seals(self.scope.control_plane, (read_astro_connection(self.scope.project.astro_conn_id).token,))
+        return Seals(self.scope.control_plane, (self.astro.connection.token,))
 
     def memory(self, context: Context) -> Memory:
         """Return what is remembered of the project's environments."""

@@ -45,7 +45,7 @@ BRIEFLY = timedelta(seconds=10)
 NOT_SO_BRIEFLY = timedelta(minutes=5)
 """The longest pause before it is looked for again: as long as it lasts already, so that its hours cost few passes."""
 
-GO_ON = timedelta(seconds=30)
+GO_ON = timedelta(seconds=15)
 """When to go on with what a pass has no room for, where no run's end makes a pass sooner. Starting runs comes before
 their tasks, so at once would keep those waiting that began."""
 

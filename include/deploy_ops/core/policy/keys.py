@@ -223,7 +223,7 @@ class Limits(StrictModel):
     `max_actions_per_pass`: each costs a pass the start of a task, and nothing else is planned before they are over.
     """
 
-    max_actions_per_pass: values.Count = 20
+    max_actions_per_pass: values.Count = 10
     max_updates_per_pass: values.Count = 5
     max_deletes: values.Count = 5
     max_delete_fraction: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.25

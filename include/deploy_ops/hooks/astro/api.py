@@ -75,7 +75,15 @@ class AstroApiHook(BaseHook):
         self.astro_conn_id = astro_conn_id
         self._sleep = sleep
         self._pace = make_pace()
+        self._known: AstroConnection | None = None
         self._opened: tuple[AstroConnection, Client] | None = None
+
+    @property
+    def connection(self) -> AstroConnection:
+        """What the Airflow connection holds, as it was read first."""
+        if self._known is None:
+            self._known = read_astro_connection(self.astro_conn_id)
+        return self._known
 
     def get_conn(self) -> Client:
         """Return the HTTP client, made at the first call; it carries the token."""
@@ -85,7 +93,7 @@ class AstroApiHook(BaseHook):
         """Close the connections; a later read opens new ones and reads the Airflow connection again."""
         if self._opened is not None:
             self._opened[1].close()
-        self._opened = None
+        self._known = self._opened = None
 
     def __enter__(self) -> Self:
         return self
@@ -141,8 +149,7 @@ class AstroApiHook(BaseHook):
 
     def _open(self) -> tuple[AstroConnection, Client]:
         if self._opened is None:
-            connection = read_astro_connection(self.astro_conn_id)
-            self._opened = (connection, Client(connection.service))
+            self._opened = (self.connection, Client(self.connection.service))
         return self._opened
 
     def _hold(self, conversation: Conversation[T]) -> T:

@@ -86,7 +86,8 @@ class RowWriter:
         verdicts = drop_doubted(self.memory.verdicts.read(), self.memory.read_continuity(now).since)
         moving = {each.slug for each in ended} | given.in_flight.keys()
         verifications = self._read_verifications(observation, before, moving)
-        running = self._find_running(context, observation, before, verifications)
+        rest = {slug: row for slug, row in before.items() if slug not in given.in_flight}
+        running = self._find_running(context, observation, rest, verifications)
         record = PassRecord(
             project=self.scope.project,
             control_plane=self.scope.control_plane,
