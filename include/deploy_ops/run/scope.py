@@ -60,6 +60,12 @@ class Scope:
         return self.project.previews
 
     @property
+    def previews_by_change(self) -> bool:
+        """Whether a branch gets a preview only once it changes something of the project."""
+        when = self.project.previews.when if self.project.previews else "always"
+        return when == "changed" or (when is None and self.shares_repository)
+
+    @property
     def max_live(self) -> int:
         """How many previews may live at once; none where the policy wants none."""
         return self.project.previews.max_live if self.project.previews else 0

@@ -111,6 +111,19 @@ def needs_image(
     return any(change.verdict is ChangeType.IMAGE for change in changes)
 
 
+def has_root(target: Snapshot, rules: ChangeRules, read_tree: ReadTree) -> bool:
+    """Whether the project's root is a folder there. Raises as `read_tree` does."""
+    judge = _Judge.compile(rules, is_dag_deploy_enabled=True)
+    return not _Walk(judge, cache(read_tree)).find_gap(target)
+
+
+def is_concerned(base: Snapshot, target: Snapshot, rules: ChangeRules, read_tree: ReadTree) -> bool:
+    """Whether anything differs that a deploy of the project would bring. Raises as `read_tree` does."""
+    judge = _Judge.compile(rules, is_dag_deploy_enabled=False)  # an image that carries the DAGs carries all
+    changes = _Walk(judge, cache(read_tree)).list_image_changes(base.tree, target.tree)
+    return any(change.verdict is not ChangeType.NONE for change in changes)
+
+
 def list_changed_dags(
     before: Snapshot, after: Snapshot, rules: ChangeRules, read_tree: ReadTree
 ) -> frozenset[str] | None:
@@ -212,18 +225,23 @@ class _Walk:
     read_tree: ReadTree
 
     def check_root(self, target: Snapshot) -> None:
+        if gap := self.find_gap(target):
+            raise PermanentError(
+                f"root '{self.judge.root}': {gap} at commit {target.commit}; the project's root must be a folder:"
+                " correct `root` in the policy, or the branch"
+            )
+
+    def find_gap(self, target: Snapshot) -> str:
+        """Return what stands on the way to the root in place of a folder; empty where the root is one."""
         path = ""
         tree: str = target.tree
         for name in filter(None, self.judge.root.split("/")):
             path = f"{path}/{name}".removeprefix("/")
             entry = self._find_entry(tree, name)
             if entry is None or not entry.is_tree:
-                found = "missing" if entry is None else entry.kind
-                raise PermanentError(
-                    f"root '{self.judge.root}': '{path}' is {found} at commit {target.commit}; the project's root must"
-                    " be a folder: correct `root` in the policy, or the branch"
-                )
+                return f"'{path}' is {'missing' if entry is None else entry.kind}"
             tree = entry.sha
+        return ""
 
     def list_image_changes(self, before: str, after: str) -> Iterator[PathVerdict]:
         """Compare everything that an image carries: all but `dags/`, and that too where DAG deploys are off."""

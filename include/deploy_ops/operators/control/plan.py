@@ -15,6 +15,7 @@ from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
+from include.deploy_ops.observation.concerns import ConcernCheck
 from include.deploy_ops.observation.creates import CreateCheck
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
@@ -55,6 +56,8 @@ class PlanOperator(DeployOpsOperator):
         self._remember_backlog(observer, difference, now)
         creates = CreateCheck(self.scope, self.github, memory, observation.snapshot, difference, now)
         difference = creates.hold_rejected(difference)
+        trunk = observation.snapshot.find_head(self.scope.project.trunk)
+        difference = ConcernCheck(self.scope, self.github, memory, trunk, now).hold_unconcerned(difference)
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         for slug, wait in given.stuck.items():
             self.log.warning("%s: %s", given.in_flight[slug], wait)
@@ -162,7 +165,7 @@ class PlanOperator(DeployOpsOperator):
         ended = [
             hold.environment
             for hold in plan.holds
-            if hold.kind is HoldKind.ENDED and hold.what == Verb.CREATE.value and creates.is_final(hold.home)
+            if hold.kind.is_settled and hold.what == Verb.CREATE.value and creates.is_final(hold.home)
         ]
         return past.note(memory, ended, written.rows.keys(), written.dropped, forget)
 
