@@ -378,15 +378,33 @@ class Sources(StrictModel):
     variables: values.Texts = ()
 
 
-class Policy(StrictModel):
-    """The whole file. `mode` plan: no run of any kind writes to Astro, Git, GitHub or a registry.
+class Team(StrictModel):
+    """What the projects of one file beside the main one may use, by patterns; what `defaults` give them, they may.
 
-    `sources`: what `previews.environment` of any project may name.
+    `repositories`: as owner/name. `connections`: ids of Airflow connections; none of them is ever mapped into a
+    preview. `workspaces`: ids of the Astro workspaces that those may lead to; none: any. `notifiers`: class paths.
+    `sources`: what they may map into previews, of what the main file's `sources` has.
+    """
+
+    repositories: values.Texts = ()
+    connections: values.Texts = ()
+    workspaces: values.Texts = ()
+    notifiers: values.Texts = ()
+    sources: Sources = Sources()
+
+
+class Policy(StrictModel):
+    """The main file, and the projects of all files. `mode` plan: no run writes to Astro, Git, GitHub or a registry.
+
+    `sources`: what `previews.environment` of any project may name. `defaults`: keys of a project that each inherits.
+    `teams`: what the projects of each file in the folder beside it may use, by the file's name without `.yaml`.
     """
 
     control_plane: values.ControlPlane
     mode: Literal["apply", "plan"] = "apply"
     sources: Sources = Sources()
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    teams: dict[values.Text, Team] = Field(default_factory=dict)
     projects: tuple[Project, ...]
 
 

@@ -52,7 +52,7 @@ class PlanOperator(DeployOpsOperator):
         observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
         comparer = Comparer(self.scope, observer)
         observation = comparer.look()
-        difference = comparer.compare(observation)
+        difference = self._hold_new(comparer.compare(observation), memory)
         self._remember_backlog(observer, difference, now)
         creates = CreateCheck(self.scope, self.github, memory, observation.snapshot, difference, now)
         difference = creates.hold_rejected(difference)
@@ -177,10 +177,20 @@ class PlanOperator(DeployOpsOperator):
         answers = (*self.github.hand_on_name(), *of_work)
         return make_dispatch(self.seals, dag_id, action.run_id, make_job(action, deploy_type, answers))
 
+    def _hold_new(self, difference: Difference, memory: Memory) -> Difference:
+        """Return the difference in which a project that is new does nothing while its names may be another's."""
+        if not self.scope.new_name_ban or not memory.is_first_pass():
+            return difference
+        holds = (
+            Hold(work.environment, work.verb.value, self.scope.new_name_ban, kind=HoldKind.WAITING, slug=work.slug)
+            for work in difference.works
+        )
+        return replace(difference, works=(), holds=(*difference.holds, *holds))
+
     def _remember_backlog(self, observer: Observer, difference: Difference, now: datetime) -> None:
         """On the first pass ever, count old branches without a Deployment as removed for idleness."""
         memory = observer.memory
-        if not memory.is_first_pass():
+        if self.scope.new_name_ban or not memory.is_first_pass():
             return
         previews = self.scope.project.previews
         if previews is not None and (delete_after := previews.delete_after):
