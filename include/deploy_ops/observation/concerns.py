@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, has_root, is_concerned
 from include.deploy_ops.core.errors import DeployOpsError, RateLimitError
@@ -20,15 +20,21 @@ from include.deploy_ops.core.plan.work import Difference, Hold, HoldKind, Remedy
 from include.deploy_ops.hooks.github.refs import find_merge_base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from include.deploy_ops.core.model import TreeEntry
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 
+T = TypeVar("T")
+
 ASKED_MAX = 50
 """Branches of which one pass learns it: each costs a comparison, a commit, and its top folders."""
+
+TREES_MAX = 500
+"""Folders after which a pass decides of no further branch: whoever pushes may nest them without end."""
 
 RECHECKED_MAX = 5
 """Branches whose merge base one pass asks for again since trunk moved: one request each, the oldest answer first."""
@@ -39,6 +45,17 @@ UNKNOWN = "whether it changes anything of this project is not known yet; the nex
 _RULES_LENGTH = 16
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Where a branch parted from trunk, None where nobody looks or they share nothing, and its head.
+
+    That is None where it need not be looked at: it parted there, or the answer of before still stands.
+    """
+
+    base: Snapshot | None
+    head: Snapshot | None
 
 
 @dataclass
@@ -54,6 +71,7 @@ class ConcernCheck:
     trunk: str
     now: datetime
     _rules: str = field(init=False)
+    _trees: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self._rules = _name_rules(self.scope)
@@ -103,46 +121,69 @@ class ConcernCheck:
 
     def _learn(self, works: Iterable[Work], known: Mapping[str, Concern]) -> tuple[dict[str, Concern], dict[str, str]]:
         """Return what is known now by slug, and of the others, as far as they were asked about, why it is not."""
-        found, failed = dict(known), dict[str, str]()
         # What has a preview comes first: a long list of branches without one keeps no push waiting.
         new = sorted((work for work in works if work.slug not in known), key=lambda work: work.verb is Verb.CREATE)
         moved = [work for work in works if work.slug in known and known[work.slug].trunk not in {"", self.trunk}]
         moved.sort(key=lambda work: known[work.slug].at)
-        for work in (*new[:ASKED_MAX], *moved[:RECHECKED_MAX]):
+        asked = (*new[:ASKED_MAX], *moved[:RECHECKED_MAX])
+        # All commits before any tree: then Git brings the trees of all of them at once, should they be many.
+        pairs, failed = self._try_each(asked, lambda work: self._read_pair(work, known.get(work.slug)))
+        found, undecided = self._try_each(
+            (work for work in asked if work.slug in pairs and len(self._trees) < TREES_MAX),  # as each is come to
+            lambda work: self._decide(work, pairs[work.slug], known.get(work.slug)),
+        )
+        return {**known, **found}, failed | undecided
+
+    def _try_each(self, works: Iterable[Work], ask: Callable[[Work], T]) -> tuple[dict[str, T], dict[str, str]]:
+        """Return what was answered, and why the others were not; a rate limit ends the asking.
+
+        One branch of which GitHub says nothing keeps no other waiting.
+        """
+        found: dict[str, T] = {}
+        failed: dict[str, str] = {}
+        for work in works:
             try:
-                found[work.slug] = self._ask(work, known.get(work.slug))
+                found[work.slug] = ask(work)
             except DeployOpsError as error:
-                # One branch of which GitHub says nothing keeps no other waiting; an answer of before still stands.
                 log.info("%s: what it changes is not known: %s", work.branch, error)
                 failed[work.slug] = f"whether it changes anything of this project is not known: {error}"
                 if isinstance(error, RateLimitError):
                     break
         return found, failed
 
-    def _ask(self, work: Work, before: Concern | None) -> Concern:
-        head = work.head
+    def _read_pair(self, work: Work, before: Concern | None) -> _Pair:
+        """Return the branch's head, and where it parted from trunk; no more than that where its answer still stands."""
+        parted = find_merge_base(self.github, self.trunk, work.head) if self._needs_base(work) else None
+        if parted is not None and (parted.commit == work.head or (before and before.base == parted.commit)):
+            return _Pair(parted, None)
+        if parted is not None:
+            self.github.get_commit(parted.commit)  # so that Git is asked for its trees, too
+        return _Pair(parted, Snapshot(work.head, self.github.get_commit(work.head).tree))
+
+    def _decide(self, work: Work, pair: _Pair, before: Concern | None) -> Concern:
         if not self._needs_base(work):
-            reason = self._find_gap(work, Snapshot(head, self.github.get_commit(head).tree))
-            return Concern(head, self._rules, reason, self.now)
-        parted = find_merge_base(self.github, self.trunk, head)
-        base = parted.commit if parted is not None else NO_COMMIT
+            return Concern(work.head, self._rules, self._find_reason(work, pair), self.now)
+        base = pair.base.commit if pair.base is not None else NO_COMMIT
         if before is not None and before.base == base:
             return replace(before, trunk=self.trunk, at=self.now)
-        return Concern(head, self._rules, self._find_reason(work, parted), self.now, base, self.trunk)
+        return Concern(work.head, self._rules, self._find_reason(work, pair), self.now, base, self.trunk)
 
-    def _find_reason(self, work: Work, base: Snapshot | None) -> str:
+    def _find_reason(self, work: Work, pair: _Pair) -> str:
         """Return why a preview is not for this branch; what shares no history with trunk changes everything."""
-        if base is not None and base.commit == work.head:
+        if pair.head is None:
             return UNCHANGED
-        head = Snapshot(work.head, self.github.get_commit(work.head).tree)
-        if gap := self._find_gap(work, head):
+        if gap := self._find_gap(work, pair.head):
             return gap
         rules = ChangeRules.of(self.scope.project)
-        return "" if base is None or is_concerned(base, head, rules, self.github.read_tree) else UNCHANGED
+        return "" if pair.base is None or is_concerned(pair.base, pair.head, rules, self._read_tree) else UNCHANGED
+
+    def _read_tree(self, sha: str) -> Sequence[TreeEntry]:
+        self._trees.add(sha)
+        return self.github.read_tree(sha)
 
     def _find_gap(self, work: Work, head: Snapshot) -> str:
         project = self.scope.project
-        if project.root == "." or has_root(head, ChangeRules.of(project), self.github.read_tree):
+        if project.root == "." or has_root(head, ChangeRules.of(project), self._read_tree):
             return ""
         return f"{work.branch} has no folder {project.root}/"
 

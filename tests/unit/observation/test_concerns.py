@@ -167,7 +167,7 @@ def test_it_is_asked_once_for_each_head() -> None:
     first, second = world.push("first", ml_dags_b__py="2"), world.push("second", etl_dags_a__py="2")
     assert world.judge(first) is not None
     tops = (world.github.commits[first], world.github.commits[make_sha("start")])
-    assert world.github.asked == {"compare": 1, "commit": 1, **dict.fromkeys(map("tree {}".format, tops), 1)}
+    assert world.github.asked == {"compare": 1, "commit": 2, **dict.fromkeys(map("tree {}".format, tops), 1)}
     assert world.judge(first) is not None
     assert not world.github.asked
     assert world.judge(second) is None, "a push that brings a change makes one"

@@ -38,6 +38,9 @@ FOLDERS_MAX = 1_000
 would be next is settled as a whole: a few hundred bytes of Git can nest more folders in one another than anyone reads.
 """
 
+CONCERNED_FOLDERS_MAX = 100
+"""The same where it is asked of many branches at once, in a pass that others wait for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeRules:
@@ -118,9 +121,12 @@ def has_root(target: Snapshot, rules: ChangeRules, read_tree: ReadTree) -> bool:
 
 
 def is_concerned(base: Snapshot, target: Snapshot, rules: ChangeRules, read_tree: ReadTree) -> bool:
-    """Whether anything differs that a deploy of the project would bring. Raises as `read_tree` does."""
+    """Whether anything differs that a deploy of the project would bring, or so much that it is not looked through.
+
+    Raises as `read_tree` does.
+    """
     judge = _Judge.compile(rules, is_dag_deploy_enabled=False)  # an image that carries the DAGs carries all
-    changes = _Walk(judge, cache(read_tree)).list_image_changes(base.tree, target.tree)
+    changes = _Walk(judge, cache(read_tree), CONCERNED_FOLDERS_MAX).list_image_changes(base.tree, target.tree)
     return any(change.verdict is not ChangeType.NONE for change in changes)
 
 
@@ -223,6 +229,7 @@ class _Walk:
 
     judge: _Judge
     read_tree: ReadTree
+    folders_max: int = FOLDERS_MAX
 
     def check_root(self, target: Snapshot) -> None:
         if gap := self.find_gap(target):
@@ -279,8 +286,8 @@ class _Walk:
             verdict, rule = self.judge.judge(difference.path, folder) if difference.path else (ChangeType.IMAGE, "")
             if verdict is ChangeType.NONE:
                 yield PathVerdict(f"{difference.path}/", verdict, rule)
-            elif (verdict is ChangeType.IMAGE or has_dags) and looked == FOLDERS_MAX:
-                yield PathVerdict(f"{difference.path}/", verdict, f"{rule}; over {FOLDERS_MAX} folders differ")
+            elif (verdict is ChangeType.IMAGE or has_dags) and looked == self.folders_max:
+                yield PathVerdict(f"{difference.path}/", verdict, f"{rule}; over {self.folders_max} folders differ")
                 return
             elif verdict is ChangeType.IMAGE or has_dags:
                 looked += 1
