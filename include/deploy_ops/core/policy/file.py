@@ -20,6 +20,7 @@ from include.deploy_ops.core.policy.rules import find_clashes, find_project_prob
 from include.deploy_ops.core.policy.sources import find_source_problems, list_own_connections
 from include.deploy_ops.core.policy.teams import (
     TeamText,
+    find_reach_problems,
     find_team_problems,
     inherit,
     is_inherited,
@@ -253,6 +254,7 @@ def _read_projects(entries: Sequence[_Entry], top: _Top) -> tuple[dict[int, Proj
             continue
         projects[index] = read
         found += [(index, problem) for problem in find_source_problems(read, top.sources, own, top.teams)]
+        found += [(index, problem) for problem in find_reach_problems(read, entry.team, top.teams)]
         if (team := top.teams.get(entry.team)) is not None:
             wrong = find_team_problems(read, entry.team, team, top.defaults, entry.raw)
             found += [(index, problem) for problem in wrong]

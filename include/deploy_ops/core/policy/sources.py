@@ -92,7 +92,7 @@ def _find_ban(source: Source, sources: Sources, own: frozenset[str], teams: Mapp
     if isinstance(source, ConnectionSource):
         name = source.connection
         for team, given in teams.items():
-            if any(_may_be(name, pattern) for pattern in given.connections):
+            if any(may_be(name, pattern) for pattern in given.connections):
                 return (
                     f"connection '{name}' is one by which 'teams.{team}.connections' lets the control plane work, and"
                     " no preview gets it; name another, or narrow the pattern"
@@ -107,7 +107,7 @@ def _find_ban(source: Source, sources: Sources, own: frozenset[str], teams: Mapp
     return ""
 
 
-def _may_be(name: str, pattern: str) -> bool:
+def may_be(name: str, pattern: str) -> bool:
     """Whether the pattern allows the id, or another one that is found in its place."""
     folds = str.casefold, fold_id  # by itself fold_id spoils a range such as [a-z]
     return any(fnmatchcase(fold(name), fold(pattern)) for fold in folds)

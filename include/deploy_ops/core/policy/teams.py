@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.environment.sources import ConnectionSource, VariableSource, check_id
-from include.deploy_ops.core.policy.sources import walk_texts
+from include.deploy_ops.core.policy.sources import may_be, walk_texts
 from include.deploy_ops.core.text.schema import Location, Problem
 
 if TYPE_CHECKING:
@@ -92,6 +92,24 @@ def find_team_problems(
                 "{{ deploy_ops.<name> }} and {{ deploy_ops.<name> | e }} alone, so move the notifier to 'defaults'"
             )
             yield Problem(place, message)
+
+
+def find_reach_problems(project: Project, name: str, teams: Mapping[str, Team]) -> Iterator[Problem]:
+    """Yield the connection by which previews are asked, where another team may reach more by it.
+
+    Whether it does is not known while that team's file cannot be read. Locations begin below the project.
+
+    :param name: of the project's own file, as it stands in `teams`; empty in the main file.
+    """
+    verify = project.find_verify("")
+    conn_id = verify.airflow_conn_id if verify is not None else None
+    for other, team in teams.items() if conn_id else ():
+        if other != name and any(may_be(str(conn_id), pattern) for pattern in team.connections):
+            message = (
+                f"'{conn_id}' is one by which 'teams.{other}.connections' lets other projects work: whoever pushes a "
+                "branch reads what its preview is asked with, so name a connection of this file alone, or of 'defaults'"
+            )
+            yield Problem(("previews", "verify", "airflow_conn_id"), message)
 
 
 @dataclass(frozen=True, slots=True)

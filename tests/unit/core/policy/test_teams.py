@@ -230,6 +230,16 @@ def test_no_preview_gets_what_a_team_works_with_also_while_its_file_cannot_be_re
     assert list_names(loaded) == []
 
 
+@pytest.mark.parametrize("ml", [[ML], "a: ["])
+def test_previews_are_asked_by_no_connection_by_which_another_team_may_reach_more(ml: object) -> None:
+    teams = {**TOP["teams"], "ml": {"repositories": ["acme/mono"], "connections": ["etl_shared*"]}}
+    loaded = load({**TOP, "teams": teams}, etl=[{**ETL, **verify("etl_shared_airflow")}], ml=ml)
+    place = "d/etl.yaml: projects[0].previews.verify.airflow_conn_id: project 'etl': 'etl_shared_airflow' is one by"
+    assert tell(loaded)[0].startswith(f"{place} which 'teams.ml.connections' lets other projects work")
+    assert "etl" not in list_names(loaded)
+    assert load({**TOP, "teams": teams}, etl=[{**ETL, **verify("etl_own_airflow")}], ml=[ML]).is_complete
+
+
 @pytest.mark.parametrize(
     "text",
     [
