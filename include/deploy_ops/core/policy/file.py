@@ -195,12 +195,16 @@ def load_policy(text: str, source: str, teams: Iterable[TeamText] = ()) -> Loade
     raw_projects = [entry.merged for entry in entries]
     names = {index: name for index, raw in enumerate(raw_projects) if (name := _find_name(raw)) is not None}
     projects, found = _read_projects(entries, top)
+    barred, banned = _find_bans(entries, projects, top)
+    # What a file may not have at all takes nothing from another one, which has it by right.
     found += find_clashes(
-        names, projects, raw_projects, lambda told, index, place: entries[told].tell_place(entries[index], place)
+        {index: name for index, name in names.items() if index not in barred},
+        {index: project for index, project in projects.items() if index not in barred},
+        raw_projects,
+        lambda told, index, place: entries[told].tell_place(entries[index], place),
     )
-    refused = {index for index, _ in found} | {
-        index for index, entry in enumerate(entries) if entry.team and entry.team not in top.teams
-    }
+    found += banned
+    refused = barred | {index for index, _ in found}
     valid = {index: project for index, project in projects.items() if index not in refused}
     return LoadedPolicy(
         source,
@@ -243,7 +247,7 @@ def _read_team(file: TeamText, top: _Top, main: str) -> tuple[list[_Entry] | Non
 
 
 def _read_projects(entries: Sequence[_Entry], top: _Top) -> tuple[dict[int, Project], list[tuple[int, Problem]]]:
-    """Return the projects by position, and what is wrong with each, by its own keys and what its file may use."""
+    """Return the projects by position, and what is wrong with each by itself."""
     projects: dict[int, Project] = {}
     found: list[tuple[int, Problem]] = []
     own = list_own_connections(entry.merged for entry in entries)
@@ -255,10 +259,21 @@ def _read_projects(entries: Sequence[_Entry], top: _Top) -> tuple[dict[int, Proj
         projects[index] = read
         found += [(index, problem) for problem in find_source_problems(read, top.sources, own, top.teams)]
         found += [(index, problem) for problem in find_reach_problems(read, entry.team, top.teams)]
-        if (team := top.teams.get(entry.team)) is not None:
-            wrong = find_team_problems(read, entry.team, team, top.defaults, entry.raw)
-            found += [(index, problem) for problem in wrong]
     return projects, found
+
+
+def _find_bans(
+    entries: Sequence[_Entry], projects: Mapping[int, Project], top: _Top
+) -> tuple[set[int], list[tuple[int, Problem]]]:
+    """Return the positions of what its file may not have, and what of each; of a file without a word that is told."""
+    found = [
+        (index, problem)
+        for index, project in projects.items()
+        if (team := top.teams.get(name := entries[index].team)) is not None
+        for problem in find_team_problems(project, name, team, top.defaults, entries[index].raw)
+    ]
+    unnamed = {index for index, entry in enumerate(entries) if entry.team and entry.team not in top.teams}
+    return unnamed | {index for index, _ in found}, found
 
 
 def _list_shared_repositories(entries: Iterable[_Entry], teams: Mapping[str, Team]) -> frozenset[str]:

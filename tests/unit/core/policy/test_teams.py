@@ -140,6 +140,15 @@ def test_a_name_that_is_used_twice_is_told_in_both_files() -> None:
     assert list_names(loaded) == ["ml_two"]
 
 
+@pytest.mark.parametrize("file", ["ml", "new"])
+def test_what_a_file_may_not_have_takes_nothing_from_another(file: str) -> None:
+    stolen = {**ETL, "repository": "acme/secret"} if file == "ml" else ETL
+    theirs: dict[str, Any] = {file: [stolen, {**ML, "name": "ml_own"}]}
+    loaded = load(etl=[ETL], **theirs)
+    assert {problem.source for problem in loaded.problems} == {f"d/{file}.yaml"}
+    assert list_names(loaded) == (["etl", "ml_own"] if file == "ml" else ["etl"])
+
+
 def test_what_is_wrong_in_the_defaults_is_told_there_once() -> None:
     loaded = load({**TOP, "defaults": {**TOP["defaults"], "limits": {"max_deletez": 1}}}, etl=[ETL], ml=[ML])
     assert tell(loaded) == ["main.yaml: defaults.limits.max_deletez: unknown key; did you mean 'max_deletes'?"]
