@@ -453,3 +453,24 @@ def test_only_a_gated_target_has_a_request_dag_whose_runs_wait_and_hold_nothing(
     assert report.is_teardown
     assert [asset.name for asset in report.outlets] == ["deploy_ops.shop.fleet"]
     assert dag.task_dict["prepare"].is_setup
+
+
+def test_each_broken_file_of_a_team_is_told_and_the_others_projects_stay(parse: Parse, tmp_path: Path) -> None:
+    document = yaml.safe_load(POLICY)
+    (example,) = document.pop("projects")
+    defaults = {key: value for key, value in example.items() if key not in {"name", "repository"}}
+    teams = {name: {"repositories": ["acme/*"], "connections": ["astro_default"]} for name in ("etl", "ml", "web")}
+    (tmp_path / "policy.d").mkdir()
+    for name, text in {
+        "etl": "projects: [{name: etl, repository: acme/etl}]",
+        "ml": "projects: [",
+        "web": "projects: [{name: web, repository: acme/web, trunc: main}]",
+    }.items():
+        (tmp_path / "policy.d" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    bag = parse(json.dumps({**document, "defaults": defaults, "teams": teams}))
+    assert list_ids(bag) == {f"etl.{kind}" for kind in KINDS}
+    error = find_error(bag, "policy_errors.py")
+    assert f"{tmp_path / 'policy.d' / 'ml.yaml'}: line 1, column 12" in error
+    assert f"{tmp_path / 'policy.d' / 'web.yaml'}: projects[0].trunc: project 'web': unknown key" in error
+    (scope,) = read_scopes()
+    assert scope.unread == (str(tmp_path / "policy.d" / "ml.yaml"),)

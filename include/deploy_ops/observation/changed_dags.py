@@ -94,4 +94,4 @@ def read_branch_changes(
         start = find_merge_base(github, found.head, commit) if found else None
     except CommitMissingError:
         start = None
-    return read_changed_dags(project, github, start, commit) if start else None
+    return read_changed_dags(project, github, start.commit, commit) if start else None

@@ -85,6 +85,7 @@ class Comparer:
     def _compare_previews(self, observation: Observation) -> Difference:
         if observation.desired is None:
             return NO_PREVIEWS
+        template = self.observer.read_template(observation.snapshot, observation.observed.deployments)
         return compare(
             self.scope.project,
             control_plane=self.scope.control_plane,
@@ -92,7 +93,7 @@ class Comparer:
             targets=self.scope.targets,
             desired=observation.desired,
             observed=observation.observed,
-            template=self.observer.read_template(observation.snapshot, observation.observed.deployments),
+            template=replace(template, guard=self.scope.new_name_ban or template.guard),
         )
 
     def _compare_expiry(self, observation: Observation) -> Iterable[Work | Hold]:

@@ -50,6 +50,8 @@ class FormJobs:
         deployment = self._find_adoptable(form) if is_adoption else self._find_preview(form)
         branch = self.github.find_branch_beside(form.branch, self.scope.project.trunk)
         verb = self._choose_verb(form, deployment, branch)
+        if verb in {Verb.CREATE, Verb.ADOPT} and self.scope.new_name_ban:
+            raise PermanentError(self.scope.new_name_ban)
         source = Source(form.branch, branch.head if branch else NO_COMMIT)
         job = self._override(self._make_job(form, person, verb, source, deployment), form, source)
         name = deployment.name if deployment else self._name_preview(form)

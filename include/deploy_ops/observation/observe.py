@@ -63,11 +63,10 @@ class Observer:
 
     def read_template(self, snapshot: RepositorySnapshot, deployments: Iterable[Deployment]) -> TemplateState:
         """Return the template's state against our Deployments; one that cannot be used becomes its `problem`."""
-        # Trunk is among them: a listing that lacks it is refused where it is read.
-        trunk = next(branch for branch in snapshot.branches if branch.name == self.scope.project.trunk)
+        trunk = snapshot.find_head(self.scope.project.trunk)
         try:
             reader = TemplateReader(self.scope, self.github, self.memory, self.seals)
-            template = parse_template_text(self.scope, reader.read_text(trunk.head))
+            template = parse_template_text(self.scope, reader.read_text(trunk))
         except PermanentError as error:
             return TemplateState("", {}, {}, str(error))
         keys = find_uninherited(template, self.scope.previews.inherit)

@@ -1,9 +1,9 @@
 """The branches whose previews are over and of which nobody speaks: left out of a pass, until they move.
 
 A repository collects thousands of them: merged and not deleted, removed since nobody used them, old before the first
-pass. A pass must cost what lives. So the branches that it would leave alone are noted with their heads, in shards, and
-beside them a digest of each shard: where that is the digest of the candidates which are there now, all of these are
-over, and nothing is read of them.
+pass, or of no concern to the project. A pass must cost what lives. So the branches that it would leave alone are noted
+with their heads, in shards, and beside them a digest of each shard: where that is the digest of the candidates which
+are there now, all of these are over, and nothing is read of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.model import NO_COMMIT
 from include.deploy_ops.core.naming import hash_text, slug_branch
@@ -22,7 +22,6 @@ from include.deploy_ops.run.memory import PastDigests
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.core.preview.desired import DesiredPreviews, RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed
     from include.deploy_ops.run.memory import Memory
@@ -113,7 +112,7 @@ def find_past(
     pulls = (each for each in (*snapshot.pull_requests, *snapshot.bystanders) if each.is_open and not each.is_from_fork)
     spoken = own.keys() | {pull.head_ref for pull in pulls}
     candidates = {slug_branch(name): head for name, head in matched.items() if name not in spoken}
-    rules, digests = _name_rules(scope.project), memory.past_digests.read()
+    rules, digests = _name_rules(scope), memory.past_digests.read()
     now, then = _digest(candidates, memory.past.place), digests.digests if digests else {}
     moved = {shard for shard, digest in then.items() if now.get(shard) != digest}
     noted = {slug: head for slug, head in candidates.items() if memory.past.place(slug) in then.keys() - moved}
@@ -132,10 +131,16 @@ def find_past(
     )
 
 
-def _name_rules(project: Project) -> str:
-    """Return what it depends on, beside its head, that a branch is over for a merge."""
-    into = project.previews.merged_into if project.previews else ()
-    return hash_text(json.dumps([sorted(into), project.repository.casefold()]), _DIGEST_LENGTH)
+def _name_rules(scope: Scope) -> str:
+    """Return what it depends on, beside its head, that a branch is over: merged, or of no concern."""
+    project, previews = scope.project, scope.project.previews
+    words: list[Any] = [sorted(previews.merged_into) if previews else [], project.repository.casefold()]
+    # What is not set is left out: what a release before such a key noted still counts.
+    if previews is not None and previews.require_label is not None:
+        words.append(previews.require_label)
+    if scope.previews_by_change or project.root != ".":
+        words += [scope.previews_by_change, project.root, project.ignore, project.also_watch]
+    return hash_text(json.dumps(words), _DIGEST_LENGTH)
 
 
 def _digest(heads: Heads, place: Callable[[str], str]) -> dict[str, str]:

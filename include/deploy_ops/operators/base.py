@@ -261,7 +261,13 @@ class DeployOpsOperator(SealingOperator):
     @functools.cached_property
     def astro(self) -> AstroApiHook:
         """The project's Astro workspace, for reading."""
+        self.require_workspace()
         return AstroApiHook(self.scope.project.astro_conn_id)
+
+    def require_workspace(self) -> None:
+        """Raise PolicyError where the project's connection to Astro leads to a workspace that it may not use."""
+        if self.scope.workspaces:
+            self.scope.require_workspace(read_astro_connection(self.scope.project.astro_conn_id).workspace_id)
 
     @functools.cached_property
     def registry(self) -> RegistryHook:

@@ -25,6 +25,7 @@ from include.deploy_ops.core.plan.outcome import Outcome
 from include.deploy_ops.core.plan.remembered import (
     Approval,
     BegunDelete,
+    Concern,
     Judgement,
     OpenQuestion,
     Rejection,
@@ -176,6 +177,7 @@ _SUMMARY = TypeAdapter(Summary)
 _RECORDS = TypeAdapter(dict[str, FeedbackRecord])
 _BUDGET = TypeAdapter(Budget)
 _REJECTIONS = TypeAdapter(dict[str, Rejection])
+_CONCERNS = TypeAdapter(dict[str, Concern])
 _CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
 _AWAITED = TypeAdapter(dict[str, Awaited])
 _VERIFICATION = TypeAdapter(Verification)
@@ -254,6 +256,8 @@ class Memory:
         self.backlog = Shards(store, "control.backlog", _TEXTS)
         # The branches that get no preview after all, by slug.
         self.rejections = Shards(store, "control.rejected", _REJECTIONS)
+        # Whether the files of branches concern the project, by slug, of those that something is due at.
+        self.concerns = Shards(store, "control.concerns", _CONCERNS)
         # When commits were made, and who wrote them, as far as it is known.
         self.commit_times = Shards(store, "control.commits", _TIMES_BY_NAME)
         self.authors = Shards(store, "control.authors", _TEXTS)

@@ -16,7 +16,7 @@ from include.deploy_ops.core.policy.keys import Previews, Project, Target
 from include.deploy_ops.core.policy.rules import Rival, find_rivals
 
 POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
-"""Environment variable that names another policy file than `include/deploy_ops.yaml`."""
+"""Environment variable that names another main file of the policy than `include/deploy_ops.yaml`."""
 
 CLEANUP_DAG = "cleanup"
 FEEDBACK_DAG = "feedback"
@@ -32,6 +32,8 @@ class Scope:
     `targets` names the long-lived Deployments of all projects: none of them is ever a preview. `shares_repository`:
     another project of the policy is about the same repository. `rivals`: other projects' targets that may be about a
     Deployment of one of ours. `neighbours`: how many repositories are polled with the same connection to GitHub.
+    `workspaces`: the ids of those to which its connection to Astro may lead; none: any. `unread`: files of the policy
+    of which nobody knows what stands in them.
     """
 
     control_plane: str
@@ -41,6 +43,8 @@ class Scope:
     shares_repository: bool = False
     rivals: tuple[Rival, ...] = ()
     neighbours: int = 1
+    workspaces: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def policy(self) -> str:
@@ -60,9 +64,30 @@ class Scope:
         return self.project.previews
 
     @property
+    def previews_by_change(self) -> bool:
+        """Whether a branch gets a preview only once it changes something of the project."""
+        when = self.project.previews.when if self.project.previews else "always"
+        return when == "changed" or (when is None and self.shares_repository)
+
+    @property
     def max_live(self) -> int:
         """How many previews may live at once; none where the policy wants none."""
         return self.project.previews.max_live if self.project.previews else 0
+
+    @property
+    def new_name_ban(self) -> str:
+        """Why nothing gets a name that it did not have before; empty where it may: another file may have it."""
+        told = " and ".join(self.unread)
+        return f"no new name is taken while {told} cannot be read, where it may stand; mend that first" if told else ""
+
+    def require_workspace(self, workspace_id: str) -> None:
+        """Raise PolicyError where the project's connection to Astro leads where its file may not go."""
+        if self.workspaces and workspace_id not in self.workspaces:
+            raise PolicyError(
+                f"project {self.project.name}: connection '{self.project.astro_conn_id}' leads to workspace "
+                f"'{workspace_id}', which 'workspaces' of its file's entry in 'teams' does not name "
+                f"({', '.join(self.workspaces)}); name another connection, or have it added in the policy's main file"
+            )
 
     @property
     def control_dag(self) -> str:
@@ -151,11 +176,13 @@ def make_scope(loaded: LoadedPolicy, project: Project) -> Scope:
         project.repository.casefold() in loaded.shared_repositories,
         find_rivals(project, policy.projects),
         len({each.repository.casefold() for each in policy.projects if each.github_conn_id == project.github_conn_id}),
+        team.workspaces if (team := loaded.teams.get(project.name)) is not None else (),
+        loaded.unread,
     )
 
 
 def load_policy_file() -> LoadedPolicy:
-    """Read the policy file; raises PolicyError when no project of it can be used."""
+    """Read the policy's files; raises PolicyError when no project of them can be used."""
     default = Path(__file__).parents[2] / "deploy_ops.yaml"
     return read_policy(Path(os.environ.get(POLICY_VARIABLE, default)))
 

@@ -154,7 +154,9 @@ def test_what_a_typed_ref_asks_is_described(
     assert is_ancestor(hook, first, head)
     assert not is_ancestor(hook, head, first)
     assert not is_ancestor(hook, lone, head)
-    assert find_merge_base(hook, first, head) == first
+    parted = find_merge_base(hook, first, head)
+    assert parted is not None
+    assert parted.commit == first
     assert find_merge_base(hook, lone, head) is None
     assert_described(outgoing, judge)
 

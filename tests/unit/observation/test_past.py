@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +16,7 @@ from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_p
 from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.observation.past import FORGOTTEN_MAX, PastPreviews, find_past
 from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.scope import Scope
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import PLANE, make_deployment, make_project, make_pull, merged, sha
 
@@ -71,7 +71,7 @@ class World:
         snapshot = RepositorySnapshot(branches, tuple(self.pulls))
         self.desired = derive_previews(self.project, snapshot)
         observed = Observed(tuple(make_deployment(name) for name in sorted(self.live)), {})
-        scope: Any = SimpleNamespace(project=self.project, control_plane=PLANE)
+        scope = Scope(PLANE, is_dry=False, project=self.project, targets=frozenset())
         return find_past(scope, self.memory, self.desired, snapshot, observed)
 
     def run(self, shown: Collection[str] = (), dropped: Collection[str] = ()) -> set[str]:

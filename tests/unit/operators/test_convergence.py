@@ -59,6 +59,7 @@ interventions = st.sampled_from(
     [
         *(World.freeze, World.stay_dry, World.forget, World.purge, World.read_stale, World.keep, World.expire),
         *(World.exclude, World.override, World.ignore, World.spell_repository, World.move_repository),
+        *(World.choose_when, World.choose_when),
     ]
 )
 branches = st.sampled_from(BRANCHES)

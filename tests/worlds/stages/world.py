@@ -39,6 +39,8 @@ QUIET = timedelta(hours=2)
 PASSES_UNTIL_QUIET = 10
 GITHUB_BASE, GITHUB_EACH = 8, 4
 ASTRO_BASE, ASTRO_EACH = 2, 2
+CONCERN_EACH = 8
+"""Requests to GitHub by which a pass learns of a branch what it changes: a comparison, a commit, its top folders."""
 AIRFLOW_BASE, AIRFLOW_EACH = 340, 12
 SHARDS = 160
 """Keys of the state store that a pass may read and write beyond those of the one before."""
@@ -61,6 +63,7 @@ class World(Flights):
         self.heads: list[str] = []
         self.seen = self.list_previews()
         self.is_crowded = False
+        self.is_by_change = False
 
     # What people do in the repository
 
@@ -265,6 +268,19 @@ class World(Flights):
         self.model.excluded = {branch} if pick % 2 else set()
         self.stage.change_project(previews={"exclude": ("develop", *self.model.excluded)})
 
+    def choose_when(self, _branch: str, pick: int) -> None:
+        """Let the policy make previews only of what changes something, or of each branch."""
+        self.is_by_change = pick % 3 > 0
+        self.stage.change_project(previews={"when": "changed" if self.is_by_change else "always"})
+
+    def has_change(self, branch: str) -> bool:
+        """Whether the branch changes something since it parted from trunk that the policy does not ignore."""
+        author, head = self.stage.author, self.model.heads[branch]
+        author.git("fetch", "--quiet", "--prune")
+        names = author.git("diff", "--name-only", author.git("merge-base", "origin/main", head), head).splitlines()
+        ignored = tuple(rule for rule in self.stage.scope.project.ignore if rule.endswith("/"))
+        return any(not name.endswith(".md") and not name.startswith(ignored) for name in names)
+
     def override(self, _branch: str, pick: int) -> None:
         """Change the policy's overrides."""
         configuration = {"scheduler_size": ("SMALL", "MEDIUM")[pick % 2]}
@@ -322,12 +338,14 @@ class World(Flights):
             assert job["head"] == self.model.heads[branch]
         if job["verb"] == Verb.CREATE.value:
             assert self.model.is_wanted(branch), f"planned to create {branch}, which somebody removed"
+            assert not self.is_by_change or self.has_change(branch), f"planned to create {branch}, of no concern"
 
     def check_spending(self, spent: Spent) -> None:
         """See that a pass costs what lives: branches, and their Deployments and pull requests."""
         live = len(self.model.heads) + len(self.seen) + len(self.model.pulls)
         pages = count_pages(self.stage)
-        assert spent.github <= GITHUB_BASE + 2 * pages + GITHUB_EACH * live, f"{spent} for {live} and {pages} pages"
+        each = GITHUB_EACH + CONCERN_EACH * self.is_by_change
+        assert spent.github <= GITHUB_BASE + 2 * pages + each * live, f"{spent} for {live} and {pages} pages"
         assert spent.astro <= ASTRO_BASE + ASTRO_EACH * live, f"{spent} for {live}"
         assert spent.airflow <= AIRFLOW_BASE + AIRFLOW_EACH * live, f"{spent} for {live}"
 
@@ -382,7 +400,8 @@ class World(Flights):
     def settle(self) -> None:
         """Let everything come to rest: no more trouble, the template is mended, and time passes."""
         self.model.excluded.clear()
-        self.stage.change_project(previews={"exclude": ("develop",)}, ignore=IGNORES[0])
+        self.is_by_change = False
+        self.stage.change_project(previews={"exclude": ("develop",), "when": "always"}, ignore=IGNORES[0])
         self.write_template(lambda _: self.template or _)
         for _ in range(PASSES_UNTIL_QUIET):
             self.finish_runs()

@@ -38,6 +38,9 @@ FOLDERS_MAX = 1_000
 would be next is settled as a whole: a few hundred bytes of Git can nest more folders in one another than anyone reads.
 """
 
+CONCERNED_FOLDERS_MAX = 100
+"""The same where it is asked of many branches at once, in a pass that others wait for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeRules:
@@ -109,6 +112,22 @@ def needs_image(
     walk.check_root(target)
     changes = walk.list_image_changes(source.tree, target.tree)
     return any(change.verdict is ChangeType.IMAGE for change in changes)
+
+
+def has_root(target: Snapshot, rules: ChangeRules, read_tree: ReadTree) -> bool:
+    """Whether the project's root is a folder there. Raises as `read_tree` does."""
+    judge = _Judge.compile(rules, is_dag_deploy_enabled=True)
+    return not _Walk(judge, cache(read_tree)).find_gap(target)
+
+
+def is_concerned(base: Snapshot, target: Snapshot, rules: ChangeRules, read_tree: ReadTree) -> bool:
+    """Whether anything differs that a deploy of the project would bring, or so much that it is not looked through.
+
+    Raises as `read_tree` does.
+    """
+    judge = _Judge.compile(rules, is_dag_deploy_enabled=False)  # an image that carries the DAGs carries all
+    changes = _Walk(judge, cache(read_tree), CONCERNED_FOLDERS_MAX).list_image_changes(base.tree, target.tree)
+    return any(change.verdict is not ChangeType.NONE for change in changes)
 
 
 def list_changed_dags(
@@ -210,20 +229,26 @@ class _Walk:
 
     judge: _Judge
     read_tree: ReadTree
+    folders_max: int = FOLDERS_MAX
 
     def check_root(self, target: Snapshot) -> None:
+        if gap := self.find_gap(target):
+            raise PermanentError(
+                f"root '{self.judge.root}': {gap} at commit {target.commit}; the project's root must be a folder:"
+                " correct `root` in the policy, or the branch"
+            )
+
+    def find_gap(self, target: Snapshot) -> str:
+        """Return what stands on the way to the root in place of a folder; empty where the root is one."""
         path = ""
         tree: str = target.tree
         for name in filter(None, self.judge.root.split("/")):
             path = f"{path}/{name}".removeprefix("/")
             entry = self._find_entry(tree, name)
             if entry is None or not entry.is_tree:
-                found = "missing" if entry is None else entry.kind
-                raise PermanentError(
-                    f"root '{self.judge.root}': '{path}' is {found} at commit {target.commit}; the project's root must"
-                    " be a folder: correct `root` in the policy, or the branch"
-                )
+                return f"'{path}' is {'missing' if entry is None else entry.kind}"
             tree = entry.sha
+        return ""
 
     def list_image_changes(self, before: str, after: str) -> Iterator[PathVerdict]:
         """Compare everything that an image carries: all but `dags/`, and that too where DAG deploys are off."""
@@ -261,8 +286,8 @@ class _Walk:
             verdict, rule = self.judge.judge(difference.path, folder) if difference.path else (ChangeType.IMAGE, "")
             if verdict is ChangeType.NONE:
                 yield PathVerdict(f"{difference.path}/", verdict, rule)
-            elif (verdict is ChangeType.IMAGE or has_dags) and looked == FOLDERS_MAX:
-                yield PathVerdict(f"{difference.path}/", verdict, f"{rule}; over {FOLDERS_MAX} folders differ")
+            elif (verdict is ChangeType.IMAGE or has_dags) and looked == self.folders_max:
+                yield PathVerdict(f"{difference.path}/", verdict, f"{rule}; over {self.folders_max} folders differ")
                 return
             elif verdict is ChangeType.IMAGE or has_dags:
                 looked += 1

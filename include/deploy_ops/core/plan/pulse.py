@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
-from include.deploy_ops.core.plan.work import HoldKind, Plan
+from include.deploy_ops.core.plan.work import Plan
 
 OPEN_AGAIN = timedelta(minutes=5)
 """The longest pause while something is at work or held: what ends it may be something of which nobody tells us."""
@@ -16,7 +16,7 @@ RESYNC = timedelta(hours=1)
 
 def is_open(plan: Plan) -> bool:
     """Whether anything starts, or waits for something other than its branch's next push."""
-    return bool(plan.actions) or any(hold.kind is not HoldKind.ENDED for hold in plan.holds)
+    return bool(plan.actions) or any(not hold.kind.is_settled for hold in plan.holds)
 
 
 def find_next_look(plan: Plan, now: datetime, *, is_busy: bool) -> datetime | None:

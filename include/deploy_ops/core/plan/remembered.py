@@ -75,6 +75,23 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Concern:
+    """Whether a branch's files concern the project, as they are at `head`, beside its merge base with trunk.
+
+    `reason` says why they do not, and is empty where they do. `rules` names the keys of the policy by which it was
+    decided. `base` is the merge base with `trunk`, a commit that was trunk's head at `at`: only a trunk that moved may
+    have another one. Both are empty where nobody looked at them.
+    """
+
+    head: str
+    rules: str
+    reason: str
+    at: AwareDatetime
+    base: str = ""
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """A commit that was judged to need no deploy on top of this deploy record under this policy."""
 

@@ -172,6 +172,12 @@ class HoldKind(Enum):
     FAILING = "failing"  # it comes again by itself
     WAITING = "waiting"  # it comes by itself: room, a turn, a time that was told
     ENDED = "ended"  # nobody wants it at this head any more
+    NEEDLESS = "needless"  # nothing asks for it at this head, so that nobody misses it
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it stands until the branch moves, or somebody speaks of it."""
+        return self in {HoldKind.ENDED, HoldKind.NEEDLESS}
 
 
 class Remedy(Enum):

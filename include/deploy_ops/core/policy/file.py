@@ -1,34 +1,44 @@
-"""Read and validate the policy file: an invalid project is told and left out, and takes no other down.
+"""Read and validate the policy's files: an invalid project is told and left out, and takes no other down.
 
-The keys stand in `keys.py`, the rules between them in `rules.py`. What a policy means for a branch or a
-Deployment is decided elsewhere.
+The keys stand in `keys.py`, the rules between them in `rules.py`, what a team's file may use in `teams.py`. What a
+policy means for a branch or a Deployment is decided elsewhere.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Strict, ValidationError
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.policy.keys import Checkout, Policy, Project
+from include.deploy_ops.core.policy.keys import Checkout, Policy, Project, Team
 from include.deploy_ops.core.policy.rules import find_clashes, find_project_problems
 from include.deploy_ops.core.policy.sources import find_source_problems, list_own_connections
+from include.deploy_ops.core.policy.teams import (
+    TeamText,
+    find_reach_problems,
+    find_team_problems,
+    inherit,
+    is_inherited,
+    may_use_repository,
+)
 from include.deploy_ops.core.text.document import DocumentError, read_document
 from include.deploy_ops.core.text.schema import (
     PROBLEMS_TOLD_MAX,
+    Location,
     Problem,
+    StrictModel,
     describe_value,
     format_location,
     list_problems,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _ADDED = {
@@ -43,29 +53,47 @@ _FINGERPRINTED = {
 }
 
 
+_TOLD_MIN = 3
+"""Problems of one file that are told, however many files have some."""
+
+_UNREADABLE = "the policy cannot be read"
+_OF_MAIN = dict.fromkeys(
+    ("control_plane", "mode", "sources", "defaults", "teams"), "it belongs into the policy's main file; move it there"
+)
+
+
 class _Top(Policy):
-    """The file before its projects are looked at, each of which stands or falls alone."""
+    """The main file before its projects are looked at, each of which stands or falls alone."""
+
+    projects: Annotated[tuple[Any, ...], Strict(strict=False)]
+
+
+class _TeamFile(StrictModel):
+    """A team's file likewise."""
 
     projects: Annotated[tuple[Any, ...], Strict(strict=False)]
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """One thing that is wrong with a project; `path` is the key's in the file, or that of a key that is missing."""
+    """One thing that is wrong; `path` is the key's in the file, or that of a key that is missing, empty of a file."""
 
+    source: str
     path: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedPolicy:
-    """What the file says: its valid projects, and what is wrong with the others.
+    """What the policy says: its valid projects, and what is wrong with the others.
 
-    `source` names the file. `target_names` has every Deployment that stands in it as a target, in a valid project
-    or not: none is a preview. `shared_repositories` likewise has the repositories of several projects, casefolded.
+    `source` names its main file. `target_names` has every Deployment that stands in any of its files as a target, in a
+    valid project or not: none is a preview. `shared_repositories` likewise has the repositories of several projects,
+    casefolded, and those that several files may use. `teams` says what projects of other files than the main one may
+    use, by their names. `unread` names the files of which nobody knows what stands in them.
     """
 
     source: str
@@ -73,68 +101,195 @@ class LoadedPolicy:
     problems: tuple[PolicyProblem, ...]
     target_names: frozenset[str]
     shared_repositories: frozenset[str] = frozenset()
+    teams: Mapping[str, Team] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
-        """Whether the whole file is valid; only then may anything be concluded from what is not in it."""
+        """Whether all of it is valid; only then may anything be concluded from what is not in it."""
         return not self.problems
 
     def describe_problems(self) -> str:
-        """Return what is wrong, a line each that names the file; of very many the first, and how many more."""
-        more = len(self.problems) - PROBLEMS_TOLD_MAX
-        told = [str(problem) for problem in self.problems[:PROBLEMS_TOLD_MAX]]
-        if more > 0:
-            told.append(f"{more} problems more; mend those above first")
-        return "\n".join(f"{self.source}: {line}" for line in told)
+        """Return what is wrong, a line each that names its file; of very many of one the first, and how many more."""
+        by_file: defaultdict[str, list[str]] = defaultdict(list)
+        for problem in self.problems:
+            by_file[problem.source].append(str(problem))
+        lines: list[str] = []
+        for source, told in by_file.items():
+            shown = max(PROBLEMS_TOLD_MAX // len(by_file), _TOLD_MIN)
+            more = [f"{len(told) - shown} problems more; mend those above first"] if len(told) > shown else []
+            lines += [f"{source}: {line}" for line in (*told[:shown], *more)]
+        return "\n".join(lines)
 
 
 def read_policy(path: Path) -> LoadedPolicy:
-    """Return what the policy file says. Raises PolicyError as `load_policy`, and where the file cannot be read."""
+    """Return what the policy's main file says, and the teams' files in the folder beside it.
+
+    That is called as the file is, with `.d` in place of `.yaml`. Raises PolicyError as `load_policy`, and where the
+    main file cannot be read.
+    """
+    main = _read_text(path)
+    if main.problem:
+        raise PolicyError(f"{path}: {main.problem}")
+    return load_policy(main.text, str(path), tuple(_read_teams(path.with_suffix(".d"))))
+
+
+def _read_teams(folder: Path) -> Iterator[TeamText]:
     try:
-        text = path.read_text(encoding="utf-8")
+        paths = sorted(folder.iterdir()) if folder.exists() else []
     except OSError as error:
-        raise PolicyError(f"{path}: the policy cannot be read: {error.strerror}") from error
+        yield TeamText("", str(folder), problem=f"{_UNREADABLE}: {error.strerror}")
+        return
+    for path in paths:
+        if path.suffix == ".yaml" and not path.name.startswith("."):
+            yield _read_text(path)
+        elif path.suffix == ".yml":
+            yield TeamText(
+                path.stem, str(path), problem="its name does not end in .yaml, so nobody reads it; rename it"
+            )
+
+
+def _read_text(path: Path) -> TeamText:
+    try:
+        if path.exists() and not path.is_file():
+            return TeamText(path.stem, str(path), problem=f"{_UNREADABLE}: it is no file")
+        return TeamText(path.stem, str(path), path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return TeamText(path.stem, str(path), problem=f"{_UNREADABLE}: {error.strerror}")
     except UnicodeDecodeError as error:
-        raise PolicyError(f"{path}: the policy is no UTF-8 text: byte {error.start} is not; save it as UTF-8") from None
-    return load_policy(text, str(path))
+        said = f"the policy is no UTF-8 text: byte {error.start} is not; save it as UTF-8"
+        return TeamText(path.stem, str(path), problem=said)
 
 
-def load_policy(text: str, source: str) -> LoadedPolicy:
-    """Return what the policy's text says; `source` names the file in errors.
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A project as it stands in its file, and merged with what it inherits; `team` is empty in the main file."""
+
+    source: str
+    index: int
+    raw: Any
+    merged: Any
+    team: str = ""
+
+    def tell_place(self, other: _Entry, location: Location) -> str:
+        """Return how this entry's file calls a place in the other's."""
+        path = format_location(("projects", other.index, *location))
+        return path if other.source == self.source else f"{other.source}: {path}"
+
+
+def load_policy(text: str, source: str, teams: Iterable[TeamText] = ()) -> LoadedPolicy:
+    """Return what the policy's text says, and the teams' files; `source` names the main file in errors.
 
     Raises PolicyError where nothing can be said of any project: the text is no YAML, or a key at its top is wrong.
     """
-    top = _read_top(text, source)
-    names = {index: name for index, raw in enumerate(top.projects) if (name := _find_name(raw)) is not None}
-    projects: dict[int, Project] = {}
-    found: list[tuple[int, Problem]] = []
-    for index, raw in enumerate(top.projects):
-        read = _read_project(raw)
-        if isinstance(read, Project):
-            projects[index] = read
-        else:
-            found += [(index, problem) for problem in read]
-    found += find_clashes(names, projects, top.projects)
-    own = list_own_connections(top.projects)
-    for index, project in projects.items():
-        found += [(index, problem) for problem in find_source_problems(project, top.sources, own)]
-    refused = {index for index, _ in found}
-    valid = tuple(project for index, project in projects.items() if index not in refused)
-    policy = Policy(control_plane=top.control_plane, mode=top.mode, sources=top.sources, projects=valid)
+    files = tuple(teams)
+    top = _read_top(text, source, has_projects=not files)
+    entries = [_Entry(source, index, raw, inherit(top.defaults, raw)) for index, raw in enumerate(top.projects)]
+    problems: list[PolicyProblem] = []
+    unread: list[str] = []
+    for file in files:
+        own, wrong = _read_team(file, top, source)
+        entries += own or ()
+        problems += wrong
+        unread += [file.source] if own is None else []
+    raw_projects = [entry.merged for entry in entries]
+    names = {index: name for index, raw in enumerate(raw_projects) if (name := _find_name(raw)) is not None}
+    projects, found = _read_projects(entries, top)
+    barred, banned = _find_bans(entries, projects, top)
+    # What a file may not have at all takes nothing from another one, which has it by right.
+    found += find_clashes(
+        {index: name for index, name in names.items() if index not in barred},
+        {index: project for index, project in projects.items() if index not in barred},
+        raw_projects,
+        lambda told, index, place: entries[told].tell_place(entries[index], place),
+    )
+    found += banned
+    refused = barred | {index for index, _ in found}
+    valid = {index: project for index, project in projects.items() if index not in refused}
     return LoadedPolicy(
         source,
-        policy,
-        _tell_problems(found, names),
-        _list_target_names(top.projects),
-        _list_shared_repositories(top.projects),
+        Policy(
+            control_plane=top.control_plane,
+            mode=top.mode,
+            sources=top.sources,
+            defaults=top.defaults,
+            teams=top.teams,
+            projects=tuple(valid.values()),
+        ),
+        (*_tell_problems(found, entries, names, top, source), *problems),
+        _list_target_names(raw_projects),
+        _list_shared_repositories(entries, top.teams),
+        {project.name: top.teams[entries[index].team] for index, project in valid.items() if entries[index].team},
+        tuple(unread),
     )
 
 
-def _list_shared_repositories(raw_projects: Iterable[Any]) -> frozenset[str]:
-    """Return the repositories that stand in several projects, also in those that are wrong otherwise."""
-    repositories = [raw.get("repository") for raw in raw_projects if isinstance(raw, dict)]
-    counts = Counter(each.casefold() for each in repositories if isinstance(each, str))
-    return frozenset(name for name, count in counts.items() if count > 1)
+def _read_team(file: TeamText, top: _Top, main: str) -> tuple[list[_Entry] | None, list[PolicyProblem]]:
+    """Return the projects of a team's file, None where nobody knows of any, and what is wrong with it as a whole."""
+    if file.problem:
+        return None, [PolicyProblem(file.source, "", file.problem)]
+    try:
+        document = _read_mapping(file.text, "projects")
+        read = _TeamFile.model_validate(document)
+    except DocumentError as error:
+        return None, [PolicyProblem(file.source, "", str(error))]
+    except ValidationError as error:
+        told = list_problems(error, _TeamFile, advice=_OF_MAIN)
+        return None, [PolicyProblem(file.source, format_location(each.location), each.message) for each in told]
+    entries = [
+        _Entry(file.source, index, raw, inherit(top.defaults, raw), file.name)
+        for index, raw in enumerate(read.projects)
+    ]
+    if file.name in top.teams:
+        return entries, []
+    said = f"'teams' in {main} has no '{file.name}'; add it there, with what this file's projects may use"
+    return entries, [PolicyProblem(file.source, "", said)]
+
+
+def _read_projects(entries: Sequence[_Entry], top: _Top) -> tuple[dict[int, Project], list[tuple[int, Problem]]]:
+    """Return the projects by position, and what is wrong with each by itself."""
+    projects: dict[int, Project] = {}
+    found: list[tuple[int, Problem]] = []
+    own = list_own_connections(entry.merged for entry in entries)
+    for index, entry in enumerate(entries):
+        read = _read_project(entry.merged)
+        if not isinstance(read, Project):
+            found += [(index, problem) for problem in read]
+            continue
+        projects[index] = read
+        found += [(index, problem) for problem in find_source_problems(read, top.sources, own, top.teams)]
+        found += [(index, problem) for problem in find_reach_problems(read, entry.team, top.teams)]
+    return projects, found
+
+
+def _find_bans(
+    entries: Sequence[_Entry], projects: Mapping[int, Project], top: _Top
+) -> tuple[set[int], list[tuple[int, Problem]]]:
+    """Return the positions of what its file may not have, and what of each; of a file without a word that is told."""
+    found = [
+        (index, problem)
+        for index, project in projects.items()
+        if (team := top.teams.get(name := entries[index].team)) is not None
+        for problem in find_team_problems(project, name, team, top.defaults, entries[index].raw)
+    ]
+    unnamed = {index for index, entry in enumerate(entries) if entry.team and entry.team not in top.teams}
+    return unnamed | {index for index, _ in found}, found
+
+
+def _list_shared_repositories(entries: Iterable[_Entry], teams: Mapping[str, Team]) -> frozenset[str]:
+    """Return the repositories that stand in several projects, also in those that are wrong otherwise.
+
+    One that another team's file may use counts, too: whether it does is not known while that cannot be read.
+    """
+    users: defaultdict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        if isinstance(entry.merged, dict) and isinstance(repository := entry.merged.get("repository"), str):
+            users[repository.casefold()].append(entry.team)
+    return frozenset(
+        name
+        for name, by in users.items()
+        if len(by) > 1 or any(may_use_repository(team, name) for each, team in teams.items() if each not in by)
+    )
 
 
 def _list_target_names(raw_projects: Iterable[Any]) -> frozenset[str]:
@@ -173,19 +328,26 @@ def fingerprint_policy(project: Project) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
 
 
-def _read_top(text: str, source: str) -> _Top:
+def _read_top(text: str, source: str, *, has_projects: bool) -> _Top:
+    """Return the main file; without teams' files it has to have projects."""
     try:
-        document = read_document(text)
+        document = _read_mapping(text, "control_plane, mode, projects")
     except DocumentError as error:
         raise PolicyError(f"{source}: {error}") from None
-    if not isinstance(document, dict):
-        raise PolicyError(
-            f"{source}: found {describe_value(document)}, expected a mapping with control_plane, mode, projects"
-        )
     try:
-        return _Top.model_validate(document)
+        top = _Top.model_validate(document if has_projects else {"projects": [], **document})
     except ValidationError as error:
         raise PolicyError("\n".join(f"{source}: {each}" for each in list_problems(error, _Top))) from None
+    if "name" in top.defaults:
+        raise PolicyError(f"{source}: defaults.name: each project has a name of its own; remove it")
+    return top
+
+
+def _read_mapping(text: str, keys: str) -> dict[str, Any]:
+    document = read_document(text)
+    if not isinstance(document, dict):
+        raise DocumentError(f"found {describe_value(document)}, expected a mapping with {keys}")
+    return document
 
 
 def _find_name(raw: Any) -> str | None:
@@ -201,12 +363,21 @@ def _read_project(raw: Any) -> Project | tuple[Problem, ...]:
     return find_project_problems(project) or project
 
 
-def _tell_problems(found: Iterable[tuple[int, Problem]], names: Mapping[int, str]) -> tuple[PolicyProblem, ...]:
-    """Give every problem its path in the file and its project's name, in the file's order."""
-    return tuple(
-        PolicyProblem(
-            format_location(("projects", index, *problem.location)),
-            f"project {describe_value(names[index])}: {problem.message}" if index in names else problem.message,
-        )
-        for index, problem in sorted(found, key=lambda each: each[0])
-    )
+def _tell_problems(
+    found: Iterable[tuple[int, Problem]], entries: Sequence[_Entry], names: Mapping[int, str], top: _Top, main: str
+) -> tuple[PolicyProblem, ...]:
+    """Give every problem its file, its path there and its project's name, in the files' order.
+
+    What lies in the main file's `defaults` is told there, once.
+    """
+    told: dict[PolicyProblem, None] = {}
+    for index, problem in sorted(found, key=lambda each: each[0]):
+        entry = entries[index]
+        if is_inherited(top.defaults, entry.raw, problem.location):
+            path = format_location(("defaults", *problem.location))
+            told[PolicyProblem(main, path, problem.message)] = None
+            continue
+        path = format_location(("projects", entry.index, *problem.location))
+        name = f"project {describe_value(names[index])}: " if index in names else ""
+        told[PolicyProblem(entry.source, path, f"{name}{problem.message}")] = None
+    return tuple(told)

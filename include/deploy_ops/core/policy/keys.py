@@ -16,6 +16,9 @@ from include.deploy_ops.core.text.schema import StrictModel
 MERGE_QUEUE_PREFIX = "gh-readonly-queue/"
 """What GitHub's merge queue begins its branches with: `gh-readonly-queue/<base>/pr-<number>-<commit>`."""
 
+OWN_PREFIX = "deploy-ops/"
+"""What branches of our own begin with: nobody develops there."""
+
 
 class PoolRule(StrictModel):
     """A pool of each preview's Airflow."""
@@ -98,6 +101,9 @@ class Previews(StrictModel):
     `build`: whether a branch's Dockerfile may run on the worker's container engine, which whoever pushes then owns.
     `max_live`: how many previews may exist. `hibernate_after`, `delete_after`: how long without activity; None: never.
     `delete_notice`: how long before that it is told. `keep_label`: pull requests with it keep their preview.
+    `require_label`: only branches of open pull requests with it get one; None: each that matches.
+    `when`: "changed": a branch gets none while its files are, for this project, those from which it parted from trunk;
+    None: "changed" where projects share the repository.
     `cleanup_cron`: when cleanup runs, in UTC. `activity`: what counts as use: pushes, deploys and wakes ("deploys") do
     always, "runs" that people start in the preview's own Airflow where they are named. `verify`: how a deploy is proven
     to work; None: it is not.
@@ -116,6 +122,8 @@ class Previews(StrictModel):
     delete_after: values.Duration | None = None
     delete_notice: values.Duration = timedelta(days=1)
     keep_label: values.Text = "keep-preview"
+    require_label: values.Text | None = None
+    when: Literal["changed", "always"] | None = None
     cleanup_cron: values.Cron = "0 5 * * *"
     activity: Annotated[tuple[Literal["deploys", "runs"], ...], Strict(strict=False), Field(min_length=1)] = (
         "deploys",
@@ -133,8 +141,11 @@ class Previews(StrictModel):
         return self.verify.airflow_conn_id if self.verify is not None else None
 
     def is_match(self, branch: str) -> bool:
-        """Whether the patterns want a preview of the branch; a merge group, which lives for minutes, never gets one."""
-        if branch.startswith(MERGE_QUEUE_PREFIX):
+        """Whether the patterns want a preview of the branch.
+
+        A merge group, which lives for minutes, never gets one, and neither does a branch of our own.
+        """
+        if branch.startswith((MERGE_QUEUE_PREFIX, OWN_PREFIX)):
             return False
         return is_matched(branch, self.branches) and not is_matched(branch, self.exclude)
 
@@ -367,15 +378,33 @@ class Sources(StrictModel):
     variables: values.Texts = ()
 
 
-class Policy(StrictModel):
-    """The whole file. `mode` plan: no run of any kind writes to Astro, Git, GitHub or a registry.
+class Team(StrictModel):
+    """What the projects of one file beside the main one may use, by patterns; what `defaults` give them, they may.
 
-    `sources`: what `previews.environment` of any project may name.
+    `repositories`: as owner/name. `connections`: ids of Airflow connections; none of them is ever mapped into a
+    preview. `workspaces`: ids of the Astro workspaces that those may lead to; none: any. `notifiers`: class paths.
+    `sources`: what they may map into previews, of what the main file's `sources` has.
+    """
+
+    repositories: values.Texts = ()
+    connections: values.Texts = ()
+    workspaces: values.Texts = ()
+    notifiers: values.Texts = ()
+    sources: Sources = Sources()
+
+
+class Policy(StrictModel):
+    """The main file, and the projects of all files. `mode` plan: no run writes to Astro, Git, GitHub or a registry.
+
+    `sources`: what `previews.environment` of any project may name. `defaults`: keys of a project that each inherits.
+    `teams`: what the projects of each file in the folder beside it may use, by the file's name without `.yaml`.
     """
 
     control_plane: values.ControlPlane
     mode: Literal["apply", "plan"] = "apply"
     sources: Sources = Sources()
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    teams: dict[values.Text, Team] = Field(default_factory=dict)
     projects: tuple[Project, ...]
 
 

@@ -14,10 +14,10 @@ from include.deploy_ops.core.policy.keys import Approvers, Previews, Project, Pr
 from include.deploy_ops.core.policy.sources import find_environment_problems, fold_id
 from include.deploy_ops.core.policy.values import BUILD
 from include.deploy_ops.core.template.rules import find_override_problems
-from include.deploy_ops.core.text.schema import Location, Problem, format_location
+from include.deploy_ops.core.text.schema import Location, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 
 RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "orphans"})
@@ -182,11 +182,16 @@ def _check_releases(project: Project) -> Iterator[Problem]:
 
 
 def find_clashes(
-    names: Mapping[int, str], projects: Mapping[int, Project], raw_projects: Iterable[Any]
+    names: Mapping[int, str],
+    projects: Mapping[int, Project],
+    raw_projects: Iterable[Any],
+    tell_place: Callable[[int, int, Location], str],
 ) -> tuple[tuple[int, Problem], ...]:
     """Return what no two projects may share, for every project that shares it, as (position, problem).
 
-    `names` holds every name that stands in the file, `raw_projects` every project, also those that are wrong otherwise.
+    `names` holds every name that stands in a file, `raw_projects` every project, also those that are wrong otherwise.
+
+    :param tell_place: the position of who is told, another's, and where it lies there → how that place is called.
     """
     shared: dict[tuple[str, Hashable], list[tuple[int, Location]]] = defaultdict(list)
     for index, name in names.items():
@@ -194,7 +199,7 @@ def find_clashes(
     for index, project in projects.items():
         for what, value, location in _list_claims(project):
             shared[what, value].append((index, location))
-    clashes = [found for (what, _), places in shared.items() for found in _tell_clash(what, places)]
+    clashes = [found for (what, _), places in shared.items() for found in _tell_clash(what, places, tell_place)]
     return (*clashes, *_find_reaching(projects, raw_projects))
 
 
@@ -268,9 +273,11 @@ def _list_claims(project: Project) -> Iterator[tuple[str, Hashable, Location]]:
         yield "target may have this Deployment", claim, ("targets", name, "deployment")
 
 
-def _tell_clash(what: str, places: list[tuple[int, Location]]) -> Iterator[tuple[int, Problem]]:
+def _tell_clash(
+    what: str, places: list[tuple[int, Location]], tell_place: Callable[[int, int, Location], str]
+) -> Iterator[tuple[int, Problem]]:
     for place in places if len(places) > 1 else ():
         others = itertools.islice((other for other in places if other != place), _OTHERS_MAX)
-        paths = ", ".join(format_location(("projects", index, *location)) for index, location in others)
+        paths = ", ".join(tell_place(place[0], index, location) for index, location in others)
         more = f" and {len(places) - 1 - _OTHERS_MAX} more places" if len(places) - 1 > _OTHERS_MAX else ""
         yield place[0], Problem(place[1], f"only one {what}; found it at {paths}{more} too")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.history import DeployHistory, describe_former
 from include.deploy_ops.core.model import NO_COMMIT, Deployment, Mark
 from include.deploy_ops.core.naming import digest_work, name_deployment
-from include.deploy_ops.core.plan.work import ANYTHING, OVERRIDDEN, Difference, Hold, Remedy, Verb, Work
+from include.deploy_ops.core.plan.work import ANYTHING, OVERRIDDEN, Difference, Hold, HoldKind, Remedy, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import (
     describe_taken,
@@ -79,7 +79,8 @@ def compare(
             found.append(_begin_preview(view, branch, taken))
     works = sorted((each for each in found if isinstance(each, Work)), key=lambda work: (work.verb.rank, work.branch))
     holds = tuple(each for each in found if isinstance(each, Hold))
-    missing = tuple(branch for name, branch in sorted(desired.wanted.items()) if name not in previews)
+    asked_for = desired.wanted.keys() - desired.unlabelled - previews.keys()
+    missing = tuple(desired.wanted[name] for name in sorted(asked_for))
     live = sum(map(len, previews.values()))
     return Difference(tuple(works), holds, live, missing, template.tell(), template.unfilled, template.reread_at)
 
@@ -113,6 +114,10 @@ def _head_of(view: _Pass, deployment: Deployment) -> str:
 
 
 def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) -> Work | Hold:
+    if branch in view.desired.unlabelled:
+        label = view.project.previews.require_label if view.project.previews else None
+        reason = f"no open pull request of it has the label '{label}'"
+        return Hold(branch, Verb.CREATE.value, reason, kind=HoldKind.NEEDLESS)
     name = name_deployment(view.project.name, branch)
     if name in taken:
         reason = describe_taken(taken[name], view.control_plane, view.project)

@@ -31,17 +31,23 @@ class RepositorySnapshot:
     bystanders: tuple[PullRequest, ...] = ()
     merged: tuple[PullRequest, ...] = ()
 
+    def find_head(self, name: str) -> str:
+        """Return the head of a branch that is there, as trunk is: a listing that lacks it is refused."""
+        return next(branch.head for branch in self.branches if branch.name == name)
+
 
 @dataclass(frozen=True, slots=True)
 class DesiredPreviews:
     """Which previews should exist, by branch name, and which branches ended, with the reason.
 
     A branch that exists and is in neither does not match the policy: its preview, if there is one, stays as it is.
+    `unlabelled` are those of the wanted that keep the preview which they have, and get no new one: nobody asked for it.
     """
 
     wanted: Mapping[str, Branch]
     ended: Mapping[str, str]
     existing: frozenset[str]
+    unlabelled: frozenset[str] = frozenset()
 
 
 def derive_previews(project: Project, snapshot: RepositorySnapshot) -> DesiredPreviews:
@@ -68,7 +74,15 @@ def derive_previews(project: Project, snapshot: RepositorySnapshot) -> DesiredPr
             wanted[branch.name] = branch
         else:
             ended[branch.name] = describe_merge(merge)
-    return DesiredPreviews(wanted, ended, names)
+    unlabelled = frozenset(name for name in wanted if not _is_asked_for(project, pulls.get(name, ())))
+    return DesiredPreviews(wanted, ended, names, unlabelled)
+
+
+def _is_asked_for(project: Project, pull_requests: Iterable[PullRequest]) -> bool:
+    """Whether an open one of these has the label without which no preview is made, where the policy names one."""
+    label = project.previews.require_label if project.previews else None
+    own = (pull for pull in pull_requests if pull.is_open and not pull.is_from_fork)
+    return label is None or any(label in pull.labels for pull in own)
 
 
 def find_merge(project: Project, branch: Branch, pull_requests: Iterable[PullRequest]) -> PullRequest | None:

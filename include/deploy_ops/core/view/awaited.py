@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.naming import slug_branch
-from include.deploy_ops.core.plan.work import Hold, Verb
+from include.deploy_ops.core.plan.work import Hold, HoldKind, Verb
 from include.deploy_ops.core.policy.keys import MERGE_QUEUE_PREFIX, Project
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Awaited:
     """One such commit.
 
-    `slug` is that of the preview that the branch may have, empty where none can exist; `why` says why there is none,
-    and is only meant while no row says it.
+    `slug` is that of the preview that the branch may have, empty where none can exist, or nothing asks for one; `why`
+    says why there is none, and is only meant while no row says it.
     """
 
     head: str
@@ -39,7 +39,9 @@ def list_awaited(
     :param ended: why branches have no preview any more, by name.
     :param holds: of the pass' plan.
     """
-    held = {hold.environment: hold.reason for hold in holds if hold.what == Verb.CREATE.value}
+    creates = [hold for hold in holds if hold.what == Verb.CREATE.value]
+    held = {hold.environment: hold.reason for hold in creates}
+    needless = {hold.environment for hold in creates if hold.kind is HoldKind.NEEDLESS}
     heads = {branch.name: branch.head for branch in snapshot.branches}
     found: dict[str, Awaited] = {}
     for pull in (*snapshot.pull_requests, *snapshot.bystanders):
@@ -49,6 +51,8 @@ def list_awaited(
             awaited = Awaited(pull.head_sha, "no preview for the branch of a fork")
         elif not project.wants_preview(pull.head_ref):
             awaited = Awaited(pull.head_sha, "no preview for this branch")
+        elif pull.head_ref in needless:
+            awaited = Awaited(heads.get(pull.head_ref, pull.head_sha), held[pull.head_ref])
         else:
             why = held.get(pull.head_ref) or ended.get(pull.head_ref) or "there is no preview"
             # As the rows have it: between the two listings the branch may have moved.

@@ -134,7 +134,7 @@ def render_plan(plan: Plan, now: datetime, notes: Sequence[str] = ()) -> str:
     )
     if plan.over:
         over = _list_names(plan.over)
-        head += f"\n\nNo preview any more, until the branch moves or someone forces it ({len(plan.over)}):\n{over}"
+        head += f"\n\nNo preview, until the branch moves or someone forces it ({len(plan.over)}):\n{over}"
     head += "".join(f"\n\n{write_plain(note)}" for note in notes)
     rows = [
         ("start", work.environment, _describe_action(work), work.reason)

@@ -102,9 +102,10 @@ def _make_preview(record: PassRecord, branch: str, deployment: Deployment | None
         record.open_pulls.get(branch, ()),
     )
     row = _add_environment(record, row) if deployment is not None else row
-    # An old repository has hundreds of branches that never had a preview: a row for each would bury what lives.
-    is_old_backlog = row.state is State.REMOVED and not row.outcomes and slug not in record.before
-    return None if is_old_backlog else row
+    # A repository has hundreds of branches that never had a preview: a row for each would bury what lives.
+    before = record.before.get(slug)
+    never_was = before is None or (before.state is State.WAITING and not before.deployment_id)
+    return None if row.state is State.REMOVED and not row.outcomes and never_was else row
 
 
 def _add_environment(record: PassRecord, row: Row) -> Row:

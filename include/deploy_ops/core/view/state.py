@@ -159,7 +159,7 @@ def _judge_deployment(record: PassRecord, row: Row, deployment: Deployment) -> t
 
 def _find_removal(record: PassRecord, row: Row, by_kind: Mapping[HoldKind, Sequence[Hold]]) -> str:
     """Return why a living branch has no preview; while there is no room, nobody looks for the reason again."""
-    ended = next(iter(by_kind.get(HoldKind.ENDED, ())), None)
+    ended = next((hold for kind in HoldKind if kind.is_settled for hold in by_kind.get(kind, ())), None)
     if ended is not None:
         return ended.reason
     before = record.before.get(row.slug)

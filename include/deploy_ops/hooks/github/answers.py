@@ -91,10 +91,6 @@ class _Standing(Json):
     status: Literal["ahead", "behind", "diverged", "identical"]
 
 
-class _MergeBase(Json):
-    merge_base_commit: _Object
-
-
 class _Committer(Json):
     date: Annotated[AwareDatetime, Field(strict=False)]  # an ISO text
 
@@ -222,11 +218,6 @@ def parse_relation(answer: GithubAnswer) -> str:
     :raises ObservationError: malformed.
     """
     return validate(_Standing, answer).status
-
-
-def parse_merge_base(answer: GithubAnswer) -> str:
-    """Read from which commit the two sides of a comparison parted. :raises ObservationError: malformed."""
-    return validate(_MergeBase, answer).merge_base_commit.sha
 
 
 def parse_commit(answer: GithubAnswer, sha: str) -> Commit:

@@ -26,7 +26,7 @@ from include.deploy_ops.core.errors import CommitMissingError, PermanentError
 from include.deploy_ops.core.model import COMMIT_ID
 from include.deploy_ops.hooks.github.answers import (
     parse_commit_id,
-    parse_merge_base,
+    parse_comparison,
     parse_ref_target,
     parse_relation,
     parse_tag_names,
@@ -36,6 +36,7 @@ from include.deploy_ops.hooks.github.answers import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from include.deploy_ops.core.change.change_type import Snapshot
     from include.deploy_ops.hooks.github.http import GithubAnswer
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
@@ -101,10 +102,10 @@ def is_ancestor(hook: DeployOpsGithubHook, commit: str, head: str) -> bool:
     return answer is not None and parse_relation(answer) in _CONTAINED
 
 
-def find_merge_base(hook: DeployOpsGithubHook, one: str, other: str) -> str | None:
+def find_merge_base(hook: DeployOpsGithubHook, one: str, other: str) -> Snapshot | None:
     """Return the commit from which the two parted; None where they have none in common. Raises as `is_ancestor`."""
     answer = _compare(hook, one, other)
-    return parse_merge_base(answer) if answer is not None else None
+    return parse_comparison(answer, one).merge_base if answer is not None else None
 
 
 def _compare(hook: DeployOpsGithubHook, base: str, head: str) -> GithubAnswer | None:

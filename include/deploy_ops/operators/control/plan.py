@@ -15,6 +15,7 @@ from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
+from include.deploy_ops.observation.concerns import ConcernCheck
 from include.deploy_ops.observation.creates import CreateCheck
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
@@ -51,10 +52,12 @@ class PlanOperator(DeployOpsOperator):
         observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
         comparer = Comparer(self.scope, observer)
         observation = comparer.look()
-        difference = comparer.compare(observation)
+        difference = self._hold_new(comparer.compare(observation), memory)
         self._remember_backlog(observer, difference, now)
         creates = CreateCheck(self.scope, self.github, memory, observation.snapshot, difference, now)
         difference = creates.hold_rejected(difference)
+        trunk = observation.snapshot.find_head(self.scope.project.trunk)
+        difference = ConcernCheck(self.scope, self.github, memory, trunk, now).hold_unconcerned(difference)
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         for slug, wait in given.stuck.items():
             self.log.warning("%s: %s", given.in_flight[slug], wait)
@@ -162,7 +165,7 @@ class PlanOperator(DeployOpsOperator):
         ended = [
             hold.environment
             for hold in plan.holds
-            if hold.kind is HoldKind.ENDED and hold.what == Verb.CREATE.value and creates.is_final(hold.home)
+            if hold.kind.is_settled and hold.what == Verb.CREATE.value and creates.is_final(hold.home)
         ]
         return past.note(memory, ended, written.rows.keys(), written.dropped, forget)
 
@@ -174,10 +177,20 @@ class PlanOperator(DeployOpsOperator):
         answers = (*self.github.hand_on_name(), *of_work)
         return make_dispatch(self.seals, dag_id, action.run_id, make_job(action, deploy_type, answers))
 
+    def _hold_new(self, difference: Difference, memory: Memory) -> Difference:
+        """Return the difference in which a project that is new does nothing while its names may be another's."""
+        if not self.scope.new_name_ban or not memory.is_first_pass():
+            return difference
+        holds = (
+            Hold(work.environment, work.verb.value, self.scope.new_name_ban, kind=HoldKind.WAITING, slug=work.slug)
+            for work in difference.works
+        )
+        return replace(difference, works=(), holds=(*difference.holds, *holds))
+
     def _remember_backlog(self, observer: Observer, difference: Difference, now: datetime) -> None:
         """On the first pass ever, count old branches without a Deployment as removed for idleness."""
         memory = observer.memory
-        if not memory.is_first_pass():
+        if self.scope.new_name_ban or not memory.is_first_pass():
             return
         previews = self.scope.project.previews
         if previews is not None and (delete_after := previews.delete_after):

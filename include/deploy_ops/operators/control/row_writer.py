@@ -19,6 +19,7 @@ from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.naming import slug_branch, slug_target
 from include.deploy_ops.core.plan.pulse import RESYNC
 from include.deploy_ops.core.plan.work import Plan, Verb
+from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.awaited import list_awaited
 from include.deploy_ops.core.view.pass_record import PassRecord
@@ -127,7 +128,8 @@ class RowWriter:
         :param moving: the slugs of environments at which a run is at work, or ended.
         """
         slugs = {slug_target(each.name): each.name for each in observation.targets}
-        slugs |= {slug_branch(branch): "" for branch in observation.wanted}
+        own = find_previews(observation.observed.deployments, self.scope.control_plane, self.scope.project)
+        slugs |= {slug_branch(branch): "" for branch in observation.wanted.keys() & own.keys()}
         slugs |= {slug: "" for slug, row in before.items() if row.kind is RowKind.PREVIEW}
         find = self.scope.project.find_verify
         is_owed = find("") is None and self.memory.unpausing.read() is not None

@@ -176,6 +176,8 @@ class PromoteOperator(DeployOpsOperator):
         if record.derived.tree == tip.tree and not record.is_missing:
             return ""
         self.refuse_dry(job, f"bring {name} from {tip.sha[:12]} to the tree of {len(record.pulls)} pull requests")
+        if record.is_missing and self.scope.new_name_ban:
+            raise RetryableError(f"{name} is not made again: {self.scope.new_name_ban}")
         tree = self._write_tree(record.derived)
         made = "" if tree == tip.tree else self._write_commit(record, tree, tip.sha)
         # Until here nothing is the branch's. Its ref moves forward or not at all, so a lost race leaves nothing but a

@@ -14,6 +14,8 @@ from include.deploy_ops.core.change.change_type import (
     ChangeRules,
     Snapshot,
     classify_change,
+    has_root,
+    is_concerned,
     list_changed_dags,
     needs_image,
 )
@@ -481,3 +483,23 @@ def test_changed_dags_whose_names_cannot_be_told_are_any(mode: str) -> None:
     }
     before, after = Snapshot("1" * 40, "before"), Snapshot("2" * 40, "after")
     assert list_changed_dags(before, after, ChangeRules("."), trees.__getitem__) is None
+
+
+def test_whether_anything_of_a_project_differs_is_seen_without_looking_beside_it() -> None:
+    forest = Forest()
+    rules = ChangeRules("etl", also_watch=("lib",))
+    base = forest.plant({"etl/dags/a.py": "1", "ml/sub/b.py": "1", "lib/x": "1"})
+    beside = forest.plant({"etl/dags/a.py": "1", "ml/sub/b.py": "2", "lib/x": "1"})
+    assert not is_concerned(base, beside, rules, forest.read_tree)
+    assert set(forest.reads) == {base.tree, beside.tree}
+    for path in ("etl/dags/a.py", "etl/new", "lib/x"):
+        files = {"etl/dags/a.py": "1", "ml/sub/b.py": "1", "lib/x": "1", path: "2"}
+        assert is_concerned(base, forest.plant(files), rules, forest.read_tree)
+    assert is_concerned(base, forest.plant({"ml/sub/b.py": "1", "lib/x": "1"}), rules, forest.read_tree)
+
+
+@pytest.mark.parametrize(("files", "is_there"), [({"a/b/x": "1"}, True), ({"a/x": "1"}, False), ({"a": "1"}, False)])
+def test_whether_the_root_is_a_folder_is_told(files: dict[str, str | tuple[str, str]], is_there: bool) -> None:
+    forest = Forest()
+    assert has_root(forest.plant(files), ChangeRules("a/b"), forest.read_tree) is is_there
+    assert has_root(forest.plant(files), ChangeRules("."), forest.read_tree)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import Branch, Deployment, DeploymentStatus, PullRequest
 from include.deploy_ops.core.naming import name_deployment
-from include.deploy_ops.core.plan.work import Difference, Remedy
+from include.deploy_ops.core.plan.work import Difference, HoldKind, Remedy
 from include.deploy_ops.core.policy.keys import Project
 from include.deploy_ops.core.preview.comparison import compare
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
@@ -291,3 +291,14 @@ def test_a_stranger_that_cannot_be_read_costs_nothing() -> None:
     stranger = make_damaged("other", name="somebody's", description="theirs")
     assert works(diff({"dev-x": A}, (stranger,))) == [("create", "dev-x")]
     assert holds(diff({"dev-x": A}, (stranger,))) == []
+
+
+def test_where_a_label_is_required_what_has_none_gets_no_new_preview_and_keeps_the_one_that_it_has() -> None:
+    project = make_project(previews={"require_label": "preview"})
+    missing = diff({"dev-x": A}, project=project)
+    assert holds(missing) == ["create dev-x held: no open pull request of it has the label 'preview'"]
+    assert missing.holds[0].kind is HoldKind.NEEDLESS
+    assert missing.missing == ()
+    labelled = (make_pull(1, "dev-x", A, labels=("preview",)),)
+    assert works(diff({"dev-x": A}, pulls=labelled, project=project)) == [("create", "dev-x")]
+    assert works(diff({"dev-x": B}, (make_deployment("dev-x"),), project=project)) == [("deploy", "dev-x")]

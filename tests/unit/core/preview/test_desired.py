@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from include.deploy_ops.core.errors import ObservationError
@@ -69,3 +71,27 @@ def test_only_matching_branches_are_wanted() -> None:
 def test_a_listing_without_trunk_is_an_error(branches: tuple[Branch, ...]) -> None:
     with pytest.raises(ObservationError, match="lacks trunk 'main'"):
         derive_previews(make_project(), RepositorySnapshot(branches, ()))
+
+
+def test_where_a_label_is_required_only_an_open_pull_request_with_it_asks_for_a_preview() -> None:
+    project = make_project(previews={"require_label": "preview"})
+    labelled = make_pull(3, "dev-x", A, labels=("preview",))
+    found = [
+        derive_previews(project, RepositorySnapshot((MAIN, Branch("dev-x", A)), pulls)).unlabelled
+        for pulls in (
+            (),
+            (make_pull(3, "dev-x", A, labels=("Preview", "keep-preview")),),
+            (replace(labelled, is_open=False),),
+            (replace(labelled, head_repo_id=8),),
+            (replace(labelled, base_ref="feature"),),
+        )
+    ]
+    assert found == [{"dev-x"}, {"dev-x"}, {"dev-x"}, {"dev-x"}, frozenset()]
+    assert not derive_previews(make_project(), RepositorySnapshot((MAIN, Branch("dev-x", A)), ())).unlabelled
+
+
+@pytest.mark.parametrize("name", ["gh-readonly-queue/main/pr-7-a", "deploy-ops/merge-into-staging"])
+def test_neither_merge_groups_nor_branches_of_our_own_get_a_preview(name: str) -> None:
+    project = make_project(previews={"branches": ("*",)})
+    assert not derive_previews(project, RepositorySnapshot((MAIN, Branch(name, A)), ())).wanted.keys() & {name}
+    assert project.wants_preview(name.replace("/", "-"))

@@ -32,6 +32,9 @@ def test_it_says_why_a_branch_has_none_and_knows_the_branchs_own_head() -> None:
     held = Hold("dev-x", "create", "idle", kind=HoldKind.ENDED)
     update = Hold("dev-x", "update", "the template is broken")
     assert list_awaited(PROJECT, snapshot, {}, (held, update)) == {"pull/1": Awaited(sha("b"), "idle", "dev-x")}
+    needless = replace(held, reason="changes nothing of this project", kind=HoldKind.NEEDLESS)
+    found = list_awaited(PROJECT, snapshot, {}, (needless, update))
+    assert found == {"pull/1": Awaited(sha("b"), needless.reason)}, "nobody waits for what nothing asks for"
     ended = {"dev-x": "pull request #9 was merged into main"}
     assert list_awaited(PROJECT, snapshot, ended, ())["pull/1"].why == ended["dev-x"]
 

@@ -552,3 +552,15 @@ def test_a_preview_tells_connections_that_nobody_sees_and_secrets_that_nothing_f
     assert (bare.connections, bare.unfilled) == ((), ())
     gone = show(replace(sight, observed=NO_DEPLOYMENT, wanted={}, before={"dev-a": row}))
     assert (gone.state, gone.connections, gone.unfilled) == (State.REMOVED, (), ())
+
+
+def test_what_nothing_asks_for_is_not_shown_also_where_it_waited_to_be_looked_at() -> None:
+    waits = plan_with(Hold("dev-a", "create", "not known yet", kind=HoldKind.WAITING))
+    waiting = make_rows(look(waits, observed=NO_DEPLOYMENT))
+    assert waiting["dev-a"].state is State.WAITING
+    needless = plan_with(Hold("dev-a", "create", "changes nothing of this project", kind=HoldKind.NEEDLESS))
+    assert make_rows(look(needless, observed=NO_DEPLOYMENT, before=waiting)) == {}
+    assert make_rows(look(needless, observed=NO_DEPLOYMENT)) == {}
+    had = make_rows(look(observed=NO_DEPLOYMENT, wanted={}, before={"dev-a": show(look())}))
+    row = show(look(needless, observed=NO_DEPLOYMENT, before=had))
+    assert (row.state, row.why) == (State.REMOVED, "changes nothing of this project")

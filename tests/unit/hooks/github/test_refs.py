@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from include.deploy_ops.core.change.change_type import Snapshot
 from include.deploy_ops.core.change.refs import RefKind, ResolvedRef
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError, PermanentError
 from include.deploy_ops.hooks.github.refs import find_merge_base, is_ancestor, resolve_plain_ref, resolve_ref
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
 SHA, OLD, TAG = make_sha("commit"), make_sha("old"), make_sha("tag object")
+TREE = make_sha("tree")
 NO_COMMIT = {"message": "No commit found for SHA: 0123456", "documentation_url": "https://x.example", "status": "422"}
 NO_ANCESTOR = {"message": f"No common ancestor between {SHA} and {OLD}.", "status": "404"}
 
@@ -276,12 +278,17 @@ def test_rollback_is_told_by_ancestry(
     assert is_ancestor(hook, OLD, SHA) is expected
 
 
+def make_side(commit: str) -> dict[str, Any]:
+    return {"sha": commit, "commit": {"tree": {"sha": TREE}}}
+
+
 def test_where_two_commits_parted_is_told(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
-    put_relation(github, SHA, OLD, Reply({"status": "diverged", "merge_base_commit": {"sha": TAG}}))
-    assert find_merge_base(hook, SHA, OLD) == TAG
+    sides = {"base_commit": make_side(SHA), "merge_base_commit": make_side(TAG)}
+    put_relation(github, SHA, OLD, Reply({"status": "diverged", **sides}))
+    assert find_merge_base(hook, SHA, OLD) == Snapshot(TAG, TREE)
     put_relation(github, SHA, OLD, Reply(NO_ANCESTOR, 404))
     assert find_merge_base(hook, SHA, OLD) is None
-    put_relation(github, SHA, OLD, Reply({"status": "diverged"}))
+    put_relation(github, SHA, OLD, Reply({"status": "diverged", "base_commit": make_side(SHA)}))
     with pytest.raises(ObservationError, match="merge_base_commit"):
         find_merge_base(hook, SHA, OLD)
     with pytest.raises(CommitMissingError, match="one of the commits is not in acme/pipes"):

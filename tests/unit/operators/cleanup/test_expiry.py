@@ -98,7 +98,7 @@ def test_it_is_told_then_deleted_and_stays_away_until_its_branch_moves(idle: Sta
     assert idle.memory.environment(BRANCH).read().removal == Removal(verdict.head, verdict.reason)
     assert f"{verdict.reason}, until the branch moves or someone forces it" in read_plan(idle)
     # From then on nothing is read of it, and it is shown for a day with what ended it.
-    assert f"No preview any more, until the branch moves or someone forces it (1):\n- {BRANCH}" in read_plan(idle)
+    assert f"No preview, until the branch moves or someone forces it (1):\n- {BRANCH}" in read_plan(idle)
     row = idle.memory.read_rows()[BRANCH]
     assert (row.state, row.why) == (State.REMOVED, verdict.reason)
     idle.push_more(BRANCH, DAG)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BRANCH = "dev-x"
 REASON = "by mira: too dear"
-OVER = f"No preview any more, until the branch moves or someone forces it (1):\n- {BRANCH}"
+OVER = f"No preview, until the branch moves or someone forces it (1):\n- {BRANCH}"
 
 
 class ListeningStore(DictStore):

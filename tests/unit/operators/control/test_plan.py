@@ -314,7 +314,7 @@ def test_a_branch_whose_merge_the_passes_never_saw_gets_no_preview(
     said = f"create | pull request #{number} was merged into staging, at this head |"
     assert said in read_plan(stage)
     stage.forget_requests()
-    assert f"No preview any more, until the branch moves or someone forces it (1):\n- {BRANCH}" in read_plan(stage), (
+    assert f"No preview, until the branch moves or someone forces it (1):\n- {BRANCH}" in read_plan(stage), (
         "it is remembered"
     )
     assert not [each for each in stage.list_requests("github") if "/git/ref/heads/dev-x" in each]

@@ -80,7 +80,13 @@ class Year:
         self.memory = Memory(self.store)
         self.fleet = Asset(f"deploy_ops.{self.project.name}.fleet")
         self.scope: Any = SimpleNamespace(
-            project=self.project, control_plane=PLANE, fleet=self.fleet, is_dry=False, targets=(), dags=()
+            project=self.project,
+            control_plane=PLANE,
+            fleet=self.fleet,
+            is_dry=False,
+            targets=(),
+            dags=(),
+            previews_by_change=False,
         )
         commit = SimpleNamespace(author="Ada", committed_at=START)
         self.repository: Any = SimpleNamespace(

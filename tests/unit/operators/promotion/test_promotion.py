@@ -468,6 +468,14 @@ def test_a_missing_branch_is_made_on_staging(promotions: Promotions) -> None:
     assert f"astro_deploy: made again on {staging}" in run.record
 
 
+def test_a_missing_branch_is_not_made_while_another_file_may_name_it(promotions: Promotions) -> None:
+    promotions.stage.author.delete("astro_deploy")
+    promotions.stage.scope = replace(promotions.stage.scope, unread=("include/deploy_ops.d/ml.yaml",))
+    said = fail(promotions.start())
+    assert "astro_deploy is not made again: no new name is taken while include/deploy_ops.d/ml.yaml" in said
+    assert promotions.tip == ""
+
+
 def test_a_missing_branch_is_made_with_its_first_commit(promotions: Promotions) -> None:
     promotions.stage.author.delete("astro_deploy")
     promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
