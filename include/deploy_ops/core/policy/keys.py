@@ -88,6 +88,15 @@ class Verify(StrictModel):
         return self.on_failure == "rollback"
 
 
+class PreviewRequires(StrictModel):
+    """What the deploy of a branch to its preview waits for.
+
+    `checks`: as in `Requires`; "required" means those that the rules of trunk require.
+    """
+
+    checks: values.Checks
+
+
 class Previews(StrictModel):
     """Which branches get a Deployment of their own, and what it looks like.
 
@@ -102,7 +111,7 @@ class Previews(StrictModel):
     `delete_notice`: how long before that it is told. `keep_label`: pull requests with it keep their preview.
     `cleanup_cron`: when cleanup runs, in UTC. `activity`: what counts as use: pushes, deploys and wakes ("deploys") do
     always, "runs" that people start in the preview's own Airflow where they are named. `verify`: how a deploy is proven
-    to work; None: it is not.
+    to work; None: it is not. `requires`: what a deploy waits for, the first one included; None: for nothing.
     """
 
     branches: Annotated[values.Patterns, Field(min_length=1)]
@@ -123,6 +132,7 @@ class Previews(StrictModel):
         "deploys",
     )
     verify: Verify | None = None
+    requires: PreviewRequires | None = None
 
     @property
     def counts_runs(self) -> bool:

@@ -24,6 +24,7 @@ from include.deploy_ops.core.environment.sources import (
     write_source,
 )
 from include.deploy_ops.core.model import NO_COMMIT, RULE_LENGTH_MAX
+from include.deploy_ops.core.naming import OWN_CHECKS
 from include.deploy_ops.core.policy.windows import parse_denied, parse_hours
 
 NAME_LENGTH_MAX = 40
@@ -204,6 +205,8 @@ def parse_checks(value: object) -> tuple[str, ...] | Literal["required"]:
     if value == REQUIRED:
         return REQUIRED
     if isinstance(value, list | tuple) and value and all(isinstance(each, str) and each.strip() for each in value):
+        if own := next((each for each in value if each.startswith(OWN_CHECKS)), None):
+            raise ValueError(f"checks of others: '{own}' is what Deploy Ops says itself, which never counts")
         return tuple(check_text(each) for each in value)
     raise ValueError("a list of patterns for names of checks, such as ['ci/test', 'build*'], or required")
 

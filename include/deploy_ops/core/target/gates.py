@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
+from include.deploy_ops.core.change.refs import shorten_name
+from include.deploy_ops.core.naming import OWN_CHECKS
 from include.deploy_ops.core.target.mergeability import PASSED
 from include.deploy_ops.core.text.markdown import describe_span
 from include.deploy_ops.core.verification.verdict import Proof, Verification
@@ -25,7 +27,8 @@ Wanted = tuple[str, ...] | Literal["required"]
 """Checks that have to be green: patterns for their names, or those that the branch's protection requires."""
 
 _RUNNING = frozenset({"", "pending", "queued", "in_progress", "waiting", "requested", "expected"})
-_OURS = "deploy-ops/*"
+_NAMED_MAX = 5
+"""Checks that a line names: `*` may mean a thousand, and whoever pushes a branch may call them anything."""
 _WEEK = timedelta(days=6)
 
 
@@ -75,7 +78,9 @@ def judge_checks(wanted: Wanted, checks: Checks) -> Gate:
         found = [_describe_check(each, checks) for each in _leave_out_own(checks.required)]
     else:
         found = [text for pattern in wanted for text in _describe_matching(pattern, checks)]
-    return Gate("checks", "; ".join(dict.fromkeys(text for text in found if text)))
+    unmet = [*dict.fromkeys(text for text in found if text)]
+    more = [f"and {len(unmet) - _NAMED_MAX} more"] if len(unmet) > _NAMED_MAX else []
+    return Gate("checks", "; ".join([*unmet[:_NAMED_MAX], *more]))
 
 
 def judge_verified(elsewhere: Elsewhere) -> Gate:
@@ -124,8 +129,13 @@ def find_unmet(gates: Iterable[Gate]) -> tuple[str, datetime | None]:
     return "; ".join(each.unmet for each in unmet), min(times, default=None)
 
 
+def is_own(check: str) -> bool:
+    """Whether we say this of a commit ourselves, in whichever project: it is no proof, and nothing waits for it."""
+    return check.startswith(OWN_CHECKS)
+
+
 def _leave_out_own(names: Iterable[str]) -> list[str]:
-    return sorted(each for each in names if not fnmatchcase(each, _OURS))
+    return sorted(each for each in names if not is_own(each))
 
 
 def _describe_matching(pattern: str, checks: Checks) -> list[str]:
@@ -138,9 +148,9 @@ def _describe_matching(pattern: str, checks: Checks) -> list[str]:
 
 def _describe_check(name: str, checks: Checks) -> str:
     """Return what a check lacks to be green; empty where it is."""
-    state = checks.states.get(name)
+    state, shown = checks.states.get(name), f"check '{shorten_name(name)}'"
     if state is None:
-        return f"check '{name}' is not known: {checks.blind}" if checks.blind else f"check '{name}' is not there yet"
+        return f"{shown} is not known: {checks.blind}" if checks.blind else f"{shown} is not there yet"
     if state in PASSED:
         return ""
-    return f"check '{name}' runs" if state in _RUNNING else f"check '{name}' did not succeed: {state}"
+    return f"{shown} runs" if state in _RUNNING else f"{shown} did not succeed: {state}"

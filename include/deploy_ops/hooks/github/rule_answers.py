@@ -88,9 +88,14 @@ def parse_protected_checks(answer: GithubAnswer) -> frozenset[str]:
     return frozenset(required.contexts if required else ())
 
 
+def list_statuses(answer: GithubAnswer) -> tuple[tuple[str, str], ...]:
+    """Read context and state of the newest status of each context. :raises ObservationError: malformed."""
+    return tuple((each.context, each.state) for each in validate(_Combined, answer).statuses)
+
+
 def parse_statuses(answer: GithubAnswer) -> dict[str, str]:
     """Read the newest status of each context. :raises ObservationError: malformed."""
-    return {each.context: each.state for each in validate(_Combined, answer).statuses}
+    return dict(list_statuses(answer))
 
 
 def parse_check_runs(answer: GithubAnswer) -> dict[str, str]:

@@ -15,9 +15,11 @@ from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
+from include.deploy_ops.observation.commit_checks import CheckReader
 from include.deploy_ops.observation.creates import CreateCheck
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
+from include.deploy_ops.observation.preview_checks import PreviewChecks
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.control.pausing import Pausing
 from include.deploy_ops.operators.control.row_writer import RowWriter, WrittenRows
@@ -58,7 +60,8 @@ class PlanOperator(DeployOpsOperator):
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         for slug, wait in given.stuck.items():
             self.log.warning("%s: %s", given.in_flight[slug], wait)
-        plan = self._schedule(difference, given, creates)
+        checks = PreviewChecks(self.scope.project, CheckReader(self.github))
+        plan = self._schedule(difference, given, creates, checks)
         # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at
         # work that nobody knows of, and the brake counts a delete too many rather than one too few.
         plan = self._claim(context, plan)
@@ -189,13 +192,15 @@ class PlanOperator(DeployOpsOperator):
     def _claims(self, context: Context, work: Work) -> Claims:
         return Claims(self.memory(context), Runs(context["ti"], self.scope.name_dag(work.home_dag)))
 
-    def _schedule(self, difference: Difference, given: Circumstances, creates: CreateCheck) -> Plan:
-        """Return the plan; the room of a preview that is not to be made after all goes to the next."""
+    def _schedule(
+        self, difference: Difference, given: Circumstances, creates: CreateCheck, checks: PreviewChecks
+    ) -> Plan:
+        """Return the plan; the room of a preview that is not to be made after all, or waits, goes to the next."""
         while True:
-            held = creates.hold_rejected(difference)
+            held = checks.hold_unmet(creates.hold_rejected(difference))
             plan = schedule(held, given, self.scope.project.limits, self.scope.max_live)
-            if not creates.check(plan):
-                return creates.defer_unasked(plan)
+            if not (creates.check(plan) or checks.check(plan)):
+                return checks.defer_unasked(creates.defer_unasked(plan))
 
     def _claim(self, context: Context, plan: Plan) -> Plan:
         """Claim what the actions work on; a request claims nothing, and so is never in the way."""

@@ -173,6 +173,15 @@ WRONG = [
     (REQUIRES, {"verified": "staging"}, f"{REQUIRES}.verified", "is never verified; add targets.staging.verify"),
     (REQUIRES, {"checks": "all"}, f"{REQUIRES}.checks", "a list of patterns for names of checks"),
     (REQUIRES, {"checks": [""]}, f"{REQUIRES}.checks", "a list of patterns for names of checks"),
+    (
+        REQUIRES,
+        {"checks": ["ci", "deploy-ops/x"]},
+        f"{REQUIRES}.checks",
+        "'deploy-ops/x' is what Deploy Ops says itself",
+    ),
+    ("previews.requires", {}, "previews.requires.checks", "missing"),
+    ("previews.requires", {"checks": []}, "previews.requires.checks", "a list of patterns for names of checks"),
+    ("previews.requires", {"checks": ["ci"], "soak": "2h"}, "previews.requires.soak", "unknown key"),
     (REQUIRES, {"windows": {"allow": []}}, f"{REQUIRES}.windows.timezone", "missing"),
     (REQUIRES, {"windows": {"timezone": "Berlin"}}, f"{REQUIRES}.windows.timezone", "the name of a time zone"),
     (REQUIRES, {"windows": {"timezone": "../UTC"}}, f"{REQUIRES}.windows.timezone", "the name of a time zone"),
@@ -443,6 +452,7 @@ NO_CHANGES = {
     "previews.verify": {"compare_with": "production"},
     "targets.staging.verify": {},
     "targets.staging.requires": {"checks": ["ci/*"]},
+    "previews.requires": {"checks": "required"},
 }
 
 

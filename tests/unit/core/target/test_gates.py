@@ -52,6 +52,12 @@ def verified(proof: Proof = Proof.VERIFIED, said: str = "works") -> Verification
             "check 'a' did not succeed: error; check 'b1' runs",
         ),
         (("a", "*"), Checks({"a": "error"}), "check 'a' did not succeed: error"),
+        (
+            ("*",),
+            Checks({f"b{number}": "queued" for number in range(7)}),
+            "; ".join([*(f"check 'b{number}' runs" for number in range(5)), "and 2 more"]),
+        ),
+        (("*",), Checks({"x" * 99: "queued"}), f"check '{'x' * 30}…{'x' * 29}' runs"),
         ("required", Checks(), ""),
         ("required", Checks(required=frozenset({"deploy-ops/etl/production"})), ""),
         ("required", Checks({"x": "failure"}, required=frozenset({"y"})), "check 'y' is not there yet"),
