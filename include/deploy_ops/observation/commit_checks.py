@@ -37,6 +37,7 @@ class CheckReader:
     found: dict[str, CommitChecks] = field(default_factory=dict)
     _rules: dict[str, tuple[frozenset[str], str]] = field(init=False, default_factory=dict)
     _outage: str = field(init=False, default="")
+    _is_blind: bool = field(init=False, default=False)
 
     def read(self, sha: str, branch: str = "") -> Checks:
         """Return the checks on a commit, as `read_checks`; without a branch nobody asks for rules."""
@@ -49,12 +50,13 @@ class CheckReader:
         if self._outage:
             return {}, self._outage
         try:
-            found = read_commit_checks(self.github, sha, self.known.get(sha, CommitChecks()))
+            known = self.known.get(sha, CommitChecks())
+            found = read_commit_checks(self.github, sha, known, is_blind=self._is_blind)
         except ObservationError as error:
             self._note_outage(error)
             return {}, str(error)
-        self.found[sha] = found
-        return _join(found.states), ""
+        self.found[sha], self._is_blind = found, bool(found.blind)
+        return _join(found.states), found.blind
 
     def _read_rules(self, branch: str) -> tuple[frozenset[str], str]:
         """Return which checks the rules of the branch require, and why that cannot be told; asked once."""

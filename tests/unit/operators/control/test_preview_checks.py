@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.policy.keys import PreviewRequires
 from include.deploy_ops.core.view.row import State
+from include.deploy_ops.hooks.github.commit_checks import BLIND
 from tests.unit.operators.control.test_plan import play, read_plan
 
 if TYPE_CHECKING:
@@ -78,3 +79,48 @@ def test_what_we_say_ourselves_is_no_check(stage: Stage) -> None:
     head = stage.push(BRANCH)
     stage.author.set_status(head, "deploy-ops/preview", "success")
     assert "check '*' is not there yet" in read_plan(stage)
+
+
+def test_check_runs_count_as_statuses_do(stage: Stage) -> None:
+    require(stage, "test*")
+    head = stage.push(BRANCH)
+    stage.author.set_status(head, "test-status", "success")
+    for state, told in (("queued", "runs"), ("timed_out", "did not succeed: timed_out")):
+        stage.set_check(head, "test-run", state)
+        assert f"check 'test-run' {told}; {WAITS}" in read_plan(stage)
+    stage.set_check(head, "test-run", "neutral")
+    assert len(stage.plan()) == 1
+
+
+def test_a_check_that_the_token_cannot_see_is_not_known(stage: Stage) -> None:
+    require(stage, "test", "policy-bot")
+    head = stage.push(BRANCH)
+    stage.set_check(head, "test", "success")
+    said = {"message": "Resource not accessible by personal access token"}
+    stage.sandbox.plant(face="github", path="check-runs", status=403, body=said, times=None)
+    assert f"check 'policy-bot' is not known: {BLIND}; {WAITS}" in read_plan(stage)
+    stage.author.set_status(head, "policy-bot", "success")
+    assert len(stage.plan()) == 1  # the other one is seen as a job
+
+
+def test_while_checks_cannot_be_read_nothing_is_deployed_but_by_force(stage: Stage) -> None:
+    require(stage, "test")
+    head = stage.push(BRANCH)
+    stage.set_check(head, "test", "success")
+    stage.push("dev-y")
+    stage.sandbox.plant(face="github", path="check-runs", status=502, times=None)
+    said = read_plan(stage)
+    assert said.count("check 'test' is not known: GET") == 2
+    assert sum("check-runs" in each for each in stage.list_requests("github")) == 3, "of one commit alone"
+    play([stage.start_form(branch=BRANCH, reason="GitHub's checks are down")])
+    assert stage.list_files(stage.find_deployment(BRANCH)["id"]) == stage.author.hash_files(head)
+
+
+def test_what_trunk_requires_is_waited_for_without_ours(stage: Stage) -> None:
+    stage.change_project(previews={"requires": PreviewRequires(checks="required")})
+    stage.require_checks("main", "test", "deploy-ops/preview")
+    head = stage.push(BRANCH)
+    assert f"check 'test' is not there yet; {WAITS}" in read_plan(stage)
+    stage.set_check(head, "test", "success")
+    stage.set_check(head, "other", "failure")
+    assert len(stage.plan()) == 1
