@@ -352,6 +352,15 @@ class Project(StrictModel):
         """Whether there is anything for control to keep equal to Git."""
         return self.previews is not None or self.promotion is not None or bool(self.targets)
 
+    @property
+    def awaited_checks(self) -> tuple[str, ...]:
+        """Patterns for the names of the checks that anything waits for, sorted."""
+        rules = [self.previews and self.previews.requires, *(target.requires for target in self.targets.values())]
+        wanted = {each.checks for each in rules if each and each.checks}
+        if values.REQUIRED in wanted:
+            return ("*",)  # which these are is the repository's affair
+        return tuple(sorted({pattern for patterns in wanted for pattern in patterns}))
+
     def find_verify(self, target: str) -> Verify | None:
         """Return how deploys to the target, or to previews where it is empty, are proven to work; None: not at all."""
         if target:

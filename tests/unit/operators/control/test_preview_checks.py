@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.policy.keys import PreviewRequires
 from include.deploy_ops.core.view.row import State
 from include.deploy_ops.hooks.github.commit_checks import BLIND
+from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY, read_awaited
 from tests.unit.operators.control.test_plan import play, read_plan
 
 if TYPE_CHECKING:
@@ -124,3 +125,20 @@ def test_what_trunk_requires_is_waited_for_without_ours(stage: Stage) -> None:
     stage.set_check(head, "test", "success")
     stage.set_check(head, "other", "failure")
     assert len(stage.plan()) == 1
+
+
+def test_a_pass_leaves_what_it_awaits_and_the_next_one_asks_conditionally(stage: Stage) -> None:
+    require(stage, "test")
+    head = stage.push(BRANCH)
+    stage.set_check(head, "test", "queued")
+    assert stage.plan() == []
+    left = read_awaited(stage.cursor_store.get(AWAITED_KEY))
+    assert {sha: each.states for sha, each in left.items()} == {head: (("test", "queued"),)}
+    stage.forget_requests()
+    assert stage.plan() == []
+    assert read_awaited(stage.cursor_store.get(AWAITED_KEY)) == left
+    asked = [each for each in stage.sandbox.client.get("/sandbox/requests").json()["requests"] if head in each["path"]]
+    assert [each["status"] for each in asked] == [304, 304]
+    stage.set_check(head, "test", "success")
+    assert len(stage.plan()) == 1
+    assert read_awaited(stage.cursor_store.get(AWAITED_KEY)) == {}
