@@ -41,16 +41,22 @@ class CheckReader:
 
     def read(self, sha: str, branch: str = "") -> Checks:
         """Return the checks on a commit, as `read_checks`; without a branch nobody asks for rules."""
+        return self._read(sha, branch, self.known.get(sha, CommitChecks()))
+
+    def read_anew(self, sha: str, branch: str = "") -> Checks:
+        """Return the same, and take nothing over from what was known: others may write where that is stored."""
+        return self._read(sha, branch, CommitChecks())
+
+    def _read(self, sha: str, branch: str, known: CommitChecks) -> Checks:
         required, unread = self._read_rules(branch) if branch else (frozenset[str](), "")
-        states, blind = self._read_states(sha)
+        states, blind = self._read_states(sha, known)
         return Checks(states, required, blind, unread)
 
-    def _read_states(self, sha: str) -> tuple[dict[str, str], str]:
+    def _read_states(self, sha: str, known: CommitChecks) -> tuple[dict[str, str], str]:
         """Return the state of each check, and why some cannot be seen."""
         if self._outage:
             return {}, self._outage
         try:
-            known = self.known.get(sha, CommitChecks())
             found = read_commit_checks(self.github, sha, known, is_blind=self._is_blind)
         except ObservationError as error:
             self._note_outage(error)

@@ -49,8 +49,7 @@ class PreviewChecks:
             if len(self._unmet) >= HELD_MAX:
                 break
             self._asked.add(work.head)
-            trunk = self.project.trunk if self._wanted == REQUIRED else ""
-            if unmet := judge_checks(self._wanted, self.reader.read(work.head, trunk)).unmet:
+            if unmet := self._ask(work.head):
                 self._unmet[work.head] = unmet
         return len(self._unmet) > before
 
@@ -68,6 +67,14 @@ class PreviewChecks:
 
     def _is_gated(self, work: Work) -> bool:
         return bool(self._wanted) and work.dag == PREVIEW_DAG and work.verb in _CODE
+
+    def _ask(self, head: str) -> str:
+        """Return what is awaited of the commit; nothing only where GitHub itself says so now."""
+        trunk = self.project.trunk if self._wanted == REQUIRED else ""
+        unmet = judge_checks(self._wanted, self.reader.read(head, trunk)).unmet
+        if unmet or head not in self.reader.known:
+            return unmet
+        return judge_checks(self._wanted, self.reader.read_anew(head, trunk)).unmet
 
     def _hold(self, work: Work) -> Hold:
         reason = f"{self._unmet[work.head]}; it waits until that is green, or someone forces it"
