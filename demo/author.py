@@ -130,6 +130,10 @@ class Author:
         """Put a label on the pull request."""
         self._api("POST", f"issues/{number}/labels", {"labels": [name]})
 
+    def set_status(self, commit: str, context: str, state: str) -> None:
+        """Say of the commit, under that context, what a CI would: `pending`, `success`, `failure` or `error`."""
+        self._api("POST", f"statuses/{commit}", {"state": state, "context": context})
+
     def show_status(self, commit: str, context: str) -> dict[str, Any] | None:
         """Return the commit's newest status of that context: `state`, `description`, `target_url`."""
         found = self._api("GET", f"commits/{commit}/status").json()["statuses"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
@@ -35,6 +35,34 @@ class _Draft(BaseModel):
     draft: bool
 
 
+class _Check(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    commit: str
+    name: str = Field(min_length=1)
+    state: Literal[
+        "queued",
+        "in_progress",
+        "waiting",
+        "requested",
+        "pending",
+        "success",
+        "failure",
+        "neutral",
+        "cancelled",
+        "skipped",
+        "timed_out",
+        "action_required",
+    ]
+
+
+class _RequiredChecks(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    branch: str
+    checks: list[str]
+
+
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -62,6 +90,8 @@ class Control:
             _route("POST", "/repositories", self._add),
             _route("POST", "/repositories/{owner}/{name}", self._rename),
             _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}", self._set_draft),
+            _route("POST", "/repositories/{owner}/{name}/checks", self._set_check),
+            _route("POST", "/repositories/{owner}/{name}/required-checks", self._require_checks),
             _route("GET", "/ci", self._list_builds),
             _route("GET", "/settings", self._get_settings),
             _route("POST", "/settings", self._change_settings),
@@ -121,6 +151,18 @@ class Control:
         wanted = _Draft.model_validate(await _read_object(request))
         if not self._world.github.set_draft(full_name, number, is_draft=wanted.draft):
             return _refuse(404, f"{full_name!r} has no open pull request {number}")
+        return Response(status_code=204)
+
+    async def _set_check(self, request: Request) -> Response:
+        full_name, wanted = _name_repository(request), _Check.model_validate(await _read_object(request))
+        if not self._world.github.set_check(full_name, wanted.commit, wanted.name, wanted.state):
+            return _refuse(404, f"{full_name!r} has no commit {wanted.commit!r}")
+        return Response(status_code=204)
+
+    async def _require_checks(self, request: Request) -> Response:
+        full_name, wanted = _name_repository(request), _RequiredChecks.model_validate(await _read_object(request))
+        if not self._world.github.require_checks(full_name, wanted.branch, tuple(wanted.checks)):
+            return _refuse(404, f"there is no repository {full_name!r}")
         return Response(status_code=204)
 
     async def _list_builds(self, _: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What people and programs say about commits and pull requests: comments, statuses, deployments. Plain values."""
+"""What people and programs say about commits and pull requests: comments, statuses, checks, deployments."""
 
 from __future__ import annotations
 
@@ -35,6 +35,25 @@ class Status:
     target_url: str | None
     user: str
     created_at: datetime = field(default_factory=read_clock)
+
+
+@dataclass(slots=True)
+class CheckRun:
+    """A check on a commit; its `conclusion` comes with its end. `workflow_run` has it as a job."""
+
+    id: int
+    sha: str
+    name: str
+    workflow_run: int
+    status: str = "queued"
+    conclusion: str | None = None
+    started_at: datetime = field(default_factory=read_clock)
+    completed_at: datetime | None = None
+
+    def move(self, state: str, *, is_over: bool) -> None:
+        """Come to another state, which is a conclusion where it is over."""
+        self.status, self.conclusion = ("completed", state) if is_over else (state, None)
+        self.completed_at = read_clock() if is_over else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sandbox.github.git import Git
     from sandbox.github.pulls import PullRequest
-    from sandbox.github.records import Comment, Deployment, Status
+    from sandbox.github.records import CheckRun, Comment, Deployment, Status
     from sandbox.github.urls import Urls
     from sandbox.settings import Settings
 
@@ -51,6 +51,8 @@ class Repository:
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
     statuses: list[Status] = field(default_factory=list)
+    check_runs: list[CheckRun] = field(default_factory=list)
+    required_checks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     deployments: dict[int, Deployment] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)

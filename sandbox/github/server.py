@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from sandbox.github.api import (
     branches,
+    checks,
     commits,
     contents,
     deployments,
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from sandbox.settings import Settings
 
 USER = "deploy-ops"  # the login behind the token
-# `commits/{ref}/status` must be tried before `commits/{ref}`: a ref may contain slashes.
-_RESOURCES = (branches, statuses, commits, objects, contents, merges, pulls, issues, deployments, environments)
+# `commits/{ref}/status` and `…/check-runs` must be tried before `commits/{ref}`: a ref may contain slashes.
+_RESOURCES = (branches, statuses, checks, commits, objects, contents, merges, pulls, issues, deployments, environments)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -98,6 +99,22 @@ class GitHub:
     def rename(self, full_name: str, name: str) -> bool:
         """Give a repository another name below its owner; return whether there is one of the first name."""
         return self._repositories.rename(full_name, name)
+
+    def set_check(self, full_name: str, sha: str, name: str, state: str) -> bool:
+        """Let a check on a commit have this state; return whether there is such a commit."""
+        repository = self._repositories.get(full_name)
+        if repository is None or not _has(repository, sha):
+            return False
+        checks.set_check(repository, sha, name, state)
+        return True
+
+    def require_checks(self, full_name: str, branch: str, names: tuple[str, ...]) -> bool:
+        """Let merges into a branch require these checks, or none; return whether there is the repository."""
+        repository = self._repositories.get(full_name)
+        if repository is None:
+            return False
+        repository.required_checks[branch] = names
+        return True
 
     def set_draft(self, full_name: str, number: int, *, is_draft: bool) -> bool:
         """Turn an open pull request into a draft or back; return whether there is one. GitHub's REST API cannot."""

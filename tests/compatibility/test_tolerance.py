@@ -35,6 +35,7 @@ from include.deploy_ops.run.job import dump_job, load_job, read_planned
 from include.deploy_ops.run.memory import Memory, PullCache
 from include.deploy_ops.run.questions import Questions
 from include.deploy_ops.run.scope import Scope
+from include.deploy_ops.triggers.awaited_checks import HEADS_MAX, read_awaited
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from tests.compatibility.samples import RELEASES
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeTaskInstance
@@ -276,6 +277,7 @@ def test_whatever_a_value_is_nothing_raises_and_the_others_are_read(key: str, ga
     if is_alone:
         asyncio.run(make_trigger(cursor=garbage, wake_at=garbage)._load_cursor())
         asyncio.run(make_trigger(cursor=garbage, wake_at=garbage)._find_due_wake())
+        assert len(read_awaited(garbage)) <= HEADS_MAX
 
 
 @given(st.data())
@@ -344,6 +346,15 @@ def test_the_triggers_cursor_bears_a_version_and_may_hold_more() -> None:
     assert asyncio.run(make_trigger(cursor=later)._load_cursor()).branches == ()
     due = wrap_value("2026-01-01T00:00:00+00:00")
     assert asyncio.run(make_trigger(wake_at=due)._find_due_wake()) == "2026-01-01T00:00:00+00:00"
+
+
+def test_awaited_checks_bear_a_version_and_may_hold_more() -> None:
+    page = {"url": "status", "etag": "e", "next_url": None, "states": [["ci", "pending"]]}
+    known = read_awaited(wrap_value({"a": {"pages": [page]}}))
+    assert known["a"].states == (("ci", "pending"),)
+    more = {"a": {"pages": [{**page, "later": 1}], "later": 1}, "b": UNREADABLE}
+    assert read_awaited(wrap_value(more)) == known
+    assert read_awaited({"version": VERSION + 1, "value": {"a": {"pages": [page]}}}) == {}
 
 
 @pytest.mark.parametrize("part", ["planned", "approved"])

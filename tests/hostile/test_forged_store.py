@@ -5,6 +5,7 @@ What is remembered decides what control plans. Each write is preceded by another
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest, TreeEntry
 from include.deploy_ops.core.plan.remembered import Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.policy.keys import PreviewRequires
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, PullCache
+from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY
 from tests.worlds.stages.promotion import Promotions
 from tests.worlds.stages.request import SLUG, Gate, open_gate
 from tests.worlds.stages.stage import WRITES
@@ -203,3 +206,44 @@ def test_a_forged_contribution_brings_nothing_to_the_deploy_branch(stage: Stage,
     files = promotions.list_files(promotions.tip)
     assert {"dags/a.py", "dags/b.py", "dags/more.py"} <= files.keys()
     assert "dags/evil.py" not in files
+
+
+def forge_checks(stage: Stage, head: str, **changes: Any) -> None:
+    """Change what the last pass left of the checks on a commit, and keep the ETags, to which GitHub answers 304."""
+    stored = stage.cursor_store.get(AWAITED_KEY)
+    pages = stored["value"][head]["pages"]
+    assert pages
+    assert all(page["etag"] for page in pages)
+    stored["value"][head]["pages"] = [page | changes for page in pages]
+    stage.cursor_store.set(AWAITED_KEY, stored)
+
+
+def await_check(stage: Stage) -> str:
+    """Push what waits for a check that failed, and return its head."""
+    stage.change_project(previews={"requires": PreviewRequires(checks=("test",))})
+    head = stage.push(BRANCH)
+    stage.set_check(head, "test", "failure")
+    assert stage.plan() == []
+    return head
+
+
+def test_a_check_that_the_store_calls_green_opens_no_gate(stage: Stage) -> None:
+    head = await_check(stage)
+    forge_checks(stage, head, states=[["test", "success"]])
+    assert stage.plan() == []
+    assert stage.list_deployments() == []
+    stage.set_check(head, "test", "success")
+    assert [run.conf["job"]["head"] for run in stage.plan()] == [head]
+
+
+def test_a_next_page_that_the_store_names_elsewhere_is_asked_for_nowhere(stage: Stage) -> None:
+    head = await_check(stage)
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+        listener.settimeout(0.2)
+        forge_checks(stage, head, next_url=f"http://127.0.0.2:{listener.getsockname()[1]}/repos")
+        assert stage.plan() == []
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    assert stage.list_deployments() == []
+    stage.set_check(head, "test", "success")
+    assert [run.conf["job"]["head"] for run in stage.plan()] == [head], "the next pass reads all of it anew"

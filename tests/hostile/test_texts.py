@@ -28,6 +28,7 @@ from include.deploy_ops.core.feedback.text import (
 )
 from include.deploy_ops.core.model import Mark
 from include.deploy_ops.core.plan.work import Hold, Verb
+from include.deploy_ops.core.target.gates import Checks, judge_checks
 from include.deploy_ops.core.text.markdown import (
     MUTE,
     flatten,
@@ -221,6 +222,17 @@ def test_a_long_text_takes_no_long_time(text: str) -> None:
     assert time.monotonic() - began < 20
     assert len(render_everything(text[:20_000])) <= PULL_COMMENT_LENGTH_MAX
     PARSER.parse(render_everything(text[:20_000]))
+
+
+@pytest.mark.parametrize("text", [*ATTACKS.values(), *BOMBS.values()], ids=[*ATTACKS, *BOMBS])
+def test_checks_with_such_names_are_named_shortly(text: str) -> None:
+    began = time.monotonic()
+    states = {text: "failure"} | {f"{number}{text}": "queued" for number in range(20)}
+    unmet = judge_checks(("*",), Checks(states)).unmet
+    assert re.search(r"; and 1[56] more$", unmet)  # two names may look the same, shortened
+    assert len(unmet) < 600
+    assert not HIDDEN.search(Hold("dev-x", "deploy", unmet).said)
+    assert time.monotonic() - began < 20
 
 
 LOG = "#1 RUN env\nAWS_SECRET_ACCESS_KEY=canary\n\x1b[31mError: canary says that DAG-only deploys are not enabled \n"

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.identity import GITHUB_TOKEN
 from tests.sandbox.conftest import CI_LOGIN, Sandbox
 
 UPLOADS = "/v2/acme/app/blobs/uploads/"
@@ -56,6 +57,25 @@ def test_a_fault_strikes_only_what_meets_all_of_its_conditions(sandbox: Sandbox)
     assert get("/astro/v1/organizations?n=1") == 401
     assert sandbox.client.delete("/sandbox/faults").status_code == 204
     assert get("/v2/acme/app/tags/list?n=1") == 401
+
+
+def test_a_check_and_what_a_branch_requires_are_set_from_outside(sandbox: Sandbox) -> None:
+    headers = {"Authorization": f"Bearer {GITHUB_TOKEN}"}
+    api = "/github/api/v3/repos/acme/data-platform"
+    head = sandbox.client.get(f"{api}/branches/main", headers=headers).json()["commit"]["sha"]
+    face = "/sandbox/repositories/acme/data-platform"
+    check = {"commit": head, "name": "ci/test", "state": "failure"}
+    assert sandbox.client.post(f"{face}/checks", json=check).status_code == 204
+    (found,) = sandbox.client.get(f"{api}/commits/{head}/check-runs", headers=headers).json()["check_runs"]
+    assert (found["name"], found["conclusion"]) == ("ci/test", "failure")
+    required = {"branch": "main", "checks": ["ci/test"]}
+    assert sandbox.client.post(f"{face}/required-checks", json=required).status_code == 204
+    assert sandbox.client.get(f"{api}/branches/main", headers=headers).json()["protected"]
+
+    for wrong, status in (({"state": "great"}, 400), ({"commit": "0" * 40}, 404), ({"name": ""}, 400), ({"x": 1}, 400)):
+        assert sandbox.client.post(f"{face}/checks", json=check | wrong).status_code == status
+    assert sandbox.client.post("/sandbox/repositories/acme/none/checks", json=check).status_code == 404
+    assert sandbox.client.post("/sandbox/repositories/acme/none/required-checks", json=required).status_code == 404
 
 
 def test_headers_alone_are_laid_over_the_real_answer(sandbox: Sandbox) -> None:

@@ -34,6 +34,9 @@ DESCRIPTION_LENGTH_MAX = 500
 MARKED_LENGTH_MAX = 1000
 """Characters of a Deployment's description that Astro takes, text and mark (likewise)."""
 
+OWN_CHECKS = "deploy-ops/"
+"""How the contexts of commit statuses begin by which we tell of environments."""
+
 CUT = "..."
 """Ends a text that was cut; no branch and no tag can hold it (git-check-ref-format(1))."""
 

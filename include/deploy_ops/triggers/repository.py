@@ -33,6 +33,7 @@ from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
 from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights, read_sights
+from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY, CheckWatch, read_awaited
 from include.deploy_ops.triggers.base import StoredTrigger
 from include.deploy_ops.triggers.merging import merge
 from include.deploy_ops.triggers.repository_cursor import Cursor, has_changed, read_cursor
@@ -42,6 +43,7 @@ from include.deploy_ops.triggers.workspace_cursor import fingerprint_deployments
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from include.deploy_ops.hooks.github.commit_checks import CommitChecks
     from include.deploy_ops.hooks.github.http import Quota
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
@@ -71,13 +73,14 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     """Polls one repository with conditional requests for as long as a DAG waits for its events; never ends by itself.
 
     Yields `{"reason": …, "cursor": …}`. `reason` is "started" once, after the first successful poll; "changed" per
-    poll that found a real change, also of the workspace's Deployments; "due" once per time that the plan left in the
-    asset state store as "wake_at" (ISO 8601), whether or not GitHub answers; "recovered" when GitHub or Astro answers
-    again after an outage; "again" while no pass began since the last event, as the store's "begun_at" tells. Triggers
-    of one process that look at the same repository or workspace share their looks. The task that is woken stores
-    `cursor` there as "cursor", so that a restarted trigger goes on conditionally; a lost cursor, or none, costs
-    requests and nothing else. Every failure is logged in one line and tried again, after 2 s at first and up to a
-    minute, or when the service's rate limit permits. How both were seen stands in the same store as "health".
+    poll that found a real change, also of the workspace's Deployments or of a check that control awaits; "due" once per
+    time that the plan left in the asset state store as "wake_at" (ISO 8601), whether or not GitHub answers; "recovered"
+    when GitHub or Astro answers again after an outage; "again" while no pass began since the last event, as the store's
+    "begun_at" tells. Triggers of one process that look at the same repository or workspace share their looks. The task
+    that is woken stores `cursor` there as "cursor", so that a restarted trigger goes on conditionally; a lost cursor,
+    or none, costs requests and nothing else. Every failure is logged in one line and tried again, after 2 s at first
+    and up to a minute, or when the service's rate limit permits. How both were seen stands in the same store as
+    "health".
 
     :param project: the policy's project, in every log line.
     :param github_conn_id: the Airflow connection to GitHub.
@@ -87,6 +90,8 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     :param astro_conn_id: the Airflow connection to Astro, whose Deployments are listed each minute; empty in what a
         release before 0.3 stored: they are not.
     :param neighbours: how many repositories the policy has polled with the same connection, this one included.
+    :param check_patterns: for the names of the checks that control may await, on the commits that it left in the store
+        as "awaited_checks"; none: nobody looks.
     """
 
     project: str
@@ -96,7 +101,9 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     poll_interval_s: float = 10.0
     astro_conn_id: str = ""
     neighbours: int = 1
+    check_patterns: list[str] = field(default_factory=list)
     _hook: DeployOpsGithubHook | None = field(default=None, init=False)
+    _checks_hook: DeployOpsGithubHook | None = field(default=None, init=False)
     _cursor: Cursor | None = field(default=None, init=False)
     _quota: Quota | None = field(default=None, init=False)
     _fleet: str = field(default="", init=False)
@@ -110,8 +117,10 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until cancelled; see the class."""
         start_stats()
-        events = self._watch_repository()
-        async for event in merge(events, self._watch_astro()) if self.astro_conn_id else events:
+        sources = [self._watch_repository()]
+        sources += [self._watch_astro()] if self.astro_conn_id else []
+        sources += [self._watch_checks()] if self.check_patterns else []
+        async for event in merge(*sources) if len(sources) > 1 else sources[0]:
             yield event
 
     async def _watch_repository(self) -> AsyncIterator[TriggerEvent]:
@@ -154,6 +163,38 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
                 yield self._make_event("changed" if has_moved else "recovered")
             await asyncio.sleep(pause_s)
 
+    async def _watch_checks(self) -> AsyncIterator[TriggerEvent]:
+        """Look at the checks that control awaits, apart from the branches, so that neither holds up the other."""
+        watch, failures = CheckWatch(self.check_patterns), 0
+        while True:
+            is_news, error = await self._look_at_checks(watch)
+            failures = 0 if error is None else failures + 1
+            bound_s = self.neighbours * watch.count_requests() * 60.0 / REQUESTS_PER_MINUTE_MAX
+            pause_s = choose_interval_s(max(self._choose_usual_s(), bound_s), self._quota, datetime.now(UTC))
+            if error is not None:
+                pause_s = max(pause_s, choose_backoff_s(error, failures, FIRST_BACKOFF_S, PROBE_INTERVAL_S))
+                self._tell_failure("looking at checks", error, pause_s)
+            if is_news:
+                yield self._make_event("changed")
+            await asyncio.sleep(pause_s)
+
+    async def _look_at_checks(self, watch: CheckWatch) -> tuple[bool, Exception | None]:
+        """Return whether a check stands otherwise than control knows, and what went wrong."""
+        try:
+            awaited = read_awaited(await self._read_state(AWAITED_KEY))
+            return await asyncio.to_thread(self._look_at, watch, awaited) if awaited else (False, None)
+        except Exception as error:  # noqa: BLE001 - as in the poll: a trigger that raises is restarted for ever
+            return False, error
+
+    def _look_at(self, watch: CheckWatch, awaited: dict[str, CommitChecks]) -> tuple[bool, Exception | None]:
+        if self._checks_hook is None:
+            self._checks_hook = _make_hook(self.github_conn_id, self.repository)
+        found = watch.look(self._checks_hook, awaited)
+        if found[1] is not None:  # the next look reads the Airflow connection again
+            self._checks_hook.close()
+            self._checks_hook = None
+        return found
+
     async def _look_at_fleet(self) -> tuple[str, Exception | None]:
         """Return the fingerprint of the Deployments, or what was wrong with Astro's answer."""
         from include.deploy_ops.hooks.astro.api import AsyncAstroApi  # not where DAG files are parsed
@@ -174,6 +215,8 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     async def cleanup(self) -> None:
         """Close the connections to GitHub."""
         self._close_hook()
+        if self._checks_hook is not None:
+            self._checks_hook.close()
 
     async def _poll(self) -> list[str]:
         known = self._cursor or await self._load_cursor()

@@ -8,7 +8,12 @@ from sandbox.github.objects import read_commit
 from sandbox.github.refs import HEADS, Ref, find_kind, find_ref, is_ref_name, list_refs, move_ref
 from sandbox.github.rest import Answer, ApiError, Call, Handler, build_not_found, paginate
 from sandbox.github.shapes.commits import build_ref
-from sandbox.github.shapes.repositories import build_branch, build_full_repository, build_short_branch
+from sandbox.github.shapes.repositories import (
+    build_branch,
+    build_checks_rule,
+    build_full_repository,
+    build_short_branch,
+)
 
 REFS_OF_GITHUB = ("refs/pull/",)  # GitHub writes these, nobody else
 
@@ -61,8 +66,9 @@ def create_ref(call: Call) -> Answer:
 
 
 def list_rules(call: Call) -> Answer:
-    """GET /repos/{owner}/{repo}/rules/branches/{branch}: none, for there are no rulesets here."""
-    return paginate(call, [], lambda rule: rule)
+    """GET /repos/{owner}/{repo}/rules/branches/{branch}: the checks that it requires, and nothing else."""
+    checks = call.repository.required_checks.get(call.path["branch"], ())
+    return paginate(call, [checks] if checks else [], lambda each: build_checks_rule(call.repository, each))
 
 
 def update_ref(call: Call) -> Answer:

@@ -149,16 +149,35 @@ def _build_any(urls: Urls, number: int, default_branch: str) -> dict[str, Any]:
 def build_short_branch(repository: Repository, name: str, sha: str) -> dict[str, Any]:
     """Build GitHub's `short-branch`, as branches are listed."""
     urls = repository.urls
+    contexts = repository.required_checks.get(name, ())
     protection = {
-        "enabled": False,
-        "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
+        "enabled": bool(contexts),
+        "required_status_checks": {
+            "enforcement_level": "non_admins" if contexts else "off",
+            "contexts": contexts,
+            "checks": [{"context": each, "app_id": None} for each in contexts],
+        },
     }
     return {
         "name": name,
         "commit": {"sha": sha, "url": urls.build_api("commits", sha)},
-        "protected": False,
+        "protected": bool(contexts),
         "protection": protection,
         "protection_url": urls.build_api("branches", name, "protection"),
+    }
+
+
+def build_checks_rule(repository: Repository, checks: tuple[str, ...]) -> dict[str, Any]:
+    """Build GitHub's `repository-rule-detailed` of the kind that requires checks."""
+    return {
+        "type": "required_status_checks",
+        "parameters": {
+            "required_status_checks": [{"context": each} for each in checks],
+            "strict_required_status_checks_policy": False,
+        },
+        "ruleset_source_type": "Repository",
+        "ruleset_source": repository.full_name,
+        "ruleset_id": 1,
     }
 
 

@@ -29,6 +29,16 @@ SHOWN = Exchange(
     {"content-type": "application/json; charset=utf-8"},
     json.dumps(REF).encode(),
 )
+RULE: dict[str, Any] = {"type": "deletion", "ruleset_id": 1}
+"""A shape of several parts, each of which names some of its fields."""
+
+
+def answer_rule(**changes: Any) -> Exchange:
+    """Answer with a rule that differs in the fields given."""
+    received = json.dumps([RULE | changes]).encode()
+    return replace(SHOWN, path="/repos/acme/pipes/rules/branches/main", received=received)
+
+
 LISTED = replace(SHOWN, path="/repos/acme/pipes/pulls", query="state=all&per_page=100&head=acme%3Adev", received=b"[]")
 CREATED = replace(
     SHOWN,
@@ -46,7 +56,7 @@ def answer(**changes: Any) -> Exchange:
     return replace(SHOWN, received=json.dumps({k: v for k, v in (REF | changes).items() if v is not None}).encode())
 
 
-@pytest.mark.parametrize("exchange", [SHOWN, LISTED, CREATED, MERGED, REFUSED])
+@pytest.mark.parametrize("exchange", [SHOWN, LISTED, CREATED, MERGED, REFUSED, answer_rule()])
 def test_what_is_right_has_no_problems(exchange: Exchange, judge: Judge) -> None:
     assert judge.list_request_problems(exchange) == []
     assert judge.list_answer_problems(exchange) == []
@@ -62,6 +72,8 @@ def test_what_is_right_has_no_problems(exchange: Exchange, judge: Judge) -> None
         (answer(url="nowhere in particular"), ".url: 'nowhere in particular' is not a 'uri'"),
         (answer(head=SHA), "field 'head' is not in the description"),
         (answer(object=REF["object"] | {"name": "x"}), ".object: field 'name' is not in the description"),
+        (answer_rule(kind="x"), "fits none of"),
+        (answer_rule(ruleset_id="x"), "fits none of"),
         (replace(SHOWN, status=206), "status 206 is not in the description"),
         (replace(SHOWN, received=b"<html>"), "body is no JSON"),
         (replace(SHOWN, received=b""), "body is no JSON"),

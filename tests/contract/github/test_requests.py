@@ -11,6 +11,7 @@ import pytest
 from include.deploy_ops.core.change.refs import RefKind, ResolvedRef
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.hooks.github.commit_checks import CommitChecks, read_commit_checks, read_required_checks
 from include.deploy_ops.hooks.github.refs import find_merge_base, is_ancestor, resolve_ref
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.triggers.repository import RepositoryTrigger
@@ -158,6 +159,24 @@ def test_what_a_typed_ref_asks_is_described(
     assert parted is not None
     assert parted.commit == first
     assert find_merge_base(hook, lone, head) is None
+    assert_described(outgoing, judge)
+
+
+def test_what_is_asked_of_checks_is_described(
+    hub: Hub, hook: DeployOpsGithubHook, outgoing: Outgoing, judge: Judge
+) -> None:
+    """By a token that may read check runs, and by one that may not; each page conditionally, too."""
+    head = hub.push_file("dev-b", "dags/b.py", "b = 1\n")
+    hub.send("POST", f"/statuses/{head}", status=201, json={"state": "success", "context": "ci"})
+    for name, state in (("test", "failure"), ("lint", "queued")):
+        assert hub.github.set_check(REPOSITORY, head, name, state)
+    for is_blind in (False, True):
+        first = read_commit_checks(hook, head, CommitChecks(), is_blind=is_blind)
+        assert first.states == (("ci", "success"), ("lint", "queued"), ("test", "failure"))
+        assert read_commit_checks(hook, head, first, is_blind=is_blind) == first
+    assert [exchange.status for exchange in outgoing.exchanges].count(304) == 5
+    assert hub.github.require_checks(REPOSITORY, BRANCH, ("test", "deploy-ops/production"))
+    assert read_required_checks(hook, BRANCH) == {"test", "deploy-ops/production"}
     assert_described(outgoing, judge)
 
 

@@ -17,7 +17,7 @@ from tests.contract.github.description import make_judge
 from tests.contract.github.deviations import DEVIATIONS
 from tests.contract.openapi.exchange import Exchange
 from tests.contract.openapi.judge import Judge
-from tests.sandbox.github.conftest import Hub
+from tests.sandbox.github.conftest import REPOSITORY, Hub
 
 NOBODY = "0" * 39 + "1"
 BRANCH = "dev/a"
@@ -151,6 +151,14 @@ class Tour:
         self.post(f"/statuses/{self.head}", status)
         self.get(f"/commits/{self.head}/status")
         self.get(f"/commits/{BRANCH}/statuses")
+        for name, state in (("test", "success"), ("lint", "in_progress")):
+            assert self.hub.github.set_check(REPOSITORY, self.head, name, state)
+        self.get(f"/commits/{self.head}/check-runs?filter=latest&per_page=100")
+        (run,) = self.get(f"/actions/runs?head_sha={self.head}&per_page=100")["workflow_runs"]
+        self.get(f"/actions/runs/{run['id']}/jobs?filter=latest&per_page=1")
+        assert self.hub.github.require_checks(REPOSITORY, BRANCH, ("test",))
+        self.get(f"/branches/{BRANCH}")
+        self.get(f"/rules/branches/{BRANCH}?per_page=100")
         body: dict[str, Any] = {"ref": BRANCH, "environment": "preview", "auto_merge": False, "required_contexts": []}
         body |= {"transient_environment": True, "payload": {"run": "1"}, "description": "a preview"}
         number = self.post("/deployments", body)["id"]
@@ -202,6 +210,8 @@ def list_refusals(tour: Tour) -> Iterator[tuple[int, str, str, Any]]:
         (422, "GET", "/commits/none", None),
         (404, "GET", "/commits/none/status", None),
         (404, "GET", "/commits/none/statuses", None),
+        (404, "GET", "/commits/none/check-runs", None),
+        (404, "GET", "/actions/runs/9/jobs", None),
         (404, "GET", "/compare/main...none", None),
         (404, "GET", "/contents/none", None),
         (404, "GET", "/contents/dags?ref=none", None),

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from referencing import Registry, Specification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jsonschema.protocols import Validator
 
@@ -35,11 +35,26 @@ def forbid_unknown(
 ) -> Iterator[ValidationError]:
     """Check fields as draft 4 does, and that there are no others."""
     yield from Draft4Validator.VALIDATORS["properties"](validator, properties, instance, schema)
-    # `allOf` would need to know the fields of the other parts; none of the operations in question has it.
+    # Of `allOf` beside fields the parts' fields would count, too; none of the operations in question has it.
     if isinstance(instance, dict) and not {"additionalProperties", "allOf"} & schema.keys():
         for name in instance.keys() - properties.keys():
             text = f"field {name!r} is not in the description"
             yield ValidationError(text, validator=UNKNOWN, validator_value=name)
+
+
+def check_all_parts(
+    validator: Any, parts: Sequence[Any], instance: Any, _: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """Check each part as draft 4 does; a field is unknown where it is to all of them."""
+    found = [[*validator.descend(instance, part, schema_path=index)] for index, part in enumerate(parts)]
+    unknown = [{each.validator_value for each in errors if _is_unknown_here(each)} for errors in found]
+    strange = set.intersection(*unknown)
+    for errors in found:
+        yield from (each for each in errors if not _is_unknown_here(each) or each.validator_value in strange)
+
+
+def _is_unknown_here(error: ValidationError) -> bool:
+    return error.validator == UNKNOWN and not error.relative_path
 
 
 def check_format(
@@ -60,7 +75,12 @@ def permit_null(check: Callable[..., Iterator[ValidationError] | None]) -> Calla
     return check_unless_null
 
 
-KEYWORDS = {**Draft4Validator.VALIDATORS, "properties": forbid_unknown, "format": check_format}
+KEYWORDS = {
+    **Draft4Validator.VALIDATORS,
+    "properties": forbid_unknown,
+    "allOf": check_all_parts,
+    "format": check_format,
+}
 OpenApiValidator = extend(  # type: ignore[no-untyped-call]
     Draft4Validator,
     {keyword: permit_null(check) for keyword, check in KEYWORDS.items()},

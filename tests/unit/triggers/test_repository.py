@@ -151,8 +151,9 @@ def test_serialize_makes_an_equal_trigger() -> None:
         "poll_interval_s": POLL_S,
         "astro_conn_id": "",
         "neighbours": 1,
+        "check_patterns": [],
     }
-    older = {name: value for name, value in kwargs.items() if name != "neighbours"}
+    older = {name: value for name, value in kwargs.items() if name not in {"neighbours", "check_patterns"}}
     assert RepositoryTrigger(**older).serialize() == (path, kwargs)
     assert RepositoryTrigger(**kwargs).serialize() == (path, kwargs)
     assert f"{RepositoryTrigger.__module__}.{RepositoryTrigger.__name__}" == path

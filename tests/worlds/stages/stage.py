@@ -128,6 +128,17 @@ class Stage:
         path = f"/sandbox/repositories/{self.author.repository}/pulls/{number}"
         assert self.sandbox.client.post(path, json={"draft": is_draft}).is_success
 
+    def set_check(self, commit: str, name: str, state: str) -> None:
+        """Let a check run on the commit have a state: a status while it runs, then its conclusion."""
+        path = f"/sandbox/repositories/{self.author.repository}/checks"
+        body = {"commit": commit, "name": name, "state": state}
+        assert self.sandbox.client.post(path, json=body).is_success
+
+    def require_checks(self, branch: str, *checks: str) -> None:
+        """Let merges into the branch require these checks."""
+        path = f"/sandbox/repositories/{self.author.repository}/required-checks"
+        assert self.sandbox.client.post(path, json={"branch": branch, "checks": checks}).is_success
+
     def push(self, branch: str, files: Mapping[str, str] | None = None, base: str = "origin/main") -> str:
         """Start the branch anew at its base, commit `files` (text appended by path), push; return the head.
 

@@ -15,6 +15,8 @@ from include.deploy_ops.hooks.github.validation import Json, Many, validate
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.http import GithubAnswer
 
+    States = tuple[tuple[str, str], ...]
+
 _QUEUE, _CHECKS, _REVIEWS = "merge_queue", "required_status_checks", "pull_request"
 _APPROVED, _OPINIONS = "APPROVED", frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 
@@ -56,11 +58,26 @@ class _Combined(Json):
 
 class _CheckRun(Json):
     name: str
+    status: str = ""
     conclusion: str | None
 
 
 class _CheckRuns(Json):
     check_runs: Many[_CheckRun]
+
+
+class _Jobs(Json):
+    jobs: Many[_CheckRun]
+
+
+class _WorkflowRun(Json):
+    id: int
+    status: str | None
+    conclusion: str | None
+
+
+class _WorkflowRuns(Json):
+    workflow_runs: Many[_WorkflowRun]
 
 
 class _User(Json):
@@ -90,12 +107,33 @@ def parse_protected_checks(answer: GithubAnswer) -> frozenset[str]:
 
 def parse_statuses(answer: GithubAnswer) -> dict[str, str]:
     """Read the newest status of each context. :raises ObservationError: malformed."""
-    return {each.context: each.state for each in validate(_Combined, answer).statuses}
+    return dict(list_statuses(answer))
 
 
 def parse_check_runs(answer: GithubAnswer) -> dict[str, str]:
     """Read how the newest check runs ended, empty where one goes on. :raises ObservationError: malformed."""
     return {each.name: each.conclusion or "" for each in validate(_CheckRuns, answer).check_runs}
+
+
+def list_statuses(answer: GithubAnswer) -> States:
+    """Read context and state of the newest status of each context. :raises ObservationError: malformed."""
+    return tuple((each.context, each.state) for each in validate(_Combined, answer).statuses)
+
+
+def list_check_runs(answer: GithubAnswer) -> States:
+    """Read name and conclusion, or status, of the newest check runs. :raises ObservationError: malformed."""
+    return tuple((each.name, each.conclusion or each.status) for each in validate(_CheckRuns, answer).check_runs)
+
+
+def list_jobs(answer: GithubAnswer) -> States:
+    """Read the same of the jobs of a workflow run. :raises ObservationError: malformed."""
+    return tuple((each.name, each.conclusion or each.status) for each in validate(_Jobs, answer).jobs)
+
+
+def list_workflow_runs(answer: GithubAnswer) -> States:
+    """Read id and conclusion, or status, of workflow runs. :raises ObservationError: malformed."""
+    runs = validate(_WorkflowRuns, answer).workflow_runs
+    return tuple((str(each.id), each.conclusion or each.status or "") for each in runs)
 
 
 def count_approvals(answer: GithubAnswer) -> int:

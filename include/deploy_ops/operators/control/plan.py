@@ -15,10 +15,12 @@ from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.pages import render_plan
 from include.deploy_ops.observation.circumstances import CircumstancesReader
+from include.deploy_ops.observation.commit_checks import CheckReader
 from include.deploy_ops.observation.concerns import ConcernCheck
 from include.deploy_ops.observation.creates import CreateCheck
 from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
+from include.deploy_ops.observation.preview_checks import PreviewChecks
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.control.pausing import Pausing
 from include.deploy_ops.operators.control.row_writer import RowWriter, WrittenRows
@@ -27,11 +29,13 @@ from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.feedback_runs import dispatch_feedback, is_untold
 from include.deploy_ops.run.job import INFER, make_dispatch, make_job
+from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY, read_awaited, write_awaited
 from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, CURSOR_KEY, WAKE_AT_KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.deploy_ops.hooks.github.commit_checks import CommitChecks
     from include.deploy_ops.observation.past import PastPreviews
     from include.deploy_ops.run.memory import Memory
 
@@ -61,7 +65,9 @@ class PlanOperator(DeployOpsOperator):
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         for slug, wait in given.stuck.items():
             self.log.warning("%s: %s", given.in_flight[slug], wait)
-        plan = self._schedule(difference, given, creates)
+        reader = CheckReader(self.github, self._read_awaited(context))
+        plan = self._schedule(difference, given, creates, PreviewChecks(self.scope.project, reader))
+        self._leave_awaited(context, plan, reader)
         # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at
         # work that nobody knows of, and the brake counts a delete too many rather than one too few.
         plan = self._claim(context, plan)
@@ -102,6 +108,18 @@ class PlanOperator(DeployOpsOperator):
         """Leave the time at which the trigger wakes control for the trigger."""
         store = context["asset_state_store"][self.scope.repository]
         store.set(WAKE_AT_KEY, wrap_value(None if at is None else at.isoformat()))
+
+    def _read_awaited(self, context: Context) -> dict[str, CommitChecks]:
+        """Return what the last pass found of the commits whose checks it awaited."""
+        store = context["asset_state_store"][self.scope.repository]
+        return read_awaited(store.get(AWAITED_KEY)) if self.scope.project.awaited_checks else {}
+
+    def _leave_awaited(self, context: Context, plan: Plan, reader: CheckReader) -> None:
+        """Leave the commits whose checks are awaited for the trigger."""
+        heads = [hold.checked for hold in plan.holds if hold.checked]
+        if heads or reader.known:
+            store = context["asset_state_store"][self.scope.repository]
+            store.set(AWAITED_KEY, write_awaited(heads, reader.found))
 
     def _show(
         self, context: Context, writer: RowWriter, observation: Observation, plan: Plan, given: Circumstances
@@ -202,13 +220,15 @@ class PlanOperator(DeployOpsOperator):
     def _claims(self, context: Context, work: Work) -> Claims:
         return Claims(self.memory(context), Runs(context["ti"], self.scope.name_dag(work.home_dag)))
 
-    def _schedule(self, difference: Difference, given: Circumstances, creates: CreateCheck) -> Plan:
-        """Return the plan; the room of a preview that is not to be made after all goes to the next."""
+    def _schedule(
+        self, difference: Difference, given: Circumstances, creates: CreateCheck, checks: PreviewChecks
+    ) -> Plan:
+        """Return the plan; the room of a preview that is not to be made after all, or waits, goes to the next."""
         while True:
-            held = creates.hold_rejected(difference)
+            held = checks.hold_unmet(creates.hold_rejected(difference))
             plan = schedule(held, given, self.scope.project.limits, self.scope.max_live)
-            if not creates.check(plan):
-                return creates.defer_unasked(plan)
+            if not (creates.check(plan) or checks.check(plan)):
+                return checks.defer_unasked(creates.defer_unasked(plan))
 
     def _claim(self, context: Context, plan: Plan) -> Plan:
         """Claim what the actions work on; a request claims nothing, and so is never in the way."""

@@ -1,0 +1,91 @@
+"""Reads the checks on commits for the gates that wait for them: what cannot be read is said, and is no failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.core.target.gates import Checks
+from include.deploy_ops.core.target.mergeability import PASSED
+from include.deploy_ops.hooks.github.commit_checks import CommitChecks, read_commit_checks, read_required_checks
+from include.deploy_ops.hooks.github.http import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+
+
+def read_checks(github: DeployOpsGithubHook, sha: str, branch: str) -> Checks:
+    """Return what GitHub shows of the checks on a commit, and which of them the rules of the branch require.
+
+    :raises RateLimitError: GitHub wants a pause. Any other failure is told in the result.
+    """
+    return CheckReader(github).read(sha, branch)
+
+
+@dataclass
+class CheckReader:
+    """Reads for many commits.
+
+    :param known: what was read of commits before, which is asked for conditionally.
+    """
+
+    github: DeployOpsGithubHook
+    known: Mapping[str, CommitChecks] = field(default_factory=dict)
+    found: dict[str, CommitChecks] = field(default_factory=dict)
+    _rules: dict[str, tuple[frozenset[str], str]] = field(init=False, default_factory=dict)
+    _outage: str = field(init=False, default="")
+    _is_blind: bool = field(init=False, default=False)
+
+    def read(self, sha: str, branch: str = "") -> Checks:
+        """Return the checks on a commit, as `read_checks`; without a branch nobody asks for rules."""
+        return self._read(sha, branch, self.known.get(sha, CommitChecks()))
+
+    def read_anew(self, sha: str, branch: str = "") -> Checks:
+        """Return the same, and take nothing over from what was known: others may write where that is stored."""
+        return self._read(sha, branch, CommitChecks())
+
+    def _read(self, sha: str, branch: str, known: CommitChecks) -> Checks:
+        required, unread = self._read_rules(branch) if branch else (frozenset[str](), "")
+        states, blind = self._read_states(sha, known)
+        return Checks(states, required, blind, unread)
+
+    def _read_states(self, sha: str, known: CommitChecks) -> tuple[dict[str, str], str]:
+        """Return the state of each check, and why some cannot be seen."""
+        if self._outage:
+            return {}, self._outage
+        try:
+            found = read_commit_checks(self.github, sha, known, is_blind=self._is_blind)
+        except ObservationError as error:
+            self._note_outage(error)
+            return {}, str(error)
+        self.found[sha], self._is_blind = found, bool(found.blind)
+        return _join(found.states), found.blind
+
+    def _read_rules(self, branch: str) -> tuple[frozenset[str], str]:
+        """Return which checks the rules of the branch require, and why that cannot be told; asked once."""
+        if branch not in self._rules and self._outage:
+            return frozenset(), self._outage
+        if branch not in self._rules:
+            try:
+                self._rules[branch] = read_required_checks(self.github, branch), ""
+            except ObservationError as error:
+                self._note_outage(error)
+                self._rules[branch] = frozenset(), str(error)
+        return self._rules[branch]
+
+    def _note_outage(self, error: ObservationError) -> None:
+        """Ask no further where GitHub does not answer: each question would wait as long as this one."""
+        if isinstance(error, UnavailableError):
+            self._outage = str(error)
+
+
+def _join(states: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return a state for each name: of several, such as of two workflows' jobs, one that is not green."""
+    joined: dict[str, str] = {}
+    for name, state in states:
+        if joined.get(name) in {*PASSED, None}:
+            joined[name] = state
+    return joined
