@@ -1,0 +1,146 @@
+"""What a deploy still waits for, beside a person: a judgement for each gate, met or not yet, why, and until when. Pure.
+
+What is not known is not met, and says so: a gate never opens since somebody could not look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+from include.deploy_ops.core.target.mergeability import PASSED
+from include.deploy_ops.core.text.markdown import describe_span
+from include.deploy_ops.core.verification.verdict import Proof, Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from include.deploy_ops.core.gate.windows import Windows
+
+GateName = Literal["checks", "verified", "soak", "windows"]
+Wanted = tuple[str, ...] | Literal["required"]
+"""Checks that have to be green: patterns for their names, or those that the branch's protection requires."""
+
+_RUNNING = frozenset({"", "pending", "queued", "in_progress", "waiting", "requested", "expected"})
+_OURS = "deploy-ops/*"
+_WEEK = timedelta(days=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How one gate stands. `unmet` says what is awaited, empty where it is met; `opens_at` when it may be by itself."""
+
+    name: GateName
+    unmet: str = ""
+    opens_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What GitHub shows of the checks on one commit.
+
+    `states` is the newest of each by its name: of a status its state, of a check run its conclusion, or its status
+    where it has none yet. `required` are the names that the branch's rules require. `blind` says why some checks cannot
+    be seen, `unread` why the rules cannot; empty where they can.
+    """
+
+    states: Mapping[str, str] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    blind: str = ""
+    unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What another target shows of the content that is to be deployed.
+
+    `target` is its name. `differs` says why it does not run the same content, empty where it does. `verification` is
+    that of what it runs, None where nobody knows one. `reset` says what had it verified anew since, if anything did.
+    """
+
+    target: str
+    differs: str = ""
+    verification: Verification | None = None
+    reset: str = ""
+
+
+def judge_checks(wanted: Wanted, checks: Checks) -> Gate:
+    """Return whether all wanted checks are green; what we say ourselves never counts."""
+    if wanted == "required":
+        if checks.unread:
+            return Gate("checks", f"which checks are required is not known: {checks.unread}")
+        found = [_describe_check(each, checks) for each in _leave_out_own(checks.required)]
+    else:
+        found = [text for pattern in wanted for text in _describe_matching(pattern, checks)]
+    return Gate("checks", "; ".join(dict.fromkeys(text for text in found if text)))
+
+
+def judge_verified(elsewhere: Elsewhere) -> Gate:
+    """Return whether the other target runs the same content, and is shown to work."""
+    target, known = elsewhere.target, elsewhere.verification
+    if elsewhere.differs:
+        return Gate("verified", elsewhere.differs)
+    if known is None or known.proof is not Proof.VERIFIED:
+        return Gate("verified", f"{target}: {known.said}" if known and known.said else f"{target} is not verified yet")
+    return Gate("verified")
+
+
+def judge_soak(elsewhere: Elsewhere, soak: timedelta, now: datetime) -> Gate:
+    """Return whether the other target has run the same content, verified, for so long; at the very end of it, it has."""
+    known, why = elsewhere.verification, f", since {elsewhere.reset}" if elsewhere.reset else ""
+    if known is None or judge_verified(elsewhere).unmet:
+        return Gate("soak", f"soaks on {elsewhere.target} for {describe_span(soak)} once that is verified{why}")
+    end = known.at + soak
+    if now >= end:
+        return Gate("soak")
+    return Gate("soak", f"soaks on {elsewhere.target} until {tell_time(end, now)}{why}", end)
+
+
+def judge_windows(windows: Windows, now: datetime) -> Gate:
+    """Return whether a deploy may begin now."""
+    if windows.is_open(now):
+        return Gate("windows")
+    opening = windows.find_opening(now)
+    if opening is None:
+        return Gate("windows", "no window opens within a year; correct the policy")
+    return Gate("windows", f"window opens {tell_time(opening.astimezone(windows.zone), now)}", opening)
+
+
+def tell_time(moment: datetime, now: datetime) -> str:
+    """Return a moment as people read it, in its own time zone: by its weekday where that is near."""
+    return f"{moment:%a %H:%M %Z}" if moment - now < _WEEK else f"{moment:%Y-%m-%d %H:%M %Z}"
+
+
+def find_unmet(gates: Iterable[Gate]) -> tuple[str, datetime | None]:
+    """Return what is awaited, in a line, and when the first of it may end by itself.
+
+    :return: an empty line where every gate is met; no time where all that is awaited is an event.
+    """
+    unmet = [each for each in gates if each.unmet]
+    times = (each.opens_at for each in unmet if each.opens_at is not None)
+    return "; ".join(each.unmet for each in unmet), min(times, default=None)
+
+
+def _leave_out_own(names: Iterable[str]) -> list[str]:
+    return sorted(each for each in names if not fnmatchcase(each, _OURS))
+
+
+def _describe_matching(pattern: str, checks: Checks) -> list[str]:
+    """Return what each check that the pattern means still lacks; one at least has to be there."""
+    names = _leave_out_own(each for each in checks.states if fnmatchcase(each, pattern))
+    if checks.blind and pattern not in names:
+        return [f"check '{pattern}' is not known: {checks.blind}"]
+    return [_describe_check(each, checks) for each in names or [pattern]]
+
+
+def _describe_check(name: str, checks: Checks) -> str:
+    """Return what a check lacks to be green; empty where it is."""
+    state = checks.states.get(name)
+    if state is None:
+        return f"check '{name}' is not known: {checks.blind}" if checks.blind else f"check '{name}' is not there yet"
+    if state in PASSED:
+        return ""
+    return f"check '{name}' runs" if state in _RUNNING else f"check '{name}' did not succeed: {state}"

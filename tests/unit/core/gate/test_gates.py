@@ -1,0 +1,111 @@
+"""Gates: each is met exactly when it should be, says what it awaits, and what nobody can see is never met."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from include.deploy_ops.core.gate.gates import (
+    Checks,
+    Elsewhere,
+    Gate,
+    Wanted,
+    find_unmet,
+    judge_checks,
+    judge_soak,
+    judge_verified,
+    judge_windows,
+)
+from include.deploy_ops.core.gate.windows import Windows, parse_hours
+from include.deploy_ops.core.verification.verdict import Proof, Verification
+
+NOW = datetime(2026, 11, 30, 12, 5, tzinfo=UTC)
+SECOND, SOAK = timedelta(seconds=1), timedelta(hours=2)
+BLIND = "the token may not read check runs"
+
+
+def verified(proof: Proof = Proof.VERIFIED, said: str = "works") -> Verification:
+    return Verification("d1", "a" * 40, proof, NOW, said)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "checks", "unmet"),
+    [
+        (("ci/test",), Checks({"ci/test": "success"}), ""),
+        (("ci/test",), Checks({"ci/test": "neutral"}), ""),
+        (("ci/test",), Checks({"ci/test": "skipped"}), ""),
+        (("ci/test",), Checks({"ci/test": "failure"}), "check 'ci/test' did not succeed: failure"),
+        (("ci/test",), Checks({"ci/test": "cancelled"}), "check 'ci/test' did not succeed: cancelled"),
+        (("ci/test",), Checks({"ci/test": "in_progress"}), "check 'ci/test' runs"),
+        (("ci/test",), Checks({"ci/test": "pending"}), "check 'ci/test' runs"),
+        (("ci/test",), Checks({"CI/test": "success"}), "check 'ci/test' is not there yet"),
+        (("ci/test",), Checks(), "check 'ci/test' is not there yet"),
+        (("ci/test",), Checks(blind=BLIND), f"check 'ci/test' is not known: {BLIND}"),
+        (("ci/test",), Checks({"ci/test": "success"}, blind=BLIND), ""),
+        (("build*",), Checks({"build-a": "success", "build-b": "pending"}), "check 'build-b' runs"),
+        (("build*",), Checks({"build-a": "success"}, blind=BLIND), f"check 'build*' is not known: {BLIND}"),
+        (("*",), Checks({"deploy-ops/production": "success"}), "check '*' is not there yet"),
+        (("*",), Checks({"a": "success", "deploy-ops/production": "pending"}), ""),
+        (
+            ("a", "b*"),
+            Checks({"a": "error", "b1": "queued"}),
+            "check 'a' did not succeed: error; check 'b1' runs",
+        ),
+        (("a", "*"), Checks({"a": "error"}), "check 'a' did not succeed: error"),
+        ("required", Checks(), ""),
+        ("required", Checks(required=frozenset({"deploy-ops/etl/production"})), ""),
+        ("required", Checks({"x": "failure"}, required=frozenset({"y"})), "check 'y' is not there yet"),
+        ("required", Checks({"y": "success"}, required=frozenset({"y"})), ""),
+        ("required", Checks({"y": "success"}, unread="403"), "which checks are required is not known: 403"),
+    ],
+)
+def test_checks_have_to_be_green(wanted: Wanted, checks: Checks, unmet: str) -> None:
+    assert judge_checks(wanted, checks) == Gate("checks", unmet)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "unmet"),
+    [
+        (Elsewhere("staging", verification=verified()), ""),
+        (Elsewhere("staging", "main has X, merge it into staging", verified()), "main has X, merge it into staging"),
+        (Elsewhere("staging"), "staging is not verified yet"),
+        (Elsewhere("staging", verification=verified(Proof.FAILED, "2 import errors")), "staging: 2 import errors"),
+        (Elsewhere("staging", verification=verified(Proof.UNKNOWN, "not asked")), "staging: not asked"),
+        (Elsewhere("staging", verification=verified(Proof.PENDING, "")), "staging is not verified yet"),
+    ],
+)
+def test_another_target_has_to_run_the_same_and_work(elsewhere: Elsewhere, unmet: str) -> None:
+    assert judge_verified(elsewhere) == Gate("verified", unmet)
+
+
+def test_it_soaks_to_the_very_end() -> None:
+    elsewhere, end = Elsewhere("staging", verification=verified(), reset="a push of b5f3"), NOW + SOAK
+    told = "soaks on staging until Mon 14:05 UTC, since a push of b5f3"
+    assert judge_soak(elsewhere, SOAK, end - SECOND) == Gate("soak", told, end)
+    assert judge_soak(elsewhere, SOAK, end) == Gate("soak")
+
+
+def test_what_is_not_verified_does_not_soak() -> None:
+    elsewhere = Elsewhere("staging", verification=verified(Proof.FAILED, "2 import errors"))
+    told = "soaks on staging for 2h once that is verified"
+    assert judge_soak(elsewhere, SOAK, NOW + timedelta(days=30)) == Gate("soak", told)
+
+
+def test_a_closed_window_says_when_it_opens() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    rules = Windows((parse_hours("Mon-Thu 09:00-12:00"),), (), berlin)
+    opening = datetime(2026, 12, 1, 9, tzinfo=berlin)
+    assert judge_windows(rules, NOW) == Gate("windows", "window opens Tue 09:00 CET", opening)
+    assert judge_windows(rules, opening) == Gate("windows")
+    far = Windows((parse_hours("Mon 09:00-12:00"),), (), berlin)
+    assert judge_windows(far, NOW).unmet == "window opens 2026-12-07 09:00 CET"
+    never = Windows((parse_hours("Mon 09:00-12:00"),), (parse_hours("Mon 00:00-24:00"),), berlin)
+    assert judge_windows(never, NOW) == Gate("windows", "no window opens within a year; correct the policy")
+
+
+def test_what_is_awaited_stands_in_a_line_with_the_first_time() -> None:
+    early, late = NOW + SECOND, NOW + SOAK
+    gates = [Gate("checks", "a"), Gate("verified"), Gate("soak", "b", late), Gate("windows", "c", early)]
+    assert find_unmet(gates) == ("a; b; c", early)
+    assert find_unmet(gates[:2]) == ("a", None)
+    assert find_unmet([Gate("soak")]) == ("", None)
