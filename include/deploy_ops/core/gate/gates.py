@@ -89,7 +89,7 @@ def judge_verified(elsewhere: Elsewhere) -> Gate:
 
 
 def judge_soak(elsewhere: Elsewhere, soak: timedelta, now: datetime) -> Gate:
-    """Return whether the other target has run the same content, verified, for so long; at the very end of it, it has."""
+    """Return whether the other target has run the same content, verified, for so long; at its very end it has."""
     known, why = elsewhere.verification, f", since {elsewhere.reset}" if elsewhere.reset else ""
     if known is None or judge_verified(elsewhere).unmet:
         return Gate("soak", f"soaks on {elsewhere.target} for {describe_span(soak)} once that is verified{why}")
