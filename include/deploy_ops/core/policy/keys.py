@@ -3,6 +3,7 @@
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, Strict
 
@@ -11,6 +12,7 @@ from include.deploy_ops.core.environment.pools import Pool
 from include.deploy_ops.core.environment.sources import Source
 from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.policy import values
+from include.deploy_ops.core.policy.windows import Windows, parse_denied, parse_hours
 from include.deploy_ops.core.text.schema import StrictModel
 
 MERGE_QUEUE_PREFIX = "gh-readonly-queue/"
@@ -175,6 +177,37 @@ class Approvers(StrictModel):
     not_requester: bool = False
 
 
+class WindowRules(StrictModel):
+    """The hours in which a deploy may begin, by a wall clock in `timezone`.
+
+    `allow`: weekdays and hours; none: at all times. `deny`: days, or weekdays and hours, in which none does after all.
+    """
+
+    allow: values.AllowedHours = ()
+    deny: values.DeniedTimes = ()
+    timezone: values.Zone
+
+    @property
+    def windows(self) -> Windows:
+        """What the texts mean."""
+        allow, deny = map(parse_hours, self.allow), map(parse_denied, self.deny)
+        return Windows(tuple(allow), tuple(deny), ZoneInfo(self.timezone))
+
+
+class Requires(StrictModel):
+    """What a deploy waits for, beside a person's yes.
+
+    `checks`: what has to be green on the head: patterns for the names of commit statuses and check runs, or "required",
+    those that the rules of the base branch require. `verified`: the target that has to run the same content, verified.
+    `soak`: for at least so long. `windows`: the hours in which it may begin.
+    """
+
+    checks: values.Checks | None = None
+    verified: values.Name | None = None
+    soak: values.Duration | None = None
+    windows: WindowRules | None = None
+
+
 class Target(StrictModel):
     """A long-lived Deployment, named as in Astro, that follows a branch or a pull request.
 
@@ -182,7 +215,8 @@ class Target(StrictModel):
     request waits; without an answer it is rejected. `approvers`: who may; None: whoever may answer in Airflow.
     `forced`: whether a forced run of a gated target asks too. `merge`: merge the pull request once its code runs.
     `build`: build images for a gated target too, whose digest nobody can approve. `verify`: how a deploy is proven to
-    work, which the merge then waits for.
+    work, which the merge then waits for. `requires`: what it waits for before anybody is asked, and again before it is
+    deployed and merged.
     """
 
     deployment: values.DeploymentName
@@ -197,6 +231,7 @@ class Target(StrictModel):
     merge: bool = False
     build: bool = False
     verify: Verify | None = None
+    requires: Requires | None = None
 
     @property
     def asks_when_forced(self) -> bool:

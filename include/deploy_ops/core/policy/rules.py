@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.deploy_ops.core.policy.keys import Approvers, Previews, Project, Promotion, Target, is_matched
+from include.deploy_ops.core.policy.keys import (
+    Approvers,
+    Previews,
+    Project,
+    Promotion,
+    Requires,
+    Target,
+    WindowRules,
+    is_matched,
+)
 from include.deploy_ops.core.policy.sources import find_environment_problems, fold_id
 from include.deploy_ops.core.policy.values import BUILD
+from include.deploy_ops.core.policy.windows import Hours
 from include.deploy_ops.core.template.rules import find_override_problems
 from include.deploy_ops.core.text.schema import Location, Problem, format_location
 
@@ -36,6 +47,7 @@ def find_project_problems(project: Project) -> tuple[Problem, ...]:
     for name, target in project.targets.items():
         found += [each.move_below("targets", name) for each in _check_target(name, target)]
     found += [*_check_releases(project), *_check_people(project.people), *_check_verify(project)]
+    found += [*_check_requires(project)]
     return tuple(found)
 
 
@@ -166,6 +178,46 @@ def _check_verify(project: Project) -> Iterator[Problem]:
         if verify and verify.rolls_back and not name:
             message = "a preview shows its branch's newest commit, broken or not; 'rollback' is for targets: remove it"
             yield Problem((*location, "on_failure"), message)
+
+
+_ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""Whether hours leave anything open is the same in each week; which days are denied is not asked."""
+
+
+def _check_requires(project: Project) -> Iterator[Problem]:
+    for name, target in project.targets.items():
+        location = ("targets", name, "requires")
+        requires = target.requires
+        if requires is None:
+            continue
+        if requires == Requires():
+            yield Problem(location, "it requires nothing; remove it, or name checks, verified, soak or windows")
+        if requires.soak is not None and requires.verified is None:
+            yield Problem((*location, "soak"), "nothing says where it soaks; add 'verified' with a target's name")
+        if requires.verified is not None and (why := _refuse_proof(project, name, requires.verified)):
+            yield Problem((*location, "verified"), f"'{requires.verified}' {why}")
+        if requires.windows is not None and not _opens(requires.windows):
+            yield Problem((*location, "windows"), "no hour is left in which a deploy may begin; deny less")
+
+
+def _refuse_proof(project: Project, name: str, wanted: str) -> str:
+    """Return why a target's proof cannot be waited for; empty where it can."""
+    if wanted not in project.targets or wanted == name:
+        return f"is {'the target itself' if wanted == name else 'no target of the project'}; name another target"
+    if project.targets[wanted].verify is None:
+        return f"is never verified; add targets.{wanted}.verify"
+    seen, each = {name}, wanted
+    while (rules := project.targets[each].requires) is not None and rules.verified in project.targets:
+        if rules.verified in seen:
+            return "waits for it in turn; remove one of the two"
+        seen.add(each)
+        each = rules.verified
+    return ""
+
+
+def _opens(rules: WindowRules) -> bool:
+    hours = tuple(each for each in rules.windows.deny if isinstance(each, Hours))
+    return replace(rules.windows, deny=hours).find_opening(_ANY_DAY) is not None
 
 
 def _check_releases(project: Project) -> Iterator[Problem]:

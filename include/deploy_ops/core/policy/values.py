@@ -8,7 +8,8 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict
@@ -23,6 +24,7 @@ from include.deploy_ops.core.environment.sources import (
     write_source,
 )
 from include.deploy_ops.core.model import NO_COMMIT, RULE_LENGTH_MAX
+from include.deploy_ops.core.policy.windows import parse_denied, parse_hours
 
 NAME_LENGTH_MAX = 40
 REPOSITORY_LENGTH_MAX = 140
@@ -33,6 +35,7 @@ CRON_FIELDS = 5
 BUILD = "build"
 REUSE = "reuse"
 COMMIT_FIELD = "{sha}"
+REQUIRED: Literal["required"] = "required"
 
 _CONTROL_PLANE = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -184,6 +187,36 @@ def check_cron(text: str) -> str:
     return text
 
 
+def check_hours(text: str) -> str:
+    """Return weekdays and hours as they were written."""
+    parse_hours(text)
+    return text
+
+
+def check_denied(text: str) -> str:
+    """Return days, or weekdays and hours, as they were written."""
+    parse_denied(text)
+    return text
+
+
+def parse_checks(value: object) -> tuple[str, ...] | Literal["required"]:
+    """Return patterns for names of checks, or that those are meant that the branch's rules require."""
+    if value == REQUIRED:
+        return REQUIRED
+    if isinstance(value, list | tuple) and value and all(isinstance(each, str) and each.strip() for each in value):
+        return tuple(check_text(each) for each in value)
+    raise ValueError("a list of patterns for names of checks, such as ['ci/test', 'build*'], or required")
+
+
+def check_zone(text: str) -> str:
+    """Return the name of a time zone."""
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("the name of a time zone, such as Europe/Berlin or UTC") from None
+    return text
+
+
 def check_class_path(text: str) -> str:
     """Return the dotted path of a class; whether it can be imported is seen where it is used."""
     if not _DOTTED_PATH.fullmatch(text):
@@ -231,6 +264,8 @@ Argument = Annotated[str, AfterValidator(check_argument)]
 RunConf = Annotated[dict[str, Any], AfterValidator(check_conf)]
 Login = Annotated[str, AfterValidator(check_login)]
 Cron = Annotated[str, AfterValidator(check_cron)]
+Checks = Annotated[tuple[str, ...] | Literal["required"], PlainValidator(parse_checks)]
+Zone = Annotated[str, AfterValidator(check_zone)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 AirflowId = Annotated[str, AfterValidator(check_airflow_id)]
 PoolName = Annotated[str, AfterValidator(check_pool_name)]
@@ -247,6 +282,8 @@ Repositories = Annotated[tuple[Repository, ...], Strict(strict=False)]
 Patterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], Strict(strict=False)]
 InheritedKeys = Annotated[tuple[Annotated[str, AfterValidator(check_inherited)], ...], Strict(strict=False)]
 Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
+AllowedHours = Annotated[tuple[Annotated[str, AfterValidator(check_hours)], ...], Strict(strict=False)]
+DeniedTimes = Annotated[tuple[Annotated[str, AfterValidator(check_denied)], ...], Strict(strict=False)]
 Folders = Annotated[tuple[Folder, ...], Strict(strict=False)]
 IgnorePatterns = Annotated[tuple[Annotated[str, AfterValidator(check_ignore_pattern)], ...], Strict(strict=False)]
 ImageSources = Annotated[

@@ -264,9 +264,9 @@ def _list_rules(target: Target) -> dict[str, Any]:
     """Return the target's rules as they take part in names of work: the first ones, and later ones that are set.
 
     So a release that brings a key gives no work another name, by which endings and rejections are remembered. How a
-    deploy is verified changes nothing of what is deployed, or asked.
+    deploy is verified changes nothing of what is deployed, or asked; nor does what it waits for.
     """
-    later = target.model_dump(mode="json", exclude_defaults=True, exclude={"verify"})
+    later = target.model_dump(mode="json", exclude_defaults=True, exclude={"verify", "requires"})
     first = target.model_dump(mode="json", include=set(_FIRST_RULES))
     if target.pull_request is not None and not target.pull_request.drafts:
         del first["pull_request"]["drafts"]

@@ -128,7 +128,18 @@ def test_who_may_approve_and_who_is_who_is_read() -> None:
     assert read_project(PROJECT).targets["production"].approvers is None
 
 
-APPROVERS = "targets.production.approvers"
+def test_targets_that_wait_for_each_other_are_told() -> None:
+    raw = change("targets.production.requires", {"verified": "staging"})
+    for name, other in (("production", "staging"), ("staging", "production")):
+        raw = change(f"targets.{name}.verify", {}, raw)
+        raw = change(f"targets.{name}.requires", {"verified": other}, raw)
+    assert [str(each.message) for each in load(raw).problems] == [
+        f"project 'data_platform': '{other}' waits for it in turn; remove one of the two"
+        for other in ("production", "staging")
+    ]
+
+
+APPROVERS, REQUIRES = "targets.production.approvers", "targets.production.requires"
 WRONG = [
     (f"{APPROVERS}.users", [], f"{APPROVERS}.users", "at least one entry"),
     (f"{APPROVERS}.users", "ada", f"{APPROVERS}.users", "found 'ada', expected a list"),
@@ -155,6 +166,28 @@ WRONG = [
     ("targets.staging.verify", {"on_failure": "retry"}, "targets.staging.verify.on_failure", "'report' or 'rollback'"),
     ("previews.verify", {"unknown": "failure"}, "previews.verify.unknown", "expected one of 'pending' or 'success'"),
     ("previews.verify", {"timeout": 20}, "previews.verify.timeout", "a duration"),
+    (REQUIRES, {}, REQUIRES, "it requires nothing; remove it"),
+    (REQUIRES, {"soak": "2h"}, f"{REQUIRES}.soak", "nothing says where it soaks; add 'verified'"),
+    (REQUIRES, {"verified": "production"}, f"{REQUIRES}.verified", "'production' is the target itself"),
+    (REQUIRES, {"verified": "prod"}, f"{REQUIRES}.verified", "'prod' is no target of the project"),
+    (REQUIRES, {"verified": "staging"}, f"{REQUIRES}.verified", "is never verified; add targets.staging.verify"),
+    (REQUIRES, {"checks": "all"}, f"{REQUIRES}.checks", "a list of patterns for names of checks"),
+    (REQUIRES, {"checks": [""]}, f"{REQUIRES}.checks", "a list of patterns for names of checks"),
+    (REQUIRES, {"windows": {"allow": []}}, f"{REQUIRES}.windows.timezone", "missing"),
+    (REQUIRES, {"windows": {"timezone": "Berlin"}}, f"{REQUIRES}.windows.timezone", "the name of a time zone"),
+    (REQUIRES, {"windows": {"timezone": "../UTC"}}, f"{REQUIRES}.windows.timezone", "the name of a time zone"),
+    (
+        REQUIRES,
+        {"windows": {"timezone": "UTC", "allow": ["Mon 9-16"]}},
+        f"{REQUIRES}.windows.allow[0]",
+        "weekdays and hours, such as",
+    ),
+    (
+        REQUIRES,
+        {"windows": {"timezone": "UTC", "allow": ["Fri 13:00-16:00"], "deny": ["Fri 12:00-24:00"]}},
+        f"{REQUIRES}.windows",
+        "no hour is left in which a deploy may begin",
+    ),
     ("people", {"ada": "7", "Ada": "8"}, "people.Ada", "it is the same account as 'ada'"),
     ("people", {"a b": "7"}, "people['a b']", "a login of GitHub"),
     ("people", {"ada": ""}, "people.ada", "a text of one line"),
@@ -409,6 +442,7 @@ NO_CHANGES = {
     "targets.staging.deployment": "S",
     "previews.verify": {"compare_with": "production"},
     "targets.staging.verify": {},
+    "targets.staging.requires": {"checks": ["ci/*"]},
 }
 
 

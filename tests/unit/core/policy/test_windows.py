@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from include.deploy_ops.core.gate.windows import Dates, Hours, Windows, parse_dates, parse_denied, parse_hours
+from include.deploy_ops.core.policy.windows import Dates, Hours, Windows, parse_dates, parse_denied, parse_hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from include.deploy_ops.core.gate.gates import (
+from include.deploy_ops.core.policy.windows import Windows, parse_hours
+from include.deploy_ops.core.target.gates import (
     Checks,
     Elsewhere,
     Gate,
@@ -16,7 +17,6 @@ from include.deploy_ops.core.gate.gates import (
     judge_verified,
     judge_windows,
 )
-from include.deploy_ops.core.gate.windows import Windows, parse_hours
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 
 NOW = datetime(2026, 11, 30, 12, 5, tzinfo=UTC)

@@ -18,7 +18,7 @@ from include.deploy_ops.core.verification.verdict import Proof, Verification
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from include.deploy_ops.core.gate.windows import Windows
+    from include.deploy_ops.core.policy.windows import Windows
 
 GateName = Literal["checks", "verified", "soak", "windows"]
 Wanted = tuple[str, ...] | Literal["required"]

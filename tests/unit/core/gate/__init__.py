@@ -1,1 +1,0 @@
-"""Tests, mirroring the folder they are named after."""
