@@ -190,7 +190,7 @@ class Hold:
 
     `environment` is what people call it, a branch's or a target's name; `slug` tells which of the two, empty where it
     is a branch. `awaits` names what ends it by itself, within seconds as a rule, of which nobody tells us; empty where
-    nothing does. `remedy` ends it where only a person does.
+    nothing does. `opens_at` is when a time that comes may end it. `remedy` ends it where only a person does.
     """
 
     environment: str
@@ -200,6 +200,7 @@ class Hold:
     kind: HoldKind = HoldKind.PERSON
     slug: str = ""
     remedy: Remedy = Remedy.MEND
+    opens_at: datetime | None = None
 
     @property
     def home(self) -> str:

@@ -89,11 +89,14 @@ def judge_verified(elsewhere: Elsewhere) -> Gate:
 
 
 def judge_soak(elsewhere: Elsewhere, soak: timedelta, now: datetime) -> Gate:
-    """Return whether the other target has run the same content, verified, for so long; at its very end it has."""
+    """Return whether the other target has run the same content, verified, for so long; at its very end it has.
+
+    :param now: in the time zone in which people are told.
+    """
     known, why = elsewhere.verification, f", since {elsewhere.reset}" if elsewhere.reset else ""
     if known is None or judge_verified(elsewhere).unmet:
         return Gate("soak", f"soaks on {elsewhere.target} for {describe_span(soak)} once that is verified{why}")
-    end = known.at + soak
+    end = ((known.since or known.at) + soak).astimezone(now.tzinfo)
     if now >= end:
         return Gate("soak")
     return Gate("soak", f"soaks on {elsewhere.target} until {tell_time(end, now)}{why}", end)
@@ -111,7 +114,7 @@ def judge_windows(windows: Windows, now: datetime) -> Gate:
 
 def tell_time(moment: datetime, now: datetime) -> str:
     """Return a moment as people read it, in its own time zone: by its weekday where that is near."""
-    return f"{moment:%a %H:%M %Z}" if moment - now < _WEEK else f"{moment:%Y-%m-%d %H:%M %Z}"
+    return f"{moment:%a %H:%M %Z}" if abs(moment - now) < _WEEK else f"{moment:%Y-%m-%d %H:%M %Z}"
 
 
 def find_unmet(gates: Iterable[Gate]) -> tuple[str, datetime | None]:
