@@ -10,7 +10,7 @@ from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
 from include.deploy_ops.core.cleanup.use import find_use
 from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, drop_doubted, find_end
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
-from include.deploy_ops.core.history import find_former, read_history
+from include.deploy_ops.core.history import ROLLBACK, find_former, read_history
 from include.deploy_ops.core.model import Branch, Deployment, PullRequest
 from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.plan.work import Verb, Work
@@ -20,7 +20,7 @@ from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.preview.ownership import is_own
 from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.comparison import compare_target
-from include.deploy_ops.core.target.gates import find_unmet
+from include.deploy_ops.core.target.gates import find_unmet, list_closed
 from include.deploy_ops.observation.gates import GateReader
 from include.deploy_ops.observation.targets import TargetObserver
 from include.deploy_ops.observation.uses import UseObserver
@@ -244,6 +244,28 @@ class DueCheck:
     def check_gates(self, job: Job) -> None:
         """Raise SupersededError while the target's gates let nobody be asked about what the job would deploy."""
         _refuse_closed(job, self.read_gates(job))
+
+    def pass_gates(self, job: Job) -> Job:
+        """Return a person's deploy to a target with the gates that it skips, in its reason too; or why it may not."""
+        target = self.scope.target(job.target)
+        if target.requires is None or job.verb is not Verb.DEPLOY or job.problem:
+            return job
+        gates = self.read_gates(job)
+        closed = list_closed(gates)
+        if closed and target.forced == "gates":
+            return replace(job, problem=f"{find_unmet(gates)[0]}; `forced: gates` lets nobody skip that")
+        told = f"(skips {', '.join(closed)}) " if closed else ""
+        back = ROLLBACK if job.reason.startswith(ROLLBACK) else ""
+        return replace(job, skips=closed, reason=f"{back}{told}{job.reason.removeprefix(back)}")
+
+    def check_passed(self, job: Job) -> None:
+        """Raise PermanentError where a gate is closed that a person's deploy does not name, or may skip no more."""
+        target = self.scope.target(job.target)
+        if target.requires is None:
+            return
+        allowed = () if target.forced == "gates" else job.skips
+        if unmet := find_unmet(each for each in self.read_gates(job) if each.name not in allowed)[0]:
+            raise PermanentError(f"{unmet}; clear this run once that is over, or ask anew")
 
     def read_gates(self, job: Job) -> tuple[Gate, ...]:
         """Return how each gate of the job's target stands for what the job deploys."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.errors import CommitMissingError, PermanentError
+from include.deploy_ops.core.errors import CommitMissingError, ObservationError, PermanentError
 from include.deploy_ops.core.history import DeployHistory, forget_unseen
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.target.comparison import Source
 from include.deploy_ops.core.target.gates import (
+    Checks,
     Elsewhere,
     Gate,
     judge_checks,
@@ -71,7 +72,7 @@ class GateReader:
     def _judge(self, target: Target, rules: Requires, source: Source, now: datetime) -> Iterator[Gate]:
         if rules.checks is not None:
             base = target.pull_request.into if target.pull_request is not None else source.ref
-            yield judge_checks(rules.checks, read_checks(self.github, source.head, base))
+            yield judge_checks(rules.checks, self._read_checks(source.head, base))
         if rules.verified is not None:
             elsewhere = self._look_elsewhere(rules.verified, target, source, now)
             yield judge_verified(elsewhere)
@@ -79,6 +80,12 @@ class GateReader:
                 yield judge_soak(elsewhere, rules.soak, now)
         if rules.windows is not None:
             yield judge_windows(rules.windows.windows, now)
+
+    def _read_checks(self, sha: str, branch: str) -> Checks:
+        try:
+            return read_checks(self.github, sha, branch)
+        except ObservationError as error:  # nothing else waits where only GitHub's checks are down
+            return Checks(blind=str(error), unread=str(error))
 
     def _look_elsewhere(self, name: str, target: Target, source: Source, now: datetime) -> Elsewhere:
         """Return what the target of that name shows of the content that is to be deployed."""

@@ -127,6 +127,11 @@ def find_unmet(gates: Iterable[Gate]) -> tuple[str, datetime | None]:
     return "; ".join(each.unmet for each in unmet), min(times, default=None)
 
 
+def list_closed(gates: Iterable[Gate]) -> tuple[str, ...]:
+    """Return the names of the gates that are not met."""
+    return tuple(each.name for each in gates if each.unmet)
+
+
 def _leave_out_own(names: Iterable[str]) -> list[str]:
     return sorted(each for each in names if not fnmatchcase(each, _OURS))
 
