@@ -91,20 +91,19 @@ class GateReader:
         """Return what the target of that name shows of the content that is to be deployed."""
         wanted = self.scope.project.targets[name].deployment
         found = self.observed.find(wanted)
-        if len(found) != 1:
-            return Elsewhere(name, f"{name} has {len(found) or 'no'} Deployments named '{wanted}', expected one")
-        (deployment,) = found
-        if deployment.doubt:
-            return Elsewhere(name, f"what {name} runs is not known: {deployment.doubt}")
-        history = forget_unseen(self.observed.histories.get(deployment.id, DeployHistory()), deployment)
-        takes_dags = all(each.is_dag_deploy_enabled for each in self.observed.find(target.deployment))
+        if len(found) != 1 or found[0].doubt:
+            doubt = found[0].doubt if len(found) == 1 else f"{len(found) or 'no'} Deployments are named '{wanted}'"
+            return Elsewhere(name, f"what {name} runs is not known: {doubt}", is_stuck=True)
+        history = forget_unseen(self.observed.histories.get(found[0].id, DeployHistory()), found[0])
         try:
-            differs = self._describe_difference(name, target, source, history, has_dag_deploys=takes_dags)
+            compared = self._compare(name, target, source, history)
         except (CommitMissingError, PermanentError) as error:
-            return Elsewhere(name, f"whether {name} runs the same content is not known: {error}")
+            return Elsewhere(name, f"whether {name} runs the same content is not known: {error}", is_stuck=True)
+        if compared.differs:
+            return compared
         known = self._recall(name, history)
-        is_verified = known.proof is Proof.VERIFIED and not differs
-        return Elsewhere(name, differs, known, _tell_begin(history, known, now) if is_verified else "")
+        is_verified = known.proof is Proof.VERIFIED
+        return Elsewhere(name, verification=known, reset=_tell_begin(history, known, now) if is_verified else "")
 
     def _recall(self, name: str, history: DeployHistory) -> Verification:
         slug = slug_target(name)
@@ -113,23 +112,23 @@ class GateReader:
         known = self.memory.verification(slug).read()
         return recall_verification(known, history.newest_id, history.commit, is_asking=is_asked)
 
-    def _describe_difference(
-        self, name: str, target: Target, source: Source, history: DeployHistory, *, has_dag_deploys: bool
-    ) -> str:
-        """Return how what is to be deployed differs from what the target of that name runs; empty where it does not."""
+    def _compare(self, name: str, target: Target, source: Source, history: DeployHistory) -> Elsewhere:
+        """Return how what is to be deployed differs from what the target of that name runs, by its history."""
         reader = ChangeReader(self.scope.project, self.github)
-        due = reader.decide(source.commit or source.head, history, has_dag_deploys=has_dag_deploys)
+        takes_dags = all(each.is_dag_deploy_enabled for each in self.observed.find(target.deployment))
+        due = reader.decide(source.commit or source.head, history, has_dag_deploys=takes_dags)
         if due.change_type is ChangeType.NONE:
-            return ""
-        branch = target.pull_request.into if source.base and target.pull_request else source.ref
+            return Elsewhere(name)
         trunk = source.base or source.head
         if history.head and (parted := find_merge_base(self.github, trunk, history.head)):
             since = DeployHistory(image_commit=parted, dags_commit=parted)
-            brought = _list_paths(reader.decide(trunk, since, has_dag_deploys=has_dag_deploys))
-            lacking = sorted(_list_paths(due) & brought)
-            if lacking:
-                return f"{branch} has {_name_first(lacking)}, merge it into {_find_entrance(self.scope.project, name)}"
-        return f"{name} runs other content: {due.reason}"
+            brought = _list_paths(reader.decide(trunk, since, has_dag_deploys=takes_dags))
+            if lacking := sorted(_list_paths(due) & brought):
+                branch = target.pull_request.into if source.base and target.pull_request else source.ref
+                entrance = _find_entrance(self.scope.project, name)
+                return Elsewhere(name, f"{branch} has {_name_first(lacking)}, merge it into {entrance}", is_stuck=True)
+        why = f"overridden by {history.overridden_by}" if history.overridden_by else due.reason
+        return Elsewhere(name, f"{name} runs other content: {why}", is_stuck=bool(history.overridden_by))
 
 
 def _list_paths(decision: ChangeDecision) -> set[str]:

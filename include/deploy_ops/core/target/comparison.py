@@ -119,7 +119,10 @@ def _hold_due(state: TargetState, verb: Verb) -> Hold | None:
     if verb is Verb.MERGE and (hold := _hold_merge(state)):
         return hold
     reason, opens_at = find_unmet(state.gates)
-    return replace(_hold(state, verb, reason, HoldKind.WAITING), opens_at=opens_at) if reason else None
+    if not reason:
+        return None
+    kind = HoldKind.PERSON if any(each.is_stuck for each in state.gates) else HoldKind.WAITING
+    return replace(_hold(state, verb, reason, kind), opens_at=opens_at)
 
 
 def _hold_merge(state: TargetState) -> Hold | None:

@@ -31,11 +31,15 @@ _WEEK = timedelta(days=6)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """How one gate stands. `unmet` says what is awaited, empty where it is met; `opens_at` when it may be by itself."""
+    """How one gate stands. `unmet` says what is awaited, empty where it is met; `opens_at` when it may be by itself.
+
+    `is_stuck`: it does not come by itself, but a person has to mend something.
+    """
 
     name: GateName
     unmet: str = ""
     opens_at: datetime | None = None
+    is_stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +61,38 @@ class Checks:
 class Elsewhere:
     """What another target shows of the content that is to be deployed.
 
-    `target` is its name. `differs` says why it does not run the same content, empty where it does. `verification` is
-    that of what it runs, None where nobody knows one. `reset` says what had it verified anew since, if anything did.
+    `target` is its name. `differs` says why it does not run the same content, empty where it does; `is_stuck`: a person
+    has to end that. `verification` is that of what it runs, None where nobody knows one. `reset` says what had it
+    verified anew since, if anything did.
     """
 
     target: str
     differs: str = ""
     verification: Verification | None = None
     reset: str = ""
+    is_stuck: bool = False
 
 
 def judge_checks(wanted: Wanted, checks: Checks) -> Gate:
     """Return whether all wanted checks are green; what we say ourselves never counts."""
     if wanted == "required":
         if checks.unread:
-            return Gate("checks", f"which checks are required is not known: {checks.unread}")
-        found = [_describe_check(each, checks) for each in _leave_out_own(checks.required)]
+            return Gate("checks", f"which checks are required is not known: {checks.unread}", is_stuck=True)
+        found = [_judge_check(each, checks) for each in _leave_out_own(checks.required)]
     else:
-        found = [text for pattern in wanted for text in _describe_matching(pattern, checks)]
-    return Gate("checks", "; ".join(dict.fromkeys(text for text in found if text)))
+        found = [gate for pattern in wanted for gate in _judge_matching(pattern, checks)]
+    unmet = "; ".join(dict.fromkeys(each.unmet for each in found if each.unmet))
+    return Gate("checks", unmet, is_stuck=any(each.is_stuck for each in found))
 
 
 def judge_verified(elsewhere: Elsewhere) -> Gate:
     """Return whether the other target runs the same content, and is shown to work."""
     target, known = elsewhere.target, elsewhere.verification
     if elsewhere.differs:
-        return Gate("verified", elsewhere.differs)
+        return Gate("verified", elsewhere.differs, is_stuck=elsewhere.is_stuck)
     if known is None or known.proof is not Proof.VERIFIED:
-        return Gate("verified", f"{target}: {known.said}" if known and known.said else f"{target} is not verified yet")
+        said = f"{target}: {known.said}" if known and known.said else f"{target} is not verified yet"
+        return Gate("verified", said, is_stuck=known is not None and known.proof is not Proof.PENDING)
     return Gate("verified")
 
 
@@ -108,7 +116,7 @@ def judge_windows(windows: Windows, now: datetime) -> Gate:
         return Gate("windows")
     opening = windows.find_opening(now)
     if opening is None:
-        return Gate("windows", "no window opens within a year; correct the policy")
+        return Gate("windows", "no window opens within a year; correct the policy", is_stuck=True)
     return Gate("windows", f"window opens {tell_time(opening.astimezone(windows.zone), now)}", opening)
 
 
@@ -136,19 +144,27 @@ def _leave_out_own(names: Iterable[str]) -> list[str]:
     return sorted(each for each in names if not fnmatchcase(each, _OURS))
 
 
-def _describe_matching(pattern: str, checks: Checks) -> list[str]:
-    """Return what each check that the pattern means still lacks; one at least has to be there."""
+def _judge_matching(pattern: str, checks: Checks) -> list[Gate]:
+    """Return how each check stands that the pattern means; one at least has to be there."""
     names = _leave_out_own(each for each in checks.states if fnmatchcase(each, pattern))
     if checks.blind and pattern not in names:
-        return [f"check '{pattern}' is not known: {checks.blind}"]
-    return [_describe_check(each, checks) for each in names or [pattern]]
+        return [_find_unseen(pattern, checks)]
+    return [_judge_check(each, checks) for each in names or [pattern]]
 
 
-def _describe_check(name: str, checks: Checks) -> str:
-    """Return what a check lacks to be green; empty where it is."""
+def _judge_check(name: str, checks: Checks) -> Gate:
+    """Return whether a check is green."""
     state = checks.states.get(name)
     if state is None:
-        return f"check '{name}' is not known: {checks.blind}" if checks.blind else f"check '{name}' is not there yet"
+        return _find_unseen(name, checks)
     if state in PASSED:
-        return ""
-    return f"check '{name}' runs" if state in _RUNNING else f"check '{name}' did not succeed: {state}"
+        return Gate("checks")
+    is_running = state in _RUNNING
+    said = f"check '{name}' runs" if is_running else f"check '{name}' did not succeed: {state}"
+    return Gate("checks", said, is_stuck=not is_running)
+
+
+def _find_unseen(name: str, checks: Checks) -> Gate:
+    """Return what is said of a check that is not there, or cannot be seen."""
+    said = f"check '{name}' is not known: {checks.blind}" if checks.blind else f"check '{name}' is not there yet"
+    return Gate("checks", said, is_stuck=bool(checks.blind))

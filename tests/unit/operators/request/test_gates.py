@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.deploy_ops.core.feedback.statuses import PENDING, judge
+from include.deploy_ops.core.feedback.text import render_comment
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Requires
 from include.deploy_ops.core.view.row import State
@@ -16,6 +18,7 @@ from include.deploy_ops.run.job import load_job
 from include.deploy_ops.triggers.repository import WAKE_AT_KEY
 from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.request import SLUG, open_gate
+from tests.worlds.values.feedback_examples import make_facts
 
 if TYPE_CHECKING:
     from tests.worlds.stages.request import Gate
@@ -61,6 +64,10 @@ def test_nobody_is_asked_before_a_window_opens_and_then_a_pass_asks(gate: Gate, 
     assert f"| hold | production | request | {CLOSED} |" in fold_page(task.plan)
     row = gate.stage.memory.read_rows()[SLUG]
     assert (row.state, row.why, row.needs) == (State.WAITING, f"request: {CLOSED}", ())
+    status = judge(row, make_facts())
+    assert status is not None
+    assert (status.state, status.description) == (PENDING, f"waiting: request: {CLOSED}")
+    assert f"- Waiting: request: {CLOSED}" in render_comment(make_facts(), gate.number, [row])
     clock.now = OPENING - SECOND
     assert gate.plan() == []
     clock.now = OPENING

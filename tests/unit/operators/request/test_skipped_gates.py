@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from include.deploy_ops.core.feedback.text import render_comment
 from include.deploy_ops.core.policy.keys import Approvers, Requires
-from include.deploy_ops.core.view.row import RowKind
+from include.deploy_ops.core.text.markdown import write_words
 from include.deploy_ops.run.job import load_job
 from tests.unit.operators.request.test_gates import CLOSED, FRIDAY, OPENING, SECOND, SUNDAY, WINDOWS, Clock
 from tests.unit.operators.test_notify import Told
 from tests.worlds.stages.request import SLUG, open_gate
 from tests.worlds.stages.stage import read_refusal
+from tests.worlds.values.feedback_examples import make_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +69,9 @@ def test_who_is_asked_reads_what_is_skipped_and_the_deploy_says_so(gate: Gate, c
     assert told.causes == [shown["subject"], f"deployed past closed gates: {SKIPS}"]
     gate.plan()
     row = gate.stage.memory.read_rows()[SLUG]
-    assert (row.kind, row.outcomes[-1].reason) == (RowKind.TARGET, SKIPS)
+    assert f"by mira, approved by ada, because {write_words(SKIPS)}, " in render_comment(
+        make_facts(), gate.number, [row]
+    )
 
 
 def test_a_deploy_that_nobody_is_asked_about_tells_what_it_skips(gate: Gate, clock: Clock, told: Told) -> None:

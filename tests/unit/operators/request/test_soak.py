@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.policy.keys import Requires
 from include.deploy_ops.core.verification.verdict import Proof, Verification
+from include.deploy_ops.core.view.row import State
 from tests.unit.operators.request.test_gates import Clock
 from tests.worlds.stages.request import SLUG, open_gate
 
@@ -51,10 +52,12 @@ def verify(gate: Gate, at: datetime, proof: Proof = Proof.VERIFIED, said: str = 
     gate.stage.memory.verification(STAGING).write(Verification(newest, gate.head, proof, at, said))
 
 
-def read_awaited(gate: Gate) -> str:
+def read_awaited(gate: Gate, state: State = State.WAITING) -> str:
     """Return what production waits for, as its row says after a pass that asks nobody."""
     assert gate.plan() == []
-    return gate.stage.memory.read_rows()[SLUG].why.removeprefix("request: ")
+    row = gate.stage.memory.read_rows()[SLUG]
+    assert (row.state, bool(row.needs)) == (state, state is State.HELD)
+    return row.why.removeprefix("request: ")
 
 
 def test_production_is_asked_about_once_staging_has_soaked(gate: Gate, clock: Clock) -> None:
@@ -75,7 +78,7 @@ def test_production_is_asked_about_once_staging_has_soaked(gate: Gate, clock: Cl
 )
 def test_what_is_not_verified_is_awaited(gate: Gate, proof: Proof, said: str, awaited: str) -> None:
     verify(gate, NOW - 9 * HOUR, proof, said)
-    assert read_awaited(gate) == f"{awaited}; soaks on staging for 2h once that is verified"
+    assert read_awaited(gate, State.HELD) == f"{awaited}; soaks on staging for 2h once that is verified"
 
 
 def test_a_verdict_on_an_older_deploy_is_none(gate: Gate, clock: Clock) -> None:
@@ -83,7 +86,7 @@ def test_a_verdict_on_an_older_deploy_is_none(gate: Gate, clock: Clock) -> None:
     gate.record(gate.staging)
     assert gate.plan() == []  # the pass before saw a run at work
     awaited = "staging: not verified: nobody asked its Airflow since this deploy"
-    assert read_awaited(gate) == f"{awaited}; soaks on staging for 2h once that is verified"
+    assert read_awaited(gate, State.HELD) == f"{awaited}; soaks on staging for 2h once that is verified"
 
 
 def test_what_somebody_deployed_to_staging_resets_the_soak_and_is_named(gate: Gate, clock: Clock) -> None:
@@ -108,7 +111,14 @@ def test_what_is_ignored_is_the_same_content(gate: Gate, clock: Clock) -> None:
 def test_a_hotfix_that_staging_lacks_is_named(gate: Gate) -> None:
     gate.stage.push("main", {"dags/hotfix.py": "# hotfix\n", "docs/why.md": "why\n"})
     awaited = "main has 'dags/hotfix.py', merge it into astro_deploy; soaks on staging for 2h once that is verified"
-    assert read_awaited(gate) == awaited
+    assert read_awaited(gate, State.HELD) == awaited
+
+
+def test_a_staging_that_somebody_overrode_waits_for_a_person(gate: Gate) -> None:
+    main = gate.stage.author.git("rev-parse", "origin/main")
+    gate.record(gate.staging, commit=main, is_override=True, is_forced=True, person="mira", reason="INC-42")
+    told = f"staging runs other content: overridden by {main[:7]} (astro_deploy), by mira, because INC-42"
+    assert read_awaited(gate, State.HELD) == f"{told}; soaks on staging for 2h once that is verified"
 
 
 def test_staging_is_looked_at_again_before_the_deploy(gate: Gate, clock: Clock) -> None:
@@ -131,5 +141,5 @@ def test_staging_is_looked_at_again_before_the_deploy(gate: Gate, clock: Clock) 
 
 def test_a_staging_that_is_not_there_is_told(gate: Gate) -> None:
     gate.stage.edit_deployment(gate.staging, name="Elsewhere")
-    said = "staging has no Deployments named 'Staging', expected one"
-    assert read_awaited(gate) == f"{said}; soaks on staging for 2h once that is verified"
+    said = "what staging runs is not known: no Deployments are named 'Staging'"
+    assert read_awaited(gate, State.HELD) == f"{said}; soaks on staging for 2h once that is verified"
