@@ -52,13 +52,14 @@ interventions = st.sampled_from(
         *(World.answer, World.answer, World.pause, World.break_ci, World.forget, World.purge, World.pass_time),
         *(World.read_stale, World.ignore, World.change_people, World.change_approvers, World.change_merging),
         *(World.change_branch, World.rename_target, World.spell_repository, World.move_repository),
+        *(World.change_gates, World.change_gates),
     ]
 )
 disturbances = st.one_of(moves, st.just(World.deploy_by_hand), st.just(World.answer))
 edits = st.sampled_from(
     [
         *(World.ignore, World.change_people, World.change_approvers, World.change_merging, World.change_branch),
-        *(World.rename_target, World.spell_repository, World.move_repository, World.draft),
+        *(World.rename_target, World.spell_repository, World.move_repository, World.draft, World.change_gates),
     ]
 )
 picks = st.integers(0, 99)
