@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.errors import CommitMissingError, ObservationError, PermanentError
 from include.deploy_ops.core.history import DeployHistory, forget_unseen
 from include.deploy_ops.core.model import ChangeType
-from include.deploy_ops.core.naming import slug_target
+from include.deploy_ops.core.naming import hash_text, slug_target
 from include.deploy_ops.core.target.comparison import Source
 from include.deploy_ops.core.target.gates import (
     Checks,
@@ -30,6 +30,7 @@ from include.deploy_ops.core.view.proof import is_asking
 from include.deploy_ops.hooks.github.refs import find_merge_base
 from include.deploy_ops.observation.commit_checks import read_checks
 from include.deploy_ops.observation.decisions import ChangeReader
+from include.deploy_ops.run.memory import CachedDifference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 
-_SHORT = 7
+_SHORT, _BASIS_LENGTH = 7, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class GateReader:
             return Elsewhere(name, f"what {name} runs is not known: {doubt}", is_stuck=True)
         history = forget_unseen(self.observed.histories.get(found[0].id, DeployHistory()), found[0])
         try:
-            compared = self._compare(name, target, source, history)
+            compared = self._recall_difference(name, target, source, history)
         except (CommitMissingError, PermanentError) as error:
             return Elsewhere(name, f"whether {name} runs the same content is not known: {error}", is_stuck=True)
         if compared.differs:
@@ -111,6 +112,18 @@ class GateReader:
         is_asked = row is not None and is_asking(row)
         known = self.memory.verification(slug).read()
         return recall_verification(known, history.newest_id, history.commit, is_asking=is_asked)
+
+    def _recall_difference(self, name: str, target: Target, source: Source, history: DeployHistory) -> Elsewhere:
+        """Return how it differs, as an earlier look found it where nothing of it moved: a release may wait for days."""
+        facts = [source.commit, source.head, source.base, target.model_dump_json(), self.scope.policy, str(history)]
+        basis, slot = hash_text("\n".join(facts), _BASIS_LENGTH), self.memory.difference(slug_target(name))
+        known = slot.read()
+        if known is not None and known.basis == basis and known.differs:
+            return Elsewhere(name, known.differs, is_stuck=known.is_stuck)
+        found = self._compare(name, target, source, history)
+        if found.differs:
+            slot.write(CachedDifference(basis, found.differs, found.is_stuck))
+        return found
 
     def _compare(self, name: str, target: Target, source: Source, history: DeployHistory) -> Elsewhere:
         """Return how what is to be deployed differs from what the target of that name runs, by its history."""

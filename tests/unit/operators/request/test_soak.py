@@ -99,7 +99,21 @@ def test_what_somebody_deployed_to_staging_resets_the_soak_and_is_named(gate: Ga
 
 def test_a_release_that_staging_does_not_show_yet_waits(gate: Gate) -> None:
     gate.head = gate.stage.push_more("astro_deploy", {"dags/later.py": "# later\n"})
-    assert read_awaited(gate).startswith("staging runs other content: only DAGs differ from the image of ")
+    awaited = read_awaited(gate)
+    assert awaited.startswith("staging runs other content: only DAGs differ from the image of ")
+    gate.stage.forget_requests()
+    assert read_awaited(gate) == awaited
+    assert not [each for each in gate.stage.list_requests("github") if "/trees/" in each or "/compare/" in each]
+
+
+def test_what_was_found_to_differ_is_looked_at_again_once_staging_has_it(gate: Gate, clock: Clock) -> None:
+    clock.now = NOW + 2 * HOUR
+    gate.head = gate.stage.push_more("astro_deploy", {"dags/later.py": "# later\n"})
+    (run,) = [each for each in gate.stage.plan() if each.dag_id == "shop.staging"]
+    assert "staging runs other content" in gate.stage.memory.read_rows()[SLUG].why
+    assert run.play()["deploy"] == "success"
+    verify(gate, NOW)
+    gate.start_planned().ask()
 
 
 def test_what_is_ignored_is_the_same_content(gate: Gate, clock: Clock) -> None:
