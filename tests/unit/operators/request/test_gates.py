@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.deploy_ops.core.errors import ObservationError
 from include.deploy_ops.core.feedback.statuses import PENDING, judge
 from include.deploy_ops.core.feedback.text import render_comment
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Requires
+from include.deploy_ops.core.target.gates import Checks
 from include.deploy_ops.core.view.row import State
 from include.deploy_ops.observation import gates
 from include.deploy_ops.run.job import load_job
@@ -81,6 +83,40 @@ def test_control_is_woken_when_a_window_opens(gate: Gate, clock: Clock) -> None:
     change(gate, rules)
     assert gate.plan() == []
     assert datetime.fromisoformat(gate.stage.cursor_store.get(WAKE_AT_KEY)["value"]) == soon
+
+
+def test_a_target_without_approval_is_deployed_when_a_window_opens(gate: Gate, clock: Clock) -> None:
+    targets = gate.stage.scope.project.targets
+    free = targets["production"].model_copy(update={"approval": "none"})
+    gate.stage.change_project(targets={**targets, "production": free})
+    assert gate.plan() == []
+    assert gate.stage.memory.read_rows()[SLUG].why == f"deploy: {CLOSED}"
+    clock.now = OPENING
+    (dispatched,) = gate.plan()
+    assert load_job(dispatched["conf"]["job"]).verb is Verb.DEPLOY
+
+
+def test_checks_are_asked_for_of_the_head_and_the_branch_into_which_it_goes(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    states: list[Any] = [Checks({"ci": "pending"}), ObservationError("GitHub is down"), Checks({"ci": "success"})]
+
+    def read(_: Any, sha: str, branch: str) -> Checks:
+        asked.append((sha, branch))
+        found = states[0]
+        if isinstance(found, ObservationError):
+            raise found
+        return cast("Checks", found)
+
+    monkeypatch.setattr(gates, "read_checks", read)
+    change(gate, {"checks": ["ci"]})
+    for told in ("check 'ci' runs", "check 'ci' is not known: GitHub is down"):
+        assert gate.plan() == []
+        assert gate.stage.memory.read_rows()[SLUG].why == f"request: {told}"
+        states.pop(0)
+    gate.start_planned().ask()
+    assert set(asked) == {(gate.head, "main")}
 
 
 def change(gate: Gate, rules: dict[str, Any]) -> None:
