@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import DeployHistory, describe_former, describe_rollback
-from include.deploy_ops.core.naming import digest_work, slug_target
+from include.deploy_ops.core.naming import digest_work, name_subject, slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import OVERRIDDEN, Hold, HoldKind, Remedy, Verb, Work, describe_stuck
 from include.deploy_ops.core.target.approvers import is_listed
@@ -270,6 +270,12 @@ def _is_approved(state: TargetState, source: Source) -> bool:
 _FIRST_RULES = frozenset(
     ("deployment", "branch", "pull_request", "on", "deploy_type", "approval", "approval_timeout", "forced", "merge")
 )
+
+
+def name_due(state: TargetState, source: Source) -> str:
+    """Return what a person is asked about the source at the target, as `Work.subject`."""
+    (deployment,) = state.deployments
+    return name_subject(deployment.id, source.head, state.history.newest_id, source.base)
 
 
 def _list_rules(target: Target) -> dict[str, Any]:

@@ -137,6 +137,35 @@ def test_a_window_that_closes_before_the_question_is_made_asks_nobody(gate: Gate
         run.execute("approve")
 
 
+def test_a_question_that_is_open_when_a_gate_closes_stays_open_and_is_shown(gate: Gate, clock: Clock) -> None:
+    clock.now = FRIDAY
+    run = gate.start_planned()
+    run.ask()
+    clock.now += SECOND
+    for _ in range(2):
+        assert gate.plan() == []
+        row = gate.stage.memory.read_rows()[SLUG]
+        assert (row.state, row.run_id, row.holds) == (State.APPROVAL, run.run_id, (f"request: {CLOSED}",))
+    run.answer("Approve")
+    run.finish()
+    assert gate.plan() == []
+    row = gate.stage.memory.read_rows()[SLUG]
+    assert (row.state, row.why) == (State.WAITING, f"deploy: {CLOSED}")
+    clock.now = OPENING
+    (dispatched,) = gate.plan()
+    assert load_job(dispatched["conf"]["job"]).verb is Verb.DEPLOY
+
+
+def test_a_question_about_an_older_head_is_not_shown_while_a_gate_is_closed(gate: Gate, clock: Clock) -> None:
+    clock.now = FRIDAY
+    gate.start_planned().ask()
+    clock.now += SECOND
+    gate.head = gate.stage.push_more("astro_deploy", {"dags/later.py": "# later\n"})
+    assert gate.plan() == []
+    row = gate.stage.memory.read_rows()[SLUG]
+    assert (row.state, row.why) == (State.WAITING, f"request: {CLOSED}")
+
+
 def test_a_window_that_closes_after_the_yes_delays_the_deploy_and_keeps_the_yes(gate: Gate, clock: Clock) -> None:
     clock.now = FRIDAY
     run = gate.start_planned()
