@@ -162,6 +162,27 @@ def test_a_release_is_approved_main_moves_and_staging_is_rolled_back(
     assert world.faces.comments[world.own_merges[0]].partition("</sub>")[0].count(", merged.") == 1
 
 
+def test_a_yes_outlasts_a_gate_that_closes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.change_gates(0)
+    world.answer(0)
+    world.finish_runs()
+    world.live_on()
+    world.pass_time(0)
+    world.live_on()
+    assert world.list_records("production") == []
+    world.change_gates(1)
+    asked.clear()
+    world.live_on()
+    assert len(world.list_records("production")) == 1
+    assert not asked
+    world.settle()
+    world.check_rest()
+
+
 def test_the_comment_of_a_merged_change_tells_that_it_reached_production(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
 ) -> None:
