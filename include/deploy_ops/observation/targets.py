@@ -15,7 +15,7 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import NO_COMMIT, MergeState
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
-from include.deploy_ops.core.plan.work import Work
+from include.deploy_ops.core.plan.work import Verb, Work
 from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target, find_release
 from include.deploy_ops.core.target.mergeability import judge_mergeability, name_own_checks
 from include.deploy_ops.core.view.proof import is_asking
@@ -81,9 +81,12 @@ class TargetObserver:
         return replace(state, gates=self._read_gates(state, observed)) if target.requires else state
 
     def _read_gates(self, state: TargetState, observed: Observed) -> tuple[Gate, ...]:
-        """Return the target's gates, where anything is due that waits for them."""
+        """Return the target's gates, where anything is due that waits for them: a person's no ends that."""
         due = compare_target(state, self.scope.project.name, self.scope.policy)
         if state.source is None or not isinstance(due, Work) or due.undoes:
+            return ()
+        answer = state.remembered.endings.get(due.subject) if due.verb is Verb.REQUEST else None
+        if answer is not None and answer.is_rejection:
             return ()
         return GateReader(self.scope, self.github, self.memory, observed).read(state.target, state.source)
 

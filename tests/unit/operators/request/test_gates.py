@@ -156,6 +156,18 @@ def test_a_question_that_is_open_when_a_gate_closes_stays_open_and_is_shown(gate
     assert load_job(dispatched["conf"]["job"]).verb is Verb.DEPLOY
 
 
+def test_a_no_is_told_though_a_gate_is_closed_since(gate: Gate, clock: Clock) -> None:
+    clock.now = FRIDAY
+    run = gate.start_planned()
+    run.ask()
+    run.answer("Reject", "not on a Friday")
+    run.finish()
+    clock.now += SECOND
+    assert gate.plan() == []
+    row = gate.stage.memory.read_rows()[SLUG]
+    assert (row.state, row.why.partition(";")[0]) == (State.HELD, "rejected by ada, because not on a Friday")
+
+
 def test_a_question_about_an_older_head_is_not_shown_while_a_gate_is_closed(gate: Gate, clock: Clock) -> None:
     clock.now = FRIDAY
     gate.start_planned().ask()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.naming import slug_target
-from include.deploy_ops.core.policy.keys import Requires
+from include.deploy_ops.core.policy.keys import Promotion, Requires
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.row import State
 from tests.unit.operators.request.test_gates import Clock
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.worlds.stages.stage import Stage
 
 NOW = datetime(2026, 11, 30, 11, tzinfo=UTC)
+PROMOTION = Promotion.model_validate({"from": ["dev*"], "into": "staging", "deploy_branch": "astro_deploy"})
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 STAGING = slug_target("staging")
 
@@ -122,10 +123,22 @@ def test_what_is_ignored_is_the_same_content(gate: Gate, clock: Clock) -> None:
     gate.start_planned().ask()
 
 
-def test_a_hotfix_that_staging_lacks_is_named(gate: Gate) -> None:
+@pytest.mark.parametrize("on", ["pull_request", "push"])
+@pytest.mark.parametrize(("entrance", "changes"), [("astro_deploy", {}), ("staging", {"promotion": PROMOTION})])
+def test_a_hotfix_that_staging_lacks_is_named(gate: Gate, on: str, entrance: str, changes: dict[str, Any]) -> None:
+    targets = gate.stage.scope.project.targets
+    production = targets["production"].model_copy(update={"on": on, "merge": False})
+    gate.stage.change_project(targets={**targets, "production": production}, **changes)
     gate.stage.push("main", {"dags/hotfix.py": "# hotfix\n", "docs/why.md": "why\n"})
-    awaited = "main has 'dags/hotfix.py', merge it into astro_deploy; soaks on staging for 2h once that is verified"
+    awaited = f"main has 'dags/hotfix.py', merge it into {entrance}; soaks on staging for 2h once that is verified"
     assert read_awaited(gate, State.HELD) == awaited
+
+
+def test_a_main_that_lacks_what_staging_has_waits(gate: Gate) -> None:
+    targets = gate.stage.scope.project.targets
+    production = targets["production"].model_copy(update={"on": "push", "merge": False})
+    gate.stage.change_project(targets={**targets, "production": production})
+    assert read_awaited(gate).startswith("staging runs other content: only DAGs differ from the image of ")
 
 
 def test_a_staging_that_somebody_overrode_waits_for_a_person(gate: Gate) -> None:
