@@ -247,29 +247,25 @@ class DueCheck:
 
     def pass_gates(self, job: Job) -> Job:
         """Return a person's deploy to a target with the gates that it skips, in its reason too; or why it may not."""
-        target = self.scope.target(job.target)
-        if target.requires is None or job.verb is not Verb.DEPLOY or job.problem:
+        gates = self.read_gates(job) if job.verb is Verb.DEPLOY and not job.problem else ()
+        if not (closed := list_closed(gates)):
             return job
-        gates = self.read_gates(job)
-        closed = list_closed(gates)
-        if closed and target.forced == "gates":
+        if self.scope.target(job.target).forced == "gates":
             return replace(job, problem=f"{find_unmet(gates)[0]}; `forced: gates` lets nobody skip that")
-        told = f"(skips {', '.join(closed)}) " if closed else ""
         back = ROLLBACK if job.reason.startswith(ROLLBACK) else ""
-        return replace(job, skips=closed, reason=f"{back}{told}{job.reason.removeprefix(back)}")
+        return replace(job, skips=closed, reason=f"{back}(skips {', '.join(closed)}) {job.reason.removeprefix(back)}")
 
     def check_passed(self, job: Job) -> None:
         """Raise PermanentError where a gate is closed that a person's deploy does not name, or may skip no more."""
-        target = self.scope.target(job.target)
-        if target.requires is None:
-            return
-        allowed = () if target.forced == "gates" else job.skips
+        allowed = () if self.scope.target(job.target).forced == "gates" else job.skips
         if unmet := find_unmet(each for each in self.read_gates(job) if each.name not in allowed)[0]:
             raise PermanentError(f"{unmet}; clear this run once that is over, or ask anew")
 
     def read_gates(self, job: Job) -> tuple[Gate, ...]:
-        """Return how each gate of the job's target stands for what the job deploys."""
+        """Return how each gate of the job's target stands for what the job deploys; none where it has none."""
         target = self.scope.target(job.target)
+        if target.requires is None:
+            return ()
         deployment = check_target(self.scope, self.astro, job)
         elsewhere = self._observe_elsewhere(target)
         observed = replace(elsewhere, deployments=(deployment, *elsewhere.deployments))
