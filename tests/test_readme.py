@@ -38,6 +38,8 @@ OTHERS_FILES = {
     "refs/heads/": "a prefix in Git",
     "refs/heads/x": "a ref",
     "refs/tags/x": "a ref",
+    "2026-12-20/2027-01-03": "days",
+    "Europe/Berlin": "a time zone",
 }
 """What looks like a file of ours and is none."""
 

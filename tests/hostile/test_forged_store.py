@@ -16,9 +16,11 @@ from include.deploy_ops.core.change.tree_edits import LeafChange
 from include.deploy_ops.core.cleanup.verdict import Standing, Verdict
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import PullRequest, TreeEntry
+from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.remembered import Judgement, Remembered, Removal
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.core.policy.keys import PreviewRequires
+from include.deploy_ops.core.policy.keys import PreviewRequires, Requires
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, PullCache
 from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY
 from tests.worlds.stages.promotion import Promotions
@@ -177,6 +179,20 @@ def test_a_forged_history_of_production_deploys_nothing_without_a_yes(gate: Gate
     forged = {key: CachedHistory(each.fingerprint, DeployHistory(newest_id="d9")) for key, each in known.items()}
     gate.stage.memory.histories.write(known, forged)
     assert {each["trigger_dag_id"] for each in gate.plan()} <= {"shop.production.request"}
+
+
+def test_that_staging_runs_the_same_is_believed_of_no_store(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = open_gate(stage, monkeypatch, requires=Requires(verified="staging"))
+    slot = stage.memory.difference(slug_target("staging"))
+    assert gate.plan() == []
+    known = slot.read()
+    assert known is not None
+    assert known.differs
+    slot.write(replace(known, differs=""))
+    proof = Verification("", "", Proof.VERIFIED, datetime.now(UTC), "forged")
+    stage.memory.verification(slug_target("staging")).write(proof)
+    assert gate.plan() == []
+    assert slot.read() == known
 
 
 def test_what_a_forged_removal_hides_a_person_brings_back(stage: Stage) -> None:

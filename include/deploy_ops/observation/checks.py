@@ -10,7 +10,7 @@ from include.deploy_ops.core.cleanup.comparison import lets_rest, read_labels
 from include.deploy_ops.core.cleanup.use import find_use
 from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_exemption, drop_doubted, find_end
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
-from include.deploy_ops.core.history import find_former, read_history
+from include.deploy_ops.core.history import ROLLBACK, find_former, read_history
 from include.deploy_ops.core.model import Branch, Deployment, PullRequest
 from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.plan.work import Verb, Work
@@ -20,6 +20,8 @@ from include.deploy_ops.core.preview.observed import Observed
 from include.deploy_ops.core.preview.ownership import is_own
 from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.comparison import compare_target
+from include.deploy_ops.core.target.gates import find_unmet, list_closed
+from include.deploy_ops.observation.gates import GateReader
 from include.deploy_ops.observation.targets import TargetObserver
 from include.deploy_ops.observation.uses import UseObserver
 from include.deploy_ops.run.approvals import check_approval
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.model import Deploy
     from include.deploy_ops.core.plan.remembered import Approval
+    from include.deploy_ops.core.policy.keys import Target
+    from include.deploy_ops.core.target.gates import Gate
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
@@ -214,7 +218,8 @@ class DueCheck:
         deployment = check_target(self.scope, self.astro, job)
         records = self.astro.list_deploys(deployment.id) if deploys is None else tuple(deploys)
         history = read_history(records, self.scope.owner)
-        observed = Observed((deployment,), {deployment.id: history})
+        elsewhere = self._observe_elsewhere(target)
+        observed = Observed((deployment, *elsewhere.deployments), {deployment.id: history, **elsewhere.histories})
         followed = target.followed_branch
         found = self.github.find_branch_beside(followed, self.scope.project.trunk) if followed else None
         pulls = () if followed else self.github.list_pull_requests_from(job.branch)
@@ -223,6 +228,7 @@ class DueCheck:
         state = observer.read_state(job.target, target, snapshot, observed)
         if job.undoes:  # that it failed before keeps control from it, and nobody who clears its run
             state = replace(state, remembered=replace(state.remembered, endings={}))
+        _refuse_closed(job, state.gates, state.history.newest_id)
         due = compare_target(state, self.scope.project.name, self.scope.policy)
         wanted = (job.verb, job.pull, job.head, job.base, job.undoes)
         if not isinstance(due, Work) or (due.verb, due.pull, due.head, due.base, due.undoes) != wanted:
@@ -234,6 +240,47 @@ class DueCheck:
                 f"Astro has no record that {job.head[:12]} was deployed to {job.target} as what its source had; "
                 "nothing goes back to it"
             )
+
+    def check_gates(self, job: Job) -> None:
+        """Raise SupersededError while the target's gates let nobody be asked about what the job would deploy."""
+        _refuse_closed(job, self.read_gates(job))
+
+    def pass_gates(self, job: Job) -> Job:
+        """Return a person's deploy to a target with the gates that it skips, in its reason too; or why it may not."""
+        gates = self.read_gates(job) if job.verb is Verb.DEPLOY and not job.problem else ()
+        if not (closed := list_closed(gates)):
+            return job
+        if self.scope.target(job.target).forced == "gates":
+            return replace(job, problem=f"{find_unmet(gates)[0]}; `forced: gates` lets nobody skip that")
+        back = ROLLBACK if job.reason.startswith(ROLLBACK) else ""
+        return replace(job, skips=closed, reason=f"{back}(skips {', '.join(closed)}) {job.reason.removeprefix(back)}")
+
+    def check_passed(self, job: Job) -> None:
+        """Raise PermanentError where a gate is closed that a person's deploy does not name, or may skip no more."""
+        allowed = () if self.scope.target(job.target).forced == "gates" else job.skips
+        if unmet := find_unmet(each for each in self.read_gates(job) if each.name not in allowed)[0]:
+            raise PermanentError(f"{unmet}; clear this run once that is over, or ask anew")
+
+    def read_gates(self, job: Job) -> tuple[Gate, ...]:
+        """Return how each gate of the job's target stands for what the job deploys; none where it has none."""
+        target = self.scope.target(job.target)
+        if target.requires is None:
+            return ()
+        deployment = check_target(self.scope, self.astro, job)
+        elsewhere = self._observe_elsewhere(target)
+        observed = replace(elsewhere, deployments=(deployment, *elsewhere.deployments))
+        return GateReader(self.scope, self.github, self.memory, observed).read_for(job)
+
+    def _observe_elsewhere(self, target: Target) -> Observed:
+        """Return the Deployment of the target for whose proof this one waits, and what it runs; nothing without one."""
+        wanted = target.requires.verified if target.requires is not None else None
+        if wanted is None:
+            return Observed((), {})
+        name = self.scope.project.targets[wanted].deployment
+        found = Observed(self.astro.list_deployments(), {}).find(name)
+        return Observed(
+            found, {each.id: read_history(self.astro.list_deploys(each.id), self.scope.owner) for each in found}
+        )
 
     def find_approval(self, job: Job) -> Approval | None:
         """Return the yes by which the job deploys to its target; None where none is needed.
@@ -264,6 +311,12 @@ class DueCheck:
                 f"{approval.person}, who approved, is not among the approvers of {job.target} any more"
             )
         return approval
+
+
+def _refuse_closed(job: Job, gates: Iterable[Gate], newest: str | None = None) -> None:
+    """Raise SupersededError where a gate is closed: that delays the work, and voids nobody's approval of it."""
+    if unmet := find_unmet(gates)[0]:
+        raise SupersededError(f"to {job.verb.value} {job.head[:12]} is delayed: {unmet}", newest)
 
 
 def check_expired(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.model import Branch
     from include.deploy_ops.core.preview.observed import Observed
+    from include.deploy_ops.observation.commit_checks import CheckReader
     from include.deploy_ops.observation.observe import Observer
     from include.deploy_ops.run.scope import Scope
 
@@ -55,6 +56,7 @@ class Comparer:
 
     scope: Scope
     observer: Observer
+    checks: CheckReader | None = None
 
     def look(self) -> Observation:
         """Read repository and Astro, in this order."""
@@ -67,7 +69,8 @@ class Comparer:
             past = find_past(self.scope, self.observer.memory, desired, snapshot, observed)
             desired = past.leave_out(desired)
         reading.keep(past.has if past else lambda _: False)
-        reader = TargetObserver(self.scope, self.observer.github, self.observer.memory, self.observer.seals)
+        observer = self.observer
+        reader = TargetObserver(self.scope, observer.github, observer.memory, observer.seals, self.checks)
         return Observation(snapshot, observed, desired, reader.read_states(snapshot, observed), past)
 
     def compare(self, observation: Observation) -> Difference:

@@ -82,6 +82,7 @@ class ReleaseReader:
             rolls_back=rolls_back,
             fallback=find_fallback(known, runtime),
             runtime=runtime,
+            skips=job.skips,
         )
 
     def _rolls_back(self, job: Job, decision: ReleaseDecision) -> bool:

@@ -15,10 +15,12 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import NO_COMMIT, MergeState
 from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
-from include.deploy_ops.core.target.comparison import Source, TargetState, find_release
+from include.deploy_ops.core.plan.work import Verb, Work
+from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target, find_release
 from include.deploy_ops.core.target.mergeability import judge_mergeability, name_own_checks
 from include.deploy_ops.core.view.proof import is_asking
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
+from include.deploy_ops.observation.gates import GateReader
 from include.deploy_ops.observation.mergeability import MergeReader
 from include.deploy_ops.run.approvals import check_approval
 
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Target
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
     from include.deploy_ops.core.preview.observed import Observed
+    from include.deploy_ops.core.target.gates import Gate
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
+    from include.deploy_ops.observation.commit_checks import CheckReader
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
     from include.deploy_ops.run.seals import Seals
@@ -44,6 +48,7 @@ class TargetObserver:
     github: GithubPullsHook
     memory: Memory
     seals: Seals
+    checks: CheckReader | None = None
 
     def read_states(self, snapshot: RepositorySnapshot, observed: Observed) -> tuple[TargetState, ...]:
         """Return every target's state, in the policy's order."""
@@ -53,7 +58,7 @@ class TargetObserver:
 
     def read_state(self, name: str, target: Target, snapshot: RepositorySnapshot, observed: Observed) -> TargetState:
         """Return one target's state."""
-        deployments = tuple(each for each in observed.deployments if each.name == target.deployment)
+        deployments = observed.find(target.deployment)
         history = observed.histories.get(deployments[0].id, DeployHistory()) if deployments else DeployHistory()
         source = self._find_source(name, target, snapshot)
         slug = slug_target(name)
@@ -61,7 +66,7 @@ class TargetObserver:
         awaits_proof = target.verify is not None and (target.merge or rolls_back)
         row = self.memory.read_row(slug) if awaits_proof else None
         is_asked = source or history.overridden_by or history.names_rollback
-        return TargetState(
+        state = TargetState(
             name=name,
             target=target,
             source=source,
@@ -75,6 +80,17 @@ class TargetObserver:
             is_asking=row is not None and is_asking(row),
             verified=self.memory.verified(slug).read() if rolls_back else (),
         )
+        return replace(state, gates=self._read_gates(state, observed)) if target.requires else state
+
+    def _read_gates(self, state: TargetState, observed: Observed) -> tuple[Gate, ...]:
+        """Return the target's gates, where anything is due that waits for them: a person's no ends that."""
+        due = compare_target(state, self.scope.project.name, self.scope.policy)
+        if state.source is None or not isinstance(due, Work) or due.undoes:
+            return ()
+        answer = state.remembered.endings.get(due.subject) if due.verb is Verb.REQUEST else None
+        if answer is not None and answer.is_rejection:
+            return ()
+        return GateReader(self.scope, self.github, self.memory, observed, self.checks).read(state.target, state.source)
 
     def _find_rivals(self, name: str) -> tuple[str, ...]:
         """Return the other projects' targets that mean the target's Deployment, through another connection."""

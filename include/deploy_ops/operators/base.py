@@ -260,14 +260,14 @@ class DeployOpsOperator(SealingOperator):
 
     @functools.cached_property
     def astro(self) -> AstroApiHook:
-        """The project's Astro workspace, for reading."""
-        self.require_workspace()
-        return AstroApiHook(self.scope.project.astro_conn_id)
+        """The project's Astro workspace, for reading.
 
-    def require_workspace(self) -> None:
-        """Raise PolicyError where the project's connection to Astro leads to a workspace that it may not use."""
+        :raises PolicyError: the connection leads to a workspace that the project may not use.
+        """
+        hook = AstroApiHook(self.scope.project.astro_conn_id)
         if self.scope.workspaces:
-            self.scope.require_workspace(read_astro_connection(self.scope.project.astro_conn_id).workspace_id)
+            self.scope.require_workspace(hook.connection.workspace_id)
+        return hook
 
     @functools.cached_property
     def registry(self) -> RegistryHook:

@@ -98,7 +98,7 @@ class ClaimOperator(DeployOpsOperator):
         if self.target:
             form = self._read_target_form(context["params"])
             self.take(claims, run.run_id, slug_target(self.target), self.target)
-            return jobs.make_target_job(self.target, form, name_person(run))
+            return self.due_check(context).pass_gates(jobs.make_target_job(self.target, form, name_person(run)))
         wanted = read_form(PreviewForm, context["params"])
         self.take(claims, run.run_id, slug_branch(wanted.branch), wanted.branch)
         return jobs.make_preview_job(wanted, name_person(run))

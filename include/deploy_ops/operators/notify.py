@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.scope import Scope
 
-FAILURE, APPROVAL, VERIFICATION = "failure", "approval", "verification"
+FAILURE, APPROVAL, VERIFICATION, GATES = "failure", "approval", "verification", "gates"
 NOTICE_TIMEOUT_S = 20.0
 """Seconds that all notifiers of an occasion get together; they run at the same time."""
 
@@ -55,9 +55,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What is told. `what` is "failure", "approval" or "verification" (a deploy that is not verified).
+    """What is told. `what` is "failure", "approval", "verification" (a deploy that is not verified) or "gates".
 
-    `environment` and the rest are as in `Job`.
+    The last is a deploy that skipped some. `environment` and the rest are as in `Job`.
     """
 
     what: str

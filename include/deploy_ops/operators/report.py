@@ -16,12 +16,20 @@ from include.deploy_ops.core.verification.standing import OVERTAKEN, UNANSWERED,
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.operators.base import FAILURE_KEY, RENDER_TASK, RENDERED_KEY, VERIFY_TASK, DeployOpsOperator
 from include.deploy_ops.operators.metrics import count_run
-from include.deploy_ops.operators.notify import FAILURE, VERIFICATION, describe_job, is_news, is_proof_news, notify
+from include.deploy_ops.operators.notify import (
+    FAILURE,
+    GATES,
+    VERIFICATION,
+    describe_job,
+    is_news,
+    is_proof_news,
+    notify,
+)
 from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.endings import VERDICT_KEY, hand_over, make_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -85,11 +93,8 @@ class ReportOperator(DeployOpsOperator):
         if has_news:
             said = f"{job.reason}; that failed: {cause['cause']}" if job.undoes else str(cause["cause"])
             notify(self.scope, context, describe_job(FAILURE, job, said))
-        if job.undoes and states.get("settle") == SUCCESS:
-            notify(self.scope, context, describe_job(VERIFICATION, job, _tell_rollback(job, verdict)))
-        elif verdict is not None and has_proof_news:
-            said = f"{tell_errors(verdict)}\n{advise(verdict)}"
-            notify(self.scope, context, describe_job(VERIFICATION, job, said))
+        for what, said in _list_deploy_news(job, states, verdict, has_proof_news=has_proof_news):
+            notify(self.scope, context, describe_job(what, job, said))
         return line
 
     def _read_verdict(
@@ -163,6 +168,18 @@ class ReportOperator(DeployOpsOperator):
         if is_gone or (job.ends_keep and not ending.is_failure):
             known = replace(known, kept="", kept_id="")
         memory.environment(job.slug).write(known)
+
+
+def _list_deploy_news(
+    job: Job, states: Mapping[str, str], verdict: Verification | None, *, has_proof_news: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield what is told of a deploy that was made: the occasion, and what is said of it."""
+    if job.skips and states.get("deploy") == SUCCESS:
+        yield GATES, f"deployed past closed gates: {job.reason}"
+    if job.undoes and states.get("settle") == SUCCESS:
+        yield VERIFICATION, _tell_rollback(job, verdict)
+    elif verdict is not None and has_proof_news:
+        yield VERIFICATION, f"{tell_errors(verdict)}\n{advise(verdict)}"
 
 
 def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:

@@ -38,8 +38,9 @@ class Job(Assignment):
     `is_expiry`: it is done because nobody uses the preview, whose branch lives. `problem`: why what a person asked for
     cannot be done; the run fails by it in its next task, so that its report tells of it. `approval`: another person's
     yes to what a person asked for; one to what control planned is remembered instead. `file`: whose import error is
-    muted, below the DAG folder. `answers` are what control read of GitHub about it, so that its run asks again for what
-    may have changed alone, and for that conditionally.
+    muted, below the DAG folder. `skips` are the gates of its target that a person has it pass by. `answers` are what
+    control read of GitHub about it, so that its run asks again for what may have changed alone, and for that
+    conditionally.
     """
 
     _: KW_ONLY
@@ -56,6 +57,7 @@ class Job(Assignment):
     problem: str = ""
     approval: Approval | None = None
     file: str = ""
+    skips: tuple[str, ...] = ()
     answers: tuple[KnownAnswer, ...] = ()
 
     @property

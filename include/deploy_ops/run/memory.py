@@ -58,6 +58,7 @@ ENVIRONMENT_PARTS = (
     "verification",
     "verified",
     "mutes",
+    "difference",
 )
 """What the keys of one environment end in; each has its method in `Memory`."""
 
@@ -141,6 +142,18 @@ class CachedHistory:
     tries: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class CachedDifference:
+    """How what waits for a target's proof differs from what that runs; `basis` is the fingerprint of what was compared.
+
+    That it is the same is never kept: who may write here opens no gate by it.
+    """
+
+    basis: str
+    differs: str
+    is_stuck: bool = False
+
+
 def _name_key(slug: str, part: str) -> str:
     return f"environment.{slug}.{part}"
 
@@ -157,6 +170,7 @@ _QUESTION = TypeAdapter(OpenQuestion)
 _REMEMBERED = TypeAdapter(Remembered)
 _APPROVAL = TypeAdapter(Approval)
 _JUDGEMENT = TypeAdapter(Judgement)
+_DIFFERENCE = TypeAdapter(CachedDifference)
 _REQUESTS = TypeAdapter(Requests)
 _PULLS = TypeAdapter(PullCache)
 _PULLS_BY_NUMBER = TypeAdapter(dict[str, PullRequest])
@@ -356,6 +370,10 @@ class Memory:
     def mutes(self, slug: str) -> BoundedSlot[Mute]:
         """Return the import errors that a person muted for a branch; only a run that holds the claim writes them."""
         return BoundedSlot(self._store, _name_key(slug, "mutes"), _MUTES, blank=tuple)
+
+    def difference(self, slug: str) -> Slot[CachedDifference]:
+        """Return how a release was found to differ last from what the target runs, for whose proof it waits."""
+        return Slot(self._store, _name_key(slug, "difference"), _DIFFERENCE)
 
     def forget_environment(self, slug: str) -> None:
         """Forget all that is remembered of the environment: it is gone, and nothing of it lives."""

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.deploy_ops.core.view.row import State
-from include.deploy_ops.observation import checks, rotation, uses
+from include.deploy_ops.observation import checks, gates, rotation, uses
 from include.deploy_ops.operators.control import row_writer
-from tests.worlds.values.proven_world import ProvenWorld
+from tests.worlds.values.proven_world import SOAK, VERIFIES, ProvenWorld
 from tests.worlds.values.truth import Clock
 
 EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "60"))
@@ -46,7 +46,7 @@ deeds = st.lists(st.tuples(st.sampled_from([*DEEDS, *OFTEN]), st.integers(0, 999
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(deeds=deeds, verify=st.integers(0, 3), mapping=st.integers(0, 4))
+@given(deeds=deeds, verify=st.integers(0, 7), mapping=st.integers(0, 4))
 def test_whatever_happens_in_the_end_all_is_equal_or_held(
     deeds: list[tuple[str, int]], verify: int, mapping: int
 ) -> None:
@@ -71,13 +71,32 @@ def play(deeds: list[tuple[str, int]], verify: int = 0, mapping: int = 0) -> Pro
 def stand_in(world: ProvenWorld) -> Iterator[None]:
     """Let the product ask the world's truth for time, values, runs and persons."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "datetime", Clock(world.truth))
+        for module in (checks, gates):
+            patch.setattr(module, "datetime", Clock(world.truth))
+        patch.setattr(gates, "ChangeReader", lambda *_: world.truth)
+        patch.setattr(gates, "find_merge_base", lambda *_: None)
         for module in (rotation, uses):
             patch.setattr(module, "read_secrets", world.truth.read_secrets)
         patch.setattr(uses, "read_work", world.truth.read_work)
         for name in ("Runs", "Claims"):
             patch.setattr(row_writer, name, world.stand_in)
         yield
+
+
+def test_production_waits_until_staging_has_soaked() -> None:
+    world = ProvenWorld.begin(len(VERIFIES), 0)
+    with stand_in(world):
+        world.open_release(0)
+        world.live_on()
+        row = world.rows["target.production"]
+        assert row.why.startswith("deploy: staging runs other content: ")
+        world.live_on()
+        assert "soaks on staging until " in world.rows["target.production"].why
+        assert world.find_target("production").records == []
+        world.truth.now += SOAK
+        world.live_on()
+        world.live_on()
+        assert world.truth.find_release() is None, "soaked, and not merged"
 
 
 def test_while_a_person_has_it_verified_again_a_merge_waits_for_the_answer() -> None:

@@ -52,13 +52,14 @@ interventions = st.sampled_from(
         *(World.answer, World.answer, World.pause, World.break_ci, World.forget, World.purge, World.pass_time),
         *(World.read_stale, World.ignore, World.change_people, World.change_approvers, World.change_merging),
         *(World.change_branch, World.rename_target, World.spell_repository, World.move_repository),
+        *(World.change_gates, World.change_gates),
     ]
 )
 disturbances = st.one_of(moves, st.just(World.deploy_by_hand), st.just(World.answer))
 edits = st.sampled_from(
     [
         *(World.ignore, World.change_people, World.change_approvers, World.change_merging, World.change_branch),
-        *(World.rename_target, World.spell_repository, World.move_repository, World.draft),
+        *(World.rename_target, World.spell_repository, World.move_repository, World.draft, World.change_gates),
     ]
 )
 picks = st.integers(0, 99)
@@ -159,6 +160,27 @@ def test_a_release_is_approved_main_moves_and_staging_is_rolled_back(
     assert world.own_merges
     assert ", approved by " in world.faces.comments[world.own_merges[0]]
     assert world.faces.comments[world.own_merges[0]].partition("</sub>")[0].count(", merged.") == 1
+
+
+def test_a_yes_outlasts_a_gate_that_closes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.change_gates(0)
+    world.answer(0)
+    world.finish_runs()
+    world.live_on()
+    world.pass_time(0)
+    world.live_on()
+    assert world.list_records("production") == []
+    world.change_gates(1)
+    asked.clear()
+    world.live_on()
+    assert len(world.list_records("production")) == 1
+    assert not asked
+    world.settle()
+    world.check_rest()
 
 
 def test_the_comment_of_a_merged_change_tells_that_it_reached_production(

@@ -27,7 +27,7 @@ from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.past_deploys import DEPLOYS_MAX, add_deploys
 from include.deploy_ops.core.view.row import Summary
-from include.deploy_ops.run.memory import CachedHistory, CachedTemplate, Claim, Memory, PullCache
+from include.deploy_ops.run.memory import CachedDifference, CachedHistory, CachedTemplate, Claim, Memory, PullCache
 from include.deploy_ops.run.store import shard_row
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import make_pull, merged, sha
@@ -197,6 +197,7 @@ def test_every_key_of_an_environment_is_listed() -> None:
     memory.verification(slug).write(Verification("d1", "c" * 40, Proof.VERIFIED, now, "verified"))
     memory.verified(slug).write((VerifiedDeploy("d1", "c" * 40, "13.1", now),))
     memory.mutes(slug).write((Mute("a.py", "a known one", "mira", now),))
+    memory.difference(slug).write(CachedDifference("basis", "staging runs other content"))
     assert store.values.keys() == set(memory.list_environment_keys(slug))
 
 

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.feedback.values import gather_facts
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_target
-from include.deploy_ops.core.policy.keys import Approvers, Feedback, Promotion
+from include.deploy_ops.core.policy.keys import Approvers, Feedback, Promotion, Requires
 from include.deploy_ops.run.claims import PLANNED
 from tests.worlds.stages.flights import Flights, Interference, Spent, Trouble, expect_refusal
 from tests.worlds.stages.pages import fold_page
@@ -45,6 +45,12 @@ APPROVERS = (
     Approvers(users=("9",)),
     Approvers(not_requester=True),
 )
+GATES: tuple[Requires | None, ...] = (
+    Requires.model_validate({"windows": {"deny": ["2000-01-01/9999-12-30"], "timezone": "UTC"}}),
+    Requires.model_validate({"windows": {"deny": ["2000-01-01"], "timezone": "UTC"}}),
+    None,
+)
+"""Never open, open by now, and none."""
 PEOPLE: tuple[dict[str, str], ...] = ({}, {"deploy-ops": PERSON}, {"deploy-ops": "8"})
 """Who the one who opens pull requests is in Airflow."""
 FILES = ("dags/f{n}.py", "dags/f{n}.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md", "dags/shared.py")
@@ -242,6 +248,21 @@ class ReleaseWorld(Flights):
         """Change who may approve."""
         self._change_target("production", approvers=APPROVERS[pick % len(APPROVERS)])
 
+    def change_gates(self, pick: int) -> None:
+        """Close production's gates, or open them: no question is another for that, and no yes less."""
+        standing = self.standing
+        self._change_target("production", requires=GATES[pick % len(GATES)])
+        self.standing = standing
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether production's gates are closed."""
+        return self.stage.scope.target(self.names["production"]).requires is GATES[0]
+
+    def describe_rules(self) -> str:
+        """Return the rules of production by which a question is another."""
+        return repr(self.stage.scope.target(self.names["production"]).model_copy(update={"requires": None}))
+
     def change_merging(self, pick: int) -> None:
         """Let production's deploys be merged, or not."""
         self._change_target("production", merge=pick % 2 > 0)
@@ -299,7 +320,7 @@ class ReleaseWorld(Flights):
         for target in TARGETS:
             self._rename_target(target, is_back=True)
         self.stage.change_project(ignore=IGNORES[0], people={})
-        self._change_target("production", approvers=None, merge=True)
+        self._change_target("production", approvers=None, merge=True, requires=None)
 
     # What people do elsewhere
 
@@ -491,8 +512,9 @@ class ReleaseWorld(Flights):
         newest = records[-1].id if records else ""
         yes = Yes(job["head"], job["base"], job["commit"] or job["head"], newest)
         called = self.names["production"]
-        key = (called, repr(self.stage.scope.target(called)), yes.release)
+        key = (called, self.describe_rules(), yes.release)
         if job["work"]:
+            assert not self.is_gated, "asked before the gates are open"
             assert yes.release not in self.model.rejected, "asked again for what was rejected"
             assert key != self.standing, "asked again for what was approved"
             waiting = [each.key for each in self.questions if not (each.is_forced or each.is_lost)]
@@ -535,11 +557,14 @@ class ReleaseWorld(Flights):
         if (name, state, run.dag_id) == ("deploy", "success", self.stage.scope.target_dag(self.names["production"])):
             is_asked = not is_forced and not self.has_raced
             assert not is_asked or self.may_approve() is not False, "deployed by a yes of who may approve no more"
+            is_new = not run.xcoms["deploy"]["return_value"]["said"].endswith("by an earlier try of this run")
+            is_bound = is_new and not (self.has_raced or self.read_errand(run)["skips"])
+            assert not (is_bound and self.is_gated), "deployed while a gate was closed, which nobody skipped"
 
     def _note_approval(self, run: Run, state: str, *, is_forced: bool) -> None:
         """Know that the yes to a planned request stands, unless it was given under other rules than those of now."""
         called = self.names["production"]
-        key, now = self.answered[run.run_id], (called, repr(self.stage.scope.target(called)))
+        key, now = self.answered[run.run_id], (called, self.describe_rules())
         if not is_forced:
             self.standing = key if state == "success" and key[:2] == now else None
 

@@ -22,7 +22,7 @@ from include.deploy_ops.core.plan.outcome import Ended
 from include.deploy_ops.core.plan.schedule import Circumstances, schedule
 from include.deploy_ops.core.plan.work import Hold, Plan, Verb, Work
 from include.deploy_ops.core.policy.file import load_policy
-from include.deploy_ops.core.policy.keys import Environment, PullRequestSource, Target, Verify
+from include.deploy_ops.core.policy.keys import Environment, PullRequestSource, Requires, Target, Verify
 from include.deploy_ops.core.preview.comparison import compare
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.hibernation import find_wake, is_asleep
@@ -38,6 +38,7 @@ from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.core.view.rows import make_rows
 from include.deploy_ops.observation.difference import Observation
 from include.deploy_ops.observation.rotation import RotationReader
+from include.deploy_ops.observation.targets import TargetObserver
 from include.deploy_ops.observation.uses import UseObserver
 from include.deploy_ops.operators.control.row_writer import RowWriter
 from include.deploy_ops.run.job import Job, make_job
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.core.plan.work import Action
+    from include.deploy_ops.core.target.gates import Gate
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BRANCHES = ("dev-a", "dev-b", "dev/c")
@@ -84,8 +86,15 @@ def _read_project() -> Any:
     return load_policy(POLICY, "policy.yaml").policy.projects[0]
 
 
-def make_policy(verify: dict[str, Any] | None, mapping: dict[str, Any]) -> Any:
-    """Return a project with staging and a production that merges, both proven like the previews."""
+SOAK = timedelta(minutes=90)
+
+
+def make_policy(verify: dict[str, Any] | None, mapping: dict[str, Any], *, is_gated: bool) -> Any:
+    """Return a project with staging and a production that merges, both proven like the previews.
+
+    :param is_gated: whether production waits until staging is verified, and has soaked.
+    """
+    requires = Requires(verified="staging", soak=SOAK) if is_gated and verify is not None else None
     rules = None if verify is None else Verify.model_validate(verify)
     project = _read_project()
     previews = project.previews.model_copy(
@@ -100,7 +109,9 @@ def make_policy(verify: dict[str, Any] | None, mapping: dict[str, Any]) -> Any:
     release = PullRequestSource.model_validate({"from": "staging", "into": "main"})
     targets = {
         "staging": Target(deployment="Staging", branch="staging", verify=rules),
-        "production": Target(deployment="Production", pull_request=release, merge=True, verify=rules),
+        "production": Target(
+            deployment="Production", pull_request=release, merge=True, verify=rules, requires=requires
+        ),
     }
     return project.model_copy(update={"previews": previews, "targets": targets})
 
@@ -128,9 +139,10 @@ class ProvenWorld(World):
 
     @classmethod
     def begin(cls, verify: int, mapping: int) -> ProvenWorld:
-        """Return a world with two targets, and a branch whose preview is not made yet."""
+        """Return a world with two targets, and a branch whose preview is not made yet; an upper `verify` has gates."""
         truth = Truth(START, vault={name: f"{name}-secret-0" for name in SOURCES})
-        project = make_policy(VERIFIES[verify % len(VERIFIES)], MAPPINGS[mapping % len(MAPPINGS)])
+        is_gated = verify // len(VERIFIES) % 2 > 0
+        project = make_policy(VERIFIES[verify % len(VERIFIES)], MAPPINGS[mapping % len(MAPPINGS)], is_gated=is_gated)
         scope = Scope(PLANE, is_dry=False, project=project, targets=frozenset({"Production", "Staging"}))
         world = cls(truth, scope, Memory(DictStore()), Seals(PLANE, ("token",)))
         for branch in ("main", "staging", BRANCHES[0]):
@@ -241,7 +253,8 @@ class ProvenWorld(World):
 
     def change_policy(self, pick: int) -> None:
         """Edit what is verified and mapped."""
-        project = make_policy(VERIFIES[pick % len(VERIFIES)], MAPPINGS[pick // 4 % len(MAPPINGS)])
+        mapping = MAPPINGS[pick // 4 % len(MAPPINGS)]
+        project = make_policy(VERIFIES[pick % len(VERIFIES)], mapping, is_gated=pick // 20 % 2 > 0)
         self.scope = replace(self.scope, project=project)
 
     def count_deploys_only(self, pick: int) -> None:
@@ -366,6 +379,15 @@ class ProvenWorld(World):
         found = [compare_target(state, self.scope.project.name, self.scope.policy) for state in states]
         return [each for each in found if isinstance(each, Work)]
 
+    def check_gates(self, job: Job) -> None:
+        """See that production gets what staging has run, verified, for as long as the policy wants; whoever looked."""
+        if self.scope.target(job.target).requires is None:
+            return
+        staging = self.find_target("staging").history
+        assert self.truth.find_content(staging.dags_commit) == job.head, "staging runs something else"
+        assert self.ledger.get(staging.newest_id) is Proof.VERIFIED, f"{staging.newest_id} is not verified"
+        assert self.now - self.proven[staging.newest_id] >= SOAK, "it has not soaked"
+
     def control(self, _pick: int = 0) -> None:
         """Make one pass: look, compare, schedule, start, show, tell."""
         truth, scope, memory, now = self.truth, self.scope, self.memory, self.now
@@ -463,20 +485,30 @@ class ProvenWorld(World):
             source = self._find_source(name)
             history, row = place.history, rows.get(slug)
             awaits_proof = target.merge and target.verify is not None
-            states.append(
-                TargetState(
-                    name,
-                    target,
-                    source,
-                    (place.deployment,),
-                    history,
-                    self.truth.find_base(history.dags_commit or ""),
-                    self.memory.recall(slug),
-                    verification=self.memory.verification(slug).read() if awaits_proof else None,
-                    is_asking=is_planned and awaits_proof and row is not None and is_asking(row),
-                )
+            state = TargetState(
+                name,
+                target,
+                source,
+                (place.deployment,),
+                history,
+                self.truth.find_base(history.dags_commit or ""),
+                self.memory.recall(slug),
+                verification=self.memory.verification(slug).read() if awaits_proof else None,
+                is_asking=is_planned and awaits_proof and row is not None and is_asking(row),
             )
+            states.append(replace(state, gates=self._read_gates(state)))
         return tuple(states)
+
+    def _read_gates(self, state: TargetState) -> tuple[Gate, ...]:
+        """Return the gates, as the product reads them."""
+        if state.target.requires is None:
+            return ()
+        places = self.truth.places
+        observed = Observed(
+            tuple(each.deployment for each in places.values()), {key: each.history for key, each in places.items()}
+        )
+        observer = TargetObserver(self.scope, cast("Any", self.truth), self.memory, self.seals)
+        return observer._read_gates(state, observed)
 
     def _find_source(self, name: str) -> Source | None:
         if name == "staging":

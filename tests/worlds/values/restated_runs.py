@@ -84,6 +84,7 @@ class World:
     memory: Memory
     seals: Seals
     ledger: dict[str, Proof] = field(default_factory=dict)
+    proven: dict[str, datetime] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)
     finished: dict[str, int] = field(default_factory=dict)
     sees_newer: bool = True
@@ -110,7 +111,11 @@ class World:
         return next(place for place in self.truth.places.values() if place.deployment.name == wanted)
 
     def list_work(self) -> list[Work]:
-        """Return what is due at targets now; who merges looks once more."""
+        """Return what is due at targets now; who deploys or merges looks once more."""
+        raise NotImplementedError
+
+    def check_gates(self, job: Job) -> None:
+        """See that nothing gets past a gate."""
         raise NotImplementedError
 
 
@@ -321,6 +326,10 @@ class Run:
         self.world.find_place(place.deployment.id)
         if place.history.newest_id != job.observed and job.observed:
             raise SupersededError("somebody deployed meanwhile")
+        if job.target and job.work:
+            if job.work not in {work.name for work in self.world.list_work()}:
+                raise SupersededError("it is not due any more")
+            self.world.check_gates(job)
         note = DeployNote(job.branch, job.deployed_commit, job.head, self.run_id, 1, is_forced=False)
         record = place.deploy(truth.now, note)
         yield
@@ -369,6 +378,7 @@ class Run:
     def _remember(self, verification: Verification) -> None:
         self.world.memory.verification(self.slug).write(verification)
         self.world.ledger[verification.deploy_id] = verification.proof
+        self.world.proven[verification.deploy_id] = verification.at
 
     def _hibernate(self) -> Iterator[None]:
         place = self._check_expired()
@@ -431,6 +441,7 @@ class Run:
             proof = world.ledger.get(history.newest_id, Proof.UNKNOWN)
             fine = {Proof.VERIFIED, *((Proof.UNKNOWN, Proof.PENDING) if rules.unknown == "success" else ())}
             assert proof in fine, f"merged although {history.newest_id} is {proof}"
+        world.check_gates(job)
         world.truth.merge(release, job.commit)
 
     def _request(self) -> Iterator[None]:

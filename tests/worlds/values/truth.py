@@ -16,6 +16,8 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.history import DeployHistory, read_history
 from include.deploy_ops.core.model import (
     Branch,
+    ChangeDecision,
+    ChangeType,
     Deploy,
     DeployKind,
     Deployment,
@@ -171,6 +173,10 @@ class Truth:
         """Return onto what a test merge was made, empty of another commit."""
         return self.merges.get(commit, "").partition(".")[0]
 
+    def find_content(self, commit: str | None) -> str | None:
+        """Return whose files the commit has: a test merge has those of its head."""
+        return self.merges[commit].partition(".")[2] if commit in self.merges else commit
+
     def merge(self, pull: PullRequest, commit: str) -> None:
         """Merge it."""
         self.pulls[pull.number] = merged(pull)
@@ -198,6 +204,11 @@ class Truth:
         return [place for place in self.places.values() if place.branch == branch]
 
     # What GitHub and Astro answer
+
+    def decide(self, commit: str, history: DeployHistory, **_: bool) -> ChangeDecision:
+        """Return which deploy the commit needs on top of what was deployed, in place of `ChangeReader`."""
+        is_same = self.find_content(commit) == self.find_content(history.dags_commit)
+        return ChangeDecision(ChangeType.NONE if is_same else ChangeType.DAGS, commit, None, None, "files differ")
 
     def find_branch_beside(self, name: str, _trunk: str) -> Branch | None:
         """Return the branch."""

@@ -90,7 +90,7 @@ def schedule(difference: Difference, given: Circumstances, limits: Limits, max_l
     holds = list(difference.holds)
     due: list[Work] = []
     wakes = [given.now + _choose_pause(hold, given) for hold in holds if hold.awaits]
-    wakes.extend([difference.look_at] if difference.look_at else [])
+    wakes.extend(each for each in (difference.look_at, *(hold.opens_at for hold in holds)) if each)
     for work in difference.works:
         if _is_settled(work, given):
             continue

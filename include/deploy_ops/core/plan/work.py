@@ -196,8 +196,8 @@ class Hold:
 
     `environment` is what people call it, a branch's or a target's name; `slug` tells which of the two, empty where it
     is a branch. `awaits` names what ends it by itself, within seconds as a rule, of which nobody tells us; empty where
-    nothing does. `remedy` ends it where only a person does. `checked` is the commit whose checks end it, for which the
-    trigger looks; empty where it waits for none.
+    nothing does. `opens_at` is when a time that comes may end it. `remedy` ends it where only a person does. `checked`
+    is the commit whose checks end it, for which the trigger looks; empty where it waits for none.
     """
 
     environment: str
@@ -208,6 +208,7 @@ class Hold:
     slug: str = ""
     remedy: Remedy = Remedy.MEND
     checked: str = ""
+    opens_at: datetime | None = None
 
     @property
     def home(self) -> str:

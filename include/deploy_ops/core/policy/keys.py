@@ -234,10 +234,10 @@ class Target(StrictModel):
 
     `on`: deploy what the open pull request would give, or `into` after the merge. `approval_timeout`: how long a
     request waits; without an answer it is rejected. `approvers`: who may; None: whoever may answer in Airflow.
-    `forced`: whether a forced run of a gated target asks too. `merge`: merge the pull request once its code runs.
-    `build`: build images for a gated target too, whose digest nobody can approve. `verify`: how a deploy is proven to
-    work, which the merge then waits for. `requires`: what it waits for before anybody is asked, and again before it is
-    deployed and merged.
+    `forced`: whether a forced run of a gated target asks too; "gates": it asks, and waits for what the target requires.
+    `merge`: merge the pull request once its code runs. `build`: build images for a gated target too, whose digest
+    nobody can approve. `verify`: how a deploy is proven to work, which the merge then waits for. `requires`: what it
+    waits for before anybody is asked, and again before it is deployed and merged.
     """
 
     deployment: values.DeploymentName
@@ -248,7 +248,7 @@ class Target(StrictModel):
     approval: Literal["required", "none"] = "none"
     approval_timeout: values.Duration = timedelta(days=3)
     approvers: Approvers | None = None
-    forced: Literal["ask", "skip"] = "ask"
+    forced: Literal["ask", "skip", "gates"] = "ask"
     merge: bool = False
     build: bool = False
     verify: Verify | None = None
@@ -257,7 +257,7 @@ class Target(StrictModel):
     @property
     def asks_when_forced(self) -> bool:
         """Whether a person's deploy needs approval, too."""
-        return self.approval == "required" and self.forced == "ask"
+        return self.approval == "required" and self.forced != "skip"
 
     @property
     def followed_branch(self) -> str | None:
@@ -311,7 +311,7 @@ class Checkout(StrictModel):
 
 
 class Notice(StrictModel):
-    """Who is told by Airflow of failures, questions and deploys that are not verified: a notifier, and on what.
+    """Who is told by Airflow, and on what: failures, questions, deploys that are not verified or that skipped gates.
 
     Which arguments are templates is the notifier's affair. No secrets: those belong into an Airflow connection, whose
     id is an argument.
@@ -320,8 +320,8 @@ class Notice(StrictModel):
     notifier: values.ClassPath
     arguments: dict[values.Argument, Any] = Field(default_factory=dict)
     on: Annotated[
-        tuple[Literal["failure", "approval", "verification"], ...], Strict(strict=False), Field(min_length=1)
-    ] = ("failure", "approval", "verification")
+        tuple[Literal["failure", "approval", "verification", "gates"], ...], Strict(strict=False), Field(min_length=1)
+    ] = ("failure", "approval", "verification", "gates")
 
 
 class Project(StrictModel):

@@ -189,7 +189,14 @@ def _check_requires(project: Project) -> Iterator[Problem]:
         location = ("targets", name, "requires")
         requires = target.requires
         if requires is None:
+            if target.forced == "gates":
+                yield Problem(
+                    ("targets", name, "forced"), "there are no gates to wait for; add 'requires', or remove it"
+                )
             continue
+        if target.approval == "required" and target.forced == "skip":
+            message = "forced: skip lets one deploy past the gates without anybody's yes; remove it"
+            yield Problem(("targets", name, "forced"), message)
         if requires == Requires():
             yield Problem(location, "it requires nothing; remove it, or name checks, verified, soak or windows")
         if requires.soak is not None and requires.verified is None:

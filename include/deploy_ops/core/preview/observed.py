@@ -52,3 +52,7 @@ class Observed:
 
     deployments: tuple[Deployment, ...]
     histories: Mapping[str, DeployHistory]
+
+    def find(self, name: str) -> tuple[Deployment, ...]:
+        """Return the Deployments of that name; Astro may have several."""
+        return tuple(each for each in self.deployments if each.name == name)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import DeployHistory, describe_former, describe_rollback
-from include.deploy_ops.core.naming import digest_work, slug_target
+from include.deploy_ops.core.naming import digest_work, name_subject, slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import OVERRIDDEN, Hold, HoldKind, Remedy, Verb, Work, describe_stuck
 from include.deploy_ops.core.target.approvers import is_listed
+from include.deploy_ops.core.target.gates import Gate, find_unmet
 from include.deploy_ops.core.target.settling import describe_unfetched, describe_unsettled
 from include.deploy_ops.core.verification.fallback import VerifiedDeploy, find_fallback, has_failed
 from include.deploy_ops.core.verification.standing import advise, awaits_proof, recall_verification
@@ -55,7 +56,8 @@ class TargetState:
     names the targets of other projects that are about the same Deployment. `people` is the project's key.
     `verification` is the newest one, of whatever deploy record; None where nobody remembers, or the policy wants none.
     `is_asking`: a run is at work that verifies, or was a pass ago. `verified` are the deploys that were, newest last,
-    where the policy lets it go back to one.
+    where the policy lets it go back to one. `gates` are what the policy's `requires` asks for, where anything is due;
+    what is verified already, and goes back, waits for none.
     """
 
     name: str
@@ -70,6 +72,7 @@ class TargetState:
     verification: Verification | None = None
     is_asking: bool = False
     verified: tuple[VerifiedDeploy, ...] = ()
+    gates: tuple[Gate, ...] = ()
 
 
 def find_release(target: Target, pulls: Iterable[PullRequest]) -> PullRequest | None:
@@ -103,14 +106,25 @@ def compare_target(state: TargetState, project: str, policy: str) -> Work | Hold
         kind = HoldKind.WAITING if awaits else HoldKind.PERSON
         return _hold(state, Verb.DEPLOY, state.source.problem, kind, awaits)
     due = _find_due(state, state.source, policy)
-    # The merge is a release's last word: it waits until what was deployed is seen to run.
-    if due is not None and due[0] is Verb.MERGE and (hold := _hold_merge(state)):
-        return hold
-    return due and _work(state, state.source, project, policy, *due)
+    return due and (_hold_due(state, due[0]) or _work(state, state.source, project, policy, *due))
 
 
 def _hold(state: TargetState, verb: Verb, reason: str, kind: HoldKind = HoldKind.PERSON, awaits: str = "") -> Hold:
     return Hold(state.name, verb.value, reason, awaits, kind, slug_target(state.name))
+
+
+def _hold_due(state: TargetState, verb: Verb) -> Hold | None:
+    """Return what holds what is due: nobody is asked before only a person's yes is missing."""
+    # The merge is a release's last word: it waits until what was deployed is seen to run.
+    if verb is Verb.MERGE and (hold := _hold_merge(state)):
+        return hold
+    reason, opens_at = find_unmet(state.gates)
+    if not reason:
+        return None
+    kind = HoldKind.PERSON if any(each.is_stuck for each in state.gates) else HoldKind.WAITING
+    waits = any(each.name == "checks" and each.unmet for each in state.gates)
+    checked = state.source.head if waits and state.source is not None else ""
+    return replace(_hold(state, verb, reason, kind), opens_at=opens_at, checked=checked)
 
 
 def _hold_merge(state: TargetState) -> Hold | None:
@@ -258,6 +272,12 @@ def _is_approved(state: TargetState, source: Source) -> bool:
 _FIRST_RULES = frozenset(
     ("deployment", "branch", "pull_request", "on", "deploy_type", "approval", "approval_timeout", "forced", "merge")
 )
+
+
+def name_due(state: TargetState, source: Source) -> str:
+    """Return what a person is asked about the source at the target, as `Work.subject`."""
+    (deployment,) = state.deployments
+    return name_subject(deployment.id, source.head, state.history.newest_id, source.base)
 
 
 def _list_rules(target: Target) -> dict[str, Any]:

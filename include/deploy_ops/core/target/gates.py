@@ -34,11 +34,15 @@ _WEEK = timedelta(days=6)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """How one gate stands. `unmet` says what is awaited, empty where it is met; `opens_at` when it may be by itself."""
+    """How one gate stands. `unmet` says what is awaited, empty where it is met; `opens_at` when it may be by itself.
+
+    `is_stuck`: it does not come by itself, but a person has to mend something.
+    """
 
     name: GateName
     unmet: str = ""
     opens_at: datetime | None = None
+    is_stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,45 +64,52 @@ class Checks:
 class Elsewhere:
     """What another target shows of the content that is to be deployed.
 
-    `target` is its name. `differs` says why it does not run the same content, empty where it does. `verification` is
-    that of what it runs, None where nobody knows one. `reset` says what had it verified anew since, if anything did.
+    `target` is its name. `differs` says why it does not run the same content, empty where it does; `is_stuck`: a person
+    has to end that. `verification` is that of what it runs, None where nobody knows one. `reset` says what had it
+    verified anew since, if anything did.
     """
 
     target: str
     differs: str = ""
     verification: Verification | None = None
     reset: str = ""
+    is_stuck: bool = False
 
 
 def judge_checks(wanted: Wanted, checks: Checks) -> Gate:
     """Return whether all wanted checks are green; what we say ourselves never counts."""
     if wanted == "required":
         if checks.unread:
-            return Gate("checks", f"which checks are required is not known: {checks.unread}")
-        found = [_describe_check(each, checks) for each in _leave_out_own(checks.required)]
+            return Gate("checks", f"which checks are required is not known: {checks.unread}", is_stuck=True)
+        found = [_judge_check(each, checks) for each in _leave_out_own(checks.required)]
     else:
-        found = [text for pattern in wanted for text in _describe_matching(pattern, checks)]
-    unmet = [*dict.fromkeys(text for text in found if text)]
+        found = [gate for pattern in wanted for gate in _judge_matching(pattern, checks)]
+    unmet = [*dict.fromkeys(each.unmet for each in found if each.unmet)]
     more = [f"and {len(unmet) - _NAMED_MAX} more"] if len(unmet) > _NAMED_MAX else []
-    return Gate("checks", "; ".join([*unmet[:_NAMED_MAX], *more]))
+    said = "; ".join([*unmet[:_NAMED_MAX], *more])
+    return Gate("checks", said, is_stuck=any(each.is_stuck for each in found))
 
 
 def judge_verified(elsewhere: Elsewhere) -> Gate:
     """Return whether the other target runs the same content, and is shown to work."""
     target, known = elsewhere.target, elsewhere.verification
     if elsewhere.differs:
-        return Gate("verified", elsewhere.differs)
+        return Gate("verified", elsewhere.differs, is_stuck=elsewhere.is_stuck)
     if known is None or known.proof is not Proof.VERIFIED:
-        return Gate("verified", f"{target}: {known.said}" if known and known.said else f"{target} is not verified yet")
+        said = f"{target}: {known.said}" if known and known.said else f"{target} is not verified yet"
+        return Gate("verified", said, is_stuck=known is not None and known.proof is not Proof.PENDING)
     return Gate("verified")
 
 
 def judge_soak(elsewhere: Elsewhere, soak: timedelta, now: datetime) -> Gate:
-    """Return whether the other target has run the same content, verified, for so long; at its very end it has."""
+    """Return whether the other target has run the same content, verified, for so long; at its very end it has.
+
+    :param now: in the time zone in which people are told.
+    """
     known, why = elsewhere.verification, f", since {elsewhere.reset}" if elsewhere.reset else ""
     if known is None or judge_verified(elsewhere).unmet:
         return Gate("soak", f"soaks on {elsewhere.target} for {describe_span(soak)} once that is verified{why}")
-    end = known.at + soak
+    end = ((known.since or known.at) + soak).astimezone(now.tzinfo)
     if now >= end:
         return Gate("soak")
     return Gate("soak", f"soaks on {elsewhere.target} until {tell_time(end, now)}{why}", end)
@@ -110,13 +121,13 @@ def judge_windows(windows: Windows, now: datetime) -> Gate:
         return Gate("windows")
     opening = windows.find_opening(now)
     if opening is None:
-        return Gate("windows", "no window opens within a year; correct the policy")
+        return Gate("windows", "no window opens within a year; correct the policy", is_stuck=True)
     return Gate("windows", f"window opens {tell_time(opening.astimezone(windows.zone), now)}", opening)
 
 
 def tell_time(moment: datetime, now: datetime) -> str:
     """Return a moment as people read it, in its own time zone: by its weekday where that is near."""
-    return f"{moment:%a %H:%M %Z}" if moment - now < _WEEK else f"{moment:%Y-%m-%d %H:%M %Z}"
+    return f"{moment:%a %H:%M %Z}" if abs(moment - now) < _WEEK else f"{moment:%Y-%m-%d %H:%M %Z}"
 
 
 def find_unmet(gates: Iterable[Gate]) -> tuple[str, datetime | None]:
@@ -134,23 +145,37 @@ def is_own(check: str) -> bool:
     return check.startswith(OWN_CHECKS)
 
 
+def list_closed(gates: Iterable[Gate]) -> tuple[str, ...]:
+    """Return the names of the gates that are not met."""
+    return tuple(each.name for each in gates if each.unmet)
+
+
 def _leave_out_own(names: Iterable[str]) -> list[str]:
     return sorted(each for each in names if not is_own(each))
 
 
-def _describe_matching(pattern: str, checks: Checks) -> list[str]:
-    """Return what each check that the pattern means still lacks; one at least has to be there."""
+def _judge_matching(pattern: str, checks: Checks) -> list[Gate]:
+    """Return how each check stands that the pattern means; one at least has to be there."""
     names = _leave_out_own(each for each in checks.states if fnmatchcase(each, pattern))
     if checks.blind and pattern not in names:
-        return [f"check '{pattern}' is not known: {checks.blind}"]
-    return [_describe_check(each, checks) for each in names or [pattern]]
+        return [_find_unseen(pattern, checks)]
+    return [_judge_check(each, checks) for each in names or [pattern]]
 
 
-def _describe_check(name: str, checks: Checks) -> str:
-    """Return what a check lacks to be green; empty where it is."""
-    state, shown = checks.states.get(name), f"check '{shorten_name(name)}'"
+def _judge_check(name: str, checks: Checks) -> Gate:
+    """Return whether a check is green."""
+    state = checks.states.get(name)
     if state is None:
-        return f"{shown} is not known: {checks.blind}" if checks.blind else f"{shown} is not there yet"
+        return _find_unseen(name, checks)
     if state in PASSED:
-        return ""
-    return f"{shown} runs" if state in _RUNNING else f"{shown} did not succeed: {state}"
+        return Gate("checks")
+    is_running, shown = state in _RUNNING, f"check '{shorten_name(name)}'"
+    said = f"{shown} runs" if is_running else f"{shown} did not succeed: {state}"
+    return Gate("checks", said, is_stuck=not is_running)
+
+
+def _find_unseen(name: str, checks: Checks) -> Gate:
+    """Return what is said of a check that is not there, or cannot be seen."""
+    shown = f"check '{shorten_name(name)}'"
+    said = f"{shown} is not known: {checks.blind}" if checks.blind else f"{shown} is not there yet"
+    return Gate("checks", said, is_stuck=bool(checks.blind))

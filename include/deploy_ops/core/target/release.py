@@ -93,7 +93,7 @@ class Release:
     where no target follows it. `mergeability` is what is known of the merge, if one follows. `image` is the image's
     name by digest where one is deployed, empty where it is built only then; `image_source` is the entry of the policy
     that it is from. `rolls_back`: where its verification fails, the newest verified deploy of its `runtime` is deployed
-    again, which is `fallback` now, None where there is none.
+    again, which is `fallback` now, None where there is none. `skips` are the target's gates that it passes by.
     """
 
     target: str
@@ -123,6 +123,7 @@ class Release:
     rolls_back: bool = False
     fallback: VerifiedDeploy | None = None
     runtime: str = ""
+    skips: tuple[str, ...] = ()
 
 
 def summarize_subject(release: Release) -> str:
@@ -130,7 +131,8 @@ def summarize_subject(release: Release) -> str:
     kind = read_kind(release.ref)[0]
     forced = f"forced, by {kind}" if kind else "forced"
     what = f"pull request #{release.pull.number}" if release.pull else forced
-    return f"Deploy {release.commit} to {release.target}? ({what})"
+    past = f", skips {', '.join(release.skips)}" if release.skips else ""
+    return f"Deploy {release.commit} to {release.target}? ({what}{past})"
 
 
 def summarize(release: Release, page_of: Pages) -> str:
@@ -159,6 +161,8 @@ def _describe_verdict(release: Release) -> str:
         (well if is_well and not release.source.overridden_by else doubts).append(told)
     if release.is_override:
         doubts.append("it comes **in place of what its source holds**")
+    if release.skips:
+        doubts.append(f"it **skips gates that are closed**: {', '.join(release.skips)}")
     if release.change_type is ChangeType.IMAGE and not release.image:
         doubts.append("nobody knows the image's digest yet")
     if release.is_merging:

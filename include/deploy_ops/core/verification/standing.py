@@ -41,8 +41,11 @@ def keep_verdict(known: Verification | None, found: Verification) -> Verificatio
     :param found: what is known anew; a question that is open, or was not answered, is no verdict.
     """
     is_judged = known is not None and known.proof in _VERDICTS and known.deploy_id == found.deploy_id
-    if known is None or not is_judged or found.proof in _VERDICTS:
+    if known is None or not is_judged:
         return found
+    if found.proof in _VERDICTS:
+        is_still = known.proof is found.proof is Proof.VERIFIED
+        return replace(found, since=known.since or known.at) if is_still else found
     return replace(
         known, attempt=found.attempt, unpaused=found.unpaused, again=found.said, runtime=found.runtime or known.runtime
     )

@@ -75,7 +75,7 @@ class Verification:
     `runs` are its smoke runs, of the `attempt`-th attempt (0: none yet). `unpaused` are DAGs that we unpaused, or meant
     to: they are to be paused again. `runtime` is the one that a target runs it on, where it is a plain deploy of ours,
     to which a later one may be rolled back; else empty. `again` says what became of asking once more since, which gave
-    no other verdict.
+    no other verdict. `since` is when this record was verified first, if it was ever since: None where that is `at`.
     """
 
     deploy_id: str
@@ -93,3 +93,4 @@ class Verification:
     unpaused: tuple[str, ...] = ()
     runtime: str = ""
     again: str = ""
+    since: datetime | None = None

@@ -54,7 +54,8 @@ class PlanOperator(DeployOpsOperator):
         context["asset_state_store"][self.scope.repository].set(BEGUN_AT_KEY, wrap_value(now.isoformat()))
         self._note_pass(context, memory, now)
         observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
-        comparer = Comparer(self.scope, observer)
+        reader = CheckReader(self.github, self._read_awaited(context))
+        comparer = Comparer(self.scope, observer, reader)
         observation = comparer.look()
         difference = self._hold_new(comparer.compare(observation), memory)
         self._remember_backlog(observer, difference, now)
@@ -65,7 +66,6 @@ class PlanOperator(DeployOpsOperator):
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         for slug, wait in given.stuck.items():
             self.log.warning("%s: %s", given.in_flight[slug], wait)
-        reader = CheckReader(self.github, self._read_awaited(context))
         plan = self._schedule(difference, given, creates, PreviewChecks(self.scope.project, reader))
         self._leave_awaited(context, plan, reader)
         # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at

@@ -20,6 +20,8 @@ from include.deploy_ops.core.naming import slug_branch, slug_target
 from include.deploy_ops.core.plan.pulse import RESYNC
 from include.deploy_ops.core.plan.work import Plan, Verb
 from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.core.target.comparison import name_due
+from include.deploy_ops.core.target.gates import find_unmet
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.awaited import list_awaited
 from include.deploy_ops.core.view.pass_record import PassRecord
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.cleanup.verdict import Verdict
     from include.deploy_ops.core.plan.schedule import Circumstances
+    from include.deploy_ops.core.target.comparison import TargetState
     from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.observation.difference import Observation
@@ -161,10 +164,12 @@ class RowWriter:
         """Return the runs that go on where nothing is due any more.
 
         They wait until what they deployed has settled, or ask whether it works, which a person may have begun. A
-        request that goes on there is void: whatever is answered, nothing follows from it.
+        request that goes on there is void: whatever is answered, nothing follows from it. Only where a gate has closed
+        since it asked, what follows is delayed.
         """
+        delayed = {slug_target(each.name) for each in observation.targets if self._is_asked_all_the_same(each)}
         busy = {each.id for each in observation.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
-        asked = {slug: row for slug, row in before.items() if row.verb != Verb.REQUEST.value}
+        asked = {slug: row for slug, row in before.items() if row.verb != Verb.REQUEST.value or slug in delayed}
         runs: dict[str, list[str]] = {}
         for row in asked.values():
             if row.run_id:
@@ -180,6 +185,13 @@ class RowWriter:
             ):
                 found[slug] = run
         return found
+
+    def _is_asked_all_the_same(self, state: TargetState) -> bool:
+        """Whether the last question is about what is due, though a gate holds that by now."""
+        if state.source is None or not find_unmet(state.gates)[0]:
+            return False
+        question = self.memory.question(slug_target(state.name)).read()
+        return question is not None and question.subject == name_due(state, state.source)
 
     def _foresee(
         self,

@@ -102,6 +102,8 @@ class DeployCodeOperator(AstroCliOperator):
             self.void_approval(context, job, approval, why)
         if job.target and not job.is_forced:
             due.check_due(job, records)
+        elif job.target:
+            due.check_passed(job)
         note = replace(
             note,
             image=image.get("origin", "") if image else "",

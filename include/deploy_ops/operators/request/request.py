@@ -76,7 +76,8 @@ class PrepareRequestOperator(DeployOpsOperator):
             job = self.read_conf(context)
         else:
             form = read_form(RequestForm, context["params"])
-            job = FormJobs(self.scope, self.github, self.astro).make_target_job(self.target, form, name_person(run))
+            jobs = FormJobs(self.scope, self.github, self.astro)
+            job = self.due_check(context).pass_gates(jobs.make_target_job(self.target, form, name_person(run)))
         self.log.info("asking for %s at %s: %s", job.target, job.deployed_commit[:12], job.reason)
         return dump_job(job)
 

@@ -94,6 +94,12 @@ def test_of_several_that_are_awaited_the_newest_is_looked_for_first() -> None:
     assert made.wake_at == NOW + timedelta(seconds=30)
 
 
+def test_a_pass_is_made_when_the_first_gate_may_open() -> None:
+    times = (NOW + timedelta(hours=2), NOW + timedelta(minutes=1), None)
+    holds = tuple(Hold("production", "deploy", "window opens", opens_at=each) for each in times)
+    assert schedule(Difference((), holds, 0), Circumstances(NOW, "p"), LIMITS, 20).wake_at == times[1]
+
+
 def test_a_judged_head_counts_as_deployed() -> None:
     judged = Judgement(sha("b"), "d1", "p", "only docs")
     assert plan(work(), **remember(judgement=judged)) == Plan((), (), 1)

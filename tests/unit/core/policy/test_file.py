@@ -129,7 +129,7 @@ def test_who_may_approve_and_who_is_who_is_read() -> None:
 
 
 def test_targets_that_wait_for_each_other_are_told() -> None:
-    raw = change("targets.production.requires", {"verified": "staging"})
+    raw = change("targets.production.forced", "gates")
     for name, other in (("production", "staging"), ("staging", "production")):
         raw = change(f"targets.{name}.verify", {}, raw)
         raw = change(f"targets.{name}.requires", {"verified": other}, raw)
@@ -147,6 +147,8 @@ WRONG = [
     (f"{APPROVERS}.users", ["ada", "ada"], f"{APPROVERS}.users[1]", "stands in the list before"),
     (f"{APPROVERS}.user", ["ada"], f"{APPROVERS}.user", "did you mean 'users'?"),
     (APPROVERS, ["ada"], APPROVERS, "expected a mapping"),
+    (REQUIRES, {"checks": ["a"]}, "targets.production.forced", "skip lets one deploy past the gates without"),
+    ("targets.production.forced", "gates", "targets.production.forced", "there are no gates to wait for"),
     (APPROVERS, {}, APPROVERS, "it says nothing about who may approve"),
     (f"{APPROVERS}.not_requester", True, f"{APPROVERS}.not_requester", "forced: skip lets who asks deploy without"),
     ("targets.staging.approvers.users", ["ada"], "targets.staging.approvers", "nobody is asked about this target"),
@@ -277,7 +279,7 @@ WRONG = [
         "notify",
         [{"notifier": "a.B", "on": ["sucess"]}],
         "notify[0].on[0]",
-        "expected one of 'failure', 'approval' or 'verification'",
+        "expected one of 'failure', 'approval', 'verification' or 'gates'",
     ),
     ("notify", [{"notifier": "a.B", "on": []}], "notify[0].on", "at least one entry"),
     ("notify", [{"notifier": "a.B", "to": "x"}], "notify[0].to", "unknown key"),

@@ -14,7 +14,7 @@ from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import DeploymentStatus
 from include.deploy_ops.core.plan.remembered import Approval, Ending, Judgement, Remembered, Requests
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Remedy, Verb, Work
-from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Target, Verify
+from include.deploy_ops.core.policy.keys import Approvers, PullRequestSource, Requires, Target, Verify
 from include.deploy_ops.core.target.comparison import (
     Source,
     TargetState,
@@ -22,6 +22,7 @@ from include.deploy_ops.core.target.comparison import (
     find_release,
     fingerprint_rules,
 )
+from include.deploy_ops.core.target.gates import Gate
 from include.deploy_ops.core.verification.fallback import VerifiedDeploy
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from tests.worlds.values.examples import make_deployment, make_pull, sha
@@ -376,6 +377,35 @@ def test_how_a_deploy_is_verified_names_no_work_and_no_question_anew() -> None:
     assert fingerprint_rules(plain, {}) == fingerprint_rules(verified, {})
     assert work(state(plain, PULL)).digest == work(state(verified, PULL)).digest
     assert work(state(verified, PULL)).verb is Verb.REQUEST
+
+
+CLOSED = (Gate("checks"), Gate("soak", "soaks", NOW), Gate("verified", "main has X", is_stuck=True))
+
+
+@pytest.mark.parametrize(
+    "target", [PRODUCTION, PRODUCTION.model_copy(update={"approval": "none"})], ids=["asks", "not"]
+)
+def test_what_is_due_waits_for_each_gate(target: Target) -> None:
+    due = state(target, PULL)
+    held = compare(replace(due, gates=CLOSED[:2]))
+    assert isinstance(held, Hold)
+    assert (held.what, held.reason, held.kind) == (work(due).verb.value, "soaks", HoldKind.WAITING)
+    assert (held.opens_at, held.slug) == (NOW, "target.target")
+    stuck = compare(replace(due, gates=CLOSED))
+    assert isinstance(stuck, Hold)
+    assert (stuck.reason, stuck.kind) == ("soaks; main has X", HoldKind.PERSON)
+    assert compare(replace(due, gates=CLOSED[:1])) == compare(due)
+
+
+def test_what_a_target_requires_names_no_work_and_no_question_anew() -> None:
+    gated = PRODUCTION.model_copy(update={"requires": Requires(verified="staging")})
+    assert fingerprint_rules(PRODUCTION, {}) == fingerprint_rules(gated, {})
+    assert work(state(PRODUCTION, PULL)) == work(state(gated, PULL))
+
+
+def test_a_rollback_waits_for_no_gate() -> None:
+    given = failed()
+    assert work(replace(given, gates=CLOSED)) == work(given)
 
 
 FORMER = VerifiedDeploy("d0", OLD, "3.3-2", NOW)

@@ -1,5 +1,6 @@
 """Gates: each is met exactly when it should be, says what it awaits, and what nobody can see is never met."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -66,22 +67,24 @@ def verified(proof: Proof = Proof.VERIFIED, said: str = "works") -> Verification
     ],
 )
 def test_checks_have_to_be_green(wanted: Wanted, checks: Checks, unmet: str) -> None:
-    assert judge_checks(wanted, checks) == Gate("checks", unmet)
+    is_stuck = "did not succeed" in unmet or "not known" in unmet  # the others come by themselves
+    assert judge_checks(wanted, checks) == Gate("checks", unmet, is_stuck=is_stuck)
 
 
 @pytest.mark.parametrize(
-    ("elsewhere", "unmet"),
+    ("elsewhere", "unmet", "is_stuck"),
     [
-        (Elsewhere("staging", verification=verified()), ""),
-        (Elsewhere("staging", "main has X, merge it into staging", verified()), "main has X, merge it into staging"),
-        (Elsewhere("staging"), "staging is not verified yet"),
-        (Elsewhere("staging", verification=verified(Proof.FAILED, "2 import errors")), "staging: 2 import errors"),
-        (Elsewhere("staging", verification=verified(Proof.UNKNOWN, "not asked")), "staging: not asked"),
-        (Elsewhere("staging", verification=verified(Proof.PENDING, "")), "staging is not verified yet"),
+        (Elsewhere("staging", verification=verified()), "", False),
+        (Elsewhere("staging", "main has X, merge it", verified(), is_stuck=True), "main has X, merge it", True),
+        (Elsewhere("staging", "staging runs other content", verified()), "staging runs other content", False),
+        (Elsewhere("staging"), "staging is not verified yet", False),
+        (Elsewhere("staging", verification=verified(Proof.FAILED, "2 errors")), "staging: 2 errors", True),
+        (Elsewhere("staging", verification=verified(Proof.UNKNOWN, "not asked")), "staging: not asked", True),
+        (Elsewhere("staging", verification=verified(Proof.PENDING, "")), "staging is not verified yet", False),
     ],
 )
-def test_another_target_has_to_run_the_same_and_work(elsewhere: Elsewhere, unmet: str) -> None:
-    assert judge_verified(elsewhere) == Gate("verified", unmet)
+def test_another_target_has_to_run_the_same_and_work(elsewhere: Elsewhere, unmet: str, *, is_stuck: bool) -> None:
+    assert judge_verified(elsewhere) == Gate("verified", unmet, is_stuck=is_stuck)
 
 
 def test_it_soaks_to_the_very_end() -> None:
@@ -89,6 +92,12 @@ def test_it_soaks_to_the_very_end() -> None:
     told = "soaks on staging until Mon 14:05 UTC, since a push of b5f3"
     assert judge_soak(elsewhere, SOAK, end - SECOND) == Gate("soak", told, end)
     assert judge_soak(elsewhere, SOAK, end) == Gate("soak")
+
+
+def test_what_was_verified_again_soaks_since_the_first_time_and_is_told_in_the_zone_of_now() -> None:
+    known, berlin = replace(verified(), since=NOW - timedelta(hours=1)), ZoneInfo("Europe/Berlin")
+    gate = judge_soak(Elsewhere("staging", verification=known), SOAK, NOW.astimezone(berlin))
+    assert gate == Gate("soak", "soaks on staging until Mon 14:05 CET", NOW + SOAK - timedelta(hours=1))
 
 
 def test_what_is_not_verified_does_not_soak() -> None:
@@ -106,7 +115,8 @@ def test_a_closed_window_says_when_it_opens() -> None:
     far = Windows((parse_hours("Mon 09:00-12:00"),), (), berlin)
     assert judge_windows(far, NOW).unmet == "window opens 2026-12-07 09:00 CET"
     never = Windows((parse_hours("Mon 09:00-12:00"),), (parse_hours("Mon 00:00-24:00"),), berlin)
-    assert judge_windows(never, NOW) == Gate("windows", "no window opens within a year; correct the policy")
+    said = "no window opens within a year; correct the policy"
+    assert judge_windows(never, NOW) == Gate("windows", said, is_stuck=True)
 
 
 def test_what_is_awaited_stands_in_a_line_with_the_first_time() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -52,6 +52,15 @@ def test_a_question_without_an_answer_takes_no_verdict_away_and_another_verdict_
     for other in (replace(unknown, deploy_id="d2"), replace(KNOWN, deploy_id="d2", proof=Proof.PENDING)):
         assert keep_verdict(failed, other) == other
     assert keep_verdict(None, unknown) == keep_verdict(unknown, unknown) == unknown
+
+
+def test_what_is_verified_again_is_so_since_the_first_time_unless_it_failed_in_between() -> None:
+    second, third = (replace(KNOWN, at=KNOWN.at + timedelta(hours=hours)) for hours in (1, 2))
+    failed = replace(second, proof=Proof.FAILED)
+    asking = replace(second, proof=Proof.PENDING)
+    assert keep_verdict(keep_verdict(keep_verdict(KNOWN, second), asking), third) == replace(third, since=KNOWN.at)
+    assert keep_verdict(keep_verdict(KNOWN, failed), third).since is None
+    assert keep_verdict(KNOWN, replace(second, deploy_id="d2")).since is None
 
 
 @given(st.sampled_from(Proof), st.booleans())
