@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
@@ -35,6 +35,22 @@ class _Draft(BaseModel):
     draft: bool
 
 
+class _Grant(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    permission: Literal["admin", "write", "read", "none"]
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    user: str = Field(min_length=1)
+    body: str
+    is_by_bot: bool = False
+    app_id: int | None = None
+    age_s: float = Field(default=0.0, ge=0)
+
+
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -62,6 +78,8 @@ class Control:
             _route("POST", "/repositories", self._add),
             _route("POST", "/repositories/{owner}/{name}", self._rename),
             _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}", self._set_draft),
+            _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}/comments", self._say),
+            _route("POST", "/repositories/{owner}/{name}/collaborators/{login}", self._grant),
             _route("GET", "/ci", self._list_builds),
             _route("GET", "/settings", self._get_settings),
             _route("POST", "/settings", self._change_settings),
@@ -121,6 +139,21 @@ class Control:
         wanted = _Draft.model_validate(await _read_object(request))
         if not self._world.github.set_draft(full_name, number, is_draft=wanted.draft):
             return _refuse(404, f"{full_name!r} has no open pull request {number}")
+        return Response(status_code=204)
+
+    async def _say(self, request: Request) -> Response:
+        full_name, number = _name_repository(request), request.path_params["number"]
+        said = _Said.model_validate(await _read_object(request)).model_dump()
+        comment_id = self._world.github.say(full_name, number, said.pop("user"), said.pop("body"), **said)
+        if not comment_id:
+            return _refuse(404, f"{full_name!r} has no pull request {number}")
+        return JSONResponse({"id": comment_id}, 201)
+
+    async def _grant(self, request: Request) -> Response:
+        full_name, login = _name_repository(request), request.path_params["login"]
+        wanted = _Grant.model_validate(await _read_object(request))
+        if not self._world.github.grant(full_name, login, wanted.permission):
+            return _refuse(404, f"there is no repository {full_name!r}")
         return Response(status_code=204)
 
     async def _list_builds(self, _: Request) -> Response:

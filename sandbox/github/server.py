@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
 from sandbox.github.api import (
+    account,
     branches,
     commits,
     contents,
@@ -22,7 +24,9 @@ from sandbox.github.api import (
 from sandbox.github.api.account import build_rate_limit_handler, build_user_handler
 from sandbox.github.git import Git, require_git
 from sandbox.github.pages import Pages
+from sandbox.github.pulls import read_clock
 from sandbox.github.rate_limit import RateLimit
+from sandbox.github.records import Comment
 from sandbox.github.refs import resolve_commit
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository import Push, Repository
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 
 USER = "deploy-ops"  # the login behind the token
 # `commits/{ref}/status` must be tried before `commits/{ref}`: a ref may contain slashes.
-_RESOURCES = (branches, statuses, commits, objects, contents, merges, pulls, issues, deployments, environments)
+_RESOURCES = (branches, statuses, commits, objects, contents, merges, pulls, issues, deployments, environments, account)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -109,6 +113,25 @@ class GitHub:
             pull.is_draft = is_draft
             pull.touch()
         return True
+
+    def grant(self, full_name: str, login: str, permission: str) -> bool:
+        """Let somebody have this permission on a repository; return whether there is one."""
+        repository = self._repositories.get(full_name)
+        if repository is not None:
+            repository.permissions[login] = permission
+        return repository is not None
+
+    def say(
+        self, full_name: str, number: int, user: str, body: str, *, is_by_bot: bool, app_id: int | None, age_s: float
+    ) -> int:
+        """Let somebody comment on a pull request, so long ago; return the comment's id, 0 where there is none."""
+        repository = self._repositories.get(full_name)
+        pull = repository.pulls.get(number) if repository else None
+        if repository is None or pull is None:
+            return 0
+        at = read_clock() - timedelta(seconds=age_s)
+        comment = Comment(repository.allot_id(), number, body, user, is_by_bot, app_id, at, at)
+        return repository.add_comment(pull, comment).id
 
     def git_dir(self, full_name: str) -> Path:
         """Give the bare Git directory of `owner/name`, which is or was called so."""
