@@ -26,6 +26,7 @@ def watch_repository(scope: Scope) -> Asset:
         poll_interval_s=project.poll_interval_s,
         astro_conn_id=project.astro_conn_id,
         neighbours=scope.neighbours,
+        is_listening=scope.is_listening,
     )
     return Asset(scope.repository.name, watchers=[AssetWatcher(name=f"{project.name}.repository", trigger=trigger)])
 

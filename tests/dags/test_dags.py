@@ -153,6 +153,7 @@ def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -
             "poll_interval_s": 7,
             "astro_conn_id": "astro_default",
             "neighbours": 1,
+            "is_listening": False,
         },
     )
 

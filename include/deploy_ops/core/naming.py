@@ -135,6 +135,21 @@ def name_run(work: str, attempt: int) -> str:
     return f"{work}~{attempt}"
 
 
+COMMENT_RUN_START = "comment~"
+"""How the id of a run begins that somebody's comment asked for."""
+
+
+def name_comment_run(comment_id: int) -> str:
+    """Return the id of the one run that a comment on GitHub may start."""
+    return f"{COMMENT_RUN_START}{comment_id}"
+
+
+def read_comment(run_id: str) -> int:
+    """Return the comment that asked for the run, 0 where none did."""
+    number = run_id.removeprefix(COMMENT_RUN_START)
+    return int(number) if name_comment_run(int(number) if number.isdecimal() else 0) == run_id else 0
+
+
 _RUN_PARTS = 5
 
 OWN_RUN_START = "deploy-ops~"

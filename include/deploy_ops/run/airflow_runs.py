@@ -66,6 +66,10 @@ class Runs:
             raise
         return state in states
 
+    def exists(self, run_id: str) -> bool:
+        """Whether Airflow knows the run, in whatever state."""
+        return self._count([run_id]) > 0
+
     def find_last_attempts(self, known: Mapping[str, int]) -> dict[str, int]:
         """Return each work's last attempt: the known one, or a higher one of which nobody remembers anything.
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sandbox.github.urls import Urls
 
 
-
 def build_pull(repository: Repository, pull: PullRequest) -> dict[str, Any]:
     """Build GitHub's `pull-request-simple`, as pull requests are listed."""
     urls, number = repository.urls, pull.number
