@@ -49,6 +49,7 @@ class _Said(BaseModel):
     is_by_bot: bool = False
     app_id: int | None = None
     age_s: float = Field(default=0.0, ge=0)
+    has_eyes: bool = False
 
 
 _Endpoint = Callable[[Request], Awaitable[Response]]

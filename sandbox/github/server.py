@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
@@ -26,7 +26,7 @@ from sandbox.github.git import Git, require_git
 from sandbox.github.pages import Pages
 from sandbox.github.pulls import read_clock
 from sandbox.github.rate_limit import RateLimit
-from sandbox.github.records import Comment
+from sandbox.github.records import Comment, Reaction
 from sandbox.github.refs import resolve_commit
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository import Push, Repository
@@ -121,17 +121,19 @@ class GitHub:
             repository.permissions[login] = permission
         return repository is not None
 
-    def say(
-        self, full_name: str, number: int, user: str, body: str, *, is_by_bot: bool, app_id: int | None, age_s: float
-    ) -> int:
-        """Let somebody comment on a pull request, so long ago; return the comment's id, 0 where there is none."""
+    def say(self, full_name: str, number: int, user: str, body: str, **more: Any) -> int:
+        """Let somebody comment on a pull request; return the comment's id, 0 where there is no pull request.
+
+        :param more: `is_by_bot`, `app_id`, `age_s`: so long ago, `has_eyes`: somebody else gave it that sign.
+        """
         repository = self._repositories.get(full_name)
         pull = repository.pulls.get(number) if repository else None
         if repository is None or pull is None:
             return 0
-        at = read_clock() - timedelta(seconds=age_s)
-        comment = Comment(repository.allot_id(), number, body, user, is_by_bot, app_id, at, at)
-        return repository.add_comment(pull, comment).id
+        at = read_clock() - timedelta(seconds=more.get("age_s", 0.0))
+        signs = [Reaction(repository.allot_id(), "somebody", "eyes")] if more.get("has_eyes") else []
+        by = more.get("is_by_bot", False), more.get("app_id")
+        return repository.add_comment(pull, Comment(repository.allot_id(), number, body, user, *by, at, at, signs)).id
 
     def git_dir(self, full_name: str) -> Path:
         """Give the bare Git directory of `owner/name`, which is or was called so."""

@@ -42,7 +42,7 @@ def test_it_hears_dispatches_and_answers_whatever_became_of_that(parse: Parse) -
 
 
 def test_only_who_listens_has_one_and_looks_at_comments(parse: Parse) -> None:
-    dags = parse(POLICY.format(previews=PREVIEWS, till="false")).dags
+    dags: Any = parse(POLICY.format(previews=PREVIEWS, till="false")).dags
     assert "till.commands" not in dags
     assert dags["shop.commands"].task_dict["hear"].scope.listeners == ()
     found = {name: _find_trigger(dags[name]) for name in ("shop.control", "till.control")}

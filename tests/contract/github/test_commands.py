@@ -30,7 +30,7 @@ def hook(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubCommandsHo
 
 def test_what_hearing_asks_is_described(hub: Hub, hook: GithubCommandsHook, outgoing: Outgoing, judge: Judge) -> None:
     assert hook.list_newest_comments() == ()
-    number = hub.github.say(REPOSITORY, 1, "mona", "/deploy-ops help", is_by_bot=False, app_id=None, age_s=60.0)
+    number = hub.github.say(REPOSITORY, 1, "mona", "/deploy-ops help", age_s=60.0)
     (said,) = hook.list_newest_comments()
     assert (said.id, said.number, said.login, said.is_person, said.is_edited) == (number, 1, "mona", True, False)
     assert not said.has_eyes

@@ -140,7 +140,7 @@ class Tour:
         for status in (201, 200):
             self.post(f"/issues/comments/{comment}/reactions", {"content": "eyes"}, status)
         self.get(f"/issues/comments/{comment}/reactions?per_page=100")
-        self.hub.github.say(REPOSITORY, number, "mona", "hi", is_by_bot=False, app_id=7, age_s=1.0)
+        self.hub.github.say(REPOSITORY, number, "mona", "hi", app_id=7)
         self.get("/issues/comments?sort=updated&direction=desc&per_page=100")
         self.get("/collaborators/mona/permission")
         self.hub.send("DELETE", f"/issues/comments/{comment}", status=204)

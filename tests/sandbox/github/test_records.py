@@ -140,7 +140,7 @@ def test_comments_are_written_changed_and_deleted(hub: Hub, head: str) -> None:
 def test_comments_of_all_pull_requests_are_listed_newest_change_first(hub: Hub) -> None:
     hub.push_file("dev-b", "dags/b.py", "b = 1\n")
     hub.open_pull("dev-b")
-    old = hub.github.say(REPOSITORY, 1, "mona", "old", is_by_bot=False, app_id=None, age_s=3600.0)
+    old = hub.github.say(REPOSITORY, 1, "mona", "old", age_s=3600.0)
     new = hub.github.say(REPOSITORY, 2, "robot", "new", is_by_bot=True, app_id=7, age_s=60.0)
     listing = "/issues/comments?sort=updated&direction=desc&per_page=100"
     answer = hub.api.get(listing)

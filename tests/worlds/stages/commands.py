@@ -29,15 +29,22 @@ class Conversation:
     begun: list[Run] = field(default_factory=list)
 
     @classmethod
+    def listen(cls, stage: Stage) -> Conversation:
+        """Let the policy listen, to one person who may push; where that one speaks, has to be said then."""
+        stage.change_project(feedback=QUIET_FEEDBACK)
+        said = cls(stage)
+        said.grant(WRITER, "write")
+        return said
+
+    @classmethod
     def open(cls, stage: Stage, branch: str = BRANCH, *, is_frozen: bool = True) -> Conversation:
         """Return a pull request of which control knows, and a person who may push.
 
         :param is_frozen: control has made no preview of the branch.
         """
-        stage.change_project(feedback=QUIET_FEEDBACK)
-        said = cls(stage, branch, stage.push(branch))
+        said = cls.listen(stage)
+        said.branch, said.head = branch, stage.push(branch)
         said.number = stage.author.open_pull_request(branch, "staging", "Load orders")
-        said.grant(WRITER, "write")
         if is_frozen:
             said.freeze()
         for run in stage.plan():

@@ -271,7 +271,7 @@ class CommandsWorld:
         assert comment.login in {"mona", "boss"}, f"begun for {comment.login}"
         assert self.now - comment.created_at <= AGE_MAX
         assert comment.created_at >= self.since.replace(microsecond=0), "begun although nobody listened then"
-        assert EYES in self.github.list_own(comment.id), "begun before it was marked"
+        assert self.github.list_own(comment.id) == {EYES}, "begun before it was marked, or after it was refused"
 
     # The end
 

@@ -28,8 +28,8 @@ OUR_MARKER = "<!-- deploy-ops "
 AGE_MAX = timedelta(minutes=30)
 """Nobody reckons with a word any more that is read later."""
 
-MENDED_FOR = timedelta(days=1)
-"""How long a mark without an end is looked for in what was written before anybody listened."""
+LISTED_FOR = timedelta(days=1)
+"""How long a comment may wait for an answer at all, such as one that bears a mark without an end."""
 
 QUIET = timedelta(hours=1)
 """Between two replies of ours on one pull request."""
@@ -131,7 +131,8 @@ def list_waiting(
 ) -> tuple[Comment, ...]:
     """Return what is to be looked at, the oldest first: persons' words to this project since somebody listens.
 
-    Of what is older only that which may bear a mark of ours without an end: the memory was lost in between.
+    Of what is older only that which may bear a mark of ours without an end: the memory was lost in between. After a day
+    nobody waits any more.
 
     :param settled: ids of comments that are answered.
     """
@@ -141,8 +142,8 @@ def list_waiting(
     for comment in comments:
         asked = read_asked(comment.body)
         is_ours = asked is not None and comment.is_person and is_meant(asked, project, siblings)
-        is_late = comment.created_at >= begin or (comment.has_eyes and now - comment.created_at < MENDED_FOR)
-        if is_ours and is_late and comment.id not in settled:
+        is_recent = now - comment.created_at < LISTED_FOR and (comment.created_at >= begin or comment.has_eyes)
+        if is_ours and is_recent and comment.id not in settled:
             found.append(comment)
     return tuple(sorted(found, key=lambda comment: comment.id))
 

@@ -144,7 +144,8 @@ class Hearing:
                 return
             job = self._judge(comment, asked)
             given = given or self.speaker.react(comment.id, EYES)
-            if not given.is_new:
+            # A run that refused it may have died before it remembered that.
+            if not given.is_new or self._list_ends(comment, given):
                 self._end(comment, asked, given)
                 return
             self._begun[comment.id] = job
@@ -210,13 +211,16 @@ class Hearing:
 
     def _end(self, comment: Comment, asked: Asked, given: Given) -> None:
         """Give the mark its end that an earlier run did not: nothing is begun a second time."""
-        if self.speaker.github.list_signs(comment.id, given.user_id) & ENDS:
+        if self._list_ends(comment, given):
             self._settle(comment, "it was answered before")
         elif self.claims.runs.exists(name_comment_run(comment.id)):
             self.speaker.react(comment.id, ROCKET)
             self._settle(comment, "its run was started before")
         else:
             self._refuse(comment, asked, "it was read, and nobody knows whether it was begun; write it again")
+
+    def _list_ends(self, comment: Comment, given: Given) -> frozenset[str]:
+        return self.speaker.github.list_signs(comment.id, given.user_id) & ENDS
 
     def _refuse(self, comment: Comment, asked: Asked, why: str, *, is_told: bool = True) -> None:
         self.speaker.react(comment.id, CONFUSED)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from include.deploy_ops.core.errors import RateLimitError
 from include.deploy_ops.core.feedback.commands import QUIET
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.comment_answers import Given
     from include.deploy_ops.run.memory import Memory, Permission
 
+T = TypeVar("T")
+
 BEGUN_MAX = 100
+"""Previews of which it is remembered what was begun last."""
+
 REST_S = 60.0
 """What is waited where as much was written as GitHub's limits leave us."""
 
@@ -48,18 +52,16 @@ class Speaker:
 
     def react(self, comment_id: int, content: str) -> Given:
         """Give the comment our sign. Raises as `GithubCommandsHook.react`, and where nothing may be written now."""
-        self._take_turn()
-        return self.github.react(comment_id, content)
+        return self._write_to_github(lambda: self.github.react(comment_id, content))
 
     def reply(self, number: int, body: str) -> bool:
         """Comment on the pull request, once an hour at most; return whether it was said. Raises as `react`."""
         now, known = self.clock(), self.heard.replied
         if str(number) in known and now - known[str(number)] < QUIET:
             return False
-        self._take_turn()
         recent = {key: at for key, at in known.items() if now - at < QUIET}
         self._write(replied={**recent, str(number): now})  # first: said once too few rather than twice
-        self.github.create_comment(number, body)
+        self._write_to_github(lambda: self.github.create_comment(number, body))
         return True
 
     def settle(self, comment_id: int) -> None:
@@ -86,6 +88,14 @@ class Speaker:
     def _write(self, **changes: object) -> None:
         self.heard = replace(self.heard, **changes)  # type: ignore[arg-type]  # its own fields
         self.memory.heard.write(self.heard)
+
+    def _write_to_github(self, write: Callable[[], T]) -> T:
+        self._take_turn()
+        try:
+            return write()
+        except RateLimitError as error:
+            self.memory.budget.write(self.memory.budget.read().pause(self.clock(), error.retry_after_s))
+            raise
 
     def _take_turn(self) -> None:
         """Wait until a write may be sent, and count it. Raises RateLimitError where none may be sent now."""

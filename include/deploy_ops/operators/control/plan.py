@@ -71,14 +71,14 @@ class PlanOperator(DeployOpsOperator):
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
         feedback_runs = self._tell(context, memory, written, now)
-        commands_runs, is_heard = self._listen(context, memory, now)
+        commands_runs, is_asked = self._listen(context, memory, now)
         is_left = False
         if written is not None and not (plan.actions or self.scope.is_dry):
             is_left = self._pause_again(context, memory, written, observation)
         self.plan = render_plan(plan, now, difference.notes)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
-        is_busy = bool(given.in_flight) or is_left or not is_heard or self._is_unfinished(memory, written)
+        is_busy = bool(given.in_flight) or is_left or is_asked or self._is_unfinished(memory, written)
         self._wake(context, find_next_look(plan, now, is_busy=is_busy))
         counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)
         self.log.info("%d actions, %d holds, %d previews live, %d over", *counts)
@@ -148,19 +148,19 @@ class PlanOperator(DeployOpsOperator):
             return []
 
     def _listen(self, context: Context, memory: Memory, now: datetime) -> tuple[list[dict[str, Any]], bool]:
-        """Return the run that does what people say on pull requests, and whether nothing of it is left for later.
+        """Return the run that does what people say on pull requests, and whether somebody waits for an answer.
 
         A failure stops no deploy.
         """
         known = memory.continuity.read()
         if known is None or known.heard_since is None:
-            return [], True
+            return [], False
         try:
             runs, said = Runs(context["ti"], self.scope.commands_dag), self.commands.list_newest_comments()
             return dispatch_commands(self.scope, said, memory, runs, known.heard_since, now)
         except Exception:
             self.log.exception("what people say on pull requests could not be read; what this pass decided goes on")
-            return [], False
+            return [], True
 
     @cached_property
     def commands(self) -> GithubCommandsHook:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from include.deploy_ops.core.feedback.commands import (
     AGE_MAX,
     LINE_LENGTH_MAX,
-    MENDED_FOR,
+    LISTED_FOR,
     OUR_MARKER,
     REPLIED_MAX,
     START,
@@ -138,12 +138,19 @@ def test_a_second_has_no_parts_on_github() -> None:
     assert refuse_comment(said, since, SINCE + AGE_MAX) == ""
 
 
-@pytest.mark.parametrize(("age", "is_there"), [(MENDED_FOR - timedelta(seconds=1), True), (MENDED_FOR, False)])
+@pytest.mark.parametrize(("age", "is_there"), [(LISTED_FOR - timedelta(seconds=1), True), (LISTED_FOR, False)])
 def test_a_mark_from_before_the_memory_was_lost_is_looked_at_for_a_day(age: timedelta, is_there: bool) -> None:
     marked = replace(SAID, has_eyes=True, created_at=NOW - age)
     assert (list_ids(marked) == [7]) is is_there
     assert list_ids(replace(marked, has_eyes=False)) == []
     assert "before anybody listened" in refuse_comment(marked, SINCE, NOW)
+
+
+def test_after_a_day_nobody_waits_any_more() -> None:
+    since = NOW - timedelta(days=9)
+    for age, count in ((LISTED_FOR - timedelta(seconds=1), 1), (LISTED_FOR, 0)):
+        old = replace(SAID, created_at=NOW - age)
+        assert len(list_waiting([old], (), since, NOW, "shop", ())) == count
 
 
 @pytest.mark.parametrize(("age", "why"), [(AGE_MAX, ""), (AGE_MAX + timedelta(seconds=1), "more than 30 minutes")])

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.feedback import budget
 from include.deploy_ops.core.naming import parse_note
+from include.deploy_ops.core.policy.keys import Verify
 from tests.worlds.stages.commands import BRANCH, STRANGER, Conversation
 
 if TYPE_CHECKING:
@@ -67,16 +68,19 @@ def test_a_writers_word_starts_the_previews_run_once_with_eyes_then_rocket(live:
 
 def test_each_word_does_what_the_form_does(live: Conversation) -> None:
     live.freeze()
+    live.stage.change_project(previews={"verify": Verify()})
     found = {}
-    for word in ("deploy", "keep", "resume", "refresh", "destroy"):
+    for word in ("deploy", "keep", "resume", "refresh", "verify", "destroy"):
         comment = live.say(f"/deploy-ops {word}")
         (run,) = live.hear()
         found[word] = run.conf["job"]["verb"]
         run.step("claim")
         live.end(run)
         assert live.list_signs(comment) == ["eyes", "rocket"]
-    assert found == {"deploy": "deploy", "keep": "keep", "resume": "deploy", "refresh": "update", "destroy": "delete"}
+    same = {word: word for word in ("deploy", "keep", "verify")}
+    assert found == same | {"resume": "deploy", "refresh": "update", "destroy": "delete"}
     assert live.begun[2].conf["job"]["ends_keep"]
+    live.stage.change_project(previews={"verify": None})
     unverified = live.say("/deploy-ops verify")
     assert live.hear() == []
     assert live.list_signs(unverified) == ["confused"]

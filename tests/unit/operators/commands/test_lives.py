@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,7 @@ from tests.worlds.stages.commands_world import LINES, PEOPLE, CommandsWorld
 
 EXAMPLES = int(os.environ.get("DEPLOY_OPS_EXAMPLES", "60"))
 KINDS = ("before", "after", "unsent", "unanswered")
-DEEDS = {
+DEEDS: dict[str, Callable[[CommandsWorld, int], Any]] = {
     "say": lambda world, pick: world.say(1, LINES[pick % len(LINES)], [*PEOPLE, "us"][pick // 7 % 4]),
     "say elsewhere": lambda world, pick: world.say(2 + pick % 3, LINES[pick % 3], "mona"),
     "say by machine": lambda world, pick: world.say(1, LINES[pick % 3], "mona", is_person=False),
