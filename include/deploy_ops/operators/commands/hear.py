@@ -36,6 +36,7 @@ from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.commands.speaker import Speaker
 from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.forms import PreviewForm, read_form
 from include.deploy_ops.run.job import Job, make_dispatch
 from include.deploy_ops.run.memory import Permission
@@ -109,6 +110,7 @@ class Hearing:
     def __post_init__(self) -> None:
         self._begun: dict[int, Job] = {}
         self._refused: dict[int, list[tuple[str, str]]] = {}
+        self._pulls: dict[int, PullRequest | None] = {}
         self._failed: list[DeployOpsError] = []
 
     def hear(self) -> dict[int, Job]:
@@ -169,14 +171,14 @@ class Hearing:
 
         :raises PermanentError: it is not done, and why.
         """
-        pull = self.speaker.github.find_pull(comment.number)
+        pull = self._find_pull(comment.number)
         if pull is None:
             raise _IgnoredError("it is about an issue")
-        if why := refuse_comment(comment, self.since, self.speaker.clock()):
-            raise PermanentError(why)
         if not may_ask(self._read_permission(comment)):
             raise _StrangerError(f"{comment.login} may not push to {self.scope.project.repository}")
-        if why := refuse_pull(pull) or find_fault(asked, self.scope.project.name, self.scope.listeners):
+        if why := refuse_comment(comment, self.since, self.speaker.clock()) or refuse_pull(pull):
+            raise PermanentError(why)
+        if why := find_fault(asked, self.scope.project.name, self.scope.listeners):
             raise PermanentError(why)
         if asked.word is None or asked.word is Word.HELP:
             raise _HelpError("help was asked for")
@@ -192,6 +194,11 @@ class Hearing:
         if job.problem:
             raise PermanentError(job.problem)
         return replace(job, pull=pull.number)
+
+    def _find_pull(self, number: int) -> PullRequest | None:
+        if number not in self._pulls:
+            self._pulls[number] = self.speaker.github.find_pull(number)
+        return self._pulls[number]
 
     def _find_holder(self, slug: str) -> str:
         """Return the run that works on the preview, or is about to."""
@@ -225,7 +232,7 @@ class Hearing:
     def _refuse(self, comment: Comment, asked: Asked, why: str, *, is_told: bool = True) -> None:
         self.speaker.react(comment.id, CONFUSED)
         if is_told:
-            self._refused.setdefault(comment.number, []).append((asked.line, why))
+            self._refused.setdefault(comment.number, []).append((mask_text(asked.line), mask_text(why)))
         self._settle(comment, why)
 
     def _settle(self, comment: Comment, why: str) -> None:

@@ -122,8 +122,10 @@ def test_nobody_without_write_is_obeyed_and_only_a_sign_says_so(said: Conversati
     for permission in ("read", "none"):
         said.grant(f"a-{permission}", permission)
         found.append(said.say(DEPLOY, f"a-{permission}"))
+    said.move_since(hours=2)
+    found += [said.say(DEPLOY, STRANGER, age_s=3600), said.say("/deploy-ops dploy", STRANGER)]
     assert said.hear() == []
-    assert [said.list_signs(each) for each in found] == [["confused"]] * 3
+    assert [said.list_signs(each) for each in found] == [["confused"]] * 5
     assert said.list_replies() == []
 
 
