@@ -111,5 +111,5 @@ def test_a_forks_branch_of_a_previews_name_moves_no_preview(said: Conversation) 
 def test_eyes_of_others_make_no_mark_of_ours(said: Conversation) -> None:
     """Somebody else's sign neither stops a word, nor has one done twice."""
     comment = said.say(DEPLOY, has_eyes=True)
-    assert [run.run_id for run in said.hear()] == [f"comment~{comment}"]
+    assert [run.run_id for run in said.hear()] == [said.name_run(comment)]
     assert said.hear() == []

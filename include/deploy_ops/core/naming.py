@@ -135,19 +135,19 @@ def name_run(work: str, attempt: int) -> str:
     return f"{work}~{attempt}"
 
 
-COMMENT_RUN_START = "comment~"
-"""How the id of a run begins that somebody's comment asked for."""
+_COMMENT = "comment"
+_COMMENT_RUN = re.compile(rf"[^~]+~[^~]+~{_COMMENT}~([1-9][0-9]{{0,18}})~1")
 
 
-def name_comment_run(comment_id: int) -> str:
-    """Return the id of the one run that a comment on GitHub may start."""
-    return f"{COMMENT_RUN_START}{comment_id}"
+def name_comment_run(slug: str, verb: str, comment_id: int) -> str:
+    """Return the id of the one run that a comment on GitHub may start: in no part of it does it hang on the time."""
+    return name_run(name_work(slug, verb, _COMMENT, str(comment_id)), 1)
 
 
 def read_comment(run_id: str) -> int:
     """Return the comment that asked for the run, 0 where none did."""
-    number = run_id.removeprefix(COMMENT_RUN_START)
-    return int(number) if name_comment_run(int(number) if number.isdecimal() else 0) == run_id else 0
+    match = _COMMENT_RUN.fullmatch(run_id)
+    return int(match[1]) if match else 0
 
 
 _RUN_PARTS = 5

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.task.priority_strategy import PriorityWeightStrategy
 
-from include.deploy_ops.core.naming import COMMENT_RUN_START, read_verb
+from include.deploy_ops.core.naming import read_comment, read_verb
 from include.deploy_ops.core.plan.work import Verb
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class DepthFirst(PriorityWeightStrategy):
 
 def is_urgent(run_id: str) -> bool:
     """Whether a run of a preview DAG deletes, or was triggered by a person, by form or by comment."""
-    return read_verb(run_id) == Verb.DELETE.value or run_id.startswith((BY_HAND_START, COMMENT_RUN_START))
+    return read_verb(run_id) == Verb.DELETE.value or run_id.startswith(BY_HAND_START) or read_comment(run_id) > 0
 
 
 def rank_tasks(rank: Rank) -> dict[str, Any]:

@@ -181,11 +181,22 @@ def test_the_digest_follows_every_fact() -> None:
 
 @pytest.mark.parametrize("comment_id", [1, 9, 2_847_562_938, 9_007_199_254_740_993])
 def test_a_comments_run_names_it(comment_id: int) -> None:
-    assert read_comment(name_comment_run(comment_id)) == comment_id
+    assert read_comment(name_comment_run("dev-x", "deploy", comment_id)) == comment_id
 
 
 @pytest.mark.parametrize(
-    "run_id", ["", "comment~", "comment~x", "comment~01", "comment~-1", "manual__1", "comment~1~1", "7"]
+    "run_id",
+    [
+        "",
+        "comment~7",
+        "manual__1",
+        "dev-x~deploy~comment~7~2",
+        "dev-x~deploy~comment~07~1",
+        "dev-x~deploy~comment~x~1",
+        "dev-x~deploy~111111111111~77777777~1",
+        "comment~deploy~7~1~1",
+        "x~dev-x~deploy~comment~7~1",
+    ],
 )
 def test_no_other_runs_id_names_a_comment(run_id: str) -> None:
     assert read_comment(run_id) == 0

@@ -88,6 +88,10 @@ class Conversation:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
+    def name_run(self, comment_id: int, verb: str = "deploy") -> str:
+        """Return the run that the comment may start."""
+        return f"{self.branch}~{verb}~comment~{comment_id}~1"
+
     def list_signs(self, comment_id: int) -> list[str]:
         """Return the reactions to the comment, oldest first."""
         return [each["content"] for each in self.ask("GET", f"/issues/comments/{comment_id}/reactions")]

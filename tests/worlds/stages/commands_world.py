@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from include.deploy_ops.core.errors import WriteUnknownError
 from include.deploy_ops.core.feedback.commands import AGE_MAX, ENDS, EYES, QUIET, Comment, list_waiting, read_asked
 from include.deploy_ops.core.model import PullRequest
-from include.deploy_ops.core.naming import name_comment_run, slug_branch
+from include.deploy_ops.core.naming import read_comment, slug_branch
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.file import load_policy
 from include.deploy_ops.hooks.github.comment_answers import Given
@@ -225,7 +225,7 @@ class CommandsWorld:
         """Play a run of the DAG, in which somebody is killed, or an answer lost, at that write."""
         self.fuse.light(left, kind)
         try:
-            self.handed = [name_comment_run(each) for each in self._make_hearing().hear()]
+            self.handed = [*self._make_hearing().hear()]
             for run_id in self.handed:
                 self.fuse.pass_by(lambda run_id=run_id: self._start(run_id))  # type: ignore[misc]
             end_marks(self._make_speaker(), self._runs, self.handed)
@@ -254,7 +254,7 @@ class CommandsWorld:
         """Start the run, as Airflow does, unless it is there."""
         if run_id in self.airflow.states:
             return
-        comment = self.github.comments[int(run_id.partition("~")[2])]
+        comment = self.github.comments[read_comment(run_id)]
         self.begun[comment.id] += 1
         self._check_begun(comment)
         self.airflow.states[run_id] = "running"

@@ -61,6 +61,11 @@ class Word(StrEnum):
         """The action of the preview's form that does it."""
         return "delete" if self is Word.DESTROY else self.value
 
+    @property
+    def verb(self) -> str:
+        """What its run is called by, whether the preview is there already or not."""
+        return "update" if self is Word.REFRESH else self.action
+
 
 _MEANINGS = {
     Word.DEPLOY: "deploys the branch's newest commit; makes the preview where there is none",

@@ -90,7 +90,7 @@ class HearOperator(DeployOpsOperator):
             for line in hearing.told:
                 self.log.info("%s", line)
         make = functools.partial(make_dispatch, self.seals, self.scope.preview_dag)
-        return [make(name_comment_run(comment_id), job) for comment_id, job in begun.items()]
+        return [make(run_id, job) for run_id, job in begun.items()]
 
 
 @dataclass
@@ -108,13 +108,13 @@ class Hearing:
     told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._begun: dict[int, Job] = {}
+        self._begun: dict[str, Job] = {}
         self._refused: dict[int, list[tuple[str, str]]] = {}
         self._pulls: dict[int, PullRequest | None] = {}
         self._failed: list[DeployOpsError] = []
 
-    def hear(self) -> dict[int, Job]:
-        """Answer what waits, as far as one run does; return what is to be begun, by comment.
+    def hear(self) -> dict[str, Job]:
+        """Answer what waits, as far as one run does; return what is to be begun, by the run's id.
 
         :raises DeployOpsError: nothing could be begun, and something could not be answered.
         """
@@ -144,14 +144,14 @@ class Hearing:
             if given is not None and not given.is_new:
                 self._end(comment, asked, given)
                 return
-            job = self._judge(comment, asked)
+            run_id, job = self._judge(comment, asked)
             given = given or self.speaker.react(comment.id, EYES)
             # A run that refused it may have died before it remembered that.
             if not given.is_new or self._list_ends(comment, given):
                 self._end(comment, asked, given)
                 return
-            self._begun[comment.id] = job
-            self.speaker.note_run(job.slug, name_comment_run(comment.id))
+            self._begun[run_id] = job
+            self.speaker.note_run(job.slug, run_id)
             self.told.append(f"{_name(comment)}: {job.verb.value} {job.branch}, for {job.person}")
         except _IgnoredError as error:
             self._settle(comment, str(error))
@@ -166,8 +166,8 @@ class Hearing:
                 raise
             self._settle(comment, "it was deleted")
 
-    def _judge(self, comment: Comment, asked: Asked) -> Job:
-        """Return what is to be done.
+    def _judge(self, comment: Comment, asked: Asked) -> tuple[str, Job]:
+        """Return the run that is to be started, and what it is to do.
 
         :raises PermanentError: it is not done, and why.
         """
@@ -182,9 +182,10 @@ class Hearing:
             raise PermanentError(why)
         if asked.word is None or asked.word is Word.HELP:
             raise _HelpError("help was asked for")
-        if holder := self._find_holder(slug_branch(pull.head_ref)):
+        slug = slug_branch(pull.head_ref)
+        if holder := self._find_holder(slug):
             raise PermanentError(f"run {holder} works on it now; write it again once that has ended")
-        return self._make_job(comment, asked.word, pull)
+        return name_comment_run(slug, asked.word.verb, comment.id), self._make_job(comment, asked.word, pull)
 
     def _make_job(self, comment: Comment, word: Word, pull: PullRequest) -> Job:
         """Return the job that the form would give, with who asked."""
@@ -220,11 +221,17 @@ class Hearing:
         """Give the mark its end that an earlier run did not: nothing is begun a second time."""
         if self._list_ends(comment, given):
             self._settle(comment, "it was answered before")
-        elif self.claims.runs.exists(name_comment_run(comment.id)):
+        elif self._has_run(comment):
             self.speaker.react(comment.id, ROCKET)
             self._settle(comment, "its run was started before")
         else:
             self._refuse(comment, asked, "it was read, and nobody knows whether it was begun; write it again")
+
+    def _has_run(self, comment: Comment) -> bool:
+        """Whether the comment's run is there, whatever it says by now."""
+        pull = self._find_pull(comment.number)
+        slug = slug_branch(pull.head_ref) if pull else ""
+        return any(self.claims.runs.exists(name_comment_run(slug, word.verb, comment.id)) for word in Word if slug)
 
     def _list_ends(self, comment: Comment, given: Given) -> frozenset[str]:
         return self.speaker.github.list_signs(comment.id, given.user_id) & ENDS

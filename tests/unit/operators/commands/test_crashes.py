@@ -68,7 +68,7 @@ def test_a_mark_without_an_end_becomes_confused_and_begins_nothing(said: Convers
     assert said.list_signs(comment) == ["eyes", "confused"]
     assert AGAIN in said.list_replies()[0]
     again = said.say(DEPLOY)
-    assert [run.run_id for run in said.hear()] == [f"comment~{again}"]
+    assert [run.run_id for run in said.hear()] == [said.name_run(again)]
 
 
 @pytest.mark.parametrize("is_memory_lost", [False, True])
@@ -107,7 +107,7 @@ def test_a_mark_with_an_unknown_ending_is_looked_for_first(said: Conversation, d
     with pytest.raises(RetryableError):
         hearing.step("hear")
     begun = said.play(hearing)  # its second try
-    assert [run.run_id for run in begun] == [f"comment~{comment}"] * (signs[1] == "rocket")
+    assert [run.run_id for run in begun] == [said.name_run(comment)] * (signs[1] == "rocket")
     assert said.list_signs(comment) == signs
 
 
@@ -123,7 +123,7 @@ def test_a_run_that_could_not_be_started_is_told_by_the_sign(said: Conversation)
 def test_one_that_fails_keeps_no_other_up(said: Conversation) -> None:
     first, second = said.say("/deploy-ops dploy"), said.say(DEPLOY)
     said.stage.sandbox.plant(face="github", method="POST", path=f"/comments/{first}/reactions$", status=502)
-    assert [run.run_id for run in said.hear()] == [f"comment~{second}"]
+    assert [run.run_id for run in said.hear()] == [said.name_run(second)]
     assert said.list_signs(first) == []
     assert said.hear() == []
     assert said.list_signs(first) == ["confused"]
@@ -183,7 +183,7 @@ def test_a_strangers_flood_begins_nothing(said: Conversation) -> None:
     found = [said.say(DEPLOY, STRANGER) for _ in range(12)]
     last = said.say(DEPLOY)
     assert said.hear() == []
-    assert [run.run_id for run in said.hear()] == [f"comment~{last}"]
+    assert [run.run_id for run in said.hear()] == [said.name_run(last)]
     assert {tuple(said.list_signs(each)) for each in found} == {("confused",)}
     assert said.list_replies() == []
 
@@ -247,7 +247,7 @@ def test_each_project_of_a_repository_hears_its_own(said: Conversation) -> None:
     unnamed = said.say(DEPLOY)
     named = said.say("/deploy-ops deploy shop")
     (run,) = said.hear()
-    assert run.run_id == f"comment~{named}"
+    assert run.run_id == said.name_run(named)
     assert [said.list_signs(each) for each in (others, unnamed)] == [[], ["confused"]]
     (reply,) = said.list_replies()
     assert "several projects (shop, till)" in reply.replace("\\", "")

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.feedback import budget
 from include.deploy_ops.core.naming import parse_note
 from include.deploy_ops.core.policy.keys import Verify
+from include.deploy_ops.core.view.row import State
 from tests.worlds.stages.commands import BRANCH, STRANGER, Conversation
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ def test_a_writers_word_starts_the_previews_run_once_with_eyes_then_rocket(live:
     hearing.step("answer")
     live.end(hearing)
     assert live.list_signs(comment) == ["eyes", "rocket"]
-    assert (run.dag_id, run.run_id) == ("shop.preview", f"comment~{comment}")
+    assert (run.dag_id, run.run_id) == ("shop.preview", live.name_run(comment))
+    run.step("claim")
+    live.stage.plan()
+    row = live.stage.memory.read_row(BRANCH)
+    assert row is not None
+    assert (row.state, row.verb, row.run_id) == (State.DEPLOYING, "deploy", run.run_id)
     run.play()
     assert "failed" not in run.states.values(), run.xcoms
     deployment = live.stage.find_deployment(BRANCH)
@@ -199,7 +205,7 @@ def test_nothing_is_done_for_a_closed_pull_request_or_a_forks(said: Conversation
 def test_a_preview_at_work_is_left_to_its_run(said: Conversation) -> None:
     first, second = said.say(DEPLOY), said.say("/deploy-ops destroy")
     (run,) = said.hear()
-    assert run.run_id == f"comment~{first}"
+    assert run.run_id == said.name_run(first)
     assert said.list_signs(second) == ["confused"]
     run.step("claim")
     third = said.say(DEPLOY)
