@@ -28,6 +28,9 @@ SCHEDULED = "scheduled"
 MAP_LENGTH_MAX = 1024
 """Airflow's own bound on how many tasks one mapping makes, where nobody set another."""
 
+RUNS_ASIDE = 2
+"""Runs that a pass may start besides: one that tells GitHub, and one that hears people there."""
+
 BATCH = 100
 """Runs asked for in one request: their ids stand in its address."""
 
@@ -156,8 +159,8 @@ def _describe_wait(tasks: Sequence[str]) -> str:
 
 
 def count_dispatches_max() -> int:
-    """Return how many pieces of work a pass may start, beside the run that tells GitHub: Airflow maps no more."""
-    return max(int(conf.getint("core", "max_map_length", fallback=MAP_LENGTH_MAX)) - 1, 0)
+    """Return how many pieces of work a pass may start, beside its runs that speak with GitHub: Airflow maps no more."""
+    return max(int(conf.getint("core", "max_map_length", fallback=MAP_LENGTH_MAX)) - RUNS_ASIDE, 0)
 
 
 def is_not_found(error: AirflowRuntimeError) -> bool:
