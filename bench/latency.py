@@ -1,8 +1,8 @@
 """From a push, a pull request or an approval to running code in the demo, hop by hop, on this machine.
 
-Sandbox and Airflow standalone, or with EXECUTOR=celery Airflow on PostgreSQL and Celery. A life counts from the request by which it arrives at GitHub, and an approval from its
-answer. Each ends with the step `settle`, which has seen the code run; what of it is the poll's and what Astro's own
-time, as the sandbox plays it, is told apart.
+Sandbox and Airflow standalone, or with EXECUTOR=celery Airflow on PostgreSQL and Celery. A life counts from the request
+by which it arrives at GitHub, and an approval from its answer. Each ends with the step `settle`, which has seen the
+code run; what of it is the poll's and what Astro's own time, as the sandbox plays it, is told apart.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ def watch_repository(scope: Scope) -> Asset:
         astro_conn_id=project.astro_conn_id,
         neighbours=scope.neighbours,
         check_patterns=list(project.awaited_checks),
+        is_listening=scope.is_listening,
     )
     return Asset(scope.repository.name, watchers=[AssetWatcher(name=f"{project.name}.repository", trigger=trigger)])
 

@@ -63,6 +63,23 @@ class _RequiredChecks(BaseModel):
     checks: list[str]
 
 
+class _Grant(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    permission: Literal["admin", "write", "read", "none"]
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    user: str = Field(min_length=1)
+    body: str
+    is_by_bot: bool = False
+    app_id: int | None = None
+    age_s: float = Field(default=0.0, ge=0)
+    has_eyes: bool = False
+
+
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -92,6 +109,8 @@ class Control:
             _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}", self._set_draft),
             _route("POST", "/repositories/{owner}/{name}/checks", self._set_check),
             _route("POST", "/repositories/{owner}/{name}/required-checks", self._require_checks),
+            _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}/comments", self._say),
+            _route("POST", "/repositories/{owner}/{name}/collaborators/{login}", self._grant),
             _route("GET", "/ci", self._list_builds),
             _route("GET", "/settings", self._get_settings),
             _route("POST", "/settings", self._change_settings),
@@ -162,6 +181,21 @@ class Control:
     async def _require_checks(self, request: Request) -> Response:
         full_name, wanted = _name_repository(request), _RequiredChecks.model_validate(await _read_object(request))
         if not self._world.github.require_checks(full_name, wanted.branch, tuple(wanted.checks)):
+            return _refuse(404, f"there is no repository {full_name!r}")
+        return Response(status_code=204)
+
+    async def _say(self, request: Request) -> Response:
+        full_name, number = _name_repository(request), request.path_params["number"]
+        said = _Said.model_validate(await _read_object(request)).model_dump()
+        comment_id = self._world.github.say(full_name, number, said.pop("user"), said.pop("body"), **said)
+        if not comment_id:
+            return _refuse(404, f"{full_name!r} has no pull request {number}")
+        return JSONResponse({"id": comment_id}, 201)
+
+    async def _grant(self, request: Request) -> Response:
+        full_name, login = _name_repository(request), request.path_params["login"]
+        wanted = _Grant.model_validate(await _read_object(request))
+        if not self._world.github.grant(full_name, login, wanted.permission):
             return _refuse(404, f"there is no repository {full_name!r}")
         return Response(status_code=204)
 

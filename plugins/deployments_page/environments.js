@@ -144,9 +144,10 @@ function hasRunEnded({ row, isAlive }, now) {
 }
 
 function readFlight(run) {
-  const form = run.run_type === "manual" ? run.conf || {} : {};
-  const person = run.run_type === "manual" ? run.triggering_user_name || "" : "";
   const parts = run.dag_run_id.split("~");
+  const isByComment = parts[2] === "comment";
+  const form = run.run_type === "manual" ? run.conf || {} : (isByComment && (run.conf || {}).job) || {};
+  const person = (isByComment ? form.person : run.run_type === "manual" && run.triggering_user_name) || "";
   return {
     runId: run.dag_run_id,
     dag: run.dag_id,

@@ -11,16 +11,35 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+REACTIONS = ("+1", "-1", "laugh", "confused", "heart", "hooray", "eyes", "rocket")
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What somebody thinks of a comment, in one of GitHub's signs."""
+
+    id: int
+    user: str
+    content: str
+    created_at: datetime = field(default_factory=read_clock)
+
+
 @dataclass(slots=True)
 class Comment:
-    """A comment on an issue or pull request."""
+    """A comment on an issue or pull request, with its reactions; one of each sign and account, as on GitHub.
+
+    `is_by_bot`: an app's own account wrote it. `app_id`: an app wrote it in the user's name.
+    """
 
     id: int
     number: int
     body: str
     user: str
+    is_by_bot: bool = False
+    app_id: int | None = None
     created_at: datetime = field(default_factory=read_clock)
     updated_at: datetime = field(default_factory=read_clock)
+    reactions: list[Reaction] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class Repository:
     environments: dict[str, Environment] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     forks: dict[str, int] = field(default_factory=dict)
+    permissions: dict[str, str] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
     pushed_at: datetime = field(default_factory=read_clock)
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
@@ -80,6 +81,12 @@ class Repository:
     def find_environment(self, name: str) -> Environment:
         """Find an environment by name; using a new name makes it, as on GitHub."""
         return self.environments.setdefault(name, Environment(self.allot_id(), name))
+
+    def add_comment(self, pull: PullRequest, comment: Comment) -> Comment:
+        """Keep a comment on the pull request, and return it."""
+        self.comments[comment.id] = comment
+        pull.touch()
+        return comment
 
     def find_label(self, name: str) -> Label:
         """Find a label by name; using a new name makes the label, as on GitHub."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
 from sandbox.github.api import (
+    account,
     branches,
     checks,
     commits,
@@ -23,7 +25,9 @@ from sandbox.github.api import (
 from sandbox.github.api.account import build_rate_limit_handler, build_user_handler
 from sandbox.github.git import Git, require_git
 from sandbox.github.pages import Pages
+from sandbox.github.pulls import read_clock
 from sandbox.github.rate_limit import RateLimit
+from sandbox.github.records import Comment, Reaction
 from sandbox.github.refs import resolve_commit
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository import Push, Repository
@@ -44,7 +48,20 @@ if TYPE_CHECKING:
 
 USER = "deploy-ops"  # the login behind the token
 # `commits/{ref}/status` and `…/check-runs` must be tried before `commits/{ref}`: a ref may contain slashes.
-_RESOURCES = (branches, statuses, checks, commits, objects, contents, merges, pulls, issues, deployments, environments)
+_RESOURCES = (
+    branches,
+    statuses,
+    checks,
+    commits,
+    objects,
+    contents,
+    merges,
+    pulls,
+    issues,
+    deployments,
+    environments,
+    account,
+)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -126,6 +143,27 @@ class GitHub:
             pull.is_draft = is_draft
             pull.touch()
         return True
+
+    def grant(self, full_name: str, login: str, permission: str) -> bool:
+        """Let somebody have this permission on a repository; return whether there is one."""
+        repository = self._repositories.get(full_name)
+        if repository is not None:
+            repository.permissions[login] = permission
+        return repository is not None
+
+    def say(self, full_name: str, number: int, user: str, body: str, **more: Any) -> int:
+        """Let somebody comment on a pull request; return the comment's id, 0 where there is no pull request.
+
+        :param more: `is_by_bot`, `app_id`, `age_s`: so long ago, `has_eyes`: somebody else gave it that sign.
+        """
+        repository = self._repositories.get(full_name)
+        pull = repository.pulls.get(number) if repository else None
+        if repository is None or pull is None:
+            return 0
+        at = read_clock() - timedelta(seconds=more.get("age_s", 0.0))
+        signs = [Reaction(repository.allot_id(), "somebody", "eyes")] if more.get("has_eyes") else []
+        by = more.get("is_by_bot", False), more.get("app_id")
+        return repository.add_comment(pull, Comment(repository.allot_id(), number, body, user, *by, at, at, signs)).id
 
     def git_dir(self, full_name: str) -> Path:
         """Give the bare Git directory of `owner/name`, which is or was called so."""

@@ -154,6 +154,7 @@ def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -
             "astro_conn_id": "astro_default",
             "neighbours": 1,
             "check_patterns": [],
+            "is_listening": False,
         },
     )
 

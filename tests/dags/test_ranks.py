@@ -188,6 +188,7 @@ def test_a_preview_that_was_begun_ends_before_the_next_begins(scheduler: Schedul
         (name("create", "delete"), False),
         ("manual__2026-11-30T00:00:00+00:00", True),
         ("dev-a~delete", False),
+        ("dev-a~deploy~comment~2847562938~1", True),
         ("", False),
     ],
 )

@@ -242,3 +242,14 @@ def test_the_files_of_an_unknown_deployment_are_a_404_that_names_it(sandbox: San
 
     assert answer.status_code == 404
     assert answer.json() == {"error": "there is no Deployment 'nobody'"}
+
+
+def test_anybody_may_comment_and_be_granted_a_permission(sandbox: Sandbox) -> None:
+    repository = "/sandbox/repositories/acme/data-platform"
+    said = {"user": "mona", "body": "hello"}
+    assert sandbox.client.post(f"{repository}/pulls/1/comments", json=said).status_code == 404
+    assert sandbox.client.post(f"{repository}/pulls/1/comments", json={"body": "x"}).status_code == 400
+    assert sandbox.client.post(f"{repository}/collaborators/mona", json={"permission": "write"}).status_code == 204
+    assert sandbox.client.post(f"{repository}/collaborators/mona", json={"permission": "all"}).status_code == 400
+    other = "/sandbox/repositories/acme/none/collaborators/mona"
+    assert sandbox.client.post(other, json={"permission": "write"}).status_code == 404

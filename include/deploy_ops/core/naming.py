@@ -138,6 +138,21 @@ def name_run(work: str, attempt: int) -> str:
     return f"{work}~{attempt}"
 
 
+_COMMENT = "comment"
+_COMMENT_RUN = re.compile(rf"[^~]+~[^~]+~{_COMMENT}~([1-9][0-9]{{0,18}})~1")
+
+
+def name_comment_run(slug: str, verb: str, comment_id: int) -> str:
+    """Return the id of the one run that a comment on GitHub may start: in no part of it does it hang on the time."""
+    return name_run(name_work(slug, verb, _COMMENT, str(comment_id)), 1)
+
+
+def read_comment(run_id: str) -> int:
+    """Return the comment that asked for the run, 0 where none did."""
+    match = _COMMENT_RUN.fullmatch(run_id)
+    return int(match[1]) if match else 0
+
+
 _RUN_PARTS = 5
 
 OWN_RUN_START = "deploy-ops~"

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
 
-def read_checks(github: DeployOpsGithubHook, sha: str, branch: str) -> Checks:
-    """Return what GitHub shows of the checks on a commit, and which of them the rules of the branch require.
-
-    :raises RateLimitError: GitHub wants a pause. Any other failure is told in the result.
-    """
-    return CheckReader(github).read(sha, branch)
-
-
 @dataclass
 class CheckReader:
     """Reads for many commits.
@@ -40,7 +32,12 @@ class CheckReader:
     _is_blind: bool = field(init=False, default=False)
 
     def read(self, sha: str, branch: str = "") -> Checks:
-        """Return the checks on a commit, as `read_checks`; without a branch nobody asks for rules."""
+        """Return what GitHub shows of the checks on a commit, and which of them the rules of the branch require.
+
+        Without a branch nobody asks for rules.
+
+        :raises RateLimitError: GitHub wants a pause. Any other failure is told in the result.
+        """
         return self._read(sha, branch, self.known.get(sha, CommitChecks()))
 
     def read_anew(self, sha: str, branch: str = "") -> Checks:

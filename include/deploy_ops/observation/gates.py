@@ -28,7 +28,7 @@ from include.deploy_ops.core.verification.standing import recall_verification
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.proof import is_asking
 from include.deploy_ops.hooks.github.refs import find_merge_base
-from include.deploy_ops.observation.commit_checks import read_checks
+from include.deploy_ops.observation.commit_checks import CheckReader
 from include.deploy_ops.observation.decisions import ChangeReader
 from include.deploy_ops.run.memory import CachedDifference
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.preview.observed import Observed
     from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
-    from include.deploy_ops.observation.commit_checks import CheckReader
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
@@ -89,7 +88,7 @@ class GateReader:
 
     def _read_checks(self, sha: str, branch: str) -> Checks:
         try:
-            return self.checks.read_anew(sha, branch) if self.checks else read_checks(self.github, sha, branch)
+            return (self.checks or CheckReader(self.github)).read_anew(sha, branch)
         except ObservationError as error:  # nothing else waits where only GitHub's checks are down
             return Checks(blind=str(error), unread=str(error))
 

@@ -39,21 +39,25 @@ class DispatchOperator(SealingOperator, TriggerDagRunOperator):
 
     :param control_plane: the control plane's name.
     :param astro_conn_id: the connection of the project's workspace, whose token seals.
-    :param feedback_dag: the one DAG whose runs have no job: they tell what is so anyway.
+    :param feedback_dag: a DAG whose runs have no job: they tell what is so anyway.
+    :param commands_dag: another: they read themselves what people say.
     """
 
     template_fields: Sequence[str] = ()
 
-    def __init__(self, *, control_plane: str, astro_conn_id: str, feedback_dag: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, control_plane: str, astro_conn_id: str, feedback_dag: str, commands_dag: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.control_plane = control_plane
         self.astro_conn_id = astro_conn_id
         self.feedback_dag = feedback_dag
+        self.commands_dag = commands_dag
 
     @tell_failures
     def execute(self, context: Context) -> None:
         """Trigger the run."""
-        if self.trigger_dag_id != self.feedback_dag:
+        if self.trigger_dag_id not in {self.feedback_dag, self.commands_dag}:
             self.seals = Seals(self.control_plane, (read_astro_connection(self.astro_conn_id).token,))
             open_conf(self.seals, self.trigger_dag_id, str(self.trigger_run_id), dict(self.conf or {}))
         self.run_after = datetime.now(UTC) - AT_ONCE
@@ -70,6 +74,7 @@ def dispatch_runs(scope: Scope, found: XComArg) -> MappedOperator:
         control_plane=scope.control_plane,
         astro_conn_id=scope.project.astro_conn_id,
         feedback_dag=scope.feedback_dag,
+        commands_dag=scope.commands_dag,
         execution_timeout=STEP_TIME_MAX,
         priority_weight=int(Rank.DISPATCH),
         weight_rule="absolute",

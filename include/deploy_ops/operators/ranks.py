@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.task.priority_strategy import PriorityWeightStrategy
 
-from include.deploy_ops.core.naming import read_verb
+from include.deploy_ops.core.naming import read_comment, read_verb
 from include.deploy_ops.core.plan.work import Verb
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Rank(IntEnum):
     URGENT_PREVIEW = 100
     """A run of a preview DAG that deletes, which makes room, or that a person waits for."""
     ASIDE = 1_000
-    """Cleanup, orphans and feedback: one task at a time, so that they keep nobody waiting."""
+    """Cleanup, orphans, feedback and commands: one task at a time, so that they keep nobody waiting."""
     RELEASE = 10_000
     """Targets, the requests for their approval, and the deploy branch."""
     CONTROL = 100_000
@@ -49,8 +49,8 @@ class DepthFirst(PriorityWeightStrategy):
 
 
 def is_urgent(run_id: str) -> bool:
-    """Whether a run of a preview DAG deletes, or was triggered by a person."""
-    return read_verb(run_id) == Verb.DELETE.value or run_id.startswith(BY_HAND_START)
+    """Whether a run of a preview DAG deletes, or was triggered by a person, by form or by comment."""
+    return read_verb(run_id) == Verb.DELETE.value or run_id.startswith(BY_HAND_START) or read_comment(run_id) > 0
 
 
 def rank_tasks(rank: Rank) -> dict[str, Any]:

@@ -28,6 +28,9 @@ SCHEDULED = "scheduled"
 MAP_LENGTH_MAX = 1024
 """Airflow's own bound on how many tasks one mapping makes, where nobody set another."""
 
+RUNS_ASIDE = 2
+"""Runs that a pass may start besides: one that tells GitHub, and one that hears people there."""
+
 BATCH = 100
 """Runs asked for in one request: their ids stand in its address."""
 
@@ -65,6 +68,10 @@ class Runs:
                 return False
             raise
         return state in states
+
+    def exists(self, run_id: str) -> bool:
+        """Whether Airflow knows the run, in whatever state."""
+        return self._count([run_id]) > 0
 
     def find_last_attempts(self, known: Mapping[str, int]) -> dict[str, int]:
         """Return each work's last attempt: the known one, or a higher one of which nobody remembers anything.
@@ -152,8 +159,8 @@ def _describe_wait(tasks: Sequence[str]) -> str:
 
 
 def count_dispatches_max() -> int:
-    """Return how many pieces of work a pass may start, beside the run that tells GitHub: Airflow maps no more."""
-    return max(int(conf.getint("core", "max_map_length", fallback=MAP_LENGTH_MAX)) - 1, 0)
+    """Return how many pieces of work a pass may start, beside its runs that speak with GitHub: Airflow maps no more."""
+    return max(int(conf.getint("core", "max_map_length", fallback=MAP_LENGTH_MAX)) - RUNS_ASIDE, 0)
 
 
 def is_not_found(error: AirflowRuntimeError) -> bool:

@@ -6,7 +6,7 @@ It names the keys and what lies under each, decides nothing, and leaves reading 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -114,6 +114,29 @@ class KnownRepository:
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """What somebody may do in the repository, and when GitHub said so."""
+
+    level: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became of comments that speak to us.
+
+    `settled` are those that are answered, as far as GitHub still lists them among the newest; `people` what they may
+    do, by login and account; `replied` when we replied, by pull request; `begun` the last run that was begun, by slug:
+    until it claims its preview, nothing else tells of it.
+    """
+
+    settled: tuple[int, ...] = ()
+    people: Mapping[str, Permission] = field(default_factory=dict)
+    replied: Mapping[str, datetime] = field(default_factory=dict)
+    begun: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class CachedTemplate:
     """The template's text, as it stands at `path` in a commit of trunk.
 
@@ -190,6 +213,7 @@ _ROWS = TypeAdapter(dict[str, Row])
 _SUMMARY = TypeAdapter(Summary)
 _RECORDS = TypeAdapter(dict[str, FeedbackRecord])
 _BUDGET = TypeAdapter(Budget)
+_HEARD = TypeAdapter(Heard)
 _REJECTIONS = TypeAdapter(dict[str, Rejection])
 _CONCERNS = TypeAdapter(dict[str, Concern])
 _CONTRIBUTIONS = TypeAdapter(dict[str, KeptContribution])
@@ -301,6 +325,10 @@ class Memory:
         self.feedback_view = FilledSlot(store, "feedback.view", _TEXT, blank=str)
         # The run of feedback that was dispatched last.
         self.feedback_run = FilledSlot(store, "feedback.run", _TEXT, blank=str)
+        # What became of comments that speak to us; only runs of the commands DAG write it.
+        self.heard = FilledSlot(store, "commands.heard", _HEARD, blank=Heard)
+        # The run of that DAG that was dispatched last, and when.
+        self.commands_run = Slot(store, "commands.run", _CLAIM)
         # What was written to GitHub lately, and how long it wants silence.
         self.budget = FilledSlot(store, "feedback.budget", _BUDGET, blank=Budget, within=("minutes",))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow.sdk import Asset, get_parsing_context
 
@@ -15,11 +16,15 @@ from include.deploy_ops.core.policy.file import LoadedPolicy, fingerprint_policy
 from include.deploy_ops.core.policy.keys import Previews, Project, Target
 from include.deploy_ops.core.policy.rules import Rival, find_rivals
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
 """Environment variable that names another main file of the policy than `include/deploy_ops.yaml`."""
 
 CLEANUP_DAG = "cleanup"
 FEEDBACK_DAG = "feedback"
+COMMANDS_DAG = "commands"
 
 CLI_POOL = "deploy_ops_cli"
 """The Airflow pool that bounds how many Astro CLI calls run at once; `airflow_settings.yaml` defines it."""
@@ -34,6 +39,7 @@ class Scope:
     Deployment of one of ours. `neighbours`: how many repositories are polled with the same connection to GitHub.
     `workspaces`: the ids of those to which its connection to Astro may lead; none: any. `unread`: files of the policy
     of which nobody knows what stands in them.
+    `listeners`: the other projects of the repository in which words on pull requests count.
     """
 
     control_plane: str
@@ -45,6 +51,7 @@ class Scope:
     neighbours: int = 1
     workspaces: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    listeners: tuple[str, ...] = ()
 
     @property
     def policy(self) -> str:
@@ -114,6 +121,21 @@ class Scope:
         """The id of the DAG whose runs tell GitHub."""
         return self.name_dag(FEEDBACK_DAG)
 
+    @property
+    def commands_dag(self) -> str:
+        """The id of the DAG whose runs do what people say on pull requests."""
+        return self.name_dag(COMMANDS_DAG)
+
+    @property
+    def has_commands(self) -> bool:
+        """Whether the policy lets words on pull requests count."""
+        return self.project.feedback.commands and self.project.previews is not None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether they count now: what is heard is marked on GitHub, where `mode: plan` writes nothing."""
+        return self.has_commands and not self.is_dry
+
     def target_dag(self, target: str) -> str:
         """Return the id of the DAG whose runs deploy to the target."""
         return self.name_dag(target)
@@ -138,7 +160,8 @@ class Scope:
         cleanup = {self.cleanup_dag} if project.previews else set()
         control = {self.control_dag} if project.is_planned else set()
         feedback = {self.feedback_dag} if project.is_planned and project.feedback.is_on else set()
-        return self.home_dags | asked | cleanup | control | feedback
+        commands = {self.commands_dag} if self.has_commands else set()
+        return self.home_dags | asked | cleanup | control | feedback | commands
 
     def request_dag(self, target: str) -> str:
         """Return the id of the DAG whose runs ask a person before the target is deployed to."""
@@ -178,7 +201,14 @@ def make_scope(loaded: LoadedPolicy, project: Project) -> Scope:
         len({each.repository.casefold() for each in policy.projects if each.github_conn_id == project.github_conn_id}),
         team.workspaces if (team := loaded.teams.get(project.name)) is not None else (),
         loaded.unread,
+        _list_listeners(project, policy.projects),
     )
+
+
+def _list_listeners(project: Project, projects: Iterable[Project]) -> tuple[str, ...]:
+    named = project.repository.casefold()
+    others = (each for each in projects if each.name != project.name and each.repository.casefold() == named)
+    return tuple(sorted(each.name for each in others if each.feedback.commands and each.previews is not None))
 
 
 def load_policy_file() -> LoadedPolicy:

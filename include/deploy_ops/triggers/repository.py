@@ -92,6 +92,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     :param neighbours: how many repositories the policy has polled with the same connection, this one included.
     :param check_patterns: for the names of the checks that control may await, on the commits that it left in the store
         as "awaited_checks"; none: nobody looks.
+    :param is_listening: whether what people say on pull requests counts: then comments are looked at, too.
     """
 
     project: str
@@ -102,6 +103,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     astro_conn_id: str = ""
     neighbours: int = 1
     check_patterns: list[str] = field(default_factory=list)
+    is_listening: bool = False
     _hook: DeployOpsGithubHook | None = field(default=None, init=False)
     _checks_hook: DeployOpsGithubHook | None = field(default=None, init=False)
     _cursor: Cursor | None = field(default=None, init=False)
@@ -272,7 +274,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
             # The hook waits for its answers: in the triggerer's own loop it would hold up every other trigger.
             return await asyncio.to_thread(self._look, last.cursor if last else known)
 
-        key = (self.github_conn_id, self.repository.casefold(), self.trunk)
+        key = (self.github_conn_id, self.repository.casefold(), self.trunk, self.is_listening)
         try:
             return await share("repository").get(key, self._choose_usual_s() / 2, ask), None
         except Exception as error:  # noqa: BLE001 - it is raised again by the poll
@@ -281,7 +283,8 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     def _look(self, known: Cursor) -> Look:
         if self._hook is None:
             self._hook = _make_hook(self.github_conn_id, self.repository)
-        return Look(read_cursor(self._hook, self.trunk, known), self._hook.quota)
+        cursor = read_cursor(self._hook, self.trunk, known, is_listening=self.is_listening)
+        return Look(cursor, self._hook.quota)
 
     def _close_hook(self) -> None:
         # The next poll reads the Airflow connection again: it may have been repaired.
@@ -355,7 +358,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
 
     def _choose_usual_s(self) -> float:
         """Return the seconds between polls where the rate limit is no matter."""
-        requests = 1 + len(self._cursor.branches) if self._cursor else 1
+        requests = 1 + self.is_listening + (len(self._cursor.branches) if self._cursor else 0)
         bound_s = self.neighbours * requests * 60.0 / REQUESTS_PER_MINUTE_MAX
         return max(min(self.poll_interval_s, PROBE_INTERVAL_S), bound_s)
 

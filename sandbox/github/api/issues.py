@@ -1,4 +1,4 @@
-"""Labels and comments of pull requests, which GitHub serves as issues."""
+"""Labels, comments and their reactions of pull requests, which GitHub serves as issues."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from sandbox.github.api.pulls import require_pull
 from sandbox.github.pulls import read_clock
-from sandbox.github.records import Comment
+from sandbox.github.records import REACTIONS, Comment, Reaction
 from sandbox.github.rest import Answer, ApiError, Call, Handler, build_invalid, build_not_found, paginate
-from sandbox.github.shapes.pulls import build_comment, build_label
+from sandbox.github.shapes.accounts import format_time
+from sandbox.github.shapes.pulls import build_comment, build_label, build_reaction
 
 if TYPE_CHECKING:
     from sandbox.github.pulls import PullRequest
@@ -55,12 +56,21 @@ def list_comments(call: Call) -> Answer:
     return paginate(call, comments, lambda comment: build_comment(repository.urls, comment))
 
 
+def list_all_comments(call: Call) -> Answer:
+    """GET /repos/{owner}/{repo}/issues/comments: those of all pull requests; `sort`, `direction`."""
+    repository, query = call.repository, call.query
+    comments = sorted(repository.comments.values(), key=lambda comment: comment.id)
+    if query.get("sort") in {"created", "updated"}:
+        # GitHub's times have no parts of a second: what is equal there stays in the order of ids.
+        name, is_reversed = f"{query['sort']}_at", query.get("direction", "desc") == "desc"
+        comments.sort(key=lambda comment: (format_time(getattr(comment, name)), comment.id), reverse=is_reversed)
+    return paginate(call, comments, lambda comment: build_comment(repository.urls, comment))
+
+
 def create_comment(call: Call) -> Answer:
     """POST /repos/{owner}/{repo}/issues/{number}/comments."""
     repository, pull, body = call.repository, require_pull(call), call.read_text("IssueComment", "body")
-    comment = Comment(repository.allot_id(), pull.number, body, call.user)
-    repository.comments[comment.id] = comment
-    pull.touch()
+    comment = repository.add_comment(pull, Comment(repository.allot_id(), pull.number, body, call.user))
     return Answer(build_comment(repository.urls, comment), 201)
 
 
@@ -89,7 +99,30 @@ def delete_comment(call: Call) -> Answer:
     return Answer(status=204)
 
 
+def list_reactions(call: Call) -> Answer:
+    """GET /repos/{owner}/{repo}/issues/comments/{id}/reactions."""
+    urls = call.repository.urls
+    return paginate(call, _require_comment(call).reactions, lambda reaction: build_reaction(urls, reaction))
+
+
+def react(call: Call) -> Answer:
+    """POST /repos/{owner}/{repo}/issues/comments/{id}/reactions; 200 where the account has given this sign already."""
+    repository, comment = call.repository, _require_comment(call)
+    content = call.read_text("Reaction", "content")
+    if content not in REACTIONS:
+        raise build_invalid("Reaction", "content")
+    for known in comment.reactions:
+        if (known.user, known.content) == (call.user, content):
+            return Answer(build_reaction(repository.urls, known))
+    reaction = Reaction(repository.allot_id(), call.user, content)
+    comment.reactions.append(reaction)
+    return Answer(build_reaction(repository.urls, reaction), 201)
+
+
 ROUTES: list[tuple[str, str, Handler]] = [
+    ("GET", "/issues/comments", list_all_comments),
+    ("GET", "/issues/comments/{id}/reactions", list_reactions),
+    ("POST", "/issues/comments/{id}/reactions", react),
     ("GET", "/issues/comments/{id}", show_comment),
     ("PATCH", "/issues/comments/{id}", update_comment),
     ("DELETE", "/issues/comments/{id}", delete_comment),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sandbox.github.urls import Urls
 
 EMAIL_HOST = "acme.example"  # the seed's authors are people of this GitHub
+SINCE = "2026-01-05T08:00:00Z"
 _COLLECTIONS = {
     "followers_url": "/followers",
     "following_url": "/following{/other_user}",
@@ -58,6 +59,32 @@ def build_user(urls: Urls, login: str) -> dict[str, Any]:
         "user_view_type": "public",
         "site_admin": False,
     }
+
+
+def build_app(urls: Urls, number: int) -> dict[str, Any]:
+    """Build GitHub's `integration`: an app that acts for somebody."""
+    return {
+        "id": number,
+        "node_id": build_node_id("App", number),
+        "owner": build_user(urls, OWNER),
+        "name": f"App {number}",
+        "description": "",
+        "external_url": f"https://app.example/{number}",
+        "html_url": f"https://github.example/apps/{number}",
+        "created_at": SINCE,
+        "updated_at": SINCE,
+        "permissions": {"issues": "write"},
+        "events": [],
+    }
+
+
+def build_collaborator(urls: Urls, login: str, permission: str) -> dict[str, Any]:
+    """Build GitHub's `repository-collaborator-permission`."""
+    rights = ("pull", "triage", "push", "maintain", "admin")
+    count = {"none": 0, "read": 1, "write": 3, "admin": 5}[permission]
+    granted = {right: index < count for index, right in enumerate(rights)}
+    user = build_user(urls, login) | {"permissions": granted, "role_name": permission}
+    return {"permission": permission, "role_name": permission, "user": user}
 
 
 def build_author(urls: Urls, email: str) -> dict[str, Any] | None:

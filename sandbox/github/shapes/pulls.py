@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandbox.github.diffs import count_apart, find_merge_base, list_changed_files
-from sandbox.github.shapes.accounts import build_node_id, build_user, format_time
+from sandbox.github.records import REACTIONS
+from sandbox.github.shapes.accounts import build_app, build_node_id, build_user, format_time
 from sandbox.github.shapes.repositories import build_repository, build_source_repository
 
 if TYPE_CHECKING:
     from sandbox.github.pulls import Label, PullRequest
-    from sandbox.github.records import Comment
+    from sandbox.github.records import Comment, Reaction
     from sandbox.github.repository import Repository
     from sandbox.github.urls import Urls
-
-REACTIONS = ("+1", "-1", "laugh", "confused", "heart", "hooray", "eyes", "rocket")
 
 
 def build_pull(repository: Repository, pull: PullRequest) -> dict[str, Any]:
@@ -147,6 +146,7 @@ def build_label(urls: Urls, label: Label) -> dict[str, Any]:
 def build_comment(urls: Urls, comment: Comment) -> dict[str, Any]:
     """Build GitHub's `issue-comment`."""
     api = urls.build_api("issues/comments", comment.id)
+    signs = [reaction.content for reaction in comment.reactions]
     return {
         "id": comment.id,
         "node_id": build_node_id("IssueComment", comment.id),
@@ -154,10 +154,25 @@ def build_comment(urls: Urls, comment: Comment) -> dict[str, Any]:
         "html_url": f"{urls.build_html('pull', comment.number)}#issuecomment-{comment.id}",
         "issue_url": urls.build_api("issues", comment.number),
         "body": comment.body,
-        "user": build_user(urls, comment.user),
+        "user": build_user(urls, comment.user) | ({"type": "Bot"} if comment.is_by_bot else {}),
         "created_at": format_time(comment.created_at),
         "updated_at": format_time(comment.updated_at),
         "author_association": "MEMBER",
-        "performed_via_github_app": None,
-        "reactions": {"url": f"{api}/reactions", "total_count": 0, **dict.fromkeys(REACTIONS, 0)},
+        "performed_via_github_app": None if comment.app_id is None else build_app(urls, comment.app_id),
+        "reactions": {
+            "url": f"{api}/reactions",
+            "total_count": len(signs),
+            **{sign: signs.count(sign) for sign in REACTIONS},
+        },
+    }
+
+
+def build_reaction(urls: Urls, reaction: Reaction) -> dict[str, Any]:
+    """Build GitHub's `reaction`."""
+    return {
+        "id": reaction.id,
+        "node_id": build_node_id("Reaction", reaction.id),
+        "user": build_user(urls, reaction.user),
+        "content": reaction.content,
+        "created_at": format_time(reaction.created_at),
     }

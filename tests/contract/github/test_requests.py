@@ -184,7 +184,9 @@ def test_what_the_trigger_asks_is_described(
     hub: Hub, hook: DeployOpsGithubHook, outgoing: Outgoing, judge: Judge
 ) -> None:
     async def see_a_push() -> list[Any]:
-        trigger = RepositoryTrigger("shop", "github_default", REPOSITORY, "main", poll_interval_s=0.05)
+        trigger = RepositoryTrigger(
+            "shop", "github_default", REPOSITORY, "main", poll_interval_s=0.05, is_listening=True
+        )
         events = trigger.run()
         started = await asyncio.wait_for(anext(events), PROMISED_S)
         coming = asyncio.ensure_future(anext(events))

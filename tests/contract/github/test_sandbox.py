@@ -136,6 +136,13 @@ class Tour:
         self.get(f"/issues/comments/{comment}")
         self.hub.send("PATCH", f"/issues/comments/{comment}", status=200, json={"body": "hello again"})
         self.get(f"/issues/{number}/comments")
+        self.get("/issues/comments?sort=updated&direction=desc&per_page=100")
+        for status in (201, 200):
+            self.post(f"/issues/comments/{comment}/reactions", {"content": "eyes"}, status)
+        self.get(f"/issues/comments/{comment}/reactions?per_page=100")
+        self.hub.github.say(REPOSITORY, number, "mona", "hi", app_id=7)
+        self.get("/issues/comments?sort=updated&direction=desc&per_page=100")
+        self.get("/collaborators/mona/permission")
         self.hub.send("DELETE", f"/issues/comments/{comment}", status=204)
         self.post(f"/issues/{number}/labels", {"labels": ["keep", "two words"]}, 200)
         self.get(f"/issues/{number}/labels")
@@ -252,6 +259,8 @@ def list_refusals(tour: Tour) -> Iterator[tuple[int, str, str, Any]]:
         (404, "GET", "/issues/comments/1", None),
         (404, "PATCH", "/issues/comments/1", {"body": "x"}),
         (404, "DELETE", "/issues/comments/1", None),
+        (404, "GET", "/issues/comments/1/reactions", None),
+        (404, "POST", "/issues/comments/1/reactions", {"content": "eyes"}),
         (404, "GET", "/issues/9/comments", None),
         (404, "POST", "/issues/9/comments", {"body": "x"}),
         (422, "POST", "/issues/1/comments", {}),
@@ -260,6 +269,8 @@ def list_refusals(tour: Tour) -> Iterator[tuple[int, str, str, Any]]:
         (422, "POST", "/issues/1/labels", {"labels": [7]}),
         (404, "DELETE", "/issues/1/labels/none", None),
     )
+    comment = tour.post("/issues/1/comments", {"body": "hello"})["id"]
+    yield 422, "POST", f"/issues/comments/{comment}/reactions", {"content": "shrug"}
     deployment = {"ref": BRANCH, "auto_merge": False, "required_contexts": ["ci"]}
     yield from (
         (409, "POST", "/deployments", deployment),

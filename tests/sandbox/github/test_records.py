@@ -1,4 +1,4 @@
-"""Statuses, deployments, labels and comments."""
+"""Statuses, deployments, labels, comments, reactions, and who may do what."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.github.conftest import Hub
+from tests.sandbox.github.conftest import REPOSITORY, Hub
 
 
 @pytest.fixture
@@ -134,3 +134,42 @@ def test_comments_are_written_changed_and_deleted(hub: Hub, head: str) -> None:
     hub.send("GET", address, status=404)
     hub.send("POST", "/issues/1/comments", status=422, json={"body": ""})
     hub.send("POST", "/issues/9/comments", status=404, json={"body": "x"})
+
+
+@pytest.mark.usefixtures("head")
+def test_comments_of_all_pull_requests_are_listed_newest_change_first(hub: Hub) -> None:
+    hub.push_file("dev-b", "dags/b.py", "b = 1\n")
+    hub.open_pull("dev-b")
+    old = hub.github.say(REPOSITORY, 1, "mona", "old", age_s=3600.0)
+    new = hub.github.say(REPOSITORY, 2, "robot", "new", is_by_bot=True, app_id=7, age_s=60.0)
+    listing = "/issues/comments?sort=updated&direction=desc&per_page=100"
+    answer = hub.api.get(listing)
+    assert [each["id"] for each in answer.json()] == [new, old]
+    assert [each["user"]["type"] for each in answer.json()] == ["Bot", "User"]
+    assert answer.json()[0]["performed_via_github_app"]["id"] == 7
+    assert hub.api.get(listing, headers={"if-none-match": answer.headers["etag"]}).status_code == 304
+    hub.send("PATCH", f"/issues/comments/{old}", status=200, json={"body": "older"})
+    assert [each["id"] for each in hub.send("GET", listing, status=200)] == [old, new]
+
+
+@pytest.mark.usefixtures("head")
+def test_an_account_gives_each_sign_once(hub: Hub) -> None:
+    comment = hub.send("POST", "/issues/1/comments", status=201, json={"body": "hi"})["id"]
+    path = f"/issues/comments/{comment}/reactions"
+    made = [hub.send("POST", path, status=status, json={"content": "eyes"}) for status in (201, 200)]
+    assert made[0] == made[1]
+    hub.send("POST", path, status=201, json={"content": "rocket"})
+    hub.send("POST", path, status=422, json={"content": "shrug"})
+    assert [each["content"] for each in hub.send("GET", path, status=200)] == ["eyes", "rocket"]
+    shown = hub.send("GET", f"/issues/comments/{comment}", status=200)
+    assert (shown["reactions"]["eyes"], shown["reactions"]["total_count"]) == (1, 2)
+    assert shown["updated_at"] == shown["created_at"]
+
+
+def test_whoever_was_granted_nothing_may_read(hub: Hub) -> None:
+    def ask(login: str) -> str:
+        return str(hub.send("GET", f"/collaborators/{login}/permission", status=200)["permission"])
+
+    assert (ask("mona"), ask("deploy-ops")) == ("read", "admin")
+    assert hub.github.grant(REPOSITORY, "mona", "write")
+    assert ask("mona") == "write"

@@ -20,11 +20,13 @@ from include.deploy_ops.core.naming import (
     digest_work,
     format_mark,
     format_note,
+    name_comment_run,
     name_deployment,
     name_run,
     name_work,
     parse_mark,
     parse_note,
+    read_comment,
     slug_branch,
 )
 
@@ -175,3 +177,26 @@ def test_the_digest_follows_every_fact() -> None:
     facts = {"branch": "dev-x", "deployment": "", "deploy": "d1"}
     assert digest_work(facts) == digest_work(dict(reversed(facts.items())))
     assert digest_work(facts) != digest_work(facts | {"deploy": "d2"})
+
+
+@pytest.mark.parametrize("comment_id", [1, 9, 2_847_562_938, 9_007_199_254_740_993])
+def test_a_comments_run_names_it(comment_id: int) -> None:
+    assert read_comment(name_comment_run("dev-x", "deploy", comment_id)) == comment_id
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        "",
+        "comment~7",
+        "manual__1",
+        "dev-x~deploy~comment~7~2",
+        "dev-x~deploy~comment~07~1",
+        "dev-x~deploy~comment~x~1",
+        "dev-x~deploy~111111111111~77777777~1",
+        "comment~deploy~7~1~1",
+        "x~dev-x~deploy~comment~7~1",
+    ],
+)
+def test_no_other_runs_id_names_a_comment(run_id: str) -> None:
+    assert read_comment(run_id) == 0

@@ -12,7 +12,7 @@ from include.deploy_ops.core.target.gates import Checks
 from include.deploy_ops.hooks.github.commit_checks import BLIND
 from include.deploy_ops.hooks.github.http import GithubAnswer, UnavailableError
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
-from include.deploy_ops.observation.commit_checks import CheckReader, read_checks
+from include.deploy_ops.observation.commit_checks import CheckReader
 from tests.worlds.values.examples import sha
 
 HEAD, OTHER = sha("a"), sha("b")
@@ -51,7 +51,7 @@ def make_github(statuses: dict[str, str], runs: list[tuple[str, str]], **more: A
 def test_of_several_of_one_name_one_that_is_not_green_counts(order: int) -> None:
     runs = [("test", "success"), ("test", "failure"), ("test", "skipped")][::order]
     github = make_github({"lint": "success", "build": "pending"}, [*runs, ("build", "success")])
-    found = read_checks(github.hook, HEAD, "")
+    found = CheckReader(github.hook).read(HEAD, "")
     assert found == Checks({"lint": "success", "build": "pending", "test": "failure"})
     assert github.asked == [f"/commits/{HEAD}/status", f"/commits/{HEAD}/check-runs"]
 
@@ -64,7 +64,7 @@ def test_rules_are_asked_for_where_a_branch_is_named_and_once() -> None:
     assert [reader.read(HEAD, "main").required for _ in range(2)] == [{"lint"}] * 2
     assert (github.asked.count("/branches/main"), github.asked.count("/rules/branches/main")) == (1, 1)
     github.answers["/rules/branches/main"] = ReadRefusedError("no rules for you")
-    found = read_checks(github.hook, HEAD, "main")
+    found = CheckReader(github.hook).read(HEAD, "main")
     assert (found.required, found.unread, found.blind) == (frozenset(), "no rules for you", "")
 
 
@@ -109,4 +109,4 @@ def test_a_pause_that_github_asks_for_is_no_news_of_checks() -> None:
     github = make_github({}, [])
     github.answers[f"/commits/{HEAD}/status"] = RateLimitError("slow down", 60)
     with pytest.raises(RateLimitError):
-        read_checks(github.hook, HEAD, "")
+        CheckReader(github.hook).read(HEAD, "")

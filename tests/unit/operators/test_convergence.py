@@ -58,6 +58,7 @@ moves = st.sampled_from(
 interventions = st.sampled_from(
     [
         *(World.freeze, World.stay_dry, World.forget, World.purge, World.read_stale, World.keep, World.expire),
+        *(World.speak, World.speak),
         *(World.exclude, World.override, World.ignore, World.spell_repository, World.move_repository),
         *(World.choose_when, World.choose_when),
     ]

@@ -43,6 +43,7 @@ def dispatch(stage: Stage, told: dict[str, Any]) -> None:
         control_plane=scope.control_plane,
         astro_conn_id=scope.project.astro_conn_id,
         feedback_dag=scope.feedback_dag,
+        commands_dag=scope.commands_dag,
         **told,
     )
     ti = FakeTaskInstance(stage.airflow, {}, "dispatch", 1, "shop.control")
@@ -53,7 +54,8 @@ def dispatch(stage: Stage, told: dict[str, Any]) -> None:
 def test_what_was_sealed_for_a_run_starts_it(stage: Stage, started: list[Any]) -> None:
     dispatch(stage, make_dispatch(stage.seals, "shop.preview", "r~1", JOB))
     dispatch(stage, {"trigger_dag_id": "shop.feedback", "trigger_run_id": "tell~1", "conf": {}})
-    assert started == [("shop.preview", "r~1"), ("shop.feedback", "tell~1")]
+    dispatch(stage, {"trigger_dag_id": "shop.commands", "trigger_run_id": "hear~1", "conf": {}})
+    assert started == [("shop.preview", "r~1"), ("shop.feedback", "tell~1"), ("shop.commands", "hear~1")]
 
 
 def test_a_run_is_due_at_once_by_a_clock_of_whole_seconds(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +87,7 @@ FIXED: dict[str, Any] = {
     "control_plane": "another",
     "astro_conn_id": "guessed",
     "feedback_dag": "payroll.pay",
+    "commands_dag": "payroll.pay",
     "reset_dag_run": True,
     "wait_for_completion": True,
     "deferrable": True,

@@ -22,12 +22,14 @@ from include.deploy_ops.triggers.repository import (
 )
 from tests.worlds.doubles.github import (
     BRANCHES,
+    COMMENTS,
     PULLS,
     REPO,
     TOKEN,
     GithubDouble,
     Reply,
     connect,
+    make_comment,
     make_pull,
     make_ref,
     make_sha,
@@ -121,17 +123,17 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-def make_trigger(store: Store | None = None) -> RepositoryTrigger:
-    trigger = RepositoryTrigger("pipes", "github_default", "acme/pipes", "main", POLL_S)
+def make_trigger(store: Store | None = None, *, is_listening: bool = False) -> RepositoryTrigger:
+    trigger = RepositoryTrigger("pipes", "github_default", "acme/pipes", "main", POLL_S, is_listening=is_listening)
     trigger.asset_state_store = cast("Any", store)
     return trigger
 
 
-def watch(github: GithubDouble, scenario: Any, store: Store | None = None) -> None:
+def watch(github: GithubDouble, scenario: Any, store: Store | None = None, *, is_listening: bool = False) -> None:
     """Run the trigger, and beside it `scenario(watch)`."""
 
     async def play() -> None:
-        running = Watch(make_trigger(store), github)
+        running = Watch(make_trigger(store, is_listening=is_listening), github)
         try:
             await scenario(running)
         finally:
@@ -152,8 +154,10 @@ def test_serialize_makes_an_equal_trigger() -> None:
         "astro_conn_id": "",
         "neighbours": 1,
         "check_patterns": [],
+        "is_listening": False,
     }
-    older = {name: value for name, value in kwargs.items() if name not in {"neighbours", "check_patterns"}}
+    newer = {"neighbours", "check_patterns", "is_listening"}
+    older = {name: value for name, value in kwargs.items() if name not in newer}
     assert RepositoryTrigger(**older).serialize() == (path, kwargs)
     assert RepositoryTrigger(**kwargs).serialize() == (path, kwargs)
     assert f"{RepositoryTrigger.__module__}.{RepositoryTrigger.__name__}" == path
@@ -223,6 +227,55 @@ def test_a_comment_or_a_label_gives_none_even_if_it_brings_up_another_page(githu
         assert await events.is_quiet()
 
     watch(github, scenario, Store())
+
+
+SPOKEN = "/deploy-ops deploy"
+
+
+def test_a_word_wakes_once_and_other_comments_never(github: GithubDouble) -> None:
+    idle = [make_comment(1, "hello"), make_comment(2, SPOKEN, user={"id": 7, "login": "bot", "type": "Bot"})]
+    github.answers[COMMENTS] = Reply(idle)
+
+    async def scenario(events: Watch) -> None:
+        await events.next_payload()
+        assert await events.is_quiet()
+        assert github.statuses(COMMENTS)[0] == 200
+        assert set(github.statuses(COMMENTS)[1:]) == {304}  # which costs no quota
+        github.answers[COMMENTS] = Reply([make_comment(3, "me too"), *idle])
+        assert await events.is_quiet()
+        spoken = make_comment(4, SPOKEN)
+        github.answers[COMMENTS] = Reply([spoken, *idle])
+        payload = await events.next_payload()
+        assert (payload["reason"], payload["cursor"]["words"]) == ("changed", [4])
+        github.answers[COMMENTS] = Reply([spoken | {"reactions": {"eyes": 1}}, *idle])  # our own sign
+        assert await events.is_quiet()
+
+    watch(github, scenario, Store(), is_listening=True)
+
+
+def test_comments_are_not_asked_for_where_nobody_listens(github: GithubDouble) -> None:
+    async def scenario(events: Watch) -> None:
+        await events.next_payload()
+        assert await events.is_quiet()
+
+    watch(github, scenario, Store())
+    assert github.statuses(COMMENTS) == []
+
+
+@pytest.mark.parametrize("fault", [Reply({"message": "Resource not accessible"}, 403), Reply({}, 502), Reply([{}])])
+def test_comments_that_cannot_be_read_keep_nothing_else_up(github: GithubDouble, fault: Reply) -> None:
+    github.answers[COMMENTS] = Reply([make_comment(4, SPOKEN)])
+
+    async def scenario(events: Watch) -> None:
+        await events.next_payload()
+        github.answers[COMMENTS] = fault
+        assert await events.is_quiet()
+        github.answers[BRANCHES] = Reply([make_ref("main"), make_ref("dev-new")])
+        assert (await events.next_payload())["reason"] == "changed"
+        github.answers[COMMENTS] = Reply([make_comment(5, SPOKEN), make_comment(4, SPOKEN)])
+        assert (await events.next_payload())["cursor"]["words"] == [5, 4]
+
+    watch(github, scenario, Store(), is_listening=True)
 
 
 def test_a_restarted_trigger_goes_on_with_the_stored_cursor(github: GithubDouble) -> None:

@@ -23,6 +23,7 @@ HTML = b"<html><body>Sign in to your corporate proxy</body></html>"
 NOT_FOUND = {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"}
 REPO = "/repos/acme/pipes"
 BRANCHES = f"{REPO}/git/matching-refs/heads/?per_page=100"
+COMMENTS = f"{REPO}/issues/comments?direction=desc&per_page=100&sort=updated"
 PULLS = f"{REPO}/pulls?direction=desc&per_page=100&sort=updated&state=all"
 
 
@@ -167,6 +168,21 @@ def make_pull(number: int, updated_at: str = "2026-01-01T00:00:00Z", **changes: 
         "base": {"ref": "staging", "sha": make_sha("staging"), "repo": {"id": 7}},
     }
     return pull | changes
+
+
+def make_comment(number: int, body: str, **changes: Any) -> dict[str, Any]:
+    """Return a person's comment on pull request 1 as GitHub lists it, with `changes` to its fields."""
+    comment: dict[str, Any] = {
+        "id": number,
+        "issue_url": "https://api.github.example/repos/acme/pipes/issues/1",
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "body": body,
+        "user": {"id": 42, "login": "mona", "type": "User"},
+        "performed_via_github_app": None,
+        "reactions": {"eyes": 0},
+    }
+    return comment | changes
 
 
 def put_branches(github: GithubDouble, *names: str) -> None:

@@ -83,6 +83,10 @@ class Flights:
         """See that an undisturbed pass asked for no more than what lives and what changed is worth."""
         raise NotImplementedError
 
+    def hear(self, run: Run) -> None:
+        """Play a run that reads what people say."""
+        raise NotImplementedError
+
     # The repository's name
 
     def spell(self, pick: int) -> None:
@@ -123,6 +127,9 @@ class Flights:
             self.spent = Spent(github, astro, self._count_asked() - asked)
             self.check_spending(self.spent)
         for each in started[:dispatched]:
+            if each["trigger_dag_id"] == self.stage.scope.commands_dag:
+                self.hear(self.stage.start_dispatched(each))
+                continue
             assert each["trigger_run_id"] not in self.stage.airflow.states, "planned under a name that was used"
             self.check_errand(each["conf"]["job"])
             self.flying.append(self.stage.start_dispatched(each))

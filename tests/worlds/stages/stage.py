@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped, TaskAwaitingInput, TaskDeferred
 
+from dags.commands import make_commands_dag
 from dags.control import make_control_dag
 from dags.preview import make_preview_dag
 from dags.promotion import make_promotion_dag
@@ -400,6 +401,8 @@ class Run:
         scope, name = self.stage.scope, self.dag_id.partition(".")[2]
         if self.dag_id == scope.preview_dag:
             return make_preview_dag(scope)
+        if self.dag_id == scope.commands_dag:
+            return make_commands_dag(scope)
         if self.dag_id == scope.promotion_dag:
             return make_promotion_dag(scope)
         target, _, is_request = name.partition(".")
@@ -534,7 +537,7 @@ def read_refusal(run: Run) -> str:
 
 def close_hooks(task: BaseOperator) -> None:
     """Close what the task opened, as the end of its process would."""
-    for name in ("github", "astro"):
+    for name in ("github", "astro", "commands"):
         if name in vars(task):
             vars(task)[name].close()
 

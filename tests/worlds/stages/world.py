@@ -12,14 +12,15 @@ import httpx
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.deploy_ops.core.cleanup.verdict import Verdict
-from include.deploy_ops.core.naming import name_deployment, parse_mark, parse_note, slug_branch
+from include.deploy_ops.core.naming import name_deployment, parse_mark, parse_note, read_comment, slug_branch
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.observation.past import FORGOTTEN_MAX
 from include.deploy_ops.run.claims import PLANNED
 from include.deploy_ops.run.memory import ENVIRONMENT_PARTS
+from tests.worlds.stages.commands import Conversation
 from tests.worlds.stages.fixtures import POLICY
 from tests.worlds.stages.fleet import push_branches
-from tests.worlds.stages.flights import Flights, Spent, expect_refusal
+from tests.worlds.stages.flights import Flights, Spent, Trouble, expect_refusal
 from tests.worlds.stages.spending import count_pages
 from tests.worlds.values.trusted_model import Model
 
@@ -35,9 +36,15 @@ BRANCHES = ("dev-a", "dev/a", "dev-A")
 IGNORES = (("*.md", "docs/"), ("*.md", "docs/", "notes/"), ("*.md",))
 TEMPLATE = "deployments/preview.yaml"
 FILES = ("dags/f{n}.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md")
+WORDS = ("deploy", "destroy", "keep", "resume", "dploy")
+LOST: tuple[dict[str, Any], ...] = (
+    {"face": "github", "method": "POST", "path": "/reactions$", "drop": "after"},
+    {"face": "github", "method": "POST", "path": "/reactions$", "status": 502},
+)
+"""What may befall the sign of a comment."""
 QUIET = timedelta(hours=2)
 PASSES_UNTIL_QUIET = 10
-GITHUB_BASE, GITHUB_EACH = 8, 4
+GITHUB_BASE, GITHUB_EACH = 9, 4
 ASTRO_BASE, ASTRO_EACH = 2, 2
 CONCERN_EACH = 8
 """Requests to GitHub by which a pass learns of a branch what it changes: a comparison, a commit, its top folders."""
@@ -64,6 +71,10 @@ class World(Flights):
         self.seen = self.list_previews()
         self.is_crowded = False
         self.is_by_change = False
+        self.conversation = Conversation.listen(stage)
+        self.said: list[int] = []
+        self.begun: set[str] = set()
+        self.hearing_trouble: Trouble = None
 
     # What people do in the repository
 
@@ -165,6 +176,35 @@ class World(Flights):
             self.model.removed.discard((branch, self.model.heads[branch]))
         self.flying.append(self.stage.start_form(branch=branch, action=action))
 
+    def speak(self, branch: str, pick: int) -> None:
+        """Say a word on the branch's pull request; whoever hears it may die of it, or GitHub may."""
+        if not (number := self._find_pull(branch)):
+            return
+        self.said.append(self.conversation.say(f"/deploy-ops {WORDS[pick % len(WORDS)]}", number=number))
+        self.hearing_trouble = (None, pick, *LOST)[pick % (2 + len(LOST))]
+
+    def hear(self, run: Run) -> None:
+        """Play a run that reads what people say, and start what it begins."""
+        trouble, self.hearing_trouble = self.hearing_trouble, None
+        with self.meet(trouble):
+            told = run.step("hear")
+            for each in told:
+                self._begin(each)
+            run.step("answer")
+        self.stage.airflow.states[run.run_id] = "success"
+
+    def _begin(self, each: Mapping[str, Any]) -> None:
+        run_id, job = each["trigger_run_id"], each["conf"]["job"]
+        assert run_id not in self.begun, "begun twice by one comment"
+        assert "eyes" in self.conversation.list_signs(read_comment(run_id)), "begun before it was marked"
+        self.begun.add(run_id)
+        at = job["branch"], self.model.heads[job["branch"]]
+        if job["verb"] == Verb.DELETE.value or at in self.model.removed:
+            self.model.doubtful.add(at)  # its run may find another one at work
+        if job["verb"] != Verb.KEEP.value:
+            self.model.removed.discard(at)
+        self.flying.append(self.stage.start_dispatched(each))
+
     def clear(self, _branch: str, pick: int) -> None:
         """Clear a failed run, long ago as that may be: its failed tasks, what follows, and their setup."""
         failed = [run for run in self.ended if "failed" in run.states.values()]
@@ -183,7 +223,8 @@ class World(Flights):
         before = list(self.flying)
         self.stage.airflow.paused.add(self.stage.scope.preview_dag)
         self.plan(None, 99)
-        assert self.flying == before, "started although the DAG is paused"
+        planned = [run for run in self.flying if run in before or not read_comment(run.run_id)]
+        assert planned == before, "started although the DAG is paused"
         self.stage.airflow.paused.clear()
 
     def keep(self, branch: str, pick: int) -> None:
@@ -375,13 +416,13 @@ class World(Flights):
         for made in [after[each] for each in after.keys() - self.seen.keys()]:
             assert made == self.name_of(job["branch"])
             assert made not in self.seen.values(), f"created {made} twice"
-            assert self.model.lives(job["branch"]) or run.run_type == "manual", f"created {made}, which does not live"
+            assert self.model.lives(job["branch"]) or is_by_person(run), f"created {made}, which does not live"
         self.seen = after
 
     def _check_delete(self, run: Run, job: Mapping[str, Any], deployment_id: str) -> None:
         name, branch = self.seen[deployment_id], job["branch"]
         assert name == self.name_of(branch)
-        if run.run_type == "manual":
+        if is_by_person(run):
             self.model.remove(branch, job["head"])
         elif self.model.lives(branch):
             assert (branch, self.model.heads[branch]) in self.model.expired, f"deleted {name}, whose branch lives"
@@ -389,7 +430,7 @@ class World(Flights):
             self.model.remove(branch, job["head"])
 
     def _note_keep(self, run: Run, name: str, job: Mapping[str, Any]) -> None:
-        action, state = run.params.get("action"), run.states[name]
+        action, state = run.params.get("action") or find_action(run), run.states[name]
         if (action, name, state) == ("keep", "decide", "success"):
             self.model.kept.add(job["deployment_id"])
         if (action, name) == ("resume", "report"):
@@ -407,7 +448,7 @@ class World(Flights):
             self.finish_runs()
             self.let_time_pass()
             self.plan(None, 99)
-            if not self.flying:
+            if not self.flying and not self._list_unanswered():
                 return
         raise AssertionError(f"no rest after {PASSES_UNTIL_QUIET} passes: {[run.run_id for run in self.flying]}")
 
@@ -425,8 +466,15 @@ class World(Flights):
             if claim := planned.read():  # a run without a report counts from its claim
                 planned.write(replace(claim, at=claim.at - QUIET))
         age_histories(memory)
+        if (last := memory.commands_run.read()) is not None:
+            memory.commands_run.write(replace(last, at=last.at - QUIET))
         begun = memory.begun_deletes.read()
         memory.begun_deletes.write(tuple(replace(each, at=each.at - QUIET) for each in begun))
+
+    def _list_unanswered(self) -> list[int]:
+        """Return the comments that bear our mark and no end of it."""
+        signs = {each: set(self.conversation.list_signs(each)) for each in self.said}
+        return [each for each, found in signs.items() if "eyes" in found and not found & {"rocket", "confused"}]
 
     def check_rest(self) -> None:
         """Every preview equals its branch, and none is left over, missing or done twice."""
@@ -456,6 +504,19 @@ class World(Flights):
         shown = self.stage.ask_astro("GET", f"deployments/{deployment_id}")
         values = {each["key"]: each.get("value") for each in shown["environmentVariables"]}
         assert values["STAGE"] == read_stage(self.template), "the template's change did not arrive"
+
+
+def is_by_person(run: Run) -> bool:
+    """Whether a person asked for the run, by form or by comment."""
+    return run.run_type == "manual" or read_comment(run.run_id) > 0
+
+
+def find_action(run: Run) -> str:
+    """Return what a comment asked for, as the form calls it; empty where none did."""
+    if not read_comment(run.run_id):
+        return ""
+    job = run.conf["job"]
+    return "resume" if job.get("ends_keep") else str(job["verb"])
 
 
 def age_histories(memory: Memory) -> None:

@@ -102,9 +102,8 @@ class Facts:
 def fingerprint_feedback(project: Project, *, is_alone: bool) -> str:
     """Return 12 hexadecimal digits over what the policy says of feedback: what is told, where, under which names."""
     names = {"feedback", "repository", "github_conn_id"}
-    return hash_text(
-        json.dumps([project.model_dump(mode="json", include=names), is_alone], sort_keys=True), DIGEST_LENGTH
-    )
+    said = project.model_dump(mode="json", include=names, exclude={"feedback": {"commands"}})  # that is heard, not told
+    return hash_text(json.dumps([said, is_alone], sort_keys=True), DIGEST_LENGTH)
 
 
 def gather_facts(

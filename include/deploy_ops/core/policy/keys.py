@@ -286,11 +286,15 @@ class Limits(StrictModel):
 
 
 class Feedback(StrictModel):
-    """What GitHub is told of each environment: one comment per pull request, commit statuses, GitHub Deployments."""
+    """What GitHub is told of each environment: one comment per pull request, commit statuses, GitHub Deployments.
+
+    `commands`: words of people on a pull request do for its preview what the form does.
+    """
 
     comments: bool = True
     statuses: bool = True
     deployments: bool = True
+    commands: bool = False
 
     @property
     def is_on(self) -> bool:

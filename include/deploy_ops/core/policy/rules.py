@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 
-RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "orphans"})
+RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans"})
 """A target's DAG is called <project>.<target>; these are other DAGs of the project."""
 
 _OTHERS_MAX = 3
@@ -46,6 +46,9 @@ def find_project_problems(project: Project) -> tuple[Problem, ...]:
         found += [each.move_below("promotion") for each in _check_promotion(project.promotion, project)]
     for name, target in project.targets.items():
         found += [each.move_below("targets", name) for each in _check_target(name, target)]
+    if project.feedback.commands and project.previews is None:
+        message = "words on pull requests are about previews, of which the project has none; leave it out"
+        found.append(Problem(("feedback", "commands"), message))
     found += [*_check_releases(project), *_check_people(project.people), *_check_verify(project)]
     found += [*_check_requires(project)]
     return tuple(found)

@@ -55,6 +55,7 @@ PAGES_MAX = 500
 
 BRANCHES_QUERY = f"/git/matching-refs/heads/?per_page={PAGE_SIZE}"
 PULLS_QUERY = f"/pulls?state=all&sort=updated&direction=desc&per_page={PAGE_SIZE}"
+COMMENTS_QUERY = f"/issues/comments?sort=updated&direction=desc&per_page={PAGE_SIZE}"
 
 _SHORTENED: tuple[tuple[str, Callable[[GithubAnswer], Any]], ...] = (
     ("/git/ref/", shorten_branch),
@@ -123,7 +124,7 @@ class DeployOpsGithubHook(GithubConnectionHook):
     def read(self, url: str, *, etag: str | None = None) -> GithubAnswer:
         """Read a listing's page conditionally, for a caller that keeps ETags itself.
 
-        :param url: `branches_url`, `pull_requests_url`, or an answer's `next_url`.
+        :param url: `branches_url`, `pull_requests_url`, `comments_url`, or an answer's `next_url`.
         :raises RateLimitError: GitHub wants a longer pause than is waited for in place.
         :raises ObservationError: no answer, one that cannot be trusted, or no such repository.
         """
@@ -194,6 +195,11 @@ class DeployOpsGithubHook(GithubConnectionHook):
     def pull_requests_url(self) -> str:
         """The first page of all pull requests, newest change first, below the API's base URL."""
         return self._path(PULLS_QUERY)
+
+    @property
+    def comments_url(self) -> str:
+        """The first page of all comments, newest change first, below the API's base URL; the same one each time."""
+        return self._path(COMMENTS_QUERY)
 
     def list_branches(self, trunk: str) -> tuple[Branch, ...]:
         """List all branches, sorted by name.

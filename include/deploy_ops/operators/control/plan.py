@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
@@ -27,6 +28,7 @@ from include.deploy_ops.operators.control.row_writer import RowWriter, WrittenRo
 from include.deploy_ops.operators.metrics import gauge_pass
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.claims import Claims
+from include.deploy_ops.run.command_runs import dispatch_commands
 from include.deploy_ops.run.feedback_runs import dispatch_feedback, is_untold
 from include.deploy_ops.run.job import INFER, make_dispatch, make_job
 from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY, read_awaited, write_awaited
@@ -35,6 +37,7 @@ from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, CURSOR_KEY, WAK
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.deploy_ops.hooks.github.commands import GithubCommandsHook
     from include.deploy_ops.hooks.github.commit_checks import CommitChecks
     from include.deploy_ops.observation.past import PastPreviews
     from include.deploy_ops.run.memory import Memory
@@ -77,17 +80,18 @@ class PlanOperator(DeployOpsOperator):
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
         feedback_runs = self._tell(context, memory, written, now)
+        commands_runs, is_asked = self._listen(context, memory, now)
         is_left = False
         if written is not None and not (plan.actions or self.scope.is_dry):
             is_left = self._pause_again(context, memory, written, observation)
         self.plan = render_plan(plan, now, difference.notes)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
-        is_busy = bool(given.in_flight) or is_left or self._is_unfinished(memory, written)
+        is_busy = bool(given.in_flight) or is_left or is_asked or self._is_unfinished(memory, written)
         self._wake(context, find_next_look(plan, now, is_busy=is_busy))
         counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)
         self.log.info("%d actions, %d holds, %d previews live, %d over", *counts)
-        return [*(self._dispatch(action) for action in plan.actions), *feedback_runs]
+        return [*(self._dispatch(action) for action in plan.actions), *feedback_runs, *commands_runs]
 
     def _note_pass(self, context: Context, memory: Memory, now: datetime) -> None:
         """Note the pass, before anything can fail; where there was a hole, nobody let anything pass the brake."""
@@ -102,7 +106,8 @@ class PlanOperator(DeployOpsOperator):
         is_lost = known is None and continuity.since == now
         doubted = sorted(self.scope.home_dags) if is_lost else continuity.busy
         busy = tuple(dag for dag in doubted if Runs(context["ti"], dag).has_living())
-        memory.continuity.write(replace(continuity, busy=busy))
+        since = (continuity.heard_since or now) if self.scope.is_listening else None
+        memory.continuity.write(replace(continuity, busy=busy, heard_since=since))
 
     def _wake(self, context: Context, at: datetime | None) -> None:
         """Leave the time at which the trigger wakes control for the trigger."""
@@ -162,6 +167,28 @@ class PlanOperator(DeployOpsOperator):
         except Exception:
             self.log.exception("no run could be started that tells GitHub; what this pass decided goes on")
             return []
+
+    def _listen(self, context: Context, memory: Memory, now: datetime) -> tuple[list[dict[str, Any]], bool]:
+        """Return the run that does what people say on pull requests, and whether somebody waits for an answer.
+
+        A failure stops no deploy.
+        """
+        known = memory.continuity.read()
+        if known is None or known.heard_since is None:
+            return [], False
+        try:
+            runs, said = Runs(context["ti"], self.scope.commands_dag), self.commands.list_newest_comments()
+            return dispatch_commands(self.scope, said, memory, runs, known.heard_since, now)
+        except Exception:
+            self.log.exception("what people say on pull requests could not be read; what this pass decided goes on")
+            return [], True
+
+    @cached_property
+    def commands(self) -> GithubCommandsHook:
+        """The project's repository, for what people say there."""
+        from include.deploy_ops.hooks.github.commands import GithubCommandsHook
+
+        return GithubCommandsHook(self.scope.project.github_conn_id, self.scope.project.repository)
 
     def _is_unfinished(self, memory: Memory, written: WrittenRows | None) -> bool:
         """Whether something of what people are shown, or told, is left to be done."""

@@ -603,3 +603,11 @@ def test_previews_may_have_a_connection_of_their_own() -> None:
     assert found.find_verify("production") == found.targets["production"].verify
     assert found.find_verify("staging") is None
     assert found.find_verify("gone") is None
+
+
+def test_words_on_pull_requests_need_previews() -> None:
+    bare = {**OTHER, "feedback": {"commands": True}}
+    (problem,) = load(bare).problems
+    assert "feedback.commands" in str(problem)
+    assert "of which the project has none" in str(problem)
+    assert not load({**PROJECT, "feedback": {"commands": True}}).problems

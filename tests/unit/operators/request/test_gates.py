@@ -16,6 +16,7 @@ from include.deploy_ops.core.policy.keys import Requires
 from include.deploy_ops.core.target.gates import Checks
 from include.deploy_ops.core.view.row import State
 from include.deploy_ops.observation import gates
+from include.deploy_ops.observation.commit_checks import CheckReader
 from include.deploy_ops.run.job import load_job
 from include.deploy_ops.triggers.repository import WAKE_AT_KEY
 from tests.worlds.stages.pages import fold_page
@@ -102,14 +103,14 @@ def test_checks_are_asked_for_of_the_head_and_the_branch_into_which_it_goes(
     asked: list[tuple[str, str]] = []
     states: list[Any] = [Checks({"ci": "pending"}), ObservationError("GitHub is down"), Checks({"ci": "success"})]
 
-    def read(_: Any, sha: str, branch: str) -> Checks:
+    def read(_: Any, sha: str, branch: str = "") -> Checks:
         asked.append((sha, branch))
         found = states[0]
         if isinstance(found, ObservationError):
             raise found
         return cast("Checks", found)
 
-    monkeypatch.setattr(gates, "read_checks", read)
+    monkeypatch.setattr(CheckReader, "read_anew", read)
     change(gate, {"checks": ["ci"]})
     for told in ("check 'ci' runs", "check 'ci' is not known: GitHub is down"):
         assert gate.plan() == []

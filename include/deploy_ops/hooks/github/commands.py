@@ -1,0 +1,71 @@
+"""What people say to us on pull requests: the newest comments, who may push, and our own reactions.
+
+Decides nothing. A reaction is GitHub's own test and set: it says whether this account had given it before.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from include.deploy_ops.core.errors import ObservationError, WriteUnknownError
+from include.deploy_ops.hooks.github.answers import PAGE_SIZE
+from include.deploy_ops.hooks.github.comment_answers import (
+    Given,
+    parse_given,
+    parse_permission,
+    parse_said,
+    parse_signs,
+)
+from include.deploy_ops.hooks.github.feedback import GithubFeedbackHook
+from include.deploy_ops.hooks.github.pull_answers import parse_pull_request
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.feedback.commands import Comment
+    from include.deploy_ops.core.model import PullRequest
+
+
+class GithubCommandsHook(GithubFeedbackHook):
+    """The repository hook, and what it takes to hear people and to answer by a sign."""
+
+    def list_newest_comments(self) -> tuple[Comment, ...]:
+        """Return the 100 comments that were written or edited last, of issues, too.
+
+        :raises ReadRefusedError: the token may not read comments.
+        :raises ObservationError: the listing is malformed.
+        """
+        return parse_said(self.read(self.comments_url))
+
+    def find_pull(self, number: int) -> PullRequest | None:
+        """Return the pull request as it is now; None where the number is an issue's.
+
+        :raises ObservationError: anything else than the pull request or GitHub's own 404.
+        """
+        answer = self.ask(f"/pulls/{number}")
+        return None if answer.is_absent else parse_pull_request(answer, number).pull
+
+    def read_permission(self, login: str, user_id: int) -> str:
+        """Return what the account may do here: admin, write, read or none; none where the login is another's by now.
+
+        :raises ObservationError: the answer is malformed.
+        """
+        answer = self.ask(f"/collaborators/{quote(login, safe='')}/permission")
+        return "none" if answer.is_absent else parse_permission(answer, user_id)
+
+    def react(self, comment_id: int, content: str) -> Given:
+        """Give the comment our sign, once. Raises as `GithubFeedbackHook.create_comment`."""
+        answer = self._send("POST", f"/issues/comments/{comment_id}/reactions", {"content": content})
+        try:
+            return Given(answer.status == HTTPStatus.CREATED, parse_given(answer))
+        except ObservationError as error:
+            raise WriteUnknownError(str(error)) from error
+
+    def list_signs(self, comment_id: int, user_id: int) -> frozenset[str]:
+        """Return which signs that account gave the comment.
+
+        :raises ObservationError: the listing is malformed.
+        """
+        path = self._path(f"/issues/comments/{comment_id}/reactions?per_page={PAGE_SIZE}")
+        found = (each for answer in self._list(path) for each in parse_signs(answer))
+        return frozenset(content for user, content in found if user == user_id)
