@@ -138,7 +138,7 @@ class GateReader:
             return Elsewhere(name)
         trunk = source.base or source.head
         if history.head and (parted := find_merge_base(self.github, trunk, history.head)):
-            since = DeployHistory(image_commit=parted, dags_commit=parted)
+            since = DeployHistory(image_commit=parted.commit, dags_commit=parted.commit)
             brought = _list_paths(reader.decide(trunk, since, has_dag_deploys=takes_dags))
             if lacking := sorted(_list_paths(due) & brought):
                 branch = target.pull_request.into if source.base and target.pull_request else source.ref
