@@ -120,8 +120,7 @@ class Distributed:
         env = {variable: str(folder) for variable, folder in folders.items()} | {"TMPDIR": self._scratches[name]}
         env |= {"AIRFLOW_CONFIG": str(self._home / "airflow.cfg")}  # the tokens' secret lies in it
         env |= {"REMAP_SIGTERM": "SIGQUIT"}  # who is asked to end does not await its tasks
-        # On machines of their own, workers take nothing from those whom all tasks wait for; nor do they here.
-        argv = ["nice", "-n", "10", "airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
+        argv = ["airflow", "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
         return Job(name, [*self._wall_in(self._scratches[name]), *argv], env)
 
     def _wall_in(self, scratch: str) -> list[str]:
