@@ -13,6 +13,7 @@ from include.deploy_ops.core.errors import CommitMissingError, ObservationError,
 from include.deploy_ops.core.history import DeployHistory, forget_unseen
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.naming import hash_text, slug_target
+from include.deploy_ops.core.policy.values import REQUIRED
 from include.deploy_ops.core.target.comparison import Source
 from include.deploy_ops.core.target.gates import (
     Checks,
@@ -77,7 +78,8 @@ class GateReader:
     def _judge(self, target: Target, rules: Requires, source: Source, now: datetime) -> Iterator[Gate]:
         if rules.checks is not None:
             base = target.pull_request.into if target.pull_request is not None else source.ref
-            yield judge_checks(rules.checks, self._read_checks(source.head, base))
+            asked = base if rules.checks == REQUIRED else ""
+            yield judge_checks(rules.checks, self._read_checks(source.head, asked))
         if rules.verified is not None:
             elsewhere = self._look_elsewhere(rules.verified, target, source, now)
             yield judge_verified(elsewhere)

@@ -120,8 +120,9 @@ class PlanOperator(DeployOpsOperator):
         return read_awaited(store.get(AWAITED_KEY)) if self.scope.project.awaited_checks else {}
 
     def _leave_awaited(self, context: Context, plan: Plan, reader: CheckReader) -> None:
-        """Leave the commits whose checks are awaited for the trigger."""
-        heads = [hold.checked for hold in plan.holds if hold.checked]
+        """Leave the commits whose checks are awaited for the trigger, the targets' first."""
+        holds = sorted((hold for hold in plan.holds if hold.checked), key=lambda hold: not hold.slug)
+        heads = [hold.checked for hold in holds]
         if heads or reader.known:
             store = context["asset_state_store"][self.scope.repository]
             store.set(AWAITED_KEY, write_awaited(heads, reader.found))

@@ -18,6 +18,7 @@ from include.deploy_ops.core.view.row import State
 from include.deploy_ops.observation import gates
 from include.deploy_ops.observation.commit_checks import CheckReader
 from include.deploy_ops.run.job import load_job
+from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY, read_awaited
 from include.deploy_ops.triggers.repository import WAKE_AT_KEY
 from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.request import SLUG, open_gate
@@ -101,7 +102,12 @@ def test_checks_are_asked_for_of_the_head_and_the_branch_into_which_it_goes(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
-    states: list[Any] = [Checks({"ci": "pending"}), ObservationError("GitHub is down"), Checks({"ci": "success"})]
+    wanted = frozenset({"ci"})
+    states: list[Any] = [
+        Checks({"ci": "pending"}, wanted),
+        ObservationError("GitHub is down"),
+        Checks({"ci": "success"}, wanted),
+    ]
 
     def read(_: Any, sha: str, branch: str = "") -> Checks:
         asked.append((sha, branch))
@@ -111,13 +117,25 @@ def test_checks_are_asked_for_of_the_head_and_the_branch_into_which_it_goes(
         return cast("Checks", found)
 
     monkeypatch.setattr(CheckReader, "read_anew", read)
-    change(gate, {"checks": ["ci"]})
-    for told in ("check 'ci' runs", "check 'ci' is not known: GitHub is down"):
+    change(gate, {"checks": "required"})
+    for told in ("check 'ci' runs", "which checks are required is not known: GitHub is down"):
         assert gate.plan() == []
         assert gate.stage.memory.read_rows()[SLUG].why == f"request: {told}"
         states.pop(0)
     gate.start_planned().ask()
     assert set(asked) == {(gate.head, "main")}
+
+
+def test_the_trigger_looks_for_the_checks_that_a_release_awaits(gate: Gate) -> None:
+    change(gate, {"checks": ["ci"]})
+    gate.stage.set_check(gate.head, "ci", "in_progress")
+    assert gate.plan() == []
+    assert gate.stage.memory.read_rows()[SLUG].why == "request: check 'ci' runs"
+    (left,) = read_awaited(gate.stage.cursor_store.get(AWAITED_KEY)).items()
+    assert (left[0], left[1].states) == (gate.head, (("ci", "in_progress"),))
+    gate.stage.set_check(gate.head, "ci", "success")
+    gate.start_planned().ask()
+    assert read_awaited(gate.stage.cursor_store.get(AWAITED_KEY)) == {}
 
 
 def change(gate: Gate, rules: dict[str, Any]) -> None:
