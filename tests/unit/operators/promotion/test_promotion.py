@@ -471,7 +471,10 @@ def test_a_missing_branch_is_made_on_staging(promotions: Promotions) -> None:
 def test_a_missing_branch_is_not_made_while_another_file_may_name_it(promotions: Promotions) -> None:
     promotions.stage.author.delete("astro_deploy")
     promotions.stage.scope = replace(promotions.stage.scope, unread=("include/deploy_ops.d/ml.yaml",))
-    said = fail(promotions.start())
+    run = promotions.start()
+    run.play()
+    assert run.states["promote"] == "failed"
+    said = run.read_failure("promote")["cause"]
     assert "astro_deploy is not made again: no new name is taken while include/deploy_ops.d/ml.yaml" in said
     assert promotions.tip == ""
 
