@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMAND = "import sys; from bench.__main__ import main; sys.executable = sys.argv[1]; sys.exit(main())"
+COMMAND = """
+import signal, sys
+from bench.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests' own shell may ignore it
+sys.executable = sys.argv[1]
+sys.exit(main())
+"""
 BENCHMARK = f"""#!{sys.executable}
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
