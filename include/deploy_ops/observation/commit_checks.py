@@ -9,7 +9,6 @@ from include.deploy_ops.core.errors import ObservationError
 from include.deploy_ops.core.target.gates import Checks
 from include.deploy_ops.core.target.mergeability import PASSED
 from include.deploy_ops.hooks.github.commit_checks import CommitChecks, read_commit_checks, read_required_checks
-from include.deploy_ops.hooks.github.http import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,6 +74,8 @@ class CheckReader:
 
     def _note_outage(self, error: ObservationError) -> None:
         """Ask no further where GitHub does not answer: each question would wait as long as this one."""
+        from include.deploy_ops.hooks.github.http import UnavailableError  # not where DAG files are parsed
+
         if isinstance(error, UnavailableError):
             self._outage = str(error)
 
