@@ -139,12 +139,13 @@ class Hearing:
     def _answer(self, comment: Comment, asked: Asked) -> None:
         """Begin what is asked for, refuse it, or end what an earlier run left without an end."""
         try:
+            pull = self._need_pull(comment)  # before any mark: an issue gets none
             # GitHub says whether the mark is new: where it is not, an earlier run gave it, whatever is remembered.
             given = self.speaker.react(comment.id, EYES) if comment.has_eyes else None
             if given is not None and not given.is_new:
                 self._end(comment, asked, given)
                 return
-            run_id, job = self._judge(comment, asked)
+            run_id, job = self._judge(comment, asked, pull)
             given = given or self.speaker.react(comment.id, EYES)
             # A run that refused it may have died before it remembered that.
             if not given.is_new or self._list_ends(comment, given):
@@ -166,14 +167,11 @@ class Hearing:
                 raise
             self._settle(comment, "it was deleted")
 
-    def _judge(self, comment: Comment, asked: Asked) -> tuple[str, Job]:
+    def _judge(self, comment: Comment, asked: Asked, pull: PullRequest) -> tuple[str, Job]:
         """Return the run that is to be started, and what it is to do.
 
         :raises PermanentError: it is not done, and why.
         """
-        pull = self._find_pull(comment.number)
-        if pull is None:
-            raise _IgnoredError("it is about an issue")
         if not may_ask(self._read_permission(comment)):
             raise _StrangerError(f"{comment.login} may not push to {self.scope.project.repository}")
         if why := refuse_comment(comment, self.since, self.speaker.clock()) or refuse_pull(pull):
@@ -195,6 +193,12 @@ class Hearing:
         if job.problem:
             raise PermanentError(job.problem)
         return replace(job, pull=pull.number)
+
+    def _need_pull(self, comment: Comment) -> PullRequest:
+        """Return the pull request under which it stands; raise _IgnoredError where it is none."""
+        if (pull := self._find_pull(comment.number)) is None:
+            raise _IgnoredError("it is about an issue")
+        return pull
 
     def _find_pull(self, number: int) -> PullRequest | None:
         if number not in self._pulls:

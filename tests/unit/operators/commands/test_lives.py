@@ -43,6 +43,13 @@ def test_nothing_is_begun_twice_and_every_mark_gets_its_end(deeds: list[tuple[st
     world.check_rest()
 
 
+def test_words_about_an_issue_get_no_mark_though_somebody_looked_on() -> None:
+    world = CommandsWorld()
+    world.look_on(world.say(4, LINES[0], "mona"))
+    world.settle()
+    assert world.github.list_own(1) == set()
+
+
 @pytest.mark.parametrize("lose", ["nothing", "memory", "airflow"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("left", range(1, 20))
