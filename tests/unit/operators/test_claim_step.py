@@ -93,6 +93,7 @@ def test_the_form_creates_where_there_is_no_deployment(stage: Stage) -> None:
         "problem": "",
         "undoes": "",
         "approval": None,
+        "skips": [],
         "answers": [],
     }
     claim = stage.memory.claim(BRANCH, MANUAL).read()

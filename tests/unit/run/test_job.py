@@ -53,6 +53,7 @@ CONF: dict[str, Any] = {
     "problem": "",
     "approval": None,
     "file": "",
+    "skips": [],
     "answers": [],
 }
 SEALS = Seals("plane", ("token",))
