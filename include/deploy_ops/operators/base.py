@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.plan.remembered import Approval
+    from include.deploy_ops.hooks.github.commands import GithubCommandsHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.observation.checks import DueCheck
@@ -257,6 +258,13 @@ class DeployOpsOperator(SealingOperator):
 
         project = self.scope.project
         return GithubPullsHook(project.github_conn_id, project.repository, fetch_trees=fetch_trees)
+
+    @functools.cached_property
+    def commands(self) -> GithubCommandsHook:
+        """The project's repository, for what people say there."""
+        from include.deploy_ops.hooks.github.commands import GithubCommandsHook
+
+        return GithubCommandsHook(self.scope.project.github_conn_id, self.scope.project.repository)
 
     @functools.cached_property
     def astro(self) -> AstroApiHook:

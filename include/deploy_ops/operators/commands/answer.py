@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.feedback.commands import CONFUSED, ROCKET
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.deploy_ops.hooks.github.commands import GithubCommandsHook
     from include.deploy_ops.run.airflow_runs import Runs
 
 
@@ -25,13 +23,6 @@ class AnswerOperator(DeployOpsOperator):
 
     A try that dies leaves marks without an end, to which the next run that reads the comments gives one.
     """
-
-    @functools.cached_property
-    def commands(self) -> GithubCommandsHook:
-        """The project's repository, for what people say there."""
-        from include.deploy_ops.hooks.github.commands import GithubCommandsHook
-
-        return GithubCommandsHook(self.scope.project.github_conn_id, self.scope.project.repository)
 
     @tell_failures
     def execute(self, context: Context) -> int:

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.model import PullRequest
-    from include.deploy_ops.hooks.github.commands import GithubCommandsHook
     from include.deploy_ops.hooks.github.comment_answers import Given
     from include.deploy_ops.run.scope import Scope
 
@@ -64,13 +63,6 @@ class HearOperator(DeployOpsOperator):
     """Returns the keyword arguments of one dispatch per word that is done; all that was heard is the field `heard`."""
 
     heard = RenderedField()
-
-    @functools.cached_property
-    def commands(self) -> GithubCommandsHook:
-        """The project's repository, for what people say there."""
-        from include.deploy_ops.hooks.github.commands import GithubCommandsHook
-
-        return GithubCommandsHook(self.scope.project.github_conn_id, self.scope.project.repository)
 
     @tell_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:

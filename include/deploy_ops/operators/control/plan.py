@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.naming import slug_branch
@@ -37,7 +36,6 @@ from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, CURSOR_KEY, WAK
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.deploy_ops.hooks.github.commands import GithubCommandsHook
     from include.deploy_ops.hooks.github.commit_checks import CommitChecks
     from include.deploy_ops.observation.past import PastPreviews
     from include.deploy_ops.run.memory import Memory
@@ -183,13 +181,6 @@ class PlanOperator(DeployOpsOperator):
         except Exception:
             self.log.exception("what people say on pull requests could not be read; what this pass decided goes on")
             return [], True
-
-    @cached_property
-    def commands(self) -> GithubCommandsHook:
-        """The project's repository, for what people say there."""
-        from include.deploy_ops.hooks.github.commands import GithubCommandsHook
-
-        return GithubCommandsHook(self.scope.project.github_conn_id, self.scope.project.repository)
 
     def _is_unfinished(self, memory: Memory, written: WrittenRows | None) -> bool:
         """Whether something of what people are shown, or told, is left to be done."""
