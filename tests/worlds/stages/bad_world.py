@@ -14,6 +14,7 @@ import pytest
 
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.astro.cli import AstroCli
+from include.deploy_ops.operators.control.pace import REST_KEY
 from include.deploy_ops.operators.control.row_writer import RowWriter
 from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, WAKE_AT_KEY
 from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN
@@ -90,7 +91,7 @@ class World:
             key: drop_progress(value)
             for store in self.stage.stores.values()
             for key, value in store.values.items()
-            if key not in {"control.continuity", WAKE_AT_KEY, BEGUN_AT_KEY}
+            if key not in {"control.continuity", WAKE_AT_KEY, BEGUN_AT_KEY, REST_KEY}
         }
 
     def restore(self) -> None:

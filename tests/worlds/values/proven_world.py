@@ -532,7 +532,9 @@ class ProvenWorld(World):
         writer = RowWriter(self.scope, cast("Any", self.truth), memory)
         moving = {each.slug for each in ended} | given.in_flight.keys()
         verifications = writer._read_verifications(observation, before, moving)
-        running = writer._find_running(cast("Any", {"ti": None}), observation, before, verifications)
+        running = writer._find_running(
+            cast("Any", {"ti": None}), observation, before, verifications, {each.outcome.run_id for each in ended}
+        )
         record = PassRecord(
             project=self.scope.project,
             control_plane=PLANE,

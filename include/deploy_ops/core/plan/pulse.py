@@ -1,4 +1,7 @@
-"""When control looks again although nobody told it anything: soon while something is open, else once an hour. Pure."""
+"""When control looks again although nobody told it anything: soon while something is open, else once an hour. Pure.
+
+And for how long it rests after a long pass.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ OPEN_AGAIN = timedelta(minutes=5)
 RESYNC = timedelta(hours=1)
 """The longest pause of all."""
 
+LONG_PASS, REST_MAX = timedelta(seconds=5), timedelta(seconds=30)
+"""From which time on a pass is a long one, and the longest rest after it."""
+
 
 def is_open(plan: Plan) -> bool:
     """Whether anything starts, or waits for something other than its branch's next push."""
@@ -26,6 +32,12 @@ def find_next_look(plan: Plan, now: datetime, *, is_busy: bool) -> datetime | No
     """
     times = [plan.wake_at, now + OPEN_AGAIN if is_busy or is_open(plan) else None]
     return min((each for each in times if each is not None), default=None)
+
+
+def find_rest(began: datetime, ended: datetime) -> datetime | None:
+    """Return until when control rests after a pass: for as long as a long one took; None after others."""
+    took = ended - began
+    return ended + min(took, REST_MAX) if took >= LONG_PASS else None
 
 
 def spread_resync(project: str) -> str:

@@ -22,6 +22,7 @@ from include.deploy_ops.observation.difference import Comparer, Observation
 from include.deploy_ops.observation.observe import Observer
 from include.deploy_ops.observation.preview_checks import PreviewChecks
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.operators.control.pace import Pace
 from include.deploy_ops.operators.control.pausing import Pausing
 from include.deploy_ops.operators.control.row_writer import RowWriter, WrittenRows
 from include.deploy_ops.operators.metrics import gauge_pass
@@ -50,6 +51,8 @@ class PlanOperator(DeployOpsOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan one pass."""
         memory, now = self.memory(context), datetime.now(UTC)
+        pace = Pace.read(context, self.scope, now)
+        pace.put_off()
         # Whatever becomes of this pass, another one follows soon; its end knows better when.
         self._wake(context, now + OPEN_AGAIN)
         context["asset_state_store"][self.scope.repository].set(BEGUN_AT_KEY, wrap_value(now.isoformat()))
@@ -74,7 +77,7 @@ class PlanOperator(DeployOpsOperator):
         plan = self._claim(context, plan)
         self._remember(context, memory, plan, given)
         writer = RowWriter(self.scope, self.github, memory, difference.unfilled)
-        written = self._show(context, writer, observation, plan, given)
+        written = None if pace.rest_until else self._show(context, writer, observation, plan, given)
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
         feedback_runs = self._tell(context, memory, written, now)
@@ -86,7 +89,7 @@ class PlanOperator(DeployOpsOperator):
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         is_busy = bool(given.in_flight) or is_left or is_asked or self._is_unfinished(memory, written)
-        self._wake(context, find_next_look(plan, now, is_busy=is_busy))
+        self._wake(context, pace.rest(find_next_look(plan, now, is_busy=is_busy)))
         counts = len(plan.actions), len(plan.holds), plan.live, len(plan.over)
         self.log.info("%d actions, %d holds, %d previews live, %d over", *counts)
         return [*(self._dispatch(action) for action in plan.actions), *feedback_runs, *commands_runs]

@@ -91,7 +91,8 @@ class RowWriter:
         moving = {each.slug for each in ended} | given.in_flight.keys()
         verifications = self._read_verifications(observation, before, moving)
         rest = {slug: row for slug, row in before.items() if slug not in given.in_flight}
-        running = self._find_running(context, observation, rest, verifications)
+        over = {each.outcome.run_id for each in ended}
+        running = self._find_running(context, observation, rest, verifications, over)
         record = PassRecord(
             project=self.scope.project,
             control_plane=self.scope.control_plane,
@@ -112,8 +113,8 @@ class RowWriter:
         )
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
         # Rows and deploys first: who reads the summary and then the rows finds them at least as new as it says.
-        over = observation.desired.ended if observation.desired else {}
-        awaited = list_awaited(self.scope.project, observation.snapshot, over, plan.holds)
+        past = observation.desired.ended if observation.desired else {}
+        awaited = list_awaited(self.scope.project, observation.snapshot, past, plan.holds)
         self._keep_deploys(rows, record)
         digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
         self.memory.summary.write(self._summarize(plan, now, digests, until))
@@ -160,19 +161,22 @@ class RowWriter:
         observation: Observation,
         before: Mapping[str, Row],
         verifications: Mapping[str, Verification],
+        over: Collection[str],
     ) -> dict[str, str]:
         """Return the runs that go on where nothing is due any more.
 
         They wait until what they deployed has settled, or ask whether it works, which a person may have begun. A
         request that goes on there is void: whatever is answered, nothing follows from it. Only where a gate has closed
         since it asked, what follows is delayed.
+
+        :param over: the runs that told their ends: Airflow is asked about the others, and says of most that they live.
         """
         delayed = {slug_target(each.name) for each in observation.targets if self._is_asked_all_the_same(each)}
         busy = {each.id for each in observation.observed.deployments if each.status is DeploymentStatus.DEPLOYING}
         asked = {slug: row for slug, row in before.items() if row.verb != Verb.REQUEST.value or slug in delayed}
         runs: dict[str, list[str]] = {}
         for row in asked.values():
-            if row.run_id:
+            if row.run_id and row.run_id not in over:
                 runs.setdefault(row.run_dag, []).append(row.run_id)
         living = {dag: Runs(context["ti"], dag).find_living(run_ids) for dag, run_ids in runs.items()}
         verifying = {slug for slug, each in verifications.items() if each.proof is Proof.PENDING or each.again}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.deploy_ops.core.plan.pulse import OPEN_AGAIN, find_next_look, spread_resync
+from include.deploy_ops.core.plan.pulse import OPEN_AGAIN, find_next_look, find_rest, spread_resync
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Plan
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -33,6 +33,16 @@ def test_what_is_held_is_looked_at_again_soon(kind: HoldKind) -> None:
 
 def test_what_is_at_work_is_looked_at_again_soon() -> None:
     assert find_next_look(make_plan(), NOW, is_busy=True) == NOW + OPEN_AGAIN
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rests"), [(0, None), (4.9, None), (5, 5), (12, 12), (30, 30), (31, 30), (3600, 30), (-5, None)]
+)
+def test_control_rests_for_as_long_as_a_long_pass_took_and_no_longer_than_half_a_minute(
+    seconds: float, rests: float | None
+) -> None:
+    ended = NOW + timedelta(seconds=seconds)
+    assert find_rest(NOW, ended) == (None if rests is None else ended + timedelta(seconds=rests))
 
 
 def test_projects_resync_at_different_minutes() -> None:

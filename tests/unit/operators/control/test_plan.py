@@ -18,6 +18,7 @@ from include.deploy_ops.core.plan.remembered import BegunDelete
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook, PullListing
 from include.deploy_ops.observation.circumstances import IDLE_AT_FIRST
+from include.deploy_ops.operators.control.pace import REST_KEY
 from include.deploy_ops.run.claims import MANUAL, PLANNED
 from include.deploy_ops.run.memory import Claim
 from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, CURSOR_KEY, WAKE_AT_KEY
@@ -56,7 +57,9 @@ def let_time_pass(stage: Stage, slug: str, minutes: float) -> None:
 def copy_memory(stage: Stage) -> dict[str, Any]:
     """Return all that is remembered, as it is now, but for when a pass began and when the next one comes."""
     every = {key: value for store in stage.stores.values() for key, value in store.values.items()}
-    return copy.deepcopy({key: value for key, value in every.items() if key not in {WAKE_AT_KEY, BEGUN_AT_KEY}})
+    return copy.deepcopy(
+        {key: value for key, value in every.items() if key not in {WAKE_AT_KEY, BEGUN_AT_KEY, REST_KEY}}
+    )
 
 
 def make_event(scope: Scope, payload: Any) -> Any:
