@@ -12,6 +12,7 @@ from include.deploy_ops.operators.cleanup.find import FindExpiredOperator, make_
 from include.deploy_ops.operators.cleanup.form import make_cleanup_params
 from include.deploy_ops.operators.cleanup.summary import SummarizeCleanupOperator
 from include.deploy_ops.operators.ranks import Rank, rank_tasks
+from include.deploy_ops.run.forms import leave_params_to
 from include.deploy_ops.run.scope import Scope, read_scopes
 
 WAITING_MAX = 50
@@ -51,7 +52,7 @@ def make_cleanup_dag(scope: Scope) -> DAG:
         remember = RememberAnswerOperator(task_id="remember", outlets=[scope.fleet], scope=scope)
         summary = SummarizeCleanupOperator(task_id="summary", scope=scope)
         find >> approve >> remember >> summary.as_teardown(setups=find)
-    return dag
+    return leave_params_to(dag)
 
 
 for each in read_scopes():

@@ -20,6 +20,7 @@ from include.deploy_ops.operators.cleanup.orphans import (
     FindOrphansOperator,
 )
 from include.deploy_ops.operators.ranks import Rank, rank_tasks
+from include.deploy_ops.run.forms import leave_params_to
 from include.deploy_ops.run.scope import CLI_POOL
 
 DAG_ID = "orphans"
@@ -67,7 +68,7 @@ def make_orphans_dag() -> DAG:
                 AdoptOrphansOperator(task_id="adopt", pool=CLI_POOL, **STEP),
             ]
         )
-    return dag
+    return leave_params_to(dag)
 
 
 orphans = make_orphans_dag()

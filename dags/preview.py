@@ -24,7 +24,7 @@ from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
 from include.deploy_ops.operators.deploy.verify import VerifyDeployOperator
 from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.report import ReportOperator
-from include.deploy_ops.run.forms import make_preview_params
+from include.deploy_ops.run.forms import leave_params_to, make_preview_params
 from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
 
 GUIDE = """Each run works on one branch's Deployment. The control DAG starts them; trigger one by hand to force a deploy
@@ -79,7 +79,7 @@ def make_preview_dag(scope: Scope) -> DAG:
         render >> [create, update]
         [change_type, image] >> deploy
         [verify, update, adopt, hibernate, delete, decide] >> report.as_teardown(setups=claim)
-    return dag
+    return leave_params_to(dag)
 
 
 for each in read_scopes():

@@ -8,7 +8,7 @@ from include.deploy_ops.operators.promotion.claim import ClaimPromotionOperator
 from include.deploy_ops.operators.promotion.promotion import PromoteOperator
 from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.report import ReportOperator
-from include.deploy_ops.run.forms import make_promotion_params
+from include.deploy_ops.run.forms import leave_params_to, make_promotion_params
 from include.deploy_ops.run.scope import Scope, read_scopes
 
 GUIDE = """Each run lays the DAGs of open pull requests over the branch that they go into, and brings the deploy branch
@@ -34,7 +34,7 @@ def make_promotion_dag(scope: Scope) -> DAG:
         promote = PromoteOperator(task_id="promote", scope=scope)
         report = ReportOperator(task_id="report", outlets=[scope.fleet], scope=scope)
         claim >> promote >> report.as_teardown(setups=claim)
-    return dag
+    return leave_params_to(dag)
 
 
 for each in read_scopes():

@@ -15,7 +15,7 @@ from include.deploy_ops.operators.request.request import (
     RecheckReleaseOperator,
     ReportRequestOperator,
 )
-from include.deploy_ops.run.forms import make_request_params
+from include.deploy_ops.run.forms import leave_params_to, make_request_params
 from include.deploy_ops.run.scope import Scope, is_to_build, read_scopes
 
 WAITING_MAX = 1000
@@ -61,7 +61,7 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
         report = ReportRequestOperator(task_id="report", outlets=[scope.fleet], scope=scope, max_active_tis_per_dag=1)
         change_type >> image >> approve
         prepare >> change_type >> approve >> recheck >> dispatch >> report.as_teardown(setups=prepare)
-    return dag
+    return leave_params_to(dag)
 
 
 for each in read_scopes():

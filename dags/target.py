@@ -17,7 +17,7 @@ from include.deploy_ops.operators.deploy.settle import SettleDeployOperator
 from include.deploy_ops.operators.deploy.verify import VerifyDeployOperator
 from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.report import ReportOperator
-from include.deploy_ops.run.forms import make_target_params
+from include.deploy_ops.run.forms import leave_params_to, make_target_params
 from include.deploy_ops.run.scope import CLI_POOL, Scope, is_to_build, read_scopes
 
 GUIDE = """Each run works on one Deployment, one run after the other. The control DAG starts them; trigger one by hand
@@ -56,7 +56,7 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
         change_type >> image >> deploy >> settle >> verify
         change_type >> deploy >> verify
         [verify, decide, merge] >> report.as_teardown(setups=claim)
-    return dag
+    return leave_params_to(dag)
 
 
 for each in read_scopes():

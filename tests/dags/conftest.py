@@ -1,18 +1,23 @@
-"""The fixture `parse`: the DAG files as Airflow's DAG processor reads them, with a policy of the test's."""
+"""The DAG files as Airflow's DAG processor reads them: with a policy of the test's (`parse`), or our own (`dags`)."""
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pytest
+from airflow import plugins_manager, settings
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import BaseHook, Variable
 
 from include.deploy_ops.run.scope import POLICY_VARIABLE
 
-DAGS = Path(__file__).parents[2] / "dags"
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+DAGS = ROOT / "dags"
 
 
 class Parse(Protocol):
@@ -42,3 +47,16 @@ def parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parse:
         return DagBag(DAGS / file)
 
     return parse_with
+
+
+@pytest.fixture
+def dags(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Give our own policy's DAGs, in an Airflow that has our plugins."""
+    caches: tuple[Any, ...] = (plugins_manager._get_plugins, plugins_manager.get_priority_weight_strategy_plugins)
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "socket.gethostname")
+    monkeypatch.setattr(settings, "PLUGINS_FOLDER", str(ROOT / "plugins"))
+    yield dict(parse(ROOT / "include" / "deploy_ops.yaml").dags)
+    for cache in caches:
+        cache.cache_clear()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow import plugins_manager, settings
 from airflow.executors.executor_utils import ExecutorName
 from airflow.executors.local_executor import LocalExecutor
 from airflow.jobs.job import Job
@@ -29,27 +27,12 @@ from sqlalchemy.orm import Session
 from include.deploy_ops.core.naming import name_run, name_work, slug_branch, slug_target
 from include.deploy_ops.operators.ranks import Rank, is_urgent
 from include.deploy_ops.run.scope import CLI_POOL
-from tests.dags.conftest import Parse
 
-ROOT = Path(__file__).parents[2]
 PROJECT = "data_platform"
 HEAD = "5" * 40
 SCHEDULED = TaskInstanceState.SCHEDULED
 DEEP = ("claim", "change_type", "render_template", "image", "create", "deploy", "settle", "verify", "report")
 """What a run does to a new preview, in its order."""
-
-
-@pytest.fixture
-def dags(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Give our own policy's DAGs, in an Airflow that has our plugins."""
-    caches: tuple[Any, ...] = (plugins_manager._get_plugins, plugins_manager.get_priority_weight_strategy_plugins)
-    for cache in caches:
-        cache.cache_clear()
-    monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "socket.gethostname")
-    monkeypatch.setattr(settings, "PLUGINS_FOLDER", str(ROOT / "plugins"))
-    yield dict(parse(ROOT / "include" / "deploy_ops.yaml").dags)
-    for cache in caches:
-        cache.cache_clear()
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from airflow.sdk import Param
+from airflow.sdk import DAG, BaseOperator, Param
+from airflow.sdk.definitions.param import ParamsDict
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationError
 from pydantic_core import PydanticUseDefault
 
@@ -111,6 +112,19 @@ class PreviewForm(TargetForm):
     action: Annotated[PreviewAction, MayBeBlank] = "deploy"  # type: ignore[assignment]  # more than the parent's
     create_if_missing: bool = True
     file: Text = ""
+
+
+def leave_params_to(dag: DAG) -> DAG:
+    """Take from each task the fields that it has from the DAG; return that.
+
+    A task's context has the DAG's fields anyway, and Airflow checks each field of each task at each parse.
+    """
+    for task in dag.tasks:
+        if isinstance(task, BaseOperator):
+            params = ParamsDict(task.params)
+            own = [name for name in params if params.get_param(name).source == "task"]
+            task.params = ParamsDict({name: params.get_param(name) for name in own})
+    return dag
 
 
 def make_preview_params() -> dict[str, Param]:
