@@ -312,6 +312,44 @@ def test_few_tasks_start_before_a_deploy(parse: Parse, verb: Verb, kind: ChangeT
     assert len(passing) + len({each for each in before if verb in dag.task_dict[each].verbs}) == count
 
 
+SOURCE = {"Pull request", "Commit"}
+DEPLOYMENT = {"Deployment in Astro", "Its Airflow UI"}
+LINKS = {
+    "preview": {
+        **dict.fromkeys(("deploy", "verify"), SOURCE | DEPLOYMENT),
+        **dict.fromkeys(("update", "adopt", "hibernate"), DEPLOYMENT),
+        "delete": {"Deployment in Astro"},
+        "approve_adoption": {"Commit"},
+        "decide": SOURCE,
+    },
+    "production": {
+        **dict.fromkeys(("deploy", "verify"), SOURCE | DEPLOYMENT),
+        **dict.fromkeys(("merge", "decide"), SOURCE),
+    },
+    "production.request": {"approve": SOURCE},
+    "promotion": {"promote": {"Commit"}},
+    "control": {},
+    "cleanup": {},
+    "feedback": {},
+}
+
+
+def test_the_task_that_people_look_for_has_the_links_and_none_on_the_way_there(parse: Parse) -> None:
+    bag = parse(ROOT / "include" / "deploy_ops.yaml")
+    found = {
+        dag_id: {
+            task.task_id: {each.name for each in task.operator_extra_links}
+            for task in dag.tasks
+            if task.operator_extra_links and task.task_id != "dispatch"  # Airflow's own, to the run that it starts
+        }
+        for dag_id, dag in bag.dags.items()
+    }
+    assert found == {
+        "orphans": {},
+        **{f"data_platform.{kind}": links for kind, links in (LINKS | {"staging": LINKS["production"]}).items()},
+    }
+
+
 def test_calls_of_the_cli_share_a_pool(parse: Parse) -> None:
     dag: Any = parse(POLICY).dags["shop.preview"]
     pooled = {task_id for task_id, task in dag.task_dict.items() if task.pool == CLI_POOL}

@@ -73,13 +73,16 @@ Method = TypeVar("Method", bound="Callable[..., Any]")
 
 
 class OutsideLink(BaseOperatorLink):
-    """A button on the task that leads outside; its address is what the operator put into `links` under its name."""
+    """A button on the task that leads outside; without an address where an operator declares that it has the button."""
 
     name = ""
 
+    def __init__(self, url: str = "") -> None:
+        self.url = url
+
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
-        """Return the address, or nothing, which hides the button."""
-        return str(getattr(operator, "links", {}).get(self.name, ""))
+        """Return the address."""
+        return self.url
 
 
 class PullRequestLink(OutsideLink):
@@ -104,6 +107,10 @@ class AirflowLink(OutsideLink):
     """The Deployment's own Airflow UI."""
 
     name = "Its Airflow UI"
+
+
+SOURCE_LINKS = (PullRequestLink(), CommitLink())
+DEPLOYMENT_LINKS = (AstroLink(), AirflowLink())
 
 
 class RenderedField:
@@ -221,12 +228,10 @@ class DeployOpsOperator(SealingOperator):
     :param scope: the project and its control plane.
     """
 
-    operator_extra_links: Collection[BaseOperatorLink] = (
-        PullRequestLink(),
-        CommitLink(),
-        AstroLink(),
-        AirflowLink(),
-    )
+    operator_extra_links: Collection[BaseOperatorLink] = ()
+    """The task's buttons. A task has some that does what its run is for, or that people open when it fails; none on the
+    way there: Airflow writes each as an XCom of its own.
+    """
 
     verbs: ClassVar[tuple[Verb, ...]] = tuple(Verb)
     """The verbs of the runs in which the task has something to do."""
@@ -237,7 +242,6 @@ class DeployOpsOperator(SealingOperator):
     def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
         super().__init__(**{"inlets": [scope.fleet], **STEP, "execution_timeout": self.find_time_max(scope), **kwargs})
         self.scope = scope
-        self.links: dict[str, str] = {}
         self._idle: list[str] = []
         self._result: Any = None
 
@@ -320,6 +324,13 @@ class DeployOpsOperator(SealingOperator):
         """Return the answers to questions about the runs of the task's own DAG."""
         return Runs(context["ti"], self.dag_id)
 
+    def pre_execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
+        """Take the buttons away until they have an address.
+
+        Airflow writes an empty one, too, when the task ends and whenever it parks: over what the part before wrote.
+        """
+        self.operator_extra_links = ()
+
     def finish(self, result: Any, *, idle: Iterable[str]) -> Any:
         """Return the result, having the named tasks skipped at once instead of started to find nothing to do."""
         self._idle, self._result = sorted(idle), result
@@ -343,9 +354,10 @@ class DeployOpsOperator(SealingOperator):
             raise PermanentError(job.problem)
         if job.answers:
             self.github.remember(job.answers)
-        self.links[CommitLink.name] = self.github.web_url("commit", job.deployed_commit)
+        if job.deployed_commit:
+            self.link(CommitLink, self.github.web_url("commit", job.deployed_commit))
         if job.pull:
-            self.links[PullRequestLink.name] = self.github.web_url("pull", job.pull)
+            self.link(PullRequestLink, self.github.web_url("pull", job.pull))
         return job
 
     def need_job(self, context: Context) -> Job:
@@ -393,9 +405,16 @@ class DeployOpsOperator(SealingOperator):
             raise AirflowSkipException(f"nothing to do: '{CHANGE_TASK}' was skipped")
         return decided
 
+    def link(self, button: type[OutsideLink], url: str) -> None:
+        """Let the task's button lead there, if it has that button."""
+        if url and any(isinstance(each, button) for each in type(self).operator_extra_links):
+            others = (each for each in self.operator_extra_links if not isinstance(each, button))
+            self.operator_extra_links = (*others, button(url))
+
     def link_deployment(self, deployment: Deployment) -> None:
         """Link the task to the Deployment."""
-        self.links |= {AstroLink.name: deployment.astro_url, AirflowLink.name: deployment.airflow_url}
+        self.link(AstroLink, deployment.astro_url)
+        self.link(AirflowLink, deployment.airflow_url)
 
     def find_build_ban(self, job: Job) -> str:
         """Return why no image may be built for the job, by the policy as it is now; empty where it may."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.history import read_history
 from include.deploy_ops.core.plan.work import ROLLBACK_ENDING, Verb
 from include.deploy_ops.core.verification.mute import Mute, add_mute
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import SOURCE_LINKS, DeployOpsOperator, tell_failures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,6 +26,7 @@ class DecideOperator(DeployOpsOperator):
     """Remembers that a preview is kept, an error muted, or a target's override ended; returns it in words."""
 
     verbs = (Verb.KEEP, Verb.RESUME, Verb.MUTE)
+    operator_extra_links = SOURCE_LINKS
 
     @tell_failures
     def execute(self, context: Context) -> str:

@@ -28,6 +28,7 @@ from include.deploy_ops.core.model import ChangeType, DeployDecision, Mark
 from include.deploy_ops.core.naming import format_mark, name_deployment, slug_branch
 from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.base import OutsideLink
 from include.deploy_ops.operators.sealed import RESULT_KEY, SEAL_PREFIX
 from include.deploy_ops.run.decision import dump_decision
 from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, make_dispatch
@@ -379,6 +380,7 @@ class Run:
     task_stores: dict[str, DictStore] = field(default_factory=dict)
     tasks: dict[str, BaseOperator] = field(default_factory=dict)
     parked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    links: dict[str, dict[str, str]] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     clear_number: int = 0
 
@@ -436,6 +438,7 @@ class Run:
         """Run the task's next try until it returns, raises or defers; return what it returned, as XCom keeps it."""
         self.tries[task_id] = self.tries.get(task_id, 0) + 1
         self.xcoms.pop(task_id, None)
+        self.links.pop(task_id, None)
         task = self._make_task(task_id)
         return self._conclude(task_id, task.execute, self._make_context(task))
 
@@ -458,7 +461,9 @@ class Run:
                 call = partial(self.resume, task_id, deferred.method_name, **(deferred.kwargs or {}), event=event)
 
     def _conclude(self, task_id: str, call: Callable[[Any], Any], context: Any) -> Any:
+        task = self.tasks[task_id]
         try:
+            task.pre_execute(context)
             value = call(context)
         except TaskDeferred:
             self.states[task_id] = "deferred"
@@ -474,11 +479,18 @@ class Run:
             self.states[task_id] = "failed"
             raise
         finally:
-            close_hooks(self.tasks[task_id])
+            self._write_links(task)
+            close_hooks(task)
         self.states[task_id] = "success"
         self.stage.events.emit(context["outlet_events"], self.run_id)
-        self._finish(self.tasks[task_id], value, context)
+        self._finish(task, value, context)
         return self.xcoms.get(task_id, {}).get("return_value")
+
+    def _write_links(self, task: BaseOperator) -> None:
+        """Do what Airflow does with a task's buttons when it ends or parks: write each address, also an empty one."""
+        ours = [each for each in task.operator_extra_links if isinstance(each, OutsideLink)]
+        key: Any = None
+        self.links.setdefault(task.task_id, {}).update({each.name: each.get_link(task, ti_key=key) for each in ours})
 
     def _finish(self, task: BaseOperator, value: Any, context: Any) -> None:
         """Do what Airflow does with a result: keep it, unless the task has others skipped; then it keeps it itself."""

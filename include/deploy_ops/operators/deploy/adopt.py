@@ -12,7 +12,7 @@ from include.deploy_ops.core.naming import has_later_mark, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX, flatten, quote_text
 from include.deploy_ops.operators.answer import AskOperator, load_answer
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import CommitLink, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
 from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis
 from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
@@ -31,6 +31,7 @@ class ApproveAdoptionOperator(DeployOpsOperator, AskOperator):
     """Asks whether the Deployment may become ours; returns the answer, also a no."""
 
     verbs = (Verb.ADOPT,)
+    operator_extra_links = (CommitLink(),)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(subject="Adopt the Deployment?", response_timeout=ANSWER_TIMEOUT, **kwargs)

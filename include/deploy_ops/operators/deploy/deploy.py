@@ -32,7 +32,14 @@ from include.deploy_ops.observation.changed_dags import read_changed_dags
 from include.deploy_ops.observation.checks import check_head, check_mark, check_source, check_target
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.images import open_astro_registry
-from include.deploy_ops.operators.base import ANSWERS_KEY, IMAGE_TASK, RENDER_TASK, tell_failures
+from include.deploy_ops.operators.base import (
+    ANSWERS_KEY,
+    DEPLOYMENT_LINKS,
+    IMAGE_TASK,
+    RENDER_TASK,
+    SOURCE_LINKS,
+    tell_failures,
+)
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
 from include.deploy_ops.process.scratch import hold_folder
 from include.deploy_ops.run.decision import load_decision
@@ -64,6 +71,7 @@ class DeployCodeOperator(AstroCliOperator):
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY)
+    operator_extra_links = (*SOURCE_LINKS, *DEPLOYMENT_LINKS)
     long_calls = 3  # it wakes the Deployment, checks the commit out, and deploys it
 
     @tell_failures

@@ -21,10 +21,12 @@ from include.deploy_ops.hooks.secrets import read_secrets
 from include.deploy_ops.observation.checks import check_alive, check_ended, check_expired, check_mark
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.operators.base import (
+    DEPLOYMENT_LINKS,
     MAPPED_KEY,
     RENDER_TASK,
     RENDERED_KEY,
     STEP_TIME_MAX,
+    AstroLink,
     DeployOpsOperator,
     PullRequestLink,
     tell_failures,
@@ -32,9 +34,10 @@ from include.deploy_ops.operators.base import (
 from include.deploy_ops.operators.deploy.render import BASIS_KEY, fingerprint_basis, recall_rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from airflow.sdk import Context
+    from airflow.sdk.bases.operatorlink import BaseOperatorLink
 
     from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.hooks.secrets import Secrets
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 class AstroCliOperator(DeployOpsOperator):
     """Base of the operators that run the Astro CLI; ending the task ends the CLI and its children."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = DEPLOYMENT_LINKS
 
     long_calls: ClassVar[int] = 1
     """How often it does at the most what has the policy's `cli_timeout_s`."""
@@ -98,13 +103,14 @@ class AstroCliOperator(DeployOpsOperator):
         """Go on only while the branch's preview lives, and link the task to its pull request."""
         pull = check_alive(self.scope, self.github, job)
         if pull is not None:
-            self.links[PullRequestLink.name] = self.github.web_url("pull", pull.number)
+            self.link(PullRequestLink, self.github.web_url("pull", pull.number))
 
 
 class CreateDeploymentOperator(AstroCliOperator):
     """Creates the preview's Deployment and returns its id; one that is already there with our mark is taken."""
 
     verbs = (Verb.CREATE,)
+    operator_extra_links = ()  # the deploy after it has them
 
     @tell_failures
     def execute(self, context: Context) -> str:
@@ -201,6 +207,7 @@ class DeleteDeploymentOperator(AstroCliOperator):
     """Deletes a preview after checking mark and reason once more."""
 
     verbs = (Verb.DELETE,)
+    operator_extra_links = (AstroLink(),)  # its Airflow is gone afterwards
 
     @tell_failures
     def execute(self, context: Context) -> None:

@@ -11,7 +11,7 @@ from include.deploy_ops.core.errors import CommitMissingError, RetryableError, S
 from include.deploy_ops.core.model import MergeState
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.observation.identity import require_same_repository
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import SOURCE_LINKS, DeployOpsOperator, tell_failures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,6 +27,7 @@ class MergePullRequestOperator(DeployOpsOperator):
     """
 
     verbs = (Verb.MERGE,)
+    operator_extra_links = SOURCE_LINKS
 
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from include.deploy_ops.observation.changed_dags import (
 )
 from include.deploy_ops.observation.checks import check_mark, check_target, read_heads
 from include.deploy_ops.observation.identity import require_same_repository
-from include.deploy_ops.operators.base import DeployOpsOperator, tell_failures
+from include.deploy_ops.operators.base import DEPLOYMENT_LINKS, SOURCE_LINKS, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.metrics import count_verification
 from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.run.endings import VERDICT_KEY, mask_text
@@ -110,6 +110,7 @@ class VerifyDeployOperator(DeployOpsOperator):
     """
 
     verbs = (Verb.CREATE, Verb.DEPLOY, Verb.VERIFY, Verb.MUTE)
+    operator_extra_links = (*SOURCE_LINKS, *DEPLOYMENT_LINKS)
 
     @tell_failures
     def execute(self, context: Context) -> NoReturn:

@@ -60,6 +60,7 @@ class PromoteOperator(DeployOpsOperator):
     """
 
     verbs = (Verb.PROMOTE,)
+    operator_extra_links = (CommitLink(),)
     decision = RenderedField()
 
     @functools.cached_property
@@ -109,7 +110,7 @@ class PromoteOperator(DeployOpsOperator):
         made = self._bring(job, record, tip)
         self.decision = render_promotion(replace(record, made=made))
         now = made or tip.sha
-        self.links[CommitLink.name] = self.github.web_url("commit", now)
+        self.link(CommitLink, self.github.web_url("commit", now))
         self._remember(context, job, fingerprint_promotion(self.scope.project, pulls, into.head, now))
         self._log(record, made)
         return {

@@ -21,7 +21,7 @@ from include.deploy_ops.core.target.release import summarize, summarize_subject
 from include.deploy_ops.observation.checks import check_asked
 from include.deploy_ops.observation.release_facts import ReleaseReader
 from include.deploy_ops.operators.answer import Answer, AskOperator
-from include.deploy_ops.operators.base import IMAGE_TASK, DeployOpsOperator
+from include.deploy_ops.operators.base import IMAGE_TASK, SOURCE_LINKS, DeployOpsOperator
 from include.deploy_ops.operators.deploy.image import name_by_digest
 from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
 from include.deploy_ops.run.approvals import seal_approval
@@ -70,6 +70,7 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
 
     job_task: ClassVar[str] = PREPARE_TASK
     verbs = (Verb.REQUEST, Verb.DEPLOY)
+    operator_extra_links = SOURCE_LINKS
 
     def __init__(self, *, scope: Scope, target: str, **kwargs: Any) -> None:
         super().__init__(

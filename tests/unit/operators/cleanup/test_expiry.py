@@ -74,6 +74,7 @@ def test_it_hibernates_and_a_push_wakes_it_for_a_while_if_there_is_something_to_
     run = play_only(stage, "hibernate")
     assert stage.find_deployment(BRANCH)["status"] == "HIBERNATING"
     assert {task for task, state in run.states.items() if state == "success"} == {"claim", "hibernate", "report"}
+    assert run.links["hibernate"].keys() == {"Deployment in Astro", "Its Airflow UI"}
     assert stage.plan() == []
     stage.push_more(BRANCH, {"docs/more.md": "# more\n"})
     assert play_only(stage, "deploy").states["deploy"] == "skipped"

@@ -14,7 +14,6 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.naming import name_deployment, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.observation.decisions import ChangeReader
-from include.deploy_ops.operators.base import AirflowLink, AstroLink, CommitLink, PullRequestLink
 from include.deploy_ops.operators.deploy.deployment import CreateDeploymentOperator
 from include.deploy_ops.run.job import Job
 from tests.worlds.stages.stage import WRITES
@@ -43,19 +42,6 @@ def test_a_fresh_deployment_has_name_mark_and_variables(stage: Stage) -> None:
     assert mark is not None
     assert (mark.control_plane, mark.project, mark.branch) == ("acme-test", "shop", BRANCH)
     assert [(each["key"], each["value"]) for each in found["environmentVariables"]] == [("STAGE", "preview")]
-
-
-def test_the_task_links_to_what_it_is_about(stage: Stage) -> None:
-    head = stage.push(BRANCH)
-    number = stage.author.open_pull_request(BRANCH, "staging", "Look")
-    run = stage.start_planned(Verb.CREATE, BRANCH, head)
-    run.step("render_template")
-    deployment_id = run.step("create")
-    links = run.tasks["create"].links  # type: ignore[attr-defined]
-    web = f"{stage.sandbox.url}/github/acme/data-platform"
-    assert (links[PullRequestLink.name], links[CommitLink.name]) == (f"{web}/pull/{number}", f"{web}/commit/{head}")
-    assert deployment_id in links[AstroLink.name]
-    assert links[AirflowLink.name].startswith("http")
 
 
 def test_a_deployment_with_our_mark_is_taken_whatever_its_name(stage: Stage) -> None:

@@ -50,6 +50,8 @@ def test_the_head_that_runs_is_merged_by_commit_and_only_once(gate: Gate) -> Non
     gate.stage.scope = scope
     done = run.step("merge")
     assert done == {"commit": read_main(gate), "is_as_deployed": True}
+    assert run.links["merge"].keys() == {"Pull request", "Commit"}
+    assert run.links["merge"]["Pull request"].endswith(f"/pull/{gate.number}")
     parents = gate.stage.author.git("rev-parse", "origin/main^@").split()
     assert parents == [before, gate.head]
     assert gate.plan() == []

@@ -77,6 +77,15 @@ def test_an_open_pull_request_reaches_the_deploy_branch_by_one_commit(promotions
     assert trailers.tree == promotions.show(promotions.tip, "%T")
 
 
+def test_the_step_links_to_the_commit_that_it_made(promotions: Promotions) -> None:
+    promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
+    run = promotions.start()
+    run.play()
+    assert run.links["promote"] == {
+        "Commit": f"{promotions.stage.sandbox.url}/github/acme/data-platform/commit/{promotions.tip}"
+    }
+
+
 def test_a_second_promotion_of_the_same_world_writes_nothing(promotions: Promotions) -> None:
     promotions.open_pull("dev-a", {"dags/new.py": "# new\n"})
     promotions.open_pull("dev-b", {ORDERS: "# more\n"})

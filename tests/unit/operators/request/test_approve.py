@@ -57,6 +57,17 @@ def end_outage(gate: Gate) -> None:
     assert gate.stage.sandbox.client.delete("/sandbox/faults").is_success
 
 
+def test_the_question_links_to_the_pull_request_and_the_commit_also_once_it_is_answered(gate: Gate) -> None:
+    run, web = gate.start_planned(), f"{gate.stage.sandbox.url}/github/acme/data-platform"
+    run.ask()
+    asked = dict(run.links["approve"])
+    assert asked.keys() == {"Pull request", "Commit"}
+    assert asked["Pull request"] == f"{web}/pull/{gate.number}"
+    assert asked["Commit"].startswith(f"{web}/commit/")
+    run.answer("Approve", "fine")
+    assert run.links["approve"] == asked
+
+
 def test_a_yes_that_github_could_not_weigh_counts_when_it_answers_again(gate: Gate) -> None:
     run = gate.start_planned()
     run.ask()
