@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class DictStore:
-    """A state store in memory; like Airflow's, it keeps JSON and nothing else. `asked` counts its calls."""
+    """A state store in memory; like Airflow's, it keeps JSON and nothing else.
+
+    `asked` counts its calls, `written` are the keys that were set.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.asked = 0
+        self.written: list[str] = []
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value."""
@@ -33,6 +37,7 @@ class DictStore:
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         """Write the value; nothing expires here."""
         self.asked += 1
+        self.written.append(key)
         self.values[key] = json.loads(json.dumps(value))
 
     def delete(self, key: str) -> None:

@@ -16,6 +16,10 @@ SECONDS_BETWEEN = 1.0
 REST, REST_MAX = timedelta(seconds=30), timedelta(hours=1)
 """How long no new run is started after a failure: a minute at first, then twice as long each time."""
 
+NOTED_AT_ONCE = 10
+"""Writes that are noted before the first of them is sent: a tenth of the questions to Airflow's store."""
+
+_MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 
 
@@ -56,11 +60,24 @@ class Budget:
             return 0.0
         return min(SECONDS_BETWEEN, max(0.0, SECONDS_BETWEEN - (now - self.last_at).total_seconds()))
 
-    def spend(self, now: datetime) -> Budget:
-        """Return the budget after one write."""
+    def spend(self, now: datetime, count: int = 1) -> Budget:
+        """Return the budget after one write, or after as many."""
         recent = self._list_recent(now)
         minute = _begin_minute(now).isoformat()
-        return replace(self, minutes={**recent, minute: recent.get(minute, 0) + 1}, last_at=now)
+        return replace(self, minutes={**recent, minute: recent.get(minute, 0) + count}, last_at=now)
+
+    def spend_ahead(self, now: datetime) -> Budget:
+        """Return the budget as it is remembered before a write: with some more that may follow in this minute.
+
+        Whoever dies then has noted some too many, and never too few. Who comes after waits a second: the last write may
+        have been sent at any time until the minute's end.
+        """
+        return replace(self.spend(now, NOTED_AT_ONCE), last_at=_begin_minute(now) + _MINUTE)
+
+    def covers(self, other: Budget, now: datetime) -> bool:
+        """Whether what was written by the other in this minute is noted here."""
+        minute = _begin_minute(now).isoformat()
+        return other.minutes.get(minute, 0) <= self.minutes.get(minute, 0)
 
     def pause(self, now: datetime, seconds: float) -> Budget:
         """Return the budget after GitHub asked to wait."""

@@ -91,7 +91,7 @@ class FeedbackWriter:
 
     def __post_init__(self) -> None:
         self._records: dict[str, FeedbackRecord] = {}
-        self._budget = Budget()
+        self._budget = self._noted = Budget()
         self.result = FeedbackResult()
 
     def write(self, rows: Mapping[str, Row], *, is_fresh: bool = False) -> FeedbackResult:
@@ -100,7 +100,8 @@ class FeedbackWriter:
         :param is_fresh: a person asks: kinds of feedback that GitHub refused lately are tried again.
         :raises RetryableError: something went wrong that may go right later; what was told is remembered.
         """
-        self._records, self._budget = self.memory.feedback.read(), self.memory.budget.read()
+        self._records = self.memory.feedback.read()
+        self._budget = self._noted = self.memory.budget.read()
         self.result = result = FeedbackResult()
         if is_fresh:
             self._remember({key_lack(kind): None for kind in Kind})
@@ -122,10 +123,13 @@ class FeedbackWriter:
         return [key for key in told if key in self._records and self._records[key].state in FINAL]
 
     def _conclude(self, *, has_failed: bool) -> None:
-        budget = self._budget.end_run(self.clock(), has_failed=has_failed)
-        if budget != self._budget:
-            self._budget = budget
+        self._budget = self._budget.end_run(self.clock(), has_failed=has_failed)
+        self._note(self._budget)
+
+    def _note(self, budget: Budget) -> None:
+        if budget != self._noted:
             self.memory.budget.write(budget)
+            self._noted = budget
 
     def _tell_each(self, writes: tuple[Write, ...]) -> int:
         """Carry the writes out in their order; return how many were dealt with."""
@@ -150,7 +154,7 @@ class FeedbackWriter:
         except RateLimitError as error:
             now = self.clock()
             self._budget = self._budget.pause(now, error.retry_after_s)
-            self.memory.budget.write(self._budget)
+            self._note(self._budget)
             raise _SpentError(f"GitHub asks to wait {error.retry_after_s:.0f} s") from error
         except ReadRefusedError as error:
             self._miss_permission(write.kind, error)
@@ -298,8 +302,10 @@ class FeedbackWriter:
             raise _SpentError("as much was written as GitHub's limits leave us for now")
         if (pause_s := self._budget.count_wait_s(now)) > 0:
             self.pause(pause_s)
-        self._budget = self._budget.spend(self.clock())
-        self.memory.budget.write(self._budget)
+        now = self.clock()
+        before, self._budget = self._budget, self._budget.spend(now)
+        if not self._noted.covers(self._budget, now):
+            self._note(before.spend_ahead(now))
         known = self._records.get(write.key)
         if known is not None and not isinstance(write, DeleteGithubEnvironment):
             self._remember({write.key: replace(known, digest="")})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from include.deploy_ops.core.feedback.budget import SECONDS_BETWEEN, WRITES_PER_HOUR_MAX, Budget
+from include.deploy_ops.core.feedback.budget import NOTED_AT_ONCE, SECONDS_BETWEEN, WRITES_PER_HOUR_MAX, Budget
 from tests.worlds.values.feedback_examples import NOW
 
 HOUR = timedelta(hours=1)
@@ -43,6 +43,19 @@ def test_the_budget_comes_back_after_an_hour_and_reads_back() -> None:
     assert budget.count_left(NOW + HOUR + timedelta(minutes=1))
     assert budget.count_left(NOW + 2 * HOUR) == WRITES_PER_HOUR_MAX
     assert len(budget.spend(NOW + 2 * HOUR).minutes) == 1
+
+
+@given(st.datetimes(NOW.replace(tzinfo=None), NOW.replace(tzinfo=None) + HOUR), st.integers(0, 70))
+def test_what_is_noted_ahead_covers_its_own_minute_and_no_other(at: datetime, later_s: int) -> None:
+    now = at.replace(tzinfo=UTC)
+    noted, budget, later = Budget().spend_ahead(now), Budget().spend(now), now + timedelta(seconds=later_s)
+    assert noted.covers(budget, now)
+    is_same_minute = later.replace(second=0, microsecond=0) == now.replace(second=0, microsecond=0)
+    assert noted.covers(budget.spend(later), later) == is_same_minute
+    assert noted.count_wait_s(later) == SECONDS_BETWEEN or not is_same_minute
+    for _ in range(NOTED_AT_ONCE):
+        budget = budget.spend(now)
+    assert not noted.covers(budget, now)
 
 
 def test_a_pause_ends() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.deploy_ops.core.errors import RetryableError, WriteRefusedError
-from include.deploy_ops.core.feedback.budget import WRITES_PER_HOUR_MAX
+from include.deploy_ops.core.feedback.budget import NOTED_AT_ONCE, WRITES_PER_HOUR_MAX
 from include.deploy_ops.core.feedback.comparison import LACK_REMEMBERED
 from include.deploy_ops.core.feedback.text import render_comment
 from include.deploy_ops.core.feedback.values import Kind, key_comment, key_deployment
@@ -120,11 +120,7 @@ def test_lost_memory_makes_no_second_comment_and_no_second_deployment(worlds: li
 
 def test_writes_keep_a_second_between_them_and_stop_at_the_hours_limit() -> None:
     world = World()
-    names = {f"d{number}": number for number in range(1, 121)}
-    rows = {
-        name: make_live(f"{number:040x}", slug=name, environment=name, branch=name, pull=number, pulls=(number,))
-        for name, number in names.items()
-    }
+    rows = make_fleet(120)
     result = world.tell(rows)
     sent = world.github.sent_at
     assert len(sent) == WRITES_PER_HOUR_MAX
@@ -135,6 +131,54 @@ def test_writes_keep_a_second_between_them_and_stop_at_the_hours_limit() -> None
     world.sleep(3700)
     assert world.tell(rows).waiting == 0
     assert world.list_missing(rows) == []
+
+
+def make_fleet(size: int) -> dict[str, Row]:
+    """Return the rows of as many live previews."""
+    names = {f"d{number}": number for number in range(1, size + 1)}
+    return {
+        name: make_live(f"{number:040x}", slug=name, environment=name, branch=name, pull=number, pulls=(number,))
+        for name, number in names.items()
+    }
+
+
+def test_a_hundred_writes_are_noted_in_tens_and_what_was_not_sent_is_given_back() -> None:
+    world = World()
+    world.tell(make_fleet(25))
+    assert len(world.github.writes) == 100
+    assert world.store.written.count("feedback.budget") <= 13, (
+        "ten tens, one more for a minute that began, and what is left over"
+    )
+    assert sum(world.memory.budget.read().minutes.values()) == 100
+    assert world.memory.budget.read().last_at == world.github.sent_at[-1]
+
+
+@pytest.mark.parametrize("number", [0, 1, 8, 9, 10, 11, 37])
+@pytest.mark.parametrize("is_done", [True, False])
+def test_whoever_dies_at_a_write_has_noted_too_many_rather_than_too_few(number: int, *, is_done: bool) -> None:
+    world, rows = World(FakeGithub(Trouble(number, CrashError(), is_done=is_done))), make_fleet(25)
+    with pytest.raises(CrashError):
+        world.tell(rows)
+    sent = world.github.sent_at
+    assert len(sent) == number + 1
+    assert len(sent) <= sum(world.memory.budget.read().minutes.values()) <= len(sent) + NOTED_AT_ONCE
+    world.tell(rows)  # at once
+    assert len(sent) >= 100
+    assert all(later - earlier >= timedelta(seconds=1) for earlier, later in pairwise(sent))
+    assert all(sum(begin <= at < begin + timedelta(minutes=1) for at in sent) <= 60 for begin in sent)
+
+
+def test_who_dies_again_and_again_stays_below_the_hours_limit() -> None:
+    world, rows = World(), make_fleet(120)
+    for _ in range(100):
+        world.github.trouble = Trouble(len(world.github.writes) + 6, CrashError(), is_done=True)
+        try:
+            if world.tell(rows).pause:
+                break
+        except CrashError:
+            continue
+    assert WRITES_PER_HOUR_MAX / NOTED_AT_ONCE < len(world.github.sent_at) <= WRITES_PER_HOUR_MAX
+    assert min(later - earlier for earlier, later in pairwise(world.github.sent_at)) >= timedelta(seconds=1)
 
 
 def test_a_limit_of_githubs_is_obeyed_by_the_next_run_too() -> None:
