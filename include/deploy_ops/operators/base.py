@@ -9,7 +9,7 @@ import errno
 import functools
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
@@ -208,6 +208,14 @@ def _advise(error: DeployOpsError, *, is_last: bool) -> str:
     return "nothing yet: Airflow tries it again by itself"
 
 
+def _name_sources(job: Job) -> Iterator[tuple[type[OutsideLink], Literal["commit", "pull"], str | int]]:
+    """Yield what the job is about on GitHub: the button, and which page it leads to."""
+    if job.deployed_commit:
+        yield CommitLink, "commit", job.deployed_commit
+    if job.pull:
+        yield PullRequestLink, "pull", job.pull
+
+
 class ShownLog:
     """A task's log in which what is unseen is shown: names of branches and words of others stand in its lines."""
 
@@ -343,21 +351,25 @@ class DeployOpsOperator(SealingOperator):
             raise DownstreamTasksSkipped(tasks=self._idle)
 
     def begin(self, context: Context) -> Job:
-        """Return the run's job, and link the task to what it is about.
+        """Return the run's job, take over what was read of GitHub for it, and link the task to what it is about.
 
-        Skips the task when the run holds no environment, or is about something else.
+        Skips the task as `need_errand`.
         """
+        job = self.need_errand(context)
+        if job.answers:
+            self.github.remember(job.answers)
+        for button, kind, name in _name_sources(job):
+            if self.has_button(button):
+                self.link(button, self.github.web_url(kind, name))
+        return job
+
+    def need_errand(self, context: Context) -> Job:
+        """Return the run's job; skip the task when the run holds no environment, or is about something else."""
         job = self.need_job(context)
         if job.verb not in self.verbs:
             raise AirflowSkipException(f"not needed: this run is to {job.verb.value}")
         if job.problem:
             raise PermanentError(job.problem)
-        if job.answers:
-            self.github.remember(job.answers)
-        if job.deployed_commit:
-            self.link(CommitLink, self.github.web_url("commit", job.deployed_commit))
-        if job.pull:
-            self.link(PullRequestLink, self.github.web_url("pull", job.pull))
         return job
 
     def need_job(self, context: Context) -> Job:
@@ -405,9 +417,13 @@ class DeployOpsOperator(SealingOperator):
             raise AirflowSkipException(f"nothing to do: '{CHANGE_TASK}' was skipped")
         return decided
 
+    def has_button(self, button: type[OutsideLink]) -> bool:
+        """Whether a task of this kind has the button, be there an address or not."""
+        return any(isinstance(each, button) for each in type(self).operator_extra_links)
+
     def link(self, button: type[OutsideLink], url: str) -> None:
         """Let the task's button lead there, if it has that button."""
-        if url and any(isinstance(each, button) for each in type(self).operator_extra_links):
+        if url and self.has_button(button):
             others = (each for each in self.operator_extra_links if not isinstance(each, button))
             self.operator_extra_links = (*others, button(url))
 

@@ -91,7 +91,8 @@ def make_ended(
     done = now - timedelta(seconds=verdict.seconds) if verdict is not None and is_deployed else now
     skipped = [task for task in main if states.get(task) == "skipped"]
     superseded = next(filter(None, _pull(context, skipped, SUPERSEDED_KEY)), "")
-    seen = next((each for each in _pull(context, skipped, SEEN_KEY) if isinstance(each, str)), None)
+    noted = _pull(context, skipped, SEEN_KEY) if superseded else ()
+    seen = next((each for each in noted if isinstance(each, str)), None)
     value = read_decision(read) if states.get(CHANGE_TASK) in {"success", "skipped"} else None
     decision = load_decision(value) if value else None
     is_promoted = job.slug == PROMOTION_SLUG and states.get("promote") == "success"

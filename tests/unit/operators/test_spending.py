@@ -1,13 +1,18 @@
-"""What a branch costs until its code runs: tasks that start, and requests to GitHub, none of which may grow unseen."""
+"""What a branch costs until its code runs: starts of tasks, requests to GitHub and to Airflow. None may grow unseen."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import Connection
 
+from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.operators.base import DeployOpsOperator
+from include.deploy_ops.operators.sealed import RESULT_KEY
+from tests.worlds.doubles.airflow import FakeTaskInstance
 from tests.worlds.stages.fleet import make_previews, push_branches
 from tests.worlds.stages.spending import list_paid, make_trigger, poll
 
@@ -24,6 +29,9 @@ CREATE_READS, PUSH_READS = 10, 13
 
 The poll is a new trigger's here, and costs one request more than where it goes on.
 """
+
+XCOMS = 58
+"""Of a new branch's run, read or written: each asks Airflow's API server, which bounds how fast a burst is."""
 
 
 @dataclass
@@ -53,6 +61,45 @@ def count_starts(run: Run) -> int:
     """Return how many tasks started before the one that calls `astro deploy`: each is a process of its own."""
     order = [task.task_id for task in run._make_dag().topological_sort()]
     return PASS_STARTS + len(set(run.tries) & set(order[: order.index("deploy")]))
+
+
+def test_the_run_of_a_new_branch_asks_airflow_for_no_more_than_it_needs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, known = Counter[str](), Counter[tuple[str, str]]()
+    pull, push, get = FakeTaskInstance.xcom_pull, FakeTaskInstance.xcom_push, Connection.get
+    at_work = [""]
+
+    def count_pull(ti: FakeTaskInstance, task_ids: str, key: str = RESULT_KEY, **more: Any) -> Any:
+        asked[f"{ti.task_id} reads {task_ids}.{key}"] += 1
+        return pull(ti, task_ids, key, **more)
+
+    def count_push(ti: FakeTaskInstance, key: str, value: Any) -> None:
+        asked[f"{ti.task_id} writes {key}"] += 1
+        push(ti, key, value)
+
+    def note_task(task: DeployOpsOperator, context: Any) -> None:
+        at_work[0] = task.task_id
+
+    def count_connection(conn_id: str) -> Any:
+        known[at_work[0], conn_id] += 1
+        return get(conn_id)
+
+    monkeypatch.setattr(FakeTaskInstance, "xcom_pull", count_pull)
+    monkeypatch.setattr(FakeTaskInstance, "xcom_push", count_push)
+    monkeypatch.setattr(DeployOpsOperator, "pre_execute", note_task)
+    monkeypatch.setattr(Connection, "get", count_connection)
+    run = stage.start_planned(Verb.CREATE, BRANCH, stage.push(BRANCH))
+    assert run.play()["settle"] == "success"
+    assert asked.total() <= XCOMS, asked
+    assert max(asked.values()) == 1, "nothing is read twice by one task"
+    assert max(known.values()) == 1, known
+    assert {task for task, conn_id in known if conn_id == "github_default"} == {
+        "claim",
+        "render_template",
+        "create",
+        "deploy",
+    }
 
 
 @pytest.fixture

@@ -77,20 +77,27 @@ class AstroCli:
     :param astro_conn_id: the Airflow connection's id; `connection` says what it holds.
     :param timeout_s: seconds until a call is ended.
     :param on_line: called with each redacted line that the CLI prints, as it comes.
+    :param connection: what the Airflow connection holds, where that was read already.
     """
 
     def __init__(
-        self, astro_conn_id: str, *, timeout_s: float = TIMEOUT_S, on_line: Callable[[str], None] | None = None
+        self,
+        astro_conn_id: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        on_line: Callable[[str], None] | None = None,
+        connection: AstroConnection | None = None,
     ) -> None:
         self.astro_conn_id = astro_conn_id
         self._timeout_s = timeout_s
         self._on_line = on_line
+        self._given = connection
         self._command: Command | None = None
         self._is_ended = False
 
     @functools.cached_property
     def _connection(self) -> AstroConnection:
-        return read_astro_connection(self.astro_conn_id)
+        return self._given or read_astro_connection(self.astro_conn_id)
 
     def end(self) -> None:
         """End the running call with all its children, and let none start any more; for a task that is killed."""

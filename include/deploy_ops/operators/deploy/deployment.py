@@ -60,8 +60,13 @@ class AstroCliOperator(DeployOpsOperator):
     @functools.cached_property
     def cli(self) -> AstroCli:
         """The CLI with the project's Astro connection, logging line by line."""
-        allowed = self.astro.astro_conn_id  # another workspace's is refused there
-        return AstroCli(allowed, timeout_s=self.scope.project.cli_timeout_s, on_line=self.log.info)
+        astro = self.astro  # another workspace's is refused there
+        return AstroCli(
+            astro.astro_conn_id,
+            timeout_s=self.scope.project.cli_timeout_s,
+            on_line=self.log.info,
+            connection=astro.connection,
+        )
 
     def on_kill(self) -> None:
         """End the running CLI call."""

@@ -145,11 +145,13 @@ class RenderTemplateOperator(DeployOpsOperator):
         observed = self._observe(job)
         if job.verb is Verb.ADOPT and observed and (fixed := find_fixed_differences(template, observed)):
             raise PermanentError(f"'{observed.name}' cannot become a preview, Astro cannot change {'; '.join(fixed)}")
-        self.write(context, BASIS_KEY, fingerprint_basis(observed))
+        if job.verb is not Verb.CREATE:
+            self.write(context, BASIS_KEY, fingerprint_basis(observed))
         self._warn_of_sleep(template)
         given = self._find_rendered(context, job, template, observed)
         self.write(context, RENDERED_KEY, [*list_rendered(template), name_template(template)])
-        self.write(context, MAPPED_KEY, write_mapped(template.mapped))
+        if template.mapped:
+            self.write(context, MAPPED_KEY, write_mapped(template.mapped))
         self.document = self._write_notes(template) + render_preview(
             self.scope,
             self.astro,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from include.deploy_ops.run.job import Job
+
 
 class SettleDeployOperator(DeployOpsOperator):
     """Proves the deploy: its record says DEPLOYED, the Deployment shows what it carried, and is healthy.
@@ -29,8 +31,7 @@ class SettleDeployOperator(DeployOpsOperator):
     @tell_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Look for some seconds; where that was not enough, park until Astro shows the deploy."""
-        self.begin(context)
-        ask = self.need(context, "deploy")
+        job, ask = self._begin(context)
         deadline = datetime.now(UTC) + timedelta(seconds=self.scope.project.settle_timeout_s)
         trigger = DeploySettledTrigger(
             astro_conn_id=self.scope.project.astro_conn_id,
@@ -42,7 +43,7 @@ class SettleDeployOperator(DeployOpsOperator):
             woke=ask["woke"],
         )
         if event := asyncio.run(trigger.look_briefly()):
-            return self._conclude(context, event)
+            return self._conclude(job, ask, event)
         self.log.info("waiting for %s until %s", ask["deployment_id"], deadline.isoformat(timespec="seconds"))
         # Airflow may see this task's exit seconds late, and fails one that resumes before; the trigger waits for that.
         self.defer(trigger=trigger, method_name="resume")
@@ -51,16 +52,20 @@ class SettleDeployOperator(DeployOpsOperator):
     @tell_failures
     def resume(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Say how it ended."""
-        return self._conclude(context, event)
+        return self._conclude(*self._begin(context), event)
 
-    def _conclude(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-        job = self.begin(context)
-        said = self.need(context, "deploy")["said"]
+    def _begin(self, context: Context) -> tuple[Job, Mapping[str, Any]]:
+        """Return the run's job, and what its deploy waits for; GitHub is not asked here, so its client not loaded."""
+        return self.need_errand(context), self.need(context, "deploy")
+
+    def _conclude(self, job: Job, ask: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
         match event["state"]:
             case "settled":
                 self.log.info("%s of %s settled: %s", job.deployed_commit[:12], job.environment, event["detail"])
             case "overtaken":
                 self.log.info("%s of %s was overtaken: %s", job.deployed_commit[:12], job.environment, event["detail"])
             case state:
-                raise UnsettledError(f"the deploy did not settle ({state}): {event['detail']}; the CLI said: {said}")
+                raise UnsettledError(
+                    f"the deploy did not settle ({state}): {event['detail']}; the CLI said: {ask['said']}"
+                )
         return {key: event.get(key) for key in ("state", "deploy_id", "image_tag", "dag_version", "seconds")}
