@@ -9,12 +9,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset
+from airflow.sdk import Asset, TaskInstanceState
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time import task_runner
 
 from include.deploy_ops.core.errors import PermanentError, RetryableError, UnsettledError
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
+from include.deploy_ops.operators.base import (
+    SOURCE_LINKS,
+    AstroLink,
+    CommitLink,
+    DeployOpsOperator,
+    PullRequestLink,
+    RenderedField,
+    tell_failures,
+)
 from include.deploy_ops.run.job import Job
 
 FLEET = Asset("deploy_ops.shop.fleet")
@@ -140,3 +149,28 @@ def test_of_an_unexpected_failure_nothing_is_cut() -> None:
     assert raised.__cause__ is cause
     assert "KeyError" in "".join(traceback.format_exception(raised))
     assert lines == []
+
+
+class Links(DeployOpsOperator):
+    """Has two buttons."""
+
+    operator_extra_links = SOURCE_LINKS
+
+
+@pytest.mark.parametrize("state", [TaskInstanceState.SUCCESS, TaskInstanceState.FAILED, TaskInstanceState.DEFERRED])
+def test_airflow_writes_the_buttons_that_have_an_address_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, state: TaskInstanceState
+) -> None:
+    task, written = make(Links), dict[str, str]()
+    ti: Any = SimpleNamespace(task=task, start_date=None, end_date=None, task_id="it", is_mapped=False)
+    monkeypatch.setattr(task_runner, "_xcom_push_to_db", lambda _, key, value: written.update({key: value}))
+    assert [each.name for each in task.operator_extra_links] == ["Pull request", "Commit"]
+    task.pre_execute({})
+    task.link(CommitLink, "https://github.example/commit/1")
+    task.link(AstroLink, "https://astro.example/1")  # it has no such button
+    task.link(PullRequestLink, "")
+    task_runner.finalize(ti, state, {}, task.log)
+    assert written == {"_link_CommitLink": "https://github.example/commit/1"}
+    task.pre_execute({})  # it resumes, and finds nothing
+    task_runner.finalize(ti, state, {}, task.log)
+    assert written == {"_link_CommitLink": "https://github.example/commit/1"}
