@@ -276,6 +276,25 @@ def test_every_kind_of_key_has_a_sample(release: Release) -> None:
     }
 
 
+def test_what_was_spread_over_many_keys_is_gathered_without_a_loss(release: Release) -> None:
+    store = DictStore()
+    store.values.update(release.read("store.json")[FLEET])
+    others, memory = store.values.copy(), Memory(store)
+
+    def read() -> list[Any]:
+        return [each.read() for each in (memory.backlog, memory.commit_times, memory.authors, memory.histories)]
+
+    known = read()
+    assert all(known)
+    memory.gather()
+    assert read() == known
+    # An older release would make previews of all old branches, did it not find their keys.
+    left = {key: each for key, each in others.items() if not re.match(r"control\.(commits|authors|histories)\.", key)}
+    assert {key: store.values.get(key) for key in left} == left
+    gathered = {f"control.{name}" for name in ("old_branches", "commit_times", "commit_authors", "deploy_histories")}
+    assert store.values.keys() == left.keys() | gathered
+
+
 def test_all_rows_are_found_by_the_summary(release: Release) -> None:
     store = DictStore()
     store.values.update(release.read("store.json")[FLEET])

@@ -60,7 +60,12 @@ JSON = st.recursive(
 )
 
 
-SINCE_0_3 = "control.pull_requests"
+SPREAD = ("control.backlog.", "control.commits.", "control.histories.", "control.authors.")
+"""What began the keys of which one, since 0.3, holds what several held; in the order of `GATHERED`."""
+
+GATHERED = ("control.old_branches", "control.commit_times", "control.deploy_histories", "control.commit_authors")
+
+SINCE_0_3 = {"control.pull_requests", *GATHERED}
 """Before, pull requests lay beside the word on their listing."""
 
 UNREADABLE = [{"of": "a later version"}]
@@ -113,6 +118,14 @@ def open_store(**changes: Any) -> DictStore:
     return store
 
 
+def open_gathered(**changes: Any) -> DictStore:
+    """Return the same store after the first pass of this release, some of its values replaced."""
+    store = open_store()
+    Memory(store).gather()
+    store.values |= changes
+    return store
+
+
 def test_values_with_a_version_mean_what_bare_ones_mean() -> None:
     wrapped = {key: wrap_value(value) for key, value in STORED.items()}
     assert read_all(Memory(open_store(**wrapped))) == read_all(Memory(open_store()))
@@ -125,7 +138,7 @@ def test_all_that_is_written_bears_a_version() -> None:
     rewrite(memory, known)
     assert {key for key, value in store.values.items() if value.keys() != {"version", "value"}} == set()
     assert {value["version"] for value in store.values.values()} == {VERSION}
-    assert store.values.keys() == {*STORED.keys(), SINCE_0_3}
+    assert store.values.keys() == {key for key in STORED if not key.startswith(SPREAD)} | SINCE_0_3
     assert read_all(memory) == known
 
 
@@ -268,6 +281,24 @@ def test_whatever_an_entry_is_its_siblings_are_read(key: str, garbage: Any) -> N
         assert found[len(found) - len(wanted) :] == wanted
     else:
         assert {name: each for name, each in found.items() if name in wanted} == wanted
+
+
+@pytest.mark.parametrize(("key", "older"), [*zip(GATHERED, SPREAD, strict=True)])
+def test_an_entry_of_what_was_gathered_is_lost_alone(key: str, older: str, caplog: pytest.LogCaptureFixture) -> None:
+    _, read = COLLECTIONS[older]
+    stored = open_gathered().values[key]["value"]
+    for spoiled in (spoil(stored, (), UNREADABLE), wrap_value(spoil(stored, (), UNREADABLE))):
+        assert read(Memory(open_gathered(**{key: spoiled}))) == read(Memory(open_store())) != {}
+        assert repr(key) in caplog.text
+        caplog.clear()
+
+
+@given(st.sampled_from(GATHERED), JSON | JSON.map(wrap_value))
+def test_whatever_a_gathered_value_is_nothing_raises_and_the_others_are_read(key: str, garbage: Any) -> None:
+    known, found = read_all(Memory(open_store())), read_all(Memory(open_gathered(**{key: garbage})))
+    _, read = COLLECTIONS[SPREAD[GATHERED.index(key)]]
+    lost = next(name for name, each in known.items() if each == read(Memory(open_store())))
+    assert {**found, lost: None} == {**known, lost: None}
 
 
 @given(st.sampled_from(sorted(STORED)), JSON | JSON.map(wrap_value), st.booleans())

@@ -83,7 +83,7 @@ class ConcernCheck:
         works = {work.slug: work for work in subjects if work.slug not in old}
         if not works:
             return difference
-        known = self.memory.concerns.read_for(works)
+        known = self.memory.concerns.read()
         counting = {slug: each for slug, each in known.items() if slug in works and self._counts(each, works[slug])}
         found, failed = self._learn(works.values(), counting)
         self.memory.concerns.write(known, found)
@@ -116,7 +116,7 @@ class ConcernCheck:
     def _list_old(self, works: Iterable[Work]) -> frozenset[str]:
         """Return the slugs of those that were old on the first pass, which get no preview anyway."""
         heads = {work.slug: work.head for work in works if work.verb is Verb.CREATE}
-        old = self.memory.backlog.read_for(heads) if heads else {}
+        old = self.memory.backlog.read() if heads else {}
         return frozenset(slug for slug, head in heads.items() if old.get(slug) == head)
 
     def _learn(self, works: Iterable[Work], known: Mapping[str, Concern]) -> tuple[dict[str, Concern], dict[str, str]]:

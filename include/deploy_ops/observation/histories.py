@@ -52,7 +52,7 @@ class HistoryReader:
         all others the one that was read longest ago.
         """
         seen = {each.id: each for each in deployments}
-        before = self.memory.histories.read_for(seen)
+        before = self.memory.histories.read()
         known = {key: each for key, each in seen.items() if not each.problem}
         kept = {key: cached for key, cached in before.items() if key in known and self._is_believed(known[key], cached)}
         fitting = [key for key, cached in kept.items() if not cached.tries]
@@ -125,7 +125,7 @@ def drop_contradicted(memory: Memory, ended: Iterable[Ended]) -> None:
     seen = [each for each in ended if each.seen is not None and each.deployment_id]
     if not seen:
         return
-    before = memory.histories.read_for(each.deployment_id for each in seen)
+    before = memory.histories.read()
     after = dict(before)
     for each in seen:
         cached = after.get(each.deployment_id)

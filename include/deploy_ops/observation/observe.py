@@ -88,9 +88,8 @@ class Observer:
 
     def read_commit_times(self, heads: Iterable[str]) -> dict[str, datetime]:
         """Return when each of the heads was committed; GitHub is asked once for each, since that never changes."""
-        wanted = [*heads]
-        known = self.memory.commit_times.read_for(wanted)
-        times = {head: known.get(head) for head in wanted}
+        known = self.memory.commit_times.read()
+        times = {head: known.get(head) for head in heads}
         try:
             for head, time in times.items():
                 times[head] = time or self.github.get_commit(head).committed_at

@@ -72,7 +72,7 @@ def _list_live(scope: Scope, observation: Observation) -> Iterator[tuple[Branch,
 
 def read_authors(observer: Observer, observation: Observation) -> dict[str, str]:
     """Return who wrote each branch's head, as far as control has found out for its rows, or a pull request says."""
-    known = observer.memory.authors.read_for(branch.head for branch in observation.wanted.values())
+    known = observer.memory.authors.read()
     found = {row.branch: row.author for row in observer.memory.read_rows().values() if row.author}
     found |= {pull.head_ref: pull.author for pull in observation.snapshot.pull_requests if pull.is_open and pull.author}
     return {name: known.get(branch.head) or found.get(name, "") for name, branch in observation.wanted.items()}

@@ -72,19 +72,19 @@ class UseObserver:
             asked[subject.deployment.id] = self._ask(
                 subject.deployment, subject.use, measure_activity(subject, self.now) or self.now
             )
-        self._remember({key: use for key, use in before.items() if key not in live}, asked)
+        self.memory.uses.write({key: use for key, use in before.items() if key not in live}, asked)
         return tuple(replace(each, use=asked.get(each.deployment.id, each.use)) for each in seen)
 
     def ask_last(self, deployment: Deployment, since: datetime) -> Use | None:
         """Return what a preview's Airflow tells now, of one that sleeps what it told last; None: runs do not count."""
         if not self.scope.previews.counts_runs:
             return None
-        known = self.memory.uses.read_one(deployment.id)
+        known = self.memory.uses.read().get(deployment.id)
         if is_asleep(deployment):
             return known or NEVER_ASKED
         use = self._ask(deployment, known, since)
         if not self.is_dry:
-            self._remember({}, {deployment.id: use})
+            self.memory.uses.write({}, {deployment.id: use})
         return use
 
     def _is_worth_asking(self, subject: Subject) -> bool:
@@ -110,10 +110,3 @@ class UseObserver:
         except RetryableError:
             return "its Airflow gave no answer"
         return redact_cut(mask_text(text), list_forms(hidden))
-
-    def _remember(self, gone: dict[str, Use], asked: dict[str, Use]) -> None:
-        """Write what was told; what others wrote meanwhile stays."""
-        current = self.memory.uses.read()
-        after = {key: use for key, use in current.items() if gone.get(key) != use} | asked
-        if after != current:
-            self.memory.uses.write(current, after)

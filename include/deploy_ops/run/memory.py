@@ -40,7 +40,18 @@ from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.health import Sight
 from include.deploy_ops.core.view.row import Row, Summary
-from include.deploy_ops.run.store import BoundedSlot, FilledSlot, KeptSlot, Shards, Slot, SortedShards, SplitSlot, Store
+from include.deploy_ops.run.store import (
+    BoundedSlot,
+    FilledSlot,
+    GatheredValues,
+    KeptSlot,
+    NamedValues,
+    Shards,
+    Slot,
+    SortedShards,
+    SplitSlot,
+    Store,
+)
 
 SECOND_PAGE = 2
 _AWAITED_SHARD = "awaited."
@@ -291,22 +302,22 @@ class Memory:
         self.past = Shards(store, "control.past", _TEXTS)
         self.past_digests = Slot(store, "control.past", _PAST)
         # The heads of the branches that were old on the first pass, by slug: they count as removed there.
-        self.backlog = Shards(store, "control.backlog", _TEXTS)
+        self.backlog = GatheredValues(store, "control.old_branches", _TEXTS, "control.backlog")
         # The branches that get no preview after all, by slug.
-        self.rejections = Shards(store, "control.rejected", _REJECTIONS)
+        self.rejections = NamedValues(store, "control.rejections", _REJECTIONS)
         # Whether the files of branches concern the project, by slug, of those that something is due at.
-        self.concerns = Shards(store, "control.concerns", _CONCERNS)
+        self.concerns = NamedValues(store, "control.branch_concerns", _CONCERNS)
         # When commits were made, and who wrote them, as far as it is known.
-        self.commit_times = Shards(store, "control.commits", _TIMES_BY_NAME)
-        self.authors = Shards(store, "control.authors", _TEXTS)
+        self.commit_times = GatheredValues(store, "control.commit_times", _TIMES_BY_NAME, "control.commits")
+        self.authors = GatheredValues(store, "control.commit_authors", _TEXTS, "control.authors")
         # By Deployment id.
-        self.histories = Shards(store, "control.histories", _HISTORIES)
+        self.histories = GatheredValues(store, "control.deploy_histories", _HISTORIES, "control.histories")
         # What the last promotion found of open pull requests, by their numbers.
         self.contributions = SortedShards(store, "promotion.contributions", _CONTRIBUTIONS)
         # What cleanup decided, by Deployment id.
         self.verdicts = SplitSlot(store, "cleanup.verdicts", _VERDICTS, blank=dict)
         # What previews' own Airflows told, by Deployment id. Cleanup writes it, and who lets one hibernate or go.
-        self.uses = Shards(store, "cleanup.uses", _USES)
+        self.uses = NamedValues(store, "cleanup.preview_uses", _USES)
         # What may pass the brake (`Work.subject`), with the person who let it; only cleanup writes it, and control
         # empties it where the memory has a hole.
         self.released = FilledSlot(store, "cleanup.released", _TEXTS, blank=dict)
@@ -407,6 +418,17 @@ class Memory:
         """Forget all that is remembered of the environment: it is gone, and nothing of it lives."""
         for key in self.list_environment_keys(slug):
             self._store.delete(key)
+
+    def gather(self) -> None:
+        """Bring together what releases before 0.3 spread over many keys; again after a crash it does no harm.
+
+        The backlog's older keys stay: without them such a release would make previews of all old branches.
+        """
+        caches = (self.commit_times, self.authors, self.histories)
+        for values in (self.backlog, *caches):
+            values.gather()
+        for cache in caches:
+            cache.forget_older()
 
     def read_continuity(self, now: datetime) -> Continuity:
         """Return since when the memory has no hole; a release before 0.3 noted no pass but in its summary."""

@@ -15,7 +15,7 @@ from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.versioned import PARTS_MAX, count_parts, read_parts, read_value, wrap_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from pydantic import TypeAdapter
 
@@ -165,9 +165,11 @@ class SplitSlot(FilledSlot[dict[str, T]]):
 
     def forget(self) -> None:
         """Empty the slot."""
-        for part in reversed(range(count_parts(self.store.get(self.key)))):
-            self.store.delete(self._name(part))
-        self.parts.clear()
+        if not self.parts:
+            self.read()
+        for part in sorted(self.parts, reverse=True):
+            if self.parts.pop(part) is not None:
+                self.store.delete(self._name(part))
 
     def _name(self, part: int) -> str:
         return f"{self.key}.{part}" if part else self.key
@@ -232,13 +234,6 @@ class Shards(Generic[T]):
         names = [shard for shard in self.names if among is None or shard in among]
         return {key: value for name in names for key, value in self._slots[name].read().items()}
 
-    def read_for(self, keys: Iterable[str]) -> dict[str, T]:
-        """Return what is in the shards of these keys: each read is a request to Airflow, and few keys lie in few.
-
-        What else lies in a shard that is not read stays there; whoever reads it for a key of its own drops that.
-        """
-        return self.read({self.place(key) for key in keys})
-
     def read_one(self, key: str) -> T | None:
         """Return one key's value."""
         return self._slots[self.place(key)].read().get(key)
@@ -252,6 +247,11 @@ class Shards(Generic[T]):
                 contents[shard][key] = value
         for shard, content in contents.items():
             self._slots[shard].write(content)
+
+    def forget(self) -> None:
+        """Empty all shards."""
+        for slot in self._slots.values():
+            slot.forget()
 
 
 class SortedShards(Shards[T]):
@@ -280,6 +280,63 @@ class SortedShards(Shards[T]):
 def shard_row(slug: str) -> int:
     """Return the shard in which an environment's row lies."""
     return int(hash_name(slug)[:2], 16) % ROW_SHARDS
+
+
+class NamedValues(Generic[T]):
+    """Values by name under one key, and under more as they grow: as a rule one request to Airflow reads them all.
+
+    Who writes tells what it had read: what others wrote meanwhile stays.
+    """
+
+    def __init__(self, store: Store, key: str, adapter: TypeAdapter[dict[str, T]]) -> None:
+        self._slot = SplitSlot(store, key, adapter, blank=dict)
+
+    def read(self) -> dict[str, T]:
+        """Return all of them."""
+        return self._slot.read()
+
+    def write(self, before: Mapping[str, T], after: Mapping[str, T]) -> None:
+        """Forget what is in `before` alone, and set what differs there; where that changes nothing, write nothing."""
+        gone = before.keys() - after.keys()
+        changed = {name: value for name, value in after.items() if before.get(name) != value}
+        if gone or changed:
+            stored = self.read()
+            patched = {name: value for name, value in stored.items() if name not in gone} | changed
+            if patched != stored:
+                self._slot.write(patched)
+
+
+class GatheredValues(NamedValues[T]):
+    """The same, of what releases before 0.3 spread over 16 keys: these are read until something lies under the new one.
+
+    They cost a request each, so control gathers what is there once, even where that is nothing.
+    """
+
+    def __init__(self, store: Store, key: str, adapter: TypeAdapter[dict[str, T]], older: str) -> None:
+        super().__init__(store, key, adapter)
+        self._older = Shards(store, older, adapter)
+
+    def read(self) -> dict[str, T]:
+        """Return all of them."""
+        found = super().read()
+        if not self._is_new():
+            return found
+        older = self._older.read()
+        return super().read() or older  # once more: they may have been gathered, and forgotten, meanwhile
+
+    def gather(self) -> None:
+        """Write under the new key what lies under the older ones, unless something does already."""
+        found = self.read()
+        if self._is_new():
+            self._slot.write(found)
+
+    def forget_older(self) -> None:
+        """Forget what lies under the older keys."""
+        self._older.forget()
+
+    def _is_new(self) -> bool:
+        """Whether nothing lay under the new key when it was read last."""
+        return self._slot.parts[0] is None
 
 
 _GONE = object()

@@ -35,7 +35,7 @@ class CountingStore(DictStore):
 PREVIEWS = [f"dev-{number}" for number in range(4)]
 OTHERS = [f"feature-{number}" for number in range(8)]
 POLLS = 3
-ASKED_MAX = 80
+ASKED_MAX = 45
 """Of Airflow's store: what a small fleet has lies in few of its keys, and each that is asked for is a request."""
 
 

@@ -28,7 +28,7 @@ from include.deploy_ops.core.view.awaited import Awaited
 from include.deploy_ops.core.view.past_deploys import DEPLOYS_MAX, add_deploys
 from include.deploy_ops.core.view.row import Summary
 from include.deploy_ops.run.memory import CachedDifference, CachedHistory, CachedTemplate, Claim, Memory, PullCache
-from include.deploy_ops.run.store import shard_row
+from include.deploy_ops.run.store import hash_name, shard_row
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import make_pull, merged, sha
 from tests.worlds.values.feedback_examples import make_row
@@ -78,29 +78,41 @@ def test_the_template_and_the_times_of_commits_read_back() -> None:
     assert memory.commit_times.read() == {sha("b"): NOW}
 
 
-def test_histories_are_spread_and_only_changed_shards_are_written() -> None:
+def test_what_is_remembered_of_many_is_one_request_and_what_nobody_wrote_stays() -> None:
     store = DictStore()
     memory = Memory(store)
     before = {f"id{number}": CachedHistory("f", DeployHistory(f"d{number}")) for number in range(60)}
     memory.histories.write({}, before)
-    assert memory.histories.read() == before
-    shards = {key: repr(value) for key, value in store.values.items()}
-    assert len(shards) > 8
-    memory.histories.write(before, {**before, "id7": CachedHistory("g", DeployHistory("new"))})
-    assert sum(shards[key] != repr(value) for key, value in store.values.items()) == 1
-
-
-def test_only_the_shards_of_wanted_keys_are_asked_for_and_what_else_lies_there_may_be_dropped() -> None:
-    store = DictStore()
-    histories = Memory(store).histories
-    every = {f"id{number}": CachedHistory("f", DeployHistory(f"d{number}")) for number in range(60)}
-    histories.write({}, every)
     store.asked = 0
-    found = histories.read_for(["id7"])
+    assert memory.histories.read() == before
     assert store.asked == 1
-    assert 1 < len(found) < 10
-    histories.write(found, {"id7": every["id7"]})
-    assert histories.read() == {key: each for key, each in every.items() if key == "id7" or key not in found}
+    new = CachedHistory("g", DeployHistory("new"))
+    memory.histories.write({"id7": before["id7"], "id8": before["id8"]}, {"id7": new})
+    assert memory.histories.read() == {key: each for key, each in before.items() if key != "id8"} | {"id7": new}
+
+
+def test_what_an_older_release_spread_is_brought_together_once() -> None:
+    store = DictStore()
+    memory, times = Memory(store), {sha(digit): NOW for digit in "0123456789abcdef"}
+    older: dict[str, dict[str, str]] = {
+        f"control.{name}.{hash_name(key)[0]}": {} for name in ("commits", "authors", "backlog") for key in times
+    }
+    for key in times:
+        shard = hash_name(key)[0]
+        older[f"control.commits.{shard}"][key] = NOW.isoformat()
+        older[f"control.authors.{shard}"][key] = "ann"
+        older[f"control.backlog.{shard}"][key] = sha("a")
+    store.values.update({key: {"version": 1, "value": value} for key, value in older.items()})
+    known = memory.commit_times.read(), memory.authors.read(), memory.backlog.read()
+    assert known == (times, dict.fromkeys(times, "ann"), dict.fromkeys(times, sha("a")))
+    for _ in range(2):
+        Memory(store).gather()
+        spread = {key for key in store.values if key in older}
+        assert spread == {key for key in older if key.startswith("control.backlog.")}, "an older release needs these"
+        store.asked = 0
+        assert (memory.commit_times.read(), memory.authors.read(), memory.backlog.read()) == known
+        assert memory.histories.read() == {}
+        assert store.asked == 4
 
 
 def test_what_a_pass_alone_writes_is_asked_for_once() -> None:

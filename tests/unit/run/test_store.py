@@ -12,11 +12,18 @@ from pydantic import TypeAdapter
 
 from include.deploy_ops.core.versioned import PARTS_MAX
 from include.deploy_ops.run import store as product
-from include.deploy_ops.run.store import VALUE_BYTES_MAX, BoundedSlot, SplitSlot
+from include.deploy_ops.run.store import (
+    VALUE_BYTES_MAX,
+    BoundedSlot,
+    GatheredValues,
+    NamedValues,
+    Shards,
+    SplitSlot,
+)
 from tests.worlds.doubles.airflow import DictStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 TEXTS = TypeAdapter(dict[str, str])
 
@@ -139,7 +146,7 @@ def test_who_reads_while_it_is_written_or_after_a_crash_misses_nothing(
         slot = make_slot(store)
         assert slot.read() == old
         store.left = writes
-        has_crashed = write_or_die(slot, new)
+        has_crashed = is_fatal(lambda: slot.write(new))
         found, is_whole = make_slot(store).read_whole()
         assert is_whole
         check_between(found, old, new)
@@ -152,9 +159,9 @@ def test_who_reads_while_it_is_written_or_after_a_crash_misses_nothing(
         assert has_crashed or found == new
 
 
-def write_or_die(slot: SplitSlot[str], value: dict[str, str]) -> bool:
+def is_fatal(act: Callable[[], None]) -> bool:
     try:
-        slot.write(value)
+        act()
     except _Crash:
         return True
     return False
@@ -178,3 +185,135 @@ def test_of_too_many_values_the_oldest_go(text: str) -> None:
     assert len(json.dumps(store.values["texts"])) <= VALUE_BYTES_MAX + 128
     slot.write(given[:1])
     assert slot.read() == given[:1]
+
+
+def make_values(store: DictStore) -> NamedValues[str]:
+    return NamedValues(store, "new", TEXTS)
+
+
+def make_gathered(store: DictStore) -> GatheredValues[str]:
+    return GatheredValues(store, "new", TEXTS, "old")
+
+
+def gather(store: DictStore) -> None:
+    values = make_gathered(store)
+    values.gather()
+    values.forget_older()
+
+
+def test_what_fits_under_one_key_is_one_request_and_what_changes_two() -> None:
+    store = FragileStore()
+    values = fill(100)
+    make_values(store).write({}, values)
+    assert store.values.keys() == {"new"}
+    store.asked = 0
+    assert make_values(store).read() == values
+    assert store.asked == 1
+    make_values(store).write({"name-7": values["name-7"]}, {"name-7": "other"})
+    assert store.asked == 3
+    assert make_values(store).read() == {**values, "name-7": "other"}
+
+
+@pytest.mark.parametrize("count", [0, 1, 5_000])
+def test_where_nothing_differs_nothing_is_written(count: int) -> None:
+    store = FragileStore()
+    known = fill(count)
+    make_values(store).write({}, known)
+    store.written.clear()
+    for before, after in (({}, {}), (known, known), ({}, known), ({"gone": "x"}, {})):
+        make_values(store).write(before, after)
+    assert not store.written
+    assert make_values(store).read() == known
+
+
+def test_what_another_wrote_meanwhile_stays() -> None:
+    store = DictStore()
+    one, other = make_values(store), make_values(store)
+    before = one.read()
+    other.write({}, {"a": "x"})
+    one.write(before, {"b": "y"})
+    other.write({"a": "x"}, {})
+    assert make_values(store).read() == {"b": "y"}
+
+
+@pytest.mark.parametrize("values", [{}, fill(40), fill(5_000)])
+def test_what_an_older_release_spread_is_read_and_gathered_once(values: dict[str, str]) -> None:
+    store = DictStore()
+    Shards(store, "old", TEXTS).write({}, values)
+    older = store.values.copy()
+    assert make_gathered(store).read() == values
+    assert store.values == older, "who reads moves nothing"
+    gather(store)
+    assert not [key for key in store.values if key.startswith("old.")]
+    store.asked = 0
+    assert make_gathered(store).read() == values
+    assert store.asked == len(store.values)
+
+
+def test_what_lies_under_the_new_key_counts_whatever_is_left_under_the_older_ones() -> None:
+    store = DictStore()
+    Shards(store, "old", TEXTS).write({}, {"a": "old", "b": "old"})
+    make_gathered(store).write({}, {"a": "new"})
+    make_gathered(store).write({"b": "old"}, {})
+    gather(store)
+    assert store.values.keys() == {"new"}
+    assert make_gathered(store).read() == {"a": "new"}
+
+
+class HookedStore(DictStore):
+    """Does something else before the value is given that is asked for as number `turn`."""
+
+    def __init__(self, turn: int, act: Callable[[DictStore], None]) -> None:
+        super().__init__()
+        self.turn, self.act = turn, act
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value, perhaps as another leaves it."""
+        self.turn -= 1
+        if self.turn == -1:
+            self.act(self)
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("turn", range(20))
+def test_who_reads_while_another_gathers_misses_nothing(turn: int) -> None:
+    store = HookedStore(1_000, gather)
+    Shards(store, "old", TEXTS).write({}, fill(40))
+    store.turn = turn
+    assert make_gathered(store).read() == fill(40)
+
+
+names = st.sampled_from([f"n{number}" for number in range(24)])
+steps = st.lists(st.tuples(st.sets(names), sizes, st.integers(0, 20)), min_size=1, max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(older=sizes, steps=steps, gathers=st.sets(st.integers(0, 3)))
+def test_patches_of_what_grows_and_shrinks_and_is_gathered_are_those_of_a_mapping_wherever_one_dies(
+    older: dict[str, int], steps: list[tuple[set[str], dict[str, int], int]], gathers: set[int]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(product, "VALUE_BYTES_MAX", 200)
+        store, known = FragileStore(), {name: "o" * size for name, size in older.items()}
+        Shards(store, "old", TEXTS).write({}, known)
+        for number, (dropped, changes, writes) in enumerate(steps):
+            if number in gathers:
+                die_or_do(store, writes, lambda: gather(store))
+                assert make_gathered(store).read() == known
+                gather(store)
+            after = {name: f"{number}" * size for name, size in changes.items()}
+            # What is neither dropped nor changed, this one has not read.
+            before = {name: value for name, value in known.items() if name in dropped | after.keys()}
+            wanted = {name: value for name, value in known.items() if name not in before} | after
+            values = make_gathered(store)
+            die_or_do(store, writes, lambda: values.write(before, after))  # noqa: B023 - done at once
+            check_between(make_gathered(store).read(), known, wanted)
+            make_gathered(store).write(before, after)
+            assert make_gathered(store).read() == wanted
+            known = wanted
+
+
+def die_or_do(store: FragileStore, writes: int, act: Callable[[], None]) -> None:
+    store.left = writes
+    is_fatal(act)
+    store.left = None

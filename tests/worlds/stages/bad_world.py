@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from include.deploy_ops.core.plan.work import Verb
+from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from include.deploy_ops.operators.control.pace import REST_KEY
 from include.deploy_ops.operators.control.row_writer import RowWriter
@@ -91,7 +92,7 @@ class World:
             key: drop_progress(value)
             for store in self.stage.stores.values()
             for key, value in store.values.items()
-            if key not in {"control.continuity", WAKE_AT_KEY, BEGUN_AT_KEY, REST_KEY}
+            if key not in {"control.continuity", WAKE_AT_KEY, BEGUN_AT_KEY, REST_KEY} and value != wrap_value({})
         }
 
     def restore(self) -> None:

@@ -88,6 +88,7 @@ class Stage:
     def remember_always(self) -> None:
         """Let the memory have no hole, whatever clock a test shows; only who loses it has one."""
         self.memory.continuity.write(Continuity(ALWAYS, datetime.max.replace(tzinfo=UTC)))
+        self.memory.gather()
 
     @property
     def seals(self) -> Seals:

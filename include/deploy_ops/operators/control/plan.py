@@ -104,6 +104,8 @@ class PlanOperator(DeployOpsOperator):
             )
             if memory.released.read():
                 memory.released.write({})
+        if known is None:  # as after a release before 0.3; a crash before the pass is noted has it done again
+            memory.gather()
         is_lost = known is None and continuity.since == now
         doubted = sorted(self.scope.home_dags) if is_lost else continuity.busy
         busy = tuple(dag for dag in doubted if Runs(context["ti"], dag).has_living())

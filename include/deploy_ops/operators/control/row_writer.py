@@ -264,7 +264,7 @@ class RowWriter:
         A quiet pass learns a few at once.
         """
         heads = {branch.head for branch in observation.wanted.values()}
-        known, times = self.memory.authors.read_for(heads), self.memory.commit_times.read_for(heads)
+        known, times = self.memory.authors.read(), self.memory.commit_times.read()
         authors = {head: name for head, name in known.items() if head in heads}
         dates = {head: at for head, at in times.items() if head in heads}
         unknown = sorted(heads - (authors.keys() & dates.keys()))

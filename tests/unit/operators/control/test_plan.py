@@ -21,6 +21,7 @@ from include.deploy_ops.observation.circumstances import IDLE_AT_FIRST
 from include.deploy_ops.operators.control.pace import REST_KEY
 from include.deploy_ops.run.claims import MANUAL, PLANNED
 from include.deploy_ops.run.memory import Claim
+from include.deploy_ops.run.store import hash_name
 from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, CURSOR_KEY, WAKE_AT_KEY
 from tests.worlds.stages.pages import fold_page
 
@@ -146,6 +147,24 @@ def test_branches_that_were_old_at_the_first_pass_wait_for_a_push(stage: Stage) 
     assert [run.conf["job"]["branch"] for run in stage.plan()] == ["dev-new"]
     head = stage.push("dev-old", DAG)
     assert [run.conf["job"]["head"] for run in stage.plan()] == [head]
+
+
+def test_the_first_pass_after_an_older_release_brings_together_what_that_spread(stage: Stage) -> None:
+    stage.change_project(previews={"delete_after": timedelta(microseconds=1)})
+    stage.push("dev-old")
+    held = f"| hold | dev-old | create | {IDLE_AT_FIRST}, until the branch moves or someone forces it |"
+    assert held in read_plan(stage)
+    store = stage.stores[stage.scope.fleet.name]
+    for new, older in (("old_branches", "backlog"), ("commit_times", "commits"), ("commit_authors", "authors")):
+        values = store.values.pop(f"control.{new}")["value"]
+        assert values
+        store.values |= {f"control.{older}.{hash_name(key)[0]}": {key: value} for key, value in values.items()}
+    for key in [key for key in store.values if key.startswith(("control.past", "control.continuity"))]:
+        del store.values[key]  # such a release noted neither
+    assert held in read_plan(stage)
+    assert not [key for key in store.values if key.startswith(("control.commits.", "control.authors."))]
+    (left,) = [key for key in store.values if key.startswith("control.backlog.")]
+    assert store.values["control.old_branches"]["value"] == store.values[left], "an older release would need it"
 
 
 def test_branches_that_were_young_at_the_first_pass_get_theirs(stage: Stage) -> None:
