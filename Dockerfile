@@ -38,5 +38,11 @@ ENV AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.25
 # Nine of ten seconds that a task's start takes are imports: plugins/preloading.py makes them before tasks are forked.
 ENV AIRFLOW__CORE__LAZY_LOAD_PLUGINS=False
 
+# A worker that misses the moment in which a task's process ends looks again after so many seconds, and keeps the slot
+# until then: every second task's, for five seconds by default.
+ENV AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL=1
+# A task outlives Airflow's API server as long as by default: so many such intervals, where it would be three of five.
+ENV AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS=15
+
 # Plans and decision records are read as rendered fields; the default cuts them after 4,096 characters.
 ENV AIRFLOW__CORE__MAX_TEMPLATED_FIELD_LENGTH=100000

@@ -1,6 +1,6 @@
 """What control leaves out so soon after a long pass: a burst is on then, and other tasks want Airflow's API server.
 
-After a pass of more than a few seconds it rests for as long as that took. Until then the ends of runs begin no pass,
+After a pass of more than some seconds it rests for a while. Until then the ends of runs begin no pass,
 and one that GitHub calls for decides and starts, and leaves it to the next one to show what there is.
 """
 

@@ -34,12 +34,13 @@ from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.endings import read_endings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from airflow.sdk import Context
 
     from include.deploy_ops.core.cleanup.verdict import Verdict
+    from include.deploy_ops.core.plan.outcome import Ended, Outcome
     from include.deploy_ops.core.plan.schedule import Circumstances
     from include.deploy_ops.core.target.comparison import TargetState
     from include.deploy_ops.core.verification.verdict import Verification
@@ -84,7 +85,8 @@ class RowWriter:
         before = self.memory.read_rows()
         ended, until = read_endings(context, self.scope.fleet, last.events_until if last else "")
         drop_contradicted(self.memory, ended)
-        slugs = {each.slug for each in ended} - given.remembered.keys()
+        news = [each for each in ended if not _is_shown(each, before.get(each.slug))]
+        slugs = {each.slug for each in news} - given.remembered.keys()
         remembered = {**given.remembered, **{slug: self.memory.recall(slug) for slug in slugs}}
         authors, times, is_learning = self._learn_commits(observation, is_quiet=not plan.actions)
         verdicts = drop_doubted(self.memory.verdicts.read(), self.memory.read_continuity(now).since)
@@ -115,7 +117,7 @@ class RowWriter:
         # Rows and deploys first: who reads the summary and then the rows finds them at least as new as it says.
         past = observation.desired.ended if observation.desired else {}
         awaited = list_awaited(self.scope.project, observation.snapshot, past, plan.holds)
-        self._keep_deploys(rows, record)
+        self._keep_deploys(rows, record, news)
         digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
         self.memory.summary.write(self._summarize(plan, now, digests, until))
         previews = {slug for slug, row in before.items() if row.kind is RowKind.PREVIEW}
@@ -142,10 +144,13 @@ class RowWriter:
         read = {slug: each or self.memory.verification(slug).read() for slug, each in found.items()}
         return {slug: each for slug, each in read.items() if each is not None}
 
-    def _keep_deploys(self, rows: Mapping[str, Row], record: PassRecord) -> None:
+    def _keep_deploys(self, rows: Mapping[str, Row], record: PassRecord, news: Iterable[Ended]) -> None:
         """Add to each environment's deploys what was deployed there since the last pass, by us or by somebody else."""
+        told: dict[str, list[Outcome]] = {}
+        for each in news:
+            told.setdefault(each.slug, []).append(each.outcome)
         for slug, row in rows.items():
-            ended = record.outcomes.get(slug, ())
+            ended = told.get(slug, ())
             stranger = find_stranger(record.observed.histories.get(row.deployment_id))
             if not ended and stranger is None:
                 continue  # most environments, in most passes
@@ -283,6 +288,13 @@ class RowWriter:
         self.memory.authors.write(known, authors)
         self.memory.commit_times.write(times, dates)
         return authors, dates, is_learning
+
+
+def _is_shown(ended: Ended, row: Row | None) -> bool:
+    """Whether the row, which is written last, knows the ending: those of the last minute are read in each pass."""
+    return row is not None and (ended.outcome.run_id, ended.outcome.at) in {
+        (each.run_id, each.at) for each in row.outcomes
+    }
 
 
 def _find_final(row: Row | None, observation: Observation) -> Verification | None:
