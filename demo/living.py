@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.columns import read_columns
 from demo.feedback import await_comment, await_live, await_removed, find_line, find_page
+from demo.policy_text import change_lines
 from demo.witness import CLEANUP_DAG, PROJECT, WitnessError
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ _HASTE = {
 
 def hasten_deletes(policy: str) -> str:
     """Return the policy with the times and bounds that a tour can wait for: its previews are told seconds before."""
-    for usual, hasty in _HASTE.items():
-        policy, count = re.subn(rf"(?m)^(\s*){re.escape(usual)}\b", rf"\g<1>{hasty}", policy)
-        if count != 1:
-            raise ValueError(f"the policy has {count} lines with `{usual}`, expected one")
-    return policy
+    return change_lines(policy, _HASTE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo.feedback import CONTEXT, await_comment, await_live, find_line, find_page
+from demo.policy_text import change_lines
 from demo.witness import PREVIEW_DAG, WitnessError
 
 if TYPE_CHECKING:
@@ -21,28 +22,24 @@ SECRETS = ("AIRFLOW_CONN_WAREHOUSE", "AIRFLOW_VAR_ORDER_LIMIT")
 """What the preview's Airflow reads from its environment, and Astro shows to nobody."""
 PARSED_AGAIN_S = 1.0
 """Seconds between two parses of a Deployment's files, in the sandbox; Airflow takes 30 by default."""
-_SOURCES = "sources: { connections: [preview_*], variables: [preview_*] }\n"
-_PREVIEWS = """\
+_PROOF = {
+    "projects:": """\
+sources: { connections: [preview_*], variables: [preview_*] }
+projects:""",
+    "previews:": """\
+previews:
       environment:
         connections: { warehouse: preview_warehouse }
         variables: { order_limit: { variable: preview_order_limit }, target_schema: "{schema}" }
         pools: { warehouse: { slots: 2, description: What the warehouse bears } }
-      verify: { compare_with: production, dags: [{ dag: "smoke_*" }] }
-"""
-
-
-_ACTIVITY = ("      activity: [deploys] ", "      activity: [deploys, runs] ")
+      verify: { compare_with: production, dags: [{ dag: "smoke_*" }] }""",
+    "activity: [deploys]": "activity: [deploys, runs]",
+}
 
 
 def add_proof(policy: str) -> str:
     """Return the policy with what previews are given, how they are verified and that runs count; all else as it is."""
-    for line, added in (("projects:\n", _SOURCES + "projects:\n"), ("    previews:\n", "    previews:\n" + _PREVIEWS)):
-        if policy.count(f"\n{line}") != 1:
-            raise ValueError(f"the policy has {policy.count(f'{chr(10)}{line}')} lines '{line.strip()}', expected one")
-        policy = policy.replace(f"\n{line}", f"\n{added}")
-    if policy.count(_ACTIVITY[0]) != 1:
-        raise ValueError(f"the policy has {policy.count(_ACTIVITY[0])} lines '{_ACTIVITY[0].strip()}', expected one")
-    return policy.replace(*_ACTIVITY)
+    return change_lines(policy, _PROOF)
 
 
 def parse_often(witness: Witness) -> None:

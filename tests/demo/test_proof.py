@@ -43,7 +43,7 @@ def test_the_product_takes_the_policy_and_the_settings_hold_what_it_maps() -> No
 
 @pytest.mark.parametrize("line", ["projects:\n", "    previews:\n"])
 def test_a_policy_without_the_places_for_it_is_no_tours_policy(line: str) -> None:
-    with pytest.raises(ValueError, match=f"0 lines '{line.strip()}', expected one"):
+    with pytest.raises(ValueError, match=f"0 lines with `{line.strip()}`, expected one"):
         add_proof(SHIPPED.replace(f"\n{line}", "\n# gone\n"))
 
 
