@@ -29,6 +29,10 @@ class _NewName(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
 
 
+class _NewRepository(_NewName):
+    has_deployments: bool = True
+
+
 class _Draft(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -154,8 +158,8 @@ class Control:
         return JSONResponse({"failure": airflow.failure, "parsed": airflow.parsed_at})
 
     async def _add(self, request: Request) -> Response:
-        wanted = _NewName.model_validate(await _read_object(request))
-        if not self._world.add_repository(wanted.name):
+        wanted = _NewRepository.model_validate(await _read_object(request))
+        if not self._world.add_repository(wanted.name, has_deployments=wanted.has_deployments):
             return _refuse(409, f"there is a repository {wanted.name!r} already")
         return Response(status_code=201)
 

@@ -49,11 +49,14 @@ class World:
         self.ci.reset()
         self._settle(REPOSITORY, has_deployments=not is_astro_empty)
 
-    def add_repository(self, name: str) -> bool:
-        """Seed another repository, with Deployments of its own; return whether the name was free."""
+    def add_repository(self, name: str, *, has_deployments: bool = True) -> bool:
+        """Seed another repository, with two Deployments of its own unless it shall have none.
+
+        :return: whether the name was free.
+        """
         is_free = self.github.add(name)
         if is_free:
-            self._settle(name, has_deployments=True, suffix=f" of {name}")
+            self._settle(name, has_deployments=has_deployments, suffix=f" of {name}")
         return is_free
 
     def _settle(self, name: str, *, has_deployments: bool, suffix: str = "") -> None:

@@ -41,6 +41,16 @@ font-size:14px}
 .markdown ul{padding-left:2em}.markdown sub{color:var(--faint);font-size:12px;vertical-align:baseline}
 .mention{font-weight:600;color:var(--text)}"""
 
+_SIGNS = {
+    "+1": "👍",
+    "-1": "👎",
+    "laugh": "😄",
+    "confused": "😕",
+    "heart": "❤️",
+    "hooray": "🎉",
+    "eyes": "👀",
+    "rocket": "🚀",
+}
 _DEPLOYED = {
     "success": "deployed to",
     "in_progress": "is deploying to",
@@ -61,13 +71,17 @@ def show_comments(repository: Repository, pull: PullRequest) -> str:
 def _show_one(repository: Repository, comment: Comment) -> str:
     created, updated = format_time(comment.created_at), format_time(comment.updated_at)
     said = f"commented on {created}{'' if updated == created else ' · edited'}"
-    return _show_comment(repository, comment.user, said, comment.body, f' id="issuecomment-{comment.id}"')
+    anchor, signs = f' id="issuecomment-{comment.id}"', [_SIGNS[each.content] for each in comment.reactions]
+    return _show_comment(repository, comment.user, said, comment.body, anchor, signs)
 
 
-def _show_comment(repository: Repository, user: str, said: str, text: str, anchor: str) -> str:
+def _show_comment(
+    repository: Repository, user: str, said: str, text: str, anchor: str, signs: Collection[str] = ()
+) -> str:
     body = render_markdown(text, repository.urls.build_html(), repository.pulls.keys())
     head = f"<header><b>{escape(user)}</b> {said}</header>"
-    return f'<section class="box comment"{anchor}>{head}<div class="markdown">{body}</div></section>'
+    foot = f'<div class="signs">{" ".join(signs)}</div>' if signs else ""
+    return f'<section class="box comment"{anchor}>{head}<div class="markdown">{body}</div>{foot}</section>'
 
 
 def show_deployments(repository: Repository, shas: Collection[str]) -> str:

@@ -48,7 +48,7 @@ def test_a_push_and_a_pull_request_belong_to_one_repository_and_the_quota_to_all
     assert used[1] == used[0] + 1
 
 
-def test_its_team_has_deployments_of_its_own(sandbox: Sandbox) -> None:
+def test_its_team_has_deployments_of_its_own_unless_it_shall_have_none(sandbox: Sandbox) -> None:
     add(sandbox, "store")
     path = f"/astro/v1/organizations/{ORGANIZATION_ID}/deployments"
     found = sandbox.client.get(path, headers={"Authorization": ASTRO_LOGIN[1]}).json()["deployments"]
@@ -56,6 +56,10 @@ def test_its_team_has_deployments_of_its_own(sandbox: Sandbox) -> None:
         ("Staging of store", "HEALTHY"),
         ("Production of store", "HEALTHY"),
     ]
+    body = {"name": "mono", "has_deployments": False}
+    assert sandbox.client.post("/sandbox/repositories", json=body).status_code == 201
+    after = sandbox.client.get(path, headers={"Authorization": ASTRO_LOGIN[1]}).json()["deployments"]
+    assert [each["name"] for each in after] == [each["name"] for each in found]
 
 
 def test_a_name_that_is_taken_or_none_is_refused_and_a_reset_forgets_the_others(sandbox: Sandbox) -> None:

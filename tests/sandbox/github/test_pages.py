@@ -86,8 +86,12 @@ def test_a_pull_request_shows_comments_as_github_does(hub: Hub) -> None:
     pull = hub.open_pull("dev/a")
     table = "<!-- unseen -->\n\n| a |\n|---|\n| `x` |\n\n"
     body = table + "@ann, @acme/team see #1, not #9, [bad](javascript:x) <sub>small</sub> <img src=x>"
-    hub.send("POST", "/issues/1/comments", status=201, json={"body": body})
+    comment = hub.send("POST", "/issues/1/comments", status=201, json={"body": body})
+    assert "signs" not in read(pull["html_url"]).partition("<h1>")[2]
+    for sign in ("eyes", "rocket"):
+        hub.send("POST", f"/issues/comments/{comment['id']}/reactions", status=201, json={"content": sign})
     page = read(pull["html_url"])
+    assert '<div class="signs">👀 🚀</div>' in page
     assert "unseen" not in page
     assert "<td><code>x</code></td>" in page
     assert f'<a class="mention" href="{hub.url}/github/ann">@ann</a>' in page
