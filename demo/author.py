@@ -126,6 +126,10 @@ class Author:
         """Return what was written below the pull request, oldest first."""
         return [comment["body"] for comment in self._api("GET", f"issues/{number}/comments").json()]
 
+    def list_signs(self, comment_id: int) -> list[str]:
+        """Return the reactions to a comment, oldest first, as GitHub calls them."""
+        return [each["content"] for each in self._api("GET", f"issues/comments/{comment_id}/reactions").json()]
+
     def label(self, number: int, name: str) -> None:
         """Put a label on the pull request."""
         self._api("POST", f"issues/{number}/labels", {"labels": [name]})
@@ -138,6 +142,11 @@ class Author:
         """Return the commit's newest status of that context: `state`, `description`, `target_url`."""
         found = self._api("GET", f"commits/{commit}/status").json()["statuses"]
         return next((dict(status) for status in found if status["context"] == context), None)
+
+    def list_statuses(self, commit: str, context: str) -> list[str]:
+        """Return what was said of the commit under that context, newest first."""
+        found = self._api("GET", f"commits/{commit}/statuses?per_page=100").json()
+        return [str(each["description"]) for each in found if each["context"] == context]
 
     def list_deployments(self, environment: str) -> list[dict[str, Any]]:
         """Return the environment's GitHub Deployments, newest first, each with its newest status as `newest`."""

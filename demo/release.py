@@ -1,30 +1,51 @@
-"""The tour's part about a release: a pull request reaches staging, then, approved, production; a rollback stays."""
+"""The tour's part about a release: staging, then, proven there and approved, production; a rollback stays."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from demo.feedback import await_comment
+from demo.living import measure_delay
+from demo.policy_text import change_lines
 from demo.witness import (
-    CONTROL_DAG,
     PRODUCTION_DAG,
     PRODUCTION_REQUEST_DAG,
+    PROJECT,
     PROMOTION_DAG,
     STAGING_DAG,
     WitnessError,
+    select_run,
 )
 
 if TYPE_CHECKING:
+    from demo.person import Approval
     from demo.steps import Steps
+    from demo.witness import Witness
 
 FEATURE, CHORE, DEPLOY_BRANCH = "dev-sales", "chore-deps", "astro_deploy"
+CONTEXT = "deploy-ops/production"
+SOAK_S = 45
+"""Seconds for which Staging runs what is released, verified, before anybody is asked: until then all say so."""
+SOAKS = "soaks on staging until"
+_STAGING = "staging: {{ deployment: Staging, branch: astro_deploy, deploy_type: infer{} }}"
+_GATE = {
+    _STAGING.format(""): _STAGING.format(", verify: {}"),
+    "approval: required": f"requires: {{ verified: staging, soak: {SOAK_S}s }}\n        approval: required",
+}
+
+
+def add_gate(policy: str) -> str:
+    """Return the policy in which production waits for what Staging proved; all else as it is."""
+    return change_lines(policy, _GATE)
 
 
 def release(steps: Steps) -> None:
     """Play it; raises WitnessError at the first step that does not come true."""
     before = _promote(steps)
-    _deploy_image_to_staging(steps)
-    _deploy_to_production(steps)
+    number = _deploy_image_to_staging(steps)
+    _deploy_to_production(steps, number, _await_question(steps, number))
     _roll_back(steps, before)
 
 
@@ -66,7 +87,8 @@ def _promote(steps: Steps) -> str:
     return commit
 
 
-def _deploy_image_to_staging(steps: Steps) -> None:
+def _deploy_image_to_staging(steps: Steps) -> int:
+    """Merge a package into staging; return the pull request of the release, opened before Staging is verified."""
     author, tip = steps.witness.author, _find_head(steps, DEPLOY_BRANCH)
     author.start_branch(CHORE, "origin/staging")
     author.git("merge", "--quiet", "--no-edit", "origin/main")  # what the first part of the tour merged there
@@ -75,19 +97,59 @@ def _deploy_image_to_staging(steps: Steps) -> None:
     start = time.monotonic()
     author.merge(author.open_pull_request(CHORE, "staging", "Humanize"), "merge")
     commit = _await_promotion(steps, tip)
+    steps.witness.await_target_deploy("Staging", commit)
+    number = author.open_pull_request(DEPLOY_BRANCH, "main", "Release")
     _tell_staging(
         steps, "requirements.txt merged into staging → image deploy of Staging", commit, "IMAGE_AND_DAG", start
     )
+    return number
 
 
-def _deploy_to_production(steps: Steps) -> None:
+def _await_question(steps: Steps, number: int) -> Approval:
+    """Play the step in which nobody is asked before Staging has soaked; return the question."""
     witness, start = steps.witness, time.monotonic()
-    number = witness.author.open_pull_request(DEPLOY_BRANCH, "main", "Release")
-    merge = str(witness.await_mergeable(number)["merge_commit_sha"])
+    plan = witness.await_plan(f"request production held: {SOAKS}")
+    _await_row(witness)
+    _await_status(witness, number)
+    await_comment(witness, number, SOAKS)
     approval = witness.await_approval(PRODUCTION_REQUEST_DAG)
-    asked = time.monotonic()
-    request = witness.outside.link(approval.dag_id, approval.run_id)
-    steps.say(f"✔ pull request into main → a person is asked: {asked - start:.1f} s\n    {request}")
+    seconds = time.monotonic() - start
+    run = select_run(witness.outside.list_runs(PRODUCTION_REQUEST_DAG), approval.run_id, ()) or {}
+    measure_delay(run, _find_verified(witness) + timedelta(seconds=SOAK_S))
+    step = f"Staging is verified → a release waits until it soaked for {SOAK_S} s → a person is asked"
+    steps.tell(step, seconds, run, f"plan, page, comment and status said: {plan}")
+    return approval
+
+
+def _await_row(witness: Witness) -> None:
+    """Return once the page's row of production says what is awaited."""
+
+    def look() -> bool:
+        row = witness.outside.read_rows(PROJECT).get("production", {})
+        return row.get("state") == "waiting" and SOAKS in str(row.get("why"))
+
+    witness.await_true(f"the row of production to say {SOAKS!r}", look)
+
+
+def _await_status(witness: Witness, number: int) -> None:
+    """Return once the release's head was told what is awaited; that may be over by now."""
+    head = str(witness.author.show_pull_request(number)["head"]["sha"])
+
+    def look() -> bool:
+        return any(SOAKS in said for said in witness.author.list_statuses(head, CONTEXT))
+
+    witness.await_true(f"{CONTEXT} of {head[:12]} to say {SOAKS!r}", look)
+
+
+def _find_verified(witness: Witness) -> datetime:
+    """Return when what Staging runs was verified."""
+    known = witness.outside.read_rows(PROJECT)["staging"]["verification"]
+    return datetime.fromisoformat(known.get("since") or known["at"])
+
+
+def _deploy_to_production(steps: Steps, number: int, approval: Approval) -> None:
+    witness, asked = steps.witness, time.monotonic()
+    merge = str(witness.await_mergeable(number)["merge_commit_sha"])
     witness.person.answer(approval, "Approve", comment="go")
     witness.await_target_deploy("Production", merge)
     run = witness.await_success(PRODUCTION_DAG, "target.production~deploy~")
@@ -109,18 +171,4 @@ def _roll_back(steps: Steps, commit: str) -> None:
     steps.tell(
         "forced rollback of Staging", time.monotonic() - start, run, f"{files} deployed files equal {commit[:12]}"
     )
-    held = _await_hold(steps)
-    steps.say(f"✔ it stays: {held}")
-
-
-def _await_hold(steps: Steps) -> str:
-    """Return what the newest pass says of staging, once it says that it is held."""
-    witness = steps.witness
-
-    def look() -> str:
-        runs = [run for run in witness.outside.list_runs(CONTROL_DAG) if run["state"] == "success"]
-        shown: Any = runs and witness.outside.read_log(CONTROL_DAG, runs[0]["dag_run_id"], "plan")
-        lines = [line for line in str(shown or "").splitlines() if "staging held: overridden" in line]
-        return lines[-1] if lines else ""
-
-    return str(witness.await_true("control to hold staging", look)[0])
+    steps.say(f"✔ it stays: {witness.await_plan('staging held: overridden')}")

@@ -6,12 +6,11 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from demo.living import hasten_deletes
 from demo.needs import read_executor
 from demo.ports import PortError, read_ports
-from demo.proof import add_proof
 from demo.stack import POLICY, ROOT, Stack, StackError
-from demo.tour import play
+from demo.tour import DAGS as TOUR_DAGS
+from demo.tour import make_policy, play, prepare
 from demo.witness import DAGS, Witness, WitnessError, make_witness
 
 if TYPE_CHECKING:
@@ -35,13 +34,15 @@ def hold(screen: Screen, *, is_once: bool) -> int:
 
 def _hold(screen: Screen, *, is_once: bool) -> int:
     ports, is_toured = read_ports(), os.environ.get("TOUR") != "0"
-    policy = add_proof(hasten_deletes(POLICY.read_text(encoding="utf-8"))) if is_toured else None
+    policy = make_policy(POLICY.read_text(encoding="utf-8")) if is_toured else None
     home, executor = ROOT / ".airflow", read_executor()
     with Stack(ports, home, screen.say, policy, show=screen.show, executor=executor) as stack:
-        for dag_id in DAGS:
+        witness = make_witness(stack)
+        if is_toured:
+            prepare(witness)
+        for dag_id in (*(TOUR_DAGS if is_toured else ()), *DAGS):
             stack.unpause(dag_id)
         screen.say(f"Airflow  {ports.airflow_url}  (admin / admin)\nsandbox  {ports.sandbox_url}")
-        witness = make_witness(stack)
         witness.await_watch()
         has_come_true = not is_toured or _play(witness, screen)
         if is_once:

@@ -1,13 +1,12 @@
-"""The tour: its parts in the order in which they are played."""
+"""The tour: its parts in the order in which they are played, and the policy under which they are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from demo import living, proof, work
+from demo import living, monorepo, proof, release, words, work
 from demo.page import follow_links, show_page
 from demo.preview import BRANCH, preview
-from demo.release import DEPLOY_BRANCH, FEATURE, release
 from demo.steps import Steps
 
 if TYPE_CHECKING:
@@ -15,8 +14,25 @@ if TYPE_CHECKING:
 
     from demo.witness import Witness
 
-ENVIRONMENTS = (BRANCH, proof.BRANCH, living.BRANCH, FEATURE, "staging", "production", DEPLOY_BRANCH)
+ENVIRONMENTS = (
+    *(BRANCH, proof.BRANCH, living.BRANCH, release.FEATURE, monorepo.BRANCH),
+    *("staging", "production", release.DEPLOY_BRANCH),
+)
 """All that the tour has to do with, each on the Deploys page."""
+DAGS = (words.DAG, *monorepo.DAGS)
+"""What the tour's policy has beside the DAGs of the project's own."""
+
+
+def make_policy(policy: str) -> str:
+    """Return the project's own policy as the tour needs it."""
+    for change in (living.hasten_deletes, proof.add_proof, release.add_gate, words.listen, monorepo.add_projects):
+        policy = change(policy)
+    return policy
+
+
+def prepare(witness: Witness) -> None:
+    """Make what the tour's policy speaks of; before anybody looks at it."""
+    monorepo.lay_out(witness)
 
 
 def play(witness: Witness, say: Callable[[str], None]) -> None:
@@ -28,7 +44,9 @@ def play(witness: Witness, say: Callable[[str], None]) -> None:
     proof.prove(steps)
     told = living.live(steps, number)
     work.keep(steps)
-    release(steps)
+    words.speak(steps)
+    release.release(steps)
+    monorepo.change_one(steps)
     living.bury(steps, told)
     show_page(steps, ENVIRONMENTS)
     follow_links(steps)

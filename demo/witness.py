@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import httpx
 
 from demo.author import Author
 from demo.outside import Outside
@@ -37,6 +39,8 @@ DAGS = (
 )
 """All of them, control last: what it dispatches starts at once."""
 ENDED = frozenset({"success", "failed"})
+_PASSES = 3
+"""Of how many passes the plans are read: what one said may be over with the next."""
 
 
 class WitnessError(Exception):
@@ -67,7 +71,19 @@ class Witness:
 
     def change_sandbox(self, **settings: float) -> None:
         """Change how the sandbox behaves, by names of its settings."""
-        self.stack.sandbox.post("/sandbox/settings", json=settings).raise_for_status()
+        self._post("settings", settings)
+
+    def grant(self, login: str, permission: str) -> None:
+        """Let somebody have this permission on the repository: `admin`, `write`, `read` or `none`."""
+        self._post(f"repositories/{self.author.repository}/collaborators/{login}", {"permission": permission})
+
+    def say(self, number: int, login: str, body: str) -> int:
+        """Let somebody comment on the pull request; return the comment's id."""
+        said = {"user": login, "body": body}
+        return int(self._post(f"repositories/{self.author.repository}/pulls/{number}/comments", said).json()["id"])
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        return self.stack.sandbox.post(f"/sandbox/{path}", json=body).raise_for_status()
 
     def await_watch(self) -> None:
         """Return once the repository is watched: the trigger's first event made a pass."""
@@ -109,6 +125,16 @@ class Witness:
     def await_success(self, dag_id: str, prefix: str = "", besides: Container[str] = ()) -> dict[str, Any]:
         """Return the run as `await_end` does; a failed one is an error."""
         return self._require_success(self.await_end(dag_id, prefix, besides))
+
+    def await_plan(self, words: str, dag_id: str = CONTROL_DAG) -> str:
+        """Return the line of a plan that holds the words, once one of the newest passes says so."""
+
+        def look() -> str:
+            runs = [run["dag_run_id"] for run in self.outside.list_runs(dag_id) if run["state"] == "success"]
+            plans = (self.outside.read_log(dag_id, run_id, "plan") for run_id in runs[:_PASSES])
+            return next((line for plan in plans for line in plan.splitlines() if words in line), "")
+
+        return str(self.await_true(f"{dag_id} to say {words!r}", look)[0])
 
     def await_mergeable(self, number: int) -> dict[str, Any]:
         """Return the pull request once GitHub knows whether it can be merged, which takes it a moment."""
