@@ -110,8 +110,8 @@ def _await_question(steps: Steps, number: int) -> Approval:
     witness, start = steps.witness, time.monotonic()
     plan = witness.await_plan(f"request production held: {SOAKS}")
     _await_row(witness)
-    _await_status(witness, number)
     await_comment(witness, number, SOAKS)
+    _await_status(witness, number)
     approval = witness.await_approval(PRODUCTION_REQUEST_DAG)
     seconds = time.monotonic() - start
     run = select_run(witness.outside.list_runs(PRODUCTION_REQUEST_DAG), approval.run_id, ()) or {}
