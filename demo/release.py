@@ -63,11 +63,12 @@ def _await_promotion(steps: Steps, tip: str) -> str:
 
 def _tell_staging(steps: Steps, step: str, commit: str, kind: str, start: float) -> None:
     record, _ = steps.witness.await_target_deploy("Staging", commit)
+    seconds = time.monotonic() - start
     if record["type"] != kind:
         raise WitnessError(f"deploy {record['id']} of Staging is {record['type']}, expected {kind}")
     run = steps.witness.await_success(STAGING_DAG, f"target.staging~deploy~{commit[:12]}")
     files = steps.witness.check_target_files("Staging", commit)
-    steps.tell(step, time.monotonic() - start, run, f"{files} deployed files equal {commit[:12]}")
+    steps.tell(step, seconds, run, f"{files} deployed files equal {commit[:12]}")
 
 
 def _promote(steps: Steps) -> str:
@@ -165,10 +166,9 @@ def _roll_back(steps: Steps, commit: str) -> None:
     witness, start = steps.witness, time.monotonic()
     form = {"action": "deploy", "ref": commit, "deploy_type": "image-and-dags", "reason": "the new DAGs misbehave"}
     run_id = witness.person.trigger(STAGING_DAG, form)
-    run = witness.await_success(STAGING_DAG, run_id)
     witness.await_target_deploy("Staging", commit)
+    seconds = time.monotonic() - start
+    run = witness.await_success(STAGING_DAG, run_id)
     files = witness.check_target_files("Staging", commit)
-    steps.tell(
-        "forced rollback of Staging", time.monotonic() - start, run, f"{files} deployed files equal {commit[:12]}"
-    )
+    steps.tell("forced rollback of Staging", seconds, run, f"{files} deployed files equal {commit[:12]}")
     steps.say(f"✔ it stays: {witness.await_plan('staging held: overridden')}")
