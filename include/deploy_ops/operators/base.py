@@ -305,6 +305,17 @@ class DeployOpsOperator(SealingOperator):
         """Return what is remembered of the project's environments."""
         return Memory(context["asset_state_store"][self.scope.fleet])
 
+    def know_targets(self, context: Context) -> Scope:
+        """Return the scope with all targets; those of files that cannot be read are the ones that control noted.
+
+        :raises RetryableError: one cannot be read, and nobody knows its targets.
+        """
+        noted = self.memory(context).continuity.read() if self.scope.unread else None
+        if self.scope.unread and (noted is None or noted.targets is None):
+            told = " and ".join(self.scope.unread)
+            raise RetryableError(f"{told} cannot be read, and nobody knows which Deployments are its targets; mend it")
+        return self.scope.recall((noted and noted.targets) or ())
+
     def due_check(self, context: Context) -> DueCheck:
         """Return what asks once more, right before a write, whether it is due and approved."""
         from include.deploy_ops.observation.checks import DueCheck
@@ -431,6 +442,11 @@ class DeployOpsOperator(SealingOperator):
         """Link the task to the Deployment."""
         self.link(AstroLink, deployment.astro_url)
         self.link(AirflowLink, deployment.airflow_url)
+
+    def refuse_new_name(self) -> None:
+        """Raise RetryableError while nothing may get a new name: who mends that tells nobody."""
+        if self.scope.new_name_ban:
+            raise RetryableError(self.scope.new_name_ban)
 
     def find_build_ban(self, job: Job) -> str:
         """Return why no image may be built for the job, by the policy as it is now; empty where it may."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,8 @@ CLI_POOL = "deploy_ops_cli"
 class Scope:
     """One project under one control plane; `is_dry` means `mode: plan`: nothing is written anywhere.
 
-    `targets` names the long-lived Deployments of all projects: none of them is ever a preview. `shares_repository`:
+    `targets` names the long-lived Deployments of all projects: none of them is ever a preview; of files that cannot be
+    read it has none (`recall`). `shares_repository`:
     another project of the policy is about the same repository. `rivals`: other projects' targets that may be about a
     Deployment of one of ours. `neighbours`: how many repositories are polled with the same connection to GitHub.
     `workspaces`: the ids of those to which its connection to Astro may lead; none: any. `unread`: files of the policy
@@ -86,6 +87,10 @@ class Scope:
         """Why nothing gets a name that it did not have before; empty where it may: another file may have it."""
         told = " and ".join(self.unread)
         return f"no new name is taken while {told} cannot be read, where it may stand; mend that first" if told else ""
+
+    def recall(self, targets: Iterable[str]) -> Scope:
+        """Return the scope that has these targets, too, known from before, where files of the policy cannot be read."""
+        return replace(self, targets=self.targets.union(targets)) if self.unread else self
 
     def require_workspace(self, workspace_id: str) -> None:
         """Raise PolicyError where the project's connection to Astro leads where its file may not go."""

@@ -24,17 +24,19 @@ class Continuity:
     """Since when the memory has no hole, and when the last pass began.
 
     `busy` are the DAGs that had runs at work when all memory was lost, and have: nobody knows what they claimed.
-    `heard_since`: since when words on pull requests count, None while they do not.
+    `heard_since`: since when words on pull requests count, None while they do not. `targets` names the Deployments that
+    stood in the policy as targets when all of it could be read last, None where nobody knows.
     """
 
     since: datetime
     seen_at: datetime
     busy: tuple[str, ...] = ()
     heard_since: datetime | None = None
+    targets: tuple[str, ...] | None = None
 
 
 def continue_memory(known: Continuity | None, now: datetime) -> Continuity:
     """Return the continuity as of now; None is known where nobody remembers a pass."""
     if known is None or now - known.seen_at > GAP_MAX:
-        return Continuity(now, now, heard_since=known.heard_since if known else None)
+        return replace(known, since=now, seen_at=now, busy=()) if known else Continuity(now, now)
     return replace(known, seen_at=max(known.seen_at, now))

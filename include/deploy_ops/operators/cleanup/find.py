@@ -85,7 +85,7 @@ class FindExpiredOperator(DeployOpsOperator):
         memory, runs = Memory(store), self.runs(context)
         questions = Questions(store, QUESTIONS_KEY, runs)
         review = Review(
-            scope=self.scope,
+            scope=self.know_targets(context),
             observer=Observer(self.scope, self.github, self.astro, memory, self.seals),
             form=form,
             questions=questions,

@@ -59,7 +59,8 @@ class PlanOperator(DeployOpsOperator):
         self._note_pass(context, memory, now)
         observer = Observer(self.scope, self.github, self.astro, memory, self.seals)
         reader = CheckReader(self.github, self._read_awaited(context))
-        comparer = Comparer(self.scope, observer, reader)
+        known = memory.continuity.read()
+        comparer = Comparer(self.scope.recall((known and known.targets) or ()), observer, reader)
         observation = comparer.look()
         difference = self._hold_new(comparer.compare(observation), memory)
         self._remember_backlog(observer, difference, now)
@@ -110,7 +111,8 @@ class PlanOperator(DeployOpsOperator):
         doubted = sorted(self.scope.home_dags) if is_lost else continuity.busy
         busy = tuple(dag for dag in doubted if Runs(context["ti"], dag).has_living())
         since = (continuity.heard_since or now) if self.scope.is_listening else None
-        memory.continuity.write(replace(continuity, busy=busy, heard_since=since))
+        targets = continuity.targets if self.scope.unread else tuple(sorted(self.scope.targets))
+        memory.continuity.write(replace(continuity, busy=busy, heard_since=since, targets=targets))
 
     def _wake(self, context: Context, at: datetime | None) -> None:
         """Leave the time at which the trigger wakes control for the trigger."""
@@ -220,8 +222,13 @@ class PlanOperator(DeployOpsOperator):
         return make_dispatch(self.seals, dag_id, action.run_id, make_job(action, deploy_type, answers))
 
     def _hold_new(self, difference: Difference, memory: Memory) -> Difference:
-        """Return the difference in which a project that is new does nothing while its names may be another's."""
-        if not self.scope.new_name_ban or not memory.is_first_pass():
+        """Return the difference in which nothing is done while names may be another's: of the project's, if it is new.
+
+        Or where nobody knows any more which Deployments are targets of a file that cannot be read.
+        """
+        known = memory.continuity.read()
+        is_known = known is not None and known.targets is not None and not memory.is_first_pass()
+        if not self.scope.new_name_ban or is_known:
             return difference
         holds = (
             Hold(work.environment, work.verb.value, self.scope.new_name_ban, kind=HoldKind.WAITING, slug=work.slug)

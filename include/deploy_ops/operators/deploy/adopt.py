@@ -84,6 +84,7 @@ class AdoptDeploymentOperator(AstroCliOperator):
         deployment = self.astro.get_deployment(job.deployment_id)
         if deployment is None:
             raise SupersededError(f"Deployment {job.deployment_id} is gone")
+        self.refuse_new_name()
         is_marked = parse_mark(deployment.description) is not None or has_later_mark(deployment.description)
         if is_marked or deployment.name in self.scope.targets:
             raise RetryableError(f"'{deployment.name}' ({deployment.id}) bears a mark by now, or is a target")

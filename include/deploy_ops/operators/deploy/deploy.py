@@ -139,7 +139,9 @@ class DeployCodeOperator(AstroCliOperator):
         check_head(self.scope, self.github, job)
         self.check_alive(job)
         # A preview that this run created has no id in the job: the job was made before it.
-        return check_mark(self.scope, self.astro, job, job.deployment_id or self.need(context, "create"))
+        return check_mark(
+            self.know_targets(context), self.astro, job, job.deployment_id or self.need(context, "create")
+        )
 
     def _rouse(self, job: Job, deployment: Deployment) -> None:
         """Wake a hibernating Deployment for a while; without an end, its own schedule would be off for good."""

@@ -127,6 +127,7 @@ class CreateDeploymentOperator(AstroCliOperator):
         # behind.
         existing = self._find(job)
         if existing is None:
+            self.refuse_new_name()
             self.refuse_dry(job, f"create {job.deployment_name}")
             secrets = self.read_secrets(context, job)
             self.remember_rendered(context, job)
@@ -166,7 +167,7 @@ class UpdateDeploymentOperator(AstroCliOperator):
         """Return the Deployment's id."""
         job = self.begin(context)
         text = self.need(context, "render_template")
-        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        deployment = check_mark(self.know_targets(context), self.astro, job, job.deployment_id)
         self.link_deployment(deployment)
         if fingerprint_basis(deployment) != self.read(context, "render_template", BASIS_KEY):
             raise SupersededError(
@@ -190,7 +191,7 @@ class HibernateDeploymentOperator(AstroCliOperator):
     def execute(self, context: Context) -> None:
         """Let it hibernate, and see that Astro knows."""
         job = self.begin(context)
-        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        deployment = check_mark(self.know_targets(context), self.astro, job, job.deployment_id)
         self.link_deployment(deployment)
         reason = check_expired(self.scope, self.github, self.astro, self.memory(context), job, deployment).reason
         if is_asleep(deployment):
@@ -220,7 +221,7 @@ class DeleteDeploymentOperator(AstroCliOperator):
         job = self.begin(context)
         require_same_repository(self.memory(context), self.github)
         reason = "" if job.is_expiry else check_ended(self.scope, self.github, job)
-        deployment = check_mark(self.scope, self.astro, job, job.deployment_id)
+        deployment = check_mark(self.know_targets(context), self.astro, job, job.deployment_id)
         self.link_deployment(deployment)
         if job.is_expiry:
             reason = check_expired(self.scope, self.github, self.astro, self.memory(context), job, deployment).reason

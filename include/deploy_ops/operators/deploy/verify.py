@@ -293,13 +293,13 @@ class VerifyDeployOperator(DeployOpsOperator):
     def _find_deployment(self, context: Context, job: Job) -> Deployment:
         """Return the Deployment that is verified, having seen that it still is what the run is about."""
         if job.verb in {Verb.VERIFY, Verb.MUTE}:
-            return self._check(job, job.deployment_id)
-        return self._check(job, self.need(context, "deploy")["deployment_id"])
+            return self._check(context, job, job.deployment_id)
+        return self._check(context, job, self.need(context, "deploy")["deployment_id"])
 
-    def _check(self, job: Job, deployment_id: str) -> Deployment:
+    def _check(self, context: Context, job: Job, deployment_id: str) -> Deployment:
         if job.target:
             return check_target(self.scope, self.astro, job)
-        return check_mark(self.scope, self.astro, job, deployment_id)
+        return check_mark(self.know_targets(context), self.astro, job, deployment_id)
 
     def _make_trigger(
         self, context: Context, job: Job, rules: Verify, record: _Record, now: datetime

@@ -26,6 +26,11 @@ def test_a_memory_that_is_gone_or_from_yesterday_begins_anew(known: Continuity |
     assert continue_memory(begun, NOW + GAP_MAX).since == NOW
 
 
+def test_a_hole_takes_nothing_of_what_the_policy_said() -> None:
+    known = Continuity(ALWAYS, NOW - GAP_MAX - SECOND, ("shop.preview",), NOW - GAP_MAX, ("Production",))
+    assert continue_memory(known, NOW) == Continuity(NOW, NOW, (), NOW - GAP_MAX, ("Production",))
+
+
 def test_a_clock_that_was_put_back_makes_no_hole() -> None:
     known = Continuity(ALWAYS, NOW)
     assert continue_memory(known, NOW - SECOND) == known

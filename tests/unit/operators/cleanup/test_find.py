@@ -36,6 +36,20 @@ def read_row(run: AskingRun, branch: str) -> str:
     return row
 
 
+def test_what_a_file_that_cannot_be_read_named_as_its_target_is_no_preview(idle: CleanupStage) -> None:
+    stage = idle.stage
+    ids, known = idle.plant("dev-a"), stage.memory.continuity.read()
+    assert known is not None
+    stage.scope = replace(stage.scope, unread=("include/deploy_ops.d/ml.yaml",))
+    stage.memory.continuity.write(replace(known, targets=("shop-dev-a",)))
+    run = idle.run(SCHEDULED)
+    assert "hibernate |" not in run.read_field("find", "table")
+    assert stage.memory.verdicts.read() == {}
+    stage.memory.continuity.write(replace(known, targets=()))
+    idle.run(SCHEDULED)
+    assert [*stage.memory.verdicts.read()] == [ids["dev-a"]]
+
+
 @pytest.mark.parametrize("how", ["by hand", "mode: plan"])
 def test_a_dry_run_shows_the_table_and_leaves_no_trace(idle: CleanupStage, how: str) -> None:
     idle.plant("dev-a", "dev|b`c")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from include.deploy_ops.core.errors import PolicyError
+from include.deploy_ops.core.naming import name_deployment
 from include.deploy_ops.run.scope import Scope
 from sandbox.identity import WORKSPACE_ID
 from tests.worlds.stages.pages import fold_page
@@ -68,6 +69,48 @@ def test_a_project_that_is_new_does_nothing_yet(stage: Stage) -> None:
     assert stage.memory.is_first_pass(), "its first pass is yet to come"
     mend(stage)
     assert [run.conf["job"]["verb"] for run in stage.plan()] == ["deploy"]
+
+
+def give_away(stage: Stage) -> str:
+    """Make a preview whose Deployment a file of another team names as its target; return its id."""
+    stage.push(BRANCH)
+    assert play(stage.plan()) == ["create"]
+    name = name_deployment(stage.scope.project.name, BRANCH)
+    stage.scope = replace(stage.scope, targets=stage.scope.targets | {name})
+    assert "targets are never previews" in read_plan(stage)
+    return str(next(each["id"] for each in stage.list_deployments() if each["name"] == name))
+
+
+def test_a_target_of_the_file_that_was_a_preview_stays_as_it_is(stage: Stage) -> None:
+    named = stage.scope.targets
+    given = give_away(stage)
+    deploys = stage.list_deploys(given)
+    stage.scope = replace(stage.scope, targets=named)
+    spoil(stage)
+    stage.push(BRANCH, {"dags/more.py": "# more\n"})
+    assert f"| hold | {BRANCH} | anything |" in read_plan(stage)
+    stage.merge(BRANCH)
+    assert "targets are never previews" in read_plan(stage)
+    for action in ("delete", "deploy", "refresh", "verify"):
+        run = stage.start_form(branch=BRANCH, action=action)
+        assert "failed" in run.play().values()
+    assert [each["id"] for each in stage.list_deployments()] == [given]
+    assert stage.list_deploys(given) == deploys
+
+
+def test_nothing_is_done_to_previews_where_nobody_knows_the_files_targets(stage: Stage) -> None:
+    stage.push(BRANCH)
+    assert play(stage.plan()) == ["create"]
+    spoil(stage)
+    stage.remember_always()
+    stage.merge(BRANCH)
+    assert f"| hold | {BRANCH} | delete | {BAN} |" in read_plan(stage)
+    run = stage.start_form(branch=BRANCH, action="delete")
+    run.play()
+    assert run.read_failure("delete")["cause"].startswith(f"{FILE} cannot be read, and nobody knows which Deployments")
+    assert len(stage.list_deployments()) == 1
+    mend(stage)
+    assert play(stage.plan()) == ["delete"]
 
 
 @pytest.mark.parametrize("action", ["deploy", "adopt"])

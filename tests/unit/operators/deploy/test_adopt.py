@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,20 @@ def plant(stage: Stage, **changes: Any) -> str:
 
 def start(stage: Stage, **params: Any) -> Run:
     return stage.start_form(branch=BRANCH, action="adopt", reason="it was there first", **params)
+
+
+def test_a_yes_adopts_nothing_while_a_file_of_the_policy_cannot_be_read(stage: Stage, asked: dict[str, Any]) -> None:
+    deployment_id = plant(stage)
+    run = start(stage)
+    run.step("claim")
+    run.step("render_template")
+    with pytest.raises(TaskAwaitingInput):
+        run.step("approve_adoption")
+    answer_request(run, "Approve", task_id="approve_adoption")
+    stage.scope = replace(stage.scope, unread=("include/deploy_ops.d/ml.yaml",))
+    run.play()
+    assert "deploy_ops.d/ml.yaml cannot be read, where it may stand" in run.read_failure("adopt")["cause"]
+    assert stage.ask_astro("GET", f"deployments/{deployment_id}")["description"] == "made by hand"
 
 
 def test_after_a_yes_it_is_ours_and_follows_the_branch(stage: Stage, asked: dict[str, Any]) -> None:

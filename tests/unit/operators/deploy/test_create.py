@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,14 @@ def test_a_fresh_deployment_has_name_mark_and_variables(stage: Stage) -> None:
     assert mark is not None
     assert (mark.control_plane, mark.project, mark.branch) == ("acme-test", "shop", BRANCH)
     assert [(each["key"], each["value"]) for each in found["environmentVariables"]] == [("STAGE", "preview")]
+
+
+def test_nothing_is_made_while_a_file_of_the_policy_cannot_be_read(stage: Stage) -> None:
+    run = start(stage)
+    stage.scope = replace(stage.scope, unread=("include/deploy_ops.d/ml.yaml",))
+    with pytest.raises(RetryableError, match=r"no new name is taken while .*ml.yaml cannot be read"):
+        run.step("create")
+    assert stage.list_deployments() == []
 
 
 def test_a_deployment_with_our_mark_is_taken_whatever_its_name(stage: Stage) -> None:
