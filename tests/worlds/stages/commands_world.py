@@ -9,11 +9,23 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from include.deploy_ops.core.errors import WriteUnknownError
-from include.deploy_ops.core.feedback.commands import AGE_MAX, ENDS, EYES, QUIET, Comment, list_waiting, read_asked
+from include.deploy_ops.core.feedback.commands import (
+    AGE_MAX,
+    ENDS,
+    EYES,
+    LISTED_FOR,
+    LOOKED_FOR,
+    QUIET,
+    Comment,
+    Said,
+    list_waiting,
+    read_asked,
+)
 from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.naming import read_comment, slug_branch
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.file import load_policy
+from include.deploy_ops.hooks.github.commands import PAGES_MAX
 from include.deploy_ops.hooks.github.comment_answers import Given
 from include.deploy_ops.operators.commands.answer import end_marks
 from include.deploy_ops.operators.commands.hear import Hearing
@@ -121,11 +133,14 @@ class FakeGithub:
         self.signs[said.id] = []
         return self.comments[said.id]
 
-    def list_newest_comments(self) -> tuple[Comment, ...]:
-        newest = sorted(self.comments, key=lambda each: (self.updated[each], each), reverse=True)[:PAGE]
-        return tuple(
-            replace(self.comments[each], has_eyes=any(sign == EYES for _, sign in self.signs[each])) for each in newest
+    def list_newest_comments(self, since: datetime) -> Said:
+        newest = sorted(self.comments, key=lambda each: (self.updated[each], each), reverse=True)
+        pages = sum(self.updated[each] >= since for each in newest) // PAGE + 1
+        listed = newest[: PAGE * min(pages, PAGES_MAX)]
+        found = (
+            replace(self.comments[each], has_eyes=any(sign == EYES for _, sign in self.signs[each])) for each in listed
         )
+        return Said(tuple(found))
 
     def find_pull(self, number: int) -> PullRequest | None:
         if number > 3:
@@ -287,11 +302,13 @@ class CommandsWorld:
     def list_waiting(self) -> tuple[Comment, ...]:
         """Return what control would still start a run for."""
         settled = self.memory.heard.read().settled
-        return list_waiting(self.github.list_newest_comments(), settled, self.since, self.now, "shop", ())
+        said = self.github.list_newest_comments(self.now - LOOKED_FOR).comments
+        return list_waiting(said, settled, self.since, self.now, "shop", ())
 
     def check_rest(self) -> None:
         """Every mark has its end, only what began or was answered has a rocket, and nobody was spoken to too often."""
-        listed = {each.id for each in self.github.list_newest_comments()}  # what a flood washed away is lost
+        said = self.github.list_newest_comments(self.now - LISTED_FOR).comments
+        listed = {each.id for each in said}  # what a flood washed away is lost
         for comment in self.github.comments.values():
             signs = self.github.list_own(comment.id)
             assert EYES not in signs or signs & ENDS or comment.id not in listed, (

@@ -31,6 +31,9 @@ AGE_MAX = timedelta(minutes=30)
 LISTED_FOR = timedelta(days=1)
 """How long a comment may wait for an answer at all, such as one that bears a mark without an end."""
 
+LOOKED_FOR = 2 * AGE_MAX
+"""Of which time a pass reads each comment, however many there are: what is older would only be asked for anew."""
+
 QUIET = timedelta(hours=1)
 """Between two replies of ours on one pull request."""
 
@@ -94,6 +97,14 @@ class Comment:
     is_edited: bool
     has_eyes: bool
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The newest comments of a repository; `unread` says that there are more of the time that was asked for."""
+
+    comments: tuple[Comment, ...] = ()
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

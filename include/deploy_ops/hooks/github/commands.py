@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from include.deploy_ops.core.errors import ObservationError, WriteUnknownError
+from include.deploy_ops.core.feedback.commands import Said
 from include.deploy_ops.hooks.github.answers import PAGE_SIZE
 from include.deploy_ops.hooks.github.comment_answers import (
     Given,
+    find_oldest,
     parse_given,
     parse_permission,
     parse_said,
@@ -22,20 +24,38 @@ from include.deploy_ops.hooks.github.feedback import GithubFeedbackHook
 from include.deploy_ops.hooks.github.pull_answers import parse_pull_request
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from include.deploy_ops.core.feedback.commands import Comment
     from include.deploy_ops.core.model import PullRequest
+
+PAGES_MAX = 10
+"""Pages of comments that are read at once: a thousand. Of a flood the older ones are not."""
 
 
 class GithubCommandsHook(GithubFeedbackHook):
     """The repository hook, and what it takes to hear people and to answer by a sign."""
 
-    def list_newest_comments(self) -> tuple[Comment, ...]:
-        """Return the 100 comments that were written or edited last, of issues, too.
+    def list_newest_comments(self, since: datetime) -> Said:
+        """Return the comments that were written or edited since then, of issues, too, and others on the last page read.
+
+        Newest first, as far as `PAGES_MAX` pages reach; one page as a rule.
 
         :raises ReadRefusedError: the token may not read comments.
         :raises ObservationError: the listing is malformed.
         """
-        return parse_said(self.read(self.comments_url))
+        found: dict[int, Comment] = {}
+        url = self.comments_url
+        for _ in range(PAGES_MAX):
+            answer = self.read(url)
+            for each in parse_said(answer):  # what is written meanwhile moves others onto the next page: twice there
+                found.setdefault(each.id, each)
+            oldest = find_oldest(answer)
+            if answer.next_url is None or oldest is None or oldest < since:
+                return Said(tuple(found.values()))
+            url = answer.next_url
+        told = f"there are more than {len(found)} comments since {since:%Y-%m-%d %H:%M} UTC; older ones are not read"
+        return Said(tuple(found.values()), told)
 
     def find_pull(self, number: int) -> PullRequest | None:
         """Return the pull request as it is now; None where the number is an issue's.

@@ -80,6 +80,12 @@ def parse_said(answer: GithubAnswer) -> tuple[Comment, ...]:
     return tuple(_to_comment(answer, each) for each in validate(list[_Said], answer))
 
 
+def find_oldest(answer: GithubAnswer) -> datetime | None:
+    """Return when the last comment of a page was written or edited, None where it has none. Raises as `parse_said`."""
+    said = validate(list[_Said], answer)
+    return datetime.fromisoformat(said[-1].updated_at) if said else None
+
+
 def _to_comment(answer: GithubAnswer, said: _Said) -> Comment:
     number = _NUMBER.search(said.issue_url)
     if number is None:

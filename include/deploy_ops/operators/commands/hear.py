@@ -15,6 +15,7 @@ from include.deploy_ops.core.feedback.commands import (
     CONFUSED,
     ENDS,
     EYES,
+    LISTED_FOR,
     QUIET,
     ROCKET,
     START,
@@ -110,9 +111,11 @@ class Hearing:
 
         :raises DeployOpsError: nothing could be begun, and something could not be answered.
         """
-        said = self.speaker.github.list_newest_comments()
-        self.speaker.forget({each.id for each in said})
         project, now = self.scope.project.name, self.speaker.clock()
+        found = self.speaker.github.list_newest_comments(now - LISTED_FOR)
+        said = found.comments
+        self.told += [found.unread] if found.unread else []
+        self.speaker.forget({each.id for each in said})
         waiting = list_waiting(said, self.speaker.heard.settled, self.since, now, project, self.scope.listeners)
         for comment in waiting[:LOOKED_AT_MAX]:
             try:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.deploy_ops.core.feedback.commands import LOOKED_FOR
 from include.deploy_ops.core.naming import slug_branch
 from include.deploy_ops.core.plan.pulse import OPEN_AGAIN, find_next_look
 from include.deploy_ops.core.plan.remembered import BegunDelete, OpenQuestion
@@ -183,8 +184,11 @@ class PlanOperator(DeployOpsOperator):
         if known is None or known.heard_since is None:
             return [], False
         try:
-            runs, said = Runs(context["ti"], self.scope.commands_dag), self.commands.list_newest_comments()
-            return dispatch_commands(self.scope, said, memory, runs, known.heard_since, now)
+            runs = Runs(context["ti"], self.scope.commands_dag)
+            said = self.commands.list_newest_comments(now - LOOKED_FOR)
+            if said.unread:
+                self.log.warning("%s", said.unread)
+            return dispatch_commands(self.scope, said.comments, memory, runs, known.heard_since, now)
         except Exception:
             self.log.exception("what people say on pull requests could not be read; what this pass decided goes on")
             return [], True

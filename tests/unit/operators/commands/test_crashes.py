@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.errors import RateLimitError, RetryableError
 from include.deploy_ops.core.feedback import budget
 from include.deploy_ops.core.feedback.budget import WRITES_PER_HOUR_MAX, Budget
+from include.deploy_ops.hooks.github.commands import PAGES_MAX
 from include.deploy_ops.operators.commands.hear import KNOWN_FOR, LOOKED_AT_MAX
 from include.deploy_ops.run.memory import Heard, Permission
 from tests.worlds.stages.commands import BRANCH, STRANGER, Conversation
@@ -177,6 +178,19 @@ def test_a_flood_costs_little_and_begins_one_run(said: Conversation) -> None:
     assert len(said.begun) == 1
     assert len(said.list_replies()) == 1
     assert said.find_hearing() is None
+
+
+def test_a_word_is_heard_however_much_is_said_after_it(said: Conversation) -> None:
+    assert said.stage.sandbox.client.post("/sandbox/settings", json={"page_limit": 2}).is_success
+    word = said.say(DEPLOY)
+    for _ in range(2 * PAGES_MAX - 3):
+        said.say("thanks", STRANGER)
+    assert [run.run_id for run in said.hear()] == [said.name_run(word)]
+    late = said.say("/deploy-ops keep")
+    for _ in range(2 * PAGES_MAX):
+        said.say("thanks", STRANGER)
+    assert said.find_hearing() is None
+    assert said.list_signs(late) == [], "it is washed away by more than is read"
 
 
 def test_a_strangers_flood_begins_nothing(said: Conversation) -> None:
