@@ -241,9 +241,15 @@ class DueCheck:
                 "nothing goes back to it"
             )
 
-    def check_gates(self, job: Job) -> None:
-        """Raise SupersededError while the target's gates let nobody be asked about what the job would deploy."""
-        _refuse_closed(job, self.read_gates(job))
+    def check_gates(self, job: Job) -> tuple[Gate, ...]:
+        """Return how the gates stand for what a person is to be asked about.
+
+        :raises SupersededError: one is closed, and nobody forces the deploy.
+        """
+        gates = self.read_gates(job)
+        if not job.is_forced:
+            _refuse_closed(job, gates)
+        return gates
 
     def pass_gates(self, job: Job) -> Job:
         """Return a person's deploy to a target with the gates that it skips, in its reason too; or why it may not."""

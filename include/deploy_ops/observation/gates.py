@@ -82,7 +82,7 @@ class GateReader:
             yield judge_checks(rules.checks, self._read_checks(source.head, asked))
         if rules.verified is not None:
             elsewhere = self._look_elsewhere(rules.verified, target, source, now)
-            yield judge_verified(elsewhere)
+            yield judge_verified(elsewhere, now)
             if rules.soak is not None:
                 yield judge_soak(elsewhere, rules.soak, now)
         if rules.windows is not None:

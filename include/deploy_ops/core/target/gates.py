@@ -18,7 +18,7 @@ from include.deploy_ops.core.text.markdown import describe_span
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from include.deploy_ops.core.policy.windows import Windows
 
@@ -36,13 +36,20 @@ _WEEK = timedelta(days=6)
 class Gate:
     """How one gate stands. `unmet` says what is awaited, empty where it is met; `opens_at` when it may be by itself.
 
-    `is_stuck`: it does not come by itself, but a person has to mend something.
+    `is_stuck`: it does not come by itself, but a person has to mend something. `met` says by what it is met, and when;
+    it makes it no other gate.
     """
 
     name: GateName
     unmet: str = ""
     opens_at: datetime | None = None
     is_stuck: bool = False
+    met: str = field(default="", compare=False)
+
+    @property
+    def said(self) -> str:
+        """How it stands, in words."""
+        return self.unmet or self.met
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +94,28 @@ def judge_checks(wanted: Wanted, checks: Checks) -> Gate:
     unmet = [*dict.fromkeys(each.unmet for each in found if each.unmet)]
     more = [f"and {len(unmet) - _NAMED_MAX} more"] if len(unmet) > _NAMED_MAX else []
     said = "; ".join([*unmet[:_NAMED_MAX], *more])
-    return Gate("checks", said, is_stuck=any(each.is_stuck for each in found))
+    return Gate("checks", said, is_stuck=any(each.is_stuck for each in found), met="" if said else _tell_green(found))
 
 
-def judge_verified(elsewhere: Elsewhere) -> Gate:
-    """Return whether the other target runs the same content, and is shown to work."""
+def _tell_green(found: Sequence[Gate]) -> str:
+    """Return which checks are green."""
+    named = [*dict.fromkeys(each.met for each in found)]
+    more = [f"and {len(named) - _NAMED_MAX} more"] if len(named) > _NAMED_MAX else []
+    return f"green: {', '.join([*named[:_NAMED_MAX], *more])}" if named else "no check is required"
+
+
+def judge_verified(elsewhere: Elsewhere, now: datetime) -> Gate:
+    """Return whether the other target runs the same content, and is shown to work.
+
+    :param now: in the time zone in which people are told.
+    """
     target, known = elsewhere.target, elsewhere.verification
     if elsewhere.differs:
         return Gate("verified", elsewhere.differs, is_stuck=elsewhere.is_stuck)
     if known is None or known.proof is not Proof.VERIFIED:
         said = f"{target}: {known.said}" if known and known.said else f"{target} is not verified yet"
         return Gate("verified", said, is_stuck=known is not None and known.proof is not Proof.PENDING)
-    return Gate("verified")
+    return Gate("verified", met=f"{target} runs the same, verified {_tell_since(known, now)}")
 
 
 def judge_soak(elsewhere: Elsewhere, soak: timedelta, now: datetime) -> Gate:
@@ -107,18 +124,18 @@ def judge_soak(elsewhere: Elsewhere, soak: timedelta, now: datetime) -> Gate:
     :param now: in the time zone in which people are told.
     """
     known, why = elsewhere.verification, f", since {elsewhere.reset}" if elsewhere.reset else ""
-    if known is None or judge_verified(elsewhere).unmet:
+    if known is None or judge_verified(elsewhere, now).unmet:
         return Gate("soak", f"soaks on {elsewhere.target} for {describe_span(soak)} once that is verified{why}")
     end = ((known.since or known.at) + soak).astimezone(now.tzinfo)
     if now >= end:
-        return Gate("soak")
+        return Gate("soak", met=f"soaked on {elsewhere.target} for {describe_span(soak)} until {tell_time(end, now)}")
     return Gate("soak", f"soaks on {elsewhere.target} until {tell_time(end, now)}{why}", end)
 
 
 def judge_windows(windows: Windows, now: datetime) -> Gate:
     """Return whether a deploy may begin now."""
     if windows.is_open(now):
-        return Gate("windows")
+        return Gate("windows", met=f"window is open {tell_time(now.astimezone(windows.zone), now)}")
     opening = windows.find_opening(now)
     if opening is None:
         return Gate("windows", "no window opens within a year; correct the policy", is_stuck=True)
@@ -128,6 +145,10 @@ def judge_windows(windows: Windows, now: datetime) -> Gate:
 def tell_time(moment: datetime, now: datetime) -> str:
     """Return a moment as people read it, in its own time zone: by its weekday where that is near."""
     return f"{moment:%a %H:%M %Z}" if abs(moment - now) < _WEEK else f"{moment:%Y-%m-%d %H:%M %Z}"
+
+
+def _tell_since(known: Verification, now: datetime) -> str:
+    return tell_time((known.since or known.at).astimezone(now.tzinfo), now)
 
 
 def find_unmet(gates: Iterable[Gate]) -> tuple[str, datetime | None]:
@@ -168,7 +189,7 @@ def _judge_check(name: str, checks: Checks) -> Gate:
     if state is None:
         return _find_unseen(name, checks)
     if state in PASSED:
-        return Gate("checks")
+        return Gate("checks", met=f"'{shorten_name(name)}'")
     is_running, shown = state in _RUNNING, f"check '{shorten_name(name)}'"
     said = f"{shown} runs" if is_running else f"{shown} did not succeed: {state}"
     return Gate("checks", said, is_stuck=not is_running)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from include.deploy_ops.core.change.refs import read_kind
 from include.deploy_ops.core.model import ChangeType, DeployDecision, PathVerdict, PullCommit, PullRequest
 from include.deploy_ops.core.target.approvers import Panel
+from include.deploy_ops.core.target.gates import Gate
 from include.deploy_ops.core.target.mergeability import Mergeability
 from include.deploy_ops.core.text.markdown import (
     REASON_LENGTH_MAX,
@@ -93,7 +94,8 @@ class Release:
     where no target follows it. `mergeability` is what is known of the merge, if one follows. `image` is the image's
     name by digest where one is deployed, empty where it is built only then; `image_source` is the entry of the policy
     that it is from. `rolls_back`: where its verification fails, the newest verified deploy of its `runtime` is deployed
-    again, which is `fallback` now, None where there is none. `skips` are the target's gates that it passes by.
+    again, which is `fallback` now, None where there is none. `skips` are the target's gates that it passes by,
+    `gates` how each of them stands as a person is asked.
     """
 
     target: str
@@ -124,6 +126,7 @@ class Release:
     fallback: VerifiedDeploy | None = None
     runtime: str = ""
     skips: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
 
 
 def summarize_subject(release: Release) -> str:
@@ -143,6 +146,7 @@ def summarize(release: Release, page_of: Pages) -> str:
         _describe_rollback(release, page_of),
         _link_comparison(release, page_of),
         _list_carried(release, page_of),
+        _list_gates(release),
         _describe_facts(release, page_of),
         _list_commits(release, page_of),
         *map(_list_files, release.files),
@@ -287,6 +291,16 @@ def _list_carried(release: Release, page_of: Pages) -> str:
     if len(release.carried) > PULLS_SHOWN:
         lines.append(f"- … and {len(release.carried) - PULLS_SHOWN} more")
     return "\n".join(["**Comes along though still open:**", "", *lines])
+
+
+def _list_gates(release: Release) -> str:
+    """Return how each gate stands, and what of them is passed by."""
+    marks = {gate.name: "skipped" if gate.name in release.skips else "**not met**" for gate in release.gates}
+    rows = [
+        (gate.name, marks[gate.name] if gate.unmet else "met", quote_text(gate.said, REASON_LENGTH_MAX))
+        for gate in release.gates
+    ]
+    return render_table(("gate", "", "as this was asked"), rows) if rows else ""
 
 
 def _list_commits(release: Release, page_of: Pages) -> str:

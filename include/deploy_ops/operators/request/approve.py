@@ -95,8 +95,7 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
             raise PermanentError(describe_nobody(release.panel, job.target))
         # The image may have been awaited for an hour: a question that is void already asks nobody.
         check_asked(self.scope, self.github, self.astro, replace(job, observed=decision.observed))
-        if not job.is_forced:
-            self.due_check(context).check_gates(job)
+        release = replace(release, gates=self.due_check(context).check_gates(job))
         users = release.panel.users
         self.assigned_users = None if users is None else [HITLUser(id=user, name=user) for user in users]
         self.subject, self.body = summarize_subject(release), summarize(release, self.github.web_url)

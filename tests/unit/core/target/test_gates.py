@@ -84,7 +84,7 @@ def test_checks_have_to_be_green(wanted: Wanted, checks: Checks, unmet: str) -> 
     ],
 )
 def test_another_target_has_to_run_the_same_and_work(elsewhere: Elsewhere, unmet: str, *, is_stuck: bool) -> None:
-    assert judge_verified(elsewhere) == Gate("verified", unmet, is_stuck=is_stuck)
+    assert judge_verified(elsewhere, NOW) == Gate("verified", unmet, is_stuck=is_stuck)
 
 
 def test_it_soaks_to_the_very_end() -> None:
@@ -117,6 +117,34 @@ def test_a_closed_window_says_when_it_opens() -> None:
     never = Windows((parse_hours("Mon 09:00-12:00"),), (parse_hours("Mon 00:00-24:00"),), berlin)
     said = "no window opens within a year; correct the policy"
     assert judge_windows(never, NOW) == Gate("windows", said, is_stuck=True)
+
+
+def test_each_gate_that_is_met_says_by_what_and_when() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    now, shown = NOW.astimezone(berlin), Elsewhere("staging", verification=verified())
+    green = Checks({"ci/test": "success", "build-a": "skipped", "x" * 99: "neutral"}, required=frozenset({"build-a"}))
+    many = Checks({f"b{number}": "success" for number in range(7)})
+    windows = Windows((parse_hours("Mon-Thu 09:00-16:00"),), (), berlin)
+    gates = [
+        judge_checks(("ci/test", "build*"), green),
+        judge_checks(("*",), many),
+        judge_checks("required", green),
+        judge_checks("required", Checks()),
+        judge_verified(shown, now),
+        judge_soak(shown, SOAK, now + SOAK),
+        judge_windows(windows, NOW),
+    ]
+    assert [each.said for each in gates] == [
+        "green: 'ci/test', 'build-a'",
+        "green: 'b0', 'b1', 'b2', 'b3', 'b4', and 2 more",
+        "green: 'build-a'",
+        "no check is required",
+        "staging runs the same, verified Mon 13:05 CET",
+        "soaked on staging for 2h until Mon 15:05 CET",
+        "window is open Mon 13:05 CET",
+    ]
+    closed = judge_checks(("ci/test", "b"), Checks({"ci/test": "success"}))
+    assert (closed.said, closed.met) == ("check 'b' is not there yet", "")
 
 
 def test_what_is_awaited_stands_in_a_line_with_the_first_time() -> None:

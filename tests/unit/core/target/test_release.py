@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from include.deploy_ops.core.model import ChangeType, PathVerdict, PullCommit, PullRequest
 from include.deploy_ops.core.target.approvers import WROTE, Panel
+from include.deploy_ops.core.target.gates import Gate, GateName
 from include.deploy_ops.core.target.mergeability import Mergeability
 from include.deploy_ops.core.target.release import (
     COMMITS_SHOWN,
@@ -231,6 +232,16 @@ def test_a_ref_that_an_older_release_wrote_without_its_kind_is_shown_as_it_is() 
     assert summarize_subject(release).endswith("(forced)")
 
 
+def test_the_page_lists_how_each_gate_stands() -> None:
+    gates = (Gate("checks", met="green: 'ci/test'"), Gate("soak", "soaks on staging until Mon 14:05 CET"))
+    rows = ["| checks | met | `green: 'ci/test'` |", "| soak | **not met** | `soaks on staging until Mon 14:05 CET` |"]
+    text = summarize(replace(RELEASE, gates=gates), page_of)
+    assert "| gate |  | as this was asked |\n|---|---|---|\n" + "\n".join(rows) in text
+    forced = summarize(replace(RELEASE, gates=gates, skips=("soak",)), page_of)
+    assert rows[1].replace("**not met**", "skipped") in forced
+    assert "as this was asked" not in summarize(RELEASE, page_of)
+
+
 def test_who_may_approve_who_may_not_and_who_is_not_known_stand_on_the_page() -> None:
     text = summarize(replace(RELEASE, panel=Panel(("ann",), {"mira": "asked", "7": WROTE}, ("stranger",))), page_of)
     assert "| may approve | `ann` |" in text
@@ -279,7 +290,8 @@ TEXTS = st.sampled_from(ATTACKS) | st.text(max_size=300) | st.text("|\\`<>[]()!#
 @settings(max_examples=40)
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 def test_no_text_of_others_changes_the_page(title: str, author: str, subject: str, path: str) -> None:
-    plain = summarize(replace(RELEASE, panel=Panel(("ann",), {"bob": WROTE}, ("x",))), page_of)
+    told = replace(RELEASE, panel=Panel(("ann",), {"bob": WROTE}, ("x",)), gates=(Gate("checks", "x"),))
+    plain = summarize(told, page_of)
     release = replace(
         RELEASE,
         pull=replace(PULL, title=title, author=author or "x", head_ref=title, base_ref=author),
@@ -290,6 +302,7 @@ def test_no_text_of_others_changes_the_page(title: str, author: str, subject: st
         carried=tuple(replace(each, title=subject) for each in RELEASE.carried),
         reason=subject,
         panel=Panel((title,), {author: WROTE}, (subject,)),
+        gates=(Gate("checks", subject or "x"),),
     )
     text = summarize(release, page_of)
     types = [
@@ -321,6 +334,7 @@ def test_the_page_has_a_bound(letter: str) -> None:
         source=replace(STAGING, deployment=long, url=long, target=long, overridden_by=long, is_healthy=False),
         reason=long,
         panel=Panel((long,) * count, {f"{long}{number}": WROTE for number in range(count)}, (long,) * count),
+        gates=tuple(Gate(name, long) for name in get_args(GateName)),
     )
     assert len(summarize(release, page_of)) <= BODY_LENGTH_MAX
     assert len(summarize(replace(release, pull=None, person=long, person_reason=long), page_of)) <= BODY_LENGTH_MAX

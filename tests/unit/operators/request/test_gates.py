@@ -75,7 +75,9 @@ def test_nobody_is_asked_before_a_window_opens_and_then_a_pass_asks(gate: Gate, 
     clock.now = OPENING - SECOND
     assert gate.plan() == []
     clock.now = OPENING
-    assert " to production? (" in gate.start_planned().ask()["subject"]
+    shown = gate.start_planned().ask()
+    assert " to production? (" in shown["subject"]
+    assert "| windows | met | `window is open Mon 09:00 CET` |" in shown["body"]
 
 
 def test_control_is_woken_when_a_window_opens(gate: Gate, clock: Clock) -> None:

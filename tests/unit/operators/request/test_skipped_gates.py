@@ -59,6 +59,7 @@ def test_who_is_asked_reads_what_is_skipped_and_the_deploy_says_so(gate: Gate, c
     shown = run.ask()
     assert shown["subject"].endswith(f"(pull request #{gate.number}, skips windows)")
     assert shown["body"].partition("\n")[0].endswith("; it **skips gates that are closed**: windows")
+    assert f"| windows | skipped | `{CLOSED}` |" in shown["body"]
     assert [user["id"] for user in shown["assigned_users"]] == ["7"]
     run.answer("Approve")
     (dispatched,) = run.finish()

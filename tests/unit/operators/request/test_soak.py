@@ -67,7 +67,9 @@ def test_production_is_asked_about_once_staging_has_soaked(gate: Gate, clock: Cl
     clock.now = NOW + 2 * HOUR - SECOND
     assert gate.plan() == []
     clock.now += SECOND
-    gate.start_planned().ask()
+    body = gate.start_planned().ask()["body"]
+    assert "| verified | met | `staging runs the same, verified Mon 11:00 UTC` |" in body
+    assert "| soak | met | `soaked on staging for 2h until Mon 13:00 UTC` |" in body
 
 
 @pytest.mark.parametrize(
