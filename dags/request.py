@@ -39,7 +39,7 @@ def make_request_dag(scope: Scope, name: str) -> DAG:
         max_active_runs=WAITING_MAX,
         max_active_tasks=WAITING_MAX,
         tags=["deploy-ops", scope.project.name],
-        params=make_request_params(),
+        params=make_request_params(target),
         doc_md=GUIDE,
     ) as dag:
         prepare = PrepareRequestOperator(task_id="prepare", target=name, scope=scope).as_setup()

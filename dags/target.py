@@ -37,7 +37,7 @@ def make_target_dag(scope: Scope, name: str) -> DAG:
         default_args=rank_tasks(Rank.RELEASE),
         max_active_runs=1,
         tags=["deploy-ops", scope.project.name],
-        params=make_target_params(),
+        params=make_target_params(target),
         doc_md=GUIDE,
     ) as dag:
         claim = ClaimOperator(task_id="claim", target=name, scope=scope).as_setup()

@@ -60,9 +60,18 @@ function make(environment, action, more) {
   return { isDangerous: false, ...more, dag: isAsked ? row.request_dag : row.dag, conf, words: `${more.words}${asked}` };
 }
 
+// What a person's deploy does with gates that are closed: they are skipped and named, or the policy lets nobody do that.
+function tellGates({ gated, gates }) {
+  if (!gated) return "";
+  const closed = gates && gates.length ? `: ${gates.join("; ")}` : "";
+  if (gated === "never") return ` The policy lets nobody skip a gate: while one is closed, the run fails${closed}.`;
+  return ` It skips gates that are closed, and names them${closed}.`;
+}
+
 function redeploy(environment) {
-  const { state, isNewest } = environment;
-  const words = isNewest ? "The newest commit runs already: its DAGs are deployed again." : "Deploys the newest commit.";
+  const { row, state, isNewest } = environment;
+  const what = isNewest ? "The newest commit runs already: its DAGs are deployed again." : "Deploys the newest commit.";
+  const words = `${what}${tellGates(row)}`;
   const fields = [{ ...DEPLOY_TYPE, value: isNewest ? "dags" : "infer" }, { ...REASON }];
   if (state === "asleep") fields.push({ ...WAKE, value: true });
   return make(environment, "deploy", { id: "redeploy", label: "Redeploy", title: "Redeploy", words, fields });
@@ -73,7 +82,7 @@ function force(environment, branches) {
   const ref = { ...REF, hint: REF_HINTS[row.kind], suggestions: branches };
   const creating = row.kind === "preview" ? [CREATE] : [];
   const fields = [ref, DEPLOY_TYPE, REASON, { ...WAKE, value: state === "asleep" }, DRY, ...creating];
-  const words = "Deploys any branch, tag or commit, whatever the plan says.";
+  const words = `Deploys any branch, tag or commit, whatever the plan says.${tellGates(row)}`;
   return make(environment, "deploy", { id: "force", label: "Force…", title: "Force a deploy", words, fields });
 }
 

@@ -1,4 +1,4 @@
-"""Production's rows as control writes them: of Astro's records, what is followed, and how runs ended."""
+"""Rows as control writes them: of Astro's records, what is followed, what gates await, and how runs ended."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import read_history
-from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
-from include.deploy_ops.core.naming import DeployNote, format_note, slug_target
+from include.deploy_ops.core.model import Branch, Deploy, DeployKind, DeployStatus
+from include.deploy_ops.core.naming import DeployNote, format_note, slug_branch, slug_target
 from include.deploy_ops.core.plan.outcome import Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Hold, Plan
@@ -19,11 +19,12 @@ from include.deploy_ops.core.target.comparison import Source, TargetState, compa
 from include.deploy_ops.core.view.pass_record import PassRecord
 from include.deploy_ops.core.view.rows import make_rows
 from tests.browser.fleet import PROJECT, ago, make_commit
-from tests.worlds.values.examples import OWNER, PLANE, make_deployment, make_project
+from tests.worlds.values.examples import OWNER, PLANE, make_deployment, make_project, make_pull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from include.deploy_ops.core.target.gates import Gate
     from include.deploy_ops.core.view.row import Row
 
 SLUG = slug_target("production")
@@ -92,10 +93,11 @@ def write_production(
     source: Source | None = None,
     target: Target = GATED,
     resumed: str = "",
+    gates: Sequence[Gate] = (),
 ) -> Row:
     """Return the row of a pass an hour ago, of what is followed, and of which record's override was ended."""
-    history = read_history(records, OWNER)
-    state = TargetState("production", target, source, (SHOWN,), history, "", Remembered(resumed=resumed))
+    history, known = read_history(records, OWNER), Remembered(resumed=resumed)
+    state = TargetState("production", target, source, (SHOWN,), history, "", known, gates=tuple(gates))
     found = compare_target(state, PROJECT, "policy")
     seen = PassRecord(
         project=make_project(targets={"production": target}),
@@ -109,3 +111,22 @@ def write_production(
         ended=[Ended(SLUG, each) for each in outcomes],
     )
     return make_rows(seen)[SLUG]
+
+
+def write_preview(branch: str, outcomes: Sequence[Outcome], kept: str = "") -> Row:
+    """Return the row of a preview that runs its branch's head, of how runs ended, and of who keeps it."""
+    deployment = make_deployment(branch)
+    history = read_history([replace(record_ours(5, HEAD), deployment_id=deployment.id)], OWNER)
+    seen = PassRecord(
+        project=make_project(),
+        control_plane=PLANE,
+        now=ago(hours=1),
+        snapshot=RepositorySnapshot((Branch(branch, HEAD),), (make_pull(12, branch, HEAD),)),
+        observed=Observed((deployment,), {deployment.id: history}),
+        wanted={branch: HEAD},
+        targets=(),
+        plan=Plan((), (), 1),
+        ended=[Ended(slug_branch(branch), each) for each in outcomes],
+        remembered={slug_branch(branch): Remembered(kept=kept)},
+    )
+    return make_rows(seen)[slug_branch(branch)]

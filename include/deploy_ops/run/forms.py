@@ -6,7 +6,7 @@ Airflow checks types and choices where the form is sent; here everything is chec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from airflow.sdk import DAG, BaseOperator, Param
 from airflow.sdk.definitions.param import ParamsDict
@@ -21,6 +21,9 @@ from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX
 from include.deploy_ops.core.text.schema import StrictModel, list_problems
 from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.job import INFER
+
+if TYPE_CHECKING:
+    from include.deploy_ops.core.policy.keys import Target
 
 REFRESH = "refresh"
 """The action that updates a preview to the template and to what is mapped, by now."""
@@ -139,24 +142,32 @@ def make_preview_params() -> dict[str, Param]:
     }
 
 
-def make_target_params() -> dict[str, Param]:
-    """Return the fields of a target DAG's form."""
+def make_target_params(target: Target | None = None) -> dict[str, Param]:
+    """Return the fields of a target DAG's form; that of a target with gates says what becomes of those."""
     newest = "what the target follows has now. Another commit than that stays deployed until somebody resumes it"
-    return _make_deploy_params(TargetForm, newest)
+    return _make_deploy_params(TargetForm, newest, _tell_gates(target) if target is not None else "")
 
 
-def make_request_params() -> dict[str, Param]:
+def make_request_params(target: Target | None = None) -> dict[str, Param]:
     """Return the fields of a request DAG's form: a target's, without the choice of the only action that it has."""
-    return {name: field for name, field in make_target_params().items() if name != "action"}
+    return {name: field for name, field in make_target_params(target).items() if name != "action"}
 
 
-def _make_deploy_params(kind: type[TargetForm], newest: str) -> dict[str, Param]:
+def _tell_gates(target: Target) -> str:
+    if target.requires is None:
+        return ""
+    if target.forced == "gates":
+        return ". The policy lets nobody skip a gate: while one is closed, the run fails and says which"
+    return ". Gates that are closed are skipped, and named before it"
+
+
+def _make_deploy_params(kind: type[TargetForm], newest: str, gates: str = "") -> dict[str, Param]:
     guide, types = "All but Deploy need no more than a reason", _pick(_DEPLOY_TYPES, kind, "deploy_type")
     return {
         "action": make_choice("Action", guide, _pick(_ACTIONS, kind, "action")),
         "ref": make_text("What to deploy", f"A branch, tag or commit. Empty: {newest}"),
         "deploy_type": make_choice("Deploy type", "Infer deploys what differs; the others force that deploy", types),
-        "reason": make_text("Reason", "Stands in the deploy's description, with your name", is_required=True),
+        "reason": make_text("Reason", f"Stands in the deploy's description, with your name{gates}", is_required=True),
         "wake": make_switch("Wake", "Wake the Deployment first, if it is asleep"),
         "dry_run": make_switch("Dry run", "Only show what would be done; write nothing"),
     }

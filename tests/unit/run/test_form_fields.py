@@ -8,6 +8,7 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from include.deploy_ops.core.errors import PermanentError
+from include.deploy_ops.core.policy.keys import Requires, Target
 from include.deploy_ops.core.text.schema import StrictModel
 from include.deploy_ops.run.forms import (
     PreviewForm,
@@ -40,6 +41,17 @@ def test_a_form_offers_what_is_read_with_the_same_defaults(kind: type[StrictMode
     assert params.keys() == kind.model_fields.keys() - hidden
     defaults = {name: param.resolve() for name, param in params.items() if name not in NEEDED}
     assert read_form(kind, fill(kind, **defaults)) == read_form(kind, fill(kind))
+
+
+def test_the_form_of_a_target_with_gates_says_what_becomes_of_them() -> None:
+    gated = Target(deployment="P", branch="main", approval="none", requires=Requires(checks=("ci",)))
+    strict = gated.model_copy(update={"forced": "gates"})
+    for make in (make_target_params, make_request_params):
+        said = [str(make(each)["reason"].description) for each in (gated, strict)]
+        assert said[0].endswith("with your name. Gates that are closed are skipped, and named before it")
+        assert "lets nobody skip a gate: while one is closed, the run fails" in said[1]
+        free = gated.model_copy(update={"requires": None})
+        assert str(make(free)["reason"].description) == str(make()["reason"].description)
 
 
 def test_the_choices_are_those_of_the_dag() -> None:

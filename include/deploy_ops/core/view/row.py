@@ -73,6 +73,8 @@ class Row:
     branch was lately, newest last.
     `verification` is of the newest deploy record, None where the policy wants none or nothing runs; `awaits_proof`:
     nothing good is told of what runs before it is verified.
+    `gated` says what a forced deploy to a target does with gates that are closed: "skip", "never" where the policy lets
+    nobody skip any, empty where there are none. `gates` are what those await that are closed, where anything is due.
     """
 
     slug: str
@@ -120,6 +122,8 @@ class Row:
     unfilled: tuple[str, ...] = ()
     verification: Verification | None = None
     awaits_proof: bool = False
+    gated: str = ""
+    gates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ def _hide_addresses(row: Row) -> Row:
         kept=hide_address(row.kept),
         overridden=hide_address(row.overridden),
         holds=tuple(map(hide_address, row.holds)),
+        gates=tuple(map(hide_address, row.gates)),
         needs=tuple(replace(each, why=hide_address(each.why)) for each in row.needs),
         outcomes=tuple(map(hide_addresses_of, row.outcomes)),
     )
@@ -141,10 +142,19 @@ def _make_targets(record: PassRecord) -> Iterable[Row]:
                 head=source.head if source else _find_shown(state.history),
                 pull=source.pull if source else 0,
                 base=release.into if source and source.pull and release else "",
+                gated=_tell_skipping(state.target),
+                gates=tuple(gate.unmet for gate in state.gates if gate.unmet),
             ),
             deployment,
             pulls,
         )
+
+
+def _tell_skipping(target: Target) -> str:
+    """Return what a forced deploy does with gates that are closed, as `Row.gated`."""
+    if target.requires is None:
+        return ""
+    return "never" if target.forced == "gates" else "skip"
 
 
 def _find_shown(history: DeployHistory) -> str:
