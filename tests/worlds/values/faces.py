@@ -20,7 +20,7 @@ from include.deploy_ops.core.feedback.values import (
     key_deployment,
 )
 from include.deploy_ops.core.plan.outcome import REJECTED, read_head
-from include.deploy_ops.core.plan.work import REJECTION
+from include.deploy_ops.core.plan.work import REJECTION, Verb
 from include.deploy_ops.core.text.markdown import write_words
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.proof import is_asking
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 ETERNAL = ("it was deployed", "nothing to deploy")
 """How a success begins: with what happened to the commit, whatever runs there later."""
+WORDS_SHOWN_MIN = 80
+"""Characters of a reason that each face shows, however little room it has."""
 IN_FLIGHT = {State.DEPLOYING, State.APPROVAL}
 
 
@@ -97,6 +99,7 @@ class Faces:
         for row in rows.values():
             assert find_doubled(list_lines(row)) == [], row
             _check_rejection(row)
+            self._check_gates(row)
             self._check_merged(row)
             if row.kind is not RowKind.DEPLOY_BRANCH and row.deployed and row.state is not State.REMOVED:
                 shown = self.told[key_deployment(row.slug, row.deployed)].state
@@ -107,6 +110,16 @@ class Faces:
                 self._check_status(row, row.environment)
             elif row.kind is RowKind.PREVIEW and row.head and row.state is not State.REMOVED:
                 self._check_status(row, "preview")
+
+    def _check_gates(self, row: Row) -> None:
+        """See that comment and status await what the row does; of a merge only the comment, since its code runs."""
+        if not row.gates or row.state not in {State.WAITING, State.HELD} or not row.why.endswith(row.gates[-1]):
+            return
+        told = [self.comments[pull] for pull in row.pulls]
+        if not row.why.startswith(Verb.MERGE.value):
+            told.append(self.words[row.head, self.facts.name_context(row.environment)])
+        words = row.why[:WORDS_SHOWN_MIN]
+        assert [each for each in told if words not in each.replace("\\", "")] == [], row
 
     def _check_merged(self, row: Row) -> None:
         """See that the comment of what was merged says so, and where its change is."""
