@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from include.deploy_ops.core.errors import ObservationError
 from include.deploy_ops.core.target.gates import Checks
-from include.deploy_ops.core.target.mergeability import PASSED
+from include.deploy_ops.core.target.mergeability import PASSED, BranchRules
 from include.deploy_ops.hooks.github.commit_checks import CommitChecks, read_commit_checks, read_required_checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+
+Key = TypeVar("Key")
 
 
 @dataclass
@@ -26,7 +28,7 @@ class CheckReader:
     github: DeployOpsGithubHook
     known: Mapping[str, CommitChecks] = field(default_factory=dict)
     found: dict[str, CommitChecks] = field(default_factory=dict)
-    _rules: dict[str, tuple[frozenset[str], str]] = field(init=False, default_factory=dict)
+    _rules: dict[str, tuple[BranchRules, str]] = field(init=False, default_factory=dict)
     _outage: str = field(init=False, default="")
     _is_blind: bool = field(init=False, default=False)
 
@@ -44,32 +46,33 @@ class CheckReader:
         return self._read(sha, branch, CommitChecks())
 
     def _read(self, sha: str, branch: str, known: CommitChecks) -> Checks:
-        required, unread = self._read_rules(branch) if branch else (frozenset[str](), "")
-        states, blind = self._read_states(sha, known)
-        return Checks(states, required, blind, unread)
+        rules, unread = self._read_rules(branch) if branch else (BranchRules(), "")
+        found, blind = self._read_states(sha, known)
+        required = rules.checks - {name for name, _ in rules.bound}
+        return Checks(_join(found.states), required, blind, unread, rules.bound, _join(found.states_by_app))
 
-    def _read_states(self, sha: str, known: CommitChecks) -> tuple[dict[str, str], str]:
+    def _read_states(self, sha: str, known: CommitChecks) -> tuple[CommitChecks, str]:
         """Return the state of each check, and why some cannot be seen."""
         if self._outage:
-            return {}, self._outage
+            return CommitChecks(), self._outage
         try:
             found = read_commit_checks(self.github, sha, known, is_blind=self._is_blind)
         except ObservationError as error:
             self._note_outage(error)
-            return {}, str(error)
+            return CommitChecks(), str(error)
         self.found[sha], self._is_blind = found, bool(found.blind)
-        return _join(found.states), found.blind
+        return found, found.blind
 
-    def _read_rules(self, branch: str) -> tuple[frozenset[str], str]:
+    def _read_rules(self, branch: str) -> tuple[BranchRules, str]:
         """Return which checks the rules of the branch require, and why that cannot be told; asked once."""
         if branch not in self._rules and self._outage:
-            return frozenset(), self._outage
+            return BranchRules(), self._outage
         if branch not in self._rules:
             try:
                 self._rules[branch] = read_required_checks(self.github, branch), ""
             except ObservationError as error:
                 self._note_outage(error)
-                self._rules[branch] = frozenset(), str(error)
+                self._rules[branch] = BranchRules(), str(error)
         return self._rules[branch]
 
     def _note_outage(self, error: ObservationError) -> None:
@@ -80,9 +83,9 @@ class CheckReader:
             self._outage = str(error)
 
 
-def _join(states: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _join(states: Iterable[tuple[Key, str]]) -> dict[Key, str]:
     """Return a state for each name: of several, such as of two workflows' jobs, one that is not green."""
-    joined: dict[str, str] = {}
+    joined: dict[Key, str] = {}
     for name, state in states:
         if joined.get(name) in {*PASSED, None}:
             joined[name] = state

@@ -176,7 +176,7 @@ def test_what_is_asked_of_checks_is_described(
         assert read_commit_checks(hook, head, first, is_blind=is_blind) == first
     assert [exchange.status for exchange in outgoing.exchanges].count(304) == 5
     assert hub.github.require_checks(REPOSITORY, BRANCH, ("test", "deploy-ops/production"))
-    assert read_required_checks(hook, BRANCH) == {"test", "deploy-ops/production"}
+    assert read_required_checks(hook, BRANCH).checks == {"test", "deploy-ops/production"}
     assert_described(outgoing, judge)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from include.deploy_ops.core.errors import RateLimitError, ReadRefusedError
-from include.deploy_ops.core.target.gates import Checks
+from include.deploy_ops.core.target.gates import Checks, judge_checks
 from include.deploy_ops.hooks.github.commit_checks import BLIND
 from include.deploy_ops.hooks.github.http import GithubAnswer, UnavailableError
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
@@ -66,6 +66,20 @@ def test_rules_are_asked_for_where_a_branch_is_named_and_once() -> None:
     github.answers["/rules/branches/main"] = ReadRefusedError("no rules for you")
     found = CheckReader(github.hook).read(HEAD, "main")
     assert (found.required, found.unread, found.blind) == (frozenset(), "no rules for you", "")
+
+
+def test_a_check_that_counts_from_one_app_alone_is_told_apart() -> None:
+    rules: dict[str, Any] = {"/branches/main": {"protection": None}}
+    named = [{"context": "ci", "integration_id": 7}, {"context": "lint"}]
+    rule = {"type": "required_status_checks", "parameters": {"required_status_checks": named}}
+    github = make_github({}, [("ci", "success"), ("ci", "failure")], **rules, **{"/rules/branches/main": [rule]})
+    runs = github.answers[f"/commits/{HEAD}/check-runs"]["check_runs"]
+    runs[0]["app"], runs[1]["app"] = {"id": 8}, {"id": 7}
+    found = CheckReader(github.hook).read(HEAD, "main")
+    assert found.required == {"lint"}
+    assert found.bound == {("ci", 7)}
+    assert found.by_app == {("ci", 8): "success", ("ci", 7): "failure"}
+    assert judge_checks("required", found).unmet == "check 'lint' is not there yet; check 'ci' did not succeed: failure"
 
 
 def test_what_was_read_before_is_asked_for_conditionally() -> None:

@@ -6,7 +6,7 @@ What is not known is not met, and says so: a gate never opens since somebody cou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
@@ -57,14 +57,17 @@ class Checks:
     """What GitHub shows of the checks on one commit.
 
     `states` is the newest of each by its name: of a status its state, of a check run its conclusion, or its status
-    where it has none yet. `required` are the names that the branch's rules require. `blind` says why some checks cannot
-    be seen, `unread` why the rules cannot; empty where they can.
+    where it has none yet. `required` are the names that the branch's rules require, from whomever; `bound` are name and
+    app of those that count from that app alone, and `by_app` has the states of what is known to be an app's. `blind`
+    says why some checks cannot be seen, `unread` why the rules cannot; empty where they can.
     """
 
     states: Mapping[str, str] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     blind: str = ""
     unread: str = ""
+    bound: frozenset[tuple[str, int]] = frozenset()
+    by_app: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def judge_checks(wanted: Wanted, checks: Checks) -> Gate:
         if checks.unread:
             return Gate("checks", f"which checks are required is not known: {checks.unread}", is_stuck=True)
         found = [_judge_check(each, checks) for each in _leave_out_own(checks.required)]
+        found += [_judge_bound(name, app, checks) for name, app in sorted(checks.bound) if not is_own(name)]
     else:
         found = [gate for pattern in wanted for gate in _judge_matching(pattern, checks)]
     unmet = [*dict.fromkeys(each.unmet for each in found if each.unmet)]
@@ -193,6 +197,20 @@ def _judge_check(name: str, checks: Checks) -> Gate:
     is_running, shown = state in _RUNNING, f"check '{shorten_name(name)}'"
     said = f"{shown} runs" if is_running else f"{shown} did not succeed: {state}"
     return Gate("checks", said, is_stuck=not is_running)
+
+
+def _judge_bound(name: str, app: int, checks: Checks) -> Gate:
+    """Return whether a check is green that counts from one app alone: anybody may call another one so."""
+    known = {each: state for (each, by), state in checks.by_app.items() if by == app}
+    if name in known or name not in checks.states or checks.blind:
+        return _judge_check(name, replace(checks, states=known))
+    shown, counts = f"check '{shorten_name(name)}'", f"it counts from app {app} alone"
+    if any(each == name for each, _ in checks.by_app):
+        return Gate("checks", f"{shown} is not there yet: {counts}, and this one is another's")
+    # Of a status GitHub does not say which app gave it.
+    advice = "name it in the policy's `checks` in place of `required`, or have the app give check runs"
+    said = f"{shown} is not known: {counts}, and whose this status is stands nowhere; {advice}"
+    return Gate("checks", said, is_stuck=True)
 
 
 def _find_unseen(name: str, checks: Checks) -> Gate:

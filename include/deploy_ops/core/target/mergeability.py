@@ -18,11 +18,15 @@ PASSED = frozenset({"success", "neutral", "skipped"})
 
 @dataclass(frozen=True, slots=True)
 class BranchRules:
-    """What rules of a branch ask of a merge: a queue, checks by name, and how many approving reviews."""
+    """What rules of a branch ask of a merge: a queue, checks by name, and how many approving reviews.
+
+    `bound` are those of the checks that count from one app alone, with its number.
+    """
 
     has_queue: bool = False
     checks: frozenset[str] = frozenset()
     reviews: int = 0
+    bound: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,23 +12,24 @@ from pydantic import BaseModel, ConfigDict
 
 from include.deploy_ops.core.errors import ObservationError, ReadRefusedError
 from include.deploy_ops.core.target.gates import is_own
+from include.deploy_ops.core.target.mergeability import BranchRules
 from include.deploy_ops.hooks.github.answers import PAGE_SIZE
 from include.deploy_ops.hooks.github.rule_answers import (
     list_check_runs,
     list_jobs,
     list_statuses,
     list_workflow_runs,
-    parse_protected_checks,
+    parse_protection,
     parse_rules,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from include.deploy_ops.hooks.github.http import GithubAnswer
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 
-    Parse = Callable[[GithubAnswer], tuple[tuple[str, str], ...]]
+    Parse = Callable[[GithubAnswer], tuple[tuple[str, str, int], ...]]
     Pages = tuple["CheckPage", ...]
 
 PAGES_MAX = 10
@@ -50,7 +51,8 @@ class _Stored(BaseModel):
 class CheckPage(_Stored):
     """One page of a listing: name and state of each check on it; of workflow runs (`is_index`) their ids and states.
 
-    `etag` is None where an equal page would not prove an equal end of the listing.
+    `etag` is None where an equal page would not prove an equal end of the listing. `apps` tells from which app each
+    check is, 0 where GitHub does not; none where it does of no check.
     """
 
     url: str
@@ -58,6 +60,7 @@ class CheckPage(_Stored):
     next_url: str | None
     states: States = ()
     is_index: bool = False
+    apps: tuple[int, ...] = ()
 
 
 class CommitChecks(_Stored):
@@ -70,6 +73,14 @@ class CommitChecks(_Stored):
     def states(self) -> States:
         """Each check's name and state, sorted; several of one name each for themselves."""
         return tuple(sorted(pair for page in self.pages if not page.is_index for pair in page.states))
+
+    @property
+    def states_by_app(self) -> Iterator[tuple[tuple[str, int], str]]:
+        """Name and app, and the state, of each check of which GitHub tells the app."""
+        for page in self.pages:
+            for (name, state), app in zip(page.states, page.apps, strict=False):
+                if app:
+                    yield (name, app), state
 
 
 def read_commit_checks(
@@ -112,22 +123,31 @@ def _read_jobs(hook: DeployOpsGithubHook, runs: str, sha: str, before: Mapping[s
     return (*listing, *(page for query in queries for page in _read_pages(hook, query, before, list_jobs)))
 
 
-def read_required_checks(hook: DeployOpsGithubHook, branch: str) -> frozenset[str]:
-    """Read which checks are required on a branch, by its protection and by rulesets.
+def read_required_checks(hook: DeployOpsGithubHook, branch: str) -> BranchRules:
+    """Read which checks are required on a branch, by its protection and by rulesets, and what else those say.
 
     :raises RateLimitError: GitHub wants a pause.
     :raises ObservationError: as `read_commit_checks`, or there is no such branch.
     """
     repository, name = f"/repos/{quote(hook.repository)}", quote(branch, safe="")
-    required = parse_protected_checks(hook.read(f"{repository}/branches/{name}"))
+    found = [parse_protection(hook.read(f"{repository}/branches/{name}"))]
     url = f"{repository}/rules/branches/{name}?per_page={PAGE_SIZE}"
     for _ in range(PAGES_MAX):
         answer = hook.read(url)
-        required |= parse_rules(answer).checks
+        found.append(parse_rules(answer))
         if answer.next_url is None:
-            return required
+            return _join_rules(found)
         url = answer.next_url
     raise _refuse_more(url)
+
+
+def _join_rules(rules: Sequence[BranchRules]) -> BranchRules:
+    return BranchRules(
+        any(each.has_queue for each in rules),
+        frozenset(name for each in rules for name in each.checks),
+        max(each.reviews for each in rules),
+        frozenset(pair for each in rules for pair in each.bound),
+    )
 
 
 def _read_pages(
@@ -152,12 +172,14 @@ def _read_page(hook: DeployOpsGithubHook, url: str, known: CheckPage | None, par
     answer = hook.read(url, etag=known.etag if known else None)
     if known is not None and answer.is_unchanged:
         return known
-    states = parse(answer)
+    seen = parse(answer)
     # A full last page: the one after it shows in a header alone, which a 304 may lack.
-    is_end_certain = answer.next_url is not None or len(states) < PAGE_SIZE
+    is_end_certain = answer.next_url is not None or len(seen) < PAGE_SIZE
+    counting = [each for each in seen if not is_own(each[0])]
     return CheckPage(
         url=url,
         etag=answer.etag if is_end_certain else None,
         next_url=answer.next_url,
-        states=tuple((name, state) for name, state in states if not is_own(name)),
+        states=tuple((name, state) for name, state, _ in counting),
+        apps=tuple(app for _, _, app in counting) if any(app for _, _, app in counting) else (),
     )

@@ -71,6 +71,31 @@ def test_checks_have_to_be_green(wanted: Wanted, checks: Checks, unmet: str) -> 
     assert judge_checks(wanted, checks) == Gate("checks", unmet, is_stuck=is_stuck)
 
 
+BOUND = frozenset({("ci", 7)})
+ALONE = "it counts from app 7 alone"
+
+
+@pytest.mark.parametrize(
+    ("checks", "unmet"),
+    [
+        (Checks({"ci": "success"}, by_app={("ci", 7): "success"}), ""),
+        (Checks({"ci": "failure"}, by_app={("ci", 7): "success", ("ci", 8): "failure"}), ""),
+        (Checks({"ci": "success"}, by_app={("ci", 7): "queued", ("ci", 8): "success"}), "check 'ci' runs"),
+        (Checks({"ci": "success"}, by_app={("ci", 8): "success"}), f"check 'ci' is not there yet: {ALONE}, and"),
+        (Checks({"ci": "success"}), f"check 'ci' is not known: {ALONE}, and whose this status is stands nowhere"),
+        (Checks({"ci": "success"}, blind=BLIND), f"check 'ci' is not known: {BLIND}"),
+        (Checks(), "check 'ci' is not there yet"),
+        (Checks({"other": "success"}, by_app={("other", 7): "success"}), "check 'ci' is not there yet"),
+    ],
+)
+def test_a_check_of_the_same_name_from_another_app_does_not_count(checks: Checks, unmet: str) -> None:
+    gate = judge_checks("required", replace(checks, bound=BOUND))
+    assert gate.unmet.startswith(unmet)
+    assert bool(gate.unmet) == bool(unmet)
+    assert gate.is_stuck == ("not known" in unmet)
+    assert judge_checks("required", replace(checks, bound=frozenset({("deploy-ops/x", 7)}))).unmet == "", "it is ours"
+
+
 @pytest.mark.parametrize(
     ("elsewhere", "unmet", "is_stuck"),
     [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
+from include.deploy_ops.core.target.mergeability import BranchRules
 from include.deploy_ops.hooks.github.commit_checks import (
     BLIND,
     BLINDER,
@@ -16,6 +17,7 @@ from include.deploy_ops.hooks.github.commit_checks import (
     read_commit_checks,
     read_required_checks,
 )
+from include.deploy_ops.hooks.github.rule_answers import ACTIONS_APP
 from tests.worlds.doubles.github import HTML, REPO, GithubDouble, Reply, make_sha
 
 if TYPE_CHECKING:
@@ -63,6 +65,37 @@ def test_statuses_and_check_runs_of_all_pages_count_and_ours_do_not(
     assert found.blind == ""
 
 
+def test_from_which_app_a_check_is_is_read_and_kept(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    github.answers[STATUSES] = Reply(make_statuses(ci="success"))
+    runs = make_runs(
+        "check_runs", ("ci", "completed", "success"), ("deploy-ops/x", "queued", None), ("old", "queued", None)
+    )
+    for run, app in zip(runs["check_runs"], ({"id": 7}, {"id": 8}, None), strict=True):
+        run["app"] = app
+    github.answers[RUNS] = Reply(runs)
+    found = read(hook)
+    stored = CommitChecks.model_validate_json(found.model_dump_json(exclude_defaults=True))
+    for each in (found, stored, read(hook, stored)):
+        assert dict(each.states_by_app) == {("ci", 7): "success"}
+        assert each.states == (("ci", "success"), ("ci", "success"), ("old", "queued"))
+
+
+def test_rules_may_want_a_check_from_one_app_alone(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    checks = [
+        {"context": "lint", "app_id": 15368},
+        {"context": "docs", "app_id": -1},
+        {"context": "own", "app_id": None},
+    ]
+    required = {"contexts": ["lint", "docs", "own"], "checks": checks}
+    github.answers[PROTECTION] = Reply({"protection": {"required_status_checks": required}})
+    named = [{"context": "ci", "integration_id": 7}, {"context": "build"}]
+    rule = {"type": "required_status_checks", "parameters": {"required_status_checks": named}}
+    github.answers[RULES] = Reply([rule])
+    found = read_required_checks(hook, "release/1")
+    assert found.checks == {"lint", "docs", "own", "ci", "build"}
+    assert found.bound == {("lint", 15368), ("ci", 7)}
+
+
 def test_what_is_known_costs_nothing_and_a_change_is_seen(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
     github.answers[STATUSES] = Reply(make_statuses(ci="pending"))
     github.answers[RUNS] = Reply(make_runs("check_runs", ("test", "queued", None)))
@@ -90,6 +123,7 @@ def test_without_check_runs_the_jobs_of_actions_are_read(github: GithubDouble, h
     found = read(hook)
     assert found.states == (("build (3.11)", "waiting"), ("ci", "success"), ("test", "failure"))
     assert found.blind == BLIND
+    assert dict(found.states_by_app) == {("test", ACTIONS_APP): "failure", ("build (3.11)", ACTIONS_APP): "waiting"}
     assert read(hook, found, is_blind=True) == found
     assert github.statuses(RUNS) == [403]
     assert github.statuses(jobs_of(7)) == [200, 304]
@@ -146,7 +180,9 @@ def test_checks_are_required_by_protection_and_by_rulesets(github: GithubDouble,
     ]
     github.answers[RULES] = Reply([rules[0], {"type": "deletion"}], headers=github.link_to(more))
     github.answers[more] = Reply([rules[1]])
-    assert read_required_checks(hook, "release/1") == {"lint", "ci", "deploy-ops/production"}
+    assert read_required_checks(hook, "release/1") == BranchRules(
+        checks=frozenset({"lint", "ci", "deploy-ops/production"})
+    )
     github.answers[more] = Reply([], headers=github.link_to(more))
     with pytest.raises(ObservationError, match="of a listing"):
         read_required_checks(hook, "release/1")
