@@ -19,6 +19,7 @@ from demo.stack import ROOT, Stack
 from demo.witness import DAGS, Witness, make_witness
 from tests.browser.chromium import start_chromium
 from tests.e2e.at_once import OUTCOME, find_waiting, gather, start
+from tests.e2e.mono import add_projects, add_repository
 from tests.e2e.own_airflow import set_bundles
 
 SOON = {
@@ -89,12 +90,14 @@ def witness(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     policy["projects"][0]["poll_interval_s"] = 2  # each push of each test waits for a poll
     policy["projects"][0]["limits"] = {"max_deletes": 50, "max_delete_fraction": 1.0}  # the tests delete a lot
     policy["projects"][0]["previews"]["delete_notice"] = "60s"  # the comment is written meanwhile, many runs at once
+    add_projects(policy)
     executor = read_executor()
     text = yaml.safe_dump(policy)
     settings = SOON | RARELY | OPEN | set_bundles(home / PREVIEW) | (STUCK if executor == "celery" else {})
     (home / PREVIEW).mkdir()
     ports = Ports(*find_free_ports(5))
     with Stack(ports, home / "airflow", print, text, settings, PATIENCE_S, executor=executor) as stack:
+        add_repository(stack)
         for dag_id in DAGS:
             stack.unpause(dag_id)
         person = make_witness(stack)

@@ -101,7 +101,8 @@ def test_a_broken_project_is_an_import_error_and_the_others_passes_go_on(witness
         found, _ = witness.await_true("the import error", witness.outside.list_import_errors)
         ((file, error),) = found.items()
         assert file.endswith("policy_errors.py")
-        assert f"PolicyError: {witness.stack.policy_file}: projects[1].poll_intervall_s: " in error
+        place = f"projects[{len(policy['projects']) - 1}].poll_intervall_s"
+        assert f"PolicyError: {witness.stack.policy_file}: {place}: " in error
         assert "poll_interval_s" in error.partition("poll_intervall_s")[2]
         deployment_id = make_deployment(witness, "data_platform-dev-taken", "a person's")
         witness.author.start_branch(branch)
