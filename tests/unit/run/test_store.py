@@ -38,12 +38,10 @@ class FragileStore(DictStore):
     def __init__(self) -> None:
         super().__init__()
         self.left: int | None = None
-        self.written: list[str] = []
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         """Write, or die."""
         self._live()
-        self.written.append(key)
         super().set(key, value, retention=retention)
 
     def delete(self, key: str) -> None:
