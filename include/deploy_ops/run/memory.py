@@ -424,10 +424,13 @@ class Memory:
 
         The backlog's older keys stay: without them such a release would make previews of all old branches.
         """
+        has_older = (
+            not self.is_first_pass()
+        )  # else nothing of theirs can be there, and looking for it costs 64 requests
         caches = (self.commit_times, self.authors, self.histories)
         for values in (self.backlog, *caches):
-            values.gather()
-        for cache in caches:
+            values.gather(has_older=has_older)
+        for cache in caches if has_older else ():
             cache.forget_older()
 
     def read_continuity(self, now: datetime) -> Continuity:

@@ -324,9 +324,9 @@ class GatheredValues(NamedValues[T]):
         older = self._older.read()
         return super().read() or older  # once more: they may have been gathered, and forgotten, meanwhile
 
-    def gather(self) -> None:
-        """Write under the new key what lies under the older ones, unless something does already."""
-        found = self.read()
+    def gather(self, *, has_older: bool) -> None:
+        """Write under the new key what lies under the older ones, or that nothing does, unless something is there."""
+        found = self.read() if has_older else super().read()
         if self._is_new():
             self._slot.write(found)
 

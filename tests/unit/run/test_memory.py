@@ -103,6 +103,7 @@ def test_what_an_older_release_spread_is_brought_together_once() -> None:
         older[f"control.authors.{shard}"][key] = "ann"
         older[f"control.backlog.{shard}"][key] = sha("a")
     store.values.update({key: {"version": 1, "value": value} for key, value in older.items()})
+    memory.remember_first_pass(NOW)
     known = memory.commit_times.read(), memory.authors.read(), memory.backlog.read()
     assert known == (times, dict.fromkeys(times, "ann"), dict.fromkeys(times, sha("a")))
     for _ in range(2):
@@ -113,6 +114,21 @@ def test_what_an_older_release_spread_is_brought_together_once() -> None:
         assert (memory.commit_times.read(), memory.authors.read(), memory.backlog.read()) == known
         assert memory.histories.read() == {}
         assert store.asked == 4
+
+
+def test_where_nothing_is_remembered_nothing_of_an_older_release_is_looked_for() -> None:
+    store = DictStore()
+    Memory(store).gather()
+    assert store.asked < 16
+    store.asked = 0
+    memory = Memory(store)
+    assert (memory.commit_times.read(), memory.authors.read(), memory.backlog.read(), memory.histories.read()) == (
+        {},
+        {},
+        {},
+        {},
+    )
+    assert store.asked == 4
 
 
 def test_what_a_pass_alone_writes_is_asked_for_once() -> None:

@@ -195,7 +195,7 @@ def make_gathered(store: DictStore) -> GatheredValues[str]:
 
 def gather(store: DictStore) -> None:
     values = make_gathered(store)
-    values.gather()
+    values.gather(has_older=True)
     values.forget_older()
 
 
