@@ -16,8 +16,12 @@ OPEN_AGAIN = timedelta(minutes=5)
 RESYNC = timedelta(hours=1)
 """The longest pause of all."""
 
-LONG_PASS, REST_MAX = timedelta(seconds=2), timedelta(seconds=15)
-"""From which time on a pass is a long one, and the longest rest after it: longer ones left workers without work."""
+LONG_PASS, REST_MAX = timedelta(seconds=2), timedelta(seconds=30)
+"""From which time on a pass is a long one, and the longest rest after it."""
+
+REST_TIMES = 3
+"""How many times as long as the pass the rest is: then passes take a quarter of the time, and what they start the rest.
+"""
 
 
 def is_open(plan: Plan) -> bool:
@@ -35,9 +39,9 @@ def find_next_look(plan: Plan, now: datetime, *, is_busy: bool) -> datetime | No
 
 
 def find_rest(began: datetime, ended: datetime) -> datetime | None:
-    """Return until when control rests after a pass: for as long as a long one took; None after others."""
+    """Return until when control rests after a pass that was a long one; None after others."""
     took = ended - began
-    return ended + min(took, REST_MAX) if took >= LONG_PASS else None
+    return ended + min(REST_TIMES * took, REST_MAX) if took >= LONG_PASS else None
 
 
 def spread_resync(project: str) -> str:

@@ -36,9 +36,9 @@ def test_what_is_at_work_is_looked_at_again_soon() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "rests"), [(0, None), (1.9, None), (2, 2), (15, 15), (16, 15), (3600, 15), (-5, None)]
+    ("seconds", "rests"), [(0, None), (1.9, None), (2, 6), (5, 15), (10, 30), (11, 30), (3600, 30), (-5, None)]
 )
-def test_control_rests_for_as_long_as_a_long_pass_took_and_no_longer_than_a_quarter_of_a_minute(
+def test_control_rests_for_three_times_a_long_pass_and_no_longer_than_half_a_minute(
     seconds: float, rests: float | None
 ) -> None:
     ended = NOW + timedelta(seconds=seconds)
