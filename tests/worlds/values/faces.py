@@ -124,7 +124,9 @@ class Faces:
     def _check_merged(self, row: Row) -> None:
         """See that the comment of what was merged says so, and where its change is."""
         for pull in {*row.merged, *(each.pull for each in row.followed)}:
-            if self.told.get(key_comment(pull), FeedbackRecord(state=OPEN)).state == OPEN:
+            known = self.told.get(key_comment(pull), FeedbackRecord(state=OPEN))
+            # What was told for good before the target was called so keeps the name of then.
+            if known.state == OPEN or row.slug not in known.about:
                 continue
             (said,) = [each for each in self.comments[pull].split("\n\n") if _names(each, row)]
             entry = next((each for each in row.followed if each.pull == pull), None)
