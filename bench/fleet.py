@@ -198,7 +198,8 @@ class Fleet:
             known[project].push_all(pushed)
         arrived = {project: self._find_arrival(known[project]) for project in commits}
         wanted = [(p, f"{b}~{verb}~{c[:12]}~%") for p, pushed in commits.items() for b, c in pushed.items()]
-        found: dict[str, Trace] = {}
+        # Branches of several projects may have the same name and, made in the same second, the same commit.
+        found: dict[tuple[str, str], Trace] = {}
         pushed_at: datetime | None = None
         load: Load | None = None
 
@@ -206,8 +207,8 @@ class Fleet:
             nonlocal pushed_at, load
             meter.look()
             for project, run in wanted:
-                if run not in found and (trace := self._trace(project, run, arrived[project])):
-                    found[run] = trace
+                if (project, run) not in found and (trace := self._trace(project, run, arrived[project])):
+                    found[project, run] = trace
             if pushed_at is None and len(found) >= len(wanted) // 4:
                 load = PageLoad(self.stack.api).measure()
                 pushed_at = datetime.now(UTC)
