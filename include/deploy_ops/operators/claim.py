@@ -81,7 +81,7 @@ class ClaimOperator(DeployOpsOperator):
         except (DeployOpsError, OSError) as error:  # also of a worker without room, or without certificates
             self.log.info("'%s' decides on the change type: %s", CHANGE_TASK, error)
             return False
-        self.decision = render_decision(found)
+        self.decision = render_decision(found, self.list_rules(job, found))
         self.write(context, DECISION_KEY, dump_decision(decided))
         self.log.info("%s at %s: %s", decided.change_type.value, decided.commit[:12], decided.reason)
         return True

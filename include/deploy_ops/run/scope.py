@@ -11,6 +11,7 @@ from airflow.sdk import Asset, get_parsing_context
 
 from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.naming import name_owner
+from include.deploy_ops.core.passes.rules import Rules
 from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
 from include.deploy_ops.core.policy.file import LoadedPolicy, fingerprint_policy, read_policy
 from include.deploy_ops.core.policy.keys import Previews, Project, Target
@@ -25,6 +26,7 @@ POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
 CLEANUP_DAG = "cleanup"
 FEEDBACK_DAG = "feedback"
 COMMANDS_DAG = "commands"
+WHAT_IF_DAG = "what_if"
 
 CLI_POOL = "deploy_ops_cli"
 """The Airflow pool that bounds how many Astro CLI calls run at once; `airflow_settings.yaml` defines it."""
@@ -58,6 +60,11 @@ class Scope:
     def policy(self) -> str:
         """Fingerprint of what the policy says about this project's work."""
         return fingerprint_policy(self.project)
+
+    @property
+    def rules(self) -> Rules:
+        """What of the policy a pass decides by."""
+        return Rules(self.project, self.control_plane, self.targets, self.new_name_ban)
 
     @property
     def owner(self) -> str:
@@ -132,6 +139,11 @@ class Scope:
         return self.name_dag(COMMANDS_DAG)
 
     @property
+    def what_if_dag(self) -> str:
+        """The id of the DAG that tells what another policy would do."""
+        return self.name_dag(WHAT_IF_DAG)
+
+    @property
     def has_commands(self) -> bool:
         """Whether the policy lets words on pull requests count."""
         return self.project.feedback.commands and self.project.previews is not None
@@ -163,7 +175,7 @@ class Scope:
         project = self.project
         asked = {self.request_dag(name) for name, each in project.targets.items() if each.approval == "required"}
         cleanup = {self.cleanup_dag} if project.previews else set()
-        control = {self.control_dag} if project.is_planned else set()
+        control = {self.control_dag, self.what_if_dag} if project.is_planned else set()
         feedback = {self.feedback_dag} if project.is_planned and project.feedback.is_on else set()
         commands = {self.commands_dag} if self.has_commands else set()
         return self.home_dags | asked | cleanup | control | feedback | commands
@@ -216,10 +228,14 @@ def _list_listeners(project: Project, projects: Iterable[Project]) -> tuple[str,
     return tuple(sorted(each.name for each in others if each.feedback.commands and each.previews is not None))
 
 
+def find_policy_file() -> Path:
+    """Return where the policy's main file is."""
+    return Path(os.environ.get(POLICY_VARIABLE, Path(__file__).parents[2] / "deploy_ops.yaml"))
+
+
 def load_policy_file() -> LoadedPolicy:
     """Read the policy's files; raises PolicyError when no project of them can be used."""
-    default = Path(__file__).parents[2] / "deploy_ops.yaml"
-    return read_policy(Path(os.environ.get(POLICY_VARIABLE, default)))
+    return read_policy(find_policy_file())
 
 
 def is_to_build(dag_id: str) -> bool:

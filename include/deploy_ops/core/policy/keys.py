@@ -335,7 +335,8 @@ class Project(StrictModel):
     further hosts that may be told a registry's login, by the registry's host. `trunk`: template and settings are
     read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
     whose change means an image deploy. `checkout`: what may stand for a file of the commit. `image`: where an image
-    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub.
+    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub. `snapshots`: how many
+    passes are kept to be decided again.
     """
 
     name: values.Name
@@ -361,6 +362,7 @@ class Project(StrictModel):
     limits: Limits = Limits()
     feedback: Feedback = Feedback()
     notify: Annotated[tuple[Notice, ...], Strict(strict=False)] = ()
+    snapshots: Annotated[int, Field(ge=0, le=50)] = 0
 
     @property
     def is_planned(self) -> bool:

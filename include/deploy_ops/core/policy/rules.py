@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 
-RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans"})
+RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans", "what_if"})
 """A target's DAG is called <project>.<target>; these are other DAGs of the project."""
 
 _OTHERS_MAX = 3

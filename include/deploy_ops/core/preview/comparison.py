@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.core.preview.desired import DesiredPreviews
 
+GONE = "the branch is gone"
+_TEMPLATE = ("previews", "template")
+
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
@@ -86,7 +89,8 @@ def compare(
 
 
 def _hold_target(branch: str, name: str) -> Hold:
-    return Hold(branch, ANYTHING, f"'{name}' is a target of the policy; targets are never previews")
+    said = f"'{name}' is a target of the policy; targets are never previews"
+    return Hold(branch, ANYTHING, said, rule=("targets",))
 
 
 def _hold_twins(branch: str, own: Sequence[tuple[Deployment, Mark]]) -> Hold:
@@ -102,7 +106,7 @@ def _end_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -
         reason = "the branch matches the policy no longer; its preview stays until the branch goes"
         return Hold(branch, ANYTHING, reason, remedy=Remedy.DELETE)
     else:
-        reason = "the branch is gone"
+        reason = GONE
     # The branch may be gone: the work is named by the head that runs.
     head = _head_of(view, deployment)
     return _work(view, Verb.DELETE, branch, head, deployment, mark, reason)
@@ -117,7 +121,8 @@ def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) ->
     if branch in view.desired.unlabelled:
         label = view.project.previews.require_label if view.project.previews else None
         reason = f"no open pull request of it has the label '{label}'"
-        return Hold(branch, Verb.CREATE.value, reason, kind=HoldKind.NEEDLESS)
+        rule = ("previews", "require_label")
+        return Hold(branch, Verb.CREATE.value, reason, kind=HoldKind.NEEDLESS, rule=rule)
     name = name_deployment(view.project.name, branch)
     if name in taken:
         reason = describe_taken(taken[name], view.control_plane, view.project)
@@ -126,9 +131,9 @@ def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) ->
     if (unknown := find_nameless(taken.values())) is not None:
         return Hold(branch, Verb.CREATE.value, f"it may be there already: {unknown.doubt}")
     if view.template.problem:
-        return Hold(branch, Verb.CREATE.value, view.template.problem)
+        return Hold(branch, Verb.CREATE.value, view.template.problem, rule=_TEMPLATE)
     if view.template.guard:
-        return Hold(branch, Verb.CREATE.value, view.template.guard)
+        return Hold(branch, Verb.CREATE.value, view.template.guard, rule=("previews", "inherit"))
     head = view.desired.wanted[branch].head
     return _work(view, Verb.CREATE, branch, head, None, None, "the branch has no Deployment")
 
@@ -152,14 +157,14 @@ def _keep_configuration(
 ) -> Iterable[Work | Hold]:
     template = view.template
     if template.problem:
-        yield Hold(branch, Verb.UPDATE.value, template.problem)
+        yield Hold(branch, Verb.UPDATE.value, template.problem, rule=_TEMPLATE)
         return
     # The mark may be right and a variable missing: a create's second call failed.
     missing = template.missing.get(deployment.id, ())
     rotated = template.rotated.get(deployment.id)
     is_rendered = mark.template == template.fingerprint and not missing
     if is_rendered and template.unread:
-        yield Hold(branch, Verb.UPDATE.value, template.unread)
+        yield Hold(branch, Verb.UPDATE.value, template.unread, rule=("previews", "environment"))
     if is_rendered and (rotated is None or template.unread):
         return
     if fixed := template.fixed.get(deployment.id, ()):

@@ -6,15 +6,16 @@ Decides about branches only; what Astro has is the planner's affair.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.core.model import Branch, PullRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from include.deploy_ops.core.model import Branch, PullRequest
     from include.deploy_ops.core.policy.keys import Project
 
 

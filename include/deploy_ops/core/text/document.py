@@ -52,6 +52,17 @@ def read_document(text: str) -> Any:
         raise DocumentError("it is nested too deeply to be read; write it flatter") from None
 
 
+def compose_document(text: str) -> yaml.Node | None:
+    """Return the document as nodes, which know their lines; None for an empty one, and for what is no YAML.
+
+    JSON as people write it is YAML, too. What is wrong with a document `read_document` says.
+    """
+    try:
+        return yaml.compose(text, Loader=_StrictLoader)  # type: ignore[no-any-return]  # the stubs leave it open
+    except (yaml.YAMLError, DocumentError, RecursionError):
+        return None
+
+
 def _is_json(text: str) -> bool:
     """Whether the text is JSON. What is not, though it begins like it, is read as YAML, whose errors have lines."""
     if not text.lstrip().startswith("{"):

@@ -1,0 +1,111 @@
+"""Where the keys of the policy stand: file and line, by the key's path. Pure; reading the files is elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+
+from include.deploy_ops.core.text.document import compose_document
+from include.deploy_ops.core.text.schema import Location, format_location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A key as it stands in a file: its path there, and the line in which it begins, counted from 1."""
+
+    source: str
+    line: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What stands where in one file of the policy. `projects` are the positions of its projects, by name."""
+
+    source: str
+    lines: Mapping[Location, int]
+    projects: Mapping[str, int]
+
+    def find(self, location: Location) -> Place | None:
+        """Return the place of what lies there."""
+        line = self.lines.get(location)
+        return None if line is None else Place(self.source, line, format_location(location))
+
+
+def find_lines(text: str) -> dict[Location, int]:
+    """Return the line of each key and each entry of a list, by its path from the top of the document.
+
+    None of what is no document: what is wrong with that is told where it is read.
+    """
+    node = compose_document(text)
+    return dict(_walk(node, ())) if node is not None else {}
+
+
+def _walk(node: yaml.Node, above: Location) -> Iterator[tuple[Location, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*above, str(key.value)), key.start_mark.line + 1
+            yield from _walk(value, (*above, str(key.value)))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*above, index), value.start_mark.line + 1
+            yield from _walk(value, (*above, index))
+
+
+def outline_file(source: str, text: str) -> Outline:
+    """Return the outline of one file; an empty one where the text is no document."""
+    node = compose_document(text)
+    if node is None:
+        return Outline(source, {}, {})
+    return Outline(source, dict(_walk(node, ())), dict(_list_projects(node)))
+
+
+def _list_projects(top: yaml.Node) -> Iterator[tuple[str, int]]:
+    projects = _find_value(top, "projects")
+    for index, entry in enumerate(projects.value if isinstance(projects, yaml.SequenceNode) else ()):
+        name = _find_value(entry, "name")
+        if isinstance(name, yaml.ScalarNode):
+            yield str(name.value), index
+
+
+def _find_value(node: yaml.Node, wanted: str) -> yaml.Node | None:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for key, value in node.value if key.value == wanted), None)
+
+
+def find_place(outlines: Sequence[Outline], project: str, key: Location) -> Place | None:
+    """Return where a key of the project stands: in its own file, else in the main file's `defaults`, or at its top.
+
+    None where it stands nowhere, and so has its default. A key of a list's entry that lies deeper than the file says
+    is where the list is.
+
+    :param outlines: those of all files of the policy, the main one's first.
+    """
+    own = next((each for each in outlines if project in each.projects), None)
+    for length in range(len(key), 0, -1):
+        part = key[:length]
+        if own is not None and (place := own.find(("projects", own.projects[project], *part))):
+            return place
+        for above in (("defaults",), ()):
+            if outlines and (place := outlines[0].find((*above, *part))):
+                return place
+        if length > 1 and isinstance(key[length - 1], str):
+            return None  # a key that is left out has its default, wherever the keys above it stand
+    return None
+
+
+def tell_place(outlines: Sequence[Outline], project: str, key: Location) -> str:
+    """Return the key with its place, in words: `previews.max_live, include/deploy_ops.yaml:14`."""
+    if not key:
+        return ""
+    place = find_place(outlines, project, key)
+    return f"{format_location(key)}, {place or 'by default'}"
