@@ -39,7 +39,7 @@ projects:
     previews: {branches: ["dev*"], template: preview.yaml, merged_into: [trunk]}
     feedback: {comments: false, statuses: false, deployments: false}
 """
-KINDS = ("control", "preview", "cleanup")
+KINDS = ("control", "preview", "cleanup", "what_if")
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
     *("approve_adoption", "adopt", "hibernate", "decide", "verify"),
@@ -73,7 +73,7 @@ def find_error(bag: DagBag, file: str) -> str:
 def test_the_projects_own_policy_parses(parse: Parse) -> None:
     bag = parse(ROOT / "include" / "deploy_ops.yaml")
     assert bag.import_errors == {}
-    kinds = ("control", "preview", "cleanup", "feedback", "promotion", "staging", "production", "production.request")
+    kinds = (*KINDS, "feedback", "promotion", "staging", "production", "production.request")
     assert list_ids(bag) == {f"data_platform.{kind}" for kind in kinds}
 
 
