@@ -99,4 +99,4 @@ def test_places_are_those_of_the_file_in_which_the_project_stands(folder: Path) 
     assert read_places("ml").tell(("previews", "max_live")) == "previews.max_live, include/policy.d/ml.yaml:5"
     assert read_places("shop").tell(("previews", "max_live")) == "previews.max_live, by default"
     (folder / "policy.yaml").unlink()
-    assert read_places("shop").tell(("previews", "branches")) == "previews.branches, by default"
+    assert read_places("shop").tell(("previews", "branches")) == "previews.branches"

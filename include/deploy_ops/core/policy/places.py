@@ -104,8 +104,12 @@ def find_place(outlines: Sequence[Outline], project: str, key: Location) -> Plac
 
 
 def tell_place(outlines: Sequence[Outline], project: str, key: Location) -> str:
-    """Return the key with its place, in words: `previews.max_live, include/deploy_ops.yaml:14`."""
+    """Return the key with its place, in words: `previews.max_live, include/deploy_ops.yaml:14`.
+
+    The key alone where the project stands in none of the files: then nobody knows whether it has its default.
+    """
     if not key:
         return ""
     place = find_place(outlines, project, key)
-    return f"{format_location(key)}, {place or 'by default'}"
+    is_known = any(project in each.projects for each in outlines)
+    return ", ".join([format_location(key), *([str(place or "by default")] if place or is_known else [])])

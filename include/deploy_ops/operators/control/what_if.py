@@ -74,8 +74,9 @@ class WhatIfOperator(DeployOpsOperator):
         weighing = self._begin(context, now)
         observation = weighing.look()
         today = weighing.weigh(weighing.scope, observation, observation.reading)
-        altered = weighing.alter(observation, other.scope.recall(weighing.scope.targets))
-        then = weighing.weigh(other.scope, observation, altered.reading)
+        scope = other.scope.recall(weighing.scope.targets)
+        altered = weighing.alter(observation, scope)
+        then = weighing.weigh(scope, observation, altered.reading)
         unknown = (*altered.unknown, *([f"what other projects would do: {other.problems}"] if other.problems else []))
         return self._tell(other, today, then, unknown, now)
 

@@ -62,6 +62,8 @@ def test_a_key_is_told_with_its_place_or_as_a_default() -> None:
     assert tell_place(OUTLINES, "shop", ("previews", "exclude", 1)) == "previews.exclude[1], main.yaml:13"
     assert tell_place(OUTLINES, "shop", ("previews", "max_live")) == "previews.max_live, by default"
     assert tell_place(OUTLINES, "shop", ()) == ""
+    assert tell_place(OUTLINES, "nobody", ("image",)) == "image"
+    assert tell_place((), "shop", ("image",)) == "image"
 
 
 def test_json_has_lines_too_and_what_is_no_document_has_none() -> None:
