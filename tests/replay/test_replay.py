@@ -66,7 +66,7 @@ def test_by_the_policy_that_was_in_force_nothing_is_otherwise(kept: Path, policy
 
 
 def test_it_answers_whether_this_would_have_deleted_it(kept: Path, policy: Path) -> None:
-    policy.write_text(POLICY.replace("max_live: 20", "max_live: 20\n    limits: {max_deletes: 1}"), encoding="utf-8")
+    policy.write_text(POLICY.replace("    targets:", "    limits: {max_deletes: 1}\n    targets:"), encoding="utf-8")
     (row,) = read_columns(run(kept, policy, "dev-bob"))
     assert row[1:4] == ["dev-bob", "delete, starts", "delete, later"]
     assert "policy.yaml:" in row[4]

@@ -77,11 +77,11 @@ def test_a_teams_text_stands_for_its_file_and_may_use_what_the_team_may(folder: 
     ("old", "new", "said"),
     [
         ("control_plane: acme", "control_plane: other", "control_plane: not as in force"),
-        ("image: [reuse]", "image: [build]", "image: not as in force"),
+        ("image: [reuse]", "image: [reuse, build]", "image: not as in force"),
         ("image: [reuse]", "image: [reuse]\n    github_conn_id: mine", "github_conn_id: not as in force"),
         ("image: [reuse]", "image: [reuse]\n    notify: [{notifier: a.b.C}]", "notify: not as in force"),
         ("name: shop", "name: shops", "the text has no project shop"),
-        ("branches:", "branch:", "previews.branch: unknown key; did you mean 'branches'?"),
+        ("branches:", "branch:", "unknown key; did you mean 'branches'?"),
         ("projects:", "projects: [", "the text: line "),
     ],
 )

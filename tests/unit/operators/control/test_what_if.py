@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import AirflowFailException
 
 from dags.what_if import make_what_if_dag
+from include.deploy_ops.operators.control import what_if
 from include.deploy_ops.run.scope import POLICY_VARIABLE
 from tests.worlds.doubles.airflow import FakeStores, FakeTaskInstance
 from tests.worlds.stages.pages import fold_page
@@ -128,13 +130,21 @@ def test_another_template_override_would_update_previews(stage: Stage, policy: s
     assert not [path for path in stage.list_requests("github") if "other.yaml" in path]
 
 
-def test_shorter_ages_tell_what_cleanup_would_decide(stage: Stage, policy: str) -> None:
+def test_shorter_ages_tell_what_cleanup_would_decide(
+    stage: Stage, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = UTC) -> datetime:  # type: ignore[override]  # a plain time, as all others are
+            return datetime.now(tz) + timedelta(days=5)
+
     stage.push("dev-a")
     play(stage)
-    task = ask(
-        stage, policy.replace("delete_after: 14d", "delete_after: 1m, delete_notice: 1m".replace(", ", "\n      "))
-    )
-    assert task.numbers[0].startswith("would delete 1 preview: previews.delete_after 14")
+    assert stage.plan() == []  # a quiet pass learns when the commit was made
+    monkeypatch.setattr(what_if, "datetime", Later)
+    shorter = policy.replace("delete_after: 14d", "delete_after: 3d")
+    assert ask(stage, shorter).numbers == ["would delete 1 preview: previews.delete_after 14d → 3d"]
+    assert ask(stage, policy).numbers == []
     assert stage.memory.verdicts.read() == {}
 
 
