@@ -62,7 +62,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_by_the_policy_that_was_in_force_nothing_is_otherwise(kept: Path, policy: Path) -> None:
-    assert run(kept, policy).startswith("1 pass, of which 1 would have decided the same; 1 were by this very policy")
+    assert run(kept, policy).startswith("1 pass, of which 1 would have decided the same; 1 of them by this very policy")
 
 
 def test_it_answers_whether_this_would_have_deleted_it(kept: Path, policy: Path) -> None:
@@ -131,7 +131,7 @@ def make_airflow(store: DictStore, seen: list[httpx.Request]) -> httpx.Client:
 
 
 def test_kept_passes_are_fetched_by_reading_alone(tmp_path: Path) -> None:
-    store, seen = DictStore(), []
+    store, seen = DictStore(), list[httpx.Request]()
     Snapshots(store, 5).keep(*make_pass())
     before = dict(store.values)
     path = tmp_path / "out.json"

@@ -63,7 +63,7 @@ def alter(reading: Reading, words: Words, after: Project, template: TemplateStat
     :param template: the template's state under the other policy, where that could be told.
     """
     theirs = digest_words(after)
-    moved = {key for key in words | theirs if words.get(key) != theirs.get(key)}
+    moved = {key for key in {**words, **theirs} if words.get(key) != theirs.get(key)}
     states, doubts = _alter_targets(reading, moved, after)
     if template is None and reading.template is None and after.previews is not None:
         template = TemplateState("", {}, {})

@@ -74,7 +74,7 @@ def render_replays(
     rows = [tuple(map(show, row)) for each in replays for row in _list_rows(each, only, tell)]
     same = sum(not each.changes for each in replays)
     ours = sum(each.is_same_policy for each in replays)
-    head = f"{_count(len(replays))}, of which {same} would have decided the same; {ours} were by this very policy"
+    head = f"{_count(len(replays))}, of which {same} would have decided the same; {ours} of them by this very policy"
     unknown = sorted({line for each in replays for line in each.unknown})
     lines = [
         head,

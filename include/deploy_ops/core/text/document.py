@@ -58,7 +58,7 @@ def compose_document(text: str) -> yaml.Node | None:
     JSON as people write it is YAML, too. What is wrong with a document `read_document` says.
     """
     try:
-        return yaml.compose(text, Loader=_StrictLoader)  # type: ignore[no-any-return]  # the stubs leave it open
+        return yaml.compose(text, Loader=_StrictLoader)
     except (yaml.YAMLError, DocumentError, RecursionError):
         return None
 

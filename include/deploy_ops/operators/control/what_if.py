@@ -100,9 +100,10 @@ class WhatIfOperator(DeployOpsOperator):
         told_today, told_then = read_places(before.name).tell, other.places.tell
         self.today = render_plan(plans[0], now, project=before, tell=told_today)
         self.by_this_text = render_plan(plans[1], now, project=after, tell=told_then)
-        for line in page.splitlines():
+        numbers = count_changes(changes)
+        for line in numbers or ["nothing would be otherwise"]:
             self.log.info("%s", line)
-        return count_changes(changes)
+        return numbers
 
 
 def _list_steps(project: Project, weighed: Weighed) -> Steps:

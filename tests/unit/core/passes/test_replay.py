@@ -31,7 +31,7 @@ def play(project: Project) -> Replayed:
 
 def test_by_the_policy_of_then_nothing_is_otherwise() -> None:
     page = render_replays([play(BRAKED)])
-    assert page == "1 pass, of which 1 would have decided the same; 1 were by this very policy"
+    assert page == "1 pass, of which 1 would have decided the same; 1 of them by this very policy"
 
 
 def test_a_wider_brake_would_have_deleted_them_at_once() -> None:

@@ -96,7 +96,8 @@ def test_a_later_release_may_add_keys_and_what_cannot_be_read_is_none() -> None:
     stored["value"]["brand_new"] = {"a": 1}
     stored["value"]["facts"]["brand_new"] = 2
     assert load_snapshot(stored, "it") == load_snapshot(take(LIVE), "it")
-    for bad in (None, {}, [], {"version": 99, "value": {}}, {"version": 1, "value": {"at": "never"}}):
+    rubbish: tuple[Any, ...] = (None, {}, [], {"version": 99, "value": {}}, {"version": 1, "value": {"at": "never"}})
+    for bad in rubbish:
         assert load_snapshot(bad, "it") is None
 
 

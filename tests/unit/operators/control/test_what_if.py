@@ -57,8 +57,8 @@ def policy(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
 
 def ask(stage: Stage, text: str) -> Any:
     """Run the question; return its task."""
-    task = make_what_if_dag(stage.scope).task_dict["weigh"]
-    context = {
+    task: Any = make_what_if_dag(stage.scope).task_dict["weigh"]
+    context: Any = {
         "ti": FakeTaskInstance(stage.airflow, {}, "weigh", 1),
         "dag_run": SimpleNamespace(run_id="manual__1", run_type="manual", conf={}),
         "asset_state_store": FakeStores(stage.stores, task),
