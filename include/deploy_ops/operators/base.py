@@ -329,8 +329,8 @@ class DeployOpsOperator(SealingOperator):
 
         return TemplateReader(self.scope, self.github, self.memory(context), self.seals)
 
-    def list_rules(self, job: Job, decision: ChangeDecision) -> list[str]:
-        """Return by which keys of the policy this deploy is made, and of this kind, with their places."""
+    def list_rules(self, job: Job, decision: ChangeDecision | None = None) -> list[str]:
+        """Return by which keys of the policy the run does this, and decided on a deploy's kind, with their places."""
         from include.deploy_ops.core.passes.why import find_change_rules, find_rule  # not where DAG files are parsed
         from include.deploy_ops.run.policy_texts import read_places
 
@@ -338,7 +338,8 @@ class DeployOpsOperator(SealingOperator):
         made = [f"a form of {job.person or 'a person'}"] if job.is_forced else [places.tell(find_rule(project, job))]
         if job.deploy_type != INFER and not job.is_forced:
             made.append(places.tell(("targets", job.target, "deploy_type")))
-        return [*filter(None, made), *map(places.tell, find_change_rules(project, decision))]
+        judged = find_change_rules(project, decision) if decision is not None else ()
+        return [*filter(None, made), *map(places.tell, judged)]
 
     def void_approval(self, context: Context, job: Job, approval: Approval, why: str) -> NoReturn:
         """End the run since what was approved cannot be deployed; control asks anew, a person has to.

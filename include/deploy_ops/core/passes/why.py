@@ -8,6 +8,7 @@ from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.plan.work import Assignment, Hold, Verb
 from include.deploy_ops.core.policy.keys import is_matched
 from include.deploy_ops.core.preview.comparison import GONE
+from include.deploy_ops.core.preview.desired import MERGED
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.model import ChangeDecision
@@ -60,11 +61,8 @@ def _find_preview_rule(project: Project, branch: str, verb: Verb | None, work: A
         return ("previews",)
     if verb in _PREVIEW_KEYS:
         return ("previews", _PREVIEW_KEYS[verb])
-    if verb is Verb.DELETE and work is not None:
-        if getattr(work, "due_at", None) is not None:
-            return ("previews", "delete_after")
-        if work.reason != GONE:
-            return ("previews", "merged_into")
+    if verb is Verb.DELETE and work is not None and work.reason != GONE:
+        return ("previews", "merged_into" if work.reason.startswith(MERGED) else "delete_after")
     return ("previews", *find_pattern(previews, branch))
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.policy.keys import Project
 
+MERGED = "pull request #"
+"""How the reason of a preview's end begins where a merge is that."""
+
 
 @dataclass(frozen=True, slots=True)
 class RepositorySnapshot:
@@ -108,4 +111,4 @@ def find_merge(project: Project, branch: Branch, pull_requests: Iterable[PullReq
 
 def describe_merge(pull: PullRequest) -> str:
     """Return the reason that a plan and a log line give for the end of a merged branch's preview."""
-    return f"pull request #{pull.number} was merged into {pull.base_ref}"
+    return f"{MERGED}{pull.number} was merged into {pull.base_ref}"

@@ -46,7 +46,7 @@ def test_a_branch_gets_a_preview_by_the_first_pattern_that_decides(
             replace(make_work("dev-a", Verb.DELETE), reason="pull request #1 was merged into main"),
             "previews.merged_into",
         ),
-        (replace(make_work("dev-a", Verb.DELETE), due_at=START), "previews.delete_after"),
+        (replace(make_work("dev-a", Verb.DELETE), reason="idle since long ago"), "previews.delete_after"),
         (replace(make_work("dev-a", Verb.HIBERNATE), due_at=START), "previews.hibernate_after"),
         (make_work("dev-a", Verb.UPDATE), "previews.template"),
         (make_work("astro_deploy", Verb.PROMOTE), "promotion"),

@@ -14,9 +14,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags.what_if import make_what_if_dag
 from include.deploy_ops.operators.control import what_if
-from include.deploy_ops.run.scope import POLICY_VARIABLE
 from tests.worlds.doubles.airflow import FakeStores, FakeTaskInstance
 from tests.worlds.stages.pages import fold_page
+from tests.worlds.stages.policy_file import put_policy
 from tests.worlds.stages.stage import WRITES, close_hooks
 
 if TYPE_CHECKING:
@@ -24,35 +24,11 @@ if TYPE_CHECKING:
 
     from tests.worlds.stages.stage import Stage
 
-POLICY = """\
-control_plane: acme-test
-projects:
-  - name: shop
-    repository: acme/data-platform
-    ignore: ["*.md", docs/]
-    image: [IMAGE]
-    previews:
-      branches: ["dev*"]
-      exclude: [develop]
-      template: deployments/preview.yaml
-      merged_into: [staging, main]
-      delete_after: 14d
-    targets:
-      production: {deployment: Production, pull_request: {from: astro_deploy, into: main}}
-    limits: {max_deletes: 2}
-    feedback: {comments: false, statuses: false, deployments: false}
-"""
-
 
 @pytest.fixture
 def policy(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the text of the policy in force, which lies in a file."""
-    text = POLICY.replace("IMAGE", f'"{stage.scope.project.image[0]}"')
-    path = tmp_path / "include" / "policy.yaml"
-    path.parent.mkdir()
-    path.write_text(text, encoding="utf-8")
-    monkeypatch.setenv(POLICY_VARIABLE, str(path))
-    return text
+    return put_policy(stage, tmp_path, monkeypatch)
 
 
 def ask(stage: Stage, text: str) -> Any:
