@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.deploy_ops.core.doctor.astro import judge_astro
 from include.deploy_ops.core.doctor.astro_facts import (
     AstroFacts,
     Organization,
@@ -16,15 +17,17 @@ from include.deploy_ops.core.doctor.astro_facts import (
     TokenRecord,
 )
 from include.deploy_ops.core.template.template import Template, parse_template
-from tests.worlds.values.examples import make_deployment
+from tests.worlds.values.examples import PLANE, make_deployment, make_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from include.deploy_ops.core.doctor.check import Check
     from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.policy.keys import Project
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+IMAGE = "registry.example/acme/shop:{sha}"
 TEMPLATE = """
 deployment:
   configuration:
@@ -73,6 +76,11 @@ def make_facts() -> AstroFacts:
         linked=(),
         pull=Pull("Production", "images.example/prod/airflow:deploy-1", is_there=True),
     )
+
+
+def judge(facts: AstroFacts, project: Project | None = None) -> tuple[Check, ...]:
+    """Return Astro's checks of a project that copies deployed images."""
+    return judge_astro(facts, project or make_project(image=("reuse", IMAGE)), PLANE, NOW)
 
 
 def find_check(checks: Iterable[Check], name: str) -> Check:

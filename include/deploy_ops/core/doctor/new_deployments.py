@@ -42,25 +42,29 @@ def _judge_dag_deploys(facts: AstroFacts, project: Project, previews: Previews) 
 
 def _judge_room(facts: AstroFacts, project: Project, previews: Previews, control_plane: str) -> Check:
     refusal = "a create beyond Astro's limit fails in the task create, with Astro's own words"
-    listed, organization = facts.deployments, facts.organization
-    template = facts.template
-    if not isinstance(organization, Unread) and template is not None and not isinstance(template, Unread):
-        kind = name_deployment_type(template.configuration)
-        if organization.takes_dedicated_only and kind == "STANDARD":
-            advice = f"write deployment_type: DEDICATED and a cluster_name into {previews.template} on {project.trunk}"
-            return Check(Area.ASTRO, _ROOM, Status.FAIL, "the organization takes dedicated clusters alone", advice)
-    if isinstance(listed, Unread):
-        return leave_open(Area.ASTRO, _ROOM, listed, refusal)
-    live = sum(map(len, find_previews(listed, control_plane, project).values()))
+    if _is_standard_refused(facts):
+        advice = f"write deployment_type: DEDICATED and a cluster_name into {previews.template} on {project.trunk}"
+        return Check(Area.ASTRO, _ROOM, Status.FAIL, "the organization takes dedicated clusters alone", advice)
+    if isinstance(facts.deployments, Unread):
+        return leave_open(Area.ASTRO, _ROOM, facts.deployments, refusal)
+    live = sum(map(len, find_previews(facts.deployments, control_plane, project).values()))
     if live >= previews.max_live:
         found = f"{live} previews live, max_live is {previews.max_live}: new ones wait"
         return Check(Area.ASTRO, _ROOM, Status.WARN, found, "raise previews.max_live, or delete previews by their form")
-    seen = f", {facts.count} in the organization" if isinstance(facts.count, int) else ""
+    seen = "" if isinstance(facts.count, Unread) else f", {facts.count} in the organization"
     found = (
-        f"{len(listed)} Deployments in the workspace{seen} as the token sees it, and {previews.max_live - live} may "
-        f"come; Astro's API tells no limit"
+        f"{len(facts.deployments)} Deployments in the workspace{seen} as the token sees it, and "
+        f"{previews.max_live - live} may come; Astro's API tells no limit"
     )
     return Check(Area.ASTRO, _ROOM, Status.NOT_KNOWN, found, f"compare with the limit of your plan; {refusal}")
+
+
+def _is_standard_refused(facts: AstroFacts) -> bool:
+    """Whether the template asks for what the organization does not take."""
+    template, organization = facts.template, facts.organization
+    if template is None or isinstance(template, Unread) or isinstance(organization, Unread):
+        return False
+    return organization.takes_dedicated_only and name_deployment_type(template.configuration) == "STANDARD"
 
 
 def _judge_links(facts: AstroFacts, previews: Previews) -> Check:

@@ -52,6 +52,7 @@ def examine_astro(
 ) -> tuple[Check, ...]:
     """Return the checks of the area Astro for one project; nothing that cannot be read ends it.
 
+    :param astro: of the project's connection, wherever that leads: where it may not lead is a check.
     :param deployed: opens the registry of Astro's Deployments (`open_astro_registry`).
     :param built: opens those of the project's images.
     """

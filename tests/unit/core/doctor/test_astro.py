@@ -8,34 +8,25 @@ from typing import Any
 
 import pytest
 
-from include.deploy_ops.core.doctor.astro import judge_astro
 from include.deploy_ops.core.doctor.astro_facts import (
     AstroFacts,
-    LinkedObject,
     Organization,
     Place,
     Pull,
-    Release,
     Role,
     TokenClaims,
     TokenRecord,
 )
-from include.deploy_ops.core.doctor.check import Area, Check, Status
+from include.deploy_ops.core.doctor.check import Area, Status
 from include.deploy_ops.core.doctor.fact import Cause, Unread
 from include.deploy_ops.core.model import DeploymentStatus
-from include.deploy_ops.core.policy.keys import Environment, Project
-from tests.worlds.values.doctor import NOW, TEMPLATE, find_check, make_facts, make_production, make_template
-from tests.worlds.values.examples import PLANE, make_deployment, make_project
+from include.deploy_ops.core.policy.keys import Project
+from tests.unit.core.doctor import test_new_deployments, test_runtimes
+from tests.worlds.values.doctor import IMAGE, NOW, find_check, judge, make_facts, make_production
+from tests.worlds.values.examples import make_project
 
 FAIL, WARN, OPEN = Status.FAIL, Status.WARN, Status.NOT_KNOWN
-IMAGE = "registry.example/acme/shop:{sha}"
 OPERATOR = Role("WORKSPACE", "clws", "WORKSPACE_OPERATOR")
-MAPPED = {"connections": {"warehouse": "warehouse_dev"}}
-
-
-def judge(facts: AstroFacts, project: Project | None = None) -> tuple[Check, ...]:
-    """Judge the facts of a project that copies deployed images."""
-    return judge_astro(facts, project or make_project(image=("reuse", IMAGE)), PLANE, NOW)
 
 
 def set_target(**changes: Any) -> Project:
@@ -53,11 +44,6 @@ def end(**after: int) -> datetime:
 def roles(*names: str, entity_id: str = "clws") -> TokenRecord:
     """Return the record of a token with these roles."""
     return TokenRecord(None, tuple(Role("WORKSPACE", entity_id, name) for name in names))
-
-
-def at_runtime(version: str) -> Any:
-    """Return a template of this runtime."""
-    return make_template(TEMPLATE.replace("3.3-2", version))
 
 
 def test_where_all_is_well_nothing_but_what_astro_does_not_tell_is_open() -> None:
@@ -194,93 +180,6 @@ FAULTS: list[tuple[str, dict[str, Any], Status, str, str]] = [
     ("DAG deploys of production", {"deployments": ()}, OPEN, "not one Deployment", "see target production"),
     ("DAG deploys of production", {"deployments": Unread("HTTP 500")}, OPEN, "HTTP 500", "image deploy"),
     (
-        "runtime of previews",
-        {"template": at_runtime("3.2-9")},
-        FAIL,
-        "3.2-9, which Astro does not offer",
-        "on main: 3.3-2, 3.1-14",
-    ),
-    (
-        "runtime of previews",
-        {"releases": (Release("3.3-2", "beta"), Release("3.1-14", "stable"))},
-        WARN,
-        "channel beta",
-        "a stable one",
-    ),
-    ("runtime of previews", {"template": Unread("no such file", Cause.WRONG)}, OPEN, "no such file", "render_template"),
-    ("runtime of previews", {"releases": Unread("HTTP 403", Cause.RIGHT)}, OPEN, "HTTP 403", "render_template"),
-    (
-        "runtime of production",
-        {"deployments": (make_production(runtime_version="13.2.0"),)},
-        WARN,
-        "13.2.0, which Astro offers no more",
-        "3.3-2, 3.1-14",
-    ),
-    ("runtime of production", {"deployments": Unread("HTTP 500")}, OPEN, "HTTP 500", "render_template"),
-    ("runtime of production", {"releases": Unread("HTTP 500")}, OPEN, "HTTP 500", "render_template"),
-    ("runtime of CI's image", {"ci_runtime": ""}, FAIL, "no runtime label", "FROM a runtime that Astro offers"),
-    ("runtime of CI's image", {"ci_runtime": "3.2-9"}, FAIL, "3.2-9, which Astro does not", "3.3-2, 3.1-14"),
-    (
-        "runtime of CI's image",
-        {"ci_runtime": "3.1-14"},
-        FAIL,
-        "previews: its runtime 3.1-14 is older than 3.3-2, production: its",
-        "raise the image first",
-    ),
-    (
-        "runtime of CI's image",
-        {"deployments": (make_production(runtime_version="11.9.0"),)},
-        FAIL,
-        "production: its runtime 11.9.0 goes to 12.0.0",
-        "no older",
-    ),
-    ("runtime of CI's image", {"ci_runtime": Unread("CI has not built it")}, OPEN, "has not built", "deploy"),
-    ("runtime of CI's image", {"releases": Unread("HTTP 500")}, OPEN, "HTTP 500", "deploy"),
-    (
-        "DAG deploys of previews",
-        {"template": make_template(TEMPLATE.replace("enabled: true", "enabled: false"))},
-        WARN,
-        "off",
-        "dag_deploy_enabled: true into configuration of deployments/preview.yaml on main",
-    ),
-    ("DAG deploys of previews", {"template": Unread("HTTP 500")}, OPEN, "HTTP 500", "image deploy"),
-    (
-        "room for previews",
-        {"organization": Organization("Acme", "", None, takes_dedicated_only=True)},
-        FAIL,
-        "dedicated clusters alone",
-        "DEDICATED",
-    ),
-    (
-        "room for previews",
-        {"deployments": tuple(make_deployment(f"dev-{number}") for number in range(20))},
-        WARN,
-        "20 previews live",
-        "max_live",
-    ),
-    (
-        "room for previews",
-        {},
-        OPEN,
-        "1 Deployments in the workspace, 9 in the organization as the token sees it, and 20 may come",
-        "limit of your plan",
-    ),
-    ("room for previews", {"deployments": Unread("HTTP 500")}, OPEN, "HTTP 500", "task create"),
-    (
-        "objects that link themselves",
-        {"linked": (LinkedObject("CONNECTION", "warehouse"), LinkedObject("METRICS_EXPORT", "m"))},
-        WARN,
-        "can read connections.warehouse",
-        "not to all",
-    ),
-    (
-        "objects that link themselves",
-        {"linked": Unread("HTTP 403", Cause.RIGHT)},
-        OPEN,
-        "HTTP 403",
-        "Environment Manager",
-    ),
-    (
         "pull of deployed images",
         {"pull": Unread("HTTP 403", Cause.RIGHT)},
         WARN,
@@ -310,7 +209,8 @@ def test_what_is_wrong_is_told_with_what_to_do(
 
 
 def test_every_check_is_spoiled_by_one_of_the_faults() -> None:
-    assert {each.name for each in judge(make_facts())} == {fault[0] for fault in FAULTS}
+    spoiled = {fault[0] for fault in (*FAULTS, *test_runtimes.FAULTS, *test_new_deployments.FAULTS)}
+    assert {each.name for each in judge(make_facts())} == spoiled
 
 
 @pytest.mark.parametrize("field", [each.name for each in fields(AstroFacts)])
@@ -349,24 +249,6 @@ def test_a_refused_pull_is_a_failure_where_nothing_else_serves() -> None:
     check = find_check(judge(facts, make_project(image=("reuse",))), "pull of deployed images")
     assert check.status is Status.FAIL
     assert 'image: ["<name>:{sha}"]' in check.advice
-
-
-@pytest.mark.parametrize(
-    ("linked", "status"),
-    [
-        (LinkedObject("CONNECTION", "warehouse"), Status.FAIL),
-        (LinkedObject("ENVIRONMENT_VARIABLE", "AIRFLOW_CONN_WAREHOUSE"), Status.FAIL),
-        (LinkedObject("ENVIRONMENT_VARIABLE", "AIRFLOW__SECRETS__BACKEND"), Status.FAIL),
-        (LinkedObject("AIRFLOW_VARIABLE", "warehouse"), Status.WARN),
-        (LinkedObject("METRICS_EXPORT", "warehouse"), Status.OK),
-    ],
-)
-def test_what_stands_beside_the_mapping_is_worse_than_what_only_can_be_read(
-    linked: LinkedObject, status: Status
-) -> None:
-    project = make_project(previews={"environment": Environment.model_validate(MAPPED)})
-    checks = judge(replace(make_facts(), linked=(linked,)), project)
-    assert find_check(checks, "objects that link themselves").status is status
 
 
 def test_without_previews_reuse_or_an_image_of_ci_nothing_is_said_of_them() -> None:
