@@ -20,8 +20,8 @@ OF_IMAGE = "runtime of CI's image"
 OF_TEMPLATE = "runtime of previews"
 
 _STABLE = "stable"
-_LEAST_BEFORE_AIRFLOW_3 = "12.0.0"
-"""The oldest runtime from which the Astro CLI takes a Deployment to Airflow 3."""
+_STEP = "12.0.0"
+"""The oldest runtime from which the Astro CLI takes a Deployment to Airflow 3 (deploy.go of 1.45.0)."""
 
 _REFUSAL = "a runtime that Astro does not take shows in the tasks render_template, create and deploy"
 
@@ -86,7 +86,7 @@ def _judge_image(image: Fact[str], facts: AstroFacts, project: Project, running:
         return Check(Area.ASTRO, OF_IMAGE, Status.FAIL, f"{image}, which Astro does not offer", advice)
     beside = {"previews": _read_template(facts), **running}
     if problems := [f"{name}: {why}" for name, at in beside.items() if (why := _find_obstacle(image, at))]:
-        advice = f"raise the image first, Deployments after it: {wanted}, none older than theirs"
+        advice = f"raise the image first, step by step: {wanted}, none older than theirs; to Airflow 3 over {_STEP}"
         return Check(Area.ASTRO, OF_IMAGE, Status.FAIL, name_some(problems), advice)
     return Check(Area.ASTRO, OF_IMAGE, Status.OK, _compare(image, facts.releases))
 
@@ -104,8 +104,8 @@ def _find_obstacle(image: str, deployment: Fact[str]) -> str:
     if why := describe_runtime(image, Need("", deployment, has_dag_deploys=True)):
         return why
     is_jump = is_airflow_3_runtime(image) and not is_airflow_3_runtime(deployment)
-    if is_jump and rank_runtime(deployment) < rank_runtime(_LEAST_BEFORE_AIRFLOW_3):
-        return f"its runtime {deployment} goes to {_LEAST_BEFORE_AIRFLOW_3} at least before it goes to {image}"
+    if is_jump and rank_runtime(deployment) < rank_runtime(_STEP):
+        return f"its runtime {deployment} goes to {_STEP} at least before it goes to {image}"
     return ""
 
 

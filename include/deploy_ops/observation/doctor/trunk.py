@@ -34,16 +34,20 @@ class TrunkReader:
 
     def read_template(self, head: Fact[str]) -> Fact[Template | None]:
         """Return the template at that commit, as control reads it; None where the project has no previews."""
-        if self.scope.project.previews is None or isinstance(head, Unread):
-            return None if self.scope.project.previews is None else head
+        if self.scope.project.previews is None:
+            return None
+        if isinstance(head, Unread):
+            return head
         return attempt(lambda: read_template(self.scope, self.github, head))
 
 
 def read_image_runtime(scope: Scope, registry: RegistryHook, head: Fact[str]) -> Fact[str | None]:
     """Return the runtime label of the image that CI built of a commit; None where the policy names no such image."""
     pattern = next((each for each in scope.project.image if COMMIT_FIELD in each), None)
-    if pattern is None or isinstance(head, Unread):
-        return None if pattern is None else head
+    if pattern is None:
+        return None
+    if isinstance(head, Unread):
+        return head
     image = pattern.replace(COMMIT_FIELD, head)
     found = attempt(lambda: registry.find_image(image))
     if found is None:

@@ -61,7 +61,7 @@ FAULTS: list[tuple[str, dict[str, Any], Status, str, str]] = [
         {"deployments": (make_production(runtime_version="11.9.0"),)},
         FAIL,
         "production: its runtime 11.9.0 goes to 12.0.0",
-        "no older",
+        "to Airflow 3 over 12.0.0",
     ),
     ("runtime of CI's image", {"ci_runtime": Unread("CI has not built it")}, OPEN, "has not built", "deploy"),
     ("runtime of CI's image", {"releases": Unread("HTTP 500")}, OPEN, "HTTP 500", "deploy"),
