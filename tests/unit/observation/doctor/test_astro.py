@@ -58,9 +58,11 @@ def tell_organization(world: Doctored, **changes: Any) -> None:
 
 
 def move_target(world: Doctored) -> None:
-    """Let the target's name be another workspace's."""
+    """Let the target's name be that of a Deployment of another workspace."""
     world.edit_target(name="Production of old")
-    world.stage.make_deployment("elsewhere", name="Production", workspaceId="clsandboxworkspace0000002")
+    (former,) = [each for each in world.stage.list_deployments() if each["name"] == "Production of old"]
+    moved = [former | {"name": "Production", "workspaceId": "clother"}]
+    world.answer(r"/deployments\?names=", {"deployments": moved, "limit": 1000, "offset": 0, "totalCount": 1})
 
 
 def reconnect(world: Doctored) -> None:
@@ -148,7 +150,7 @@ STORIES: list[tuple[str, Act, Status, str, Act]] = [
         "target production",
         move_target,
         FAIL,
-        "is in another workspace: clsandboxworkspace0000002",
+        "is in another workspace: clother",
         lambda world: name_target(world, "Production of old"),
     ),
     (
@@ -243,7 +245,9 @@ def test_a_full_house_is_told_and_room_is_made_by_the_policy(doctored: Doctored)
 
 
 def test_it_reads_and_writes_nothing_and_asks_no_more_than_it_says(doctored: Doctored) -> None:
-    doctored.edit_target(name="Prodution")  # so that it is looked for elsewhere, too
+    production = doctored.stage.scope.project.targets["production"]
+    lost = production.model_copy(update={"deployment": "Lost"})  # so that it is looked for elsewhere, too
+    doctored.stage.change_project(targets={"production": production, "lost": lost})
     doctored.stage.forget_requests()
     doctored.examine_astro()
     asked = {face: doctored.list_requests(face) for face in ("astro", "registry", "github")}
