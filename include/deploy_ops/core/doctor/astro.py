@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, name_some
+from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, make_check, name_some
 from include.deploy_ops.core.doctor.new_deployments import judge_new_deployments
 from include.deploy_ops.core.doctor.runtimes import judge_runtimes
 from include.deploy_ops.core.model import DeploymentStatus
@@ -50,7 +50,7 @@ def judge_astro(facts: AstroFacts, project: Project, control_plane: str, now: da
 
 
 def _check(name: str, status: Status, found: str, advice: str = "") -> Check:
-    return Check(Area.ASTRO, name, status, found, advice)
+    return make_check(Area.ASTRO, name, status, found, advice)
 
 
 def _advise_token(project: Project) -> str:

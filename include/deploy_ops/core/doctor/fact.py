@@ -47,12 +47,18 @@ def tell(error: Exception) -> str:
     return cut(flatten("; ".join(str(error).splitlines())), REASON_LENGTH_MAX)
 
 
+def make_check(area: Area, name: str, status: Status, found: str, advice: str = "") -> Check:
+    """Return the check, each text on one line and cut: others' words are in it. Where it is ok there is no advice."""
+    told = "" if status is Status.OK else cut(flatten(advice), REASON_LENGTH_MAX)
+    return Check(area, name, status, cut(flatten(found), REASON_LENGTH_MAX), told)
+
+
 def leave_open(area: Area, name: str, unread: Unread, refusal: str) -> Check:
     """Return the check of which nobody knows how it stands.
 
     :param refusal: what one sees elsewhere if it does not stand well.
     """
-    return Check(area, name, Status.NOT_KNOWN, unread.why, f"{_ADVICE[unread.cause]}; {refusal}")
+    return make_check(area, name, Status.NOT_KNOWN, unread.why, f"{_ADVICE[unread.cause]}; {refusal}")
 
 
 _ADVICE = {

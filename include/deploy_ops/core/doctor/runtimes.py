@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, name_some
+from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, make_check, name_some
 from include.deploy_ops.core.preview.image_sources import Need, describe_runtime, rank_runtime
 from include.deploy_ops.core.template.rules import is_airflow_3_runtime
 
@@ -53,11 +53,11 @@ def _judge_template(facts: AstroFacts, project: Project, previews: Previews) -> 
     place = f"configuration.runtime_version of {previews.template} on {project.trunk}: {newest}"
     if (channel := _find_channel(version, facts.releases)) is None:
         advice = f"write one that it offers into {place}"
-        return Check(Area.ASTRO, OF_TEMPLATE, Status.FAIL, f"{version}, which Astro does not offer", advice)
+        return make_check(Area.ASTRO, OF_TEMPLATE, Status.FAIL, f"{version}, which Astro does not offer", advice)
     if channel != _STABLE:
         advice = f"write a stable one into {place}"
-        return Check(Area.ASTRO, OF_TEMPLATE, Status.WARN, f"{version}, of the channel {channel}", advice)
-    return Check(Area.ASTRO, OF_TEMPLATE, Status.OK, _compare(version, facts.releases))
+        return make_check(Area.ASTRO, OF_TEMPLATE, Status.WARN, f"{version}, of the channel {channel}", advice)
+    return make_check(Area.ASTRO, OF_TEMPLATE, Status.OK, _compare(version, facts.releases))
 
 
 def _judge_target(name: str, version: Fact[str], releases: Fact[tuple[Release, ...]]) -> Check:
@@ -69,8 +69,8 @@ def _judge_target(name: str, version: Fact[str], releases: Fact[tuple[Release, .
     if _find_channel(version, releases) != _STABLE:
         found = f"{version}, which Astro offers no more as stable"
         advice = f"build its next image FROM a runtime that Astro offers, not older: {_name_newest(releases)}"
-        return Check(Area.ASTRO, what, Status.WARN, found, advice)
-    return Check(Area.ASTRO, what, Status.OK, _compare(version, releases))
+        return make_check(Area.ASTRO, what, Status.WARN, found, advice)
+    return make_check(Area.ASTRO, what, Status.OK, _compare(version, releases))
 
 
 def _judge_image(image: Fact[str], facts: AstroFacts, project: Project, running: dict[str, Fact[str]]) -> Check:
@@ -80,15 +80,15 @@ def _judge_image(image: Fact[str], facts: AstroFacts, project: Project, running:
         return leave_open(Area.ASTRO, OF_IMAGE, facts.releases, _REFUSAL)
     wanted = f"let the Dockerfile on {project.trunk} begin FROM a runtime that Astro offers"
     if not image:
-        return Check(Area.ASTRO, OF_IMAGE, Status.FAIL, "its image has no runtime label", wanted)
+        return make_check(Area.ASTRO, OF_IMAGE, Status.FAIL, "its image has no runtime label", wanted)
     if _find_channel(image, facts.releases) is None:
         advice = f"{wanted}: {_name_newest(facts.releases)}"
-        return Check(Area.ASTRO, OF_IMAGE, Status.FAIL, f"{image}, which Astro does not offer", advice)
+        return make_check(Area.ASTRO, OF_IMAGE, Status.FAIL, f"{image}, which Astro does not offer", advice)
     beside = {"previews": _read_template(facts), **running}
     if problems := [f"{name}: {why}" for name, at in beside.items() if (why := _find_obstacle(image, at))]:
         advice = f"raise the image first, step by step: {wanted}, none older than theirs; to Airflow 3 over {_STEP}"
-        return Check(Area.ASTRO, OF_IMAGE, Status.FAIL, name_some(problems), advice)
-    return Check(Area.ASTRO, OF_IMAGE, Status.OK, _compare(image, facts.releases))
+        return make_check(Area.ASTRO, OF_IMAGE, Status.FAIL, name_some(problems), advice)
+    return make_check(Area.ASTRO, OF_IMAGE, Status.OK, _compare(image, facts.releases))
 
 
 def _read_template(facts: AstroFacts) -> str:

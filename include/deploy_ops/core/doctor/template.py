@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, name_some, tell
+from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, make_check, name_some, tell
 from include.deploy_ops.core.environment.mapping import is_about_secrets
 from include.deploy_ops.core.errors import ObservationError, RetryableError, TemplateError
 from include.deploy_ops.core.template.mapping import describe_uninherited, find_unfilled, find_uninherited
@@ -48,7 +48,7 @@ def judge_template(facts: TemplateFacts, project: Project, previews: Previews) -
     if isinstance(template, Unread):
         return tuple(_leave_all_open(template, place))
     return (
-        Check(Area.TEMPLATE, _VALID, Status.OK, f"{place}: {_describe(template)}"),
+        make_check(Area.TEMPLATE, _VALID, Status.OK, f"{place}: {_describe(template)}"),
         _judge_offered(template, facts.options, place),
         _judge_place(template, facts, place),
         _judge_secrets(template, place),
@@ -61,7 +61,7 @@ def _leave_all_open(template: Unread, place: str) -> Iterator[Check]:
     """Yield what is known without a template: that it is wrong, or that nobody could read it."""
     if template.cause is Cause.WRONG:
         advice = f"correct what is named here in {place}, and push it: until then no preview is made or updated"
-        yield Check(Area.TEMPLATE, _VALID, Status.FAIL, template.why, advice)
+        yield make_check(Area.TEMPLATE, _VALID, Status.FAIL, template.why, advice)
     else:
         yield leave_open(Area.TEMPLATE, _VALID, template, "a template that is wrong shows in the task plan")
     for name in (_OFFERED, _PLACE, _SECRETS, _BACKEND, _SLEEP):
@@ -86,11 +86,11 @@ def _judge_offered(template: Template, options: Fact[Mapping[str, Any]], place: 
         return leave_open(Area.TEMPLATE, _OFFERED, Unread(tell(error)), refusal)
     except RetryableError as error:
         advice = f"wait until Astro offers it, or write an older runtime into {place}"
-        return Check(Area.TEMPLATE, _OFFERED, Status.WARN, tell(error), advice)
+        return make_check(Area.TEMPLATE, _OFFERED, Status.WARN, tell(error), advice)
     except TemplateError as error:
         advice = f"write one of what is known there into {place}"
-        return Check(Area.TEMPLATE, _OFFERED, Status.FAIL, tell(error), advice)
-    return Check(Area.TEMPLATE, _OFFERED, Status.OK, "executor, runtime, sizes and queues are among it")
+        return make_check(Area.TEMPLATE, _OFFERED, Status.FAIL, tell(error), advice)
+    return make_check(Area.TEMPLATE, _OFFERED, Status.OK, "executor, runtime, sizes and queues are among it")
 
 
 def _judge_place(template: Template, facts: TemplateFacts, place: str) -> Check:
@@ -111,9 +111,9 @@ def _judge_region(configuration: Mapping[str, Any], deployments: Fact[tuple[Depl
         if (each.deployment_type, each.cloud_provider.upper(), each.region) == ("STANDARD", cloud, region)
     ]
     if there:
-        return Check(Area.TEMPLATE, _PLACE, Status.OK, f"{cloud} {region}, as {name_some(there[:1])} is")
+        return make_check(Area.TEMPLATE, _PLACE, Status.OK, f"{cloud} {region}, as {name_some(there[:1])} is")
     found = f"{cloud} {region}, where the workspace has no Deployment yet"
-    return Check(Area.TEMPLATE, _PLACE, Status.NOT_KNOWN, found, refusal)
+    return make_check(Area.TEMPLATE, _PLACE, Status.NOT_KNOWN, found, refusal)
 
 
 def _judge_cluster(name: str, facts: TemplateFacts, place: str) -> Check:
@@ -123,51 +123,51 @@ def _judge_cluster(name: str, facts: TemplateFacts, place: str) -> Check:
         return leave_open(Area.TEMPLATE, _PLACE, clusters, refusal)
     if not clusters:
         advice = f"correct cluster_name in {place}: names count letter by letter"
-        return Check(Area.TEMPLATE, _PLACE, Status.FAIL, f"the organization has no cluster '{name}'", advice)
+        return make_check(Area.TEMPLATE, _PLACE, Status.FAIL, f"the organization has no cluster '{name}'", advice)
     one = clusters[0]
     if one.workspaces and facts.workspace_id not in one.workspaces:
         advice = "have the organization's owner authorize the workspace for it, or name another cluster"
-        return Check(Area.TEMPLATE, _PLACE, Status.FAIL, f"cluster '{name}' is not for the workspace", advice)
+        return make_check(Area.TEMPLATE, _PLACE, Status.FAIL, f"cluster '{name}' is not for the workspace", advice)
     if one.status != _MADE:
         advice = "see in Astro what ails it; creates wait or fail until then"
-        return Check(Area.TEMPLATE, _PLACE, Status.WARN, f"cluster '{name}' is {one.status}", advice)
-    return Check(Area.TEMPLATE, _PLACE, Status.OK, f"cluster '{name}', {one.kind}")
+        return make_check(Area.TEMPLATE, _PLACE, Status.WARN, f"cluster '{name}' is {one.status}", advice)
+    return make_check(Area.TEMPLATE, _PLACE, Status.OK, f"cluster '{name}', {one.kind}")
 
 
 def _judge_secrets(template: Template, place: str) -> Check:
     empty = find_unfilled(template)
     if not empty:
-        return Check(Area.TEMPLATE, _SECRETS, Status.OK, "none that nothing fills")
+        return make_check(Area.TEMPLATE, _SECRETS, Status.OK, "none that nothing fills")
     advice = (
         f"let previews.environment fill each of them (docs/policy.md), remove it from {place}, or set it by hand in "
         f"each new preview"
     )
-    return Check(Area.TEMPLATE, _SECRETS, Status.WARN, f"{name_some(empty)}: empty in each new preview", advice)
+    return make_check(Area.TEMPLATE, _SECRETS, Status.WARN, f"{name_some(empty)}: empty in each new preview", advice)
 
 
 def _judge_backend(template: Template, previews: Previews) -> Check:
     """Judge what leads code of a preview to other secrets than it is given; creates are held for what nobody named."""
     if keys := find_uninherited(template, previews.inherit):
         advice = "remove it, or name it in previews.inherit, as said here: until then no preview is made"
-        return Check(Area.TEMPLATE, _BACKEND, Status.FAIL, describe_uninherited(template.source, keys), advice)
+        return make_check(Area.TEMPLATE, _BACKEND, Status.FAIL, describe_uninherited(template.source, keys), advice)
     inherited = [key for key in find_uninherited(template, ()) if is_about_secrets(key)]
     if inherited and template.mapped:
         found = f"{name_some(inherited)}: what it has comes before what previews.environment maps under the same id"
         advice = f"remove {name_some(inherited)} from the template, or map nothing that the backend has, too"
-        return Check(Area.TEMPLATE, _BACKEND, Status.WARN, found, advice)
+        return make_check(Area.TEMPLATE, _BACKEND, Status.WARN, found, advice)
     told = f"{name_some(inherited)}, by previews.inherit" if inherited else "none"
-    return Check(Area.TEMPLATE, _BACKEND, Status.OK, told)
+    return make_check(Area.TEMPLATE, _BACKEND, Status.OK, told)
 
 
 def _judge_sleep(template: Template, previews: Previews, place: str) -> Check:
     """Judge whether previews can sleep where the policy wants it."""
     if previews.hibernate_after is None:
-        return Check(Area.TEMPLATE, _SLEEP, Status.OK, "the policy wants none")
+        return make_check(Area.TEMPLATE, _SLEEP, Status.OK, "the policy wants none")
     if not template.configuration.get("is_development_mode"):
         advice = f"write is_development_mode: true into {place}, or remove previews.hibernate_after"
         found = "never: only Deployments in development mode hibernate"
-        return Check(Area.TEMPLATE, _SLEEP, Status.WARN, found, advice)
+        return make_check(Area.TEMPLATE, _SLEEP, Status.WARN, found, advice)
     if problems := [str(each) for each in find_sleep_problems(template.configuration)]:
         advice = f"correct it in {place}, or remove previews.hibernate_after"
-        return Check(Area.TEMPLATE, _SLEEP, Status.WARN, "; ".join(problems), advice)
-    return Check(Area.TEMPLATE, _SLEEP, Status.OK, "they can")
+        return make_check(Area.TEMPLATE, _SLEEP, Status.WARN, "; ".join(problems), advice)
+    return make_check(Area.TEMPLATE, _SLEEP, Status.OK, "they can")

@@ -10,9 +10,11 @@ import pytest
 
 from include.deploy_ops.core.doctor.astro_facts import (
     AstroFacts,
+    LinkedObject,
     Organization,
     Place,
     Pull,
+    Release,
     Role,
     TokenClaims,
     TokenRecord,
@@ -255,3 +257,20 @@ def test_without_previews_reuse_or_an_image_of_ci_nothing_is_said_of_them() -> N
     project = make_project(image=("build",)).model_copy(update={"previews": None})
     facts = replace(make_facts(), template=None, ci_runtime=None, pull=None)
     assert [each.name for each in judge(facts, project) if "preview" in each.name or "image" in each.name] == []
+
+
+def test_what_astro_calls_things_breaks_no_line_and_fills_no_page() -> None:
+    loud = "a\nb\x1b[31m" + "c" * 9_000
+    unwell = make_production(status=DeploymentStatus.UNHEALTHY, status_reason=loud)
+    spoiled = replace(
+        make_facts(),
+        deployments=(unwell,),
+        organization=Organization(loud, loud, None, takes_dedicated_only=False),
+        record=roles(loud),
+        releases=(Release(loud, "stable"),),
+        linked=(LinkedObject("CONNECTION", loud),),
+        pull=Unread(loud),
+    )
+    for each in judge(spoiled):
+        assert max(len(each.found), len(each.advice)) < 1_000
+        assert (each.found + each.advice).isprintable()

@@ -22,7 +22,7 @@ from tests.worlds.doubles.astro import AstroDouble, Reply, make_deployment, not_
 
 ORGANIZATIONS = "/v1/organizations"
 OURS = {"id": "clorg", "name": "Acme", "shouldEnforceDedicatedClusters": True, "trialExpiresAt": "2026-06-01T00:00:00Z"}
-OBJECT = {
+OBJECT: dict[str, Any] = {
     "objectKey": "warehouse",
     "objectType": "CONNECTION",
     "scope": "WORKSPACE",
@@ -30,7 +30,7 @@ OBJECT = {
     "setFields": ["password"],
     "connection": {"type": "postgres", "password": "never read"},
 }
-CLUSTER = {"id": "clc", "name": "ours", "type": "DEDICATED", "status": "CREATED"}
+CLUSTER: dict[str, Any] = {"id": "clc", "name": "ours", "type": "DEDICATED", "status": "CREATED"}
 
 
 @pytest.fixture

@@ -84,6 +84,11 @@ def name_image(world: Doctored, repository: str) -> None:
     world.stage.change_project(image=("reuse", f"{world.stage.sandbox.host}/acme/{repository}:{{sha}}"))
 
 
+def name_workspaces(world: Doctored, *workspaces: str) -> None:
+    """Let the policy's main file say to which workspaces the project's connection may lead."""
+    world.stage.scope = replace(world.stage.scope, workspaces=workspaces)
+
+
 STORIES: list[tuple[str, Act, Status, str, Act]] = [
     (
         "connection",
@@ -91,6 +96,13 @@ STORIES: list[tuple[str, Act, Status, str, Act]] = [
         FAIL,
         "there is no Airflow connection 'astro_default'",
         reconnect,
+    ),
+    (
+        "connection",
+        lambda world: name_workspaces(world, "clother"),
+        FAIL,
+        f"leads to workspace '{WORKSPACE_ID}'",
+        lambda world: name_workspaces(world, "clother", WORKSPACE_ID),
     ),
     ("token", lambda world: world.connect(password="opaque"), FAIL, "three parts", reconnect),  # noqa: S106 - none
     (
