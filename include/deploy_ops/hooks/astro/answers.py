@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
-from include.deploy_ops.core.errors import NOTHING_FOLLOWS, MalformedAnswerError, ObservationError
+from include.deploy_ops.core.doctor.astro_facts import Cluster, LinkedObject, Organization, Release, Role, TokenRecord
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, AbsentError, MalformedAnswerError, ObservationError
 from include.deploy_ops.core.model import Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus, Variable
 from include.deploy_ops.core.naming import parse_note
 
@@ -68,6 +69,47 @@ class _Token(_Json):
 class _ListedToken(_Json):
     id: _Id
     name: str
+
+
+class _Organization(_Json):
+    id: _Id
+    name: str
+    status: str | None = None
+    trial_expires_at: _Instant | None = None
+    should_enforce_dedicated_clusters: bool | None = None
+
+
+class _Role(_Json):
+    entity_type: str
+    entity_id: str
+    role: str
+
+
+class _TokenRecord(_Json):
+    id: _Id
+    end_at: _Instant | None = None
+    roles: tuple[_Role, ...] | None = Field(default=None, strict=False)
+
+
+class _Release(_Json):
+    version: _Id
+    channel: str
+
+
+class _EnvironmentObject(_Json):
+    object_key: _Id
+    object_type: _Id
+    scope: _Id
+    scope_entity_id: _Id
+    auto_link_deployments: bool | None = None
+
+
+class _Cluster(_Json):
+    id: _Id
+    name: str
+    type: str
+    status: str
+    workspace_ids: tuple[str, ...] | None = Field(default=None, strict=False)
 
 
 class _Variable(_Json):
@@ -156,7 +198,7 @@ class _DamagedDeploy(_Deploy):
 def parse_page(request: Ask, answer: Any, key: str) -> Page:
     """Return one page of a list whose items lie under `key`; raises ObservationError."""
     if answer is None:
-        raise ObservationError(f"{request}: Astro says that this does not exist; check organization_id")
+        raise AbsentError(f"{request}: Astro says that this does not exist; check organization_id")
     total = _parse(request, _Listed, answer).total_count
     items = answer.get(key)
     if not isinstance(items, list):
@@ -321,6 +363,53 @@ def parse_listed_token(request: Ask, item: Any) -> tuple[str, str]:
     return found.id, found.name
 
 
+def parse_organization(request: Ask, item: Any) -> Organization:
+    """Return an organization; raises ObservationError."""
+    found = _parse(request, _Organization, item)
+    is_dedicated = bool(found.should_enforce_dedicated_clusters)
+    return Organization(found.name, found.status or "", found.trial_expires_at, is_dedicated)
+
+
+def parse_token_record(request: Ask, answer: Any) -> TokenRecord:
+    """Return what Astro knows of a token; raises ObservationError."""
+    if answer is None:
+        raise AbsentError(f"{request}: Astro shows no such token")
+    found = _parse(request, _TokenRecord, answer)
+    roles = (Role(each.entity_type, each.entity_id, each.role) for each in found.roles or ())
+    return TokenRecord(found.end_at, tuple(roles))
+
+
+def parse_releases(options: dict[str, Any]) -> tuple[Release, ...]:
+    """Return the runtimes that Astro offers; raises ObservationError.
+
+    :param options: what `parse_options` returned.
+    """
+    request = "GET deployment-options"
+    return tuple(_make_release(_parse(request, _Release, each)) for each in options["runtimeReleases"])
+
+
+def _make_release(found: _Release) -> Release:
+    return Release(found.version, found.channel)
+
+
+def identify_object(request: Ask, item: Any) -> str:
+    """Return what tells an environment object from all others: an id it need not have; raises ObservationError."""
+    found = _parse(request, _EnvironmentObject, item)
+    return f"{found.scope} {found.scope_entity_id} {found.object_type} {found.object_key}"
+
+
+def parse_linked_object(request: Ask, item: Any) -> LinkedObject | None:
+    """Return an environment object that links itself to each new Deployment, None for another."""
+    found = _parse(request, _EnvironmentObject, item)
+    return LinkedObject(found.object_type, found.object_key) if found.auto_link_deployments else None
+
+
+def parse_cluster(request: Ask, item: Any) -> Cluster:
+    """Return a cluster; raises ObservationError."""
+    found = _parse(request, _Cluster, item)
+    return Cluster(found.name, found.type, found.status, found.workspace_ids or ())
+
+
 def parse_options(request: Ask, answer: Any) -> dict[str, Any]:
     """Return the deployment options as Astro words them; raises ObservationError unless they name runtime releases."""
     if not isinstance(answer, dict) or not isinstance(answer.get("runtimeReleases"), list):
@@ -328,7 +417,7 @@ def parse_options(request: Ask, answer: Any) -> dict[str, Any]:
     return answer
 
 
-def _parse(request: Ask, model: type[M], answer: Any, kind: type[ObservationError] = ObservationError) -> M:
+def _parse(request: Ask | str, model: type[M], answer: Any, kind: type[ObservationError] = ObservationError) -> M:
     try:
         return model.model_validate(answer)
     except ValidationError as error:

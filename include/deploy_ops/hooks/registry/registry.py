@@ -89,6 +89,11 @@ class RegistryHook(BaseHook):
             manifest = _read_image_manifest(repository)
             return None if manifest is None else _describe_image(repository, manifest)
 
+    def has_image(self, reference: str) -> bool:
+        """Whether a name stands for anything, by a HEAD of its manifest: nothing of the image is read."""
+        with self._open_source(reference) as repository:
+            return repository.has_manifest(repository.image.tag)
+
     def copy_image(
         self,
         source: str,

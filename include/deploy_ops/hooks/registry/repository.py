@@ -174,11 +174,18 @@ class ImageRepository:
         """
         return _parse_object(b"".join(self.stream_blob(digest, size_bytes)), f"the blob {digest} of {self.image}")
 
+    def has_manifest(self, reference: str) -> bool:
+        """Whether a tag or digest names anything, as far as a 404 without a body can be believed."""
+        return self._has(lambda: self._dxf.head_manifest_and_response(reference))
+
     def has_blob(self, digest: str) -> bool:
         """Whether the repository holds the blob."""
+        return self._has(lambda: self._dxf.find_blob(digest))
+
+    def _has(self, look: Callable[[], object]) -> bool:
         with self._explain("look into"):
             try:
-                self._dxf.find_blob(digest)
+                look()
             except requests.HTTPError as error:
                 if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
                     return False

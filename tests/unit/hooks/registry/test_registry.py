@@ -126,6 +126,22 @@ def test_404_that_is_not_the_registrys_own_is_no_missing_image(ci: RegistryServe
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
 
 
+def test_whether_an_image_is_there_is_asked_by_a_head_alone(ci: RegistryServer) -> None:
+    ci.put_image(SOURCE, "v1")
+    hook = RegistryHook(None)
+    assert hook.has_image(f"{ci.host}/{SOURCE}:v1")
+    assert not hook.has_image(f"{ci.host}/{SOURCE}:other")
+    assert ci.count_requests("HEAD", "/manifests/") >= 2
+    assert ci.count_requests("GET", "/manifests/") == ci.count_requests("GET", "/blobs/") == 0
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, ImageRefusedError), (500, RetryableError), (429, RateLimitError)])
+def test_a_head_that_is_refused_is_no_missing_image(status: int, kind: type[Exception], ci: RegistryServer) -> None:
+    ci.faults.plant({"method": "HEAD", "status": status})
+    with pytest.raises(kind, match=str(status)):
+        RegistryHook(None).has_image(f"{ci.host}/{SOURCE}:v1")
+
+
 def test_refused_pull_names_registry_and_remedy(ci: RegistryServer, private_conn: str) -> None:
     ci.put_image(SOURCE, "v1")
     with pytest.raises(ImageRefusedError, match=rf"{ci.host}/{SOURCE} anonymously.*Give a login"):
