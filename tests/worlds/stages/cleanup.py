@@ -20,7 +20,7 @@ from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.observation.template import parse_template_text
 from include.deploy_ops.operators.cleanup import find as cleanup
 from include.deploy_ops.operators.cleanup.orphans import ORPHANS
-from include.deploy_ops.run.scope import POLICY_VARIABLE
+from include.deploy_ops.core.policy.file import POLICY_VARIABLE
 from tests.worlds.doubles.airflow import DictStore, FakeOutlets
 from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.request import answer_request

@@ -1,0 +1,2 @@
+"""The steps of the doctor: is the policy whole, and how does each project stand. They read, and write nothing outside.
+"""
