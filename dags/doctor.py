@@ -1,4 +1,4 @@
-"""One DAG for the installation: looks daily whether each project can do its work, and says what to do. Wires tasks only.
+"""One DAG for the installation: looks daily whether each project can do its work, and what to do. Wires tasks only.
 
 A project has a task of its own, by its name, so that a red one says whose it is; no project waits for another.
 """
@@ -30,8 +30,8 @@ POLICY_TASK = "policy-files"
 
 GUIDE = """Looks at every project: GitHub, Astro, registries, the template, and this Airflow. Each task shows its checks
 (Rendered Templates): *ok*, *warn*, *fail* or *not known*, what was found, and what to do. **A task fails where a check
-does**, with the advice in its last line; nothing is written, so look as often as you like. **policy-files** says what is
-wrong with the policy: a project that is left out of it has no task here."""
+does**, with the advice in its last line; nothing is written, so look as often as you like. **policy-files** says what
+is wrong with the policy: a project that is left out of it has no task here."""
 
 
 def make_doctor_dag(scopes: Iterable[Scope]) -> DAG:

@@ -19,7 +19,7 @@ BAD_TEAM = "projects:\n  - name: etl\n    repository: acme/etl\n    image: [reus
 
 @pytest.fixture
 def policy(tmp_path: Path) -> Path:
-    """A valid main file with a team's file that uses what it may not."""
+    """Return a valid main file, beside it a team's file that uses what it may not."""
     path = tmp_path / "policy.yaml"
     path.write_text(GOOD)
     team = tmp_path / "policy.d" / "etl.yaml"

@@ -53,7 +53,9 @@ def tell(name: str, status: Status, found: str, advice: str = "") -> Check:
 def judge_cli(executable: str, version: str, problem: str) -> Check:
     """Judge the Astro CLI by its version, or by why it tells none."""
     if problem:
-        advice = f"install Astro CLI {CLI_VERSION} as the Dockerfile does, or name it in `cli` of the connection's extra"
+        advice = (
+            f"install Astro CLI {CLI_VERSION} as the Dockerfile does, or name it in `cli` of the connection's extra"
+        )
         return tell(CLI, Status.FAIL, problem, advice)
     if version != CLI_VERSION:
         advice = f"use {CLI_VERSION}, whose words and endings this release knows; another one's may be misread"
@@ -125,7 +127,9 @@ def judge_pool(pool: str, used_at: datetime | None, waits: tuple[str, ...], now:
         return tell(name, Status.WARN, waits[0], f"if it stays so: {make}")
     if used_at is not None and now - used_at <= POOL_PROOF_MAX:
         return tell(name, Status.OK, f"the CLI deployed in it {describe_span(now - used_at)} ago")
-    found = "Airflow tells no task which pools there are, and none of the runs that are remembered called the CLI lately"
+    found = (
+        "Airflow tells no task which pools there are, and none of the runs that are remembered called the CLI lately"
+    )
     return tell(name, Status.NOT_KNOWN, found, f"look under Admin, Pools; the Deploys page says it, too; or: {make}")
 
 
@@ -164,7 +168,7 @@ def _does(setting: Setting, found: str) -> bool:
 
 
 def judge_dags(pauses: Mapping[str, bool | None]) -> Check:
-    """Judge the project's DAGs: paused, or not there (None)?"""
+    """Judge the project's DAGs by whether each is paused; None of one that is not there."""
     missing = sorted(dag for dag, is_paused in pauses.items() if is_paused is None)
     paused = sorted(dag for dag, is_paused in pauses.items() if is_paused)
     if missing:
@@ -185,10 +189,12 @@ def judge_watch(service: str, sight: Sight | None, now: datetime, *, is_paused: 
     """Judge whether the trigger looks at a service: it notes each half minute how it saw it, changed or not."""
     name = f"{WATCH}: {service}"
     if sight is None or now - (sight.next_at or sight.looked_at) > LATE:
-        age = "ever" if sight is None else f"for {describe_span(now - sight.looked_at)}"
+        age = "so far" if sight is None else f"for {describe_span(now - sight.looked_at)}"
         if is_paused:
             return tell(name, Status.WARN, f"nobody has looked {age}: control is paused", "unpause control")
-        advice = "see that Airflow runs a triggerer, and look at its log; without it nothing is noticed, and none settles"
+        advice = (
+            "see that Airflow runs a triggerer, and look at its log; without it nothing is noticed, and none settles"
+        )
         return tell(name, Status.FAIL, f"nobody has looked {age}", advice)
     if sight.said:
         advice = "mend what it names; the trigger goes on by itself"
@@ -200,7 +206,9 @@ def judge_passes(seen_at: datetime | None, failing: str, now: datetime, *, is_pa
     """Judge whether control makes its passes: one an hour at least, however quiet the project is."""
     age = "no pass is remembered" if seen_at is None else f"the last pass began {describe_span(now - seen_at)} ago"
     if failing:
-        return tell(PASSES, Status.FAIL, failing, "look at the newest run of control, task plan; its log says what to do")
+        return tell(
+            PASSES, Status.FAIL, failing, "look at the newest run of control, task plan; its log says what to do"
+        )
     if seen_at is not None and now - seen_at <= GAP_MAX:
         return tell(PASSES, Status.OK, age)
     if is_paused:
@@ -217,7 +225,9 @@ def judge_clock(service: str, skew_s: float | None) -> Check:
     """Judge this worker's clock by a service's; positive where ours is ahead."""
     name = name_clock(service)
     if skew_s is None:
-        advice = f"hold the worker's clock to another one; a proxy between us and {service} may leave out the header Date"
+        advice = (
+            f"hold the worker's clock to another one; a proxy between us and {service} may leave out the header Date"
+        )
         return tell(name, Status.NOT_KNOWN, f"{service}'s answer said no time", advice)
     found = f"{abs(skew_s):.0f} s {'ahead' if skew_s > 0 else 'behind'}"
     if abs(skew_s) <= SKEW_WARN_S:

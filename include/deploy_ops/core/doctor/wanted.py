@@ -34,11 +34,6 @@ SETTINGS = (
     Setting("scheduler", "scheduler_idle_sleep_time", "0.25", "a push waits five times for the scheduler"),
     Setting("core", "lazy_load_plugins", "False", "else each task imports for itself what plugins/preloading.py did"),
     Setting("workers", "min_heartbeat_interval", "1", "else every second task keeps its slot for five seconds more"),
-    Setting(
-        *("workers", "max_failed_heartbeats", "15"), "a task outlives Airflow's API server so many seconds", is_least=True
-    ),
-    Setting(
-        *("core", "max_templated_field_length", "100000"), "else plans and tables are cut where people read them",
-        is_least=True,
-    ),
+    Setting("workers", "max_failed_heartbeats", "15", "a task outlives the API server so many seconds", is_least=True),
+    Setting("core", "max_templated_field_length", "100000", "else plans are cut where people read them", is_least=True),
 )

@@ -1,5 +1,4 @@
-"""Keeps one look of the doctor from taking out another: what it raises becomes a check that is not known, and is logged.
-"""
+"""Keeps one look of the doctor from taking out another: what it raises is a check that is not known, and is logged."""
 
 from __future__ import annotations
 

@@ -85,9 +85,7 @@ def _list_inner_looks(means: Means, inside: Inside | None, now: datetime) -> lis
     return [(name, partial(_look_inside, name, look, inside)) for name, look in looks.items()]
 
 
-def _look_inside(
-    name: str, look: Callable[[Inside], Iterator[Check]], inside: Inside | None
-) -> Iterator[Check]:
+def _look_inside(name: str, look: Callable[[Inside], Iterator[Check]], inside: Inside | None) -> Iterator[Check]:
     return iter([here.leave_to_airflow(name)]) if inside is None else look(inside)
 
 

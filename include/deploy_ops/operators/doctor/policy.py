@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 class CheckPolicyOperator(SealingOperator):
-    """Shows what `dags/policy_errors.py` has as its import error: projects that are left out have no task of their own.
-    """
+    """Shows what `dags/policy_errors.py` has as its import error: a project that is left out has no task of its own."""
 
     table = RenderedField()
 

@@ -30,7 +30,9 @@ def judge(check: Check, status: Status, *words: str) -> None:
 def test_the_cli_is_the_release_that_is_known() -> None:
     judge(here.judge_cli("astro", CLI_VERSION, ""), OK, CLI_VERSION)
     judge(here.judge_cli("astro", "1.99.0", ""), WARN, "1.99.0 at astro", f"use {CLI_VERSION}")
-    judge(here.judge_cli("astro", "", "this worker has no astro"), FAIL, "this worker has no astro", "install Astro CLI")
+    judge(
+        here.judge_cli("astro", "", "this worker has no astro"), FAIL, "this worker has no astro", "install Astro CLI"
+    )
 
 
 def test_its_file_is_held_to_what_was_noted() -> None:
@@ -73,14 +75,16 @@ def test_without_confinement_everything_works_and_is_told() -> None:
     ("free", "status"), [(3 * GIB, OK), (2 * GIB, OK), (2 * GIB - 1, WARN), (GIB // 4, WARN), (GIB // 4 - 1, FAIL)]
 )
 def test_there_is_room(free: int, status: Status) -> None:
-    judge(here.judge_disk(free, "/tmp/x"), status, "GiB in /tmp/x", *([] if status is OK else ["TMPDIR"]))
+    judge(here.judge_disk(free, "/mnt"), status, "GiB in /mnt", *([] if status is OK else ["TMPDIR"]))
 
 
 def test_a_pool_is_proven_by_what_ran_in_it_lately() -> None:
     judge(here.judge_pool("calls", ago(hours=3), (), NOW), OK, "pool calls", "3h ago")
     judge(here.judge_pool("calls", ago(days=8), (), NOW), NOT_KNOWN, "airflow pools set calls")
     judge(here.judge_pool("calls", None, (), NOW), NOT_KNOWN, "Admin, Pools")
-    judge(here.judge_pool("calls", ago(hours=3), ("deploy waits",), NOW), WARN, "deploy waits", "airflow pools set calls")
+    judge(
+        here.judge_pool("calls", ago(hours=3), ("deploy waits",), NOW), WARN, "deploy waits", "airflow pools set calls"
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,7 @@ def test_the_trigger_looks_as_often_as_it_said() -> None:
     late = expect_look(see_well(ago(minutes=4)), 60)
     judge(here.judge_watch(GITHUB, late, NOW, is_paused=False), FAIL, "for 4m", "triggerer")
     judge(here.judge_watch(GITHUB, late, NOW, is_paused=True), WARN, "control is paused", "unpause control")
-    judge(here.judge_watch(GITHUB, None, NOW, is_paused=False), FAIL, "nobody has looked ever")
+    judge(here.judge_watch(GITHUB, None, NOW, is_paused=False), FAIL, "nobody has looked so far")
     waiting = expect_look(see_well(ago(minutes=30)), 3600)
     judge(here.judge_watch(GITHUB, waiting, NOW, is_paused=False), OK)
 

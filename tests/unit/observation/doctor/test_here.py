@@ -175,7 +175,9 @@ FAULTS = [
         "nothing in",
         lambda world: world.note_checksum(),
     ),
-    Fault(here.CHECKSUM, lambda world: world.note_checksum("ab" * 32), FAIL, "abab", lambda world: world.note_checksum()),
+    Fault(
+        here.CHECKSUM, lambda world: world.note_checksum("ab" * 32), FAIL, "abab", lambda world: world.note_checksum()
+    ),
     Fault(
         here.GIT,
         lambda world: world.install("git", "git version 2.30.2"),

@@ -112,6 +112,4 @@ def test_what_a_later_release_kept_is_read_as_far_as_it_is_known() -> None:
     value = {"at": "2026-05-04T12:00:00Z", "checks": [known, other], "left_out": 0, "more": 1}
     store.set("doctor.examination", {"version": 1, "value": value})
     read = Memory(store).examination.read()
-    assert read == Examination(
-        datetime(2026, 5, 4, 12, tzinfo=UTC), (Check(Area.HERE, "disk", Status.OK, "5 GiB"),)
-    )
+    assert read == Examination(datetime(2026, 5, 4, 12, tzinfo=UTC), (Check(Area.HERE, "disk", Status.OK, "5 GiB"),))

@@ -19,7 +19,7 @@ GOOD = "control_plane: acme\nprojects:\n  - {name: shop, repository: acme/shop, 
 
 @pytest.fixture
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The policy's file, a valid one."""
+    """Return the policy's file, a valid one."""
     path = tmp_path / "policy.yaml"
     path.write_text(GOOD)
     monkeypatch.setenv(POLICY_VARIABLE, str(path))
