@@ -55,16 +55,15 @@ NOTE_SUFFIX = ".sha256"
 
 def examine_here(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:
     """Return the checks of the worker, of services' clocks, and of what a task sees of its Airflow."""
-    github, astro = lambda: means.github, lambda: means.astro
     looks: list[tuple[str, Look]] = [
-        (here.CLI, lambda: _look_at_cli(astro())),
-        (here.CHECKSUM, lambda: _look_at_checksum(astro())),
+        (here.CLI, lambda: _look_at_cli(means.astro)),
+        (here.CHECKSUM, lambda: _look_at_checksum(means.astro)),
         (here.GIT, _look_at_git),
         (here.ENGINE, lambda: _look_at_engine(means.scope)),
         (here.CONFINEMENT, _look_at_confinement),
         (here.DISK, _look_at_disk),
-        (here.name_clock(GITHUB), lambda: _look_at_github_clock(github())),
-        (here.name_clock(ASTRO), lambda: _look_at_astro_clock(astro())),
+        (here.name_clock(GITHUB), lambda: _look_at_github_clock(means.github)),
+        (here.name_clock(ASTRO), lambda: _look_at_astro_clock(means.astro)),
         (here.NOTIFIERS, lambda: _look_at_notifiers(means.scope)),
         *_list_inner_looks(means, inside, now),
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import Asset
+
 from include.deploy_ops.core.doctor.check import Status
 from include.deploy_ops.core.doctor.examination import (
     Examination,
@@ -42,7 +44,9 @@ class ExamineOperator(DeployOpsOperator):
     table = RenderedField()
 
     def __init__(self, *, scope: Scope, **kwargs: Any) -> None:
-        super().__init__(scope=scope, **{"inlets": [scope.fleet, scope.repository], **kwargs})
+        # By its name alone: of an asset that a DAG file holds without its watcher, Airflow would end the trigger.
+        repository = Asset.ref(name=scope.repository.name)
+        super().__init__(scope=scope, **{"inlets": [scope.fleet, repository], **kwargs})
 
     @tell_failures
     def execute(self, context: Context) -> None:
