@@ -8,47 +8,54 @@ be read.
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from include.deploy_ops.core.doctor.examination import has_failed, render_checks
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.operators.doctor.examine import ExamineOperator
 from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.scope import load_policy_file, make_scope
 
 if TYPE_CHECKING:
-    from include.deploy_ops.core.policy.file import LoadedPolicy
+    from include.deploy_ops.run.scope import Scope
 
 FAILED, UNREADABLE = 1, 2
 
 
-def main() -> int:
+def main(out: TextIO) -> int:
     """Look, print, and return the exit code."""
     try:
         loaded = load_policy_file()
     except PolicyError as error:
-        _tell(str(error))
+        _tell(out, str(error))
         return UNREADABLE
     if loaded.problems:
-        _tell(loaded.describe_problems())
-    has_ill = [_look_at(loaded, index) for index in range(len(loaded.policy.projects))]
-    return FAILED if any(has_ill) or loaded.problems else 0
+        _tell(out, loaded.describe_problems())
+    has_failures = [_look_at(out, make_scope(loaded, project)) for project in loaded.policy.projects]
+    return FAILED if any(has_failures) or loaded.problems else 0
 
 
-def _look_at(loaded: LoadedPolicy, index: int) -> bool:
+def _look_at(out: TextIO, scope: Scope) -> bool:
     """Print a project's table; return whether anything fails."""
-    project = loaded.policy.projects[index]
-    checks = ExamineOperator(task_id=project.name, scope=make_scope(loaded, project)).examine()
-    _tell(f"{project.name}, {project.repository}: {render_checks(checks)}\n")
+    checks = ExamineOperator(task_id=scope.project.name, scope=scope).examine()
+    _tell(out, f"{scope.project.name}, {scope.project.repository}: {render_checks(checks)}\n")
     return has_failed(checks)
 
 
-def _tell(text: str) -> None:
-    sys.stdout.write(f"{reveal(mask_text(text))}\n")
-    sys.stdout.flush()
+def _tell(out: TextIO, text: str) -> None:
+    out.write(f"{mask_text(text)}\n")
+    out.flush()
+
+
+def _part_output() -> TextIO:
+    """Return our standard output, and let whatever else is printed go to standard error: Airflow's log does."""
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return out
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with _part_output() as output:
+        sys.exit(main(output))

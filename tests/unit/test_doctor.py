@@ -48,7 +48,7 @@ def test_the_exit_code_says_whether_anything_fails(
     status: Status, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(examine, "examine", lambda *_: (CHECKS[status],))
-    assert doctor.main() == code
+    assert doctor.main(sys.stdout) == code
     told = capsys.readouterr().out
     assert told.startswith(f"shop, acme/data-platform: 1 {status}\n\n")
     assert f"till, acme/data-platform: 1 {status}\n\n" in told
@@ -59,7 +59,7 @@ def test_a_part_of_the_policy_that_is_wrong_fails_and_the_rest_is_looked_at(
 ) -> None:
     policy.write_text(GOOD.replace("root: till, image: [reuse]", "root: till"))
     monkeypatch.setattr(examine, "examine", lambda *_: (CHECKS[Status.OK],))
-    assert doctor.main() == 1
+    assert doctor.main(sys.stdout) == 1
     told = capsys.readouterr().out
     assert told.startswith(f"{policy}: projects[1].image: project 'till': it is missing")
     assert "shop, acme/data-platform: 1 ok" in told
@@ -69,7 +69,7 @@ def test_a_policy_that_cannot_be_read_has_an_exit_code_of_its_own(
     policy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy.write_text("mode: [")
-    assert doctor.main() == 2
+    assert doctor.main(sys.stdout) == 2
     assert capsys.readouterr().out.startswith(f"{policy}: line 1, column 8: ")
 
 

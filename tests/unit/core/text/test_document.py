@@ -104,7 +104,7 @@ def test_what_can_be_read_has_a_line_for_each_place(value: object) -> None:
         items = below.items() if isinstance(below, dict) else enumerate(below) if isinstance(below, list) else ()
         return {place}.union(*(list_places(each, (*place, key)) for key, each in items))
 
-    text = json.dumps(value, indent=1)
+    text = yaml.safe_dump(value)
     lines = find_lines(text)
     assert lines.keys() == list_places(read_document(text))
     assert set(lines.values()) <= set(range(1, text.count("\n") + 2))

@@ -156,8 +156,8 @@ def set_(name: str, value: str) -> Callable[[World], object]:
     return lambda world: world.monkeypatch.setenv(name, value)
 
 
-def name_notifier(path: str, **arguments: str) -> Callable[[World], object]:
-    notice = Notice(notifier=path, arguments=arguments, on=("failure",))
+def name_notifier(notifier: str, **arguments: str) -> Callable[[World], object]:
+    notice = Notice(notifier=notifier, arguments=arguments, on=("failure",))
     return lambda world: world.stage.change_project(notify=(notice,))
 
 
