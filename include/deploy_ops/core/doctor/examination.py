@@ -90,9 +90,8 @@ def bound_examination(examination: Examination, bytes_max: int) -> Examination:
 
 
 def _shorten(check: Check) -> Check:
-    texts = {"found": check.found, "advice": check.advice}
-    bounded = {key: cut(text, CELL_REASON_LENGTH_MAX) for key, text in texts.items()}
-    return replace(check, name=cut(check.name, TEXT_LENGTH_MAX), **bounded)
+    found, advice = (cut(text, CELL_REASON_LENGTH_MAX) for text in (check.found, check.advice))
+    return replace(check, name=cut(check.name, TEXT_LENGTH_MAX), found=found, advice=advice)
 
 
 def _measure(check: Check) -> int:

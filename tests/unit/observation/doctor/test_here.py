@@ -165,6 +165,20 @@ def list_images(*sources: str) -> Callable[[World], object]:
     return lambda world: world.stage.change_project(image=sources)
 
 
+def see(service: str, age_s: float, said: str = "") -> Callable[[World], object]:
+    return lambda world: world.see(service, age_s, said)
+
+
+def build_without_an_engine(world: World) -> None:
+    world.uninstall()
+    list_images("build")(world)
+
+
+def rest_for_hours(world: World) -> None:
+    world.pass_by(hours=3)
+    world.stage.airflow.paused.add("shop.control")
+
+
 FAULTS = [
     Fault(here.CLI, set_(CLI_VARIABLE, "/none/astro"), FAIL, "/none/astro", lambda world: world.set_cli(CLI_VERSION)),
     Fault(here.CLI, lambda world: world.set_cli("1.2.3"), WARN, "1.2.3", lambda world: world.set_cli(CLI_VERSION)),
@@ -194,7 +208,7 @@ FAULTS = [
     ),
     Fault(
         here.ENGINE,
-        lambda world: (world.uninstall(), list_images("build")(world)),
+        build_without_an_engine,
         FAIL,
         "no docker or podman",
         lambda world: world.install("docker", "27.1"),
@@ -277,19 +291,19 @@ FAULTS = [
     *(
         Fault(
             f"{here.WATCH}: {service}",
-            lambda world, service=service: world.see(service, 300),
+            see(service, 300),
             FAIL,
             "nobody has looked for 5m",
-            lambda world, service=service: world.see(service, 20),
+            see(service, 20),
         )
         for service in (GITHUB, ASTRO)
     ),
     Fault(
         f"{here.WATCH}: {GITHUB}",
-        lambda world: world.see(GITHUB, 20, "HTTP 502"),
+        see(GITHUB, 20, "HTTP 502"),
         WARN,
         "HTTP 502",
-        lambda world: world.see(GITHUB, 20),
+        see(GITHUB, 20),
     ),
     Fault(
         here.PASSES,
@@ -300,7 +314,7 @@ FAULTS = [
     ),
     Fault(
         here.PASSES,
-        lambda world: (world.pass_by(hours=3), world.stage.airflow.paused.add("shop.control")),
+        rest_for_hours,
         WARN,
         "control is paused",
         lambda world: world.pass_by(minutes=1),
