@@ -22,6 +22,7 @@ Examine = Callable[["Means", "Inside | None", "datetime"], "tuple[Check, ...]"]
 AREAS: Mapping[Area, Examine] = {
     Area.HERE: examine_here,
 }
+"""Whom to ask about each area; each takes of the means what it needs."""
 
 
 def examine(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:

@@ -102,7 +102,7 @@ def _look_at_checksum(astro: AstroApiHook) -> Iterator[Check]:
     """Hold the CLI's file to the checksum beside it; where there is no file, the check of the CLI says so."""
     if (executable := shutil.which(astro.connection.executable)) is None:
         return
-    with open(executable, "rb") as file:  # noqa: PTH123 - for the next line
+    with Path(executable).open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     note = Path(f"{executable}{NOTE_SUFFIX}")
     noted = note.read_text(encoding="utf-8").split()[:1] if note.exists() else []
