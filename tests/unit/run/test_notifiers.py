@@ -26,7 +26,7 @@ def test_a_notifier_is_made_with_its_arguments() -> None:
 
 @pytest.mark.parametrize("notifier", ["nobody.Notifier", f"{RecordingNotifier.__module__}.Nobody"])
 def test_what_cannot_be_imported_is_told(notifier: str) -> None:
-    with pytest.raises(PolicyError, match="it cannot be imported: .+; correct `notify` in the policy, or install"):
+    with pytest.raises(PolicyError, match=r"it cannot be imported: .+; correct `notify` in the policy, or install"):
         load_notifier(name(notifier))
 
 
