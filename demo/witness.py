@@ -26,6 +26,7 @@ PRODUCTION_REQUEST_DAG = "data_platform.production.request"
 FEEDBACK_DAG = "data_platform.feedback"
 CLEANUP_DAG = "data_platform.cleanup"
 ORPHANS_DAG = "orphans"
+DOCTOR_DAG = "deploy_ops.doctor"
 DAGS = (
     PREVIEW_DAG,
     PROMOTION_DAG,
@@ -35,6 +36,7 @@ DAGS = (
     FEEDBACK_DAG,
     CLEANUP_DAG,
     ORPHANS_DAG,
+    DOCTOR_DAG,
     CONTROL_DAG,
 )
 """All of them, control last: what it dispatches starts at once."""

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BeforeValidator, TypeAdapter
 
 from include.deploy_ops.core.cleanup.use import Use
 from include.deploy_ops.core.cleanup.verdict import Verdict
+from include.deploy_ops.core.doctor.examination import Examination
 from include.deploy_ops.core.environment.rotation import Reading
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.values import FeedbackRecord
@@ -236,6 +237,7 @@ _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
 _READING = TypeAdapter(Reading)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 _USES = TypeAdapter(dict[str, Use])
+_EXAMINATION = TypeAdapter(Examination)
 
 
 class PullSlot:
@@ -325,6 +327,8 @@ class Memory:
         self.refused = FilledSlot(store, "cleanup.refused", _TEXTS, blank=dict)
         # The last reading of what the policy maps into previews; only control writes it.
         self.rotation = Slot(store, "control.rotation", _READING, within=("stale",))
+        # What the doctor found last; only its DAG writes it.
+        self.examination = Slot(store, "doctor.examination", _EXAMINATION, within=("checks",))
         # What the last pass said of the project.
         self.summary = KeptSlot(store, "view.summary", _SUMMARY)
         self._rows = SortedShards(store, "view.rows", _ROWS)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 
-RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans"})
-"""A target's DAG is called <project>.<target>; these are other DAGs of the project."""
+RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans", "doctor"})
+"""A target's DAG is called <project>.<target>; these are other DAGs of the project, or of a project `deploy_ops`."""
 
 _OTHERS_MAX = 3
 

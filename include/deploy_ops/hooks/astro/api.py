@@ -109,6 +109,11 @@ class AstroApiHook(BaseHook):
             self._opened[1].close()
         self._known = self._opened = None
 
+    @property
+    def skew_s(self) -> float | None:
+        """By how many seconds our clock is ahead of Astro's as of the newest answer; None where that said no time."""
+        return self._opened[1].skew_s if self._opened else None
+
     def __enter__(self) -> Self:
         return self
 

@@ -54,6 +54,13 @@ def hook(astro: AstroDouble, pauses: list[float]) -> Iterator[AstroApiHook]:
         yield opened
 
 
+def test_an_answer_says_how_far_our_clock_is_ahead(astro: AstroDouble, hook: AstroApiHook) -> None:
+    assert hook.skew_s is None
+    astro.say("deployments", serve_list("deployments", []))
+    hook.list_deployments()
+    assert hook.skew_s == pytest.approx(0.5, abs=5)
+
+
 def test_deployment_is_read_in_our_own_values(astro: AstroDouble, hook: AstroApiHook) -> None:
     secret = {"key": "PASSWORD", "isSecret": True, "value": "never read"}
     airflow = "https://org.astronomer.run/d8fe2wmv?orgId=org_1"
