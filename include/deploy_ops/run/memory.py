@@ -38,6 +38,7 @@ from include.deploy_ops.core.verification.mute import Mute
 from include.deploy_ops.core.verification.verdict import Verification
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
+from include.deploy_ops.core.view.cost import Meter
 from include.deploy_ops.core.view.health import Sight
 from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.run.store import (
@@ -236,6 +237,7 @@ _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
 _READING = TypeAdapter(Reading)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 _USES = TypeAdapter(dict[str, Use])
+_METERS = TypeAdapter(dict[str, Meter])
 
 
 class PullSlot:
@@ -325,6 +327,8 @@ class Memory:
         self.refused = FilledSlot(store, "cleanup.refused", _TEXTS, blank=dict)
         # The last reading of what the policy maps into previews; only control writes it.
         self.rotation = Slot(store, "control.rotation", _READING, within=("stale",))
+        # The hours of previews this month, by Deployment id; only control writes it, where the policy gives prices.
+        self.meters = SplitSlot(store, "control.meters", _METERS, blank=dict, is_terse=True)
         # What the last pass said of the project.
         self.summary = KeptSlot(store, "view.summary", _SUMMARY)
         self._rows = SortedShards(store, "view.rows", _ROWS)

@@ -232,7 +232,7 @@ def test_without_its_provider_the_error_names_the_package(
     for name in (ECR_HOOK, GOOGLE_HOOK):
         monkeypatch.setitem(sys.modules, name, None)  # as import says that there is none
     connect(monkeypatch, conn_type)
-    with pytest.raises(ImageRefusedError, match=rf"'ci' is of type {conn_type}.*add {package} to requirements\.txt"):
+    with pytest.raises(ImageRefusedError, match=rf"'ci' is of type {conn_type}.*add {package} to requirements\.in"):
         RegistryHook("ci").find_image(f"{host}/acme/a:1")
 
 
