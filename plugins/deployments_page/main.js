@@ -155,7 +155,9 @@ class Page {
     const shown = this.table.filter(environments, makeFilter(this.query, this.me));
     const all = count(environments.length, "environment");
     byId("shown").textContent = isFiltered(this.query) ? `${shown.toLocaleString("en")} of ${all}` : all;
-    byId("costs").replaceChildren(...makeCosts(this.snapshot.projects));
+    const costs = makeCosts(this.snapshot.projects);
+    byId("costs").replaceChildren(...costs);
+    byId("costs").hidden = !costs.length;
     this.showEmpty(shown);
   }
 

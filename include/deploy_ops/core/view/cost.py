@@ -126,10 +126,10 @@ def tell_total(meters: Mapping[str, Meter], prices: Prices | None, now: datetime
     """Return in words what the project's previews cost this month so far; empty without prices."""
     if prices is None or GONE not in meters:
         return ""
-    each = [advance(meter, now) for meter in meters.values()]
-    since = each[list(meters).index(GONE)].since
+    each = {name: advance(meter, now) for name, meter in meters.items()}
+    since = each[GONE].since
     counted = "" if since == _find_month(now) else f"; counted since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    found = sum((estimate(meter, prices) for meter in each), Estimate())
+    found = sum((estimate(meter, prices) for meter in each.values()), Estimate())
     return f"{_say(found, prices, now)}{counted}"
 
 

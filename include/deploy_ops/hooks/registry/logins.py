@@ -126,7 +126,8 @@ def _import(module: str, connection: Connection, package: str) -> Any:
     except ImportError as error:
         raise ImageRefusedError(
             f"{_name(connection)}, of which the provider package {package} makes a registry's login. It cannot be "
-            f"imported here ({error}): add {package} to requirements.in of the management Deployment, run `make lock`, and deploy it."
+            f"imported here ({error}): add {package} to requirements.in of the management Deployment, run `make lock`, "
+            f"and deploy it."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What previews cost is an estimate of hours and prices: never negative, added up over passes, and of one month in UTC."""
+"""What previews cost is an estimate of hours and prices: never negative, added up over passes, of one month in UTC."""
 
 from __future__ import annotations
 

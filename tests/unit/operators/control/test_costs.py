@@ -1,4 +1,4 @@
-"""What a preview is said to cost: the same on the page's row, in the comment and in cleanup's table, and only if asked."""
+"""What a preview is said to cost: the same in row, comment and cleanup's table, and nothing without prices."""
 
 from __future__ import annotations
 
