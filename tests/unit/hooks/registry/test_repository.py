@@ -249,11 +249,11 @@ def test_it_may_say_that_it_is_asked_too_often(world: World) -> None:
     assert caught.value.retry_after_s == 60
 
 
-def refuse(*registries: str) -> pytest.MarkDecorator:
+def only(*registries: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("world", [BY_NAME[name] for name in registries], indirect=True, ids=str)
 
 
-@refuse("Docker Hub")
+@only("Docker Hub")
 @pytest.mark.parametrize(
     ("headers", "wait_s", "told"),
     [
@@ -275,14 +275,14 @@ def test_docker_hubs_limit_is_told_and_waited_for(
     assert "With a login" not in str(caught.value)
 
 
-@refuse("Docker Hub")
+@only("Docker Hub")
 def test_who_pulls_anonymously_learns_what_helps(world: World) -> None:
     world.played.refused = {"/manifests/": answer(429, b"toomanyrequests", RateLimit_Limit="10;w=3600")}
     with pytest.raises(RateLimitError, match=r"10 pulls in 1 hours\. With a login \(registry_conn_id in the policy\)"):
         RegistryHook(None, timeout_s=3).find_image("acme/data-platform:v1")
 
 
-@refuse("Docker Hub", "GHCR", "Quay")
+@only("Docker Hub", "GHCR", "Quay")
 @pytest.mark.parametrize("status", [401, 403, 429])
 def test_the_token_service_may_refuse_as_well(world: World, status: int) -> None:
     realm = urlsplit(world.played.described.realm)
@@ -292,7 +292,7 @@ def test_the_token_service_may_refuse_as_well(world: World, status: int) -> None
     assert not any("Bearer" in told for _, told in world.list_told())
 
 
-@refuse("ECR")
+@only("ECR")
 def test_an_ended_token_of_amazons_is_a_refusal(world: World) -> None:
     said = {"errors": [{"code": "DENIED", "message": "Your authorization token has expired. Reauthenticate and try."}]}
     world.played.refused = {"/manifests/": answer(403, json.dumps(said).encode())}
@@ -356,7 +356,7 @@ INDEXES = {
 }
 
 
-@refuse("GHCR")
+@only("GHCR")
 @pytest.mark.parametrize("entries", INDEXES.values(), ids=INDEXES)
 @pytest.mark.parametrize("media_type", [OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json"])
 def test_of_an_index_the_image_for_our_platform_is_taken(
@@ -382,7 +382,7 @@ def test_of_an_index_the_image_for_our_platform_is_taken(
     assert found.digest == digest(manifests[wanted])
 
 
-@refuse("GHCR")
+@only("GHCR")
 @pytest.mark.parametrize("layer_type", [GZIP, ZSTD, "application/vnd.docker.image.rootfs.diff.tar.gzip"])
 def test_how_layers_are_packed_is_not_ours_to_judge(world: World, layer_type: str) -> None:
     content = write_manifest(layer_type=layer_type)
@@ -392,7 +392,7 @@ def test_how_layers_are_packed_is_not_ours_to_judge(world: World, layer_type: st
     assert found.digest == digest(content)
 
 
-@refuse("GHCR")
+@only("GHCR")
 @pytest.mark.parametrize(
     ("platform", "is_ours"),
     [
@@ -425,13 +425,13 @@ def test_a_digest_counts_whatever_its_tag_says(world: World, form: str) -> None:
     assert not any(each.path.endswith(("/moved", "/v1")) for each in world.asked)
 
 
-@refuse("ECR", "Docker Hub")
+@only("ECR", "Docker Hub")
 def test_a_digest_that_is_gone_is_no_image(world: World) -> None:
     name = world.played.described.reference.removesuffix(":v1")
     assert world.hook.find_image(f"{name}:v1@sha256:{'0' * 64}") is None
 
 
-@refuse("Docker Hub")
+@only("Docker Hub")
 def test_an_image_without_an_owner_is_docker_hubs_library(world: World) -> None:
     assert world.hook.find_image("airflow:v1") is not None
     assert {urlsplit(each.path).path for each in world.asked if "manifests" in each.path} == {
