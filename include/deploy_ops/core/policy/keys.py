@@ -348,6 +348,10 @@ class Prices(StrictModel):
         prices = {"SMALL": self.small, "MEDIUM": self.medium, "LARGE": self.large, "EXTRA_LARGE": self.extra_large}
         return prices.get(size)
 
+    def find_worker(self, machine: str) -> float:
+        """Return the price of a worker of that kind, nothing where there is none."""
+        return next((price for name, price in self.workers.items() if name == machine), 0.0)
+
 
 class Project(StrictModel):
     """One Astro project in one repository. The `*_conn_id` are Airflow connections; times are in seconds.

@@ -163,7 +163,7 @@ def _add(each: Iterable[Mapping[str, float]]) -> dict[str, float]:
 def _price(key: str, hours: float, prices: Prices) -> Estimate:
     unit, is_asleep = key.removeprefix(_ASLEEP), key.startswith(_ASLEEP)
     is_worker = unit.startswith(_WORKER)
-    awake = prices.workers.get(unit.removeprefix(_WORKER), 0.0) if is_worker else prices.find_size(unit)
+    awake = prices.find_worker(unit.removeprefix(_WORKER)) if is_worker else prices.find_size(unit)
     asleep = 0.0 if is_worker else prices.hibernating  # a Deployment that sleeps has no workers
     unpriced = frozenset({unit} if awake is None else ())
     if is_asleep:

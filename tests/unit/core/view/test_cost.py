@@ -150,7 +150,7 @@ def test_sleep_that_costs_more_than_waking_saves_nothing() -> None:
 def test_a_size_without_a_price_is_named_and_not_taken_for_free() -> None:
     known = count(count({}, NOW, make(scheduler_size="LARGE")), NOW + HOUR, make())
     found = estimate(known["id-dev-x"], PRICES)
-    assert (found.spent, found.unpriced) == (0.0, {"LARGE"})
+    assert (found.spent, found.unpriced) == (0.0, frozenset({"LARGE"}))
     rows = add_costs(make_rows(), {}, known, PRICES, NOW + HOUR)
     cost = rows["dev-x"].cost
     assert cost is not None

@@ -10,6 +10,7 @@ import pytest
 from include.deploy_ops.core.cleanup.text import COST_HEADING
 from include.deploy_ops.core.feedback.text import render_comment
 from include.deploy_ops.core.policy.keys import Prices
+from include.deploy_ops.core.text.markdown import write_words
 from include.deploy_ops.core.view.cost import GONE
 from tests.worlds.stages.cleanup import AT_ONCE, SCHEDULED, CleanupStage, watch_questions
 from tests.worlds.values.feedback_examples import make_facts
@@ -50,11 +51,12 @@ def test_row_comment_and_cleanups_table_say_the_same(idle: CleanupStage) -> None
     assert row.cost is not None
     said = row.cost.said
     assert said == f"20.00 USD in {datetime.now(UTC):%Y-%m}"
-    assert f"Cost, an estimate: {said}." in render_comment(make_facts(), 1, [row])
-    table = idle.run(SCHEDULED).read_field("find", "table")
+    assert f"Cost, an estimate: {write_words(said)}." in render_comment(make_facts(), 1, [row])
+    run = idle.run(SCHEDULED)
+    table = run.read_field("find", "table")
     (line,) = [line for line in table.splitlines() if "| dev-a |" in line]
     assert line.split(" | ")[-1].rstrip(" |") == said
-    assert COST_HEADING in table
+    assert COST_HEADING in run.tasks["find"].table  # as it stands in columns
     summary = stage.memory.summary.read()
     assert summary is not None
     assert summary.cost == said
@@ -70,7 +72,9 @@ def test_without_prices_nothing_is_counted_and_nothing_said(idle: CleanupStage) 
     summary = stage.memory.summary.read()
     assert summary is not None
     assert summary.cost == ""
-    assert COST_HEADING not in idle.run(SCHEDULED).read_field("find", "table")
+    table = idle.run(SCHEDULED).tasks["find"].table
+    assert "idle since" in table
+    assert COST_HEADING not in table
 
 
 def test_a_pass_that_follows_at_once_counts_nothing_and_changes_no_row(idle: CleanupStage) -> None:
