@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,79 +12,16 @@ import pytest
 from include.deploy_ops.core.errors import ImageRefusedError, RetryableError
 from include.deploy_ops.hooks.registry.logins import RENEWED_BEFORE, Login, Logins, read_registry_connection
 from include.deploy_ops.hooks.registry.registry import RegistryHook
+from tests.worlds.doubles.cloud_providers import ECR_HOOK, GOOGLE_HOOK, Provider, play_providers
 
 AMAZON = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 GOOGLE = "europe-west3-docker.pkg.dev"
 SECRET = "canary-secret"  # noqa: S105 - an example
-NOW = datetime.now(UTC)
-ECR_HOOK, GOOGLE_HOOK = "airflow.providers.amazon.aws.hooks.ecr", "airflow.providers.google.common.hooks.base_google"
-TRANSPORT = "google.auth.transport.requests"
-
-
-@dataclass
-class Provider:
-    """A stand-in of both providers' hooks: what they were made with, and which tokens they give, the last one on."""
-
-    made: list[dict[str, Any]] = field(default_factory=list)
-    ends: list[datetime | None] = field(default_factory=lambda: [NOW + timedelta(hours=12)])
-    failure: Exception | None = None
-
-    def give(self) -> tuple[str, datetime | None]:
-        if self.failure is not None:
-            raise self.failure
-        end = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
-        return f"canary-token-{len(self.made)}", end
-
-
-def make_module(name: str, **names: Any) -> ModuleType:
-    module = ModuleType(name)
-    module.__dict__.update(names)
-    return module
 
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
-    known = Provider()
-
-    class EcrHook:
-        """Arguments go to AwsBaseHook, by keyword; the credentials have username, password, expires_at."""
-
-        def __init__(self, **kwargs: Any) -> None:
-            known.made.append(kwargs)
-
-        def get_temporary_credentials(self, registry_ids: list[str] | str | None = None) -> list[Any]:
-            assert registry_ids is None
-            token, ends_at = known.give()
-            return [SimpleNamespace(username="AWS", password=token, expires_at=ends_at, proxy_endpoint="https://x")]
-
-    class Credentials:
-        """Of google-auth: no token before it is refreshed; `expiry` is a time in UTC that does not say so."""
-
-        token: str | None = None
-        expiry: datetime | None = None
-
-        def refresh(self, request: object) -> None:
-            assert isinstance(request, Request)
-            token, ends_at = known.give()
-            self.token, self.expiry = token, ends_at and ends_at.replace(tzinfo=None)
-
-    class GoogleBaseHook:
-        def __init__(self, gcp_conn_id: str = "google_cloud_default", **kwargs: Any) -> None:
-            known.made.append({"gcp_conn_id": gcp_conn_id, **kwargs})
-
-        def get_credentials(self) -> Credentials:
-            return Credentials()
-
-    class Request:
-        pass
-
-    for name, names in (
-        (ECR_HOOK, {"EcrHook": EcrHook}),
-        (GOOGLE_HOOK, {"GoogleBaseHook": GoogleBaseHook}),
-        (TRANSPORT, {"Request": Request}),
-    ):
-        monkeypatch.setitem(sys.modules, name, make_module(name, **names))
-    return known
+    return play_providers(monkeypatch)
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, conn_type: str, **fields: object) -> None:

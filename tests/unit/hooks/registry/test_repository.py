@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,9 +19,10 @@ from include.deploy_ops.hooks.registry.login_hosts import LoginPlaces
 from include.deploy_ops.hooks.registry.logins import Login
 from include.deploy_ops.hooks.registry.registry import RegistryHook
 from include.deploy_ops.hooks.registry.repository import ImageRepository, parse_image
+from tests.worlds.doubles.cloud_providers import play_providers
 from tests.worlds.doubles.hostile_server import Asked, answer
 from tests.worlds.doubles.named_hosts import serve_hosts
-from tests.worlds.doubles.registry_server import OCI_INDEX, OCI_MANIFEST
+from tests.worlds.doubles.registry_server import CLI_LOGIN, OCI_INDEX, OCI_MANIFEST, run_registry
 
 PASSWORD, TOKEN = "canary-password", "canary-token"
 LABEL = {"io.astronomer.docker.runtime.version": "3.3-2"}
@@ -318,6 +321,32 @@ def test_a_login_that_was_renewed_is_used_for_what_follows(known: Described, mon
     told = [each.headers.get("authorization", "") for each in asked[before:]]
     assert basic("before") not in told
     assert basic(known.login) in told
+
+
+def test_a_copy_goes_on_where_amazons_token_ends_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its steps takes the login that holds then; Astro's registry is another one, with its own."""
+    provider = play_providers(monkeypatch)
+    provider.ends = [*[datetime.now(UTC)] * 3, datetime.now(UTC) + timedelta(hours=12)]
+    monkeypatch.setenv("AIRFLOW_CONN_CI", json.dumps({"conn_type": "aws"}))
+    played = Played(replace(BY_NAME["ECR"], login="AWS"))
+    wanted = played.put(write_manifest(layer_type=ZSTD), "v1")
+    for blob in (CONFIG, b"layer"):
+        played.put(blob)
+    used: list[str] = []
+
+    def answer_anybody(host: str, asked: Asked) -> Iterable[bytes]:
+        told = asked.headers.get("authorization", "")
+        if host == AMAZON and told:
+            used.append(base64.b64decode(told.removeprefix("Basic ")).decode())
+            asked.headers["authorization"] = basic("AWS")
+        return played.answer(host, asked)
+
+    with run_registry(tmp_path / "astro") as astro, serve_hosts(answer_anybody, monkeypatch):
+        target = f"{astro.host}/astro/d1:deploy-1"
+        report = RegistryHook("ci", timeout_s=3).copy_image(BY_NAME["ECR"].reference, target, *CLI_LOGIN)
+        assert astro.registry.has_image("astro/d1", "deploy-1")
+    assert report.digest == wanted
+    assert list(dict.fromkeys(used)) == [f"AWS:canary-token-{number}" for number in (2, 3, 4)]
 
 
 # What a name may stand for, of which one manifest is for linux/amd64.
