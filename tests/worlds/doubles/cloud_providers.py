@@ -70,7 +70,7 @@ def play_providers(patch: pytest.MonkeyPatch) -> Provider:
         def get_credentials(self) -> Credentials:
             return Credentials()
 
-    modules = {
+    modules: dict[str, dict[str, Any]] = {
         ECR_HOOK: {"EcrHook": EcrHook},
         GOOGLE_HOOK: {"GoogleBaseHook": GoogleBaseHook},
         TRANSPORT: {"Request": Request},

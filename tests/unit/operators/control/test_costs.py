@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.worlds.stages.cleanup import AT_ONCE, SCHEDULED, CleanupStage, watch_
 from tests.worlds.values.feedback_examples import make_facts
 
 if TYPE_CHECKING:
+    from tests.worlds.stages.cleanup import AskingRun
     from tests.worlds.stages.stage import Stage
 
 PRICES = Prices(currency="USD", small=0.35)
@@ -40,6 +41,12 @@ def age_meters(stage: Stage, hours: float) -> None:
     )
 
 
+def read_table(run: AskingRun) -> str:
+    """Return cleanup's table as it stands, with its headings."""
+    find: Any = run.tasks["find"]
+    return str(find.table)
+
+
 def test_row_comment_and_cleanups_table_say_the_same(idle: CleanupStage) -> None:
     stage = idle.stage
     idle.plant("dev-a")
@@ -56,7 +63,7 @@ def test_row_comment_and_cleanups_table_say_the_same(idle: CleanupStage) -> None
     table = run.read_field("find", "table")
     (line,) = [line for line in table.splitlines() if "| dev-a |" in line]
     assert line.split(" | ")[-1].rstrip(" |") == said
-    assert COST_HEADING in run.tasks["find"].table  # as it stands in columns
+    assert COST_HEADING in read_table(run)
     summary = stage.memory.summary.read()
     assert summary is not None
     assert summary.cost == said
@@ -72,7 +79,7 @@ def test_without_prices_nothing_is_counted_and_nothing_said(idle: CleanupStage) 
     summary = stage.memory.summary.read()
     assert summary is not None
     assert summary.cost == ""
-    table = idle.run(SCHEDULED).tasks["find"].table
+    table = read_table(idle.run(SCHEDULED))
     assert "idle since" in table
     assert COST_HEADING not in table
 
