@@ -55,6 +55,7 @@ function listFacts(environment, now) {
     ["Woken by hand", row.woken_at && tellAge(row.woken_at, now)],
     ["Next", row.next_step && bdi(`${row.next_step.what} ${tellUntil(row.next_step.at, now)}: ${row.next_step.reason}`)],
     ["Kept", row.kept && bdi(row.kept)],
+    ["Estimated cost", row.cost && bdi(row.cost.said)],
     ["Open", joinLinks(listLinks(environment))],
   ];
 }

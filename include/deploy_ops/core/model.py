@@ -319,6 +319,8 @@ class Deployment:
     override: str = ""  # an active hibernation override: "hibernate" or "wake", and "@<until>" where it ends by itself
     problem: str = ""
     airflow_api: str = ""  # where its Airflow's REST API is: host and path, without a scheme
+    scheduler_size: str = ""
+    workers: tuple[tuple[str, int], ...] = ()  # how many of a kind of machine its queues always have
 
     @property
     def doubt(self) -> str:

@@ -39,6 +39,7 @@ from include.deploy_ops.core.verification.mute import Mute
 from include.deploy_ops.core.verification.verdict import Verification
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
+from include.deploy_ops.core.view.cost import Meter
 from include.deploy_ops.core.view.health import Sight
 from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.run.store import (
@@ -238,6 +239,7 @@ _READING = TypeAdapter(Reading)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 _USES = TypeAdapter(dict[str, Use])
 _EXAMINATION = TypeAdapter(Examination)
+_METERS = TypeAdapter(dict[str, Meter])
 
 
 class PullSlot:
@@ -329,6 +331,8 @@ class Memory:
         self.rotation = Slot(store, "control.rotation", _READING, within=("stale",))
         # What the doctor found last; only its DAG writes it.
         self.examination = Slot(store, "doctor.examination", _EXAMINATION, within=("checks",))
+        # The hours of previews this month, by Deployment id; only control writes it, where the policy gives prices.
+        self.meters = SplitSlot(store, "control.meters", _METERS, blank=dict, is_terse=True)
         # What the last pass said of the project.
         self.summary = KeptSlot(store, "view.summary", _SUMMARY)
         self._rows = SortedShards(store, "view.rows", _ROWS)

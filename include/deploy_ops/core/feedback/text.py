@@ -268,6 +268,8 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
         yield f"Kept {write_words(row.kept)}. It does not expire."
     elif row.next_step is not None and row.state is not State.REMOVED:
         yield _tell_next_step(facts, row)
+    if row.cost is not None:
+        yield f"Cost, an estimate: {write_words(row.cost.said)}."
 
 
 def _list_environment(row: Row) -> Iterable[str]:

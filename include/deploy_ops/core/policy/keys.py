@@ -328,6 +328,31 @@ class Notice(StrictModel):
     ] = ("failure", "approval", "verification", "gates")
 
 
+class Prices(StrictModel):
+    """What an hour of a preview is taken to cost, for estimates; `currency` stands behind each amount.
+
+    `small` … `extra_large`: awake, by the size of its scheduler. `hibernating`: asleep, whatever its size. `workers`:
+    of a worker, by kind of machine, of as many as its queues always have.
+    """
+
+    currency: values.Text | None = None
+    small: values.Price | None = None
+    medium: values.Price | None = None
+    large: values.Price | None = None
+    extra_large: values.Price | None = None
+    hibernating: values.Price = 0.0
+    workers: dict[values.Machine, values.Price] = Field(default_factory=dict)
+
+    def find_size(self, size: str) -> float | None:
+        """Return the price of a scheduler size as Astro names it; None where there is none."""
+        prices = {"SMALL": self.small, "MEDIUM": self.medium, "LARGE": self.large, "EXTRA_LARGE": self.extra_large}
+        return prices.get(size)
+
+    def find_worker(self, machine: str) -> float:
+        """Return the price of a worker of that kind, nothing where there is none."""
+        return next((price for name, price in self.workers.items() if name == machine), 0.0)
+
+
 class Project(StrictModel):
     """One Astro project in one repository. The `*_conn_id` are Airflow connections; times are in seconds.
 
@@ -335,7 +360,8 @@ class Project(StrictModel):
     further hosts that may be told a registry's login, by the registry's host. `trunk`: template and settings are
     read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
     whose change means an image deploy. `checkout`: what may stand for a file of the commit. `image`: where an image
-    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub.
+    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub. `prices`: of previews, for
+    estimates of their cost; None: none is made.
     """
 
     name: values.Name
@@ -359,6 +385,7 @@ class Project(StrictModel):
     targets: dict[values.Name, Target] = Field(default_factory=dict)
     people: dict[values.Login, values.Text] = Field(default_factory=dict)
     limits: Limits = Limits()
+    prices: Prices | None = None
     feedback: Feedback = Feedback()
     notify: Annotated[tuple[Notice, ...], Strict(strict=False)] = ()
 

@@ -17,6 +17,7 @@ from include.deploy_ops.core.errors import (
     RateLimitError,
     RetryableError,
 )
+from include.deploy_ops.hooks.registry.logins import ANONYMOUS
 from include.deploy_ops.hooks.registry.registry import AstroRegistryHook, CopyReport, FoundImage, RegistryHook
 from include.deploy_ops.hooks.registry.repository import ImageReference, ImageRepository, parse_image
 from sandbox.identity import ASTRO_TOKEN, REGISTRY_PASSWORD, REGISTRY_USER
@@ -475,5 +476,5 @@ def test_only_this_machine_is_spoken_to_without_encryption() -> None:
         ("127.0.0.1:1/a:1", "http"),
         ("localhost.evil.com/a:1", "https"),
     ):
-        repository = ImageRepository(parse_image(name), None, None, 1)
+        repository = ImageRepository(parse_image(name), lambda: ANONYMOUS, 1)
         assert repository._dxf._base_url.startswith(f"{scheme}://")
