@@ -75,6 +75,7 @@ class Row:
     nothing good is told of what runs before it is verified.
     `gated` says what a forced deploy to a target does with gates that are closed: "skip", "never" where the policy lets
     nobody skip any, empty where there are none. `gates` are what those await that are closed, where anything is due.
+    `drift` are the fields in which Astro differs from what was rendered, or from the target's template, in words.
     """
 
     slug: str
@@ -124,6 +125,7 @@ class Row:
     awaits_proof: bool = False
     gated: str = ""
     gates: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
