@@ -32,8 +32,7 @@ VALUE_LENGTH_MAX = 60
 FIELD_LENGTH_MAX = 100
 """Characters of a field's name that are shown: a variable's or a queue's may be long."""
 
-_ABSENT = "none"
-_PRESENT = "there"
+_ABSENT, _PRESENT = "missing", "present"
 
 
 class Fate(Enum):
@@ -164,7 +163,7 @@ def _read_schedule(schedule: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _write_schedules(schedules: Counter[tuple[str, ...]]) -> str:
     told = [f"{asleep} to {awake}{'' if on == 'True' else ' (off)'}" for asleep, awake, on, _ in schedules.elements()]
-    return ", ".join(sorted(told)) or _ABSENT
+    return ", ".join(sorted(told)) or "none"
 
 
 def _compare_emails(wanted: Sequence[str], found: Sequence[str] | None) -> Iterator[Drift]:

@@ -105,7 +105,9 @@ def test_what_an_update_does_not_send_is_not_to_be_repaired(key: str) -> None:
 
 def test_queues_are_compared_by_name() -> None:
     queue = SETTINGS["worker_queues"][0]
-    assert tell(worker_queues=[queue | {"worker_type": "A20"}]) == ["worker_queues.default.worker_type A20 in Astro, A5 here"]
+    assert tell(worker_queues=[queue | {"worker_type": "A20"}]) == [
+        "worker_queues.default.worker_type A20 in Astro, A5 here"
+    ]
     assert tell(worker_queues=[queue | {"worker_type": "a5"}]) == []
     assert tell(worker_queues=[{"name": "heavy"}, queue]) == ["worker_queues.heavy there in Astro, none here"]
     assert tell(worker_queues=[]) == ["worker_queues.default none in Astro, there here"]

@@ -48,7 +48,11 @@ class Astro:
 
     def list_all(self, path: str, *_: Any, **__: Any) -> list[dict[str, Any]]:
         """Return workspaces, or Deployments."""
-        return [describe_workspace()] if path.endswith("/workspaces") else [self.describe(each) for each in self.deployments]
+        return (
+            [describe_workspace()]
+            if path.endswith("/workspaces")
+            else [self.describe(each) for each in self.deployments]
+        )
 
     def get(self, path: str, **_: Any) -> dict[str, Any]:
         """Return the options, or the Deployment."""
