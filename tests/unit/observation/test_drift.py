@@ -1,4 +1,4 @@
-"""Whoever changes a preview or a target in Astro is seen: told, and, of a preview, repaired once where that is wanted."""
+"""What somebody changes in Astro is seen: it is told, and of a preview repaired, once, where the policy wants that."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def test_a_target_is_compared_with_its_template_and_never_written(stage: Stage) 
     stage.forget_requests()
     page = read_plan(stage)
     assert "| production | scheduler_size | LARGE | SMALL | reported |" in page
-    assert "| production | environment_variables.STAGE | none | there | reported |" in page
+    assert "| production | environment_variables.STAGE | missing | present | reported |" in page
     assert "scheduler_size LARGE in Astro, SMALL here" in read_drift(stage, "target.production")
     want_repair(stage)
     assert stage.plan() == []
