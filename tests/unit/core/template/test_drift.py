@@ -109,8 +109,8 @@ def test_queues_are_compared_by_name() -> None:
         "worker_queues.default.worker_type A20 in Astro, A5 here"
     ]
     assert tell(worker_queues=[queue | {"worker_type": "a5"}]) == []
-    assert tell(worker_queues=[{"name": "heavy"}, queue]) == ["worker_queues.heavy there in Astro, none here"]
-    assert tell(worker_queues=[]) == ["worker_queues.default none in Astro, there here"]
+    assert tell(worker_queues=[{"name": "heavy"}, queue]) == ["worker_queues.heavy present in Astro, missing here"]
+    assert tell(worker_queues=[]) == ["worker_queues.default missing in Astro, present here"]
 
 
 def test_a_count_of_nought_stands_for_astros_default_where_the_cli_takes_it_so() -> None:
@@ -142,7 +142,7 @@ def test_values_of_variables_and_addresses_are_never_shown() -> None:
 
 def test_a_variable_is_compared_by_key_and_by_value_only_where_both_are_plain() -> None:
     plain, secret = SETTINGS["environment_variables"][1], {"key": "PASSWORD", "is_secret": True}
-    assert tell(environment_variables=[secret]) == ["environment_variables.STAGE none in Astro, there here"]
+    assert tell(environment_variables=[secret]) == ["environment_variables.STAGE missing in Astro, present here"]
     assert tell(environment_variables=[secret, {"key": "STAGE", "is_secret": True}]) == [
         "environment_variables.STAGE secret in Astro, plain here"
     ]
