@@ -59,9 +59,9 @@ class DriftReader:
         return self._add_seals(deployment, found) if found and self.scope.previews.drift == "repair" else found
 
     def _add_seals(self, deployment: Deployment, found: tuple[Drift, ...]) -> tuple[Drift, ...]:
-        values = {each.field: json.dumps(["drift", each.found, each.wanted]) for each in found}
+        values = {each.name: json.dumps(["drift", each.found, each.wanted]) for each in found}
         seals = self.seals.seal_values(deployment.id, values)
-        return tuple(replace(each, seal=seals[each.field]) for each in found)
+        return tuple(replace(each, seal=seals[each.name]) for each in found)
 
     def _judge(self, branch: str, found: tuple[Drift, ...]) -> tuple[Drift, ...]:
         """Return the differences with what becomes of them."""

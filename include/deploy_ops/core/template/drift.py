@@ -46,13 +46,13 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A field in which a Deployment differs from what was rendered for it.
+    """A field, by its name in the template, in which a Deployment differs from what was rendered for it.
 
     `found` is Astro's value and `wanted` the template's, as texts; where `is_private` they are for nobody's eyes.
     `seal` tells this difference from any other one of the same Deployment (empty where nobody asks).
     """
 
-    field: str
+    name: str
     found: str = field(repr=False)
     wanted: str = field(repr=False)
     is_private: bool = False
@@ -62,7 +62,7 @@ class Drift:
     @property
     def shown(self) -> tuple[str, str, str]:
         """The field, what Astro has and what the template has, as people may see them."""
-        name = cut(flatten(self.field), FIELD_LENGTH_MAX)
+        name = cut(flatten(self.name), FIELD_LENGTH_MAX)
         if self.is_private:
             return name, "another value", "not shown"
         return name, cut(flatten(self.found), VALUE_LENGTH_MAX), cut(flatten(self.wanted), VALUE_LENGTH_MAX)

@@ -202,6 +202,8 @@ def _is_of(rule: Rule, value: Any) -> bool:
 
 def find_value(document: Mapping[str, Any], path: str) -> Any:
     """Return what lies under the path; None where nothing does."""
+    if "." not in path:
+        return document.get(path)
     value: Any = document
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -333,7 +333,7 @@ def test_a_repair_has_a_name_of_its_own_for_each_difference() -> None:
         (work,) = diff({"dev-x": A}, (make_deployment("dev-x"),), template=drifting(*found)).works
         return work.name
 
-    other = replace(SIZE, field="executor", seal="s2")
+    other = replace(SIZE, name="executor", seal="s2")
     assert len({name(SIZE), name(other), name(SIZE, other)}) == 3
     assert name(SIZE, other) == name(other, SIZE)
     assert name(SIZE, replace(other, fate=Fate.KEPT)) == name(SIZE)
@@ -363,6 +363,6 @@ def test_what_is_not_wanted_or_not_alone_is_not_told() -> None:
 
 
 def test_many_differences_make_no_long_reason() -> None:
-    found = [replace(SIZE, field=f"field_{number}", seal=f"s{number}") for number in range(9)]
+    found = [replace(SIZE, name=f"field_{number}", seal=f"s{number}") for number in range(9)]
     (work,) = diff({"dev-x": A}, (make_deployment("dev-x"),), template=drifting(*found)).works
     assert work.reason.endswith("; and 6 more")

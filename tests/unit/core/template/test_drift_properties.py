@@ -112,7 +112,7 @@ def test_what_is_updated_differs_in_nothing_that_an_update_sends(
     after = complete(second, size)
     astro.apply(after, tmp_path_factory)
     fixed = {"runtime_version", "cloud_provider", "region", "is_development_mode"}
-    assert {each.field for each in find_drift(after.body, astro.read())} <= fixed
+    assert {each.name for each in find_drift(after.body, astro.read())} <= fixed
 
 
 @given(BODIES, SIZES)

@@ -107,7 +107,7 @@ def test_what_others_wrote_breaks_out_of_no_face() -> None:
 
 
 def test_more_than_a_row_lists_is_counted() -> None:
-    found = [replace(SIZE, field=f"field_{number}") for number in range(ROW_DRIFT_MAX + 3)]
+    found = [replace(SIZE, name=f"field_{number}") for number in range(ROW_DRIFT_MAX + 3)]
     assert show(found).drift[-1] == "and 3 more"
     assert "field_12" in draw(found)
 
