@@ -122,6 +122,8 @@ def _compare_rules(
 
 
 def _differs(rule: Rule, here: Any, there: Any) -> bool:
+    if here == there:  # as most are
+        return False
     wanted, found = rule.normalise(here), rule.normalise(there)
     return bool(wanted > found if rule.key == RUNTIME else wanted != found)
 
