@@ -198,6 +198,7 @@ def _compare_variable(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iter
     secret, value = VARIABLE
     kinds = here.get(secret.key), there.get(secret.key)
     if kinds[1] is not None and bool(kinds[0]) != kinds[1]:
-        yield Drift("", *("secret" if is_secret else "plain" for is_secret in reversed(kinds)))
+        wanted, found = ("secret" if is_secret else "plain" for is_secret in kinds)
+        yield Drift("", found, wanted)
     elif kinds[1] is False and (there.get(value.key) or "") != (here.get(value.key) or ""):
         yield Drift("", there.get(value.key) or "", here.get(value.key) or "", is_private=True)

@@ -74,8 +74,7 @@ class Astro:
 
     def apply(self, template: Template, folder: pytest.TempPathFactory) -> dict[str, Any]:
         """Bring the one Deployment to the template by the CLI; return what was rendered."""
-        named = {"name": "shop-dev-x", "description": "mark", "workspace_name": WORKSPACE_NAME}
-        document = render_deployment(template, **named)
+        document = render_deployment(template, name="shop-dev-x", description="mark", workspace_name=WORKSPACE_NAME)
         path = folder.getbasetemp() / "drift.yaml"
         path.write_text(dump_deployment(document))
         run = run_update if self.deployments else run_create
