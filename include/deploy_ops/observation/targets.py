@@ -67,7 +67,7 @@ class TargetObserver:
         reader = TemplateReader(self.scope, self.github, self.memory, self.seals, state.name)
         try:
             text = reader.read_text(snapshot.find_head(self.scope.project.trunk))
-            template = parse_template(text, name_source(self.scope, reader.path))
+            template = parse_template(text, name_source(self.scope, state.name))
         except DeployOpsError as error:
             return replace(state, drift_problem=str(error))
         return replace(state, drift=find_drift(template.body, state.deployments[0].settings))

@@ -49,7 +49,7 @@ class TemplateReader:
     @property
     def path(self) -> str:
         """Where the template lies, from the repository's top."""
-        return (self.scope.target(self.target).template or "") if self.target else self.scope.previews.template
+        return find_path(self.scope, self.target)
 
     def find_trunk(self) -> str:
         """Return trunk's head as it is now; while it is where it was, asking for that costs no quota."""
@@ -66,7 +66,7 @@ class TemplateReader:
         kept = self._recall()
         if kept is not None and (kept.commit, kept.path) == (trunk_head, self.path):
             return kept.text
-        text = read_template_text(self.scope, self.github, trunk_head, self.path)
+        text = read_template_text(self.scope, self.github, trunk_head, self.target)
         answers = () if self.target else self.github.hand_on(self.scope.project.trunk, trunk_head)
         self._keep(CachedTemplate(trunk_head, self.path, text, answers))
         return text
@@ -102,27 +102,35 @@ def _dump(template: CachedTemplate) -> Any:
 
 def read_template(scope: Scope, github: DeployOpsGithubHook, trunk_head: str) -> Template:
     """Return the template at trunk's head. Raises TemplateError, naming file and field, when it cannot be used."""
-    return parse_template_text(scope, read_template_text(scope, github, trunk_head, scope.previews.template))
+    return parse_template_text(scope, read_template_text(scope, github, trunk_head))
 
 
-def read_template_text(scope: Scope, github: DeployOpsGithubHook, trunk_head: str, path: str) -> str:
-    """Return the template's text at trunk's head. Raises TemplateError when there is no such file."""
-    text = github.read_file(path, trunk_head)
+def find_path(scope: Scope, target: str = "") -> str:
+    """Return where the previews' template lies, or the target's, from the repository's top."""
+    return (scope.target(target).template or "") if target else scope.previews.template
+
+
+def read_template_text(scope: Scope, github: DeployOpsGithubHook, trunk_head: str, target: str = "") -> str:
+    """Return the template's text at trunk's head. Raises TemplateError when there is no such file.
+
+    :param target: the target whose template it is; empty: the previews'.
+    """
+    text = github.read_file(find_path(scope, target), trunk_head)
     if text is None:
+        key = f"targets.{target}.template" if target else "previews.template"
         raise TemplateError(
-            f"{name_source(scope, path)}: there is no such file; write one with 'astro deployment inspect <production> "
-            f"--template', or correct its path in the policy"
+            f"{name_source(scope, target)}: there is no such file; write one with 'astro deployment inspect "
+            f"<production> --template', or correct {key} in the policy"
         )
     return text
 
 
 def parse_template_text(scope: Scope, text: str) -> Template:
     """Return the template that the text says. Raises TemplateError, naming file and field, when it cannot be used."""
-    source = name_source(scope, scope.previews.template)
-    merged = merge_overrides(parse_template(text, source), scope.previews.overrides)
+    merged = merge_overrides(parse_template(text, name_source(scope)), scope.previews.overrides)
     return lay_mapping(merged, scope.previews.environment.mapped)
 
 
-def name_source(scope: Scope, path: str) -> str:
-    """Return what a template is called in errors."""
-    return f"{scope.project.repository}/{path} on {scope.project.trunk}"
+def name_source(scope: Scope, target: str = "") -> str:
+    """Return what the previews' template, or the target's, is called in errors."""
+    return f"{scope.project.repository}/{find_path(scope, target)} on {scope.project.trunk}"
