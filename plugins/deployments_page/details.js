@@ -47,6 +47,7 @@ function listFacts(environment, now) {
     ["Conflicts", listLines(row.conflicts)],
     ["Connections given", listLines(row.connections)],
     ["Secrets left empty", listLines(row.unfilled)],
+    ["Drift", listLines(row.drift)],
     ["Runs", (row.deployed || row.deployed_at) && [tellDeployed(row, repository), row.deployed_at ? ` ${tellAge(row.deployed_at, now)}` : ""]],
     ["Newest", row.head && commitLink(repository, row.head)],
     ["Deployment", row.deployment_id && [bdi(row.deployment_name), ` (${row.deployment_id})`]],

@@ -519,3 +519,16 @@ def test_names_and_titles_are_never_markup(airflow: AirflowDouble, page: Page) -
     expect(page.locator("img")).to_have_count(0)
     for url in page.locator("a").evaluate_all("links => links.map((link) => link.protocol)"):
         assert url in {"http:", "https:"}
+
+
+def test_drift_is_a_word_in_the_row_and_a_list_where_that_is_opened(airflow: AirflowDouble, page: Page) -> None:
+    told = ("scheduler_size MEDIUM in Astro, SMALL here", "environment_variables.STAGE differs")
+    airflow.show(PROJECT, [replace(make_preview("dev-drift"), drift=told), make_preview("dev-same")])
+    page.goto(airflow.page_url)
+    badge = find_row(page, "dev-drift").get_by_text("drift", exact=True)
+    expect(badge).to_have_attribute("title", "; ".join(told))
+    expect(find_row(page, "dev-same").get_by_text("drift", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="dev-drift", exact=True).click()
+    facts = page.get_by_role("dialog")
+    for each in told:
+        expect(facts.get_by_role("listitem").filter(has_text=each)).to_be_visible()

@@ -72,6 +72,7 @@ ENVIRONMENT_PARTS = (
     "verified",
     "mutes",
     "difference",
+    "template",
 )
 """What the keys of one environment end in; each has its method in `Memory`."""
 
@@ -421,6 +422,10 @@ class Memory:
     def difference(self, slug: str) -> Slot[CachedDifference]:
         """Return how a release was found to differ last from what the target runs, for whose proof it waits."""
         return Slot(self._store, _name_key(slug, "difference"), _DIFFERENCE)
+
+    def target_template(self, slug: str) -> Slot[CachedTemplate]:
+        """Return the template with which the target is compared, as it was read last."""
+        return Slot(self._store, _name_key(slug, "template"), _TEMPLATE)
 
     def forget_environment(self, slug: str) -> None:
         """Forget all that is remembered of the environment: it is gone, and nothing of it lives."""

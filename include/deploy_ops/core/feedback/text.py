@@ -273,6 +273,9 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
 
 
 def _list_environment(row: Row) -> Iterable[str]:
+    if row.drift and row.kind is RowKind.PREVIEW:
+        told = write_words(cut(flatten("; ".join(row.drift)), WHY_LENGTH_MAX))
+        yield f"Differs in Astro from what was rendered: {told}"
     if row.connections:
         keys = _write_keys(row.connections)
         yield f"Connections from the environment: {keys}. Its Airflow uses them, and its UI does not list them."

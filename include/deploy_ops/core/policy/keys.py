@@ -118,6 +118,8 @@ class Previews(StrictModel):
     `cleanup_cron`: when cleanup runs, in UTC. `activity`: what counts as use: pushes, deploys and wakes ("deploys") do
     always, "runs" that people start in the preview's own Airflow where they are named. `verify`: how a deploy is proven
     to work; None: it is not. `requires`: what a deploy waits for, the first one included; None: for nothing.
+    `drift`: what becomes of a preview's Deployment that was changed in Astro: "repair": it is updated to what was
+    rendered, once for each difference, since Astro may keep a value of its own.
     """
 
     branches: Annotated[values.Patterns, Field(min_length=1)]
@@ -141,6 +143,7 @@ class Previews(StrictModel):
     )
     verify: Verify | None = None
     requires: PreviewRequires | None = None
+    drift: Literal["report", "repair"] = "report"
 
     @property
     def counts_runs(self) -> bool:
@@ -237,7 +240,8 @@ class Target(StrictModel):
     `forced`: whether a forced run of a gated target asks too; "gates": it asks, and waits for what the target requires.
     `merge`: merge the pull request once its code runs. `build`: build images for a gated target too, whose digest
     nobody can approve. `verify`: how a deploy is proven to work, which the merge then waits for. `requires`: what it
-    waits for before anybody is asked, and again before it is deployed and merged.
+    waits for before anybody is asked, and again before it is deployed and merged. `template`: a Deployment file on
+    trunk that says how it should be configured, which is told where it differs; nothing is ever updated to it.
     """
 
     deployment: values.DeploymentName
@@ -253,6 +257,7 @@ class Target(StrictModel):
     build: bool = False
     verify: Verify | None = None
     requires: Requires | None = None
+    template: values.File | None = None
 
     @property
     def asks_when_forced(self) -> bool:

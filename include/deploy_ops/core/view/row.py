@@ -85,6 +85,7 @@ class Row:
     `gated` says what a forced deploy to a target does with gates that are closed: "skip", "never" where the policy lets
     nobody skip any, empty where there are none. `gates` are what those await that are closed, where anything is due.
     `cost` is a preview's, where the policy gives prices.
+    `drift` are the fields in which Astro differs from what was rendered, or from the target's template, in words.
     """
 
     slug: str
@@ -135,6 +136,7 @@ class Row:
     gated: str = ""
     gates: tuple[str, ...] = ()
     cost: Cost | None = None
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from include.deploy_ops.core.doctor.astro_facts import Cluster, LinkedObject, Or
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, AbsentError, MalformedAnswerError, ObservationError
 from include.deploy_ops.core.model import Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus, Variable
 from include.deploy_ops.core.naming import parse_note
+from include.deploy_ops.core.template.settings import read_settings
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.connection import AstroConnection
@@ -222,7 +223,7 @@ def parse_id(request: Ask, item: Any) -> str:
 
 def parse_deployment(request: Ask, answer: Any, connection: AstroConnection) -> Deployment:
     """Return a Deployment; an unknown status becomes UNKNOWN. Raises ObservationError."""
-    return _make_deployment(_parse(request, _Deployment, answer, MalformedAnswerError), connection)
+    return _make_deployment(_parse(request, _Deployment, answer, MalformedAnswerError), answer, connection)
 
 
 def parse_listed_deployment(answer: Any, connection: AstroConnection) -> Deployment:
@@ -231,7 +232,7 @@ def parse_listed_deployment(answer: Any, connection: AstroConnection) -> Deploym
     :param answer: an item with an id (`parse_id`).
     """
     try:
-        return _make_deployment(_Deployment.model_validate(answer), connection)
+        return _make_deployment(_Deployment.model_validate(answer), answer, connection)
     except ValidationError as error:
         return _make_damaged(answer, _describe_problems(error), connection)
 
@@ -263,7 +264,7 @@ def _make_damaged(answer: dict[str, Any], problem: str, connection: AstroConnect
     )
 
 
-def _make_deployment(found: _Deployment, connection: AstroConnection) -> Deployment:
+def _make_deployment(found: _Deployment, answer: dict[str, Any], connection: AstroConnection) -> Deployment:
     return Deployment(
         id=found.id,
         name=found.name,
@@ -293,6 +294,7 @@ def _make_deployment(found: _Deployment, connection: AstroConnection) -> Deploym
         airflow_api=found.web_server_airflow_api_url or "",
         scheduler_size=_read_unit(found.scheduler_size),
         workers=_count_workers(found.worker_queues),
+        settings=read_settings(answer),
     )
 
 

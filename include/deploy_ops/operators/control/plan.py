@@ -82,7 +82,7 @@ class PlanOperator(DeployOpsOperator):
         self._note_claims(memory, plan, given)
         plan = self._claim(context, plan)
         self._remember(context, memory, plan, given)
-        writer = RowWriter(self.scope, self.github, memory, difference.unfilled)
+        writer = RowWriter(self.scope, self.github, memory, difference.unfilled, difference.drift)
         written = None if pace.rest_until else self._show(context, writer, observation, plan, given)
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
@@ -91,7 +91,7 @@ class PlanOperator(DeployOpsOperator):
         is_left = False
         if written is not None and not (plan.actions or self.scope.is_dry):
             is_left = self._pause_again(context, memory, written, observation)
-        self.plan = render_plan(plan, now, difference.notes)
+        self.plan = render_plan(plan, now, difference.notes, difference.drift)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         is_busy = bool(given.in_flight) or is_left or is_asked or self._is_unfinished(memory, written)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.plan.outcome import Ended, Outcome
     from include.deploy_ops.core.plan.schedule import Circumstances
     from include.deploy_ops.core.target.comparison import TargetState
+    from include.deploy_ops.core.template.drift import Drifted
     from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.observation.difference import Observation
@@ -72,12 +73,16 @@ class WrittenRows:
 
 @dataclass(frozen=True, slots=True)
 class RowWriter:
-    """Writes one project's rows; `unfilled` are the secret variables of the previews' template that nothing fills."""
+    """Writes one project's rows.
+
+    `unfilled` are the secret variables of the previews' template that nothing fills, `drift` what differs in Astro.
+    """
 
     scope: Scope
     github: GithubPullsHook
     memory: Memory
     unfilled: tuple[str, ...] = ()
+    drift: tuple[Drifted, ...] = ()
 
     def write(self, context: Context, observation: Observation, plan: Plan, given: Circumstances) -> WrittenRows:
         """Write what changed, and return everything that is shown now."""
@@ -113,6 +118,7 @@ class RowWriter:
             authors=authors,
             unfilled=self.unfilled,
             verifications=verifications,
+            drift={each.slug: each.found for each in self.drift},
         )
         prices, meters = self.scope.project.prices, self._count_hours(observation, now)
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)

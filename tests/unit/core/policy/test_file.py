@@ -232,6 +232,9 @@ WRONG = [
     ("previews.template", "/etc/passwd", "previews.template", "a path inside the repository"),
     ("previews.template", "../preview.yaml", "previews.template", "a path inside the repository"),
     ("previews.template", "services/etl/dags/p.yaml", "previews.template", "lies in services/etl/dags/"),
+    ("previews.drift", "fix", "previews.drift", "expected one of 'report' or 'repair'"),
+    ("targets.staging.template", "../p.yaml", "targets.staging.template", "a path inside the repository"),
+    ("targets.staging.template", "services/etl/dags/p.yaml", "targets.staging.template", "lies in services/etl/dags/"),
     ("previews.hibernate_after", 2, "previews.hibernate_after", "found 2, expected a duration"),
     ("previews.hibernate_after", "14d", "previews.hibernate_after", "is not before delete_after"),
     ("previews.activity", [], "previews.activity", "expected at least one entry"),
@@ -472,6 +475,8 @@ NO_CHANGES = {
     "targets.staging.verify": {},
     "targets.staging.requires": {"checks": ["ci/*"]},
     "previews.requires": {"checks": "required"},
+    "previews.drift": "repair",
+    "targets.staging.template": "deployments/staging.yaml",
 }
 
 
