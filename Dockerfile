@@ -3,8 +3,9 @@ ARG RUNTIME=3.3-2
 FROM astrocrpublic.azurecr.io/runtime:${RUNTIME}
 
 # The Astro CLI that the operators run. Its archive is held to ASTRO_CLI_SHA256, which a person looked up and wrote here
-# (docs/install.md: "Build the management Deployment"). Only BUILD=development believes the release's own list instead,
-# which whoever replaced the archive could have replaced as well.
+# (docs/install.md: "Build the management Deployment"); then the executable's own is noted beside it, for the doctor. Only
+# BUILD=development believes the release's own list instead, which whoever replaced the archive could have replaced as
+# well.
 ARG ASTRO_CLI_VERSION=1.45.0
 ARG ASTRO_CLI_SHA256=""
 ARG BUILD=release
@@ -28,6 +29,7 @@ RUN set -eu; \
     fi; \
     grep --fixed-strings "  ${archive}" "${list}" | sha256sum --check --strict; \
     tar --extract --gzip --file "${archive}" --directory /usr/local/bin astro; \
+    if [ -n "${ASTRO_CLI_SHA256}" ]; then sha256sum /usr/local/bin/astro > /usr/local/bin/astro.sha256; fi; \
     rm -rf "${PWD}"; \
     astro version
 USER astro

@@ -23,7 +23,7 @@ LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 SUPPLY := .supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults snapshots replay audit sbom lock clean
+.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults snapshots replay audit sbom lock doctor clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -149,6 +149,12 @@ lock: $(READY)
 	  --excludes requirements-dev.txt --constraints <($(COMPILE) requirements-celery.in --constraints requirements-dev.txt)
 	echo uv | $(LOCK) - -o requirements-uv.txt
 	printf '%s\n' cyclonedx-bom pip-audit | $(LOCK) - -o requirements-supply.txt
+
+# Every check of the DAG deploy_ops.doctor that needs no scheduler, with connections from the environment
+# (AIRFLOW_CONN_...). `python -m include.deploy_ops.doctor` tells by its exit code whether something fails (1) or the
+# policy cannot be read (2).
+doctor: $(READY)
+	@AIRFLOW_HOME=$${AIRFLOW_HOME:-$(CURDIR)/.cache/airflow} $(BIN)/python -m include.deploy_ops.doctor
 
 clean:
 	rm -rf .venv $(SUPPLY) sbom.json .airflow .sandbox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -27,6 +27,7 @@ FEEDBACK_DAG = "data_platform.feedback"
 CLEANUP_DAG = "data_platform.cleanup"
 WHAT_IF_DAG = "data_platform.what_if"
 ORPHANS_DAG = "orphans"
+DOCTOR_DAG = "deploy_ops.doctor"
 DAGS = (
     PREVIEW_DAG,
     PROMOTION_DAG,
@@ -37,6 +38,7 @@ DAGS = (
     CLEANUP_DAG,
     WHAT_IF_DAG,
     ORPHANS_DAG,
+    DOCTOR_DAG,
     CONTROL_DAG,
 )
 """All of them, control last: what it dispatches starts at once."""

@@ -67,6 +67,14 @@ class _RequiredChecks(BaseModel):
     checks: list[str]
 
 
+class _EnvironmentObject(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kind: Literal["CONNECTION", "ENVIRONMENT_VARIABLE", "AIRFLOW_VARIABLE", "METRICS_EXPORT"]
+    key: str = Field(min_length=1)
+    is_linked: bool
+
+
 class _Grant(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -115,6 +123,7 @@ class Control:
             _route("POST", "/repositories/{owner}/{name}/required-checks", self._require_checks),
             _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}/comments", self._say),
             _route("POST", "/repositories/{owner}/{name}/collaborators/{login}", self._grant),
+            _route("POST", "/environment-objects", self._put_environment_object),
             _route("GET", "/ci", self._list_builds),
             _route("GET", "/settings", self._get_settings),
             _route("POST", "/settings", self._change_settings),
@@ -201,6 +210,11 @@ class Control:
         wanted = _Grant.model_validate(await _read_object(request))
         if not self._world.github.grant(full_name, login, wanted.permission):
             return _refuse(404, f"there is no repository {full_name!r}")
+        return Response(status_code=204)
+
+    async def _put_environment_object(self, request: Request) -> Response:
+        wanted = _EnvironmentObject.model_validate(await _read_object(request))
+        self._world.astro.environment.put(wanted.kind, wanted.key, is_linked=wanted.is_linked)
         return Response(status_code=204)
 
     async def _list_builds(self, _: Request) -> Response:

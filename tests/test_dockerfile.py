@@ -124,6 +124,20 @@ def test_the_given_checksum_is_enough(yard: Yard) -> None:
     assert LIST not in built.stdout, "what the release says of itself is not asked"
 
 
+def read_note(yard: Yard) -> str:
+    """Return what the image that was built last notes of the CLI's executable."""
+    (yard.folder / "Look").write_text("FROM localhost/built\nRUN cat /usr/local/bin/astro.sha256\n")
+    looked = yard.build("Look", "--no-cache")
+    return looked.stdout if looked.returncode == 0 else ""
+
+
+def test_the_executables_checksum_is_noted_where_the_archives_was_given(yard: Yard) -> None:
+    yard.build_product(ASTRO_CLI_SHA256=yard.sha256)
+    assert f"{hashlib.sha256(ASTRO.encode()).hexdigest()}  /usr/local/bin/astro" in read_note(yard)
+    yard.build_product(BUILD="development")
+    assert "/usr/local/bin/astro" not in read_note(yard), "nobody vouches for it"
+
+
 @pytest.mark.parametrize("build", ["release", "development"])
 @pytest.mark.parametrize("wrong", ["0" * 64, "x", " "])
 def test_another_archive_than_the_given_one_is_not_unpacked(yard: Yard, wrong: str, build: str) -> None:

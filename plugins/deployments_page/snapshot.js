@@ -5,6 +5,7 @@ import { AirflowError } from "./airflow.js";
 const PAGE = 100; // the most that Airflow gives in one answer, by default
 const ASSET = /^deploy_ops\.(.+)\.(fleet|repository)$/;
 const ASSETS_EVERY = 60; // polls; a project's asset keeps its id
+const INSTALLATION = new Set(["deploy_ops.doctor"]); // DAGs of no project, though they are called like one's
 const PARTS = 256; // the most into which a value is split
 const POOL = "deploy_ops_cli"; // in it runs call the Astro CLI; without it Airflow never starts their steps
 const LOCAL = new Set(["forbidden", "refused", "broken"]); // failures that may be of one project's store alone
@@ -166,6 +167,6 @@ function unwrap(stored) {
 }
 
 function listProjects(dags) {
-  const dotted = [...dags.keys()].filter((id) => id.includes("."));
+  const dotted = [...dags.keys()].filter((id) => id.includes(".") && !INSTALLATION.has(id));
   return [...new Set(dotted.map((id) => id.slice(0, id.indexOf("."))))].sort();
 }

@@ -91,11 +91,12 @@ class Deployments:
         return JSONResponse(self.describe(deployment))
 
     async def _list(self, request: Request) -> Response:
-        workspaces = request.query_params.getlist("workspaceIds")
+        workspaces, names = (request.query_params.getlist(key) for key in ("workspaceIds", "names"))
         found = [
             self.describe(deployment)
             for deployment in self._by_id.values()
-            if not workspaces or deployment.spec["workspaceId"] in workspaces
+            if (not workspaces or deployment.spec["workspaceId"] in workspaces)
+            and (not names or deployment.spec["name"] in names)
         ]
         return answer_page(request, "deployments", found)
 

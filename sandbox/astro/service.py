@@ -13,6 +13,7 @@ from sandbox.astro.bundle import unpack_bundle
 from sandbox.astro.deployments import Deployments
 from sandbox.astro.deploys import Deploys
 from sandbox.astro.documents import describe_organization, describe_workspace
+from sandbox.astro.environment import EnvironmentObjects
 from sandbox.astro.pages import Pages
 from sandbox.astro.tokens import Tokens
 from sandbox.astro.uploads import Uploads
@@ -44,6 +45,7 @@ class Astro:
         self._deployments = Deployments(settings, base_url)
         self._deploys = Deploys(self._deployments, registry, base_url)
         self.tokens = Tokens(self._deployments)
+        self.environment = EnvironmentObjects()
         self._uploads = Uploads(data_dir / "astro" / "uploads", self._deploys.find_signature)
 
     def routes(self) -> list[BaseRoute]:
@@ -57,6 +59,7 @@ class Astro:
             *self._deployments.routes(),
             *self._deploys.routes(self._uploads),
             *self.tokens.routes(),
+            *self.environment.routes(),
             Route("/upload/{upload}", self._uploads.put, methods=["PUT"]),
             Route("/v1/{path:path}", guard(refuse_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         ]
@@ -66,11 +69,12 @@ class Astro:
         return Pages(self._deployments, self._deploys, self.list_files, find_commit_page, show_airflow)
 
     def reset(self) -> None:
-        """Forget every Deployment, deploy, upload and token."""
+        """Forget every Deployment, deploy, upload, token and environment object."""
         self._uploads.clear()
         self._deploys.clear()
         self._deployments.clear()
         self.tokens.clear()
+        self.environment.clear()
 
     def list_deployments(self) -> list[Deployment]:
         """Return the Deployments that are there, oldest first."""

@@ -78,7 +78,8 @@ class Token:
         }
 
 
-_OWN = Token("sandbox", "", "ORGANIZATION", ORGANIZATION_ID, "ORGANIZATION_OWNER")
+_OWN = Token("sandbox", "", "WORKSPACE", WORKSPACE_ID, "WORKSPACE_OPERATOR", id="sandbox")
+"""The sandbox's own, by the id that `ASTRO_TOKEN` says of itself."""
 
 
 class Tokens:
@@ -127,7 +128,8 @@ class Tokens:
         return JSONResponse({**token.describe(), "token": value})
 
     async def _get(self, request: Request) -> Response:
-        return JSONResponse(self._by_value[self._find_value(request)].describe())
+        is_own = request.path_params["token"] == _OWN.id
+        return JSONResponse((_OWN if is_own else self._by_value[self._find_value(request)]).describe())
 
     async def _delete(self, request: Request) -> Response:
         del self._by_value[self._find_value(request)]

@@ -122,12 +122,17 @@ def empty(airflow: AirflowDouble) -> str:
     return "Name a project in include/deploy_ops.yaml"
 
 
+def empty_but_for_the_doctor(airflow: AirflowDouble) -> str:
+    airflow.dags["deploy_ops.doctor"] = False
+    return empty(airflow)
+
+
 def empty_project(airflow: AirflowDouble) -> str:
     airflow.show(PROJECT, [])
     return "Push a branch"
 
 
-@pytest.mark.parametrize("prepare", [empty, empty_project])
+@pytest.mark.parametrize("prepare", [empty, empty_but_for_the_doctor, empty_project])
 def test_an_empty_installation_keeps_nobody_out(
     airflow: AirflowDouble, page: Page, prepare: Callable[[AirflowDouble], str]
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
-from include.deploy_ops.run.scope import POLICY_VARIABLE
+from include.deploy_ops.core.policy.file import POLICY_VARIABLE
 from tests.compatibility.samples import RELEASES, Release
 
 DAGS = Path(__file__).parents[2] / "dags"

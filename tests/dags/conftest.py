@@ -11,7 +11,7 @@ from airflow import plugins_manager, settings
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import BaseHook, Variable
 
-from include.deploy_ops.run.scope import POLICY_VARIABLE
+from include.deploy_ops.core.policy.file import POLICY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

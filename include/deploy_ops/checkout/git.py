@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import math
+import os
 import re
 import time
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ _REFUSED = re.compile(
 _MOVED = re.compile(r"returned error: 30[12378]|unable to update url base from redirection")
 _LONG_NAME = "File name too long"
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
+_ROOM_MIN = 1 << 20
+"""Bytes: with fewer left, what Git fails at for no other reason that it names is taken for want of room."""
 _GONE = re.compile(r"not our ref")
 _ODD_PATH = re.compile(r"invalid path '.{0,500}'")  # `.git` in another spelling, which some file systems take for it
 
@@ -91,22 +94,29 @@ class Git:
             sight=Sight(writes=(self.top.parent,)),
         ).run()
         if result.exit_code != 0:
-            raise _explain(arguments, result, self.submodule)
+            raise _explain(arguments, result, self)
         return result
 
 
-def _explain(arguments: tuple[str, ...], result: CommandResult, submodule: str) -> DeployOpsError:
-    said = result.tail(8)
+def _explain(arguments: tuple[str, ...], result: CommandResult, git: Git) -> DeployOpsError:
+    said, submodule = result.tail(8), git.submodule
     if odd := _ODD_PATH.search(said):
         return PermanentError(f"the branch holds an {odd[0]}, which Git never writes; remove it from the branch")
     if _LONG_NAME in said:
         return PermanentError(f"a path of the branch is longer than this system takes; shorten it. Git says: {said}")
-    if _NO_ROOM.search(said):
+    explained = _explain_remote(said) if not submodule else _explain_submodule(said, submodule)
+    # Git does not always say what it could not write for.
+    if _NO_ROOM.search(said) or not (explained or _has_room(git.top)):
         return RetryableError(
             f"this worker's disk takes no more; free it, or name a folder with room in its TMPDIR. Git says: {said}"
         )
-    explained = _explain_remote(said) if not submodule else _explain_submodule(said, submodule)
     return explained or RetryableError(f"`git {arguments[0]}` ended with exit code {result.exit_code}: {said}")
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether something can be written there; a file system that counts no files has room for one more."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= _ROOM_MIN and (found.f_favail > 0 or not found.f_files)
 
 
 def _explain_remote(said: str) -> DeployOpsError | None:

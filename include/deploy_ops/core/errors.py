@@ -75,6 +75,22 @@ class ObservationError(RetryableError):
     """A service answered malformed or incomplete; the text names the request. Never an empty observation."""
 
 
+class SilenceError(ObservationError):
+    """A service gave no usable answer, however often it was asked."""
+
+
+class TokenRefusedError(ObservationError):
+    """A service does not take our token at all."""
+
+
+class RightRefusedError(ObservationError):
+    """A service takes our token, and does not let it read this."""
+
+
+class AbsentError(ObservationError):
+    """A service says that there is no such thing, or shows it to nobody like us."""
+
+
 class MalformedAnswerError(ObservationError):
     """One thing in an answer has not the shape that it must have; the rest of the answer may be sound."""
 

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -166,6 +167,7 @@ class Client(httpx.Client):
     def __init__(self, service: Service) -> None:
         super().__init__(**_make_settings(service), limits=httpx.Limits(max_connections=1))
         self.service = service
+        self.skew_s: float | None = None  # by how many seconds our clock is ahead of the service's
         self.lifeline = Lifeline()
         self._hold = self.lifeline.hold if service.is_plain_http else self.lifeline.hold_twin
 
@@ -217,6 +219,7 @@ def _send(client: Client, request: Ask) -> Reply:
                 request.method, request.path, **_make_options(request), extensions={"trace": client.trace}
             ) as response,
         ):
+            client.skew_s = patience.read_skew_s(response.headers, datetime.now(UTC))
             inflater = Inflater(response.headers)
             pieces = (piece for raw in response.iter_raw() for piece in inflater.feed(raw))
             return _make_reply(response, AnswerLimit(str(request)).join(pieces))

@@ -138,6 +138,23 @@ def read_retry_after_s(headers: Mapping[str, str]) -> float | None:
     return limit_wait_s((until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
+def read_skew_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return by how many seconds our clock is ahead of the service's, as its Date says (RFC 9110, 6.6.1).
+
+    It counts whole seconds, and the answer was under way for some. None where it says no time, or a cache kept it.
+
+    :param headers: by lower-case name, or in whatever case.
+    :param now: when they came.
+    """
+    if not (value := headers.get("date", "").strip()) or headers.get("age", "0").strip() != "0":
+        return None
+    try:
+        sent = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return (now - sent.replace(tzinfo=sent.tzinfo or UTC)).total_seconds()
+
+
 def limit_wait_s(seconds: float) -> float:
     """Return a pause that was asked for, brought into what can be: from nothing to an hour."""
     return min(max(seconds, 0.0), WAIT_MAX_S)

@@ -116,6 +116,8 @@ class WhatIf:
         except PermanentError as error:
             return TemplateState("", {}, {}, str(error))
         state = compare_template(scope, template, observation.observed.deployments)
+        if state.fingerprint == today.fingerprint:
+            state = replace(state, drift=today.drift)
         if scope.previews.environment != self.scope.previews.environment:
             return state  # what is mapped now is nobody's to read here
         return replace(state, rotated=today.rotated, unread=today.unread, reread_at=today.reread_at)

@@ -53,6 +53,8 @@ IMAGE_TASK = "image"
 VERIFY_TASK = "verify"
 FAILURE_KEY = "failure"
 RENDER_TASK, RENDERED_KEY, MAPPED_KEY, ANSWERS_KEY = "render_template", "rendered", "mapped", "answers"
+REPAIRS_KEY = "repairs"
+"""Seals of the differences that an update repairs."""
 """The task that renders a Deployment file, and under which keys it hands on what of it the template gave, where the
 values come from that it left out, and as which repository GitHub knows the name.
 """

@@ -16,18 +16,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.configuration import conf
 from airflow.sdk.log import mask_secret, redact  # type: ignore[attr-defined]  # Airflow has no other public place
-from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]  # likewise
 
-from include.deploy_ops.core.errors import DeployOpsError, PolicyError
+from include.deploy_ops.core.errors import DeployOpsError
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.verification.standing import OVERTAKEN
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.health import describe_outage, see_failing
 from include.deploy_ops.run.endings import mask_text
 from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.notifiers import load_notifier
 from include.deploy_ops.run.sights import HEALTH_KEY, read_sights
 
 if TYPE_CHECKING:
@@ -144,19 +143,6 @@ def end_outage(context: Context) -> None:
                 slot.forget()
     except Exception as error:  # noqa: BLE001 - as above
         _warn("the outage of control could not be forgotten", error)
-
-
-def load_notifier(notice: Notice) -> BaseNotifier:
-    """Return the notifier that the policy names, with its arguments. Raises PolicyError if it is none."""
-    try:
-        kind = import_string(notice.notifier)
-    except ImportError as error:
-        raise PolicyError(
-            f"it cannot be imported: {error}; correct `notify` in the policy, or install the provider"
-        ) from error
-    if not isinstance(kind, type) or not issubclass(kind, BaseNotifier):
-        raise PolicyError("it is no subclass of Airflow's BaseNotifier; name a notifier's class in the policy")
-    return kind(**notice.arguments)
 
 
 def _describe(scope: Scope, context: Context, occasion: Occasion) -> dict[str, str]:

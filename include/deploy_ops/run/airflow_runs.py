@@ -53,7 +53,11 @@ class Runs:
 
     def has_living(self) -> bool:
         """Whether any run of the DAG is queued or running."""
-        return self._task_instance.get_dr_count(self._dag_id, states=sorted(ALIVE)) > 0
+        return self.count_living() > 0
+
+    def count_living(self) -> int:
+        """Return how many runs of the DAG are queued or running."""
+        return self._task_instance.get_dr_count(self._dag_id, states=sorted(ALIVE))
 
     def is_executing(self, run_id: str) -> bool:
         """Whether a task of the run is at work or about to be: of a DAG that is gone Airflow ends no run."""
@@ -138,13 +142,19 @@ class Runs:
 
     def find_block(self) -> str:
         """Return why the DAG starts nothing now: a person froze it, or Airflow has not parsed it yet; else nothing."""
+        is_paused = self.find_pause()
+        if is_paused is None:
+            return f"DAG {self._dag_id} is not there yet; look at its import errors if it does not come"
+        return f"paused: DAG {self._dag_id} is paused" if is_paused else ""
+
+    def find_pause(self) -> bool | None:
+        """Return whether the DAG is paused; None where Airflow has no such DAG."""
         try:
-            dag = self._task_instance.get_dag(self._dag_id)
+            return bool(self._task_instance.get_dag(self._dag_id).is_paused)
         except AirflowRuntimeError as error:
             if is_not_found(error):
-                return f"DAG {self._dag_id} is not there yet; look at its import errors if it does not come"
+                return None
             raise
-        return f"paused: DAG {self._dag_id} is paused" if dag.is_paused else ""
 
 
 def _list_waiting(states: Mapping[str, str]) -> list[str]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import PolicyError
-from include.deploy_ops.core.policy.file import PolicyTexts, read_policy_texts
+from include.deploy_ops.core.policy.file import PolicyTexts, find_policy, read_policy_texts
 from include.deploy_ops.core.policy.places import Outline, outline_file, tell_place
 from include.deploy_ops.core.policy.reach import find_moved_keys
-from include.deploy_ops.run.scope import Scope, find_policy_file, make_scope
+from include.deploy_ops.run.scope import Scope, make_scope
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.text.schema import Location
@@ -42,13 +42,13 @@ class Places:
 
 def _call(source: str) -> str:
     """Return a file's name as seen from the folder above the policy's."""
-    return source if source == THE_TEXT else os.path.relpath(source, find_policy_file().parent.parent)
+    return source if source == THE_TEXT else os.path.relpath(source, find_policy(os.environ).parent.parent)
 
 
 def read_places(project: str) -> Places:
     """Return where the project's keys stand now; nowhere while the policy's main file cannot be read."""
     try:
-        return Places(project, read_policy_texts(find_policy_file()))
+        return Places(project, read_policy_texts(find_policy(os.environ)))
     except PolicyError:
         return Places(project, None)
 
@@ -68,7 +68,7 @@ def load_alternative(scope: Scope, text: str) -> Alternative:
     Nothing that the text names is read or imported. Raises PolicyError as for the policy itself, and where the text
     would read by other ways than today.
     """
-    texts = read_policy_texts(find_policy_file())
+    texts = read_policy_texts(find_policy(os.environ))
     name = scope.project.name
     home = texts.load().homes.get(name)
     if home is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Asset, get_parsing_context
@@ -13,15 +12,12 @@ from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.naming import name_owner
 from include.deploy_ops.core.passes.rules import Rules
 from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
-from include.deploy_ops.core.policy.file import LoadedPolicy, fingerprint_policy, read_policy
+from include.deploy_ops.core.policy.file import LoadedPolicy, find_policy, fingerprint_policy, read_policy
 from include.deploy_ops.core.policy.keys import Previews, Project, Target
 from include.deploy_ops.core.policy.rules import Rival, find_rivals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
-"""Environment variable that names another main file of the policy than `include/deploy_ops.yaml`."""
 
 CLEANUP_DAG = "cleanup"
 FEEDBACK_DAG = "feedback"
@@ -228,14 +224,9 @@ def _list_listeners(project: Project, projects: Iterable[Project]) -> tuple[str,
     return tuple(sorted(each.name for each in others if each.feedback.commands and each.previews is not None))
 
 
-def find_policy_file() -> Path:
-    """Return where the policy's main file is."""
-    return Path(os.environ.get(POLICY_VARIABLE, Path(__file__).parents[2] / "deploy_ops.yaml"))
-
-
 def load_policy_file() -> LoadedPolicy:
     """Read the policy's files; raises PolicyError when no project of them can be used."""
-    return read_policy(find_policy_file())
+    return read_policy(find_policy(os.environ))
 
 
 def is_to_build(dag_id: str) -> bool:
@@ -243,8 +234,8 @@ def is_to_build(dag_id: str) -> bool:
     return get_parsing_context().dag_id in {None, dag_id}
 
 
-def read_scopes() -> tuple[Scope, ...]:
-    """Return a scope for each valid project of which a DAG is to be built.
+def read_all_scopes() -> tuple[Scope, ...]:
+    """Return a scope for each valid project, in the policy's order.
 
     What is wrong with the others is told by `dags/policy_errors.py` alone.
     """
@@ -252,5 +243,9 @@ def read_scopes() -> tuple[Scope, ...]:
         loaded = load_policy_file()
     except PolicyError:
         return ()
-    scopes = (make_scope(loaded, each) for each in loaded.policy.projects)
-    return tuple(scope for scope in scopes if any(map(is_to_build, scope.dags)))
+    return tuple(make_scope(loaded, each) for each in loaded.policy.projects)
+
+
+def read_scopes() -> tuple[Scope, ...]:
+    """Return a scope for each valid project of which a DAG is to be built, likewise."""
+    return tuple(scope for scope in read_all_scopes() if any(map(is_to_build, scope.dags)))

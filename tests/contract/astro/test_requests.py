@@ -79,6 +79,12 @@ CALLS: dict[str, Callable[[AstroApiHook, str], object]] = {
         hook.get_deployment_options("STANDARD", "AWS"),
         hook.get_deployment_options("DEDICATED", ""),
     ],
+    "get_organization": lambda hook, _: hook.get_organization(),
+    "get_token_record": lambda hook, _: hook.get_token_record("sandbox"),
+    "find_elsewhere": lambda hook, _: hook.find_elsewhere(["dev-y", "dev-z", "nobody"]),
+    "count_deployments": lambda hook, _: hook.count_deployments(),
+    "list_linked_objects": lambda hook, _: hook.list_linked_objects(),
+    "find_clusters": lambda hook, _: hook.find_clusters("ours"),
     "create_deployment_token": mint_and_delete,
     "delete_token": mint_and_delete,
 }
@@ -95,12 +101,16 @@ def test_what_the_hook_asks_is_described(deployment: str, stage: Stage, judge: J
         "GET /deployments",
         "GET /deployments/{deploymentId}",
         "GET /deployments/{deploymentId}/deploys",
+        "GET /organizations",
         "GET /workspaces",
+        "GET /clusters",
+        "GET /environment-objects",
         "GET /deployment-options",
+        "GET /tokens/{tokenId}",
         "POST /tokens",
         "DELETE /tokens/{tokenId}",
     }
-    pages = [each for each in stage.world.exchanges if each.path.endswith("/deployments")]
+    pages = [each for each in stage.world.exchanges if "workspaceIds" in each.query]
     assert [dict(each.parameters)["offset"] for each in pages] == ["0", "2"]
 
 

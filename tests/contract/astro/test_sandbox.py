@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import pytest
 from starlette.routing import Match, Route
 
+from sandbox.astro.environment import KINDS
 from sandbox.identity import WORKSPACE_ID
 from tests.contract.astro.description import load_description
 from tests.contract.astro.deviations import DEVIATIONS
@@ -108,8 +109,17 @@ class Tour:
             query = {}
         call(self.world, "GET", "/workspaces", limit=1000, offset=0, sorts="name:asc")
         call(self.world, "GET", "/clusters", limit=1000)
+        self.walk_environment()
         call(self.world, "GET", "/deployment-options")
         call(self.world, "GET", "/deployment-options", cloudProvider="AWS", deploymentType="STANDARD")
+
+    def walk_environment(self) -> None:
+        for kind in KINDS:
+            self.world.astro.environment.put(kind, "warehouse", is_linked=kind == "CONNECTION")
+        for offset in range(3):
+            call(self.world, "GET", "/environment-objects", limit=2, offset=offset, workspaceId=WORKSPACE_ID)
+        found = call(self.world, "GET", "/environment-objects", objectType=KINDS[0], objectKey="warehouse")
+        assert [each["autoLinkDeployments"] for each in found["environmentObjects"]] == [True]
 
     def walk_deployments(self) -> str:
         left, other = create(self.world, **WHOLE), create(self.world, name="dev-y", executor="KUBERNETES")
@@ -121,6 +131,8 @@ class Tour:
     def walk_pages(self) -> None:
         for offset in range(3):
             call(self.world, "GET", "/deployments", limit=1, offset=offset, workspaceIds=WORKSPACE_ID)
+        named = call(self.world, "GET", "/deployments", names=["dev-y", "nobody"])
+        assert [each["name"] for each in named["deployments"]] == ["dev-y"]
         call(self.world, "GET", "/deployments", limit=0)
 
     def walk_deploys(self, deployment: str) -> None:
@@ -155,6 +167,7 @@ class Tour:
             call(self.world, "GET", "/tokens", limit=2, offset=offset)
         call(self.world, "GET", "/tokens", deploymentId=deployment)
         call(self.world, "GET", "/tokens", workspaceId=WORKSPACE_ID)
+        assert call(self.world, "GET", "/tokens/sandbox")["roles"][0]["role"] == "WORKSPACE_OPERATOR"
         for each in made:
             assert "token" not in call(self.world, "GET", f"/tokens/{each['id']}")
             call(self.world, "DELETE", f"/tokens/{each['id']}", status=204)

@@ -20,6 +20,7 @@ from include.deploy_ops.hooks.patience import (
     UnendingAnswerError,
     choose_backoff_s,
     read_retry_after_s,
+    read_skew_s,
 )
 
 if TYPE_CHECKING:
@@ -136,3 +137,22 @@ def test_an_answer_that_drips_is_dropped_at_its_time(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("include.deploy_ops.hooks.patience.time.monotonic", lambda: next(clock))
     with pytest.raises(UnendingAnswerError, match="not complete after 60 s"):
         AnswerLimit("GET /x").join(itertools.repeat(b" "))
+
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "skew_s"),
+    [
+        ({"date": "Mon, 04 May 2026 11:59:30 GMT"}, 30.0),
+        ({"date": "Mon, 04 May 2026 12:01:00 GMT"}, -60.0),
+        ({"date": "Mon, 04 May 2026 12:00:00 -0000", "age": "0"}, 0.0),
+        ({"date": "Mon, 04 May 2026 11:59:30 GMT", "age": "7"}, None),
+        ({"date": "noon"}, None),
+        ({"date": ""}, None),
+        ({}, None),
+    ],
+)
+def test_how_far_clocks_differ_is_read_of_the_answers_date(headers: dict[str, str], skew_s: float | None) -> None:
+    assert read_skew_s(headers, NOON) == skew_s

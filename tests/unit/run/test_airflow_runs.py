@@ -118,3 +118,15 @@ def test_what_runs_wait_for_is_one_question() -> None:
     assert found.keys() == {"a"}
     assert found["a"].startswith("create waits for a slot")
     assert airflow.asked == 1
+
+
+def test_whether_a_dag_is_paused_or_not_there_is_told() -> None:
+    airflow = FakeAirflow()
+    airflow.paused.add("shop.preview")
+    airflow.missing.add("shop.control")
+    runs = {name: Runs(airflow, f"shop.{name}") for name in ("staging", "preview", "control")}  # type: ignore[arg-type]
+    assert {name: (each.find_pause(), each.find_block()) for name, each in runs.items()} == {
+        "staging": (False, ""),
+        "preview": (True, "paused: DAG shop.preview is paused"),
+        "control": (None, "DAG shop.control is not there yet; look at its import errors if it does not come"),
+    }

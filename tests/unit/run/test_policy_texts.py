@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from include.deploy_ops.core.errors import PolicyError
+from include.deploy_ops.core.policy.file import POLICY_VARIABLE
 from include.deploy_ops.run.policy_texts import load_alternative, read_places
-from include.deploy_ops.run.scope import POLICY_VARIABLE, Scope, load_policy_file, make_scope
+from include.deploy_ops.run.scope import Scope, load_policy_file, make_scope
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -139,6 +139,7 @@ class FakeAirflow:
         self.states = states
         self.tasks: dict[str, dict[str, str]] = {}
         self.paused: set[str] = set()
+        self.missing: set[str] = set()
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         """Return the run's state."""
@@ -169,6 +170,8 @@ class FakeAirflow:
     def get_dag(self, dag_id: str) -> Any:
         """Return whether the DAG is paused, as Airflow does, on an object."""
         self.asked += 1
+        if dag_id in self.missing:
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404}))
         return SimpleNamespace(is_paused=dag_id in self.paused)
 
 

@@ -15,12 +15,12 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 from dags.cleanup import make_cleanup_dag
 from dags.orphans import make_orphans_dag
 from include.deploy_ops.core.naming import DeployNote, format_note
+from include.deploy_ops.core.policy.file import POLICY_VARIABLE
 from include.deploy_ops.core.template.template import fingerprint_template
 from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.observation.template import parse_template_text
 from include.deploy_ops.operators.cleanup import find as cleanup
 from include.deploy_ops.operators.cleanup.orphans import ORPHANS
-from include.deploy_ops.run.scope import POLICY_VARIABLE
 from tests.worlds.doubles.airflow import DictStore, FakeOutlets
 from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.request import answer_request

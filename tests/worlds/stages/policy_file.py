@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.run.scope import POLICY_VARIABLE
+from include.deploy_ops.core.policy.file import POLICY_VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

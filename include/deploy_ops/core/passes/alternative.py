@@ -43,7 +43,7 @@ def digest_words(project: Project) -> dict[str, str]:
     """Return what of the policy says how a pass reads."""
     words = {key: _digest(getattr(project, key)) for key in _PROJECT_KEYS}
     if project.previews is not None:
-        dumped = project.previews.model_dump(mode="json", include={*_TEMPLATE_KEYS, *_OVER_KEYS})
+        dumped = project.previews.model_dump(mode="json", include={*_TEMPLATE_KEYS, *_OVER_KEYS, "drift"})
         words |= {f"previews.{key}": _digest(value) for key, value in dumped.items()}
     for name, target in project.targets.items():
         dumped = target.model_dump(mode="json", warnings=False)  # of a union of texts the library warns in vain
@@ -113,5 +113,7 @@ def _list_unknown(reading: Reading, moved: Iterable[str], words: Words, *, has_t
         yield f"{', '.join(over)}: {len(reading.over)} branches whose previews are over are left out"
     if "previews.merged_into" in moved:
         yield "previews.merged_into: of pull requests that were merged, those elsewhere were read in part"
+    if "previews.drift" in moved:
+        yield "previews.drift: what of Astro's values would be repaired was judged as the policy says now"
     if moved & {"root", "ignore", "also_watch", "previews.when"}:
         yield "which branches change anything of the project was not read by these rules"

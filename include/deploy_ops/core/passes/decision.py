@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import compare_expiry
-from include.deploy_ops.core.naming import slug_branch
+from include.deploy_ops.core.naming import slug_branch, slug_target
 from include.deploy_ops.core.passes.reading import Bar, PassFacts, Reading
 from include.deploy_ops.core.passes.rules import Rules
 from include.deploy_ops.core.plan.schedule import schedule
@@ -14,7 +14,8 @@ from include.deploy_ops.core.plan.work import Action, Difference, Hold, Plan, Wo
 from include.deploy_ops.core.preview.comparison import compare
 from include.deploy_ops.core.preview.desired import DesiredPreviews, derive_previews
 from include.deploy_ops.core.promotion.comparison import compare_promotion
-from include.deploy_ops.core.target.comparison import compare_target
+from include.deploy_ops.core.target.comparison import TargetState, compare_target
+from include.deploy_ops.core.template.drift import Drifted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +57,21 @@ def compare_all(rules: Rules, reading: Reading, now: datetime) -> Difference:
     ]
     works = tuple(each for each in found if isinstance(each, Work))
     holds = tuple(each for each in found if not isinstance(each, Work))
-    return replace(previews, works=(*previews.works, *works), holds=(*previews.holds, *holds))
+    drift = [Drifted(slug_target(each.name), each.name, each.drift) for each in reading.targets if each.drift]
+    return replace(
+        previews,
+        works=(*previews.works, *works),
+        holds=(*previews.holds, *holds),
+        drift=(*previews.drift, *drift),
+        notes=(*previews.notes, *_tell_unknown(reading.targets)),
+    )
+
+
+def _tell_unknown(targets: Iterable[TargetState]) -> Iterator[str]:
+    """Yield of which targets nobody knows whether they differ from their templates, and why."""
+    for each in targets:
+        if each.drift_problem:
+            yield f"whether {each.name} differs in Astro from its template is not known: {each.drift_problem}"
 
 
 def derive_desired(rules: Rules, reading: Reading) -> DesiredPreviews | None:

@@ -17,8 +17,10 @@ from include.deploy_ops.core.passes.alternative import digest_words
 from include.deploy_ops.core.passes.reading import PassFacts
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Plan
+from include.deploy_ops.core.preview.observed import TemplateState
 from include.deploy_ops.core.target.comparison import Source, TargetState
 from include.deploy_ops.core.target.gates import Gate
+from include.deploy_ops.core.template.drift import Drift
 from include.deploy_ops.core.verification.fallback import VerifiedDeploy
 from include.deploy_ops.core.verification.verdict import Verification
 from include.deploy_ops.core.versioned import read_value, wrap_value
@@ -33,7 +35,7 @@ _POLICY_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class KeptTarget:
-    """A `TargetState` without what the policy says of the target."""
+    """A `TargetState` without what the policy says of the target, and without its drift, by which nothing is held."""
 
     name: str
     source: Source | None
@@ -84,7 +86,12 @@ def make_snapshot(rules: Rules, facts: PassFacts, decision: Decision) -> Snapsho
     reading, project = facts.reading, rules.project
     given = replace(facts.given, remembered={slug: _strip(each) for slug, each in facts.given.remembered.items()})
     deployments = tuple(map(_strip_deployment, reading.observed.deployments))
-    bare = replace(reading, observed=replace(reading.observed, deployments=deployments), targets=())
+    bare = replace(
+        reading,
+        observed=replace(reading.observed, deployments=deployments),
+        template=reading.template and _strip_template(reading.template),
+        targets=(),
+    )
     return Snapshot(
         at=given.now,
         project=project.name,
@@ -110,6 +117,16 @@ def _strip(known: Remembered) -> Remembered:
     """Return what is remembered without seals: of mapped values, and of a person's yes."""
     approval = known.approval and replace(known.approval, seal="")
     return replace(known, laid=None, rendered=None, approval=approval)
+
+
+def _strip_template(template: TemplateState) -> TemplateState:
+    """Return the template's state without values that are for nobody's eyes; their seals name the work."""
+    drift = {key: tuple(map(_strip_drift, found)) for key, found in template.drift.items()}
+    return replace(template, drift=drift)
+
+
+def _strip_drift(drift: Drift) -> Drift:
+    return replace(drift, found="", wanted="") if drift.is_private else drift
 
 
 def _strip_deployment(deployment: Deployment) -> Deployment:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Strict, ValidationError
@@ -39,7 +40,12 @@ from include.deploy_ops.core.text.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+
+POLICY_VARIABLE = "DEPLOY_OPS_POLICY"
+"""Environment variable that names another main file of the policy than `include/deploy_ops.yaml`."""
+
+_MAIN_SUFFIX, _TEAMS_SUFFIX = ".yaml", ".d"
+"""How the main file ends, and the folder of the teams' files beside it."""
 
 _ADDED = {
     "image": """`image: [reuse, "<registry>/<name>:{sha}"]` with the image that your CI pushes, """
@@ -76,14 +82,32 @@ class _TeamFile(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """One thing that is wrong; `path` is the key's in the file, or that of a key that is missing, empty of a file."""
+    """One thing that is wrong, in the file `source`.
+
+    `location` is the key's there, or that of a key that is missing; None of a file as a whole, and then `line` may say
+    where in it, from 1.
+    """
 
     source: str
-    path: str
+    location: Location | None
     message: str
+    line: int = 0
+
+    @property
+    def path(self) -> str:
+        """The key as people write it; empty of a file as a whole."""
+        return "" if self.location is None else format_location(self.location)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class PolicyFileError(PolicyError):
+    """Nothing can be said of any project: the main file cannot be read, or something at its top is wrong."""
+
+    def __init__(self, *problems: PolicyProblem) -> None:
+        super().__init__("\n".join(f"{each.source}: {each}" for each in problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +148,16 @@ class LoadedPolicy:
         return "\n".join(lines)
 
 
+def find_policy(environment: Mapping[str, str]) -> Path:
+    """Return the policy's main file: the one that the environment names, else ours."""
+    return Path(environment.get(POLICY_VARIABLE, Path(__file__).parents[3] / "deploy_ops.yaml"))
+
+
+def find_main(path: Path) -> Path:
+    """Return the main file, of a team's file the one beside whose folder it lies."""
+    return path.parent.with_suffix(_MAIN_SUFFIX) if path.parent.suffix == _TEAMS_SUFFIX else path
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyTexts:
     """The policy's files as they stand there: the main one, and the teams'."""
@@ -132,7 +166,7 @@ class PolicyTexts:
     teams: tuple[TeamText, ...] = ()
 
     def load(self) -> LoadedPolicy:
-        """Return what they say. Raises PolicyError as `load_policy`."""
+        """Return what they say. Raises PolicyFileError as `load_policy`."""
         return load_policy(self.main.text, self.main.source, self.teams)
 
     def put(self, source: str, text: str, called: str) -> PolicyTexts:
@@ -147,16 +181,20 @@ class PolicyTexts:
 def read_policy_texts(path: Path) -> PolicyTexts:
     """Return the policy's main file, and the teams' files in the folder beside it.
 
-    That is called as the file is, with `.d` in place of `.yaml`. Raises PolicyError where the main file cannot be read.
+    That is called as the file is, with `.d` in place of `.yaml`. Raises PolicyFileError where the main file cannot be
+    read.
     """
     main = _read_text(path)
     if main.problem:
-        raise PolicyError(f"{path}: {main.problem}")
-    return PolicyTexts(main, tuple(_read_teams(path.with_suffix(".d"))))
+        raise PolicyFileError(PolicyProblem(str(path), None, main.problem))
+    return PolicyTexts(main, tuple(_read_teams(path.with_suffix(_TEAMS_SUFFIX))))
 
 
 def read_policy(path: Path) -> LoadedPolicy:
-    """Return what the policy's files say. Raises PolicyError as `load_policy`, or where the main one cannot be read."""
+    """Return what the policy's files say.
+
+    Raises PolicyFileError as `load_policy`, and where the main file cannot be read.
+    """
     return read_policy_texts(path).load()
 
 
@@ -167,7 +205,7 @@ def _read_teams(folder: Path) -> Iterator[TeamText]:
         yield TeamText("", str(folder), problem=f"{_UNREADABLE}: {error.strerror}")
         return
     for path in paths:
-        if path.suffix == ".yaml" and not path.name.startswith("."):
+        if path.suffix == _MAIN_SUFFIX and not path.name.startswith("."):
             yield _read_text(path)
         elif path.suffix == ".yml":
             yield TeamText(
@@ -206,7 +244,7 @@ class _Entry:
 def load_policy(text: str, source: str, teams: Iterable[TeamText] = ()) -> LoadedPolicy:
     """Return what the policy's text says, and the teams' files; `source` names the main file in errors.
 
-    Raises PolicyError where nothing can be said of any project: the text is no YAML, or a key at its top is wrong.
+    Raises PolicyFileError where nothing can be said of any project: the text is no YAML, or a key at its top is wrong.
     """
     files = tuple(teams)
     top = _read_top(text, source, has_projects=not files)
@@ -254,15 +292,15 @@ def load_policy(text: str, source: str, teams: Iterable[TeamText] = ()) -> Loade
 def _read_team(file: TeamText, top: _Top, main: str) -> tuple[list[_Entry] | None, list[PolicyProblem]]:
     """Return the projects of a team's file, None where nobody knows of any, and what is wrong with it as a whole."""
     if file.problem:
-        return None, [PolicyProblem(file.source, "", file.problem)]
+        return None, [PolicyProblem(file.source, None, file.problem)]
     try:
         document = _read_mapping(file.text, "projects")
         read = _TeamFile.model_validate(document)
     except DocumentError as error:
-        return None, [PolicyProblem(file.source, "", str(error))]
+        return None, [PolicyProblem(file.source, None, str(error), error.line)]
     except ValidationError as error:
         told = list_problems(error, _TeamFile, advice=_OF_MAIN)
-        return None, [PolicyProblem(file.source, format_location(each.location), each.message) for each in told]
+        return None, [PolicyProblem(file.source, each.location, each.message) for each in told]
     entries = [
         _Entry(file.source, index, raw, inherit(top.defaults, raw), file.name)
         for index, raw in enumerate(read.projects)
@@ -270,7 +308,7 @@ def _read_team(file: TeamText, top: _Top, main: str) -> tuple[list[_Entry] | Non
     if file.name in top.teams:
         return entries, []
     said = f"'teams' in {main} has no '{file.name}'; add it there, with what this file's projects may use"
-    return entries, [PolicyProblem(file.source, "", said)]
+    return entries, [PolicyProblem(file.source, None, said)]
 
 
 def _read_projects(entries: Sequence[_Entry], top: _Top) -> tuple[dict[int, Project], list[tuple[int, Problem]]]:
@@ -360,13 +398,15 @@ def _read_top(text: str, source: str, *, has_projects: bool) -> _Top:
     try:
         document = _read_mapping(text, "control_plane, mode, projects")
     except DocumentError as error:
-        raise PolicyError(f"{source}: {error}") from None
+        raise PolicyFileError(PolicyProblem(source, None, str(error), error.line)) from None
     try:
         top = _Top.model_validate(document if has_projects else {"projects": [], **document})
     except ValidationError as error:
-        raise PolicyError("\n".join(f"{source}: {each}" for each in list_problems(error, _Top))) from None
+        told = list_problems(error, _Top)
+        raise PolicyFileError(*(PolicyProblem(source, each.location, each.message) for each in told)) from None
     if "name" in top.defaults:
-        raise PolicyError(f"{source}: defaults.name: each project has a name of its own; remove it")
+        said = "each project has a name of its own; remove it"
+        raise PolicyFileError(PolicyProblem(source, ("defaults", "name"), said))
     return top
 
 
@@ -401,10 +441,9 @@ def _tell_problems(
     for index, problem in sorted(found, key=lambda each: each[0]):
         entry = entries[index]
         if is_inherited(top.defaults, entry.raw, problem.location):
-            path = format_location(("defaults", *problem.location))
-            told[PolicyProblem(main, path, problem.message)] = None
+            told[PolicyProblem(main, ("defaults", *problem.location), problem.message)] = None
             continue
-        path = format_location(("projects", entry.index, *problem.location))
+        location = ("projects", entry.index, *problem.location)
         name = f"project {describe_value(names[index])}: " if index in names else ""
-        told[PolicyProblem(entry.source, path, f"{name}{problem.message}")] = None
+        told[PolicyProblem(entry.source, location, f"{name}{problem.message}")] = None
     return tuple(told)

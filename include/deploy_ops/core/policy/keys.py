@@ -118,6 +118,8 @@ class Previews(StrictModel):
     `cleanup_cron`: when cleanup runs, in UTC. `activity`: what counts as use: pushes, deploys and wakes ("deploys") do
     always, "runs" that people start in the preview's own Airflow where they are named. `verify`: how a deploy is proven
     to work; None: it is not. `requires`: what a deploy waits for, the first one included; None: for nothing.
+    `drift`: what becomes of a preview's Deployment that was changed in Astro: "repair": it is updated to what was
+    rendered, once for each difference, since Astro may keep a value of its own.
     """
 
     branches: Annotated[values.Patterns, Field(min_length=1)]
@@ -141,6 +143,7 @@ class Previews(StrictModel):
     )
     verify: Verify | None = None
     requires: PreviewRequires | None = None
+    drift: Literal["report", "repair"] = "report"
 
     @property
     def counts_runs(self) -> bool:
@@ -237,7 +240,8 @@ class Target(StrictModel):
     `forced`: whether a forced run of a gated target asks too; "gates": it asks, and waits for what the target requires.
     `merge`: merge the pull request once its code runs. `build`: build images for a gated target too, whose digest
     nobody can approve. `verify`: how a deploy is proven to work, which the merge then waits for. `requires`: what it
-    waits for before anybody is asked, and again before it is deployed and merged.
+    waits for before anybody is asked, and again before it is deployed and merged. `template`: a Deployment file on
+    trunk that says how it should be configured, which is told where it differs; nothing is ever updated to it.
     """
 
     deployment: values.DeploymentName
@@ -253,6 +257,7 @@ class Target(StrictModel):
     build: bool = False
     verify: Verify | None = None
     requires: Requires | None = None
+    template: values.File | None = None
 
     @property
     def asks_when_forced(self) -> bool:
@@ -328,6 +333,31 @@ class Notice(StrictModel):
     ] = ("failure", "approval", "verification", "gates")
 
 
+class Prices(StrictModel):
+    """What an hour of a preview is taken to cost, for estimates; `currency` stands behind each amount.
+
+    `small` … `extra_large`: awake, by the size of its scheduler. `hibernating`: asleep, whatever its size. `workers`:
+    of a worker, by kind of machine, of as many as its queues always have.
+    """
+
+    currency: values.Text | None = None
+    small: values.Price | None = None
+    medium: values.Price | None = None
+    large: values.Price | None = None
+    extra_large: values.Price | None = None
+    hibernating: values.Price = 0.0
+    workers: dict[values.Machine, values.Price] = Field(default_factory=dict)
+
+    def find_size(self, size: str) -> float | None:
+        """Return the price of a scheduler size as Astro names it; None where there is none."""
+        prices = {"SMALL": self.small, "MEDIUM": self.medium, "LARGE": self.large, "EXTRA_LARGE": self.extra_large}
+        return prices.get(size)
+
+    def find_worker(self, machine: str) -> float:
+        """Return the price of a worker of that kind, nothing where there is none."""
+        return next((price for name, price in self.workers.items() if name == machine), 0.0)
+
+
 class Project(StrictModel):
     """One Astro project in one repository. The `*_conn_id` are Airflow connections; times are in seconds.
 
@@ -335,8 +365,8 @@ class Project(StrictModel):
     further hosts that may be told a registry's login, by the registry's host. `trunk`: template and settings are
     read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
     whose change means an image deploy. `checkout`: what may stand for a file of the commit. `image`: where an image
-    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub. `snapshots`: how many
-    passes are kept to be decided again.
+    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub. `prices`: of previews, for
+    estimates of their cost; None: none is made. `snapshots`: how many passes are kept to be decided again.
     """
 
     name: values.Name
@@ -360,6 +390,7 @@ class Project(StrictModel):
     targets: dict[values.Name, Target] = Field(default_factory=dict)
     people: dict[values.Login, values.Text] = Field(default_factory=dict)
     limits: Limits = Limits()
+    prices: Prices | None = None
     feedback: Feedback = Feedback()
     notify: Annotated[tuple[Notice, ...], Strict(strict=False)] = ()
     snapshots: Annotated[int, Field(ge=0, le=50)] = 0

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from include.deploy_ops.core.text.document import compose_document
+from include.deploy_ops.core.text.document import DocumentError, find_lines, read_document
 from include.deploy_ops.core.text.schema import Location, format_location
 
 if TYPE_CHECKING:
@@ -40,46 +38,21 @@ class Outline:
         return None if line is None else Place(self.source, line, format_location(location))
 
 
-def find_lines(text: str) -> dict[Location, int]:
-    """Return the line of each key and each entry of a list, by its path from the top of the document.
-
-    None of what is no document: what is wrong with that is told where it is read.
-    """
-    node = compose_document(text)
-    return dict(_walk(node, ())) if node is not None else {}
-
-
-def _walk(node: yaml.Node, above: Location) -> Iterator[tuple[Location, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield (*above, str(key.value)), key.start_mark.line + 1
-            yield from _walk(value, (*above, str(key.value)))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*above, index), value.start_mark.line + 1
-            yield from _walk(value, (*above, index))
-
-
 def outline_file(source: str, text: str) -> Outline:
     """Return the outline of one file; an empty one where the text is no document."""
-    node = compose_document(text)
-    if node is None:
+    try:
+        document = read_document(text)
+    except DocumentError:
         return Outline(source, {}, {})
-    return Outline(source, dict(_walk(node, ())), dict(_list_projects(node)))
+    return Outline(source, find_lines(text), dict(_list_projects(document)))
 
 
-def _list_projects(top: yaml.Node) -> Iterator[tuple[str, int]]:
-    projects = _find_value(top, "projects")
-    for index, entry in enumerate(projects.value if isinstance(projects, yaml.SequenceNode) else ()):
-        name = _find_value(entry, "name")
-        if isinstance(name, yaml.ScalarNode):
-            yield str(name.value), index
-
-
-def _find_value(node: yaml.Node, wanted: str) -> yaml.Node | None:
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    return next((value for key, value in node.value if key.value == wanted), None)
+def _list_projects(document: Any) -> Iterator[tuple[str, int]]:
+    projects = document.get("projects") if isinstance(document, dict) else None
+    for index, entry in enumerate(projects if isinstance(projects, list) else ()):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(name, str):
+            yield name, index
 
 
 def find_place(outlines: Sequence[Outline], project: str, key: Location) -> Place | None:

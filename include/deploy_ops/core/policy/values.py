@@ -277,6 +277,8 @@ EnvironmentName = Annotated[str, AfterValidator(check_environment_name)]
 MappedConnection = Annotated[ConnectionSource, PlainValidator(parse_connection), PlainSerializer(write_source)]
 MappedValue = Annotated[Source, PlainValidator(parse_source), PlainSerializer(write_source)]
 Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, added, as a DAG's limit of 32 bits
+Price = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+Machine = Literal["A5", "A10", "A20", "A40", "A60", "A120", "A160"]  # Astro's kinds of worker
 
 # A list in the file is a tuple in the model: only that conversion is let through.
 BranchNames = Annotated[tuple[BranchName, ...], Strict(strict=False)]

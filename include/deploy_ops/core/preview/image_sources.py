@@ -91,7 +91,7 @@ def describe_runtime(version: str | None, need: Need) -> str:
     """Return why an image of this runtime may not be deployed, empty if it may; Astro takes no older one."""
     if not version:
         return "its image has no runtime label"
-    if need.runtime_version and _rank_runtime(version) < _rank_runtime(need.runtime_version):
+    if need.runtime_version and rank_runtime(version) < rank_runtime(need.runtime_version):
         return f"its runtime {version} is older than {need.runtime_version}"
     return ""
 
@@ -123,7 +123,7 @@ def read_image(candidate: Deployment, deploys: Iterable[Deploy], need: Need, own
     return RunningImage(history.image_commit, history.image_origin)
 
 
-def _rank_runtime(version: str) -> tuple[int, ...]:
+def rank_runtime(version: str) -> tuple[int, ...]:
     """Order runtime versions: 3.1-14, of Airflow 3, comes after 13.1.0, and one that does not parse before all.
 
     The CLI takes a label that it cannot read for a downgrade.

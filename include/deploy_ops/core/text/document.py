@@ -18,7 +18,9 @@ import yaml
 from include.deploy_ops.core.errors import PermanentError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
+
+    from include.deploy_ops.core.text.schema import Location
 
 LENGTH_MAX = 128 * 1024
 """Characters. The reader takes a second for a million of them, and Airflow reads the policy again every half minute."""
@@ -36,7 +38,14 @@ _HALF = "a text holds half a character, by an escape such as \\ud800; write the 
 
 
 class DocumentError(PermanentError):
-    """The text is no such document. Its own text names the line and quotes no value, which may be a secret."""
+    """The text is no such document. Its own text names the line and quotes no value, which may be a secret.
+
+    :param line: the same line, from 1; 0 where it lies in none.
+    """
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 def read_document(text: str) -> Any:
@@ -52,15 +61,25 @@ def read_document(text: str) -> Any:
         raise DocumentError("it is nested too deeply to be read; write it flatter") from None
 
 
-def compose_document(text: str) -> yaml.Node | None:
-    """Return the document as nodes, which know their lines; None for an empty one, and for what is no YAML.
-
-    JSON as people write it is YAML, too. What is wrong with a document `read_document` says.
-    """
+def find_lines(text: str) -> dict[Location, int]:
+    """Return the line of each key and of each entry of a list, from 1; nothing where the text is no such document."""
     try:
-        return yaml.compose(text, Loader=_StrictLoader)
+        node = _StrictLoader(text).get_single_node() if len(text) <= LENGTH_MAX else None
     except (yaml.YAMLError, DocumentError, RecursionError):
-        return None
+        return {}
+    return {} if node is None else dict(_list_lines(node, node.start_mark.line, ()))
+
+
+def _list_lines(node: yaml.Node, above: int, location: Location) -> Iterator[tuple[Location, int]]:
+    """Yield the place of the node, and of all below it; `above` counts the lines before the one on which it begins."""
+    yield location, above + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                yield from _list_lines(value, key.start_mark.line, (*location, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _list_lines(value, value.start_mark.line, (*location, index))
 
 
 def _is_json(text: str) -> bool:
@@ -107,20 +126,20 @@ def _read_yaml(text: str) -> Any:
     try:
         return _StrictLoader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
-        raise DocumentError(_describe_yaml_error(error)) from None
+        raise _describe_yaml_error(error) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
-        place = f"line {before.count(chr(10)) + 1}, column {error.position - before.rfind(chr(10))}"
-        raise DocumentError(f"{place}: the character U+{ord(text[error.position]):04X} is no text; remove it") from None
+        line = before.count("\n") + 1
+        said = f"the character U+{ord(text[error.position]):04X} is no text; remove it"
+        raise DocumentError(f"line {line}, column {error.position - before.rfind(chr(10))}: {said}", line) from None
 
 
-def _describe_yaml_error(error: yaml.MarkedYAMLError) -> str:
+def _describe_yaml_error(error: yaml.MarkedYAMLError) -> DocumentError:
     """Name the place and the problem; the library's own text would quote the line, which may hold a secret."""
     mark = error.problem_mark or error.context_mark
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     says = ", ".join(part for part in (error.context, error.problem) if part)
     hint = "; a text that begins with * or & needs quotes" if "alias" in says or "anchor" in says else ""
-    return f"{place}{says}{hint}"
+    return _refuse(mark, f"{says}{hint}") if mark else DocumentError(f"{says}{hint}")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -163,7 +182,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _refuse(mark: Any, problem: str) -> DocumentError:
-    return DocumentError(f"line {mark.line + 1}, column {mark.column + 1}: {problem}")
+    return DocumentError(f"line {mark.line + 1}, column {mark.column + 1}: {problem}", mark.line + 1)
 
 
 def _resolve(kind: str, pattern: str, first: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.policy.keys import Project, Promotion
     from include.deploy_ops.core.promotion.derived_tree import DerivedTree
+    from include.deploy_ops.core.template.drift import Drifted
 
 PAGE_ROWS_MAX = 200
 """Rows of a table that are shown; one more says how many there are besides."""
@@ -31,6 +32,7 @@ PAGE_NAMES_MAX = 40
 
 RULE_NAMES_MAX = 8
 """Environments that are named beside a key of the policy."""
+DRIFT_HEADINGS = ("environment", "field", "in Astro", "here", "what becomes of it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,15 @@ def render_plan(
     plan: Plan,
     now: datetime,
     notes: Sequence[str] = (),
+    drift: Sequence[Drifted] = (),
     *,
     project: Project | None = None,
     tell: Callable[[Location], str] = format_location,
 ) -> str:
     """Return the plan: what starts, what is held, and why; and what people should know beside that.
 
-    :param project: beside each line stands the key of its policy that decided; None: nothing of the policy.
+    :param drift: what differs in Astro from what was rendered.
+    :param project: beside the plan stand the keys of its policy that decided; None: nothing of the policy.
     :param tell: names a key, with its place.
     """
     head = (
@@ -164,19 +168,19 @@ def render_plan(
     works = [action.work for action in plan.actions]
     rows = [("start", work.environment, _describe_action(work), work.reason) for work in works]
     rows += [("hold", hold.environment, hold.what, hold.reason) for hold in plan.holds]
-    if not rows:
-        return head
-    page = f"{head}\n\n{lay_table(('', 'environment', 'what', 'why'), rows)}"
-    return page if project is None else page + _render_rules(project, [*works, *plan.holds], tell)
+    tables = [lay_table(("", "environment", "what", "why"), rows)] if rows else []
+    rules = _render_rules(project, [*works, *plan.holds], tell) if project is not None else []
+    return "\n\n".join([head, *tables, *rules, *_render_drift(drift)])
 
 
-def _render_rules(project: Project, decided: Sequence[Work | Hold], tell: Callable[[Location], str]) -> str:
-    """Return by which keys of the policy this was decided, each with where it stands, and of what."""
+def _render_rules(project: Project, decided: Sequence[Work | Hold], tell: Callable[[Location], str]) -> Iterator[str]:
+    """Yield by which keys of the policy this was decided, each with where it stands, and of what."""
     names: defaultdict[Location, list[str]] = defaultdict(list)
     for each in decided:
         names[find_rule(project, each)].append(each.environment)
     rows = [(tell(rule), _join_names(told)) for rule, told in sorted(names.items(), key=_count_names) if rule]
-    return f"\n\n{lay_table(('decided by', 'of'), rows)}" if rows else ""
+    if rows:
+        yield lay_table(("decided by", "of"), rows)
 
 
 def _count_names(item: tuple[Location, Sequence[str]]) -> tuple[int, str]:
@@ -186,6 +190,13 @@ def _count_names(item: tuple[Location, Sequence[str]]) -> tuple[int, str]:
 def _join_names(names: Sequence[str]) -> str:
     more = len(names) - RULE_NAMES_MAX
     return ", ".join(names[:RULE_NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
+def _render_drift(drift: Sequence[Drifted]) -> Iterator[str]:
+    """Return the table of what differs in Astro, field by field."""
+    rows = [(each.environment, *field.shown, field.fate.value) for each in drift for field in each.found]
+    if rows:
+        yield f"Drift, in Astro another value than was rendered: {len(rows)}\n\n{_lay_first(DRIFT_HEADINGS, rows)}"
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ that the schema requires and we decide by must be there; values of enumerations 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,9 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
-from include.deploy_ops.core.errors import NOTHING_FOLLOWS, MalformedAnswerError, ObservationError
+from include.deploy_ops.core.doctor.astro_facts import Cluster, LinkedObject, Organization, Release, Role, TokenRecord
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, AbsentError, MalformedAnswerError, ObservationError
 from include.deploy_ops.core.model import Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus, Variable
 from include.deploy_ops.core.naming import parse_note
+from include.deploy_ops.core.template.settings import read_settings
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.connection import AstroConnection
@@ -27,6 +31,8 @@ _Id = Annotated[str, StringConstraints(min_length=1)]
 _Instant = Annotated[AwareDatetime, Strict(strict=False)]  # JSON has no times, only texts
 
 _PROBLEMS_TOLD_MAX = 5
+_UNIT = re.compile(r"[A-Z0-9_]{1,30}")  # a scheduler size, or a kind of worker
+_QUEUES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,47 @@ class _Token(_Json):
 class _ListedToken(_Json):
     id: _Id
     name: str
+
+
+class _Organization(_Json):
+    id: _Id
+    name: str
+    status: str | None = None
+    trial_expires_at: _Instant | None = None
+    should_enforce_dedicated_clusters: bool | None = None
+
+
+class _Role(_Json):
+    entity_type: str
+    entity_id: str
+    role: str
+
+
+class _TokenRecord(_Json):
+    id: _Id
+    end_at: _Instant | None = None
+    roles: tuple[_Role, ...] | None = Field(default=None, strict=False)
+
+
+class _Release(_Json):
+    version: _Id
+    channel: str
+
+
+class _EnvironmentObject(_Json):
+    object_key: _Id
+    object_type: _Id
+    scope: _Id
+    scope_entity_id: _Id
+    auto_link_deployments: bool | None = None
+
+
+class _Cluster(_Json):
+    id: _Id
+    name: str
+    type: str
+    status: str
+    workspace_ids: tuple[str, ...] | None = Field(default=None, strict=False)
 
 
 class _Variable(_Json):
@@ -117,6 +164,8 @@ class _Deployment(_Json):
     status_reason: str | None = None
     web_server_airflow_api_url: str | None = None
     scaling_spec: _Scaling | None = None
+    scheduler_size: Any = None  # for estimates alone, as what follows: malformed, it takes nothing from the Deployment
+    worker_queues: Any = None
 
 
 class _Git(_Json):
@@ -156,7 +205,7 @@ class _DamagedDeploy(_Deploy):
 def parse_page(request: Ask, answer: Any, key: str) -> Page:
     """Return one page of a list whose items lie under `key`; raises ObservationError."""
     if answer is None:
-        raise ObservationError(f"{request}: Astro says that this does not exist; check organization_id")
+        raise AbsentError(f"{request}: Astro says that this does not exist; check organization_id")
     total = _parse(request, _Listed, answer).total_count
     items = answer.get(key)
     if not isinstance(items, list):
@@ -174,7 +223,7 @@ def parse_id(request: Ask, item: Any) -> str:
 
 def parse_deployment(request: Ask, answer: Any, connection: AstroConnection) -> Deployment:
     """Return a Deployment; an unknown status becomes UNKNOWN. Raises ObservationError."""
-    return _make_deployment(_parse(request, _Deployment, answer, MalformedAnswerError), connection)
+    return _make_deployment(_parse(request, _Deployment, answer, MalformedAnswerError), answer, connection)
 
 
 def parse_listed_deployment(answer: Any, connection: AstroConnection) -> Deployment:
@@ -183,7 +232,7 @@ def parse_listed_deployment(answer: Any, connection: AstroConnection) -> Deploym
     :param answer: an item with an id (`parse_id`).
     """
     try:
-        return _make_deployment(_Deployment.model_validate(answer), connection)
+        return _make_deployment(_Deployment.model_validate(answer), answer, connection)
     except ValidationError as error:
         return _make_damaged(answer, _describe_problems(error), connection)
 
@@ -215,7 +264,7 @@ def _make_damaged(answer: dict[str, Any], problem: str, connection: AstroConnect
     )
 
 
-def _make_deployment(found: _Deployment, connection: AstroConnection) -> Deployment:
+def _make_deployment(found: _Deployment, answer: dict[str, Any], connection: AstroConnection) -> Deployment:
     return Deployment(
         id=found.id,
         name=found.name,
@@ -243,7 +292,25 @@ def _make_deployment(found: _Deployment, connection: AstroConnection) -> Deploym
         status_reason=found.status_reason or "",
         override=_read_override(found),
         airflow_api=found.web_server_airflow_api_url or "",
+        scheduler_size=_read_unit(found.scheduler_size),
+        workers=_count_workers(found.worker_queues),
+        settings=read_settings(answer),
     )
+
+
+def _read_unit(name: Any) -> str:
+    return name if isinstance(name, str) and _UNIT.fullmatch(name) else ""
+
+
+def _count_workers(queues: Any) -> tuple[tuple[str, int], ...]:
+    """Return how many workers of each kind all queues have at the least, as far as they can be read."""
+    counts = Counter[str]()
+    for queue in queues[:_QUEUES_MAX] if isinstance(queues, list) else ():
+        machine, count = (
+            (queue.get("astroMachine"), queue.get("minWorkerCount")) if isinstance(queue, dict) else ("", 0)
+        )
+        counts[_read_unit(machine)] += count if isinstance(count, int) else 0
+    return tuple(sorted((machine, count) for machine, count in counts.items() if machine and count > 0))
 
 
 def _read_override(found: _Deployment) -> str:
@@ -321,6 +388,53 @@ def parse_listed_token(request: Ask, item: Any) -> tuple[str, str]:
     return found.id, found.name
 
 
+def parse_organization(request: Ask, item: Any) -> Organization:
+    """Return an organization; raises ObservationError."""
+    found = _parse(request, _Organization, item)
+    is_dedicated = bool(found.should_enforce_dedicated_clusters)
+    return Organization(found.name, found.status or "", found.trial_expires_at, is_dedicated)
+
+
+def parse_token_record(request: Ask, answer: Any) -> TokenRecord:
+    """Return what Astro knows of a token; raises ObservationError."""
+    if answer is None:
+        raise AbsentError(f"{request}: Astro shows no such token")
+    found = _parse(request, _TokenRecord, answer)
+    roles = (Role(each.entity_type, each.entity_id, each.role) for each in found.roles or ())
+    return TokenRecord(found.end_at, tuple(roles))
+
+
+def parse_releases(options: dict[str, Any]) -> tuple[Release, ...]:
+    """Return the runtimes that Astro offers; raises ObservationError.
+
+    :param options: what `parse_options` returned.
+    """
+    request = "GET deployment-options"
+    return tuple(_make_release(_parse(request, _Release, each)) for each in options["runtimeReleases"])
+
+
+def _make_release(found: _Release) -> Release:
+    return Release(found.version, found.channel)
+
+
+def identify_object(request: Ask, item: Any) -> str:
+    """Return what tells an environment object from all others: an id it need not have; raises ObservationError."""
+    found = _parse(request, _EnvironmentObject, item)
+    return f"{found.scope} {found.scope_entity_id} {found.object_type} {found.object_key}"
+
+
+def parse_linked_object(request: Ask, item: Any) -> LinkedObject | None:
+    """Return an environment object that links itself to each new Deployment, None for another."""
+    found = _parse(request, _EnvironmentObject, item)
+    return LinkedObject(found.object_type, found.object_key) if found.auto_link_deployments else None
+
+
+def parse_cluster(request: Ask, item: Any) -> Cluster:
+    """Return a cluster; raises ObservationError."""
+    found = _parse(request, _Cluster, item)
+    return Cluster(found.name, found.type, found.status, found.workspace_ids or ())
+
+
 def parse_options(request: Ask, answer: Any) -> dict[str, Any]:
     """Return the deployment options as Astro words them; raises ObservationError unless they name runtime releases."""
     if not isinstance(answer, dict) or not isinstance(answer.get("runtimeReleases"), list):
@@ -328,7 +442,7 @@ def parse_options(request: Ask, answer: Any) -> dict[str, Any]:
     return answer
 
 
-def _parse(request: Ask, model: type[M], answer: Any, kind: type[ObservationError] = ObservationError) -> M:
+def _parse(request: Ask | str, model: type[M], answer: Any, kind: type[ObservationError] = ObservationError) -> M:
     try:
         return model.model_validate(answer)
     except ValidationError as error:

@@ -10,26 +10,37 @@ import itertools
 import logging
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret, mask_secret
 
-from include.deploy_ops.core.errors import DeployOpsError, ObservationError, PermanentError, WriteRefusedError
+from include.deploy_ops.core.errors import (
+    AbsentError,
+    DeployOpsError,
+    ObservationError,
+    PermanentError,
+    WriteRefusedError,
+)
 from include.deploy_ops.core.text.visible import reveal
 from include.deploy_ops.hooks.astro.answers import (
     MintedToken,
     Page,
     doubt,
+    identify_object,
+    parse_cluster,
     parse_deploy,
     parse_deployment,
     parse_id,
+    parse_linked_object,
     parse_listed_deployment,
     parse_listed_token,
     parse_minted_token,
     parse_options,
+    parse_organization,
     parse_page,
+    parse_token_record,
     parse_workspace_name,
 )
 from include.deploy_ops.hooks.astro.connection import AstroConnection, aread_astro_connection, read_astro_connection
@@ -38,8 +49,9 @@ from include.deploy_ops.hooks.conversation import Ask, AsyncClient, Client, Conv
 from include.deploy_ops.process.redaction import redact_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from include.deploy_ops.core.doctor.astro_facts import Cluster, LinkedObject, Organization, TokenRecord
     from include.deploy_ops.core.model import Deploy, Deployment
 
 ITEMS_MAX = 100_000
@@ -55,6 +67,8 @@ PAGE_SIZE = 1000
 """The largest page that Astro documents (OpenAPI description of the platform API)."""
 
 T = TypeVar("T")
+Identify: TypeAlias = "Callable[[Ask, Any], str]"
+"""Tells an item of a list from all others."""
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +109,11 @@ class AstroApiHook(BaseHook):
             self._opened[1].close()
         self._known = self._opened = None
 
+    @property
+    def skew_s(self) -> float | None:
+        """By how many seconds our clock is ahead of Astro's as of the newest answer; None where that said no time."""
+        return self._opened[1].skew_s if self._opened else None
+
     def __enter__(self) -> Self:
         return self
 
@@ -129,6 +148,30 @@ class AstroApiHook(BaseHook):
         :param cloud_provider: AWS, AZURE or GCP; empty to leave it open.
         """
         return self._hold(ask_options(self._open()[0], deployment_type, cloud_provider))
+
+    def get_organization(self) -> Organization:
+        """Return the connection's organization; raises AbsentError if the token sees no such."""
+        return self._hold(ask_organization(self._open()[0]))
+
+    def get_token_record(self, token_id: str) -> TokenRecord:
+        """Return what Astro knows of a token; raises AbsentError if it shows no such."""
+        return self._hold(ask_token_record(self._open()[0], token_id))
+
+    def find_elsewhere(self, names: Sequence[str]) -> tuple[Deployment, ...]:
+        """Return the Deployments of these names in whatever workspaces the token sees."""
+        return self._hold(ask_elsewhere(self._open()[0], names))
+
+    def count_deployments(self) -> int:
+        """Return how many Deployments of the organization the token sees."""
+        return self._hold(ask_deployment_count(self._open()[0]))
+
+    def list_linked_objects(self) -> tuple[LinkedObject, ...]:
+        """Return the workspace's environment objects that link themselves to each new Deployment, without values."""
+        return self._hold(ask_linked_objects(self._open()[0]))
+
+    def find_clusters(self, name: str) -> tuple[Cluster, ...]:
+        """Return the organization's clusters of that name: one at most, as names go."""
+        return self._hold(ask_clusters(self._open()[0], name))
 
     def create_deployment_token(self, deployment_id: str) -> MintedToken | None:
         """Mint a token that opens this Deployment alone, for a day; masked in logs. None: ours may not mint.
@@ -277,7 +320,7 @@ def ask_workspace_name(connection: AstroConnection) -> Conversation[str]:
     for item in items:
         if parse_id(request, item) == connection.workspace_id:
             return parse_workspace_name(request, item)
-    raise ObservationError(f"{request}: the token sees no workspace {connection.workspace_id}; check workspace_id")
+    raise AbsentError(f"{request}: the token sees no workspace {connection.workspace_id}; check workspace_id")
 
 
 def ask_options(connection: AstroConnection, deployment_type: str, cloud_provider: str) -> Conversation[dict[str, Any]]:
@@ -286,6 +329,53 @@ def ask_options(connection: AstroConnection, deployment_type: str, cloud_provide
     request = Ask(_path(connection, "deployment-options"), {key: value for key, value in query.items() if value})
     answer = yield from ask(request)
     return parse_options(request, answer)
+
+
+def ask_organization(connection: AstroConnection) -> Conversation[Organization]:
+    """Ask for the organizations, as the CLI does before each of its commands, and take the connection's."""
+    request = Ask("/organizations")
+    for item in (yield from _ask_all(request, "organizations")):
+        if parse_id(request, item) == connection.organization_id:
+            return parse_organization(request, item)
+    told = f"the token sees no organization {connection.organization_id}; check organization_id"
+    raise AbsentError(f"{request}: {told}")
+
+
+def ask_token_record(connection: AstroConnection, token_id: str) -> Conversation[TokenRecord]:
+    """Ask for what Astro knows of a token."""
+    request = Ask(_path(connection, "tokens", token_id))
+    answer = yield from ask(request)
+    return parse_token_record(request, answer)
+
+
+def ask_elsewhere(connection: AstroConnection, names: Sequence[str]) -> Conversation[tuple[Deployment, ...]]:
+    """Ask for the organization's Deployments of these names."""
+    request = Ask(_path(connection, "deployments"), {"names": list(names)})
+    items = yield from _ask_all(request, "deployments")
+    found = (parse_listed_deployment(item, connection) for item in items)
+    return tuple(each for each in found if each.name in names)
+
+
+def ask_deployment_count(connection: AstroConnection) -> Conversation[int]:
+    """Ask for the least of the organization's Deployments, and take how many there are."""
+    page = yield from _ask_page(Ask(_path(connection, "deployments")), "deployments", 0, 1)
+    return page.total
+
+
+def ask_linked_objects(connection: AstroConnection) -> Conversation[tuple[LinkedObject, ...]]:
+    """Ask for the workspace's environment objects; none tells a secret, since none is asked to."""
+    request = Ask(_path(connection, "environment-objects"), {"workspaceId": connection.workspace_id})
+    items = yield from _ask_all(request, "environmentObjects", identify_object)
+    found = (parse_linked_object(request, item) for item in items)
+    return tuple(each for each in found if each is not None)
+
+
+def ask_clusters(connection: AstroConnection, name: str) -> Conversation[tuple[Cluster, ...]]:
+    """Ask for the clusters of a name."""
+    request = Ask(_path(connection, "clusters"), {"names": [name]})
+    items = yield from _ask_all(request, "clusters")
+    found = (parse_cluster(request, item) for item in items)
+    return tuple(each for each in found if each.name == name)
 
 
 def mint_token(connection: AstroConnection, deployment_id: str, asker: str = "") -> Conversation[MintedToken | None]:
@@ -336,18 +426,18 @@ def _delete_token(connection: AstroConnection, token_id: str) -> Conversation[No
             raise
 
 
-def _ask_all(request: Ask, key: str) -> Conversation[list[Any]]:
+def _ask_all(request: Ask, key: str, identify: Identify = parse_id) -> Conversation[list[Any]]:
     """Ask page by page until the list is whole; a list that moves or repeats itself meanwhile is an error."""
     items: dict[str, Any] = {}
     total: int | None = None
     while True:
-        page = yield from _ask_page(request, key, len(items), PAGE_SIZE)
+        page = yield from _ask_page(request, key, len(items), PAGE_SIZE, identify)
         if total not in (None, page.total):
             raise doubt(request, f"the list changed while it was read, from {total} to {page.total} items")
         if page.total > ITEMS_MAX:
             raise doubt(request, f"Astro counts {page.total} items, more than {ITEMS_MAX}")
         total = page.total
-        new = {parse_id(request, item): item for item in page.items}
+        new = {identify(request, item): item for item in page.items}
         if items.keys() & new.keys():
             raise doubt(request, f"Astro listed items twice from offset {len(items)} on")
         items |= new
@@ -357,12 +447,12 @@ def _ask_all(request: Ask, key: str) -> Conversation[list[Any]]:
             return list(items.values())
 
 
-def _ask_page(request: Ask, key: str, offset: int, limit: int) -> Conversation[Page]:
+def _ask_page(request: Ask, key: str, offset: int, limit: int, identify: Identify = parse_id) -> Conversation[Page]:
     """Ask for one page; one that repeats an item, or has more items than there are, is an error."""
     asked = Ask(request.path, {**request.query, "limit": limit, "offset": offset})
     answer = yield from ask(asked)
     page = parse_page(asked, answer, key)
-    if len({parse_id(asked, item) for item in page.items}) != len(page.items):
+    if len({identify(asked, item) for item in page.items}) != len(page.items):
         raise doubt(asked, f"Astro listed items twice from offset {offset} on")
     if offset + len(page.items) > page.total:
         raise doubt(asked, f"Astro counts {page.total} items and listed {offset + len(page.items)}")

@@ -13,6 +13,9 @@ from include.deploy_ops.core.errors import (
     NOTHING_FOLLOWS,
     ObservationError,
     RateLimitError,
+    RightRefusedError,
+    SilenceError,
+    TokenRefusedError,
     WriteRefusedError,
     WriteUnknownError,
 )
@@ -24,6 +27,11 @@ REQUESTS_PER_S_MAX = 20
 """Astro documents 25 reads a second per token; the token may have other users."""
 
 TRIES = 4
+
+_REFUSALS: dict[int, type[ObservationError]] = {
+    HTTPStatus.UNAUTHORIZED: TokenRefusedError,
+    HTTPStatus.FORBIDDEN: RightRefusedError,
+}
 
 log = logging.getLogger(__name__)
 
@@ -70,16 +78,16 @@ def change(request: Ask) -> Conversation[Any]:
         raise WriteUnknownError(f"{request}: Astro answered no JSON ({error}); it may have been done") from error
 
 
-def _explain_outage(request: Ask, reply: Reply, tries: int) -> ObservationError | RateLimitError:
+def _explain_outage(request: Ask, reply: Reply, tries: int) -> SilenceError | RateLimitError:
     wanted_s = read_retry_after_s(reply.headers)
     if wanted_s is None:
-        return ObservationError(f"{request}: Astro gave no usable answer in {tries} tries: {reply}; {NOTHING_FOLLOWS}")
+        return SilenceError(f"{request}: Astro gave no usable answer in {tries} tries: {reply}; {NOTHING_FOLLOWS}")
     return RateLimitError(f"{request}: Astro asks to wait {wanted_s:.0f} s ({reply}); {NOTHING_FOLLOWS}", wanted_s)
 
 
 def _judge(request: Ask, reply: Reply) -> Any:
     if reply.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
-        raise ObservationError(f"{request}: {reply}; {_advise(reply)}")
+        raise _REFUSALS.get(reply.status, ObservationError)(f"{request}: {reply}; {_advise(reply)}")
     try:
         answer = read_json(reply.body)
     except ValueError as error:

@@ -30,7 +30,7 @@ from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.bounded_adapter import bound_session
 from include.deploy_ops.hooks.github.answers import parse_repository
 from include.deploy_ops.hooks.json_body import read_json
-from include.deploy_ops.hooks.patience import UNNAMED_WAIT_S, Call, limit_wait_s, read_retry_after_s
+from include.deploy_ops.hooks.patience import UNNAMED_WAIT_S, Call, limit_wait_s, read_retry_after_s, read_skew_s
 from include.deploy_ops.process.redaction import redact_error
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ class GithubReader:
     sleep: Callable[[float], None] = time.sleep
     conn_id: str = ""
     quota: Quota | None = field(default=None, init=False)
+    skew_s: float | None = field(default=None, init=False)
+    """By how many seconds our clock was ahead of GitHub's at the newest answer; None where that said no time."""
 
     def __post_init__(self) -> None:
         self._base_url = self.requester.base_url.rstrip("/")
@@ -194,6 +196,7 @@ class GithubReader:
         request = f"GET {url}"
         headers = {} if etag is None else {"If-None-Match": etag}
         status, answer_headers, body = self._send(request, url, headers)
+        self.skew_s = read_skew_s(answer_headers, datetime.now(UTC))
         if (quota := read_quota(request, answer_headers)) is not None:
             self.quota = quota
             metrics.gauge_quota(quota.remaining, self.conn_id)

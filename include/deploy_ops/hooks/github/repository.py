@@ -121,6 +121,11 @@ class DeployOpsGithubHook(GithubConnectionHook):
         """GitHub's rate limit as of the newest answer; None before the first, or where none is stated."""
         return self._reader.quota if self._reader else None
 
+    @property
+    def skew_s(self) -> float | None:
+        """By how many seconds our clock is ahead of GitHub's as of the newest answer; None where that said no time."""
+        return self._reader.skew_s if self._reader else None
+
     def read(self, url: str, *, etag: str | None = None) -> GithubAnswer:
         """Read a listing's page conditionally, for a caller that keeps ETags itself.
 

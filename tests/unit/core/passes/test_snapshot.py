@@ -18,6 +18,8 @@ from include.deploy_ops.core.passes.decision import decide
 from include.deploy_ops.core.passes.replay import replay
 from include.deploy_ops.core.passes.snapshot import dump_snapshot, load_snapshot, make_snapshot, name_policy
 from include.deploy_ops.core.plan.remembered import Approval, BegunDelete, Ending, Remembered
+from include.deploy_ops.core.preview.observed import TemplateState
+from include.deploy_ops.core.template.drift import Drift
 from tests.worlds.values.examples import make_project, sha
 from tests.worlds.values.generated import World, worlds
 from tests.worlds.values.passes import NOW, make_facts, make_rules
@@ -85,7 +87,9 @@ def test_no_value_of_a_variable_and_no_seal_is_kept() -> None:
             for each in facts.reading.observed.deployments
         ),
     )
-    facts = replace(facts, reading=replace(facts.reading, targets=(leaky,)))
+    drift = (Drift("API_KEY", "s3cret-found", "s3cret-wanted", is_private=True, seal="a"),)
+    template = TemplateState("f", {}, {}, drift={"id-dev-a": drift})
+    facts = replace(facts, reading=replace(facts.reading, targets=(leaky,), template=template))
     rules = make_rules(LIVE.project)
     stored = json.dumps(dump_snapshot(make_snapshot(rules, facts, decide(rules, facts))))
     assert "s3cret" not in stored

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.deploy_ops.core.policy.places import find_lines, find_place, outline_file, tell_place
+from include.deploy_ops.core.policy.places import find_place, outline_file, tell_place
+from include.deploy_ops.core.text.document import find_lines
 
 MAIN = """\
 control_plane: acme   # line 1

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.deploy_ops.core.text.document import DocumentError, read_document
+from include.deploy_ops.core.text.document import DocumentError, find_lines, read_document
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.text(max_size=12),
@@ -76,3 +76,35 @@ def test_an_error_never_quotes_a_line_of_the_text() -> None:
 def test_json_and_yaml_are_read_as_they_were_written(value: object) -> None:
     assert read_document(json.dumps({"k": value}, indent="\t")) == {"k": value}
     assert read_document(yaml.safe_dump({"k": value})) == {"k": value}
+
+
+def test_every_key_and_entry_has_its_line() -> None:
+    text = "a: 1\n\nb:\n  - x\n  - {c: 2,\n     d: 3}\n'e.f': |\n  long\n  text\ng: 4\n"
+    assert find_lines(text) == {
+        (): 1,
+        ("a",): 1,
+        ("b",): 3,
+        ("b", 0): 4,
+        ("b", 1): 5,
+        ("b", 1, "c"): 5,
+        ("b", 1, "d"): 6,
+        ("e.f",): 7,
+        ("g",): 10,
+    }
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "a: &x 1", "? [a]\n: 1\n", "[" * 100, "a: \x00", "x" * (128 * 1024 + 1)])
+def test_what_cannot_be_read_has_no_lines(text: str) -> None:
+    assert all(len(place) == 0 for place in find_lines(text))
+
+
+@given(JSON_VALUES)
+def test_what_can_be_read_has_a_line_for_each_place(value: object) -> None:
+    def list_places(below: object, place: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
+        items = below.items() if isinstance(below, dict) else enumerate(below) if isinstance(below, list) else ()
+        return {place}.union(*(list_places(each, (*place, key)) for key, each in items))
+
+    text = yaml.safe_dump(value)
+    lines = find_lines(text)
+    assert lines.keys() == list_places(read_document(text))
+    assert set(lines.values()) <= set(range(1, text.count("\n") + 2))

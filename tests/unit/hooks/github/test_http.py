@@ -144,6 +144,13 @@ def test_the_quota_is_unknown_before_the_first_answer(hook: DeployOpsGithubHook)
     assert hook.quota is None
 
 
+def test_an_answer_says_how_far_our_clock_is_ahead(github: GithubDouble, hook: DeployOpsGithubHook) -> None:
+    assert hook.skew_s is None
+    github.answers[BRANCHES] = Reply([make_ref("main")])
+    hook.list_branches("main")
+    assert hook.skew_s == pytest.approx(0.5, abs=5)
+
+
 MALFORMED = [
     pytest.param(Reply(HTML), "not JSON", id="html"),
     pytest.param(Reply(b'[{"ref": "refs/heads/ma'), "not JSON", id="cut short"),

@@ -17,6 +17,7 @@ from include.deploy_ops.core.errors import (
     RateLimitError,
     RetryableError,
 )
+from include.deploy_ops.hooks.registry.logins import ANONYMOUS
 from include.deploy_ops.hooks.registry.registry import AstroRegistryHook, CopyReport, FoundImage, RegistryHook
 from include.deploy_ops.hooks.registry.repository import ImageReference, ImageRepository, parse_image
 from sandbox.identity import ASTRO_TOKEN, REGISTRY_PASSWORD, REGISTRY_USER
@@ -124,6 +125,22 @@ def test_404_that_is_not_the_registrys_own_is_no_missing_image(ci: RegistryServe
     ci.faults.plant({"status": 404, "body": "<html>not here</html>"})
     with pytest.raises(ImageRefusedError, match="404: <html>not here"):
         RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
+
+
+def test_whether_an_image_is_there_is_asked_by_a_head_alone(ci: RegistryServer) -> None:
+    ci.put_image(SOURCE, "v1")
+    hook = RegistryHook(None)
+    assert hook.has_image(f"{ci.host}/{SOURCE}:v1")
+    assert not hook.has_image(f"{ci.host}/{SOURCE}:other")
+    assert ci.count_requests("HEAD", "/manifests/") >= 2
+    assert ci.count_requests("GET", "/manifests/") == ci.count_requests("GET", "/blobs/") == 0
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, ImageRefusedError), (500, RetryableError), (429, RateLimitError)])
+def test_a_head_that_is_refused_is_no_missing_image(status: int, kind: type[Exception], ci: RegistryServer) -> None:
+    ci.faults.plant({"method": "HEAD", "status": status})
+    with pytest.raises(kind, match=str(status)):
+        RegistryHook(None).has_image(f"{ci.host}/{SOURCE}:v1")
 
 
 def test_refused_pull_names_registry_and_remedy(ci: RegistryServer, private_conn: str) -> None:
@@ -459,5 +476,5 @@ def test_only_this_machine_is_spoken_to_without_encryption() -> None:
         ("127.0.0.1:1/a:1", "http"),
         ("localhost.evil.com/a:1", "https"),
     ):
-        repository = ImageRepository(parse_image(name), None, None, 1)
+        repository = ImageRepository(parse_image(name), lambda: ANONYMOUS, 1)
         assert repository._dxf._base_url.startswith(f"{scheme}://")

@@ -1,0 +1,78 @@
+"""The command that checks policy files: what it prints, how it ends, and that it starts no Airflow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.deploy_ops.check_policy import check_files, main
+from include.deploy_ops.core.policy.file import POLICY_VARIABLE
+
+ROOT = Path(__file__).parents[2]
+GOOD = "control_plane: acme\nteams: {etl: {}}\nprojects: [{name: shop, repository: acme/shop, image: [reuse]}]\n"
+BAD_TEAM = "projects:\n  - name: etl\n    repository: acme/etl\n    image: [reuse]\n"
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """Return a valid main file, beside it a team's file that uses what it may not."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(GOOD)
+    team = tmp_path / "policy.d" / "etl.yaml"
+    team.parent.mkdir()
+    team.write_text(BAD_TEAM)
+    return path
+
+
+def test_a_file_and_its_teams_files_are_checked_together_and_once(policy: Path) -> None:
+    team = policy.with_suffix(".d") / "etl.yaml"
+    found = check_files([policy])
+    assert len(found) == 3
+    assert {line.partition(": ")[0] for line in found} == {f"{team}:2", f"{team}:3"}
+    assert check_files([team]) == check_files([team, policy, team]) == found
+
+
+def test_valid_files_are_told_nothing_of(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (policy.with_suffix(".d") / "etl.yaml").unlink()
+    assert main([str(policy)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "none.yaml"), str(tmp_path)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        f"{tmp_path}/none.yaml:1: the policy cannot be read: No such file or directory",
+        f"{tmp_path}:1: the policy cannot be read: it is no file",
+    ]
+
+
+def test_nothing_unseen_is_printed(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy.write_text(GOOD.replace("reuse", '"re\\x1buse"'))
+    main([str(policy)])
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_the_policy_of_this_installation_is_checked_by_default(
+    policy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(policy.parent)
+    monkeypatch.setenv(POLICY_VARIABLE, str(policy))
+    assert main([]) == 1
+    assert capsys.readouterr().out.startswith("policy.d/etl.yaml:2: ")
+    monkeypatch.delenv(POLICY_VARIABLE)
+    assert main([]) == 0
+
+
+def test_as_a_command_it_imports_no_airflow_and_ends_by_what_it_found(policy: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "include.deploy_ops.check_policy", str(policy)]
+    run = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stdout.count("\n") == 3
+    assert "include.deploy_ops.core.policy.file" in run.stderr
+    imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+    assert not {name for name in imported if name.partition(".")[0] in {"airflow", "httpx", "requests", "github"}}
