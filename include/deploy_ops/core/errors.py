@@ -80,7 +80,7 @@ class SilenceError(ObservationError):
 
 
 class TokenRefusedError(ObservationError):
-    """A service does not take our token at all."""
+    """A service does not take our token at all, or there is none that could be sent."""
 
 
 class RightRefusedError(ObservationError):
