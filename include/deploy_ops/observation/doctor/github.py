@@ -19,7 +19,7 @@ from include.deploy_ops.core.doctor.branches import (
     list_merged_into,
     list_uses,
 )
-from include.deploy_ops.core.doctor.facts import Unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread, tell
 from include.deploy_ops.core.doctor.github import (
     GithubFacts,
     Reach,
@@ -29,11 +29,12 @@ from include.deploy_ops.core.doctor.github import (
     judge_github,
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, Write, list_needs
-from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, ReadRefusedError, TokenRefusedError
+from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, TokenRefusedError
 from include.deploy_ops.core.feedback.values import REFUSED, Kind, key_lack
 from include.deploy_ops.core.promotion.message import is_own_commit
 from include.deploy_ops.core.target.gates import is_own
 from include.deploy_ops.observation.commit_checks import CheckReader
+from include.deploy_ops.observation.doctor.questions import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,21 +110,21 @@ class _Asker:
 
     def ask(self, read: Callable[[], T]) -> T | Unread:
         """Return what is read, or why it cannot be."""
-        from include.deploy_ops.hooks.github.http import UnavailableError  # not where DAG files are parsed
-
         if self.silence:
-            return Unread(f"not asked: {self.silence}")
+            return Unread(f"not asked: {self.silence}", Cause.SILENCE)
+        found = attempt(partial(self._heed, read))
+        if isinstance(found, Unread) and found.cause is Cause.SILENCE and not self.silence:
+            self.outages += 1
+            self.silence = found.why if self.outages >= OUTAGES_MAX else ""
+        return found
+
+    def _heed(self, read: Callable[[], T]) -> T:
+        """Read; after a pause that GitHub wants, and without a token, nothing more is asked."""
         try:
             return read()
         except (RateLimitError, TokenRefusedError) as error:
-            self.silence = str(error)
-        except UnavailableError as error:
-            self.outages += 1
-            self.silence = str(error) if self.outages >= OUTAGES_MAX else ""
-            return Unread(str(error))
-        except DeployOpsError as error:
-            return Unread(str(error), is_refused=isinstance(error, ReadRefusedError))
-        return Unread(self.silence)
+            self.silence = tell(error)
+            raise
 
 
 @dataclass(slots=True)
@@ -164,15 +165,15 @@ class _Reader:
         try:
             return Reach(self.github.reach(), self.github.version), Token()
         except TokenRefusedError as error:
-            said = self.asker.silence = str(error)
+            said = self.asker.silence = tell(error)
             has_answered = bool(self.github.signs)
             return Reach(self.github.address, self.github.version, has_answered=has_answered), Token(refused=said)
         except RateLimitError as error:
-            said = self.asker.silence = str(error)
-            return Reach(self.github.address, self.github.version), Unread(said)
+            said = self.asker.silence = tell(error)
+            return Reach(self.github.address, self.github.version), Unread(said, Cause.SILENCE)
         except DeployOpsError as error:
-            said = self.asker.silence = str(error)
-            return Unread(said), Unread(f"not asked: {said}")
+            said = self.asker.silence = tell(error)
+            return Unread(said), Unread(f"not asked: {said}", Cause.SILENCE)
 
     def _name_token(self) -> Token:
         if self.github.is_app:
@@ -189,10 +190,7 @@ class _Reader:
         """Return the token with its end, which any answer may have told."""
         if isinstance(token, Unread) or token.refused:
             return token
-        try:
-            return replace(token, ends_at=self.github.read_ending())
-        except DeployOpsError as error:
-            return replace(token, ends_at=Unread(str(error)))
+        return replace(token, ends_at=attempt(self.github.read_ending))
 
     def _recall_id(self) -> int:
         """Return the repository's number as passes remember it, where the policy's name is still that of then."""

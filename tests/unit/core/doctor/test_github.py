@@ -10,7 +10,7 @@ import pytest
 
 from include.deploy_ops.core.doctor.branches import BranchFacts, BranchState, list_uses
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.facts import Unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread
 from include.deploy_ops.core.doctor.github import (
     GithubFacts,
     Reach,
@@ -21,6 +21,7 @@ from include.deploy_ops.core.doctor.github import (
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind
 from include.deploy_ops.core.policy.keys import Promotion, Target
+from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX
 from tests.worlds.values.examples import make_project, sha
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -92,26 +93,32 @@ def test_where_all_is_well_every_check_is_ok_and_says_what_was_found() -> None:
             "repository",
             Status.FAIL,
             "acme/shop is called acme/store now",
-            "Write `repository: acme/store` for project shop",
+            "write `repository: acme/store` for project shop",
         ),
         ({"known_id": 8}, "repository", Status.FAIL, "number 7 at GitHub, and was 8", "give the project another name"),
-        ({"repository": replace(REPOSITORY, is_archived=True)}, "repository", Status.FAIL, "archived", "Unarchive it"),
+        ({"repository": replace(REPOSITORY, is_archived=True)}, "repository", Status.FAIL, "archived", "unarchive it"),
         ({"repository": replace(REPOSITORY, is_disabled=True)}, "repository", Status.FAIL, "disabled", "owner"),
-        ({"repository": None}, "repository", Status.FAIL, "HTTP 404", "Correct `repository`"),
+        ({"repository": None}, "repository", Status.FAIL, "HTTP 404", "correct `repository`"),
         ({"repository": UNREAD}, "repository", Status.NOT_KNOWN, "HTTP 502", "HTTP 403 or, as a rule, 404"),
-        ({"repository": replace(UNREAD, is_refused=True)}, "repository", Status.FAIL, "HTTP", "Let acme/shop be read"),
+        (
+            {"repository": replace(UNREAD, cause=Cause.RIGHT)},
+            "repository",
+            Status.FAIL,
+            "HTTP",
+            "let acme/shop be read",
+        ),
         ({"token": Token(refused="HTTP 401")}, "token", Status.FAIL, "HTTP 401", "password of connection 'github_d"),
         ({"token": Token(refused="HTTP 401")}, "token's end", Status.NOT_KNOWN, "as one that ended", "new token"),
         ({"token": UNREAD}, "token", Status.NOT_KNOWN, "HTTP 502", "HTTP 401"),
         ({"token": Token(TokenKind.INSTALLATION)}, "token", Status.WARN, "good for an hour", "app_id, installation_id"),
         ({"token": Token()}, "token", Status.NOT_KNOWN, "of a kind that GitHub does not tell", "HTTP 401"),
-        ({"token": replace(PAT, ends_at=NOW)}, "token's end", Status.FAIL, "it ended 2026-05-04", "Make a new token"),
+        ({"token": replace(PAT, ends_at=NOW)}, "token's end", Status.FAIL, "it ended 2026-05-04", "make a new token"),
         (
             {"token": replace(PAT, ends_at=NOW + timedelta(days=14))},
             "token's end",
             Status.WARN,
             "it ends 2026-05-18 12:00 UTC, in 14d",
-            "Make a new token with the same permissions",
+            "make a new token with the same permissions",
         ),
         ({"token": replace(PAT, ends_at=UNREAD)}, "token's end", Status.NOT_KNOWN, "HTTP 502", "token's page"),
         ({"requests": SCARCE}, "requests left", Status.WARN, "200 of 5000 an hour", "raise `poll_interval_s`"),
@@ -167,4 +174,4 @@ def test_without_memory_the_number_is_told_and_compared_with_nothing() -> None:
 def test_what_others_wrote_is_one_line_and_cut() -> None:
     check = judge(replace(WELL, reach=Unread("one\ntwo\x1b[31m" + "x" * 1000)))["reachable"]
     assert check.found.startswith("one two<U+001B>[31mx")
-    assert len(check.found) <= 400
+    assert len(check.found) <= REASON_LENGTH_MAX
