@@ -34,6 +34,10 @@ class ImageRefusedError(RetryableError):
     """The registry refuses us, or has nothing that we can use; the text says what to do. Another source may serve."""
 
 
+class OtherPlatformError(ImageRefusedError):
+    """The registry has the image, for other platforms than the one that Astro runs."""
+
+
 class RunSpentError(RetryableError):
     """The same run has nothing left to try, a later one has."""
 
@@ -80,7 +84,7 @@ class SilenceError(ObservationError):
 
 
 class TokenRefusedError(ObservationError):
-    """A service does not take our token at all."""
+    """A service does not take our token at all, or there is none that could be sent."""
 
 
 class RightRefusedError(ObservationError):

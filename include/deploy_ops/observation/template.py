@@ -123,9 +123,10 @@ def read_template_text(scope: Scope, github: DeployOpsGithubHook, trunk_head: st
     text = github.read_file(find_path(scope, target), trunk_head)
     if text is None:
         key = f"targets.{target}.template" if target else "previews.template"
+        way = "" if target else f", have {scope.template_dag} propose one by previews.template_from"
         raise TemplateError(
             f"{name_source(scope, target)}: there is no such file; write one with 'astro deployment inspect "
-            f"<production> --template', or correct {key} in the policy"
+            f"<production> --template'{way}, or correct {key} in the policy"
         )
     return text
 

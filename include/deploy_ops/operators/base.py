@@ -128,9 +128,9 @@ class RenderedField:
         self.renderer = renderer
 
     def __set_name__(self, owner: type[BaseOperator], name: str) -> None:
-        owner.template_fields = (*owner.template_fields, name)
-        renderer = {name: self.renderer} if self.renderer else {}
-        owner.template_fields_renderers = {**owner.template_fields_renderers, **renderer}
+        before, renderers = (vars(owner).get(key) for key in ("template_fields", "template_fields_renderers"))
+        owner.template_fields = (*(before or ()), name)
+        owner.template_fields_renderers = {**(renderers or {}), **({name: self.renderer} if self.renderer else {})}
         owner.overwrite_rtif_after_execution = True
 
     def __get__(self, task: BaseOperator | None, owner: type[BaseOperator]) -> str:

@@ -106,6 +106,8 @@ class Previews(StrictModel):
     `branches`, `exclude`: patterns for whole branch names; `*` also matches `/`; case matters; `exclude` wins.
     `template`: a Deployment file on trunk, by its path from the repository's top.
     `merged_into`: the branches into which a merge ends a preview.
+    `template_from`: the Deployment from which changes are proposed for it, by its name in Astro or as a target; None:
+    nothing is. `copy_variables`: keys of that one's plain variables whose values may be proposed, too.
     `overrides`: what replaces parts of the template, below its `deployment` key; mappings merge, lists replace.
     `environment`: what is laid into each preview's environment. `inherit`: keys of the template that may lead previews
     to secrets beside that; a template that has others makes no preview.
@@ -125,6 +127,8 @@ class Previews(StrictModel):
     branches: Annotated[values.Patterns, Field(min_length=1)]
     exclude: values.Patterns = ()
     template: values.File
+    template_from: values.DeploymentName | None = None
+    copy_variables: values.CopiedKeys = ()
     merged_into: Annotated[values.BranchNames, Field(min_length=1)]
     overrides: dict[str, Any] = Field(default_factory=dict)
     environment: Environment = Environment()
@@ -414,6 +418,12 @@ class Project(StrictModel):
         if target:
             return self.targets[target].verify if target in self.targets else None
         return self.previews.verify if self.previews is not None else None
+
+    @property
+    def template_source(self) -> str:
+        """The name in Astro of the Deployment from which template changes are proposed; empty where none is named."""
+        name = self.previews.template_from or "" if self.previews is not None else ""
+        return self.targets[name].deployment if name in self.targets else name
 
     def wants_preview(self, branch: str) -> bool:
         """Whether the branch gets a Deployment of its own while it lives."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 RESERVED_NAMES = frozenset(
-    {"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans", "doctor", "what_if"}
+    {"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans", "doctor", "template", "what_if"}
 )
 """A target's DAG is called <project>.<target>; these are other DAGs of the project, or of a project `deploy_ops`."""
 
@@ -104,6 +104,7 @@ def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
     if sorted(previews.activity) not in (["deploys"], ["deploys", "runs"]):
         message = f"{list(previews.activity)}: pushes and deploys count always; write [deploys], or [deploys, runs]"
         yield Problem(("activity",), message)
+    yield from _check_copies(previews)
     yield from (each.move_below("overrides") for each in find_override_problems(previews.overrides))
     yield from (each.move_below("environment") for each in find_environment_problems(previews.environment))
     if previews.environment.pools and previews.verify is None:
@@ -116,6 +117,14 @@ def _check_template(template: str, project: Project) -> Iterator[Problem]:
     if is_below(template, dags):
         message = f"'{template}' lies in {dags}/, which is deployed as code; move it, such as to deployments/"
         yield Problem(("template",), message)
+
+
+def _check_copies(previews: Previews) -> Iterator[Problem]:
+    if previews.copy_variables and previews.template_from is None:
+        yield Problem(("copy_variables",), "nothing is copied from anywhere; add template_from, or remove it")
+    for index, key in enumerate(previews.copy_variables):
+        if key in previews.copy_variables[:index]:
+            yield Problem(("copy_variables", index), f"'{key}' stands in the list before; remove one")
 
 
 def _check_promotion(promotion: Promotion, project: Project) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from include.deploy_ops.core.environment.sources import (
 from include.deploy_ops.core.model import NO_COMMIT, RULE_LENGTH_MAX
 from include.deploy_ops.core.naming import OWN_CHECKS
 from include.deploy_ops.core.policy.windows import parse_denied, parse_hours
+from include.deploy_ops.core.template.secrecy import check_copied
 
 NAME_LENGTH_MAX = 40
 REPOSITORY_LENGTH_MAX = 140
@@ -286,6 +287,7 @@ Hosts = Annotated[tuple[Host, ...], Strict(strict=False), Field(min_length=1)]
 Repositories = Annotated[tuple[Repository, ...], Strict(strict=False)]
 Patterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], Strict(strict=False)]
 InheritedKeys = Annotated[tuple[Annotated[str, AfterValidator(check_inherited)], ...], Strict(strict=False)]
+CopiedKeys = Annotated[tuple[Annotated[str, AfterValidator(check_copied)], ...], Strict(strict=False)]
 Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
 AllowedHours = Annotated[tuple[Annotated[str, AfterValidator(check_hours)], ...], Strict(strict=False)]
 DeniedTimes = Annotated[tuple[Annotated[str, AfterValidator(check_denied)], ...], Strict(strict=False)]

@@ -22,6 +22,7 @@ from include.deploy_ops.core.template.keys import DeploymentFile
 from include.deploy_ops.core.template.rules import (
     find_override_problems,
     find_template_problems,
+    is_pod_printed_as_queue,
     list_shape_problems,
     name_deployment_type,
     rank_runtime,
@@ -213,6 +214,8 @@ def _build_template(document: Mapping[str, Any], source: str) -> Template:
     except ValidationError as error:
         raise _fail(list_shape_problems(error, DeploymentFile), source) from None
     body = file.deployment.model_dump(mode="json", exclude_none=True)
+    if is_pod_printed_as_queue(body.get("configuration", {}), body.get("worker_queues", ())):
+        del body["worker_queues"]
     _raise_problems([each.move_below("deployment") for each in find_template_problems(body)], source)
     return Template(source, _normalise(body))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from airflow.sdk import BaseHook
 
-from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, RetryableError
+from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, OtherPlatformError, RetryableError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.hooks.registry.login_hosts import LoginHosts, find_places
 from include.deploy_ops.hooks.registry.logins import ANONYMOUS, Login, Logins, read_registry_connection
@@ -264,7 +264,7 @@ def _read_platform_manifest(repository: ImageRepository, index: Manifest) -> Man
     # What BuildKit attests of an image stands beside it, for the platform unknown/unknown.
     entries = [entry for entry in _list_entries(index, "manifests") if _rank_platform(entry) is not None]
     if not entries:
-        raise ImageRefusedError(f"{repository.image} has no image for {_PLATFORM_NAME}; build it for that too.")
+        raise OtherPlatformError(f"{repository.image} has no image for {_PLATFORM_NAME}; build it for that too.")
     digest = min(entries, key=lambda entry: _rank_platform(entry) or 0).get("digest")
     if not _is_digest(digest):
         raise ObservationError(f"{repository.image} lists {digest!r:.80} where a manifest's digest is expected.")
@@ -295,7 +295,7 @@ def _describe_image(repository: ImageRepository, manifest: Manifest) -> FoundIma
     platform = described.get("os", _PLATFORM[0]), described.get("architecture", _PLATFORM[1])
     if platform != _PLATFORM:  # as of a machine with an ARM processor, where nobody said for which to build
         found = "/".join(map(str, platform))
-        raise ImageRefusedError(f"{repository.image} is for {found:.80}; build it for {_PLATFORM_NAME}.")
+        raise OtherPlatformError(f"{repository.image} is for {found:.80}; build it for {_PLATFORM_NAME}.")
     return FoundImage(manifest.digest, _read_label(described), sum(blob["size"] for blob in blobs))
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.doctor.check import Area
 from include.deploy_ops.core.doctor.examination import sort_checks
 from include.deploy_ops.observation.doctor.apart import look_apart
+from include.deploy_ops.observation.doctor.github import examine_github, open_inspection
 from include.deploy_ops.observation.doctor.here import examine_here
+from include.deploy_ops.observation.doctor.registry import examine_registry
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +22,21 @@ if TYPE_CHECKING:
 
 Examine = Callable[["Means", "Inside | None", "datetime"], "tuple[Check, ...]"]
 
+
+def _look_at_github(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:
+    with closing(open_inspection(means.scope)) as github:
+        return examine_github(means.scope, github, now, inside.memory if inside is not None else None)
+
+
+def _look_at_registry(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:
+    del inside
+    with closing(open_inspection(means.scope)) as github:
+        return examine_registry(means.scope, github, means.registry, now)
+
+
 AREAS: Mapping[Area, Examine] = {
+    Area.GITHUB: _look_at_github,
+    Area.REGISTRY: _look_at_registry,
     Area.HERE: examine_here,
 }
 """Whom to ask about each area; each takes of the means what it needs."""

@@ -477,6 +477,7 @@ NO_CHANGES = {
     "previews.requires": {"checks": "required"},
     "previews.drift": "repair",
     "targets.staging.template": "deployments/staging.yaml",
+    "previews.template_from": "production",
 }
 
 
@@ -486,6 +487,40 @@ def test_the_fingerprint_changes_with_what_a_deploy_does_and_only_with_it(key: s
     after = fingerprint_policy(read_project(change(key, {**CHANGES, **NO_CHANGES}[key])))
     assert re.fullmatch(r"[0-9a-f]{12}", before)
     assert (before != after) is (key in CHANGES)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("production", "Production"), ("Blueprint", "Blueprint")])
+def test_the_template_is_made_from_a_target_or_from_any_deployment_by_its_name(written: str, meant: str) -> None:
+    document = change("previews.template_from", written)
+    document["targets"]["production"]["deployment"] = "Production"
+    assert read_project(document).template_source == meant
+    assert read_project(PROJECT).template_source == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("AIRFLOW_CONN_WAREHOUSE", "what begins with AIRFLOW_CONN_ is a connection, and is never copied"),
+        ("airflow_conn_warehouse", "what begins with AIRFLOW_CONN_ is a connection, and is never copied"),
+        ("API_TOKEN", "this one is named like a secret, and is never copied"),
+        ("smtp_password", "this one is named like a secret, and is never copied"),
+        ("AWS_ACCESS_KEY_ID", "this one is named like a secret, and is never copied"),
+        ("AIRFLOW__CORE__SQL_ALCHEMY_CONN", "this one is named like a secret, and is never copied"),
+        ("AIRFLOW__SECRETS__BACKEND", "this one is named like a secret, and is never copied"),
+        ("A B", "the name of an environment variable"),
+    ],
+)
+def test_a_policy_that_would_copy_a_secret_is_refused(key: str, says: str) -> None:
+    document = change("previews.copy_variables", [key])
+    document["previews"]["template_from"] = "production"
+    (problem,) = load(document).problems
+    assert problem.path == "projects[0].previews.copy_variables[0]"
+    assert says in problem.message
+
+
+def test_nothing_can_be_copied_from_nowhere() -> None:
+    (problem,) = load(change("previews.copy_variables", ["STAGE"])).problems
+    assert str(problem).endswith("nothing is copied from anywhere; add template_from, or remove it")
 
 
 TOKENS = re.compile(
