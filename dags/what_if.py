@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
 from include.deploy_ops.operators.control.what_if import WhatIfOperator, make_what_if_params
 from include.deploy_ops.operators.ranks import Rank, rank_tasks
@@ -21,12 +21,15 @@ def make_what_if_dag(scope: Scope) -> DAG:
         description=f"Tells what another policy would do for {scope.project.repository}, and writes nothing",
         schedule=None,
         catchup=False,
+        max_active_runs=1,
         default_args=rank_tasks(Rank.ASIDE),
         tags=["deploy-ops", scope.project.name],
         params=make_what_if_params(),
         doc_md=GUIDE,
     ) as dag:
-        WhatIfOperator(task_id="weigh", scope=scope, inlets=[scope.repository, scope.fleet])
+        # By its name alone: Airflow would take the watcher from an asset that a file names whole and without it.
+        repository = Asset.ref(name=scope.repository.name)
+        WhatIfOperator(task_id="weigh", scope=scope, inlets=[repository, scope.fleet])
     return leave_params_to(dag)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from airflow.sdk import AssetAny, AssetOrTimeSchedule
+from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule
 from airflow.sdk.exceptions import ParamValidationError
 
 from include.deploy_ops.core.model import ChangeType
@@ -52,6 +52,25 @@ def make_policy(*projects: dict[str, Any]) -> str:
     document = yaml.safe_load(POLICY)
     (example,) = document["projects"]
     return json.dumps({**document, "projects": [{**example, **changes} for changes in projects]})
+
+
+def list_wakers(dag: Any) -> list[Any]:
+    """Return the assets that wake the DAG."""
+    return list(dag.timetable.asset_condition.objects)
+
+
+def test_no_other_file_names_an_asset_that_controls_file_watches(dags: dict[str, Any]) -> None:
+    """Airflow goes by the file that it parsed last, and would take the watchers away with one that names none."""
+    named = {
+        dag_id: [each for task in dag.tasks for each in (*task.inlets, *task.outlets) if isinstance(each, Asset)]
+        for dag_id, dag in dags.items()
+    }
+    wakers = [each for dag_id, dag in dags.items() if dag_id.endswith(".control") for each in list_wakers(dag)]
+    watched = {each.name for each in wakers if each.watchers}
+    assert watched == {"deploy_ops.data_platform.repository"}
+    for dag_id, assets in named.items():
+        whole = {each.name for each in assets if not each.watchers} & watched
+        assert not whole, f"{dag_id} names {whole} without its watchers"
 
 
 def list_ids(bag: DagBag) -> set[str]:

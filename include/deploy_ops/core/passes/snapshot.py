@@ -130,7 +130,7 @@ def _strip_drift(drift: Drift) -> Drift:
 
 
 def _strip_deployment(deployment: Deployment) -> Deployment:
-    return replace(deployment, variables=(), contact_emails=())
+    return replace(deployment, variables=(), contact_emails=(), settings={})
 
 
 def recall_states(snapshot: Snapshot, project: Project) -> tuple[TargetState, ...]:

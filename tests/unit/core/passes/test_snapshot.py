@@ -83,13 +83,19 @@ def test_no_value_of_a_variable_and_no_seal_is_kept() -> None:
         remembered=Remembered(laid=Laid("id", {"KEY": "s3cret-of-target"})),
         people={"s3cret-login": "s3cret-user"},
         deployments=tuple(
-            replace(each, variables=(Variable("A", False, "s3cret-value"),), contact_emails=("s3cret@x",))
+            replace(
+                each,
+                variables=(Variable("A", False, "s3cret-value"),),
+                contact_emails=("s3cret@x",),
+                settings={"environment_variables": [{"key": "A", "value": "s3cret-setting"}]},
+            )
             for each in facts.reading.observed.deployments
         ),
     )
+    observed = replace(facts.reading.observed, deployments=leaky.deployments)
     drift = (Drift("API_KEY", "s3cret-found", "s3cret-wanted", is_private=True, seal="a"),)
     template = TemplateState("f", {}, {}, drift={"id-dev-a": drift})
-    facts = replace(facts, reading=replace(facts.reading, targets=(leaky,), template=template))
+    facts = replace(facts, reading=replace(facts.reading, targets=(leaky,), template=template, observed=observed))
     rules = make_rules(LIVE.project)
     stored = json.dumps(dump_snapshot(make_snapshot(rules, facts, decide(rules, facts))))
     assert "s3cret" not in stored
