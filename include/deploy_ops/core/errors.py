@@ -83,6 +83,10 @@ class ReadRefusedError(ObservationError):
     """A read is refused: the token lacks a permission, or is none."""
 
 
+class TokenRefusedError(ObservationError):
+    """Nothing can be read with this token: it is wrong, expired or revoked, or none can be had."""
+
+
 class CommitMissingError(ObservationError):
     """The repository answers, but holds no such commit: never pushed, garbage-collected, or not there yet.
 
