@@ -56,7 +56,7 @@ def test_a_merge_needs_repository_and_rules(hub: Hub) -> None:
         return hub.send("PUT", "/pulls/1/merge", status=status, json={"merge_method": method})
 
     assert hub.github.set_repository(REPOSITORY, archived=None, allow_merge_commit=False)
-    assert hub.send("GET", "", status=200)["allow_merge_commit"] is False
+    assert hub.send("GET", hub.api_url, status=200)["allow_merge_commit"] is False
     assert merge(405)["message"] == "Merge commits are not allowed on this repository."
     assert hub.github.set_repository(REPOSITORY, archived=None, allow_merge_commit=True)
     set_rules(hub, "main", "required_linear_history")
@@ -70,7 +70,7 @@ def test_a_merge_needs_repository_and_rules(hub: Hub) -> None:
 def test_an_archived_repository_is_read_and_not_written(hub: Hub) -> None:
     main = hub.read_heads()["main"]
     assert hub.github.set_repository(REPOSITORY, archived=True, allow_merge_commit=None)
-    assert hub.send("GET", "", status=200)["archived"] is True
+    assert hub.send("GET", hub.api_url, status=200)["archived"] is True
     refused = hub.send("POST", "/git/refs", status=403, json={"ref": "refs/heads/x", "sha": main})
     assert refused["message"] == "Repository was archived so is read-only."
     assert hub.github.set_repository(REPOSITORY, archived=False, allow_merge_commit=None)

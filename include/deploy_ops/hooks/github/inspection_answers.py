@@ -54,7 +54,7 @@ class _Named(Json):
 
 class _Parameters(Json):
     required_status_checks: Many[_Named] = Field(default_factory=list)
-    allowed_merge_methods: Many[str] | None = None
+    allowed_merge_methods: Many[str] = Field(default_factory=list)  # none: GitHub Enterprise Server knew none once
 
 
 class _Rule(Json):
@@ -104,12 +104,11 @@ def parse_rules(answer: GithubAnswer) -> tuple[Rule, ...]:
 
 def _to_rule(found: _Rule) -> Rule:
     given = found.parameters or _Parameters()
-    methods = given.allowed_merge_methods
     return Rule(
         found.type,
         found.ruleset_id,
         frozenset(each.context for each in given.required_status_checks),
-        None if methods is None else frozenset(methods),
+        frozenset(given.allowed_merge_methods) or None,
     )
 
 
