@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 from starlette.routing import Match, Route
 
+from sandbox.github.rules import Kind
 from sandbox.github.urls import API_PATH as ROUTE_PATH
 from tests.contract.github.description import make_judge
 from tests.contract.github.deviations import DEVIATIONS
@@ -165,7 +166,7 @@ class Tour:
         self.get(f"/actions/runs/{run['id']}/jobs?filter=latest&per_page=1")
         assert self.hub.github.require_checks(REPOSITORY, BRANCH, ("test",))
         self.get(f"/branches/{BRANCH}")
-        kinds = "update", "pull_request", "required_linear_history", "required_signatures"
+        kinds: tuple[Kind, ...] = ("update", "pull_request", "required_linear_history", "required_signatures")
         assert self.hub.github.set_rules(REPOSITORY, BRANCH, kinds)
         rules = self.get(f"/rules/branches/{BRANCH}?per_page=100")
         self.get(f"/rulesets/{rules[-1]['ruleset_id']}")

@@ -272,7 +272,7 @@ def _tell_missing(name: str, branch: str, facts: BranchFacts, missing: list[str]
         unread = Unread(f"whether {shown} is written is not known: {facts.unseen}")
         advice = "Connect as a GitHub App with *Checks: read*, or look at a pull request's checks yourself"
         return tell_unread(Area.GITHUB, name, unread, advice)
-    found = f"{shown} is required, and none of the {facts.heads} heads that changed last carries it"
+    found = f"{shown} is required, and no head that changed last carries it ({facts.heads} looked at)"
     advice = f"Have the CI give it to commits of pull requests into {branch}, or take it off the branch's rules"
     return make_check(Area.GITHUB, name, Status.WARN, found, advice)
 

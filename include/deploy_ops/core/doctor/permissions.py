@@ -45,6 +45,8 @@ _SCOPES: Mapping[str, frozenset[str]] = {
 _ROLES = {"contents": "push", "statuses": "push", "deployments": "push", "workflows": "push", "administration": "admin"}
 """What the token's owner has to be in the repository for a write, in GitHub's words for its roles."""
 
+_UNTRIED = "no write was done or refused yet, and GitHub tells it in no other way"
+
 FINE_GRAINED_REFUSAL = "Resource not accessible by personal access token"
 APP_REFUSAL = "Resource not accessible by integration"
 
@@ -217,7 +219,7 @@ def judge_permission(need: Need, rights: Rights, *, is_dry: bool, conn_id: str, 
         spared = f"it can be done without: {need.without}"
         if status is Status.FAIL:
             return make_check(Area.GITHUB, _name(need), Status.OK, f"{found}; {spared}")
-        advice = advice and f"{advice}. Or leave it: {spared}"
+        advice = advice and f"{advice}. Or leave it out: {spared}"
     if status is Status.FAIL and is_dry and need.access == WRITE:
         status, advice = Status.WARN, f"Before `mode: apply`: {advice}"
     return make_check(Area.GITHUB, _name(need), status, found, advice)
@@ -284,14 +286,15 @@ def _judge_tried(need: Need, rights: Rights, conn_id: str, dag: str) -> _Judged:
         return Status.OK, "a read went through", ""
     if (write := rights.writes.get(need.permission)) is not None:
         return (Status.OK if write.is_done else Status.FAIL), write.told, advice
-    return (
-        Status.NOT_KNOWN,
-        "no write was done or refused yet, and GitHub tells it in no other way",
-        (
-            f"See that the token has {_describe(need)}; the first run of `{dag}` that writes tells. Refused, it says "
-            f"HTTP 403 '{rights.kind.refusal}', with {need.permission}={need.access} as what would do"
-        ),
-    )
+    return Status.NOT_KNOWN, _UNTRIED, f"See that the token has {_describe(need)}; {_tell_refusal(need, rights, dag)}"
+
+
+def _tell_refusal(need: Need, rights: Rights, dag: str) -> str:
+    """Return by what run a missing write shows, and what GitHub says then."""
+    said = f"HTTP 403 '{rights.kind.refusal}', with {need.permission}={need.access} as what would do"
+    if need.permission == "workflows":
+        said = "HTTP 404 of a tree, or 403 of a commit, with a changed workflow"
+    return f"the first run of `{dag}` that needs it tells. Refused, it says {said}"
 
 
 def _describe(need: Need) -> str:
