@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.github.rules import METHODS, Bypass, Kind, Method
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,6 +76,22 @@ class _EnvironmentObject(BaseModel):
     is_linked: bool
 
 
+class _RepositorySettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    archived: bool | None = None
+    allow_merge_commit: bool | None = None
+
+
+class _Rules(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    branch: str
+    rules: list[Kind]
+    methods: list[Method] = list(METHODS)
+    bypass: Bypass = "never"
+
+
 class _Grant(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -121,6 +138,8 @@ class Control:
             _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}", self._set_draft),
             _route("POST", "/repositories/{owner}/{name}/checks", self._set_check),
             _route("POST", "/repositories/{owner}/{name}/required-checks", self._require_checks),
+            _route("POST", "/repositories/{owner}/{name}/rules", self._set_rules),
+            _route("POST", "/repositories/{owner}/{name}/settings", self._set_repository),
             _route("POST", "/repositories/{owner}/{name}/pulls/{number:int}/comments", self._say),
             _route("POST", "/repositories/{owner}/{name}/collaborators/{login}", self._grant),
             _route("POST", "/environment-objects", self._put_environment_object),
@@ -194,6 +213,19 @@ class Control:
     async def _require_checks(self, request: Request) -> Response:
         full_name, wanted = _name_repository(request), _RequiredChecks.model_validate(await _read_object(request))
         if not self._world.github.require_checks(full_name, wanted.branch, tuple(wanted.checks)):
+            return _refuse(404, f"there is no repository {full_name!r}")
+        return Response(status_code=204)
+
+    async def _set_rules(self, request: Request) -> Response:
+        full_name, wanted = _name_repository(request), _Rules.model_validate(await _read_object(request))
+        methods, kinds = tuple(wanted.methods), tuple(wanted.rules)
+        if not self._world.github.set_rules(full_name, wanted.branch, kinds, methods=methods, bypass=wanted.bypass):
+            return _refuse(404, f"there is no repository {full_name!r}")
+        return Response(status_code=204)
+
+    async def _set_repository(self, request: Request) -> Response:
+        full_name, wanted = _name_repository(request), _RepositorySettings.model_validate(await _read_object(request))
+        if not self._world.github.set_repository(full_name, **wanted.model_dump()):
             return _refuse(404, f"there is no repository {full_name!r}")
         return Response(status_code=204)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.github.git import Git
     from sandbox.github.pulls import PullRequest
     from sandbox.github.records import CheckRun, Comment, Deployment, Status
+    from sandbox.github.rules import Ruleset
     from sandbox.github.urls import Urls
     from sandbox.settings import Settings
 
@@ -53,6 +54,9 @@ class Repository:
     statuses: list[Status] = field(default_factory=list)
     check_runs: list[CheckRun] = field(default_factory=list)
     required_checks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rulesets: dict[str, Ruleset] = field(default_factory=dict)
+    is_archived: bool = False
+    allows_merge_commits: bool = True
     deployments: dict[int, Deployment] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)

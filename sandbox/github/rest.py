@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DOCUMENTATION = "https://docs.github.com/rest"
 DEFAULT_PAGE_SIZE = 30
 OK, NO_CONTENT = 200, 204
+READS = {"GET", "HEAD"}
 UNCOUNTED = {304, 401}  # a conditional request that changed nothing, and nobody's
 RAW_TYPES = ("application/vnd.github.raw", "application/vnd.github.v3.raw")
 
@@ -63,6 +64,7 @@ class Call:
     query: Mapping[str, str]
     body: Any
     user: str
+    is_write: bool
     wants_raw: bool
     page_limit: int
 
@@ -78,6 +80,12 @@ class Call:
     def moved(self) -> Repository | None:
         """Give the repository that the path names as it was called once."""
         return self.repositories.find_former(f"{self.path.get('owner')}/{self.path.get('repo')}")
+
+    def refuse_archived(self) -> None:
+        """Refuse a write to a repository that takes none."""
+        named = self.repositories.get(f"{self.path.get('owner')}/{self.path.get('repo')}")
+        if self.is_write and named is not None and named.is_archived:
+            raise ApiError(403, "Repository was archived so is read-only.")
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -190,6 +198,7 @@ class Rest:
                 if moved := call.moved:
                     response = self._redirect(request, moved.id)
                 else:
+                    call.refuse_archived()
                     response = self._render(request, call, handler(call))
             except ApiError as error:
                 response = _render_error(error)
@@ -220,7 +229,8 @@ class Rest:
             raise ApiError(400, "Problems parsing JSON") from None
         wants_raw = request.headers.get("accept", "").startswith(RAW_TYPES)
         limit = self._settings.page_limit
-        return Call(self._repositories, path, dict(request.query_params), data, self._user, wants_raw, limit)
+        is_write = request.method not in READS
+        return Call(self._repositories, path, dict(request.query_params), data, self._user, is_write, wants_raw, limit)
 
     def _redirect(self, request: Request, number: int) -> Response:
         """Lead to the repository by its number, as GitHub does: for good where one reads, for now where one writes."""
@@ -228,7 +238,7 @@ class Rest:
         rest = named.split("/", 2)[2:]
         query = f"?{request.url.query}" if request.url.query else ""
         address = self._base_url + "/".join([f"{start}/repositories/{number}", *rest]) + query
-        is_read = request.method in {"GET", "HEAD"}
+        is_read = request.method in READS
         status, said = (301, "Moved Permanently") if is_read else (307, "Temporary Redirect")
         body = {"message": said, "url": address, "documentation_url": DOCUMENTATION}
         return Response(json.dumps(body), status, {"location": address}, media_type="application/json; charset=utf-8")
@@ -240,7 +250,7 @@ class Rest:
         headers = {**answer.headers, "x-github-media-type": "github.v3; format=json"}
         if answer.total is not None:
             headers |= self._list_links(request, call, answer.total)
-        if request.method in {"GET", "HEAD"} and answer.status == OK:
+        if request.method in READS and answer.status == OK:
             headers["etag"] = f'W/"{hashlib.sha256(body).hexdigest()}"'
             if has_etag(request.headers.get("if-none-match", ""), headers["etag"]):
                 return Response(status_code=304, headers=headers)

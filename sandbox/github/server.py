@@ -20,6 +20,7 @@ from sandbox.github.api import (
     merges,
     objects,
     pulls,
+    rules,
     statuses,
 )
 from sandbox.github.api.account import build_rate_limit_handler, build_user_handler
@@ -32,6 +33,7 @@ from sandbox.github.refs import resolve_commit
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository import Push, Repository
 from sandbox.github.rest import Answer, Call, Rest, build_not_found
+from sandbox.github.rules import Kind, Ruleset
 from sandbox.github.seeding import DEFAULT_BRANCH, seed_repository
 from sandbox.github.shapes.repositories import build_full_repository
 from sandbox.github.smart_http import SmartHttp
@@ -57,6 +59,7 @@ _RESOURCES = (
     contents,
     merges,
     pulls,
+    rules,
     issues,
     deployments,
     environments,
@@ -131,6 +134,30 @@ class GitHub:
         if repository is None:
             return False
         repository.required_checks[branch] = names
+        return True
+
+    def set_repository(self, full_name: str, *, archived: bool | None, allow_merge_commit: bool | None) -> bool:
+        """Archive a repository or take it back, and let it take merge commits or not; return whether there is one."""
+        repository = self._repositories.get(full_name)
+        if repository is None:
+            return False
+        if archived is not None:
+            repository.is_archived = archived
+        if allow_merge_commit is not None:
+            repository.allows_merge_commits = allow_merge_commit
+        return True
+
+    def set_rules(self, full_name: str, branch: str, kinds: tuple[Kind, ...], **more: Any) -> bool:
+        """Give a branch a ruleset of its own, or none; return whether there is the repository.
+
+        :param more: `methods` and `bypass`, as in `Ruleset`.
+        """
+        repository = self._repositories.get(full_name)
+        if repository is None:
+            return False
+        repository.rulesets.pop(branch, None)
+        if kinds:
+            repository.rulesets[branch] = Ruleset(repository.allot_id(), branch, kinds, **more)
         return True
 
     def set_draft(self, full_name: str, number: int, *, is_draft: bool) -> bool:

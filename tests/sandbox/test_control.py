@@ -78,6 +78,24 @@ def test_a_check_and_what_a_branch_requires_are_set_from_outside(sandbox: Sandbo
     assert sandbox.client.post("/sandbox/repositories/acme/none/required-checks", json=required).status_code == 404
 
 
+def test_rules_and_settings_of_a_repository_are_set_from_outside(sandbox: Sandbox) -> None:
+    headers = {"Authorization": f"Bearer {GITHUB_TOKEN}"}
+    api, face = "/github/api/v3/repos/acme/data-platform", "/sandbox/repositories/acme/data-platform"
+    rules = {"branch": "main", "rules": ["update"], "bypass": "always"}
+    assert sandbox.client.post(f"{face}/rules", json=rules).status_code == 204
+    (rule,) = sandbox.client.get(f"{api}/rules/branches/main", headers=headers).json()
+    shown = sandbox.client.get(f"{api}/rulesets/{rule['ruleset_id']}", headers=headers).json()
+    assert (rule["type"], shown["current_user_can_bypass"]) == ("update", "always")
+    settings = {"archived": True, "allow_merge_commit": False}
+    assert sandbox.client.post(f"{face}/settings", json=settings).status_code == 204
+    found = sandbox.client.get(api, headers=headers).json()
+    assert {key: found[key] for key in settings} == settings
+    assert sandbox.client.post(f"{face}/rules", json=rules | {"rules": ["all"]}).status_code == 400
+    assert sandbox.client.post(f"{face}/settings", json={"archived": "yes"}).status_code == 400
+    for part, body in (("rules", rules), ("settings", settings)):
+        assert sandbox.client.post(f"/sandbox/repositories/acme/none/{part}", json=body).status_code == 404
+
+
 def test_headers_alone_are_laid_over_the_real_answer(sandbox: Sandbox) -> None:
     sandbox.plant(face="registry", headers={"X-RateLimit-Remaining": "1", "WWW-Authenticate": "none"})
 

@@ -79,10 +79,6 @@ class SilenceError(ObservationError):
     """A service gave no usable answer, however often it was asked."""
 
 
-class TokenRefusedError(ObservationError):
-    """A service does not take our token at all."""
-
-
 class RightRefusedError(ObservationError):
     """A service takes our token, and does not let it read this."""
 
@@ -97,6 +93,10 @@ class MalformedAnswerError(ObservationError):
 
 class ReadRefusedError(ObservationError):
     """A read is refused: the token lacks a permission, or is none."""
+
+
+class TokenRefusedError(ObservationError):
+    """Nothing can be read with this token: it is wrong, expired or revoked, or none can be had."""
 
 
 class CommitMissingError(ObservationError):

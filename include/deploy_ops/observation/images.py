@@ -18,12 +18,17 @@ from include.deploy_ops.core.preview.image_sources import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.preview.image_sources import Need
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.run.scope import Scope
+
+ANCESTORS_MAX = 10
+"""How many commits back a CI image is looked for: enough for a push of several commits, bounded in requests."""
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +38,29 @@ def open_astro_registry(scope: Scope) -> RegistryHook:
     from include.deploy_ops.hooks.registry.registry import AstroRegistryHook
 
     return AstroRegistryHook(scope.project.astro_conn_id, login_hosts=scope.project.login_hosts)
+
+
+def list_served(github: DeployOpsGithubHook, rules: ChangeRules, head: str, *, has_dag_deploys: bool) -> Iterator[str]:
+    """Yield the commit, then those before it whose image serves it too: CI builds a push's last commit only."""
+    yield head
+    target = github.get_commit(head)
+    queue, seen = list(target.parents), {head}
+    while queue and len(seen) <= ANCESTORS_MAX:
+        # Breadth first: the nearest commits, on both sides of a merge.
+        sha = queue.pop(0)
+        if sha in seen:
+            continue
+        seen.add(sha)
+        commit = github.get_commit(sha)
+        if not needs_image(
+            Snapshot(sha, commit.tree),
+            Snapshot(head, target.tree),
+            rules,
+            github.read_tree,
+            is_dag_deploy_enabled=has_dag_deploys,
+        ):
+            yield sha
+            queue.extend(commit.parents)
 
 
 @dataclass(slots=True)

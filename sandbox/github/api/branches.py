@@ -8,12 +8,7 @@ from sandbox.github.objects import read_commit
 from sandbox.github.refs import HEADS, Ref, find_kind, find_ref, is_ref_name, list_refs, move_ref
 from sandbox.github.rest import Answer, ApiError, Call, Handler, build_not_found, paginate
 from sandbox.github.shapes.commits import build_ref
-from sandbox.github.shapes.repositories import (
-    build_branch,
-    build_checks_rule,
-    build_full_repository,
-    build_short_branch,
-)
+from sandbox.github.shapes.repositories import build_branch, build_full_repository, build_short_branch
 
 REFS_OF_GITHUB = ("refs/pull/",)  # GitHub writes these, nobody else
 
@@ -65,16 +60,13 @@ def create_ref(call: Call) -> Answer:
     return _move(call, name, sha, ZERO, status=201)
 
 
-def list_rules(call: Call) -> Answer:
-    """GET /repos/{owner}/{repo}/rules/branches/{branch}: the checks that it requires, and nothing else."""
-    checks = call.repository.required_checks.get(call.path["branch"], ())
-    return paginate(call, [checks] if checks else [], lambda each: build_checks_rule(call.repository, each))
-
-
 def update_ref(call: Call) -> Answer:
     """PATCH /repos/{owner}/{repo}/git/refs/{ref}: a fast-forward, unless `force`."""
     current, sha = _require_ref(call), call.read_text("Reference", "sha")
     _require_target(call, current.name, sha)
+    ruleset = call.repository.rulesets.get(current.name.removeprefix(HEADS))
+    if ruleset is not None and (ban := ruleset.find_push_ban()):
+        raise ApiError(422, ban)
     if call.fields.get("force") is not True and not is_ancestor(call.repository.git, current.sha, sha):
         raise ApiError(422, "Update is not a fast forward")
     return _move(call, current.name, sha, current.sha, status=200)
@@ -117,7 +109,6 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "", show_repository),
     ("GET", "/branches", list_branches),
     ("GET", "/branches/{branch:path}", show_branch),
-    ("GET", "/rules/branches/{branch:path}", list_rules),
     ("GET", "/git/matching-refs/{ref:path}", list_matching_refs),
     ("GET", "/git/ref/{ref:path}", show_ref),
     ("POST", "/git/refs", create_ref),

@@ -39,8 +39,18 @@ def _require_mergeable(call: Call, pull: PullRequest) -> None:
         raise ApiError(409, "Head branch was modified. Review and try the merge again.")
 
 
+def _require_method(call: Call, base: str, method: str) -> None:
+    repository = call.repository
+    if method == "merge" and not repository.allows_merge_commits:
+        raise ApiError(405, "Merge commits are not allowed on this repository.")
+    ruleset = repository.rulesets.get(base)
+    if ruleset is not None and (ban := ruleset.find_merge_ban(method)):
+        raise ApiError(405, ban)
+
+
 def _write_result(call: Call, pull: PullRequest, base_sha: str) -> str | None:
     git, method = call.repository.git, call.read_text("PullRequest", "merge_method", "merge")
+    _require_method(call, pull.base, method)
     author = sign(call.user, f"{call.user}@{EMAIL_HOST}")
     if method == "rebase":
         return write_rebase(git, base_sha, pull.head_sha)

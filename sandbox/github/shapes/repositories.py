@@ -79,7 +79,6 @@ _PLAIN: dict[str, Any] = {
     "updated_at": _CREATED_AT,
 }
 _MERGING = {
-    "allow_merge_commit": True,
     "allow_squash_merge": True,
     "allow_rebase_merge": True,
     "allow_auto_merge": False,
@@ -93,7 +92,12 @@ def build_full_repository(repository: Repository) -> dict[str, Any]:
 
 def build_repository(repository: Repository) -> dict[str, Any]:
     """Build GitHub's `repository`, as pull requests name it."""
-    return {**build_minimal_repository(repository), **_MERGING}
+    return {
+        **build_minimal_repository(repository),
+        **_MERGING,
+        "allow_merge_commit": repository.allows_merge_commits,
+        "archived": repository.is_archived,
+    }
 
 
 def build_minimal_repository(repository: Repository) -> dict[str, Any]:
@@ -119,6 +123,7 @@ def build_source_repository(repository: Repository, source: Source) -> dict[str,
             Urls(repository.urls.root, full_name), repository.find_fork_id(full_name), repository.default_branch
         ),
         **_MERGING,
+        "allow_merge_commit": True,
         "fork": True,
         "pushed_at": _CREATED_AT,
         **dict.fromkeys(("forks", "forks_count", "open_issues", "open_issues_count"), 0),
@@ -164,20 +169,6 @@ def build_short_branch(repository: Repository, name: str, sha: str) -> dict[str,
         "protected": bool(contexts),
         "protection": protection,
         "protection_url": urls.build_api("branches", name, "protection"),
-    }
-
-
-def build_checks_rule(repository: Repository, checks: tuple[str, ...]) -> dict[str, Any]:
-    """Build GitHub's `repository-rule-detailed` of the kind that requires checks."""
-    return {
-        "type": "required_status_checks",
-        "parameters": {
-            "required_status_checks": [{"context": each} for each in checks],
-            "strict_required_status_checks_policy": False,
-        },
-        "ruleset_source_type": "Repository",
-        "ruleset_source": repository.full_name,
-        "ruleset_id": 1,
     }
 
 

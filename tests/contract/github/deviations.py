@@ -15,7 +15,9 @@ DEVIATIONS = (
     Deviation(ANY, "conditional requests work wherever an ETag was sent (best practices)", status=304, media_type=""),
     Deviation(ANY, f"{_EVERYWHERE}: a body that is no JSON", status=400, schema=ERROR),
     Deviation(ANY, f"{_EVERYWHERE}: no token or a wrong one", status=401, schema=ERROR),
-    Deviation(ANY, f"{_EVERYWHERE}: the rate limit is used up", status=403, schema=ERROR),
+    Deviation(
+        ANY, f"{_EVERYWHERE}: the rate limit is used up, or the repository is archived", status=403, schema=ERROR
+    ),
     Deviation(ANY, f"{_EVERYWHERE}: what the path names is not there, or not for this token", status=404, schema=ERROR),
     *(
         Deviation(ANY, "GitHub repeats the status in the body of every refusal", status=status, field="status")

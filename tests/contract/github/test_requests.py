@@ -12,8 +12,10 @@ from include.deploy_ops.core.change.refs import RefKind, ResolvedRef
 from include.deploy_ops.core.errors import CommitMissingError, PermanentError
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.github.commit_checks import CommitChecks, read_commit_checks, read_required_checks
+from include.deploy_ops.hooks.github.inspection import GithubInspectionHook
 from include.deploy_ops.hooks.github.refs import find_merge_base, is_ancestor, resolve_ref
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+from include.deploy_ops.observation.doctor.github import PROBES
 from include.deploy_ops.triggers.repository import RepositoryTrigger
 from sandbox.identity import GITHUB_TOKEN
 from tests.contract.github.conftest import Outgoing
@@ -177,6 +179,28 @@ def test_what_is_asked_of_checks_is_described(
     assert [exchange.status for exchange in outgoing.exchanges].count(304) == 5
     assert hub.github.require_checks(REPOSITORY, BRANCH, ("test", "deploy-ops/production"))
     assert read_required_checks(hook, BRANCH).checks == {"test", "deploy-ops/production"}
+    assert_described(outgoing, judge)
+
+
+def test_what_a_look_asks_is_described(hub: Hub, hook: DeployOpsGithubHook, outgoing: Outgoing, judge: Judge) -> None:
+    """All that the doctor asks, with each probe, and of a branch that has rules."""
+    assert hook.find_branch(BRANCH)
+    outgoing.exchanges.clear()
+    assert hub.github.set_rules(REPOSITORY, BRANCH, ("update",))
+    looking = GithubInspectionHook("github_default", REPOSITORY)
+    looking.reach()
+    assert looking.find_login() == "deploy-ops"
+    state, branch = looking.read_state(), looking.read_branch_state(BRANCH)
+    assert state is not None
+    assert branch is not None
+    (rule,) = looking.list_rules(BRANCH)
+    assert looking.read_bypass(rule.ruleset) == "never"
+    assert looking.list_recent_heads("main", 3) == (branch.head,)
+    for path in PROBES.values():
+        looking.probe(path.format(trunk="main"))
+    assert looking.read_branch_state("none") is None
+    looking.close()
+    assert {exchange.method for exchange in outgoing.exchanges} == {"GET"}
     assert_described(outgoing, judge)
 
 

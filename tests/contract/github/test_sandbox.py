@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 from starlette.routing import Match, Route
 
+from sandbox.github.rules import Kind
 from sandbox.github.urls import API_PATH as ROUTE_PATH
 from tests.contract.github.description import make_judge
 from tests.contract.github.deviations import DEVIATIONS
@@ -165,7 +166,11 @@ class Tour:
         self.get(f"/actions/runs/{run['id']}/jobs?filter=latest&per_page=1")
         assert self.hub.github.require_checks(REPOSITORY, BRANCH, ("test",))
         self.get(f"/branches/{BRANCH}")
-        self.get(f"/rules/branches/{BRANCH}?per_page=100")
+        kinds: tuple[Kind, ...] = ("update", "pull_request", "required_linear_history", "required_signatures")
+        assert self.hub.github.set_rules(REPOSITORY, BRANCH, kinds)
+        rules = self.get(f"/rules/branches/{BRANCH}?per_page=100")
+        self.get(f"/rulesets/{rules[-1]['ruleset_id']}")
+        assert self.hub.github.set_rules(REPOSITORY, BRANCH, ())
         body: dict[str, Any] = {"ref": BRANCH, "environment": "preview", "auto_merge": False, "required_contexts": []}
         body |= {"transient_environment": True, "payload": {"run": "1"}, "description": "a preview"}
         number = self.post("/deployments", body)["id"]
@@ -213,6 +218,7 @@ def list_refusals(tour: Tour) -> Iterator[tuple[int, str, str, Any]]:
         (422, "DELETE", "/git/refs/heads/none", None),
         (404, "GET", "/git/ref/heads/none", None),
         (404, "GET", "/branches/none", None),
+        (404, "GET", "/rulesets/9", None),
         (404, "GET", "/commits?sha=none", None),
         (422, "GET", "/commits/none", None),
         (404, "GET", "/commits/none/status", None),
@@ -287,6 +293,17 @@ def list_refusals(tour: Tour) -> Iterator[tuple[int, str, str, Any]]:
     yield 422, "POST", f"/deployments/{number}/statuses", {"state": "splendid"}
 
 
+def refuse_by_rules(tour: Tour) -> None:
+    """Meet what rulesets and settings of the repository are against."""
+    hub, github = tour.hub, tour.hub.github
+    assert github.set_rules(REPOSITORY, BRANCH, ("update",))
+    assert github.set_repository(REPOSITORY, archived=False, allow_merge_commit=False)
+    hub.send("PATCH", f"/git/refs/heads/{BRANCH}", status=422, json={"sha": tour.main})
+    hub.send("PUT", "/pulls/2/merge", status=405, json={})
+    assert github.set_repository(REPOSITORY, archived=True, allow_merge_commit=None)
+    hub.send("POST", "/git/refs", status=403, json={"ref": "refs/heads/x", "sha": tour.main})
+
+
 def test_every_refusal_is_as_described_and_every_exception_is_needed(tour: Tour) -> None:
     hub, judge = tour.hub, make_judge()
     for status, method, path, body in list_refusals(tour):
@@ -301,6 +318,7 @@ def test_every_refusal_is_as_described_and_every_exception_is_needed(tour: Tour)
     for path in (f"/git/blobs/{blob}", "/contents/Dockerfile"):
         assert hub.api.get(path, headers=raw).is_success
     tour.get("/git/matching-refs/heads/?per_page=100")
+    refuse_by_rules(tour)
     hub.settings.rate_limit = 1
     hub.send("GET", "/branches", status=403)
     problems = [problem for exchange in hub.exchanges for problem in judge.list_answer_problems(exchange)]

@@ -15,7 +15,8 @@ from airflow.sdk.log import mask_secret
 from github import Github
 from github.Auth import AppInstallationAuth
 
-from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.core.errors import ObservationError, TokenRefusedError
+from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.hooks.github.http import API_VERSION, REQUEST_TIMEOUT_S, USER_AGENT
 from include.deploy_ops.hooks.github.installation import InstallationAuth
 
@@ -79,8 +80,14 @@ class GithubConnectionHook(GithubHook):
             mask_secret(token)
             self._masked_token = token
         if not token.isascii() or not token.isprintable() or " " in token:
-            raise ObservationError(f"{self._where()}: the token holds characters that no token has; enter it again")
+            raise TokenRefusedError(f"{self._where()}: the token holds characters that no token has; enter it again")
         return token
+
+    def fingerprint_access(self) -> str:
+        """Return what tells that other rights may hold: of the token, or of the app and its installation."""
+        auth = self.get_conn().requester.auth
+        app, installation = getattr(auth, "app_id", ""), getattr(auth, "installation_id", "")
+        return hash_text(f"{app}/{installation}" if app else self.token(), 8)
 
     def clone_url(self) -> str:
         """Return the repository's HTTP(S) address for git, without a token."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from include.deploy_ops.core.errors import ObservationError, ReadRefusedError, WriteRefusedError, WriteUnknownError
-from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.hooks.github.answers import PAGE_SIZE
 from include.deploy_ops.hooks.github.feedback_answers import (
     MARK_KEY,
@@ -38,12 +37,6 @@ _NOT_OURS = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 class GithubFeedbackHook(DeployOpsGithubHook):
     """The repository hook, and what it takes to tell people on GitHub about environments."""
-
-    def fingerprint_access(self) -> str:
-        """Return what tells that other rights may hold: of the token, or of the app and its installation."""
-        auth = self.get_conn().requester.auth
-        app, installation = getattr(auth, "app_id", ""), getattr(auth, "installation_id", "")
-        return hash_text(f"{app}/{installation}" if app else self.token(), 8)
 
     def find_comment(self, pull: int, marker: str) -> FoundComment | None:
         """Return our oldest comment that begins with the marker; others', whatever they say, are not ours.

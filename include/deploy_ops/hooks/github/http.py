@@ -25,6 +25,7 @@ from include.deploy_ops.core.errors import (
     ObservationError,
     RateLimitError,
     ReadRefusedError,
+    TokenRefusedError,
 )
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.bounded_adapter import bound_session
@@ -52,6 +53,7 @@ PERMISSIONS_HEADER = "x-accepted-github-permissions"
 # GET commits/{ref} says it so, where every other address says 404.
 _NO_COMMIT = "No commit found for SHA"
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+_REFUSALS = {HTTPStatus.UNAUTHORIZED.value: TokenRefusedError, HTTPStatus.FORBIDDEN.value: ReadRefusedError}
 
 # To where a repository of another name is redirected; no further part of the address is believed.
 _NUMBERED = re.compile(r"/repositories/([1-9][0-9]{0,18})(?=/|\?|$)", re.ASCII)
@@ -229,8 +231,7 @@ class GithubReader:
             return answer
         is_missing_commit = status == HTTPStatus.UNPROCESSABLE_ENTITY and _NO_COMMIT in body
         if status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} and not is_missing_commit:
-            refuse = ReadRefusedError if status == HTTPStatus.FORBIDDEN else ObservationError
-            raise refuse(_explain_refusal(answer, headers, body))
+            raise _REFUSALS.get(status, ObservationError)(_explain_refusal(answer, headers, body))
         answer = replace(answer, data=parse_json(answer, body))
         if answer.is_absent:
             return _check_absence(answer)

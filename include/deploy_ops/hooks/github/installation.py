@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from github.Auth import Auth
 from jwt.exceptions import PyJWTError
 from requests import RequestException
 
-from include.deploy_ops.core.errors import ObservationError, RateLimitError
+from include.deploy_ops.core.errors import ObservationError, RateLimitError, TokenRefusedError
 from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.github.http import (
     API_VERSION,
@@ -29,12 +30,26 @@ from include.deploy_ops.hooks.github.http import (
 from include.deploy_ops.hooks.json_body import read_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from github.Auth import AppInstallationAuth
 
 _RENEWED_BEFORE = timedelta(minutes=5)
 """A token lives for an hour; whoever gets one may need it for a while, as a fetch by Git does."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A token, when it ends, and what it may: access (read, write, admin) by permission; None where GitHub tells none.
+
+    Permissions are in GitHub's words, such as `pull_requests` (apps: create an installation access token).
+    """
+
+    token: str = field(repr=False)
+    ends_at: datetime
+    permissions: Mapping[str, str] | None = None
 
 
 class InstallationAuth(Auth):
@@ -54,8 +69,7 @@ class InstallationAuth(Auth):
         self._permissions = given.token_permissions or {}
         self._base_url = base_url
         self._where = where
-        self._token = ""
-        self._ends_at = datetime.min.replace(tzinfo=UTC)
+        self._grant = Grant("", datetime.min.replace(tzinfo=UTC))
 
     @property
     def token_type(self) -> str:
@@ -68,17 +82,23 @@ class InstallationAuth(Auth):
 
         :raises UnavailableError: GitHub did not answer.
         :raises RateLimitError: GitHub wants a pause.
-        :raises ObservationError: the key cannot sign, GitHub refused the app, or its answer is malformed.
+        :raises TokenRefusedError: the key cannot sign, or GitHub refused the app.
+        :raises ObservationError: GitHub's answer is malformed.
         """
-        if datetime.now(UTC) + _RENEWED_BEFORE > self._ends_at:
-            self._token, self._ends_at = self._read(*self._ask(self._sign()))
-        return self._token
+        if datetime.now(UTC) + _RENEWED_BEFORE > self._grant.ends_at:
+            self._grant = self._read(*self._ask(self._sign()))
+        return self._grant.token
+
+    @property
+    def permissions(self) -> Mapping[str, str] | None:
+        """What the newest token may, as GitHub told with it; None before the first, and where it told nothing."""
+        return self._grant.permissions
 
     def _sign(self) -> str:
         try:
             return self._app.token if self._app else ""
         except (PyJWTError, ValueError, TypeError) as error:
-            raise ObservationError(
+            raise TokenRefusedError(
                 f"{self._where}: no installation token, {type(error).__name__}: "
                 "the GitHub App's private key is no RSA key in PEM form"
             ) from error
@@ -104,21 +124,21 @@ class InstallationAuth(Auth):
         finally:
             connection.close()
 
-    def _read(self, status: int, headers: dict[str, str], body: str) -> tuple[str, datetime]:
+    def _read(self, status: int, headers: dict[str, str], body: str) -> Grant:
         what = f"{self._where}: asked for an installation token, GitHub answered HTTP {status}"
         if (pause_s := read_pause_s(status, headers, body)) is not None:
             raise RateLimitError(f"{what} and wants a pause of {pause_s:.0f} s", pause_s)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise UnavailableError(what)
         if status >= HTTPStatus.BAD_REQUEST:
-            raise ObservationError(f"{what}: check app_id, installation_id and private key in the connection's extra")
+            raise TokenRefusedError(f"{what}: check app_id, installation_id and private key in the connection's extra")
         try:
             return _read_grant(read_json(body))
         except ValueError as error:
             raise ObservationError(f"{what}, and no token with its end: {error}") from error
 
 
-def _read_grant(answer: Any) -> tuple[str, datetime]:
+def _read_grant(answer: Any) -> Grant:
     """Return the token and when it ends. :raises ValueError: one of them is missing or malformed."""
     if not isinstance(answer, dict):
         raise ValueError("it is no object")  # noqa: TRY004 - what an answer is like is no programming error
@@ -128,4 +148,11 @@ def _read_grant(answer: Any) -> tuple[str, datetime]:
     ends_at = datetime.fromisoformat(ends)
     if ends_at.tzinfo is None:
         raise ValueError("its end has no zone")
-    return token, ends_at
+    return Grant(token, ends_at, _read_permissions(answer.get("permissions")))
+
+
+def _read_permissions(told: Any) -> Mapping[str, str] | None:
+    """Return what a token may; None where that is not told, by which nothing else is the worse."""
+    if not isinstance(told, dict):
+        return None
+    return {name: access for name, access in told.items() if isinstance(access, str)}

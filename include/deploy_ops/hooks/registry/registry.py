@@ -43,12 +43,14 @@ class FoundImage:
     """An image for linux/amd64, also where the name stands for several platforms.
 
     `digest` is that of its own manifest, `size_bytes` what its config and layers take in the registry,
-    `runtime_version` the label that Astro's Runtime images carry, None without it.
+    `runtime_version` the label that Astro's Runtime images carry, None without it. `platform` is what its config says,
+    such as `linux/arm64` where it was built for another one; empty where that says nothing.
     """
 
     digest: str
     runtime_version: str | None
     size_bytes: int
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +278,15 @@ def _describe_image(repository: ImageRepository, manifest: Manifest) -> FoundIma
     config = blobs[0]
     if config["size"] > _LARGEST_CONFIG_BYTES:
         raise ImageRefusedError(f"{repository.image} has a config of {config['size']} bytes; that is no usual image.")
-    label = _read_label(repository.read_json_blob(config["digest"], config["size"]))
-    return FoundImage(manifest.digest, label, sum(blob["size"] for blob in blobs))
+    told = repository.read_json_blob(config["digest"], config["size"])
+    size_bytes = sum(blob["size"] for blob in blobs)
+    return FoundImage(manifest.digest, _read_label(told), size_bytes, _read_platform(told))
+
+
+def _read_platform(config: dict[str, Any]) -> str:
+    """Return system and architecture, such as linux/amd64; empty where one of them is missing."""
+    parts = [config.get(key) for key in ("os", "architecture")]
+    return "/".join(map(str, parts)) if all(isinstance(part, str) and part for part in parts) else ""
 
 
 def _read_label(config: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.deploy_ops.core.change.change_type import ChangeRules, Snapshot, needs_image
+from include.deploy_ops.core.change.change_type import ChangeRules
 from include.deploy_ops.core.errors import (
     DeployOpsError,
     ImageRefusedError,
@@ -27,22 +27,19 @@ from include.deploy_ops.core.preview.image_sources import (
 from include.deploy_ops.core.text.document import read_document
 from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.observation.checks import check_wanted, read_heads
-from include.deploy_ops.observation.images import ImageReuse, open_astro_registry
+from include.deploy_ops.observation.images import ImageReuse, list_served, open_astro_registry
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from airflow.sdk import Context
 
     from include.deploy_ops.core.plan.remembered import Approval
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.run.job import Job
-
-ANCESTORS_MAX = 10
-"""How many commits back a CI image is looked for: enough for a push of several commits, bounded in requests."""
 
 
 class FindImageOperator(DeployOpsOperator):
@@ -197,7 +194,8 @@ class FindImageOperator(DeployOpsOperator):
         found = None
         try:
             # One after the other: the commits before this one are read only where its own image is not there.
-            for commit in self._list_commits(job.deployed_commit, has_dag_deploys=need.has_dag_deploys):
+            rules = ChangeRules.of(self.scope.project)
+            for commit in list_served(self.github, rules, job.deployed_commit, has_dag_deploys=need.has_dag_deploys):
                 references.append(pattern.replace("{sha}", commit))
                 if found := self._look(references[-1:], self.registry):
                     break
@@ -247,28 +245,6 @@ class FindImageOperator(DeployOpsOperator):
         return Need(
             deployment.id, deployment.runtime_version, deployment.is_dag_deploy_enabled, is_target=bool(job.target)
         )
-
-    def _list_commits(self, head: str, *, has_dag_deploys: bool) -> Iterator[str]:
-        """Yield the commit, then those before it whose image serves it too: CI builds a push's last commit only."""
-        yield head
-        target = self.github.get_commit(head)
-        queue, seen = list(target.parents), {head}
-        while queue and len(seen) <= ANCESTORS_MAX:
-            # Breadth first: the nearest commits, on both sides of a merge.
-            sha = queue.pop(0)
-            if sha in seen:
-                continue
-            seen.add(sha)
-            commit = self.github.get_commit(sha)
-            if not needs_image(
-                Snapshot(sha, commit.tree),
-                Snapshot(head, target.tree),
-                ChangeRules.of(self.scope.project),
-                self.github.read_tree,
-                is_dag_deploy_enabled=has_dag_deploys,
-            ):
-                yield sha
-                queue.extend(commit.parents)
 
 
 def _name_origin(job: Job) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.core.errors import DeployOpsError, ObservationError, RateLimitError
+from include.deploy_ops.core.errors import DeployOpsError, ObservationError, RateLimitError, TokenRefusedError
 from include.deploy_ops.hooks.github import connection as github_connection
 from include.deploy_ops.hooks.github.http import UnavailableError
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
@@ -118,8 +118,8 @@ def test_an_app_reads_with_an_installation_token_that_is_masked(
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (Reply(NOT_FOUND, 404), ObservationError),
-        (Reply({"message": "Bad credentials"}, 401), ObservationError),
+        (Reply(NOT_FOUND, 404), TokenRefusedError),
+        (Reply({"message": "Bad credentials"}, 401), TokenRefusedError),
         (Reply({"message": "oops"}, 502), UnavailableError),
         (Reply(is_dropped=True), UnavailableError),
         (Reply({"message": "slow"}, 403, {"Retry-After": "600"}), RateLimitError),
@@ -142,6 +142,6 @@ def test_a_key_that_cannot_sign_is_told_without_the_key(
 ) -> None:
     extra = {"app_id": 1, "installation_id": 2, "private_key": "-----BEGIN nonsense"}
     connect(monkeypatch, host=github.api_url, extra=extra)
-    with pytest.raises(ObservationError, match="no RSA key in PEM form") as caught:
+    with pytest.raises(TokenRefusedError, match="no RSA key in PEM form") as caught:
         hook.token()
     assert "nonsense" not in str(caught.value)

@@ -102,6 +102,25 @@ def test_image_is_found_anonymously(ci: RegistryServer) -> None:
     assert found.size_bytes > 1000
 
 
+@pytest.mark.parametrize(
+    ("config", "platform"),
+    [
+        ({"os": "linux", "architecture": "arm64"}, "linux/arm64"),
+        ({"os": "linux", "architecture": "amd64", "variant": "v2"}, "linux/amd64"),
+        ({"os": "linux"}, ""),
+        ({"os": 1, "architecture": "amd64"}, ""),
+    ],
+)
+def test_the_platform_is_what_the_images_config_says(
+    config: dict[str, object], platform: str, ci: RegistryServer
+) -> None:
+    told = ci.put_blob(SOURCE, json.dumps(config).encode())
+    ci.put_manifest(SOURCE, "v1", {"schemaVersion": 2, "config": told, "layers": []}, OCI_MANIFEST)
+    found = RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
+    assert found is not None
+    assert found.platform == platform
+
+
 def test_image_without_the_label_is_found(ci: RegistryServer) -> None:
     ci.put_image(SOURCE, "v1", label=None)
     found = RegistryHook(None).find_image(f"{ci.host}/{SOURCE}:v1")
