@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.refs import shorten_name
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.facts import Unread, make_check, tell_unread
+from include.deploy_ops.core.doctor.fact import Unread, make_check, tell_unread
 from include.deploy_ops.core.target.gates import is_own
 
 if TYPE_CHECKING:

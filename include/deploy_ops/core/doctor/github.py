@@ -21,7 +21,7 @@ from include.deploy_ops.core.doctor.branches import (
     list_merged_into,
 )
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.facts import Unread, make_check, tell_unread
+from include.deploy_ops.core.doctor.fact import Unread, make_check, tell_unread
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, judge_permission, list_needs
 from include.deploy_ops.core.text.markdown import describe_span
 

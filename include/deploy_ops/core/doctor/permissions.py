@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.facts import Unread, make_check
+from include.deploy_ops.core.doctor.fact import Unread, make_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.facts import Unread, make_check, tell_unread
+from include.deploy_ops.core.doctor.fact import Unread, make_check, tell_unread
 from include.deploy_ops.core.policy.values import COMMIT_FIELD
 from include.deploy_ops.core.text.markdown import describe_span
 

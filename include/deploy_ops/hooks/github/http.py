@@ -25,6 +25,7 @@ from include.deploy_ops.core.errors import (
     ObservationError,
     RateLimitError,
     ReadRefusedError,
+    SilenceError,
     TokenRefusedError,
 )
 from include.deploy_ops.hooks import metrics
@@ -69,7 +70,7 @@ class MovedError(ObservationError):
         self.repository_id = repository_id
 
 
-class UnavailableError(ObservationError):
+class UnavailableError(SilenceError):
     """GitHub did not answer or answered 5xx: the one failure besides a rate limit that is asked again in place."""
 
 

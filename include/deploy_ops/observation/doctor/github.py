@@ -19,7 +19,7 @@ from include.deploy_ops.core.doctor.branches import (
     list_merged_into,
     list_uses,
 )
-from include.deploy_ops.core.doctor.facts import Unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread, tell
 from include.deploy_ops.core.doctor.github import (
     GithubFacts,
     Reach,
@@ -29,11 +29,12 @@ from include.deploy_ops.core.doctor.github import (
     judge_github,
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, Write, list_needs
-from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, ReadRefusedError, TokenRefusedError
+from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, SilenceError, TokenRefusedError
 from include.deploy_ops.core.feedback.values import REFUSED, Kind, key_lack
 from include.deploy_ops.core.promotion.message import is_own_commit
 from include.deploy_ops.core.target.gates import is_own
 from include.deploy_ops.observation.commit_checks import CheckReader
+from include.deploy_ops.observation.doctor.questions import make_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,21 +110,19 @@ class _Asker:
 
     def ask(self, read: Callable[[], T]) -> T | Unread:
         """Return what is read, or why it cannot be."""
-        from include.deploy_ops.hooks.github.http import UnavailableError  # not where DAG files are parsed
-
         if self.silence:
-            return Unread(f"not asked: {self.silence}")
+            return Unread(f"not asked: {self.silence}", Cause.SILENCE)
         try:
             return read()
-        except (RateLimitError, TokenRefusedError) as error:
-            self.silence = str(error)
-        except UnavailableError as error:
-            self.outages += 1
-            self.silence = str(error) if self.outages >= OUTAGES_MAX else ""
-            return Unread(str(error))
         except DeployOpsError as error:
-            return Unread(str(error), is_refused=isinstance(error, ReadRefusedError))
-        return Unread(self.silence)
+            self._heed(error)
+            return make_unread(error)
+
+    def _heed(self, error: DeployOpsError) -> None:
+        """Ask nothing more where that would end alike."""
+        self.outages += isinstance(error, SilenceError)
+        if isinstance(error, RateLimitError | TokenRefusedError) or self.outages >= OUTAGES_MAX:
+            self.silence = tell(error)
 
 
 @dataclass(slots=True)
@@ -168,11 +167,11 @@ class _Reader:
             has_answered = bool(self.github.signs)
             return Reach(self.github.address, self.github.version, has_answered=has_answered), Token(refused=said)
         except RateLimitError as error:
-            said = self.asker.silence = str(error)
-            return Reach(self.github.address, self.github.version), Unread(said)
+            self.asker.silence = str(error)
+            return Reach(self.github.address, self.github.version), make_unread(error)
         except DeployOpsError as error:
             said = self.asker.silence = str(error)
-            return Unread(said), Unread(f"not asked: {said}")
+            return make_unread(error), Unread(f"not asked: {said}", Cause.SILENCE)
 
     def _name_token(self) -> Token:
         if self.github.is_app:
@@ -192,7 +191,7 @@ class _Reader:
         try:
             return replace(token, ends_at=self.github.read_ending())
         except DeployOpsError as error:
-            return replace(token, ends_at=Unread(str(error)))
+            return replace(token, ends_at=make_unread(error))
 
     def _recall_id(self) -> int:
         """Return the repository's number as passes remember it, where the policy's name is still that of then."""
@@ -202,10 +201,10 @@ class _Reader:
 
     def _count_requests(self, reach: Reach | Unread) -> RequestsLeft | Unread | None:
         if isinstance(reach, Unread):
-            return Unread(f"not asked: {reach.why}")
+            return Unread(f"not asked: {reach.why}", Cause.SILENCE)
         quota = self.github.quota
         if quota is None:
-            return None if not self.asker.silence else Unread(self.asker.silence)
+            return None if not self.asker.silence else Unread(self.asker.silence, Cause.SILENCE)
         return RequestsLeft(quota.limit, quota.remaining, quota.resets_at, quota.is_nearly_used)
 
     # Branches

@@ -12,6 +12,7 @@ from include.deploy_ops.core.errors import (
     ImageRefusedError,
     PermanentError,
     RateLimitError,
+    ReadRefusedError,
     RightRefusedError,
     SilenceError,
     TokenRefusedError,
@@ -30,6 +31,7 @@ _CAUSES: tuple[tuple[type[DeployOpsError], Cause], ...] = (
     (RateLimitError, Cause.SILENCE),
     (TokenRefusedError, Cause.TOKEN),
     (RightRefusedError, Cause.RIGHT),
+    (ReadRefusedError, Cause.RIGHT),
     (ImageRefusedError, Cause.RIGHT),
     (AbsentError, Cause.ABSENT),
     (PermanentError, Cause.WRONG),
@@ -41,8 +43,12 @@ def attempt(read: Callable[[], T]) -> T | Unread:
     try:
         return read()
     except DeployOpsError as error:
-        cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.UNUSABLE)
-        return Unread(tell(error), cause)
+        return make_unread(error)
+
+
+def make_unread(error: DeployOpsError) -> Unread:
+    """Return what stands in the place of a fact whose reading ended so."""
+    return Unread(tell(error), next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.UNUSABLE))
 
 
 @dataclass(slots=True)

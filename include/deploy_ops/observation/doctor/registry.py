@@ -6,14 +6,16 @@ Looks an image up as the image step does, and pulls nothing but manifests and a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import ChangeRules
-from include.deploy_ops.core.doctor.facts import Unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread
 from include.deploy_ops.core.doctor.registry import Image, ImageFacts, judge_registry, list_sources
 from include.deploy_ops.core.errors import DeployOpsError, ImageRefusedError, PermanentError
 from include.deploy_ops.core.policy.values import COMMIT_FIELD
+from include.deploy_ops.observation.doctor.questions import attempt, make_unread
 from include.deploy_ops.observation.images import list_served
 
 if TYPE_CHECKING:
@@ -22,47 +24,37 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.doctor.check import Check
     from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.hooks.github.answers import Commit
-    from include.deploy_ops.hooks.github.inspection import GithubInspectionHook
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
+    from include.deploy_ops.observation.doctor.trunk import TrunkReader
     from include.deploy_ops.run.scope import Scope
 
 COMMITS_MAX = 4
 """Commits whose image is looked for: trunk's head, and those before it whose image serves it as it is."""
 
 
-def open_registry(scope: Scope) -> RegistryHook:
-    """Return the registry hook that pulls what the project's `image` names."""
-    from include.deploy_ops.hooks.registry.registry import RegistryHook  # not where DAG files are parsed
-
-    return RegistryHook(scope.project.registry_conn_id, login_hosts=scope.project.login_hosts)
-
-
-def examine_registry(
-    scope: Scope, github: GithubInspectionHook, registry: RegistryHook, now: datetime
-) -> tuple[Check, ...]:
+def examine_registry(scope: Scope, trunk: TrunkReader, registry: RegistryHook, now: datetime) -> tuple[Check, ...]:
     """Return the checks of the images that the project's `image` names.
 
-    :param github: tells trunk's head; another one than `examine_github`'s, whose questions are counted.
+    :param trunk: what was read of trunk, by a hook that also tells of commits before its head.
     :param now: with a time zone.
     """
-    return judge_registry(scope.project, read_images(scope.project, github, registry), now)
+    return judge_registry(scope.project, read_images(scope.project, trunk, registry), now)
 
 
-def read_images(
-    project: Project, github: GithubInspectionHook, registry: RegistryHook
-) -> tuple[ImageFacts, ...] | Unread:
+def read_images(project: Project, trunk: TrunkReader, registry: RegistryHook) -> tuple[ImageFacts, ...] | Unread:
     """Return what each source has for trunk, or why nobody knows trunk's head; no source hides another."""
     if not (sources := list_sources(project)):
         return ()
-    try:
-        head = github.get_commit(github.get_branch(project.trunk).head)
-    except DeployOpsError as error:
-        return Unread(str(error))
-    return tuple(_read_source(project, source, head, github, registry) for source in sources)
+    sha = trunk.head
+    head = sha if isinstance(sha, Unread) else attempt(lambda: trunk.github.get_commit(sha))
+    if isinstance(head, Unread):
+        return head
+    return tuple(_read_source(project, source, head, trunk.github, registry) for source in sources)
 
 
 def _read_source(
-    project: Project, source: str, head: Commit, github: GithubInspectionHook, registry: RegistryHook
+    project: Project, source: str, head: Commit, github: DeployOpsGithubHook, registry: RegistryHook
 ) -> ImageFacts:
     """Return the first image that serves trunk's head, as the image step takes it where DAGs come beside the image."""
     commits = list_served(github, ChangeRules.of(project), head.sha, has_dag_deploys=True)
@@ -73,7 +65,7 @@ def _read_source(
                 shown = Image(found.runtime_version, found.platform)
                 return ImageFacts(source, head.sha, head.committed_at, commit, shown)
     except (ImageRefusedError, PermanentError) as error:
-        image = Unread(str(error), is_refused=True)
+        image = make_unread(error)
     except DeployOpsError as error:
-        image = Unread(str(error))
+        image = replace(make_unread(error), cause=Cause.UNUSABLE)  # GitHub's no, too, which is no registry's
     return ImageFacts(source, head.sha, head.committed_at, head.sha, image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
@@ -19,6 +20,7 @@ from include.deploy_ops.core.doctor.examination import (
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.observation.doctor.examination import examine
 from include.deploy_ops.observation.doctor.means import Inside
+from include.deploy_ops.observation.doctor.trunk import TrunkReader
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.run.sights import HEALTH_KEY, read_sights
 from include.deploy_ops.run.store import VALUE_BYTES_MAX
@@ -47,6 +49,11 @@ class ExamineOperator(DeployOpsOperator):
         # By its name alone: of an asset that a DAG file holds without its watcher, Airflow would end the trigger.
         repository = Asset.ref(name=scope.repository.name)
         super().__init__(scope=scope, **{"inlets": [scope.fleet, repository], **kwargs})
+
+    @cached_property
+    def trunk(self) -> TrunkReader:
+        """Trunk, of which each fact is read once."""
+        return TrunkReader(self.scope, self.github)
 
     @tell_failures
     def execute(self, context: Context) -> None:

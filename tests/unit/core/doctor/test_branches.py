@@ -20,14 +20,14 @@ from include.deploy_ops.core.doctor.branches import (
     list_uses,
 )
 from include.deploy_ops.core.doctor.check import Status
-from include.deploy_ops.core.doctor.facts import Unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread
 from include.deploy_ops.core.policy.keys import Feedback, Promotion
 from tests.worlds.values.examples import make_project, sha
 
 PROMOTION = Promotion.model_validate({"from": ["dev*"], "into": "staging", "deploy_branch": "astro_deploy"})
 PROJECT = make_project(promotion=PROMOTION)
 THERE = BranchFacts(BranchState(sha("a")))
-UNREAD = Unread("GET /branches/main answered HTTP 403", is_refused=True)
+UNREAD = Unread("GET /branches/main answered HTTP 403", cause=Cause.RIGHT)
 CHECKED = replace(THERE, rules=(Rule("required_status_checks", 1, frozenset({"ci/test"})),), heads=3)
 
 

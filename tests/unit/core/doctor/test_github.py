@@ -10,7 +10,7 @@ import pytest
 
 from include.deploy_ops.core.doctor.branches import BranchFacts, BranchState, list_uses
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.facts import Unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread
 from include.deploy_ops.core.doctor.github import (
     GithubFacts,
     Reach,
@@ -21,6 +21,7 @@ from include.deploy_ops.core.doctor.github import (
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind
 from include.deploy_ops.core.policy.keys import Promotion, Target
+from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX
 from tests.worlds.values.examples import make_project, sha
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -99,7 +100,13 @@ def test_where_all_is_well_every_check_is_ok_and_says_what_was_found() -> None:
         ({"repository": replace(REPOSITORY, is_disabled=True)}, "repository", Status.FAIL, "disabled", "owner"),
         ({"repository": None}, "repository", Status.FAIL, "HTTP 404", "Correct `repository`"),
         ({"repository": UNREAD}, "repository", Status.NOT_KNOWN, "HTTP 502", "HTTP 403 or, as a rule, 404"),
-        ({"repository": replace(UNREAD, is_refused=True)}, "repository", Status.FAIL, "HTTP", "Let acme/shop be read"),
+        (
+            {"repository": replace(UNREAD, cause=Cause.RIGHT)},
+            "repository",
+            Status.FAIL,
+            "HTTP",
+            "Let acme/shop be read",
+        ),
         ({"token": Token(refused="HTTP 401")}, "token", Status.FAIL, "HTTP 401", "password of connection 'github_d"),
         ({"token": Token(refused="HTTP 401")}, "token's end", Status.NOT_KNOWN, "as one that ended", "new token"),
         ({"token": UNREAD}, "token", Status.NOT_KNOWN, "HTTP 502", "HTTP 401"),
@@ -167,4 +174,4 @@ def test_without_memory_the_number_is_told_and_compared_with_nothing() -> None:
 def test_what_others_wrote_is_one_line_and_cut() -> None:
     check = judge(replace(WELL, reach=Unread("one\ntwo\x1b[31m" + "x" * 1000)))["reachable"]
     assert check.found.startswith("one two<U+001B>[31mx")
-    assert len(check.found) <= 400
+    assert len(check.found) <= REASON_LENGTH_MAX

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from include.deploy_ops.core.doctor.check import Check, Status
-from include.deploy_ops.core.doctor.facts import Unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread
 from include.deploy_ops.core.doctor.permissions import (
     READ,
     TABLE,
@@ -94,7 +94,7 @@ def judge(need: Need, rights: Rights, *, is_dry: bool = False) -> Check:
     return judge_permission(need, rights, is_dry=is_dry, conn_id="github_default", dag="shop.feedback")
 
 
-REFUSED = Unread("GET /pulls answered HTTP 403: grant it", is_refused=True)
+REFUSED = Unread("GET /pulls answered HTTP 403: grant it", cause=Cause.RIGHT)
 FINE = TokenKind.FINE_GRAINED
 
 

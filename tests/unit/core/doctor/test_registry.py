@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.facts import Unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread
 from include.deploy_ops.core.doctor.registry import Image, ImageFacts, judge_registry, list_sources
 from tests.worlds.values.examples import make_project, sha
 
@@ -17,7 +17,7 @@ PROJECT = make_project()
 SOURCE = "registry.example/acme/shop:{sha}"
 GOOD = ImageFacts(SOURCE, sha("a"), NOW - timedelta(days=1), sha("a"), Image("3.3-2", "linux/amd64"))
 NAME, LABEL, PLATFORM = f"image {SOURCE}", f"label of {SOURCE}", f"platform of {SOURCE}"
-REFUSED = Unread("The registry refused to let us pull anonymously (HTTP 401). Give a login that may", is_refused=True)
+REFUSED = Unread("The registry refused to let us pull anonymously (HTTP 401). Give a login that may", cause=Cause.RIGHT)
 
 
 def judge(facts: ImageFacts) -> dict[str, Check]:
