@@ -37,6 +37,11 @@ class Doctored:
 
     # What the doctor says
 
+    @property
+    def now(self) -> datetime:
+        """The time."""
+        return datetime.now(UTC)
+
     def examine_astro(self) -> tuple[Check, ...]:
         """Return the checks of Astro, read anew."""
         scope = self.stage.scope
@@ -47,7 +52,7 @@ class Doctored:
                 self._open_trunk(),
                 deployed=open_astro_registry(scope),
                 built=RegistryHook(scope.project.registry_conn_id),
-                now=datetime.now(UTC),
+                now=self.now,
             )
 
     def examine_template(self) -> tuple[Check, ...]:
