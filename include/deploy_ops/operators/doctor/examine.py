@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.doctor.check import Check
     from include.deploy_ops.run.scope import Scope
 
-_FRAME_BYTES = 256
-"""What stands beside the checks in what is kept."""
+_FRAME_BYTES = 512
+"""What stands beside the checks in what is kept: Airflow lets a run's id have 250 characters."""
 
 
 class ExamineOperator(DeployOpsOperator):
@@ -61,8 +61,8 @@ class ExamineOperator(DeployOpsOperator):
         now = datetime.now(UTC)
         checks = examine(self, self._see(context), now)
         self.table = render_checks(checks)
-        kept = bound_examination(Examination(now, checks), VALUE_BYTES_MAX - _FRAME_BYTES)
-        self.memory(context).examination.write(kept)
+        examination = Examination(now, checks, run_id=context["dag_run"].run_id)
+        self.memory(context).examination.write(bound_examination(examination, VALUE_BYTES_MAX - _FRAME_BYTES))
         for check in checks:
             if check.status is not Status.OK:
                 self.log.info("%s %s is %s: %s; %s", check.area, check.name, check.status, check.found, check.advice)
