@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from demo import living, monorepo, proof, release, words, work
+from demo import living, monorepo, proof, release, template, words, work
 from demo.page import follow_links, show_page
 from demo.preview import BRANCH, preview
 from demo.steps import Steps
@@ -19,13 +19,14 @@ ENVIRONMENTS = (
     *("staging", "production", release.DEPLOY_BRANCH),
 )
 """All that the tour has to do with, each on the Deploys page."""
-DAGS = (words.DAG, *monorepo.DAGS)
+DAGS = (words.DAG, template.DAG, *monorepo.DAGS)
 """What the tour's policy has beside the DAGs of the project's own."""
 
 
 def make_policy(policy: str) -> str:
     """Return the project's own policy as the tour needs it."""
-    for change in (living.hasten_deletes, proof.add_proof, release.add_gate, words.listen, monorepo.add_projects):
+    changes = (living.hasten_deletes, proof.add_proof, template.follow_production, release.add_gate, words.listen)
+    for change in (*changes, monorepo.add_projects):
         policy = change(policy)
     return policy
 
@@ -48,6 +49,7 @@ def play(witness: Witness, say: Callable[[str], None]) -> None:
     release.release(steps)
     monorepo.change_one(steps)
     living.bury(steps, told)
+    template.follow(steps)
     show_page(steps, ENVIRONMENTS)
     follow_links(steps)
     steps.tell_all()

@@ -40,6 +40,10 @@ OTHERS_FILES = {
     "refs/tags/x": "a ref",
     "2026-12-20/2027-01-03": "days",
     "Europe/Berlin": "a time zone",
+    "deployments/": "a folder of the repository that is deployed",
+    "deployments/preview.yaml": "a template in it",
+    "preview.yaml": "likewise",
+    "preview.snapshot.yaml": "its snapshot",
 }
 """What looks like a file of ours and is none."""
 

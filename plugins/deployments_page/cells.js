@@ -44,7 +44,7 @@ function makeOrigin(row, project) {
 function stateFacts({ state, stateAt, why, verb, flight, approval, isPaused, row, lastOutcome }) {
   const run = flight || [row.run_id, row.run_dag];
   const proof = row.verification;
-  return [state, stateAt, why, verb, run, approval && approval.task_instance.dag_run_id, isPaused, lastOutcome, row.holds, proof];
+  return [state, stateAt, why, verb, run, approval && approval.task_instance.dag_run_id, isPaused, lastOutcome, row.holds, proof, row.drift];
 }
 
 function makeState(environment, now) {
@@ -57,6 +57,7 @@ function makeState(environment, now) {
     { class: "lines" },
     el("p", {}, badge, " ", el("span", { class: "faint" }, age)),
     makeProof(environment),
+    makeDrift(row),
     words && el("p", { class: "why", title: words }, bdi(words)),
     makeStateLink(environment),
   );
@@ -65,6 +66,11 @@ function makeState(environment, now) {
 function makeProof(environment) {
   const proof = findProof(environment);
   return proof && el("p", {}, el("span", { class: `badge ${toneOfProof(proof.proof)}` }, bdi(proof.said)));
+}
+
+// What of it a person or Astro set otherwise stands where the pointer rests, and where the row is opened.
+function makeDrift({ drift }) {
+  return drift && drift.length ? el("p", {}, el("span", { class: "badge warn", title: drift.join("; ") }, "drift")) : null;
 }
 
 function makeStateLink(environment) {

@@ -47,6 +47,7 @@ function listFacts(environment, now) {
     ["Conflicts", listLines(row.conflicts)],
     ["Connections given", listLines(row.connections)],
     ["Secrets left empty", listLines(row.unfilled)],
+    ["Drift", listLines(row.drift)],
     ["Runs", (row.deployed || row.deployed_at) && [tellDeployed(row, repository), row.deployed_at ? ` ${tellAge(row.deployed_at, now)}` : ""]],
     ["Newest", row.head && commitLink(repository, row.head)],
     ["Deployment", row.deployment_id && [bdi(row.deployment_name), ` (${row.deployment_id})`]],
@@ -55,6 +56,7 @@ function listFacts(environment, now) {
     ["Woken by hand", row.woken_at && tellAge(row.woken_at, now)],
     ["Next", row.next_step && bdi(`${row.next_step.what} ${tellUntil(row.next_step.at, now)}: ${row.next_step.reason}`)],
     ["Kept", row.kept && bdi(row.kept)],
+    ["Estimated cost", row.cost && bdi(row.cost.said)],
     ["Open", joinLinks(listLinks(environment))],
   ];
 }

@@ -5,6 +5,7 @@ import { Airflow, AirflowError } from "./airflow.js";
 import { Approvals } from "./approvals.js";
 import { openDetails } from "./details.js";
 import { Confirmation } from "./confirm.js";
+import { makeCosts } from "./costs.js";
 import { ActionDialog } from "./dialog.js";
 import { Doctor, listLines } from "./doctor.js";
 import { el, refreshTimes, reveal } from "./dom.js";
@@ -161,6 +162,9 @@ class Page {
     const shown = this.table.filter(environments, makeFilter(this.query, this.me));
     const all = count(environments.length, "environment");
     byId("shown").textContent = isFiltered(this.query) ? `${shown.toLocaleString("en")} of ${all}` : all;
+    const costs = makeCosts(this.snapshot.projects);
+    byId("costs").replaceChildren(...costs);
+    byId("costs").hidden = !costs.length;
     this.showEmpty(shown);
   }
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect
 
-from include.deploy_ops.core.view.row import State
+from include.deploy_ops.core.view.row import Cost, State
 from include.deploy_ops.run import store
+from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.store import shard_row
 from tests.browser.fleet import PREVIEW_DAG, PROJECT, ago, make_few, make_preview, make_target
 from tests.browser.written import (
@@ -77,6 +78,28 @@ def test_a_row_says_what_runs_where_who_did_it_and_what_comes_next(airflow: Airf
     expect(marks).to_have_count(6)
     expect(marks.last).to_have_attribute("href", run)
     expect(marks.last).to_have_attribute("title", "DAG-only deploy succeeded in 14 s, 1 h ago: dags/ differs")
+
+
+def test_what_previews_cost_is_called_an_estimate_and_shown_only_where_there_is_one(
+    airflow: AirflowDouble, page: Page
+) -> None:
+    said, total = "12.40 USD in 2026-11", "99.10 <b>USD</b> in 2026-11, 7.00 USD saved by hibernation"
+    plain, priced = make_preview("dev-a", State.LIVE, 1), make_preview("dev-b", State.LIVE, 2)
+    airflow.show(PROJECT, [plain, replace(priced, cost=Cost(said, ago(hours=1)))])
+    page.goto(airflow.page_url)
+    expect(find_row(page, "dev-a")).to_be_visible()
+    expect(page.get_by_text("stimated cost")).to_have_count(0)
+    memory = Memory(airflow.stores[PROJECT])
+    summary = memory.summary.read()
+    assert summary is not None
+    memory.summary.write(replace(summary, cost=total))
+    look_again(page)
+    expect(page.get_by_text(f"Estimated cost of {PROJECT}'s previews: {total}")).to_be_visible(timeout=SOON_MS)
+    find_row(page, "dev-b").get_by_role("button", name="dev-b", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"Estimated cost{said}")
+    page.get_by_role("button", name="Close").click()
+    find_row(page, "dev-a").get_by_role("button", name="dev-a", exact=True).click()
+    expect(page.get_by_role("dialog")).not_to_contain_text("stimated cost")
 
 
 def test_what_is_deployed_behind_shows_both_commits(airflow: AirflowDouble, page: Page) -> None:
@@ -496,3 +519,16 @@ def test_names_and_titles_are_never_markup(airflow: AirflowDouble, page: Page) -
     expect(page.locator("img")).to_have_count(0)
     for url in page.locator("a").evaluate_all("links => links.map((link) => link.protocol)"):
         assert url in {"http:", "https:"}
+
+
+def test_drift_is_a_word_in_the_row_and_a_list_where_that_is_opened(airflow: AirflowDouble, page: Page) -> None:
+    told = ("scheduler_size MEDIUM in Astro, SMALL here", "environment_variables.STAGE differs")
+    airflow.show(PROJECT, [replace(make_preview("dev-drift"), drift=told), make_preview("dev-same")])
+    page.goto(airflow.page_url)
+    badge = find_row(page, "dev-drift").get_by_text("drift", exact=True)
+    expect(badge).to_have_attribute("title", "; ".join(told))
+    expect(find_row(page, "dev-same").get_by_text("drift", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="dev-drift", exact=True).click()
+    facts = page.get_by_role("dialog")
+    for each in told:
+        expect(facts.get_by_role("listitem").filter(has_text=each)).to_be_visible()

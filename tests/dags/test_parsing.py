@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LARGE = frozenset({"github", "requests", "urllib3", "cryptography", "nacl", "jwt", "dxf"})
-"""What only tasks and triggers need, once they speak to GitHub or a registry."""
+LARGE = frozenset({"github", "requests", "urllib3", "cryptography", "nacl", "jwt", "dxf", "ruamel"})
+"""What only tasks and triggers need, once they speak to GitHub or a registry, or edit a template."""
 
 PARSE = """
 import json, socket, subprocess, sys

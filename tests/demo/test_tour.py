@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from demo import monorepo, release, tour, words
 from demo.author import REPOSITORY
 from demo.stack import POLICY
-from demo.witness import DAGS, ORPHANS_DAG
+from demo.witness import DAGS, DOCTOR_DAG, ORPHANS_DAG
 from include.deploy_ops.core.feedback.commands import CONFUSED, EYES, ROCKET, Word, read_asked
 from include.deploy_ops.core.feedback.values import gather_facts
 from include.deploy_ops.core.policy.file import load_policy
@@ -28,7 +28,7 @@ def test_the_product_takes_all_of_it() -> None:
 
 def test_its_dags_are_those_that_the_demo_unpauses() -> None:
     assert sorted([*DAGS, *tour.DAGS]) == sorted(
-        [ORPHANS_DAG, *(dag for scope in SCOPES.values() for dag in scope.dags)]
+        [DOCTOR_DAG, ORPHANS_DAG, *(dag for scope in SCOPES.values() for dag in scope.dags)]
     )
 
 

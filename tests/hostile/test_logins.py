@@ -14,6 +14,7 @@ import pytest
 
 from include.deploy_ops.core.errors import DeployOpsError, ImageRefusedError, ObservationError, RetryableError
 from include.deploy_ops.hooks.registry.login_hosts import LoginPlaces, find_places
+from include.deploy_ops.hooks.registry.logins import Login
 from include.deploy_ops.hooks.registry.registry import RegistryHook
 from include.deploy_ops.hooks.registry.repository import (
     DowngradeError,
@@ -155,7 +156,7 @@ class Pieces:
 
 def push(registry: Registry) -> None:
     image = parse_image(f"{registry.server.host}/acme/a:1")
-    with ImageRepository(image, LOGIN, PASSWORD, 3) as repository:
+    with ImageRepository(image, lambda: Login(LOGIN, PASSWORD), 3) as repository:
         repository.push_blob(DIGEST, Pieces())
 
 

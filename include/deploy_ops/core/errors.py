@@ -34,6 +34,10 @@ class ImageRefusedError(RetryableError):
     """The registry refuses us, or has nothing that we can use; the text says what to do. Another source may serve."""
 
 
+class OtherPlatformError(ImageRefusedError):
+    """The registry has the image, for other platforms than the one that Astro runs."""
+
+
 class RunSpentError(RetryableError):
     """The same run has nothing left to try, a later one has."""
 
@@ -79,6 +83,10 @@ class SilenceError(ObservationError):
     """A service gave no usable answer, however often it was asked."""
 
 
+class TokenRefusedError(ObservationError):
+    """A service does not take our token at all, or there is none that could be sent."""
+
+
 class RightRefusedError(ObservationError):
     """A service takes our token, and does not let it read this."""
 
@@ -93,10 +101,6 @@ class MalformedAnswerError(ObservationError):
 
 class ReadRefusedError(ObservationError):
     """A read is refused: the token lacks a permission, or is none."""
-
-
-class TokenRefusedError(ObservationError):
-    """Nothing can be read with this token: it is wrong, expired or revoked, or none can be had."""
 
 
 class CommitMissingError(ObservationError):

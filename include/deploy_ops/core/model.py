@@ -7,6 +7,7 @@ Commits and trees are 40-digit hexadecimal ids. Times are timezone-aware datetim
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -289,7 +290,8 @@ class Deployment:
 
     `problem` says what of Astro's answer about it cannot be used, its deploy records included. It is there, so nothing
     takes its place, and nothing is done about it. Of what is malformed itself only id, workspace and page are sure, and
-    name and description where they can be read; else these are empty.
+    name and description where they can be read; else these are empty. `settings` is what Astro tells of its
+    configuration, in the form of a Deployment file's body (`template.settings`); values of plain variables among it.
     """
 
     id: str
@@ -319,6 +321,9 @@ class Deployment:
     override: str = ""  # an active hibernation override: "hibernate" or "wake", and "@<until>" where it ends by itself
     problem: str = ""
     airflow_api: str = ""  # where its Airflow's REST API is: host and path, without a scheme
+    scheduler_size: str = ""
+    workers: tuple[tuple[str, int], ...] = ()  # how many of a kind of machine its queues always have
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     @property
     def doubt(self) -> str:

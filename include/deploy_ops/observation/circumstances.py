@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from include.deploy_ops.core.naming import name_run, read_attempt
 from include.deploy_ops.core.plan.remembered import Ending, Remembered, Removal
 from include.deploy_ops.core.plan.schedule import Circumstances
-from include.deploy_ops.core.plan.work import PREVIEW_DAG, Difference, Verb, Work
+from include.deploy_ops.core.plan.work import Difference, Verb, Work
 from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.run.airflow_runs import Runs, count_dispatches_max
 from include.deploy_ops.run.claims import MANUAL, PLANNED, Claims
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.observation.observe import Observer
     from include.deploy_ops.run.memory import Claim, Memory
     from include.deploy_ops.run.scope import Scope
-
-FEW = 2
-"""Previews of which each is asked by itself whether a person's run works there."""
 
 IDLE_AT_FIRST = "idle before the control plane's first pass"
 
@@ -50,15 +47,13 @@ class CircumstancesReader:
         near = list(self._list_near(difference, backlog, now))
         # Each piece of work costs requests to Airflow: what control's own run works on, and what is known to wait, is
         # not asked about any further.
-        planned = self._read_planned(near)
-        claims = {work.slug: planned.get(work.slug, ()) for work in near}
+        claims = self._read_claims(near, PLANNED)
         holders = self._find_holders(near, claims)
         free = [work for work in near if work.slug not in holders]
         known = {work.slug: self.memory.recall(work.slug) for work in free}
         works = [work for work in near if not _is_held_anyway(work, known.get(work.slug, Remembered()))]
         idle = [work for work in works if work.slug not in holders]
-        asked = idle if self._has_others(idle, planned) else [work for work in idle if work.home_dag != PREVIEW_DAG]
-        claims |= {work.slug: claims[work.slug] + self._claims.read(work.slug, MANUAL) for work in asked}
+        claims |= {slug: claims[slug] + more for slug, more in self._read_claims(idle, MANUAL).items()}
         holders |= self._find_holders(idle, claims) | self._find_occupants(idle)
         idle = [work for work in works if work.slug not in holders]
         finished = self._find_attempts(idle, known, claims)
@@ -82,7 +77,6 @@ class CircumstancesReader:
             refused=self.memory.refused.read(),
             remembers_since=self.memory.read_continuity(now).since,
             dispatches_max=count_dispatches_max(),
-            claimed=frozenset(planned) if near else None,
             pending=self.memory.pending.read() if any(hold.awaits for hold in difference.holds) else {},
         )
 
@@ -104,33 +98,11 @@ class CircumstancesReader:
         }
         return {slug: Remembered(removal=each) for slug, each in removal.items()}
 
-    def _read_planned(self, near: Sequence[Work]) -> dict[str, tuple[Claim, ...]]:
-        """Return what control claims, by slug: of all environments, where anything may start."""
-        if not near:
-            return {}
-        known = self.memory.continuity.read()
-        if known is None or known.claimed is None:  # as after an older release: who claims has a row, or wants one
-            slugs = self.memory.read_rows().keys() | {work.slug for work in near}
-        else:
-            slugs = {*known.claimed}
-        found = {slug: self._claims.read(slug, PLANNED) for slug in sorted(slugs)}
-        return {slug: claims for slug, claims in found.items() if claims}
-
-    def _has_others(self, works: Iterable[Work], planned: Mapping[str, Iterable[Claim]]) -> bool:
-        """Whether a preview's run may be at work that control did not claim for: two requests instead of one for each.
-
-        A preview's run that has reported, and ends, looks like one.
-        """
-        if sum(work.home_dag == PREVIEW_DAG for work in works) <= FEW:
-            return True
-        runs = self._runs_in(PREVIEW_DAG)
-        claimed = {claim.run_id for claims in planned.values() for claim in claims}
-        return runs.count_living() > len(runs.find_living(claimed))
-
-    @property
-    def _claims(self) -> Claims:
-        """The registers, to read what is claimed."""
-        return Claims(self.memory, self._runs_in(PREVIEW_DAG))
+    def _read_claims(self, works: Iterable[Work], register: str) -> dict[str, tuple[Claim, ...]]:
+        """Return what is claimed in the register of each environment."""
+        return {
+            work.slug: Claims(self.memory, self._runs_in(work.home_dag)).read(work.slug, register) for work in works
+        }
 
     def _find_holders(self, works: Sequence[Work], claims: Mapping[str, Sequence[Claim]]) -> dict[str, str]:
         """Return the runs that are at work on what they claimed."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.comparison import ExpiryFacts, compare_expiry, read_labels
 from include.deploy_ops.core.cleanup.verdict import drop_doubted
-from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch
+from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_branch, slug_target
 from include.deploy_ops.core.plan.work import Difference, Hold, Work
 from include.deploy_ops.core.preview.comparison import compare
 from include.deploy_ops.core.preview.desired import DesiredPreviews, RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.promotion.comparison import compare_promotion
 from include.deploy_ops.core.target.comparison import TargetState, compare_target
+from include.deploy_ops.core.template.drift import Drifted
 from include.deploy_ops.core.view.row import RowKind
 from include.deploy_ops.observation.past import PastPreviews, find_past
 from include.deploy_ops.observation.targets import TargetObserver
@@ -83,7 +84,14 @@ class Comparer:
         ]
         works = tuple(each for each in found if isinstance(each, Work))
         holds = tuple(each for each in found if not isinstance(each, Work))
-        return replace(previews, works=(*previews.works, *works), holds=(*previews.holds, *holds))
+        drift = [Drifted(slug_target(each.name), each.name, each.drift) for each in observation.targets if each.drift]
+        return replace(
+            previews,
+            works=(*previews.works, *works),
+            holds=(*previews.holds, *holds),
+            drift=(*previews.drift, *drift),
+            notes=(*previews.notes, *_tell_unknown(observation.targets)),
+        )
 
     def _compare_previews(self, observation: Observation) -> Difference:
         if observation.desired is None:
@@ -137,3 +145,12 @@ class Comparer:
         promoted = self.observer.memory.environment(PROMOTION_SLUG).read().promoted
         if (found := compare_promotion(self.scope.project, snapshot, promoted)) is not None:
             yield found
+
+
+def _tell_unknown(targets: Iterable[TargetState]) -> Iterable[str]:
+    """Return of which targets nobody knows whether they differ from their templates, and why."""
+    return (
+        f"whether {each.name} differs in Astro from its template is not known: {each.drift_problem}"
+        for each in targets
+        if each.drift_problem
+    )

@@ -14,6 +14,7 @@ from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import find_previews
 from include.deploy_ops.core.template.mapping import describe_uninherited, find_unfilled, find_uninherited
 from include.deploy_ops.core.template.template import find_fixed_differences, find_missing, fingerprint_template
+from include.deploy_ops.observation.drift import DriftReader
 from include.deploy_ops.observation.histories import HistoryReader
 from include.deploy_ops.observation.pulls import PullReader, RepositoryReading
 from include.deploy_ops.observation.rotation import RotationReader
@@ -73,7 +74,8 @@ class Observer:
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
         previews = [deployment for pairs in own.values() for deployment, _ in pairs]
         rotation = RotationReader(self.memory, self.seals, template.mapped)
-        reading = rotation.read({branch: pairs[0][0] for branch, pairs in own.items()}, datetime.now(UTC))
+        by_branch = {branch: pairs[0][0] for branch, pairs in own.items()}
+        reading = rotation.read(by_branch, datetime.now(UTC))
         return TemplateState(
             fingerprint_template(template),
             {each.id: find_missing(template, each) for each in previews},
@@ -84,6 +86,7 @@ class Observer:
             rotated=reading.stale,
             unread=reading.problem,
             reread_at=reading.due_at if own and rotation.is_needed else None,
+            drift=DriftReader(self.scope, self.memory, self.seals, template).read(by_branch),
         )
 
     def read_commit_times(self, heads: Iterable[str]) -> dict[str, datetime]:

@@ -54,6 +54,7 @@ class ReleaseReader:
         rolls_back = self._rolls_back(job, decision)
         runtime = (runtime or self._read_runtime(job)) if rolls_back else ""
         known = self.memory.verified(slug_target(job.target)).read() if rolls_back else ()
+        row = self.memory.read_row(slug_target(job.target)) if target.template else None
         return Release(
             target=job.target,
             deployment=job.deployment_name,
@@ -83,6 +84,7 @@ class ReleaseReader:
             fallback=find_fallback(known, runtime),
             runtime=runtime,
             skips=job.skips,
+            drift=row.drift if row is not None else (),
         )
 
     def _rolls_back(self, job: Job, decision: ReleaseDecision) -> bool:

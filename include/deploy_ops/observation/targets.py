@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from include.deploy_ops.core.errors import CommitMissingError, ObservationError, SealError
+from include.deploy_ops.core.errors import CommitMissingError, DeployOpsError, ObservationError, SealError
 from include.deploy_ops.core.history import DeployHistory
 from include.deploy_ops.core.model import NO_COMMIT, MergeState
 from include.deploy_ops.core.naming import slug_target
@@ -18,10 +18,13 @@ from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Verb, Work
 from include.deploy_ops.core.target.comparison import Source, TargetState, compare_target, find_release
 from include.deploy_ops.core.target.mergeability import judge_mergeability, name_own_checks
+from include.deploy_ops.core.template.drift import find_drift
+from include.deploy_ops.core.template.template import parse_template
 from include.deploy_ops.core.view.proof import is_asking
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.observation.gates import GateReader
 from include.deploy_ops.observation.mergeability import MergeReader
+from include.deploy_ops.observation.template import TemplateReader, name_source
 from include.deploy_ops.run.approvals import check_approval
 
 if TYPE_CHECKING:
@@ -52,9 +55,22 @@ class TargetObserver:
 
     def read_states(self, snapshot: RepositorySnapshot, observed: Observed) -> tuple[TargetState, ...]:
         """Return every target's state, in the policy's order."""
-        return tuple(
+        states = (
             self.read_state(name, target, snapshot, observed) for name, target in self.scope.project.targets.items()
         )
+        return tuple(self._add_drift(each, snapshot) if each.target.template else each for each in states)
+
+    def _add_drift(self, state: TargetState, snapshot: RepositorySnapshot) -> TargetState:
+        """Return the state with where its Deployment differs from its template; what fails there stops nothing."""
+        if len(state.deployments) != 1:
+            return state
+        reader = TemplateReader(self.scope, self.github, self.memory, self.seals, state.name)
+        try:
+            text = reader.read_text(snapshot.find_head(self.scope.project.trunk))
+            template = parse_template(text, name_source(self.scope, state.name))
+        except DeployOpsError as error:
+            return replace(state, drift_problem=str(error))
+        return replace(state, drift=find_drift(template.body, state.deployments[0].settings))
 
     def read_state(self, name: str, target: Target, snapshot: RepositorySnapshot, observed: Observed) -> TargetState:
         """Return one target's state."""

@@ -1,4 +1,4 @@
-"""The project's Deployment template as it stands on trunk, merged with the policy's overrides and mapping."""
+"""The project's Deployment templates as they stand on trunk; the previews' with the policy's overrides and mapping."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from include.deploy_ops.core.errors import SealError, TemplateError
+from include.deploy_ops.core.naming import slug_target
 from include.deploy_ops.core.template.mapping import lay_mapping
 from include.deploy_ops.core.template.template import Template, merge_overrides, parse_template
 from include.deploy_ops.run.memory import CachedTemplate
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
     from include.deploy_ops.run.seals import Seals
+    from include.deploy_ops.run.store import Slot
 
 KEPT_MAX = 40_000
 """Bytes, as JSON, of a template that is kept: values of Airflow's store stay below 48 KiB."""
@@ -34,12 +36,20 @@ class TemplateReader:
 
     It lies where others may write, and Deployments are made of it: so it is sealed, and read again where it is not
     what one of our tasks kept.
+
+    :param target: the target whose template it is; empty: the previews'.
     """
 
     scope: Scope
     github: DeployOpsGithubHook
     memory: Memory
     seals: Seals
+    target: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where the template lies, from the repository's top."""
+        return find_path(self.scope, self.target)
 
     def find_trunk(self) -> str:
         """Return trunk's head as it is now; while it is where it was, asking for that costs no quota."""
@@ -53,15 +63,16 @@ class TemplateReader:
 
     def read_text(self, trunk_head: str) -> str:
         """Return the template's text at trunk's head. Raises TemplateError when there is no such file."""
-        path, kept = self.scope.previews.template, self._recall()
-        if kept is not None and (kept.commit, kept.path) == (trunk_head, path):
+        kept = self._recall()
+        if kept is not None and (kept.commit, kept.path) == (trunk_head, self.path):
             return kept.text
-        text = read_template_text(self.scope, self.github, trunk_head)
-        self._keep(CachedTemplate(trunk_head, path, text, self.github.hand_on(self.scope.project.trunk, trunk_head)))
+        text = read_template_text(self.scope, self.github, trunk_head, self.target)
+        answers = () if self.target else self.github.hand_on(self.scope.project.trunk, trunk_head)
+        self._keep(CachedTemplate(trunk_head, self.path, text, answers))
         return text
 
     def _recall(self) -> CachedTemplate | None:
-        kept = self.memory.template.read()
+        kept = self._slot.read()
         try:
             if kept is not None:
                 self.seals.check(WORK, self._place, _dump(kept), kept.seal)
@@ -73,11 +84,15 @@ class TemplateReader:
     def _keep(self, template: CachedTemplate) -> None:
         if len(json.dumps(template.text)) <= KEPT_MAX:  # a longer one is read each time
             seal = self.seals.make(WORK, self._place, _dump(template))
-            self.memory.template.write(replace(template, seal=seal))
+            self._slot.write(replace(template, seal=seal))
+
+    @property
+    def _slot(self) -> Slot[CachedTemplate]:
+        return self.memory.target_template(slug_target(self.target)) if self.target else self.memory.template
 
     @property
     def _place(self) -> Place:
-        return Place(self.scope.control_dag, "", "template")
+        return Place(self.scope.control_dag, "", f"template {self.target}".rstrip())
 
 
 def _dump(template: CachedTemplate) -> Any:
@@ -90,22 +105,33 @@ def read_template(scope: Scope, github: DeployOpsGithubHook, trunk_head: str) ->
     return parse_template_text(scope, read_template_text(scope, github, trunk_head))
 
 
-def read_template_text(scope: Scope, github: DeployOpsGithubHook, trunk_head: str) -> str:
-    """Return the template's text at trunk's head. Raises TemplateError when there is no such file."""
-    text = github.read_file(scope.previews.template, trunk_head)
+def find_path(scope: Scope, target: str = "") -> str:
+    """Return where the previews' template lies, or the target's, from the repository's top."""
+    return (scope.target(target).template or "") if target else scope.previews.template
+
+
+def read_template_text(scope: Scope, github: DeployOpsGithubHook, trunk_head: str, target: str = "") -> str:
+    """Return the template's text at trunk's head. Raises TemplateError when there is no such file.
+
+    :param target: the target whose template it is; empty: the previews'.
+    """
+    text = github.read_file(find_path(scope, target), trunk_head)
     if text is None:
+        key = f"targets.{target}.template" if target else "previews.template"
+        way = "" if target else f", have {scope.template_dag} propose one by previews.template_from"
         raise TemplateError(
-            f"{_name_source(scope)}: there is no such file; write one with 'astro deployment inspect <production> "
-            f"--template', or correct previews.template in the policy"
+            f"{name_source(scope, target)}: there is no such file; write one with 'astro deployment inspect "
+            f"<production> --template'{way}, or correct {key} in the policy"
         )
     return text
 
 
 def parse_template_text(scope: Scope, text: str) -> Template:
     """Return the template that the text says. Raises TemplateError, naming file and field, when it cannot be used."""
-    merged = merge_overrides(parse_template(text, _name_source(scope)), scope.previews.overrides)
+    merged = merge_overrides(parse_template(text, name_source(scope)), scope.previews.overrides)
     return lay_mapping(merged, scope.previews.environment.mapped)
 
 
-def _name_source(scope: Scope) -> str:
-    return f"{scope.project.repository}/{scope.previews.template} on {scope.project.trunk}"
+def name_source(scope: Scope, target: str = "") -> str:
+    """Return what the previews' template, or the target's, is called in errors."""
+    return f"{scope.project.repository}/{find_path(scope, target)} on {scope.project.trunk}"

@@ -53,6 +53,8 @@ IMAGE_TASK = "image"
 VERIFY_TASK = "verify"
 FAILURE_KEY = "failure"
 RENDER_TASK, RENDERED_KEY, MAPPED_KEY, ANSWERS_KEY = "render_template", "rendered", "mapped", "answers"
+REPAIRS_KEY = "repairs"
+"""Seals of the differences that an update repairs."""
 """The task that renders a Deployment file, and under which keys it hands on what of it the template gave, where the
 values come from that it left out, and as which repository GitHub knows the name.
 """
@@ -126,8 +128,9 @@ class RenderedField:
         self.renderer = renderer
 
     def __set_name__(self, owner: type[BaseOperator], name: str) -> None:
-        owner.template_fields = (name,)
-        owner.template_fields_renderers = {name: self.renderer} if self.renderer else {}
+        before, renderers = (vars(owner).get(key) for key in ("template_fields", "template_fields_renderers"))
+        owner.template_fields = (*(before or ()), name)
+        owner.template_fields_renderers = {**(renderers or {}), **({name: self.renderer} if self.renderer else {})}
         owner.overwrite_rtif_after_execution = True
 
     def __get__(self, task: BaseOperator | None, owner: type[BaseOperator]) -> str:

@@ -53,11 +53,7 @@ class Runs:
 
     def has_living(self) -> bool:
         """Whether any run of the DAG is queued or running."""
-        return self.count_living() > 0
-
-    def count_living(self) -> int:
-        """Return how many runs of the DAG are queued or running."""
-        return self._task_instance.get_dr_count(self._dag_id, states=sorted(ALIVE))
+        return self._task_instance.get_dr_count(self._dag_id, states=sorted(ALIVE)) > 0
 
     def is_executing(self, run_id: str) -> bool:
         """Whether a task of the run is at work or about to be: of a DAG that is gone Airflow ends no run."""

@@ -86,6 +86,12 @@ class PromotionForm(StrictModel):
     reason: Reason
 
 
+class TemplateForm(StrictModel):
+    """What a person filled in to have the template compared with production now."""
+
+    dry_run: bool = False
+
+
 class TargetForm(StrictModel):
     """What a person filled in about a target; an empty `ref` means what the source has now."""
 
@@ -181,6 +187,11 @@ def make_promotion_params() -> dict[str, Param]:
         "reason": make_text("Reason", "Stands in the run's log", is_required=True),
         "dry_run": make_switch("Dry run", "Only show what would be done; write nothing"),
     }
+
+
+def make_template_params() -> dict[str, Param]:
+    """Return the fields of a template DAG's form."""
+    return {"dry_run": make_switch("Dry run", "Only show what would be proposed; write nothing to GitHub")}
 
 
 def _pick(words: Mapping[str, str], kind: type[StrictModel], field: str) -> dict[str, str]:

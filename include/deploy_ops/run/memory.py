@@ -39,6 +39,7 @@ from include.deploy_ops.core.verification.mute import Mute
 from include.deploy_ops.core.verification.verdict import Verification
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.core.view.awaited import Awaited
+from include.deploy_ops.core.view.cost import Meter
 from include.deploy_ops.core.view.health import Sight
 from include.deploy_ops.core.view.row import Row, Summary
 from include.deploy_ops.run.store import (
@@ -71,6 +72,7 @@ ENVIRONMENT_PARTS = (
     "verified",
     "mutes",
     "difference",
+    "template",
 )
 """What the keys of one environment end in; each has its method in `Memory`."""
 
@@ -238,6 +240,7 @@ _READING = TypeAdapter(Reading)
 _VERDICTS = TypeAdapter(dict[str, Verdict])
 _USES = TypeAdapter(dict[str, Use])
 _EXAMINATION = TypeAdapter(Examination)
+_METERS = TypeAdapter(dict[str, Meter])
 
 
 class PullSlot:
@@ -329,6 +332,8 @@ class Memory:
         self.rotation = Slot(store, "control.rotation", _READING, within=("stale",))
         # What the doctor found last; only its DAG writes it.
         self.examination = Slot(store, "doctor.examination", _EXAMINATION, within=("checks",))
+        # The hours of previews this month, by Deployment id; only control writes it, where the policy gives prices.
+        self.meters = SplitSlot(store, "control.meters", _METERS, blank=dict, is_terse=True)
         # What the last pass said of the project.
         self.summary = KeptSlot(store, "view.summary", _SUMMARY)
         self._rows = SortedShards(store, "view.rows", _ROWS)
@@ -417,6 +422,10 @@ class Memory:
     def difference(self, slug: str) -> Slot[CachedDifference]:
         """Return how a release was found to differ last from what the target runs, for whose proof it waits."""
         return Slot(self._store, _name_key(slug, "difference"), _DIFFERENCE)
+
+    def target_template(self, slug: str) -> Slot[CachedTemplate]:
+        """Return the template with which the target is compared, as it was read last."""
+        return Slot(self._store, _name_key(slug, "template"), _TEMPLATE)
 
     def forget_environment(self, slug: str) -> None:
         """Forget all that is remembered of the environment: it is gone, and nothing of it lives."""

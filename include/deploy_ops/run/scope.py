@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CLEANUP_DAG = "cleanup"
 FEEDBACK_DAG = "feedback"
 COMMANDS_DAG = "commands"
+TEMPLATE_DAG = "template"
 
 CLI_POOL = "deploy_ops_cli"
 """The Airflow pool that bounds how many Astro CLI calls run at once; `airflow_settings.yaml` defines it."""
@@ -128,6 +129,11 @@ class Scope:
         return self.name_dag(COMMANDS_DAG)
 
     @property
+    def template_dag(self) -> str:
+        """The id of the DAG whose runs propose what changed in production for the template."""
+        return self.name_dag(TEMPLATE_DAG)
+
+    @property
     def has_commands(self) -> bool:
         """Whether the policy lets words on pull requests count."""
         return self.project.feedback.commands and self.project.previews is not None
@@ -162,7 +168,8 @@ class Scope:
         control = {self.control_dag} if project.is_planned else set()
         feedback = {self.feedback_dag} if project.is_planned and project.feedback.is_on else set()
         commands = {self.commands_dag} if self.has_commands else set()
-        return self.home_dags | asked | cleanup | control | feedback | commands
+        template = {self.template_dag} if project.template_source else set()
+        return self.home_dags | asked | cleanup | control | feedback | commands | template
 
     def request_dag(self, target: str) -> str:
         """Return the id of the DAG whose runs ask a person before the target is deployed to."""

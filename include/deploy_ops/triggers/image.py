@@ -15,6 +15,7 @@ from airflow.triggers.base import TriggerEvent
 from include.deploy_ops.core.errors import ImageRefusedError, PermanentError, RetryableError
 from include.deploy_ops.hooks.metrics import start_stats
 from include.deploy_ops.hooks.patience import choose_backoff_s
+from include.deploy_ops.hooks.registry.logins import Logins
 from include.deploy_ops.triggers.base import StoredTrigger
 from include.deploy_ops.triggers.deferral import FIRST_EVENT_S, LONGEST_BACKOFF_S
 from include.deploy_ops.triggers.heads import Heads
@@ -68,9 +69,10 @@ class ImageAvailableTrigger(StoredTrigger):
         deadline = datetime.fromisoformat(self.deadline)
         failures, detail = 0, ""
         heads = Heads(self.heads, self.github_conn_id, self.repository)
+        logins = Logins()
         while True:
             try:
-                found = await asyncio.to_thread(self._find)
+                found = await asyncio.to_thread(self._find, logins)
                 if found is not None:
                     return {"state": "found", "image": found}
                 failures, detail = 0, f"the registry has none of {', '.join(self.candidates)}"
@@ -88,9 +90,9 @@ class ImageAvailableTrigger(StoredTrigger):
                 return {"state": "timeout", "detail": detail}
             await asyncio.sleep(min(pause_s, left_s))
 
-    def _find(self) -> str | None:
+    def _find(self, logins: Logins) -> str | None:
         from include.deploy_ops.hooks.registry.registry import RegistryHook  # not where DAG files are parsed
 
-        # A new hook for each look, so that a repaired Airflow connection counts.
-        registry = RegistryHook(self.registry_conn_id, login_hosts=self.login_hosts)
+        # A new hook for each look, so that a repaired Airflow connection counts; a login of hours is kept meanwhile.
+        registry = RegistryHook(self.registry_conn_id, login_hosts=self.login_hosts, logins=logins)
         return next((each for each in self.candidates if registry.find_image(each) is not None), None)

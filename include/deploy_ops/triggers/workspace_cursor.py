@@ -17,5 +17,6 @@ if TYPE_CHECKING:
 
 def fingerprint_deployments(deployments: Iterable[Deployment]) -> str:
     """Return 64 hexadecimal digits over all that is seen of the Deployments, in whatever order Astro lists them."""
-    facts = sorted(repr(astuple(replace(each, updated_at=""))) for each in deployments)
+    # The configuration by itself: `astuple` would copy each of its values.
+    facts = sorted(f"{astuple(replace(each, updated_at='', settings={}))!r}{each.settings!r}" for each in deployments)
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()

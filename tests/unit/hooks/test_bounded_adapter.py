@@ -15,6 +15,7 @@ from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.astro.api import AstroApiHook, AsyncAstroApi
 from include.deploy_ops.hooks.github.pulls import GithubPullsHook
 from include.deploy_ops.hooks.patience import UnendingAnswerError
+from include.deploy_ops.hooks.registry.logins import ANONYMOUS
 from include.deploy_ops.hooks.registry.registry import RegistryHook
 from include.deploy_ops.hooks.registry.repository import ImageRepository, parse_image
 from tests.worlds.doubles.github import connect
@@ -130,7 +131,7 @@ def test_a_blob_ends_where_its_manifest_says_and_not_for_ever(
 ) -> None:
     monkeypatch.setattr("include.deploy_ops.hooks.registry.repository.ANSWER_TIME_MAX_S", LIMIT_S)
     with UnendingServer(b"x", pause_s) as server:
-        with ImageRepository(parse_image(f"{server.host}/acme/pipes:v1"), None, None, 5) as repository:
+        with ImageRepository(parse_image(f"{server.host}/acme/pipes:v1"), lambda: ANONYMOUS, 5) as repository:
             began = time.monotonic()
             with pytest.raises(UnendingAnswerError, match=says):
                 list(repository.stream_blob(f"sha256:{'0' * 64}", 5000))

@@ -226,6 +226,7 @@ def test_every_key_of_an_environment_is_listed() -> None:
     memory.verified(slug).write((VerifiedDeploy("d1", "c" * 40, "13.1", now),))
     memory.mutes(slug).write((Mute("a.py", "a known one", "mira", now),))
     memory.difference(slug).write(CachedDifference("basis", "staging runs other content"))
+    memory.target_template(slug).write(CachedTemplate("c" * 40, "deployments/live.yaml", "deployment: {}"))
     assert store.values.keys() == set(memory.list_environment_keys(slug))
 
 

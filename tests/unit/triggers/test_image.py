@@ -16,7 +16,10 @@ import pytest
 
 from include.deploy_ops.triggers import heads, image
 from include.deploy_ops.triggers.image import ImageAvailableTrigger
+from tests.worlds.doubles.cloud_providers import play_providers
 from tests.worlds.doubles.github import NOT_FOUND, REPO, TOKEN, GithubDouble, Reply, connect, make_ref, make_sha
+from tests.worlds.doubles.hostile_server import answer
+from tests.worlds.doubles.named_hosts import serve_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,6 +115,17 @@ def run(candidates: list[str], seconds: float = 5, conn_id: str | None = None, *
     (payload,) = asyncio.run(collect())
     assert isinstance(payload, dict)
     return payload
+
+
+def test_a_clouds_login_is_made_once_for_many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = play_providers(monkeypatch)
+    monkeypatch.setenv("AIRFLOW_CONN_CI", json.dumps({"conn_type": "aws"}))
+    name = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/acme/x:1"
+    unknown = b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}'
+    with serve_hosts(lambda *_: answer(404, unknown), monkeypatch) as asked:
+        assert run([name], seconds=0.5, conn_id="ci")["state"] == "timeout"
+    assert len(asked) > 2
+    assert len(provider.made) == 1
 
 
 def test_serialize_gives_back_every_argument() -> None:

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 PUSHED = "refs/fleet/"
 VARIABLES = [{"key": "STAGE", "value": "preview", "isSecret": False}]
 EMAILS = ["data-platform@acme.example"]
+QUEUES = [
+    {
+        "name": "default",
+        "isDefault": True,
+        "astroMachine": "A5",
+        "minWorkerCount": 0,
+        "maxWorkerCount": 5,
+        "workerConcurrency": 5,
+    }
+]
 
 
 def push_branches(stage: Stage, names: Iterable[str]) -> dict[str, str]:
@@ -63,6 +73,7 @@ def make_previews(stage: Stage, heads: Mapping[str, str]) -> None:
             description=stage.write_mark(branch, template=fingerprint),
             environmentVariables=VARIABLES,
             contactEmails=EMAILS,
+            workerQueues=QUEUES,
         )
         record_deploy(stage, deployment_id, branch, head)
 

@@ -24,6 +24,7 @@ from dags.preview import make_preview_dag
 from dags.promotion import make_promotion_dag
 from dags.request import make_request_dag
 from dags.target import make_target_dag
+from dags.template import make_template_dag
 from include.deploy_ops.core.model import ChangeType, DeployDecision, Mark
 from include.deploy_ops.core.naming import format_mark, name_deployment, slug_branch
 from include.deploy_ops.core.plan.continuity import ALWAYS, Continuity
@@ -408,6 +409,8 @@ class Run:
             return make_commands_dag(scope)
         if self.dag_id == scope.promotion_dag:
             return make_promotion_dag(scope)
+        if self.dag_id == scope.template_dag:
+            return make_template_dag(scope)
         target, _, is_request = name.partition(".")
         return make_request_dag(scope, target) if is_request else make_target_dag(scope, target)
 

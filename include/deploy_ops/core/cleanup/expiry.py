@@ -70,7 +70,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class IdleFinding:
-    """One line of cleanup's table. `verdict` is hibernate, delete (now), told (deleted later), keep or report."""
+    """One line of cleanup's table. `verdict` is hibernate, delete (now), told (deleted later), keep or report.
+
+    `cost` is what its row says of it, empty where the policy gives no prices.
+    """
 
     branch: str
     deployment_id: str
@@ -80,6 +83,7 @@ class IdleFinding:
     idle: timedelta | None
     verdict: str
     reason: str
+    cost: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ KEPT_SHOWN = 20
 """Kept previews that a summary names; the table of the same run has them all."""
 
 FINDING_HEADINGS = ("Deployment", "branch", "author", "age", "idle", "verdict", "reason")
+COST_HEADING = "estimated cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,10 @@ def render_findings(findings: Sequence[IdleFinding]) -> str:
     if not findings:
         return "There are no previews to look at."
     shown = sort_findings(findings)[:FINDINGS_SHOWN]
-    return lay_table(FINDING_HEADINGS, (_list_cells(each) for each in shown), more=len(findings) - len(shown))
+    has_costs = any(each.cost for each in findings)
+    headings = (*FINDING_HEADINGS, COST_HEADING) if has_costs else FINDING_HEADINGS
+    cells = ([*_list_cells(each), *([each.cost] if has_costs else [])] for each in shown)
+    return lay_table(headings, cells, more=len(findings) - len(shown))
 
 
 def _list_cells(finding: IdleFinding) -> list[str]:

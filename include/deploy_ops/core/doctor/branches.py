@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.refs import shorten_name
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.fact import Unread, make_check, tell_unread
+from include.deploy_ops.core.doctor.fact import Unread, leave_open, make_check
 from include.deploy_ops.core.target.gates import is_own
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ _FORBIDDING = {
 _HARMLESS = frozenset({"deletion", "non_fast_forward", "copilot_code_review", "tag_name_pattern"})
 """Rules that let us move it forward, which is all that we do."""
 
-_REFUSAL = "Refused, the promotion says HTTP 422 'Repository rule violations found', or names a protected branch"
-_MERGE_REFUSAL = "Refused, a merge says HTTP 405"
+_REFUSAL = "refused, the promotion says HTTP 422 'Repository rule violations found', or names a protected branch"
+_MERGE_REFUSAL = "refused, a merge says HTTP 405"
 _NAMED_MAX = 5
 
 
@@ -137,20 +137,18 @@ def judge_presence(project: Project, branch: str, facts: BranchFacts, default_br
     name = "trunk" if branch == project.trunk else f"branch {shorten_name(branch)}"
     match facts.state:
         case Unread() as unread:
-            return tell_unread(
-                Area.GITHUB, name, unread, "Look again; a token without *Contents: read* is told HTTP 403"
-            )
+            return leave_open(Area.GITHUB, name, unread, "a token without Contents: read is told HTTP 403")
         case BranchState(head=head):
             return make_check(Area.GITHUB, name, Status.OK, f"{branch} is at {head[:12]}")
     found = f"{branch} is not there ({', '.join(keys)})"
     if branch == project.trunk:
         hint = f"; the repository's default branch is {default_branch}" if default_branch not in {"", branch} else ""
-        return make_check(Area.GITHUB, name, Status.FAIL, found, f"Write a branch that is there as `trunk`{hint}")
+        return make_check(Area.GITHUB, name, Status.FAIL, found, f"write a branch that is there as `trunk`{hint}")
     if project.promotion is not None and branch == project.promotion.deploy_branch:
         return make_check(Area.GITHUB, name, Status.OK, f"{found} yet: the first promotion makes it")
     status = Status.WARN if set(keys) == {"previews.merged_into"} else Status.FAIL
     return make_check(
-        Area.GITHUB, name, status, found, f"Make the branch, or correct {' and '.join(keys)} in the policy"
+        Area.GITHUB, name, status, found, f"make the branch, or correct {' and '.join(keys)} in the policy"
     )
 
 
@@ -158,9 +156,9 @@ def judge_pushes(branch: str, facts: BranchFacts, *, is_app: bool) -> Check:
     """Return whether the rules of the deploy branch let us move it forward."""
     name = f"pushes to {shorten_name(branch)}"
     if isinstance(facts.rules, Unread):
-        return tell_unread(Area.GITHUB, name, facts.rules, f"Look at the rules of {branch} in GitHub. {_REFUSAL}")
+        return leave_open(Area.GITHUB, name, facts.rules, f"look at the rules of {branch} in GitHub; {_REFUSAL}")
     if isinstance(facts.state, Unread):
-        return tell_unread(Area.GITHUB, name, facts.state, f"Look at the protection of {branch} in GitHub. {_REFUSAL}")
+        return leave_open(Area.GITHUB, name, facts.state, f"look at the protection of {branch} in GitHub; {_REFUSAL}")
     against = [rule for rule in facts.rules if _is_against(rule, facts, is_app=is_app) and rule.bypass not in _PASSED]
     if against:
         return _refuse_pushes(name, branch, against)
@@ -181,7 +179,7 @@ def _is_against(rule: Rule, facts: BranchFacts, *, is_app: bool) -> bool:
 def _refuse_pushes(name: str, branch: str, against: list[Rule]) -> Check:
     kinds = dict.fromkeys(rule.kind for rule in against)
     said = "; ".join(f"'{kind}' ({_FORBIDDING.get(kind, 'it may refuse a commit of ours')})" for kind in kinds)
-    advice = f"Leave {branch} out of the ruleset, or let the connection's App or user bypass it always. {_REFUSAL}"
+    advice = f"leave {branch} out of the ruleset, or let the connection's App or user bypass it always; {_REFUSAL}"
     is_sure = any(rule.bypass and rule.kind in _FORBIDDING for rule in against)
     told = "which the connection may not bypass" if is_sure else "and whether the connection may bypass is not shown"
     return make_check(Area.GITHUB, name, Status.FAIL if is_sure else Status.WARN, f"rules {said}, {told}", advice)
@@ -197,8 +195,8 @@ def _judge_protection(name: str, branch: str, facts: BranchFacts) -> Check:
             name,
             Status.WARN if state.checks else Status.NOT_KNOWN,
             f"{branch} is protected{checks}, and whom that lets push is shown to administrators alone",
-            f"See in the protection of {branch} (Settings, Branches) that the connection's App or user may push "
-            f"without a pull request or checks, or take the protection off. {_REFUSAL}",
+            f"see in the protection of {branch} (Settings, Branches) that the connection's App or user may push "
+            f"without a pull request or checks, or take the protection off; {_REFUSAL}",
         )
     shown = "its tip is a commit of ours" if facts.is_our_tip else "no rule is against them"
     return make_check(Area.GITHUB, name, Status.OK, shown)
@@ -208,21 +206,19 @@ def judge_merges(branch: str, facts: BranchFacts, allows_merge_commits: bool | U
     """Return whether the repository and the rules of a branch let us merge into it by merge commit."""
     name = f"merge commits into {shorten_name(branch)}"
     if allows_merge_commits is False:
-        advice = "Allow merge commits (the repository's Settings, General, Pull Requests), or switch `merge` off"
+        advice = "allow merge commits (the repository's Settings, General, Pull Requests), or switch `merge` off"
         return make_check(Area.GITHUB, name, Status.FAIL, "the repository allows no merge commits", advice)
     if isinstance(facts.rules, Unread):
-        return tell_unread(Area.GITHUB, name, facts.rules, f"Look at the rules of {branch} in GitHub. {_MERGE_REFUSAL}")
+        return leave_open(Area.GITHUB, name, facts.rules, f"look at the rules of {branch} in GitHub; {_MERGE_REFUSAL}")
     if found := _find_merge_ban(facts.rules):
         advice = (
-            f"Take that off the ruleset of {branch}, let the connection's App or user bypass it, or switch `merge` off"
+            f"take that off the ruleset of {branch}, let the connection's App or user bypass it, or switch `merge` off"
         )
         return make_check(Area.GITHUB, name, Status.FAIL, found, advice)
     if isinstance(allows_merge_commits, bool):
         return make_check(Area.GITHUB, name, Status.OK, "the repository and the branch's rules allow them")
     unread = allows_merge_commits or Unread("GitHub leaves `allow_merge_commit` out for who may not push")
-    return tell_unread(
-        Area.GITHUB, name, unread, f"Let the token write contents, or look in Settings. {_MERGE_REFUSAL}"
-    )
+    return leave_open(Area.GITHUB, name, unread, f"let the token write contents, or look in Settings; {_MERGE_REFUSAL}")
 
 
 def _find_merge_ban(rules: Iterable[Rule]) -> str:
@@ -246,13 +242,13 @@ def judge_required_checks(branch: str, facts: BranchFacts, own: Mapping[str, str
     """
     name = f"required checks of {shorten_name(branch)}"
     if isinstance(facts.rules, Unread):
-        return tell_unread(Area.GITHUB, name, facts.rules, f"Look at the rules of {branch} in GitHub")
+        return leave_open(Area.GITHUB, name, facts.rules, f"look at the rules of {branch} in GitHub")
     if isinstance(facts.state, Unread):
-        return tell_unread(Area.GITHUB, name, facts.state, f"Look at the protection of {branch} in GitHub")
+        return leave_open(Area.GITHUB, name, facts.state, f"look at the protection of {branch} in GitHub")
     if unwritten := [each for each in sorted(facts.required) if each in own]:
         found = "; ".join(f"'{shorten_name(each)}': {own[each]}" for each in unwritten[:_NAMED_MAX])
         return make_check(
-            Area.GITHUB, name, Status.FAIL, found, f"Write them again, or take them off the rules of {branch}"
+            Area.GITHUB, name, Status.FAIL, found, f"write them again, or take them off the rules of {branch}"
         )
     missing = sorted(each for each in facts.required if not is_own(each) and each not in facts.written)
     if not missing:
@@ -270,10 +266,10 @@ def _tell_missing(name: str, branch: str, facts: BranchFacts, missing: list[str]
     shown = _list_names(missing)
     if facts.unseen:
         unread = Unread(f"whether {shown} is written is not known: {facts.unseen}")
-        advice = "Connect as a GitHub App with *Checks: read*, or look at a pull request's checks yourself"
-        return tell_unread(Area.GITHUB, name, unread, advice)
+        advice = "connect as a GitHub App with Checks: read, or look at a pull request's checks yourself"
+        return leave_open(Area.GITHUB, name, unread, advice)
     found = f"{shown} is required, and no head that changed last carries it ({facts.heads} looked at)"
-    advice = f"Have the CI give it to commits of pull requests into {branch}, or take it off the branch's rules"
+    advice = f"have the CI give it to commits of pull requests into {branch}, or take it off the branch's rules"
     return make_check(Area.GITHUB, name, Status.WARN, found, advice)
 
 

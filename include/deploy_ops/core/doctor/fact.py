@@ -38,11 +38,6 @@ class Unread:
     why: str
     cause: Cause = Cause.UNUSABLE
 
-    @property
-    def is_refused(self) -> bool:
-        """Whether it is a no that stays until somebody changes something, and nothing that may pass."""
-        return self.cause in {Cause.RIGHT, Cause.WRONG}
-
 
 Fact: TypeAlias = T | Unread
 
@@ -58,20 +53,12 @@ def make_check(area: Area, name: str, status: Status, found: str, advice: str = 
     return Check(area, name, status, cut(flatten(found), REASON_LENGTH_MAX), told)
 
 
-def tell_unread(area: Area, name: str, unread: Unread, advice: str) -> Check:
-    """Return the check of which nobody knows how it stands.
-
-    :param advice: what to look for, and what a refusal looks like.
-    """
-    return make_check(area, name, Status.NOT_KNOWN, unread.why, advice)
-
-
 def leave_open(area: Area, name: str, unread: Unread, refusal: str) -> Check:
-    """Return the check of which nobody knows how it stands, with what the cause asks for.
+    """Return the check of which nobody knows how it stands.
 
     :param refusal: what one sees elsewhere if it does not stand well.
     """
-    return tell_unread(area, name, unread, f"{_ADVICE[unread.cause]}; {refusal}")
+    return make_check(area, name, Status.NOT_KNOWN, unread.why, f"{_ADVICE[unread.cause]}; {refusal}")
 
 
 _ADVICE = {

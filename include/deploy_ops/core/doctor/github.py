@@ -21,7 +21,7 @@ from include.deploy_ops.core.doctor.branches import (
     list_merged_into,
 )
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.fact import Unread, make_check, tell_unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, make_check
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, judge_permission, list_needs
 from include.deploy_ops.core.text.markdown import describe_span
 
@@ -129,13 +129,13 @@ def judge_github(
 def _judge_reach(project: Project, reach: Reach | Unread) -> Check:
     if isinstance(reach, Unread):
         advice = (
-            f"Correct the Airflow connection '{project.github_conn_id}' of type GitHub (its host stays empty for "
+            f"correct the Airflow connection '{project.github_conn_id}' of type GitHub (its host stays empty for "
             "github.com, and is https://<host>/api/v3 for GitHub Enterprise), and let the worker reach it: proxy, "
             "firewall, names, certificates"
         )
         return make_check(Area.GITHUB, "reachable", Status.FAIL, reach.why, advice)
     if not reach.has_answered:
-        advice = "Mend the token first, see below. Without an answer, this check says what broke"
+        advice = "mend the token first, see below; without an answer, this check says what broke"
         return make_check(Area.GITHUB, "reachable", Status.NOT_KNOWN, f"{reach.address} was not asked", advice)
     version = f", GitHub Enterprise Server {reach.version}" if reach.version else ""
     return make_check(Area.GITHUB, "reachable", Status.OK, f"{reach.address} answers{version}")
@@ -145,12 +145,12 @@ def _judge_repository(project: Project, facts: GithubFacts) -> Check:
     name, wanted, found = "repository", project.repository, facts.repository
     grant = f"grant the token of connection '{project.github_conn_id}' access to it (an App: install it there)"
     if isinstance(found, Unread):
-        status = Status.FAIL if found.is_refused else Status.NOT_KNOWN
-        advice = f"Let {wanted} be readable: {grant}. Refused, GitHub says HTTP 403 or, as a rule, 404"
+        status = Status.FAIL if found.cause is Cause.RIGHT else Status.NOT_KNOWN
+        advice = f"let {wanted} be readable: {grant}; refused, GitHub says HTTP 403 or, as a rule, 404"
         return make_check(Area.GITHUB, name, status, found.why, advice)
     if found is None:
         said = f"HTTP 404: there is no {wanted}, or none that this token may see"
-        return make_check(Area.GITHUB, name, Status.FAIL, said, f"Correct `repository` in the policy, or {grant}")
+        return make_check(Area.GITHUB, name, Status.FAIL, said, f"correct `repository` in the policy, or {grant}")
     status, said, advice = _judge_state(project, found, facts.known_id)
     return make_check(Area.GITHUB, name, status, said, advice)
 
@@ -160,14 +160,14 @@ def _judge_state(project: Project, found: RepositoryState, known_id: int) -> tup
         return (
             Status.FAIL,
             f"{project.repository} is called {found.name} now",
-            (f"Write `repository: {found.name}` for project {project.name}, then adopt its previews by `orphans`"),
+            (f"write `repository: {found.name}` for project {project.name}, then adopt its previews by `orphans`"),
         )
     if known_id and known_id != found.id:
         return (
             Status.FAIL,
             f"{found.name} is number {found.id} at GitHub, and was {known_id}: it is another one",
             (
-                "Write into the policy what the one that is meant is called now; if it is this one, give the project "
+                "write into the policy what the one that is meant is called now; if it is this one, give the project "
                 "another name, too"
             ),
         )
@@ -175,10 +175,10 @@ def _judge_state(project: Project, found: RepositoryState, known_id: int) -> tup
         return (
             Status.FAIL,
             f"{found.name} is archived: GitHub takes no writes",
-            ("Unarchive it (its Settings, General, Danger Zone), or take the project out of the policy"),
+            ("unarchive it (its Settings, General, Danger Zone), or take the project out of the policy"),
         )
     if found.is_disabled:
-        return Status.FAIL, f"{found.name} is disabled by GitHub", "Ask its owner, who can ask GitHub's support"
+        return Status.FAIL, f"{found.name} is disabled by GitHub", "ask its owner, who can ask GitHub's support"
     known = "as before" if known_id else "which nothing remembered is compared with"
     return Status.OK, f"{found.name}, number {found.id}, {known}", ""
 
@@ -186,24 +186,24 @@ def _judge_state(project: Project, found: RepositoryState, known_id: int) -> tup
 def _judge_token(project: Project, token: Token | Unread) -> Check:
     name, conn_id = "token", project.github_conn_id
     if isinstance(token, Unread):
-        return tell_unread(
-            Area.GITHUB, name, token, "Mend what keeps GitHub from being asked. Refused, it says HTTP 401"
+        return leave_open(
+            Area.GITHUB, name, token, "mend what keeps GitHub from being asked; refused, it says HTTP 401"
         )
     if token.refused:
         advice = (
-            f"Write a token that is good into the password of connection '{conn_id}'; of a GitHub App correct app_id, "
+            f"write a token that is good into the password of connection '{conn_id}'; of a GitHub App correct app_id, "
             "installation_id and private key in its extra, or install it again"
         )
         return make_check(Area.GITHUB, name, Status.FAIL, token.refused, advice)
     whose = f" of {token.owner}" if token.owner else ""
     if token.kind is TokenKind.UNKNOWN:
-        advice = f"See under {_PAGE}, which it is. Refused, GitHub says HTTP 401 'Bad credentials'"
+        advice = f"see under {_PAGE}, which it is; refused, GitHub says HTTP 401 'Bad credentials'"
         return make_check(
             Area.GITHUB, name, Status.NOT_KNOWN, f"a token{whose} of a kind that GitHub does not tell", advice
         )
     if token.kind is TokenKind.INSTALLATION:
         advice = (
-            f"Leave the password of connection '{conn_id}' empty, and put the App's app_id, installation_id and "
+            f"leave the password of connection '{conn_id}' empty, and put the App's app_id, installation_id and "
             "private key into its extra, by which a token is had anew each hour"
         )
         return make_check(Area.GITHUB, name, Status.WARN, f"an {token.kind.value}, good for an hour", advice)
@@ -213,16 +213,20 @@ def _judge_token(project: Project, token: Token | Unread) -> Check:
 def _judge_end(project: Project, token: Token | Unread, now: datetime) -> Check:
     name = "token's end"
     renew = (
-        f"Make a new token with the same permissions ({_PAGE}), and write it into the password of connection "
+        f"make a new token with the same permissions ({_PAGE}), and write it into the password of connection "
         f"'{project.github_conn_id}'"
     )
     if isinstance(token, Unread) or token.refused:
-        why = token if isinstance(token, Unread) else Unread("GitHub takes the token for none, as one that ended")
-        return tell_unread(Area.GITHUB, name, why, f"{renew}. One that ended is told HTTP 401 'Bad credentials'")
+        why = (
+            token
+            if isinstance(token, Unread)
+            else Unread("GitHub takes the token for none, as one that ended", Cause.TOKEN)
+        )
+        return leave_open(Area.GITHUB, name, why, f"{renew}; one that ended is told HTTP 401 'Bad credentials'")
     if token.kind is TokenKind.APP:
         return make_check(Area.GITHUB, name, Status.OK, "the App's token is had anew each hour")
     if isinstance(token.ends_at, Unread):
-        return tell_unread(Area.GITHUB, name, token.ends_at, f"Look at the token's page ({_PAGE})")
+        return leave_open(Area.GITHUB, name, token.ends_at, f"look at the token's page ({_PAGE})")
     if token.ends_at is None:
         return make_check(Area.GITHUB, name, Status.OK, "GitHub names no end")
     if token.ends_at <= now:
@@ -249,9 +253,7 @@ def _name_writer(project: Project, permission: str) -> str:
 def _judge_requests(project: Project, left: RequestsLeft | Unread | None, now: datetime) -> Check:
     name = "requests left"
     if isinstance(left, Unread):
-        return tell_unread(
-            Area.GITHUB, name, left, "Look again. Used up, GitHub says HTTP 403 'API rate limit exceeded'"
-        )
+        return leave_open(Area.GITHUB, name, left, "used up, GitHub says HTTP 403 'API rate limit exceeded'")
     if left is None:
         return make_check(Area.GITHUB, name, Status.OK, "GitHub states no limit")
     found = (
@@ -259,7 +261,7 @@ def _judge_requests(project: Project, left: RequestsLeft | Unread | None, now: d
         f"(in {describe_span(max(left.resets_at - now, timedelta()))})"
     )
     advice = (
-        f"Look who else uses the token of connection '{project.github_conn_id}', give the project an App or a token of "
+        f"look who else uses the token of connection '{project.github_conn_id}', give the project an App or a token of "
         "its own, or raise `poll_interval_s`; polling slows down by itself meanwhile"
     )
     status = Status.FAIL if not left.remaining else Status.WARN if left.is_nearly_used else Status.OK
@@ -271,9 +273,9 @@ def _judge_branches(project: Project, facts: GithubFacts, *, is_alone: bool, is_
     for branch, found in facts.branches.items():
         yield judge_presence(project, branch, found, repository.default_branch if repository else "")
     if facts.left_out:
-        advice = "Nothing is wrong with them by that; look at them in GitHub"
+        advice = "nothing is wrong with them by that; look at them in GitHub"
         said = f"{', '.join(facts.left_out)}: more than {len(facts.branches)} are not looked at"
-        yield tell_unread(Area.GITHUB, "further branches", Unread(said), advice)
+        yield make_check(Area.GITHUB, "further branches", Status.NOT_KNOWN, said, advice)
     allowed = repository.allows_merge_commits if repository else _excuse(facts.repository)
     for branch in list_merged_into(project):
         if branch in facts.branches:

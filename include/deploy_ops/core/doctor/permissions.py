@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.fact import Unread, make_check
+from include.deploy_ops.core.doctor.fact import Cause, Unread, make_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +46,8 @@ _ROLES = {"contents": "push", "statuses": "push", "deployments": "push", "workfl
 """What the token's owner has to be in the repository for a write, in GitHub's words for its roles."""
 
 _UNTRIED = "no write was done or refused yet, and GitHub tells it in no other way"
+
+_PROPOSED = "the run shows what it would propose, and proposes nothing"
 
 FINE_GRAINED_REFUSAL = "Resource not accessible by personal access token"
 APP_REFUSAL = "Resource not accessible by integration"
@@ -122,6 +124,11 @@ TABLE = (
         "with `approval: required`",
         lambda project: any(target.approval == "required" for target in project.targets.values()),
         (Need("pull_requests", WRITE, "a rejection leaves no comment"),),
+    ),
+    Row(
+        "with `previews.template_from`",
+        lambda project: project.previews is not None and project.previews.template_from is not None,
+        (Need("contents", WRITE, _PROPOSED), Need("pull_requests", WRITE, _PROPOSED)),
     ),
     Row("with `feedback.comments`", _has_feedback("comments"), (Need("pull_requests", WRITE),)),
     Row("with `feedback.statuses`", _has_feedback("statuses"), (Need("statuses", WRITE),)),
@@ -219,9 +226,9 @@ def judge_permission(need: Need, rights: Rights, *, is_dry: bool, conn_id: str, 
         spared = f"it can be done without: {need.without}"
         if status is Status.FAIL:
             return make_check(Area.GITHUB, _name(need), Status.OK, f"{found}; {spared}")
-        advice = advice and f"{advice}. Or leave it out: {spared}"
+        advice = advice and f"{advice}; or leave it out: {spared}"
     if status is Status.FAIL and is_dry and need.access == WRITE:
-        status, advice = Status.WARN, f"Before `mode: apply`: {advice}"
+        status, advice = Status.WARN, f"before `mode: apply`: {advice}"
     return make_check(Area.GITHUB, _name(need), status, found, advice)
 
 
@@ -252,7 +259,7 @@ def _judge_scopes(need: Need, rights: Rights, conn_id: str, dag: str) -> _Judged
         return _judge_role(need, rights) or (Status.OK, found, "")
     scope = "workflow" if need.permission == "workflows" else "repo"
     place = "GitHub, Settings, Developer settings, Tokens (classic)"
-    return Status.FAIL, found, f"Give the token of connection '{conn_id}' the scope `{scope}` ({place})"
+    return Status.FAIL, found, f"give the token of connection '{conn_id}' the scope `{scope}` ({place})"
 
 
 def _list_enough(permission: str, *, is_public: bool) -> frozenset[str]:
@@ -270,23 +277,23 @@ def _judge_role(need: Need, rights: Rights) -> _Judged | None:
         return None
     found = f"the token's owner has in the repository the roles: {', '.join(sorted(rights.roles)) or 'none'}"
     wanted = "Admin" if role == "admin" else "Write"
-    advice = f"Give its owner the role {wanted} there (the repository's Settings, Collaborators and teams)"
+    advice = f"give its owner the role {wanted} there (the repository's Settings, Collaborators and teams)"
     return Status.FAIL, found, advice
 
 
 def _judge_tried(need: Need, rights: Rights, conn_id: str, dag: str) -> _Judged:
     """Judge by what went through and what was refused: GitHub lists the permissions of such a token to nobody."""
-    advice = f"Give the token of connection '{conn_id}' {_describe(need)} (GitHub, Settings, Developer settings)"
+    advice = f"give the token of connection '{conn_id}' {_describe(need)} (GitHub, Settings, Developer settings)"
     read = rights.reads.get(need.permission)
     if read is not None:
-        return (Status.FAIL if read.is_refused else Status.NOT_KNOWN), read.why, advice
+        return (Status.FAIL if read.cause is Cause.RIGHT else Status.NOT_KNOWN), read.why, advice
     if (role := _judge_role(need, rights)) is not None:
         return role
     if need.access == READ and need.permission in rights.reads:
         return Status.OK, "a read went through", ""
     if (write := rights.writes.get(need.permission)) is not None:
         return (Status.OK if write.is_done else Status.FAIL), write.told, advice
-    return Status.NOT_KNOWN, _UNTRIED, f"See that the token has {_describe(need)}; {_tell_refusal(need, rights, dag)}"
+    return Status.NOT_KNOWN, _UNTRIED, f"see that the token has {_describe(need)}; {_tell_refusal(need, rights, dag)}"
 
 
 def _tell_refusal(need: Need, rights: Rights, dag: str) -> str:
@@ -294,7 +301,7 @@ def _tell_refusal(need: Need, rights: Rights, dag: str) -> str:
     said = f"HTTP 403 '{rights.kind.refusal}', with {need.permission}={need.access} as what would do"
     if need.permission == "workflows":
         said = "HTTP 404 of a tree, or 403 of a commit, with a changed workflow"
-    return f"the first run of `{dag}` that needs it tells. Refused, it says {said}"
+    return f"the first run of `{dag}` that needs it tells; refused, it says {said}"
 
 
 def _describe(need: Need) -> str:
@@ -304,5 +311,5 @@ def _describe(need: Need) -> str:
 
 def _advise_app(need: Need) -> str:
     return (
-        f"Give the App {_describe(need)} (its settings, Permissions and events), and accept that where it is installed"
+        f"give the App {_describe(need)} (its settings, Permissions and events), and accept that where it is installed"
     )

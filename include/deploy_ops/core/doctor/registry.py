@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.doctor.fact import Unread, make_check, tell_unread
+from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, make_check
 from include.deploy_ops.core.policy.values import COMMIT_FIELD
 from include.deploy_ops.core.text.markdown import describe_span
 
@@ -23,15 +23,21 @@ PLATFORM = "linux/amd64"
 LABEL = "io.astronomer.docker.runtime.version"
 """The label of images that are built from Astro Runtime."""
 
-_REFUSAL = "Refused, a registry says HTTP 401 or 403, and some say it also of a name that does not exist"
+_REFUSAL = "refused, a registry says HTTP 401 or 403, and some say it also of a name that does not exist"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What a registry shows of an image. `runtime_version`: its label's, None without it; `platform`: None likewise."""
+    """What a registry shows of an image for Astro's platform. `runtime_version`: its label's, None without it."""
 
     runtime_version: str | None
-    platform: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPlatform:
+    """An image that is there, for other platforms alone; `why` says for which, or for which not."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +46,14 @@ class ImageFacts:
 
     `source` is the name with its `{sha}`. `head` and `committed_at` are trunk's.
     `commit`: of which the image is, the head or one before it whose image serves the head, too. `image` is None where
-    the registry knows none; an Unread that is refused is the registry's no, of which its text says what to do.
+    the registry knows none; an Unread by `RIGHT` is the registry's no, of which its text says what to do.
     """
 
     source: str
     head: str
     committed_at: datetime
     commit: str
-    image: Image | Unread | None
+    image: Image | OtherPlatform | Unread | None
 
 
 def list_sources(project: Project) -> tuple[str, ...]:
@@ -62,7 +68,7 @@ def judge_registry(project: Project, found: Sequence[ImageFacts] | Unread, now: 
     :param now: with a time zone.
     """
     if isinstance(found, Unread):
-        return (tell_unread(Area.REGISTRY, "image", found, f"Mend GitHub's checks first, then look again. {_REFUSAL}"),)
+        return (leave_open(Area.REGISTRY, "image", found, f"mend GitHub's checks first, then look again; {_REFUSAL}"),)
     checks = tuple(check for facts in found for check in _judge_source(project, facts, now))
     return checks or (make_check(Area.REGISTRY, "image", Status.OK, "`image` names no registry: none is needed"),)
 
@@ -75,8 +81,9 @@ def _judge_name(project: Project, facts: ImageFacts, now: datetime) -> Check:
     name, image = f"image {facts.source}", facts.image
     if isinstance(image, Unread):
         whose = f"connection '{project.registry_conn_id}'" if project.registry_conn_id else "`registry_conn_id`"
-        advice = f"Do what it says; the login comes from {whose}, by the policy. {_REFUSAL}"
-        return make_check(Area.REGISTRY, name, Status.FAIL if image.is_refused else Status.NOT_KNOWN, image.why, advice)
+        advice = f"do what it says; the login comes from {whose}, by the policy; {_REFUSAL}"
+        status = Status.FAIL if image.cause in {Cause.RIGHT, Cause.WRONG} else Status.NOT_KNOWN
+        return make_check(Area.REGISTRY, name, status, image.why, advice)
     wanted = facts.source.replace(COMMIT_FIELD, facts.head)
     if image is not None:
         back = "" if facts.commit == facts.head else f", which serves trunk's {facts.head[:12]} as it is"
@@ -84,34 +91,34 @@ def _judge_name(project: Project, facts: ImageFacts, now: datetime) -> Check:
     patience = timedelta(seconds=project.image_timeout_s)
     if (age := now - facts.committed_at) < patience:
         found = f"{wanted} is not there yet; the commit is {describe_span(age)} old"
-        advice = f"Look again once the CI has ended; an image is awaited for {describe_span(patience)}"
+        advice = f"look again once the CI has ended; an image is awaited for {describe_span(patience)}"
         return make_check(Area.REGISTRY, name, Status.WARN, found, advice)
     found = f"{wanted} is not there, nor that of a commit before it that would serve"
-    advice = f"Let the repository's CI push it under exactly this name for each commit of {project.trunk}"
+    advice = f"let the repository's CI push it under exactly this name for each commit of {project.trunk}"
     return make_check(Area.REGISTRY, name, Status.FAIL, found, advice)
 
 
 def _judge_label(facts: ImageFacts) -> Check:
     name = f"label of {facts.source}"
     if not isinstance(facts.image, Image):
-        return _tell_none(name, "An image without the label is refused where it is to be deployed")
+        return _tell_none(name, "an image without the label is refused where it is to be deployed")
     if facts.image.runtime_version:
         return make_check(Area.REGISTRY, name, Status.OK, f"{LABEL} is {facts.image.runtime_version}")
-    advice = "Build it FROM Astro Runtime, and keep that image's labels"
+    advice = "build it FROM Astro Runtime, and keep that image's labels"
     return make_check(Area.REGISTRY, name, Status.FAIL, f"it has no label {LABEL}", advice)
 
 
 def _judge_platform(facts: ImageFacts) -> Check:
     name = f"platform of {facts.source}"
-    if not isinstance(facts.image, Image):
-        return _tell_none(name, f"One that has nothing for {PLATFORM} does not start on Astro")
-    advice = f"Build it for {PLATFORM} (`docker build --platform {PLATFORM}`): Astro runs no other"
-    if not facts.image.platform:
-        return tell_unread(Area.REGISTRY, name, Unread("the image's config names no platform"), advice)
-    status = Status.OK if facts.image.platform == PLATFORM else Status.FAIL
-    return make_check(Area.REGISTRY, name, status, f"it is for {facts.image.platform}", advice)
+    match facts.image:
+        case Image():
+            return make_check(Area.REGISTRY, name, Status.OK, f"it is for {PLATFORM}")
+        case OtherPlatform(why):
+            advice = f"build it for {PLATFORM} (`docker build --platform {PLATFORM}`): Astro runs no other"
+            return make_check(Area.REGISTRY, name, Status.FAIL, why, advice)
+    return _tell_none(name, f"one that has nothing for {PLATFORM} is refused where it is to be deployed")
 
 
 def _tell_none(name: str, consequence: str) -> Check:
-    advice = f"Mend the check of its name above, then look again. {consequence}"
-    return tell_unread(Area.REGISTRY, name, Unread("there is no image to look at"), advice)
+    none = Unread("there is no image that could be looked at", Cause.ABSENT)
+    return leave_open(Area.REGISTRY, name, none, consequence)

@@ -268,9 +268,14 @@ def _list_lines(facts: Facts, row: Row) -> Iterable[str]:
         yield f"Kept {write_words(row.kept)}. It does not expire."
     elif row.next_step is not None and row.state is not State.REMOVED:
         yield _tell_next_step(facts, row)
+    if row.cost is not None:
+        yield f"Cost, an estimate: {write_words(row.cost.said)}."
 
 
 def _list_environment(row: Row) -> Iterable[str]:
+    if row.drift and row.kind is RowKind.PREVIEW:
+        told = write_words(cut(flatten("; ".join(row.drift)), WHY_LENGTH_MAX))
+        yield f"Differs in Astro from what was rendered: {told}"
     if row.connections:
         keys = _write_keys(row.connections)
         yield f"Connections from the environment: {keys}. Its Airflow uses them, and its UI does not list them."

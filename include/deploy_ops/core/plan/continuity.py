@@ -25,8 +25,7 @@ class Continuity:
 
     `busy` are the DAGs that had runs at work when all memory was lost, and have: nobody knows what they claimed.
     `heard_since`: since when words on pull requests count, None while they do not. `targets` names the Deployments that
-    stood in the policy as targets when all of it could be read last, None where nobody knows. `claimed` are the slugs
-    of the environments in whose planned register a claim may lie, None where nobody knows: control alone adds one.
+    stood in the policy as targets when all of it could be read last, None where nobody knows.
     """
 
     since: datetime
@@ -34,11 +33,10 @@ class Continuity:
     busy: tuple[str, ...] = ()
     heard_since: datetime | None = None
     targets: tuple[str, ...] | None = None
-    claimed: tuple[str, ...] | None = None
 
 
 def continue_memory(known: Continuity | None, now: datetime) -> Continuity:
     """Return the continuity as of now; None is known where nobody remembers a pass."""
     if known is None or now - known.seen_at > GAP_MAX:
-        return replace(known, since=now, seen_at=now, busy=(), claimed=None) if known else Continuity(now, now)
+        return replace(known, since=now, seen_at=now, busy=()) if known else Continuity(now, now)
     return replace(known, seen_at=max(known.seen_at, now))

@@ -46,4 +46,14 @@ def find_rest(began: datetime, ended: datetime) -> datetime | None:
 
 def spread_resync(project: str) -> str:
     """Return the cron expression of a project's resync: the projects' fall on different minutes of the hour."""
-    return f"{int(hashlib.sha256(project.encode()).hexdigest(), 16) % 60} * * * *"
+    return f"{_scatter(project) % 60} * * * *"
+
+
+def spread_daily(project: str, what: str) -> str:
+    """Return the cron expression of what a project does once a day: the projects' fall on different minutes of it."""
+    hour, minute = divmod(_scatter(f"{project}.{what}") % (24 * 60), 60)
+    return f"{minute} {hour} * * *"
+
+
+def _scatter(text: str) -> int:
+    return int(hashlib.sha256(text.encode()).hexdigest(), 16)

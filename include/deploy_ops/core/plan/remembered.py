@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime
 
 from include.deploy_ops.core.environment.rotation import Laid
 from include.deploy_ops.core.plan.work import REJECTION, ROLLBACK_ENDING, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+REPAIRED_MAX = 50
+"""Repaired differences of one environment that are remembered: the newest."""
 
 _OWN_ENDINGS = frozenset({ROLLBACK_ENDING, *(verb.value for verb in Verb if verb is not Verb.REQUEST)})
 
@@ -175,8 +182,9 @@ class Remembered:
     `adopted`, the tip that a person took over, and `promoted`, the fingerprint of what the last promotion looked at
     (`derived_tree.fingerprint_promotion`). Of a preview: `kept`, who keeps it from expiring, and why; `kept_id` is the
     Deployment that was meant, empty where a release before 0.3 wrote it; and `rendered`, which variables and alert
-    addresses it last got from the template (`template.list_rendered`), None where nobody remembers; and `laid`, seals
-    of the mapped values that it was given.
+    addresses it last got from the template (`template.list_rendered`), None where nobody remembers; `laid`, seals
+    of the mapped values that it was given; and `repaired`, when differences were repaired, by their seals
+    (`template.drift`).
     """
 
     endings: Mapping[str, Ending] = field(default_factory=dict)
@@ -190,6 +198,7 @@ class Remembered:
     kept_id: str = ""
     rendered: tuple[str, ...] | None = None
     laid: Laid | None = None
+    repaired: Mapping[str, AwareDatetime] = field(default_factory=dict)
     voided_at: AwareDatetime | None = None
     request_judgement: Judgement | None = None
 
@@ -215,6 +224,12 @@ class Remembered:
             approval=None if is_void else approval,
             request_judgement=judgement,
         )
+
+    def add_repaired(self, seals: Iterable[str], at: datetime) -> Remembered:
+        """Return it with differences that were repaired just now."""
+        repaired = {**self.repaired, **dict.fromkeys(seals, at)}
+        newest = sorted(repaired.items(), key=lambda each: each[1])[-REPAIRED_MAX:]
+        return replace(self, repaired=dict(newest))
 
     def find_keep(self, deployment_id: str) -> str:
         """Return who keeps this Deployment, and why; empty where nobody does, or another one was meant."""

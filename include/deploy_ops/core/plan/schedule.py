@@ -65,7 +65,6 @@ class Circumstances:
     the brake, `refused` maps those of others to the person who said no. `dispatches_max` is how many pieces of work
     Airflow lets one pass start, whatever the policy says; None where nobody asked. `pending` maps what ends a hold by
     itself (`Hold.awaits`) to when a pass saw that first. `remembers_since` is since when the memory has no hole.
-    `claimed` are the slugs of all environments for which control claims, None where nobody asked.
     """
 
     now: datetime
@@ -84,7 +83,6 @@ class Circumstances:
     dispatches_max: int | None = None
     pending: Mapping[str, datetime] = field(default_factory=dict)
     remembers_since: datetime = ALWAYS
-    claimed: frozenset[str] | None = None
 
 
 def schedule(difference: Difference, given: Circumstances, limits: Limits, max_live: int) -> Plan:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from include.deploy_ops.core.model import Branch
+    from include.deploy_ops.core.template.drift import Drifted
 
 
 PREVIEW_DAG = "preview"
@@ -231,7 +232,8 @@ class Difference:
 
     `live` counts this project's previews in any status; `missing` lists the wanted branches that have none. `notes` are
     what people should know beside that, `unfilled` the secret variables of the previews' template that nothing fills.
-    `look_at` is when a value may be another, of which nobody tells us.
+    `look_at` is when a value may be another, of which nobody tells us. `drift` are the environments whose Deployments
+    differ from what was rendered, or from their template.
     """
 
     works: tuple[Work, ...]
@@ -241,6 +243,7 @@ class Difference:
     notes: tuple[str, ...] = ()
     unfilled: tuple[str, ...] = ()
     look_at: datetime | None = None
+    drift: tuple[Drifted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

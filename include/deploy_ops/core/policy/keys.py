@@ -106,6 +106,8 @@ class Previews(StrictModel):
     `branches`, `exclude`: patterns for whole branch names; `*` also matches `/`; case matters; `exclude` wins.
     `template`: a Deployment file on trunk, by its path from the repository's top.
     `merged_into`: the branches into which a merge ends a preview.
+    `template_from`: the Deployment from which changes are proposed for it, by its name in Astro or as a target; None:
+    nothing is. `copy_variables`: keys of that one's plain variables whose values may be proposed, too.
     `overrides`: what replaces parts of the template, below its `deployment` key; mappings merge, lists replace.
     `environment`: what is laid into each preview's environment. `inherit`: keys of the template that may lead previews
     to secrets beside that; a template that has others makes no preview.
@@ -118,11 +120,15 @@ class Previews(StrictModel):
     `cleanup_cron`: when cleanup runs, in UTC. `activity`: what counts as use: pushes, deploys and wakes ("deploys") do
     always, "runs" that people start in the preview's own Airflow where they are named. `verify`: how a deploy is proven
     to work; None: it is not. `requires`: what a deploy waits for, the first one included; None: for nothing.
+    `drift`: what becomes of a preview's Deployment that was changed in Astro: "repair": it is updated to what was
+    rendered, once for each difference, since Astro may keep a value of its own.
     """
 
     branches: Annotated[values.Patterns, Field(min_length=1)]
     exclude: values.Patterns = ()
     template: values.File
+    template_from: values.DeploymentName | None = None
+    copy_variables: values.CopiedKeys = ()
     merged_into: Annotated[values.BranchNames, Field(min_length=1)]
     overrides: dict[str, Any] = Field(default_factory=dict)
     environment: Environment = Environment()
@@ -141,6 +147,7 @@ class Previews(StrictModel):
     )
     verify: Verify | None = None
     requires: PreviewRequires | None = None
+    drift: Literal["report", "repair"] = "report"
 
     @property
     def counts_runs(self) -> bool:
@@ -237,7 +244,8 @@ class Target(StrictModel):
     `forced`: whether a forced run of a gated target asks too; "gates": it asks, and waits for what the target requires.
     `merge`: merge the pull request once its code runs. `build`: build images for a gated target too, whose digest
     nobody can approve. `verify`: how a deploy is proven to work, which the merge then waits for. `requires`: what it
-    waits for before anybody is asked, and again before it is deployed and merged.
+    waits for before anybody is asked, and again before it is deployed and merged. `template`: a Deployment file on
+    trunk that says how it should be configured, which is told where it differs; nothing is ever updated to it.
     """
 
     deployment: values.DeploymentName
@@ -253,6 +261,7 @@ class Target(StrictModel):
     build: bool = False
     verify: Verify | None = None
     requires: Requires | None = None
+    template: values.File | None = None
 
     @property
     def asks_when_forced(self) -> bool:
@@ -328,6 +337,31 @@ class Notice(StrictModel):
     ] = ("failure", "approval", "verification", "gates")
 
 
+class Prices(StrictModel):
+    """What an hour of a preview is taken to cost, for estimates; `currency` stands behind each amount.
+
+    `small` … `extra_large`: awake, by the size of its scheduler. `hibernating`: asleep, whatever its size. `workers`:
+    of a worker, by kind of machine, of as many as its queues always have.
+    """
+
+    currency: values.Text | None = None
+    small: values.Price | None = None
+    medium: values.Price | None = None
+    large: values.Price | None = None
+    extra_large: values.Price | None = None
+    hibernating: values.Price = 0.0
+    workers: dict[values.Machine, values.Price] = Field(default_factory=dict)
+
+    def find_size(self, size: str) -> float | None:
+        """Return the price of a scheduler size as Astro names it; None where there is none."""
+        prices = {"SMALL": self.small, "MEDIUM": self.medium, "LARGE": self.large, "EXTRA_LARGE": self.extra_large}
+        return prices.get(size)
+
+    def find_worker(self, machine: str) -> float:
+        """Return the price of a worker of that kind, nothing where there is none."""
+        return next((price for name, price in self.workers.items() if name == machine), 0.0)
+
+
 class Project(StrictModel):
     """One Astro project in one repository. The `*_conn_id` are Airflow connections; times are in seconds.
 
@@ -335,7 +369,8 @@ class Project(StrictModel):
     further hosts that may be told a registry's login, by the registry's host. `trunk`: template and settings are
     read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
     whose change means an image deploy. `checkout`: what may stand for a file of the commit. `image`: where an image
-    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub.
+    comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub. `prices`: of previews, for
+    estimates of their cost; None: none is made.
     """
 
     name: values.Name
@@ -359,6 +394,7 @@ class Project(StrictModel):
     targets: dict[values.Name, Target] = Field(default_factory=dict)
     people: dict[values.Login, values.Text] = Field(default_factory=dict)
     limits: Limits = Limits()
+    prices: Prices | None = None
     feedback: Feedback = Feedback()
     notify: Annotated[tuple[Notice, ...], Strict(strict=False)] = ()
 
@@ -381,6 +417,12 @@ class Project(StrictModel):
         if target:
             return self.targets[target].verify if target in self.targets else None
         return self.previews.verify if self.previews is not None else None
+
+    @property
+    def template_source(self) -> str:
+        """The name in Astro of the Deployment from which template changes are proposed; empty where none is named."""
+        name = self.previews.template_from or "" if self.previews is not None else ""
+        return self.targets[name].deployment if name in self.targets else name
 
     def wants_preview(self, branch: str) -> bool:
         """Whether the branch gets a Deployment of its own while it lives."""

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 
-RESERVED_NAMES = frozenset({"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans", "doctor"})
+RESERVED_NAMES = frozenset(
+    {"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans", "doctor", "template"}
+)
 """A target's DAG is called <project>.<target>; these are other DAGs of the project, or of a project `deploy_ops`."""
 
 _OTHERS_MAX = 3
@@ -46,6 +48,8 @@ def find_project_problems(project: Project) -> tuple[Problem, ...]:
         found += [each.move_below("promotion") for each in _check_promotion(project.promotion, project)]
     for name, target in project.targets.items():
         found += [each.move_below("targets", name) for each in _check_target(name, target)]
+        if target.template is not None:
+            found += [each.move_below("targets", name) for each in _check_template(target.template, project)]
     if project.feedback.commands and project.previews is None:
         message = "words on pull requests are about previews, of which the project has none; leave it out"
         found.append(Problem(("feedback", "commands"), message))
@@ -90,10 +94,7 @@ def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
                     f"'{pattern}' matches '{branch}', which the project names elsewhere; add it to previews.exclude"
                 )
                 yield Problem(("branches", index), message)
-    dags = "dags" if project.root == "." else f"{project.root}/dags"
-    if is_below(previews.template, dags):
-        message = f"'{previews.template}' lies in {dags}/, which is deployed as code; move it, such as to deployments/"
-        yield Problem(("template",), message)
+    yield from _check_template(previews.template, project)
     if previews.hibernate_after and previews.delete_after and previews.hibernate_after >= previews.delete_after:
         message = f"{previews.hibernate_after} is not before delete_after, {previews.delete_after}; make it shorter"
         yield Problem(("hibernate_after",), message)
@@ -103,11 +104,27 @@ def _check_previews(previews: Previews, project: Project) -> Iterator[Problem]:
     if sorted(previews.activity) not in (["deploys"], ["deploys", "runs"]):
         message = f"{list(previews.activity)}: pushes and deploys count always; write [deploys], or [deploys, runs]"
         yield Problem(("activity",), message)
+    yield from _check_copies(previews)
     yield from (each.move_below("overrides") for each in find_override_problems(previews.overrides))
     yield from (each.move_below("environment") for each in find_environment_problems(previews.environment))
     if previews.environment.pools and previews.verify is None:
         message = "the verify step lays them, and nothing is verified; add previews.verify"
         yield Problem(("environment", "pools"), message)
+
+
+def _check_template(template: str, project: Project) -> Iterator[Problem]:
+    dags = "dags" if project.root == "." else f"{project.root}/dags"
+    if is_below(template, dags):
+        message = f"'{template}' lies in {dags}/, which is deployed as code; move it, such as to deployments/"
+        yield Problem(("template",), message)
+
+
+def _check_copies(previews: Previews) -> Iterator[Problem]:
+    if previews.copy_variables and previews.template_from is None:
+        yield Problem(("copy_variables",), "nothing is copied from anywhere; add template_from, or remove it")
+    for index, key in enumerate(previews.copy_variables):
+        if key in previews.copy_variables[:index]:
+            yield Problem(("copy_variables", index), f"'{key}' stands in the list before; remove one")
 
 
 def _check_promotion(promotion: Promotion, project: Project) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from include.deploy_ops.core.environment.sources import (
 from include.deploy_ops.core.model import NO_COMMIT, RULE_LENGTH_MAX
 from include.deploy_ops.core.naming import OWN_CHECKS
 from include.deploy_ops.core.policy.windows import parse_denied, parse_hours
+from include.deploy_ops.core.template.secrecy import check_copied
 
 NAME_LENGTH_MAX = 40
 REPOSITORY_LENGTH_MAX = 140
@@ -277,6 +278,8 @@ EnvironmentName = Annotated[str, AfterValidator(check_environment_name)]
 MappedConnection = Annotated[ConnectionSource, PlainValidator(parse_connection), PlainSerializer(write_source)]
 MappedValue = Annotated[Source, PlainValidator(parse_source), PlainSerializer(write_source)]
 Count = Annotated[int, Field(gt=0, le=100_000)]  # Airflow stores two of them, added, as a DAG's limit of 32 bits
+Price = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+Machine = Literal["A5", "A10", "A20", "A40", "A60", "A120", "A160"]  # Astro's kinds of worker
 
 # A list in the file is a tuple in the model: only that conversion is let through.
 BranchNames = Annotated[tuple[BranchName, ...], Strict(strict=False)]
@@ -284,6 +287,7 @@ Hosts = Annotated[tuple[Host, ...], Strict(strict=False), Field(min_length=1)]
 Repositories = Annotated[tuple[Repository, ...], Strict(strict=False)]
 Patterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], Strict(strict=False)]
 InheritedKeys = Annotated[tuple[Annotated[str, AfterValidator(check_inherited)], ...], Strict(strict=False)]
+CopiedKeys = Annotated[tuple[Annotated[str, AfterValidator(check_copied)], ...], Strict(strict=False)]
 Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
 AllowedHours = Annotated[tuple[Annotated[str, AfterValidator(check_hours)], ...], Strict(strict=False)]
 DeniedTimes = Annotated[tuple[Annotated[str, AfterValidator(check_denied)], ...], Strict(strict=False)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory, describe_former
 from include.deploy_ops.core.model import NO_COMMIT, Deployment, Mark
-from include.deploy_ops.core.naming import digest_work, name_deployment
+from include.deploy_ops.core.naming import digest_work, name_deployment, slug_branch
 from include.deploy_ops.core.plan.work import ANYTHING, OVERRIDDEN, Difference, Hold, HoldKind, Remedy, Verb, Work
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
 from include.deploy_ops.core.preview.ownership import (
@@ -20,12 +20,16 @@ from include.deploy_ops.core.preview.ownership import (
     find_previews,
     is_adoptable,
 )
+from include.deploy_ops.core.template.drift import Drifted, describe_drift
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.core.preview.desired import DesiredPreviews
+
+REASON_FIELDS_MAX = 3
+"""Fields that the reason of a repair names; the page has more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,13 @@ def compare(
     asked_for = desired.wanted.keys() - desired.unlabelled - previews.keys()
     missing = tuple(desired.wanted[name] for name in sorted(asked_for))
     live = sum(map(len, previews.values()))
-    return Difference(tuple(works), holds, live, missing, template.tell(), template.unfilled, template.reread_at)
+    drift = tuple(
+        Drifted(slug_branch(branch), branch, template.drift[own[0][0].id])
+        for branch, own in sorted(previews.items())
+        if len(own) == 1 and branch in desired.wanted and template.drift.get(own[0][0].id)
+    )
+    notes = template.tell()
+    return Difference(tuple(works), holds, live, missing, notes, template.unfilled, template.reread_at, drift)
 
 
 def _hold_target(branch: str, name: str) -> Hold:
@@ -158,9 +168,10 @@ def _keep_configuration(
     missing = template.missing.get(deployment.id, ())
     rotated = template.rotated.get(deployment.id)
     is_rendered = mark.template == template.fingerprint and not missing
+    repairs = template.list_repairs(deployment.id) if is_rendered else []
     if is_rendered and template.unread:
         yield Hold(branch, Verb.UPDATE.value, template.unread)
-    if is_rendered and (rotated is None or template.unread):
+    if is_rendered and ((rotated is None and not repairs) or template.unread):
         return
     if fixed := template.fixed.get(deployment.id, ()):
         reason = f"recreate it, Astro cannot change these: {'; '.join(fixed)}"
@@ -169,6 +180,8 @@ def _keep_configuration(
     reason = f"it lacks {', '.join(missing)}" if missing else "the template changed"
     if is_rendered and rotated is not None:
         reason = f"what is mapped changed in the management Airflow: {', '.join(rotated.keys)}"
+    elif repairs:
+        reason = "; ".join(describe_drift(repairs, REASON_FIELDS_MAX))
     yield _work(view, Verb.UPDATE, branch, head, deployment, mark, reason)
 
 
@@ -178,6 +191,7 @@ def _work(
     deployment_id = deployment.id if deployment else ""
     observed = view.observed.histories.get(deployment_id, DeployHistory()).newest_id
     rotated = view.template.rotated.get(deployment_id)
+    repairs = sorted(each.seal for each in view.template.list_repairs(deployment_id))
     # What was observed is part of the name: the same step on top of another deploy is other work, with its own
     # attempts.
     digest = digest_work(
@@ -193,6 +207,7 @@ def _work(
             "policy": view.policy,
             # Where there is none it is left out: such work keeps the name that it always had.
             **({"rotated": rotated.digest} if rotated and verb is Verb.UPDATE else {}),
+            **({"drift": repairs} if repairs and verb is Verb.UPDATE else {}),
         }
     )
     return Work(

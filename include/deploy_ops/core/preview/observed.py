@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.template.drift import Drift, Fate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,8 @@ class TemplateState:
     `problem` holds every create and update when the template cannot be read, `guard` every create: with this template
     previews would reach what nobody agreed to. `replaced` are the variables in which the policy's mapping wins over it,
     `unfilled` its secrets that the mapping does not fill. `rotated` gives, per Deployment id, which values of the
-    mapping are others by now, `unread` why nobody knows, `reread_at` when it is looked at again.
+    mapping are others by now, `unread` why nobody knows, `reread_at` when it is looked at again. `drift` gives, per
+    Deployment id, where Astro differs from what was rendered of this template.
     """
 
     fingerprint: str
@@ -36,6 +38,11 @@ class TemplateState:
     rotated: Mapping[str, Rotated] = field(default_factory=dict)
     unread: str = ""
     reread_at: datetime | None = None
+    drift: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
+
+    def list_repairs(self, deployment_id: str) -> list[Drift]:
+        """Return the differences of a Deployment that are to be repaired."""
+        return [each for each in self.drift.get(deployment_id, ()) if each.fate is Fate.DUE]
 
     def tell(self) -> tuple[str, ...]:
         """Return what people should know of what previews get, whether or not anything is due."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.model import Deployment, PullRequest
     from include.deploy_ops.core.policy.keys import Target
+    from include.deploy_ops.core.template.drift import Drift
 
 
 _SHORT = 7
@@ -57,7 +58,8 @@ class TargetState:
     `verification` is the newest one, of whatever deploy record; None where nobody remembers, or the policy wants none.
     `is_asking`: a run is at work that verifies, or was a pass ago. `verified` are the deploys that were, newest last,
     where the policy lets it go back to one. `gates` are what the policy's `requires` asks for, where anything is due;
-    what is verified already, and goes back, waits for none.
+    what is verified already, and goes back, waits for none. `drift` is where the Deployment differs from the policy's
+    `template` of it, `drift_problem` why that is not known.
     """
 
     name: str
@@ -73,6 +75,8 @@ class TargetState:
     is_asking: bool = False
     verified: tuple[VerifiedDeploy, ...] = ()
     gates: tuple[Gate, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    drift_problem: str = ""
 
 
 def find_release(target: Target, pulls: Iterable[PullRequest]) -> PullRequest | None:
@@ -284,9 +288,9 @@ def _list_rules(target: Target) -> dict[str, Any]:
     """Return the target's rules as they take part in names of work: the first ones, and later ones that are set.
 
     So a release that brings a key gives no work another name, by which endings and rejections are remembered. How a
-    deploy is verified changes nothing of what is deployed, or asked; nor does what it waits for.
+    deploy is verified changes nothing of what is deployed, or asked; nor does what it waits for, or is compared with.
     """
-    later = target.model_dump(mode="json", exclude_defaults=True, exclude={"verify", "requires"})
+    later = target.model_dump(mode="json", exclude_defaults=True, exclude={"verify", "requires", "template"})
     first = target.model_dump(mode="json", include=set(_FIRST_RULES))
     if target.pull_request is not None and not target.pull_request.drafts:
         del first["pull_request"]["drafts"]

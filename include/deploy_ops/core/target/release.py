@@ -95,7 +95,8 @@ class Release:
     name by digest where one is deployed, empty where it is built only then; `image_source` is the entry of the policy
     that it is from. `rolls_back`: where its verification fails, the newest verified deploy of its `runtime` is deployed
     again, which is `fallback` now, None where there is none. `skips` are the target's gates that it passes by,
-    `gates` how each of them stands as a person is asked.
+    `gates` how each of them stands as a person is asked. `drift` is where the target's Deployment differs in Astro from
+    its template, as the last pass told it.
     """
 
     target: str
@@ -127,6 +128,7 @@ class Release:
     runtime: str = ""
     skips: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()
+    drift: tuple[str, ...] = ()
 
 
 def summarize_subject(release: Release) -> str:
@@ -147,6 +149,7 @@ def summarize(release: Release, page_of: Pages) -> str:
         _link_comparison(release, page_of),
         _list_carried(release, page_of),
         _list_gates(release),
+        _describe_drift(release),
         _describe_facts(release, page_of),
         _list_commits(release, page_of),
         *map(_list_files, release.files),
@@ -301,6 +304,12 @@ def _list_gates(release: Release) -> str:
         for gate in release.gates
     ]
     return render_table(("gate", "", "as this was asked"), rows) if rows else ""
+
+
+def _describe_drift(release: Release) -> str:
+    """Return where what runs is configured otherwise than on trunk; the deploy changes nothing of it."""
+    told = "; ".join(quote_text(each, REASON_LENGTH_MAX) for each in release.drift)
+    return f"**Drift**, which the deploy leaves as it is: {told}" if told else ""
 
 
 def _list_commits(release: Release, page_of: Pages) -> str:

@@ -40,6 +40,21 @@ def is_airflow_3_runtime(version: str) -> bool:
     return _AIRFLOW_3_RUNTIME.match(version) is not None
 
 
+def rank_runtime(version: str) -> tuple[bool, tuple[int, ...]]:
+    """Order runtime versions: 3.1-14, of Airflow 3, comes after 13.1.0, of Airflow 2."""
+    return is_airflow_3_runtime(version), tuple(int(digits) for digits in re.findall(r"\d{1,9}", version))
+
+
+def is_pod_printed_as_queue(configuration: Mapping[str, Any], queues: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these are no queues: `inspect` prints a Kubernetes Deployment's pods as one, without counts of workers.
+
+    The CLI refuses what it has printed there (inspect.go, fromfile.go).
+    """
+    if name_executor(configuration) != "KUBERNETES" or [each["name"] for each in queues] != ["default"]:
+        return False
+    return not any(queues[0].get(key) for key in ("max_worker_count", "min_worker_count", "worker_concurrency"))
+
+
 def list_shape_problems(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
     """Return what the models refused, and of unknown keys that the CLI would not have said so."""
     return tuple(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,9 +22,10 @@ from include.deploy_ops.core.template.keys import DeploymentFile
 from include.deploy_ops.core.template.rules import (
     find_override_problems,
     find_template_problems,
-    is_airflow_3_runtime,
+    is_pod_printed_as_queue,
     list_shape_problems,
     name_deployment_type,
+    rank_runtime,
 )
 from include.deploy_ops.core.text.document import DocumentError, read_document
 from include.deploy_ops.core.text.schema import Problem, describe_value
@@ -214,6 +214,8 @@ def _build_template(document: Mapping[str, Any], source: str) -> Template:
     except ValidationError as error:
         raise _fail(list_shape_problems(error, DeploymentFile), source) from None
     body = file.deployment.model_dump(mode="json", exclude_none=True)
+    if is_pod_printed_as_queue(body.get("configuration", {}), body.get("worker_queues", ())):
+        del body["worker_queues"]
     _raise_problems([each.move_below("deployment") for each in find_template_problems(body)], source)
     return Template(source, _normalise(body))
 
@@ -299,13 +301,8 @@ def _pair_fixed(configuration: Mapping[str, Any], deployment: Deployment) -> Ite
     is_wanted = bool(configuration.get("is_development_mode"))
     yield "is_development_mode", str(deployment.is_development_mode).lower(), str(is_wanted).lower()
     runtime = configuration["runtime_version"]
-    if _rank_runtime(runtime) > _rank_runtime(deployment.runtime_version):
+    if rank_runtime(runtime) > rank_runtime(deployment.runtime_version):
         yield "runtime_version", deployment.runtime_version, runtime
-
-
-def _rank_runtime(version: str) -> tuple[bool, tuple[int, ...]]:
-    """Order runtime versions: 3.1-14, of Airflow 3, comes after 13.1.0, of Airflow 2."""
-    return is_airflow_3_runtime(version), tuple(int(digits) for digits in re.findall(r"\d{1,9}", version))
 
 
 class _QuotingDumper(yaml.SafeDumper):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.policy.keys import Promotion
     from include.deploy_ops.core.promotion.derived_tree import DerivedTree
+    from include.deploy_ops.core.template.drift import Drifted
 
 PAGE_ROWS_MAX = 200
 """Rows of a table that are shown; one more says how many there are besides."""
@@ -25,6 +26,8 @@ PAGE_ROWS_MAX = 200
 
 PAGE_NAMES_MAX = 40
 """Names in a line that are shown; it says how many there are besides."""
+
+DRIFT_HEADINGS = ("environment", "field", "in Astro", "here", "what becomes of it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,11 @@ def render_source(found: Mapping[str, Any]) -> str:
     return "\n".join([*taken, *(["", "Not taken:", *notes] if notes else [])])
 
 
-def render_plan(plan: Plan, now: datetime, notes: Sequence[str] = ()) -> str:
-    """Return the plan: what starts, what is held, and why; and what people should know beside that."""
+def render_plan(plan: Plan, now: datetime, notes: Sequence[str] = (), drift: Sequence[Drifted] = ()) -> str:
+    """Return the plan: what starts, what is held, and why; and what people should know beside that.
+
+    :param drift: what differs in Astro from what was rendered.
+    """
     head = (
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
     )
@@ -141,7 +147,15 @@ def render_plan(plan: Plan, now: datetime, notes: Sequence[str] = ()) -> str:
         for work in (action.work for action in plan.actions)
     ]
     rows += [("hold", hold.environment, hold.what, hold.reason) for hold in plan.holds]
-    return f"{head}\n\n{lay_table(('', 'environment', 'what', 'why'), rows)}" if rows else head
+    tables = [lay_table(("", "environment", "what", "why"), rows)] if rows else []
+    return "\n\n".join([head, *tables, *_render_drift(drift)])
+
+
+def _render_drift(drift: Sequence[Drifted]) -> Iterator[str]:
+    """Return the table of what differs in Astro, field by field."""
+    rows = [(each.environment, *field.shown, field.fate.value) for each in drift for field in each.found]
+    if rows:
+        yield f"Drift, in Astro another value than was rendered: {len(rows)}\n\n{_lay_first(DRIFT_HEADINGS, rows)}"
 
 
 def _list_names(names: Sequence[str]) -> str:

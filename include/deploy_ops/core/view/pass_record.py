@@ -13,6 +13,7 @@ from include.deploy_ops.core.model import PullRequest
 from include.deploy_ops.core.plan.outcome import Ended, Outcome
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import Action, Hold, Plan
+from include.deploy_ops.core.template.drift import Drift
 from include.deploy_ops.core.verification.verdict import Verification
 from include.deploy_ops.core.view.row import Row
 
@@ -34,7 +35,7 @@ class PassRecord:
     `wanted` are the branches that should have a preview, with their heads; `in_flight`, `remembered`, `before` and
     `verifications` (of whatever deploy record) are by slug, `verdicts` by Deployment id, `authors` by commit. `ended`
     are the runs that ended since the last pass. `unfilled` are the secret variables of the previews' template that
-    nothing fills.
+    nothing fills, `drift` what differs in Astro, by slug.
     """
 
     project: Project
@@ -53,6 +54,7 @@ class PassRecord:
     authors: Mapping[str, str] = field(default_factory=dict)
     unfilled: tuple[str, ...] = ()
     verifications: Mapping[str, Verification] = field(default_factory=dict)
+    drift: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
 
     # What is looked up for each row is sorted once: there may be thousands of each.
 

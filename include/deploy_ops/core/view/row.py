@@ -55,6 +55,15 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a preview costs this month so far, an estimate in words, as of `at`; `prices` names the prices of then."""
+
+    said: str
+    at: datetime
+    prices: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One environment.
 
@@ -75,6 +84,8 @@ class Row:
     nothing good is told of what runs before it is verified.
     `gated` says what a forced deploy to a target does with gates that are closed: "skip", "never" where the policy lets
     nobody skip any, empty where there are none. `gates` are what those await that are closed, where anything is due.
+    `cost` is a preview's, where the policy gives prices.
+    `drift` are the fields in which Astro differs from what was rendered, or from the target's template, in words.
     """
 
     slug: str
@@ -124,13 +135,16 @@ class Row:
     awaits_proof: bool = False
     gated: str = ""
     gates: tuple[str, ...] = ()
+    cost: Cost | None = None
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What one pass says of its whole project. `digests` tell, by shard that holds something, that it changed.
 
-    `dags` are the DAGs that the policy gives the project.
+    `dags` are the DAGs that the policy gives the project. `cost` is what its previews cost this month so far, an
+    estimate in words, empty where the policy gives no prices.
     """
 
     project: str
@@ -146,3 +160,4 @@ class Summary:
     digests: dict[str, str]
     events_until: str = ""
     dags: tuple[str, ...] = ()
+    cost: str = ""

@@ -22,6 +22,7 @@ from include.deploy_ops.core.plan.work import (
 )
 from include.deploy_ops.core.preview.hibernation import find_wake
 from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.core.template.drift import describe_drift
 from include.deploy_ops.core.view.addresses import hide_address, hide_addresses_of
 from include.deploy_ops.core.view.following import DIGITS, follow_merged
 from include.deploy_ops.core.view.needs import Need
@@ -44,6 +45,8 @@ ROW_CAUSE_LENGTH_MAX = 160
 """Characters of cause and reason that are kept of runs before the newest."""
 ROW_KEYS_MAX = 20
 """Environment variables of a kind that a row lists; one more says how many there are besides."""
+ROW_DRIFT_MAX = 10
+"""Differences that a row lists; one more line says how many there are besides."""
 ROW_CONFLICTS_MAX = 40
 """Conflicts that a row lists; one more line says how many there are besides."""
 ROW_CONFLICT_LENGTH_MAX = 200
@@ -70,6 +73,7 @@ def _hide_addresses(row: Row) -> Row:
         overridden=hide_address(row.overridden),
         holds=tuple(map(hide_address, row.holds)),
         gates=tuple(map(hide_address, row.gates)),
+        drift=tuple(map(hide_address, row.drift)),
         needs=tuple(replace(each, why=hide_address(each.why)) for each in row.needs),
         outcomes=tuple(map(hide_addresses_of, row.outcomes)),
     )
@@ -278,6 +282,7 @@ def _add_deployment(record: PassRecord, row: Row, deployment: Deployment | None,
         astro_url=deployment.astro_url,
         override=deployment.override,
         woken_at=find_wake(before, deployment, record.now),
+        drift=describe_drift(record.drift.get(row.slug, ()), ROW_DRIFT_MAX),
     )
 
 
@@ -368,4 +373,5 @@ def _bury(row: Row, at: datetime, *, is_new: bool) -> Row:
         unfilled=(),
         verification=None,
         awaits_proof=False,
+        drift=(),
     )

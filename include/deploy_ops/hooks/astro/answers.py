@@ -6,6 +6,8 @@ that the schema requires and we decide by must be there; values of enumerations 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -17,6 +19,7 @@ from include.deploy_ops.core.doctor.astro_facts import Cluster, LinkedObject, Or
 from include.deploy_ops.core.errors import NOTHING_FOLLOWS, AbsentError, MalformedAnswerError, ObservationError
 from include.deploy_ops.core.model import Deploy, DeployKind, Deployment, DeploymentStatus, DeployStatus, Variable
 from include.deploy_ops.core.naming import parse_note
+from include.deploy_ops.core.template.settings import read_settings
 
 if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.connection import AstroConnection
@@ -28,6 +31,8 @@ _Id = Annotated[str, StringConstraints(min_length=1)]
 _Instant = Annotated[AwareDatetime, Strict(strict=False)]  # JSON has no times, only texts
 
 _PROBLEMS_TOLD_MAX = 5
+_UNIT = re.compile(r"[A-Z0-9_]{1,30}")  # a scheduler size, or a kind of worker
+_QUEUES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,8 @@ class _Deployment(_Json):
     status_reason: str | None = None
     web_server_airflow_api_url: str | None = None
     scaling_spec: _Scaling | None = None
+    scheduler_size: Any = None  # for estimates alone, as what follows: malformed, it takes nothing from the Deployment
+    worker_queues: Any = None
 
 
 class _Git(_Json):
@@ -216,7 +223,7 @@ def parse_id(request: Ask, item: Any) -> str:
 
 def parse_deployment(request: Ask, answer: Any, connection: AstroConnection) -> Deployment:
     """Return a Deployment; an unknown status becomes UNKNOWN. Raises ObservationError."""
-    return _make_deployment(_parse(request, _Deployment, answer, MalformedAnswerError), connection)
+    return _make_deployment(_parse(request, _Deployment, answer, MalformedAnswerError), answer, connection)
 
 
 def parse_listed_deployment(answer: Any, connection: AstroConnection) -> Deployment:
@@ -225,7 +232,7 @@ def parse_listed_deployment(answer: Any, connection: AstroConnection) -> Deploym
     :param answer: an item with an id (`parse_id`).
     """
     try:
-        return _make_deployment(_Deployment.model_validate(answer), connection)
+        return _make_deployment(_Deployment.model_validate(answer), answer, connection)
     except ValidationError as error:
         return _make_damaged(answer, _describe_problems(error), connection)
 
@@ -257,7 +264,7 @@ def _make_damaged(answer: dict[str, Any], problem: str, connection: AstroConnect
     )
 
 
-def _make_deployment(found: _Deployment, connection: AstroConnection) -> Deployment:
+def _make_deployment(found: _Deployment, answer: dict[str, Any], connection: AstroConnection) -> Deployment:
     return Deployment(
         id=found.id,
         name=found.name,
@@ -285,7 +292,25 @@ def _make_deployment(found: _Deployment, connection: AstroConnection) -> Deploym
         status_reason=found.status_reason or "",
         override=_read_override(found),
         airflow_api=found.web_server_airflow_api_url or "",
+        scheduler_size=_read_unit(found.scheduler_size),
+        workers=_count_workers(found.worker_queues),
+        settings=read_settings(answer),
     )
+
+
+def _read_unit(name: Any) -> str:
+    return name if isinstance(name, str) and _UNIT.fullmatch(name) else ""
+
+
+def _count_workers(queues: Any) -> tuple[tuple[str, int], ...]:
+    """Return how many workers of each kind all queues have at the least, as far as they can be read."""
+    counts = Counter[str]()
+    for queue in queues[:_QUEUES_MAX] if isinstance(queues, list) else ():
+        machine, count = (
+            (queue.get("astroMachine"), queue.get("minWorkerCount")) if isinstance(queue, dict) else ("", 0)
+        )
+        counts[_read_unit(machine)] += count if isinstance(count, int) else 0
+    return tuple(sorted((machine, count) for machine, count in counts.items() if machine and count > 0))
 
 
 def _read_override(found: _Deployment) -> str:

@@ -11,16 +11,21 @@ import json
 import logging
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.model import ChangeType
 from include.deploy_ops.core.template.mapping import lay_values
 from include.deploy_ops.core.text.visible import reveal
-from include.deploy_ops.hooks.astro.cli_endings import find_applied_id, find_success, hide_signatures
+from include.deploy_ops.hooks.astro.cli_endings import (
+    find_applied_id,
+    find_success,
+    hide_signatures,
+    read_inspected,
+)
 from include.deploy_ops.hooks.astro.connection import AstroConnection, read_astro_connection
 from include.deploy_ops.hooks.secrets import NO_SECRETS, Secrets
 from include.deploy_ops.process import confinement
@@ -39,6 +44,9 @@ TIMEOUT_S = 1800.0
 
 LIMITS = ProcessLimits(memory_bytes=4 << 30, file_bytes=4 << 30)
 """What the CLI may use: it packs a branch's files. An engine that builds is no child of its."""
+
+PRINTED_MAX = 4 << 20
+"""Bytes of the document about one Deployment that are read."""
 
 READS_VARIABLE = "ASTRO_CLI_READS"
 """Environment variable that names what the CLI must be able to read beside its executable, separated by colons."""
@@ -109,6 +117,18 @@ class AstroCli:
         """Return the CLI's version, such as "1.45.0"."""
         marker = "Astro CLI Version: "
         return find_success(self._name("version"), self._run(["version"]), marker).removeprefix(marker)
+
+    def inspect(self, deployment_id: str) -> dict[str, Any]:
+        """Return the document that describes a Deployment, values of its plain variables among it.
+
+        It is for nobody's eyes: nothing of it is logged, kept or quoted in an error.
+
+        :raises DeploymentGoneError: it is not in the workspace.
+        """
+        printed = _Printed()
+        argv = ["deployment", "inspect", _check_id(deployment_id), "--output=json"]
+        result = self._run([*argv, f"--workspace-id={self._connection.workspace_id}"], on_bytes=printed.take)
+        return read_inspected(self._name("deployment inspect"), result, bytes(printed.data))
 
     def create(self, deployment_file: str, secrets: Secrets = NO_SECRETS) -> str:
         """Create a Deployment from a Deployment file's text, and return its id.
@@ -211,6 +231,7 @@ class AstroCli:
         deployment_file: str | None = None,
         hidden: Sequence[str] = (),
         engine: ShownEngine | None = None,
+        on_bytes: Callable[[bytes], None] | None = None,
     ) -> CommandResult:
         with hold_folder("astro-cli") as folder:
             home, work = folder / "home", folder / "work"
@@ -228,6 +249,7 @@ class AstroCli:
                 sight=_see_also(folder, sight or Sight()),
                 on_line=self._tell if deployment_file is None else _leave_out_usage(self._tell),
                 keeps_answer=deployment_file is not None,
+                on_bytes=on_bytes,
             )
             return self._hold(command)
 
@@ -244,6 +266,19 @@ class AstroCli:
     def _tell(self, line: str) -> None:
         if self._on_line is not None and line.strip():
             self._on_line(reveal(hide_signatures(line)))
+
+
+@dataclass(slots=True)
+class _Printed:
+    """What a call prints, as it comes."""
+
+    data: bytearray = field(default_factory=bytearray)
+
+    def take(self, data: bytes) -> None:
+        """Add some of it. Raises PermanentError where it is more than any Deployment's document."""
+        self.data += data
+        if len(self.data) > PRINTED_MAX:
+            raise PermanentError(f"the Astro CLI printed more than {PRINTED_MAX:,} bytes about one Deployment")
 
 
 def _leave_out_usage(tell: Callable[[str], None]) -> Callable[[str], None]:

@@ -7,9 +7,11 @@ that another version words otherwise is an unknown ending, which comes again.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError, RetryableError
@@ -183,6 +185,23 @@ def find_applied_id(call: str, result: CommandResult) -> str:
     if deployment_id is None:
         raise explain_ending(call, result)
     return deployment_id
+
+
+def read_inspected(call: str, result: CommandResult, printed: bytes) -> dict[str, Any]:
+    """Return the JSON document that `inspect` printed; an error quotes nothing of that, since it holds values.
+
+    :param result: without stdout, which `printed` is.
+    :raises DeployOpsError: as `explain_ending` says, when the call failed or printed no document.
+    """
+    text = printed.decode(errors="replace")
+    if result.exit_code == 0:
+        with contextlib.suppress(ValueError, RecursionError):
+            document = json.loads(text)
+            if isinstance(document, dict):
+                return document
+    # Exit 0 with this one line alone means that the workspace is empty.
+    said = text if text.startswith("no Deployments found in workspace ") else ""
+    raise explain_ending(call, replace(result, stdout=said))
 
 
 def explain_ending(call: str, result: CommandResult) -> DeployOpsError:

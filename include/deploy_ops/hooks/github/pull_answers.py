@@ -86,6 +86,13 @@ class _PullCommit(Json):
     author: _Login | None
 
 
+class _PullText(Json):
+    number: int
+    title: str
+    body: str | None
+    html_url: str
+
+
 class _Comment(Json):
     html_url: str
     body: str | None = None
@@ -132,6 +139,30 @@ def parse_pull_request(answer: GithubAnswer, number: int) -> SinglePull:
         found.mergeable_state,
         found.base.repo.allow_merge_commit,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PullText:
+    """What a pull request says: title and text; its number and page where GitHub has it already."""
+
+    title: str
+    body: str
+    number: int = 0
+    url: str = ""
+
+    def says(self, other: PullText) -> bool:
+        """Whether both say the same; GitHub may give lines other ends."""
+        return self.title == other.title and _fold(self.body) == _fold(other.body)
+
+
+def _fold(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
+
+
+def parse_pull_text(answer: GithubAnswer) -> PullText:
+    """Read what one pull request says. :raises ObservationError: malformed."""
+    found = validate(_PullText, answer)
+    return PullText(found.title, found.body or "", found.number, found.html_url)
 
 
 def parse_pull_commits(answer: GithubAnswer) -> tuple[PullCommit, ...]:

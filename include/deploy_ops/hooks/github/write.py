@@ -56,6 +56,7 @@ _NEEDS = (
     ("/deployments", "Deployments: write"),
     ("/environments/", "Administration: write"),
     ("/comments", "Pull requests: write"),
+    ("/pulls", "Pull requests: write"),
 )
 """Which permission a write wants, by a part of its path, where GitHub does not say (REST: permissions of fine-grained
 tokens)."""

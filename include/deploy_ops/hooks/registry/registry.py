@@ -5,6 +5,7 @@ It builds nothing and does not wait for an image: callers ask again.
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections import Counter
@@ -12,15 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, RetryableError
+from include.deploy_ops.core.errors import ImageRefusedError, ObservationError, OtherPlatformError, RetryableError
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.hooks.registry.login_hosts import LoginHosts, find_places
+from include.deploy_ops.hooks.registry.logins import ANONYMOUS, Login, Logins, read_registry_connection
 from include.deploy_ops.hooks.registry.repository import ImageRepository, Manifest, parse_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from airflow.sdk import Connection
 
 RUNTIME_LABEL = "io.astronomer.docker.runtime.version"
 _IMAGE_TYPES = frozenset(
@@ -30,6 +33,8 @@ _INDEX_TYPES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
 )
 _PLATFORM = ("linux", "amd64")  # what Astro runs
+_PLATFORM_NAME = "/".join(_PLATFORM)
+_VARIANTS = ("", "v1", "v2", "v3", "v4")
 _TIMEOUT_S = 60.0
 _PROGRESS_INTERVAL_S = 1.0
 _LARGEST_CONFIG_BYTES = 8 << 20  # it is read into memory, layers are not
@@ -43,14 +48,12 @@ class FoundImage:
     """An image for linux/amd64, also where the name stands for several platforms.
 
     `digest` is that of its own manifest, `size_bytes` what its config and layers take in the registry,
-    `runtime_version` the label that Astro's Runtime images carry, None without it. `platform` is what its config says,
-    such as `linux/arm64` where it was built for another one; empty where that says nothing.
+    `runtime_version` the label that Astro's Runtime images carry, None without it.
     """
 
     digest: str
     runtime_version: str | None
     size_bytes: int
-    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +74,26 @@ class RegistryHook(BaseHook):
     for 429, RetryableError for 5xx, time limits and broken connections, ObservationError for an answer that cannot be,
     and PermanentError for a text that is no image's name.
 
-    :param registry_conn_id: the Airflow connection whose login and password are used to pull; None pulls anonymously.
+    :param registry_conn_id: the Airflow connection whose login is used to pull; None pulls anonymously. What it gives,
+        `logins.py` says.
     :param timeout_s: seconds for each request to connect, and between two pieces of an answer.
     :param login_hosts: further hosts that may be told a registry's login, by the registry's host.
+    :param logins: keeps logins that last some hours, for whoever makes a hook for each look.
     """
 
     def __init__(
-        self, registry_conn_id: str | None, timeout_s: float = _TIMEOUT_S, *, login_hosts: LoginHosts | None = None
+        self,
+        registry_conn_id: str | None,
+        timeout_s: float = _TIMEOUT_S,
+        *,
+        login_hosts: LoginHosts | None = None,
+        logins: Logins | None = None,
     ) -> None:
         super().__init__()
         self.registry_conn_id = registry_conn_id
         self.login_hosts = login_hosts or {}
         self._timeout_s = timeout_s
-        self._login: tuple[str | None, str | None] | None = None
+        self._logins = logins or Logins()
 
     def find_image(self, reference: str) -> FoundImage | None:
         """Look an image up; None only if the registry itself says that it knows no such manifest."""
@@ -110,7 +120,7 @@ class RegistryHook(BaseHook):
         :param on_progress: called with a line per blob, and once a second while a blob moves; what it raises ends the
             copy and passes through. A copy that broke can simply be repeated: its whole blobs are there already.
         """
-        destination = self._open(target, username, password)
+        destination = self._open(target, lambda _: Login(username, password))
         with self._open_source(source) as origin, destination:
             manifest = _read_image_manifest(origin)
             if manifest is None:
@@ -118,26 +128,19 @@ class RegistryHook(BaseHook):
             return _Copy(origin, destination, on_progress or _ignore_line).run(manifest)
 
     def _open_source(self, reference: str) -> ImageRepository:
-        return self._open(reference, *self._read_login())
+        return self._open(reference, self._take_login)
 
-    def _open(self, reference: str, username: str | None, password: str | None) -> ImageRepository:
+    def _open(self, reference: str, take_login: Callable[[str], Login]) -> ImageRepository:
         image = parse_image(reference)
         places = find_places(image.host, self.login_hosts)
-        return ImageRepository(image, username, password, self._timeout_s, places)
+        return ImageRepository(image, lambda: take_login(image.host), self._timeout_s, places)
 
-    def _read_login(self) -> tuple[str | None, str | None]:
-        if self.registry_conn_id is None:
-            return None, None
-        if self._login is None:
-            try:
-                connection = self.get_connection(self.registry_conn_id)
-            except AirflowNotFoundException as error:
-                raise ImageRefusedError(
-                    f"There is no Airflow connection {self.registry_conn_id!r} for the image registry. Create it with "
-                    f"login and password, or name none in the policy to pull anonymously."
-                ) from error
-            self._login = (connection.login or None, connection.password or None)
-        return self._login
+    def _take_login(self, host: str) -> Login:
+        return self._logins.take(self._connection, host) if self.registry_conn_id is not None else ANONYMOUS
+
+    @functools.cached_property
+    def _connection(self) -> Connection:
+        return read_registry_connection(str(self.registry_conn_id))
 
 
 class AstroRegistryHook(RegistryHook):
@@ -154,10 +157,13 @@ class AstroRegistryHook(RegistryHook):
         super().__init__(None, timeout_s, login_hosts=login_hosts)
         self.astro_conn_id = astro_conn_id
 
-    def _read_login(self) -> tuple[str | None, str | None]:
-        if self._login is None:
-            self._login = ("cli", f"Bearer {read_astro_connection(self.astro_conn_id).token}")
-        return self._login
+    def _take_login(self, host: str) -> Login:
+        del host
+        return self._astro_login
+
+    @functools.cached_property
+    def _astro_login(self) -> Login:
+        return Login("cli", f"Bearer {read_astro_connection(self.astro_conn_id).token}")
 
 
 class _Copy:
@@ -255,10 +261,11 @@ def _read_image_manifest(repository: ImageRepository) -> Manifest | None:
 
 
 def _read_platform_manifest(repository: ImageRepository, index: Manifest) -> Manifest:
-    entries = [entry for entry in _list_entries(index, "manifests") if _is_wanted(entry.get("platform"))]
+    # What BuildKit attests of an image stands beside it, for the platform unknown/unknown.
+    entries = [entry for entry in _list_entries(index, "manifests") if _rank_platform(entry) is not None]
     if not entries:
-        raise ImageRefusedError(f"{repository.image} has no image for {'/'.join(_PLATFORM)}; build it for that too.")
-    digest = entries[0].get("digest")
+        raise OtherPlatformError(f"{repository.image} has no image for {_PLATFORM_NAME}; build it for that too.")
+    digest = min(entries, key=lambda entry: _rank_platform(entry) or 0).get("digest")
     if not _is_digest(digest):
         raise ObservationError(f"{repository.image} lists {digest!r:.80} where a manifest's digest is expected.")
     manifest = repository.read_manifest(digest)
@@ -267,10 +274,16 @@ def _read_platform_manifest(repository: ImageRepository, index: Manifest) -> Man
     return manifest
 
 
-def _is_wanted(platform: object) -> bool:
-    if not isinstance(platform, dict):
-        return False
-    return (platform.get("os"), platform.get("architecture")) == _PLATFORM and not platform.get("variant")
+def _rank_platform(entry: dict[str, Any]) -> int | None:
+    """Return how much of a machine an image for linux/amd64 wants, none first; None for one that is for another.
+
+    Where there is a choice it is that which every machine runs; v2 to v4 are later x86-64 levels.
+    """
+    platform = entry.get("platform")
+    if not isinstance(platform, dict) or (platform.get("os"), platform.get("architecture")) != _PLATFORM:
+        return None
+    variant = platform.get("variant") or ""
+    return _VARIANTS.index(variant) if variant in _VARIANTS else None
 
 
 def _describe_image(repository: ImageRepository, manifest: Manifest) -> FoundImage:
@@ -278,15 +291,12 @@ def _describe_image(repository: ImageRepository, manifest: Manifest) -> FoundIma
     config = blobs[0]
     if config["size"] > _LARGEST_CONFIG_BYTES:
         raise ImageRefusedError(f"{repository.image} has a config of {config['size']} bytes; that is no usual image.")
-    told = repository.read_json_blob(config["digest"], config["size"])
-    size_bytes = sum(blob["size"] for blob in blobs)
-    return FoundImage(manifest.digest, _read_label(told), size_bytes, _read_platform(told))
-
-
-def _read_platform(config: dict[str, Any]) -> str:
-    """Return system and architecture, such as linux/amd64; empty where one of them is missing."""
-    parts = [config.get(key) for key in ("os", "architecture")]
-    return "/".join(map(str, parts)) if all(isinstance(part, str) and part for part in parts) else ""
+    described = repository.read_json_blob(config["digest"], config["size"])
+    platform = described.get("os", _PLATFORM[0]), described.get("architecture", _PLATFORM[1])
+    if platform != _PLATFORM:  # as of a machine with an ARM processor, where nobody said for which to build
+        found = "/".join(map(str, platform))
+        raise OtherPlatformError(f"{repository.image} is for {found:.80}; build it for {_PLATFORM_NAME}.")
+    return FoundImage(manifest.digest, _read_label(described), sum(blob["size"] for blob in blobs))
 
 
 def _read_label(config: dict[str, Any]) -> str | None:

@@ -39,19 +39,22 @@ if TYPE_CHECKING:
 
     from dxf import DXFBase
 
+    from include.deploy_ops.hooks.registry.logins import Login
+
 _UNKNOWN_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})  # NOT_FOUND is Harbor's
 _MOUNT_REFUSALS = frozenset({400, 403, 404, 405})
 _BLOB_BYTES_PER_S_MIN = 256 << 10  # a layer of 1 GiB may take over an hour, one that drips may not
 _TOLD_LENGTH = 300  # characters of a registry's answer that an error repeats
 _REDACTED_BYTES = 4096  # of its body, that are looked through for what is secret
 _REDIRECTS_MAX = 5  # a registry sends to where its blobs lie, and that perhaps to another place
+_PULL_LIMIT = re.compile(r"(\d{1,9});w=(\d{1,9})")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 # Like the references of https://github.com/distribution/reference, with a host that may hold a port.
 _REFERENCE = re.compile(
     r"(?:(?P<host>localhost(?::\d+)?|[A-Za-z0-9.-]+(?::\d+|\.[A-Za-z0-9-]+(?::\d+)?))/)?"
     r"(?P<repository>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})|@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
 
@@ -87,7 +90,9 @@ class Manifest:
 
 
 def parse_image(reference: str) -> ImageReference:
-    """Read `host[:port]/repository[:tag]` or `…@sha256:…`; without a tag it is `latest`, without a host Docker Hub.
+    """Read `host[:port]/repository[:tag][@sha256:…]`; without a tag it is `latest`, without a host Docker Hub.
+
+    Of a tag with a digest the digest counts: whoever wrote both wants no other image.
 
     :raises PermanentError: the text is no image name.
     """
@@ -98,7 +103,7 @@ def parse_image(reference: str) -> ImageReference:
         )
     host = found["host"] or "docker.io"
     return ImageReference(
-        DOCKER_HUB if host == "docker.io" else host, found["repository"], found["tag"] or found["digest"] or "latest"
+        DOCKER_HUB if host == "docker.io" else host, found["repository"], found["digest"] or found["tag"] or "latest"
     )
 
 
@@ -109,6 +114,7 @@ class ImageRepository:
     for 5xx, time limits and broken connections.
 
     :param image: host and repository; the tag only shows in errors.
+    :param take_login: returns the login; asked anew before each step, since one may end meanwhile.
     :param timeout_s: seconds for connecting, and between two pieces of an answer.
     :param places: where the login may be sent; by default to the registry's own host, and what is known to be its.
     """
@@ -116,20 +122,20 @@ class ImageRepository:
     def __init__(
         self,
         image: ImageReference,
-        username: str | None,
-        password: str | None,
+        take_login: Callable[[], Login],
         timeout_s: float,
         places: LoginPlaces | None = None,
     ) -> None:
         self.image = image
-        self._username = username
-        self._password = password
+        self._take_login = take_login
+        self._login = take_login()
         self._timeout_s = timeout_s
         self._places = places or LoginPlaces(image.host)
         self._dxf = _Dxf(
             image.host, image.repository, auth=self._authorize, insecure=image.is_loopback, timeout=timeout_s
         )
         self._dxf.places = self._places
+        self._is_basic = False  # or a token's service was told the login
 
     def __enter__(self) -> Self:
         self._dxf.__enter__()
@@ -239,8 +245,9 @@ class ImageRepository:
         if scheme.lower() == "bearer":
             dxf.token = self._fetch_token(parse_dict_header(rest))
             metrics.count_request(metrics.REGISTRY)  # dxf asks once more
-        elif scheme.lower() == "basic" and self._username is not None:
+        elif scheme.lower() == "basic" and self._login.username is not None:
             dxf.set_authorization(f"Basic {self._encode_login()}")
+            self._is_basic = True
             metrics.count_request(metrics.REGISTRY)
 
     def _fetch_token(self, challenge: dict[str, Any]) -> str:
@@ -248,7 +255,7 @@ class ImageRepository:
         query = [("scope", scope) for scope in str(challenge.get("scope") or "").split()]
         if service := challenge.get("service"):
             query.append(("service", str(service)))
-        headers = {} if self._username is None else {"Authorization": f"Basic {self._encode_login()}"}
+        headers = {} if self._login.username is None else {"Authorization": f"Basic {self._encode_login()}"}
         metrics.count_request(metrics.REGISTRY)
         answer = self._dxf.session.get(realm, params=query, headers=headers, timeout=self._timeout_s)
         answer.raise_for_status()
@@ -266,18 +273,25 @@ class ImageRepository:
                 f"The registry {self.image.host} sends its login to {realm!r:.200}, which is not encrypted. "
                 f"Use a registry whose token service speaks HTTPS."
             )
-        if self._username is not None and not self._places.has(realm):
+        if self._login.username is not None and not self._places.has(realm):
             raise ImageRefusedError(
                 f"The registry {self.image.host} asks for its login on another host. {self._places.advise(realm)}"
             )
         return realm
 
     def _encode_login(self) -> str:
-        return base64.b64encode(f"{self._username}:{self._password or ''}".encode()).decode()
+        return base64.b64encode(f"{self._login.username}:{self._login.password or ''}".encode()).decode()
+
+    def _renew_login(self) -> None:
+        """Take the login that holds now; a registry that was told one itself need not say by a 401 that it ended."""
+        known, self._login = self._login, self._take_login()
+        if self._is_basic and self._login != known:
+            self._dxf.set_authorization(f"Basic {self._encode_login()}")
 
     @contextmanager
     def _explain(self, doing: str) -> Iterator[None]:
         place = f"{doing} {self.image.host}/{self.image.repository}"
+        self._renew_login()
         try:
             yield
         except DXFUnauthorizedError as error:
@@ -301,13 +315,21 @@ class ImageRepository:
         if status == HTTPStatus.TOO_MANY_REQUESTS and wanted_s is None:
             wanted_s = UNNAMED_WAIT_S
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE} and wanted_s is not None:
-            return RateLimitError(f"Could not {place}: {said}", wanted_s)
+            return RateLimitError(f"Could not {place}: {said}{self._tell_limit(response)}", wanted_s)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             return RetryableError(f"Could not {place}: {said}")
         return ImageRefusedError(f"Could not {place}: {said}")
 
+    def _tell_limit(self, response: requests.Response) -> str:
+        """Return how many pulls the registry allows, as Docker Hub tells: https://docs.docker.com/docker-hub/usage/pulls."""
+        found = _PULL_LIMIT.fullmatch(response.headers.get("RateLimit-Limit", ""))
+        told = f" It allows {int(found[1])} pulls in {int(found[2]) / 3600:g} hours." if found else ""
+        is_nobody = response.status_code == HTTPStatus.TOO_MANY_REQUESTS and self._login.username is None
+        advice = " With a login (registry_conn_id in the policy) it counts your own pulls, and allows more."
+        return told + (advice if is_nobody else "")
+
     def _refuse(self, place: str, said: str) -> ImageRefusedError:
-        who = "anonymously" if self._username is None else f"as {self._username!r}"
+        who = "anonymously" if self._login.username is None else f"as {self._login.username!r}"
         return ImageRefusedError(
             f"The registry refused to let us {place} {who} ({said}). Give a login that may, in the "
             f"connection that the policy names for the registry, or check the name: some registries say this also of a "
@@ -318,7 +340,7 @@ class ImageRepository:
         return redact(text, self._list_secrets())[:_TOLD_LENGTH]
 
     def _list_secrets(self) -> list[str]:
-        password = self._password or ""
+        password = self._login.password or ""
         return [password, password.removeprefix("Bearer "), str(self._dxf.token or "")]
 
 

@@ -29,12 +29,12 @@ from include.deploy_ops.core.doctor.github import (
     judge_github,
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, Write, list_needs
-from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, SilenceError, TokenRefusedError
+from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, TokenRefusedError
 from include.deploy_ops.core.feedback.values import REFUSED, Kind, key_lack
 from include.deploy_ops.core.promotion.message import is_own_commit
 from include.deploy_ops.core.target.gates import is_own
 from include.deploy_ops.observation.commit_checks import CheckReader
-from include.deploy_ops.observation.doctor.questions import make_unread
+from include.deploy_ops.observation.doctor.questions import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -112,17 +112,19 @@ class _Asker:
         """Return what is read, or why it cannot be."""
         if self.silence:
             return Unread(f"not asked: {self.silence}", Cause.SILENCE)
+        found = attempt(partial(self._heed, read))
+        if isinstance(found, Unread) and found.cause is Cause.SILENCE and not self.silence:
+            self.outages += 1
+            self.silence = found.why if self.outages >= OUTAGES_MAX else ""
+        return found
+
+    def _heed(self, read: Callable[[], T]) -> T:
+        """Read; after a pause that GitHub wants, and without a token, nothing more is asked."""
         try:
             return read()
-        except DeployOpsError as error:
-            self._heed(error)
-            return make_unread(error)
-
-    def _heed(self, error: DeployOpsError) -> None:
-        """Ask nothing more where that would end alike."""
-        self.outages += isinstance(error, SilenceError)
-        if isinstance(error, RateLimitError | TokenRefusedError) or self.outages >= OUTAGES_MAX:
+        except (RateLimitError, TokenRefusedError) as error:
             self.silence = tell(error)
+            raise
 
 
 @dataclass(slots=True)
@@ -163,15 +165,15 @@ class _Reader:
         try:
             return Reach(self.github.reach(), self.github.version), Token()
         except TokenRefusedError as error:
-            said = self.asker.silence = str(error)
+            said = self.asker.silence = tell(error)
             has_answered = bool(self.github.signs)
             return Reach(self.github.address, self.github.version, has_answered=has_answered), Token(refused=said)
         except RateLimitError as error:
-            self.asker.silence = str(error)
-            return Reach(self.github.address, self.github.version), make_unread(error)
+            said = self.asker.silence = tell(error)
+            return Reach(self.github.address, self.github.version), Unread(said, Cause.SILENCE)
         except DeployOpsError as error:
-            said = self.asker.silence = str(error)
-            return make_unread(error), Unread(f"not asked: {said}", Cause.SILENCE)
+            said = self.asker.silence = tell(error)
+            return Unread(said), Unread(f"not asked: {said}", Cause.SILENCE)
 
     def _name_token(self) -> Token:
         if self.github.is_app:
@@ -188,10 +190,7 @@ class _Reader:
         """Return the token with its end, which any answer may have told."""
         if isinstance(token, Unread) or token.refused:
             return token
-        try:
-            return replace(token, ends_at=self.github.read_ending())
-        except DeployOpsError as error:
-            return replace(token, ends_at=make_unread(error))
+        return replace(token, ends_at=attempt(self.github.read_ending))
 
     def _recall_id(self) -> int:
         """Return the repository's number as passes remember it, where the policy's name is still that of then."""
@@ -201,10 +200,10 @@ class _Reader:
 
     def _count_requests(self, reach: Reach | Unread) -> RequestsLeft | Unread | None:
         if isinstance(reach, Unread):
-            return Unread(f"not asked: {reach.why}", Cause.SILENCE)
+            return Unread(f"not asked: {reach.why}")
         quota = self.github.quota
         if quota is None:
-            return None if not self.asker.silence else Unread(self.asker.silence, Cause.SILENCE)
+            return None if not self.asker.silence else Unread(self.asker.silence)
         return RequestsLeft(quota.limit, quota.remaining, quota.resets_at, quota.is_nearly_used)
 
     # Branches

@@ -43,12 +43,8 @@ def attempt(read: Callable[[], T]) -> T | Unread:
     try:
         return read()
     except DeployOpsError as error:
-        return make_unread(error)
-
-
-def make_unread(error: DeployOpsError) -> Unread:
-    """Return what stands in the place of a fact whose reading ended so."""
-    return Unread(tell(error), next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.UNUSABLE))
+        cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.UNUSABLE)
+        return Unread(tell(error), cause)
 
 
 @dataclass(slots=True)

@@ -6,16 +6,16 @@ Looks an image up as the image step does, and pulls nothing but manifests and a 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import ChangeRules
-from include.deploy_ops.core.doctor.fact import Cause, Unread
-from include.deploy_ops.core.doctor.registry import Image, ImageFacts, judge_registry, list_sources
-from include.deploy_ops.core.errors import DeployOpsError, ImageRefusedError, PermanentError
+from include.deploy_ops.core.doctor.fact import Unread, tell
+from include.deploy_ops.core.doctor.registry import Image, ImageFacts, OtherPlatform, judge_registry, list_sources
+from include.deploy_ops.core.errors import OtherPlatformError
 from include.deploy_ops.core.policy.values import COMMIT_FIELD
-from include.deploy_ops.observation.doctor.questions import attempt, make_unread
+from include.deploy_ops.observation.doctor.questions import attempt
 from include.deploy_ops.observation.images import list_served
 
 if TYPE_CHECKING:
@@ -57,15 +57,21 @@ def _read_source(
     project: Project, source: str, head: Commit, github: DeployOpsGithubHook, registry: RegistryHook
 ) -> ImageFacts:
     """Return the first image that serves trunk's head, as the image step takes it where DAGs come beside the image."""
-    commits = list_served(github, ChangeRules.of(project), head.sha, has_dag_deploys=True)
-    image: Unread | None = None
+    commits = islice(list_served(github, ChangeRules.of(project), head.sha, has_dag_deploys=True), COMMITS_MAX)
+    commit: str | Unread | None = head.sha
+    image: Image | OtherPlatform | Unread | None = None
+    while image is None and (commit := attempt(lambda: next(commits, None))) is not None:
+        if isinstance(commit, Unread):
+            image = Unread(commit.why)  # GitHub's, whatever its cause: no registry refused anything
+        else:
+            image = attempt(partial(_find_image, registry, source.replace(COMMIT_FIELD, commit)))
+    of = commit if isinstance(commit, str) else head.sha
+    return ImageFacts(source, head.sha, head.committed_at, of, image)
+
+
+def _find_image(registry: RegistryHook, name: str) -> Image | OtherPlatform | None:
     try:
-        for commit in islice(commits, COMMITS_MAX):
-            if found := registry.find_image(source.replace(COMMIT_FIELD, commit)):
-                shown = Image(found.runtime_version, found.platform)
-                return ImageFacts(source, head.sha, head.committed_at, commit, shown)
-    except (ImageRefusedError, PermanentError) as error:
-        image = make_unread(error)
-    except DeployOpsError as error:
-        image = replace(make_unread(error), cause=Cause.UNUSABLE)  # GitHub's no, too, which is no registry's
-    return ImageFacts(source, head.sha, head.committed_at, head.sha, image)
+        found = registry.find_image(name)
+    except OtherPlatformError as error:
+        return OtherPlatform(tell(error))
+    return None if found is None else Image(found.runtime_version)

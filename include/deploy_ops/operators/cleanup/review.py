@@ -85,7 +85,7 @@ class Review:
         return ReviewResult(
             before=before,
             verdicts={**others, **expiry.verdicts},
-            findings=(*_mark_asked(expiry.findings, question), *self._report(observation, braked)),
+            findings=self._add_costs([*_mark_asked(expiry.findings, question), *self._report(observation, braked)]),
             question=question,
             deletes=frozenset(
                 key for work in difference.works if work.verb is Verb.DELETE for key in (work.subject, work.name)
@@ -171,6 +171,14 @@ class Review:
         only = replace(difference, works=tuple(deletes), holds=())
         plan = schedule(only, given, self.scope.project.limits, self.scope.previews.max_live)
         return tuple(work for work in plan.braked if self._is_meant(work.branch))
+
+    def _add_costs(self, findings: Iterable[IdleFinding]) -> tuple[IdleFinding, ...]:
+        """Return the findings with what each preview's row says of its cost."""
+        if self.scope.project.prices is None:
+            return tuple(findings)
+        rows = self.observer.memory.read_rows().values()
+        costs = {row.deployment_id: row.cost.said for row in rows if row.cost is not None}
+        return tuple(replace(each, cost=costs.get(each.deployment_id, "")) for each in findings)
 
     def _report(self, observation: Observation, braked: tuple[Work, ...]) -> tuple[IdleFinding, ...]:
         previews = find_previews(observation.observed.deployments, self.scope.control_plane, self.scope.project)

@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.observation.past import PastPreviews
     from include.deploy_ops.run.memory import Memory
 
-NOTED_MAX = 500
-"""Environments up to which it is noted where claims may lie: one value holds them."""
-
 
 class PlanOperator(DeployOpsOperator):
     """Returns the keyword arguments of one dispatch per action; the whole plan is the rendered field `plan`."""
@@ -79,10 +76,9 @@ class PlanOperator(DeployOpsOperator):
         self._leave_awaited(context, plan, reader)
         # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at
         # work that nobody knows of, and the brake counts a delete too many rather than one too few.
-        self._note_claims(memory, plan, given)
         plan = self._claim(context, plan)
         self._remember(context, memory, plan, given)
-        writer = RowWriter(self.scope, self.github, memory, difference.unfilled)
+        writer = RowWriter(self.scope, self.github, memory, difference.unfilled, difference.drift)
         written = None if pace.rest_until else self._show(context, writer, observation, plan, given)
         if written is not None and observation.past is not None:
             plan = replace(plan, over=self._note_past(context, observation.past, plan, creates, written))
@@ -91,7 +87,7 @@ class PlanOperator(DeployOpsOperator):
         is_left = False
         if written is not None and not (plan.actions or self.scope.is_dry):
             is_left = self._pause_again(context, memory, written, observation)
-        self.plan = render_plan(plan, now, difference.notes)
+        self.plan = render_plan(plan, now, difference.notes, difference.drift)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         is_busy = bool(given.in_flight) or is_left or is_asked or self._is_unfinished(memory, written)
@@ -117,8 +113,7 @@ class PlanOperator(DeployOpsOperator):
         busy = tuple(dag for dag in doubted if Runs(context["ti"], dag).has_living())
         since = (continuity.heard_since or now) if self.scope.is_listening else None
         targets = continuity.targets if self.scope.unread else tuple(sorted(self.scope.targets))
-        claimed = () if known is None and memory.is_first_pass() else continuity.claimed
-        memory.continuity.write(replace(continuity, busy=busy, heard_since=since, targets=targets, claimed=claimed))
+        memory.continuity.write(replace(continuity, busy=busy, heard_since=since, targets=targets))
 
     def _wake(self, context: Context, at: datetime | None) -> None:
         """Leave the time at which the trigger wakes control for the trigger."""
@@ -269,15 +264,6 @@ class PlanOperator(DeployOpsOperator):
             plan = schedule(held, given, self.scope.project.limits, self.scope.max_live)
             if not (creates.check(plan) or checks.check(plan)):
                 return checks.defer_unasked(creates.defer_unasked(plan))
-
-    def _note_claims(self, memory: Memory, plan: Plan, given: Circumstances) -> None:
-        """Note where a claim of control's may lie, before it does: the next pass looks for it nowhere else."""
-        known = memory.continuity.read()
-        if known is None or given.claimed is None:
-            return
-        claimed = (*sorted(given.claimed | {action.work.slug for action in plan.actions}),)
-        if claimed != known.claimed:
-            memory.continuity.write(replace(known, claimed=claimed if len(claimed) <= NOTED_MAX else None))
 
     def _claim(self, context: Context, plan: Plan) -> Plan:
         """Claim what the actions work on; a request claims nothing, and so is never in the way."""

@@ -24,6 +24,7 @@ from include.deploy_ops.core.target.comparison import name_due
 from include.deploy_ops.core.target.gates import find_unmet
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.awaited import list_awaited
+from include.deploy_ops.core.view.cost import Meter, add_costs, count_hours, is_due, tell_total
 from include.deploy_ops.core.view.pass_record import PassRecord
 from include.deploy_ops.core.view.past_deploys import add_deploys, find_stranger
 from include.deploy_ops.core.view.row import Row, RowKind, Summary
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.plan.outcome import Ended, Outcome
     from include.deploy_ops.core.plan.schedule import Circumstances
     from include.deploy_ops.core.target.comparison import TargetState
+    from include.deploy_ops.core.template.drift import Drifted
     from include.deploy_ops.core.verification.verdict import Verification
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.observation.difference import Observation
@@ -71,12 +73,16 @@ class WrittenRows:
 
 @dataclass(frozen=True, slots=True)
 class RowWriter:
-    """Writes one project's rows; `unfilled` are the secret variables of the previews' template that nothing fills."""
+    """Writes one project's rows.
+
+    `unfilled` are the secret variables of the previews' template that nothing fills, `drift` what differs in Astro.
+    """
 
     scope: Scope
     github: GithubPullsHook
     memory: Memory
     unfilled: tuple[str, ...] = ()
+    drift: tuple[Drifted, ...] = ()
 
     def write(self, context: Context, observation: Observation, plan: Plan, given: Circumstances) -> WrittenRows:
         """Write what changed, and return everything that is shown now."""
@@ -112,17 +118,34 @@ class RowWriter:
             authors=authors,
             unfilled=self.unfilled,
             verifications=verifications,
+            drift={each.slug: each.found for each in self.drift},
         )
+        prices, meters = self.scope.project.prices, self._count_hours(observation, now)
         rows = self._foresee(make_rows(record), observation, verdicts, times, now)
+        rows = add_costs(rows, before, meters, prices, now)
         # Rows and deploys first: who reads the summary and then the rows finds them at least as new as it says.
         past = observation.desired.ended if observation.desired else {}
         awaited = list_awaited(self.scope.project, observation.snapshot, past, plan.holds)
         self._keep_deploys(rows, record, news)
         digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
-        self.memory.summary.write(self._summarize(plan, now, digests, until))
+        summary = self._summarize(plan, now, digests, until)
+        self.memory.summary.write(replace(summary, cost=tell_total(meters, prices, now)))
         previews = {slug for slug, row in before.items() if row.kind is RowKind.PREVIEW}
         is_busy = bool(record.in_flight) or is_learning
         return WrittenRows(rows, digests, frozenset(previews - rows.keys()), record.verifications, is_busy)
+
+    def _count_hours(self, observation: Observation, now: datetime) -> Mapping[str, Meter]:
+        """Return the hours of the previews, counted anew where something changed or some time passed."""
+        if self.scope.project.prices is None:
+            return {}
+        own = find_previews(observation.observed.deployments, self.scope.control_plane, self.scope.project)
+        deployments = {each.id: each for pairs in own.values() for each, _ in pairs}
+        known = self.memory.meters.read()
+        if not is_due(known, deployments, now):
+            return known
+        counted = count_hours(known, deployments, now)
+        self.memory.meters.write(counted)
+        return counted
 
     def _read_verifications(
         self, observation: Observation, before: Mapping[str, Row], moving: Collection[str]

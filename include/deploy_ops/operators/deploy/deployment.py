@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from include.deploy_ops.core.environment.mapping import fill_texts, find_size_problems, write_mapped
@@ -25,6 +25,7 @@ from include.deploy_ops.operators.base import (
     MAPPED_KEY,
     RENDER_TASK,
     RENDERED_KEY,
+    REPAIRS_KEY,
     STEP_TIME_MAX,
     AstroLink,
     DeployOpsOperator,
@@ -178,8 +179,15 @@ class UpdateDeploymentOperator(AstroCliOperator):
         self.remember_rendered(context, job, recall_rendered(self.memory(context), job, deployment))
         self.cli.update(deployment.id, text, secrets)
         self.remember_laid(context, job, deployment.id, secrets)
+        self._remember_repaired(context, job)
         self.log.info("updated %s: %s", deployment.name, job.reason)
         return deployment.id
+
+    def _remember_repaired(self, context: Context, job: Job) -> None:
+        """Write what was repaired, after the call: one that failed is tried again, one that was done is not."""
+        if repairs := self.read(context, RENDER_TASK, REPAIRS_KEY):
+            memory = self.memory(context).environment(job.slug)
+            memory.write(memory.read().add_repaired(repairs, datetime.now(UTC)))
 
 
 class HibernateDeploymentOperator(AstroCliOperator):

@@ -32,12 +32,14 @@ from include.deploy_ops.core.template.template import (
     list_rendered,
     render_deployment,
 )
+from include.deploy_ops.observation.drift import DriftReader
 from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.observation.template import parse_template_text
 from include.deploy_ops.operators.base import (
     ANSWERS_KEY,
     MAPPED_KEY,
     RENDERED_KEY,
+    REPAIRS_KEY,
     DeployOpsOperator,
     RenderedField,
     tell_failures,
@@ -152,6 +154,7 @@ class RenderTemplateOperator(DeployOpsOperator):
         self.write(context, RENDERED_KEY, [*list_rendered(template), name_template(template)])
         if template.mapped:
             self.write(context, MAPPED_KEY, write_mapped(template.mapped))
+        self._note_repairs(context, job, template, observed)
         self.document = self._write_notes(template) + render_preview(
             self.scope,
             self.astro,
@@ -165,6 +168,14 @@ class RenderTemplateOperator(DeployOpsOperator):
             "rendered %s for %s from %s at %s", job.deployment_name, job.branch, project.trunk, trunk_head[:12]
         )
         return self.document
+
+    def _note_repairs(self, context: Context, job: Job, template: Template, observed: Deployment | None) -> None:
+        """Hand on what the update repairs; what a person has laid anew by the form may be repaired once more."""
+        if job.verb is not Verb.UPDATE or observed is None or job.is_forced:
+            return
+        reader = DriftReader(self.scope, self.memory(context), self.seals, template)
+        if repairs := reader.seal(job.branch, observed):
+            self.write(context, REPAIRS_KEY, repairs)
 
     def _read_template(self, job: Job, reader: TemplateReader, trunk_head: str) -> Template:
         """Return trunk's template."""

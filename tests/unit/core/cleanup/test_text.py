@@ -8,6 +8,7 @@ from typing import Any
 
 from include.deploy_ops.core.cleanup.expiry import DELETE, HIBERNATE, KEEP, REPORT, TOLD, IdleFinding
 from include.deploy_ops.core.cleanup.text import (
+    COST_HEADING,
     FINDING_HEADINGS,
     FINDINGS_SHOWN,
     KEPT_SHOWN,
@@ -57,6 +58,14 @@ def test_a_row_holds_every_column() -> None:
     assert re.split("  +", table.splitlines()[-1]) == ["shop-dev|x", "dev|x", "-", "3d", "1h", "told", "since long"]
     assert table.splitlines()[0].split() == list(FINDING_HEADINGS)
     assert render_findings([]) == "There are no previews to look at."
+
+
+def test_a_cost_has_its_column_where_there_is_one() -> None:
+    table = render_findings([find("dev-x", TOLD, cost="12.40 USD in 2026-11"), find("dev-y", KEEP)])
+    heading, _, first, second = table.splitlines()
+    assert re.split("  +", heading) == [*FINDING_HEADINGS, COST_HEADING]
+    assert re.split("  +", first)[-1] == "12.40 USD in 2026-11"
+    assert re.split("  +", second)[-1] == "-"
 
 
 def test_of_very_many_the_first_are_shown_and_the_field_is_never_cut_by_airflow() -> None:

@@ -28,7 +28,7 @@ PAGE = Path(__file__).parents[4] / "docs" / "security.md"
 SILENT = Feedback(comments=False, statuses=False, deployments=False)
 PROMOTION = Promotion.model_validate({"from": ["dev*"], "into": "staging", "deploy_branch": "astro_deploy"})
 COMMENTS = Need("pull_requests", WRITE)
-ADVICE = "Give the App 'Pull requests: Read and write' (its settings, Permissions and events), and accept that"
+ADVICE = "give the App 'Pull requests: Read and write' (its settings, Permissions and events), and accept that"
 
 
 def make_target(**changes: Any) -> dict[str, Target]:
@@ -112,19 +112,19 @@ FINE = TokenKind.FINE_GRAINED
             COMMENTS,
             Rights(TokenKind.CLASSIC, scopes=frozenset({"read:org"})),
             Rights(TokenKind.CLASSIC, scopes=frozenset({"read:org", "repo"})),
-            "Give the token of connection 'github_default' the scope `repo`",
+            "give the token of connection 'github_default' the scope `repo`",
         ),
         (
             Need("contents", WRITE),
             Rights(TokenKind.CLASSIC, scopes=frozenset({"repo"}), roles=frozenset({"pull"})),
             Rights(TokenKind.CLASSIC, scopes=frozenset({"repo"}), roles=frozenset({"pull", "push"})),
-            "Give its owner the role Write there",
+            "give its owner the role Write there",
         ),
         (
             Need("pull_requests", READ),
             Rights(FINE, reads={"pull_requests": REFUSED}),
             Rights(FINE, reads={"pull_requests": None}),
-            "Give the token of connection 'github_default' 'Pull requests: Read-only'",
+            "give the token of connection 'github_default' 'Pull requests: Read-only'",
         ),
         (
             COMMENTS,
@@ -136,7 +136,7 @@ FINE = TokenKind.FINE_GRAINED
             Need("contents", WRITE),
             Rights(FINE, roles=frozenset({"pull"}), reads={"contents": None}),
             Rights(FINE, roles=frozenset({"push"}), writes={"contents": Write(is_done=True, told="done")}),
-            "Give its owner the role Write there",
+            "give its owner the role Write there",
         ),
     ],
 )
@@ -152,7 +152,7 @@ def test_while_nothing_is_written_a_missing_write_is_told_as_what_comes_before()
     rights = Rights(TokenKind.APP, {})
     found = judge(COMMENTS, rights, is_dry=True)
     assert found.status is Status.WARN
-    assert found.advice.startswith("Before `mode: apply`: Give the App")
+    assert found.advice.startswith("before `mode: apply`: give the App")
     assert judge(Need("contents", READ), rights, is_dry=True).status is Status.FAIL
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.deploy_ops.core.plan.pulse import OPEN_AGAIN, find_next_look, find_rest, spread_resync
+from include.deploy_ops.core.plan.pulse import OPEN_AGAIN, find_next_look, find_rest, spread_daily, spread_resync
 from include.deploy_ops.core.plan.work import Hold, HoldKind, Plan
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -51,3 +51,11 @@ def test_projects_resync_at_different_minutes() -> None:
     assert set(minutes) == set(range(60))
     assert max(map(minutes.count, set(minutes))) < 30
     assert spread_resync("shop") == spread_resync("shop")
+
+
+def test_what_is_done_daily_falls_on_all_hours_and_stays_at_its_minute() -> None:
+    times = [spread_daily(f"project_{number}", "template") for number in range(600)]
+    assert all(each.endswith(" * * *") for each in times)
+    assert {int(each.split()[1]) for each in times} == set(range(24))
+    assert len(set(times)) > 400
+    assert spread_daily("shop", "template") == spread_daily("shop", "template") != spread_daily("shop", "doctor")

@@ -95,7 +95,18 @@ def test_what_is_left_out_has_its_default() -> None:
     assert (project.root, project.trunk, project.image) == (".", "main", ("build",))
     assert (project.poll_interval_s, project.registry_conn_id, project.previews) == (10, None, None)
     assert (project.limits.max_deletes, project.limits.max_delete_fraction) == (5, 0.25)
+    assert project.prices is None
     assert load().policy.mode == "apply"
+
+
+def test_prices_are_numbers_of_any_currency() -> None:
+    written = {"currency": "USD", "small": 0.35, "extra_large": 2, "workers": {"A5": 0.13}}
+    prices = read_project(change("prices", written)).prices
+    assert prices is not None
+    sizes = [prices.find_size(size) for size in ("SMALL", "MEDIUM", "LARGE", "EXTRA_LARGE", "HUGE", "")]
+    assert sizes == [0.35, None, None, 2, None, None]
+    assert [prices.find_worker(machine) for machine in ("A5", "A10", "")] == [0.13, 0, 0]
+    assert prices.hibernating == 0
 
 
 @pytest.mark.parametrize(
@@ -221,6 +232,9 @@ WRONG = [
     ("previews.template", "/etc/passwd", "previews.template", "a path inside the repository"),
     ("previews.template", "../preview.yaml", "previews.template", "a path inside the repository"),
     ("previews.template", "services/etl/dags/p.yaml", "previews.template", "lies in services/etl/dags/"),
+    ("previews.drift", "fix", "previews.drift", "expected one of 'report' or 'repair'"),
+    ("targets.staging.template", "../p.yaml", "targets.staging.template", "a path inside the repository"),
+    ("targets.staging.template", "services/etl/dags/p.yaml", "targets.staging.template", "lies in services/etl/dags/"),
     ("previews.hibernate_after", 2, "previews.hibernate_after", "found 2, expected a duration"),
     ("previews.hibernate_after", "14d", "previews.hibernate_after", "is not before delete_after"),
     ("previews.activity", [], "previews.activity", "expected at least one entry"),
@@ -273,6 +287,12 @@ WRONG = [
     ("image", ["ghcr.io/acme/x:latest"], "image[0]", "{sha} in the tag"),
     ("limits.max_delete_fraction", 1.5, "limits.max_delete_fraction", "found 1.5"),
     ("limits.max_deletes", -1, "limits.max_deletes", "a number above 0"),
+    ("prices.small", -0.1, "prices.small", "found -0.1"),
+    ("prices.small", "0.35", "prices.small", "found '0.35', expected a number"),
+    ("prices.small", float("nan"), "prices.small", "found"),
+    ("prices.smal", 0.35, "prices.smal", "did you mean 'small'?"),
+    ("prices.workers", {"A7": 1}, "prices.workers.A7", "expected one of 'A5'"),
+    ("prices.workers.A5", float("inf"), "prices.workers.A5", "found"),
     ("notify", [{"notifier": "SmtpNotifier"}], "notify[0].notifier", "the dotted path of a class"),
     ("notify", [{"notifier": "a.B", "arguments": {"to-whom": 1}}], "notify[0].arguments.to-whom", "keyword argument"),
     (
@@ -455,6 +475,9 @@ NO_CHANGES = {
     "targets.staging.verify": {},
     "targets.staging.requires": {"checks": ["ci/*"]},
     "previews.requires": {"checks": "required"},
+    "previews.drift": "repair",
+    "targets.staging.template": "deployments/staging.yaml",
+    "previews.template_from": "production",
 }
 
 
@@ -464,6 +487,40 @@ def test_the_fingerprint_changes_with_what_a_deploy_does_and_only_with_it(key: s
     after = fingerprint_policy(read_project(change(key, {**CHANGES, **NO_CHANGES}[key])))
     assert re.fullmatch(r"[0-9a-f]{12}", before)
     assert (before != after) is (key in CHANGES)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("production", "Production"), ("Blueprint", "Blueprint")])
+def test_the_template_is_made_from_a_target_or_from_any_deployment_by_its_name(written: str, meant: str) -> None:
+    document = change("previews.template_from", written)
+    document["targets"]["production"]["deployment"] = "Production"
+    assert read_project(document).template_source == meant
+    assert read_project(PROJECT).template_source == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("AIRFLOW_CONN_WAREHOUSE", "what begins with AIRFLOW_CONN_ is a connection, and is never copied"),
+        ("airflow_conn_warehouse", "what begins with AIRFLOW_CONN_ is a connection, and is never copied"),
+        ("API_TOKEN", "this one is named like a secret, and is never copied"),
+        ("smtp_password", "this one is named like a secret, and is never copied"),
+        ("AWS_ACCESS_KEY_ID", "this one is named like a secret, and is never copied"),
+        ("AIRFLOW__CORE__SQL_ALCHEMY_CONN", "this one is named like a secret, and is never copied"),
+        ("AIRFLOW__SECRETS__BACKEND", "this one is named like a secret, and is never copied"),
+        ("A B", "the name of an environment variable"),
+    ],
+)
+def test_a_policy_that_would_copy_a_secret_is_refused(key: str, says: str) -> None:
+    document = change("previews.copy_variables", [key])
+    document["previews"]["template_from"] = "production"
+    (problem,) = load(document).problems
+    assert problem.path == "projects[0].previews.copy_variables[0]"
+    assert says in problem.message
+
+
+def test_nothing_can_be_copied_from_nowhere() -> None:
+    (problem,) = load(change("previews.copy_variables", ["STAGE"])).problems
+    assert str(problem).endswith("nothing is copied from anywhere; add template_from, or remove it")
 
 
 TOKENS = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from include.deploy_ops.core.policy.keys import Project
 from include.deploy_ops.core.preview.comparison import compare
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, derive_previews
 from include.deploy_ops.core.preview.observed import Observed, TemplateState
+from include.deploy_ops.core.template.drift import Drift, Drifted, Fate
 from tests.worlds.values.examples import (
     FINGERPRINT,
     PLANE,
@@ -302,3 +304,65 @@ def test_where_a_label_is_required_what_has_none_gets_no_new_preview_and_keeps_t
     labelled = (make_pull(1, "dev-x", A, labels=("preview",)),)
     assert works(diff({"dev-x": A}, pulls=labelled, project=project)) == [("create", "dev-x")]
     assert works(diff({"dev-x": B}, (make_deployment("dev-x"),), project=project)) == [("deploy", "dev-x")]
+
+
+SIZE = Drift("scheduler_size", "MEDIUM", "SMALL", fate=Fate.DUE, seal="s1")
+
+
+def drifting(*found: Drift, **changes: Any) -> TemplateState:
+    return replace(TemplateState(FINGERPRINT, {}, {}, drift={"id-dev-x": found}), **changes)
+
+
+def test_what_differs_in_astro_and_is_due_is_an_update() -> None:
+    difference = diff({"dev-x": A}, (make_deployment("dev-x"),), template=drifting(SIZE))
+    (work,) = difference.works
+    assert (work.verb.value, work.reason) == ("update", "scheduler_size MEDIUM in Astro, SMALL here")
+    assert difference.drift == (Drifted("dev-x", "dev-x", (SIZE,)),)
+
+
+@pytest.mark.parametrize("fate", [Fate.REPORTED, Fate.KEPT, Fate.FIXED])
+def test_what_is_only_told_is_no_work(fate: Fate) -> None:
+    found = replace(SIZE, fate=fate)
+    difference = diff({"dev-x": A}, (make_deployment("dev-x"),), template=drifting(found))
+    assert (difference.works, difference.holds) == ((), ())
+    assert difference.drift[0].found == (found,)
+
+
+def test_a_repair_has_a_name_of_its_own_for_each_difference() -> None:
+    def name(*found: Drift) -> str:
+        (work,) = diff({"dev-x": A}, (make_deployment("dev-x"),), template=drifting(*found)).works
+        return work.name
+
+    other = replace(SIZE, name="executor", seal="s2")
+    assert len({name(SIZE), name(other), name(SIZE, other)}) == 3
+    assert name(SIZE, other) == name(other, SIZE)
+    assert name(SIZE, replace(other, fate=Fate.KEPT)) == name(SIZE)
+
+
+def test_drift_gives_no_other_work_another_name() -> None:
+    def name(template: TemplateState) -> str:
+        (deploy,) = [
+            each for each in diff({"dev-x": B}, (make_deployment("dev-x"),), template=template).works if each.head == B
+        ][:1]
+        assert deploy.verb.value == "deploy"
+        return deploy.name
+
+    assert name(drifting(SIZE)) == name(drifting())
+
+
+def test_a_repair_of_what_cannot_be_brought_to_the_template_is_held_as_any_update() -> None:
+    template = drifting(SIZE, fixed={"id-dev-x": ("region: a in Astro, b in the template",)})
+    (hold,) = holds(diff({"dev-x": A}, (make_deployment("dev-x"),), template=template))
+    assert "recreate it" in hold
+
+
+def test_what_is_not_wanted_or_not_alone_is_not_told() -> None:
+    twins = (make_deployment("dev-x"), make_deployment("dev-x", id="id-twin"))
+    assert diff({"dev-x": A}, twins, template=drifting(SIZE)).drift == ()
+    assert diff({}, (make_deployment("dev-x"),), template=drifting(SIZE)).drift == ()
+
+
+def test_many_differences_make_no_long_reason() -> None:
+    found = [replace(SIZE, name=f"field_{number}", seal=f"s{number}") for number in range(9)]
+    (work,) = diff({"dev-x": A}, (make_deployment("dev-x"),), template=drifting(*found)).works
+    assert work.reason.endswith("; and 6 more")

@@ -23,6 +23,7 @@ from include.deploy_ops.core.target.comparison import (
     fingerprint_rules,
 )
 from include.deploy_ops.core.target.gates import Gate
+from include.deploy_ops.core.template.drift import Drift
 from include.deploy_ops.core.verification.fallback import VerifiedDeploy
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from tests.worlds.values.examples import make_deployment, make_pull, sha
@@ -401,6 +402,13 @@ def test_what_a_target_requires_names_no_work_and_no_question_anew() -> None:
     gated = PRODUCTION.model_copy(update={"requires": Requires(verified="staging")})
     assert fingerprint_rules(PRODUCTION, {}) == fingerprint_rules(gated, {})
     assert work(state(PRODUCTION, PULL)) == work(state(gated, PULL))
+
+
+def test_what_a_target_is_compared_with_names_no_work_and_no_question_anew() -> None:
+    compared = PRODUCTION.model_copy(update={"template": "deployments/production.yaml"})
+    assert fingerprint_rules(PRODUCTION, {}) == fingerprint_rules(compared, {})
+    differs = replace(state(compared, PULL), drift=(Drift("scheduler_size", "MEDIUM", "SMALL"),))
+    assert work(state(PRODUCTION, PULL)) == work(differs)
 
 
 def test_a_rollback_waits_for_no_gate() -> None:

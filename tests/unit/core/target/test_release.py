@@ -242,6 +242,12 @@ def test_the_page_lists_how_each_gate_stands() -> None:
     assert "as this was asked" not in summarize(RELEASE, page_of)
 
 
+def test_the_page_tells_where_the_target_differs_in_astro() -> None:
+    text = summarize(replace(RELEASE, drift=("scheduler_size LARGE in Astro, SMALL here", "a|b `x` differs")), page_of)
+    assert "**Drift**, which the deploy leaves as it is: `scheduler_size LARGE in Astro, SMALL here`; " in text
+    assert "Drift" not in summarize(RELEASE, page_of)
+
+
 def test_who_may_approve_who_may_not_and_who_is_not_known_stand_on_the_page() -> None:
     text = summarize(replace(RELEASE, panel=Panel(("ann",), {"mira": "asked", "7": WROTE}, ("stranger",))), page_of)
     assert "| may approve | `ann` |" in text

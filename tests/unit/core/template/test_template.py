@@ -589,3 +589,24 @@ def is_place(tokens: list[Any], document: Any) -> bool:
             return True
         document = document[token]
     return True
+
+
+POD = {"name": "default", "min_worker_count": 0, "worker_type": "", "pod_cpu": "1", "pod_ram": "2Gi"}
+
+
+def test_what_the_cli_prints_of_a_kubernetes_deployments_pods_is_read_and_is_no_queue() -> None:
+    document = copy.deepcopy(read_document(INSPECTED))
+    document["deployment"]["configuration"]["executor"] = "KUBERNETES"
+    document["deployment"]["worker_queues"] = [POD]
+    assert "worker_queues" not in parse_template(json.dumps(document), SOURCE).body
+
+
+@pytest.mark.parametrize(
+    "queues", [[POD, {**POD, "name": "heavy"}], [{**POD, "name": "heavy"}], [{**POD, "max_worker_count": 3}]]
+)
+def test_queues_that_somebody_wrote_for_kubernetes_are_still_refused(queues: list[dict[str, Any]]) -> None:
+    document = copy.deepcopy(read_document(INSPECTED))
+    document["deployment"]["configuration"]["executor"] = "KUBERNETES"
+    document["deployment"]["worker_queues"] = queues
+    with pytest.raises(TemplateError, match="the Kubernetes executor has no queues"):
+        parse_template(json.dumps(document), SOURCE)

@@ -107,6 +107,36 @@ def test_what_astro_may_leave_out_is_empty(astro: AstroDouble, hook: AstroApiHoo
     assert found.status is DeploymentStatus.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("size", "queues", "workers"),
+    [
+        ("SMALL", [{"astroMachine": "A5", "minWorkerCount": 2}], (("A5", 2),)),
+        (
+            "EXTRA_LARGE",
+            [
+                {"astroMachine": machine, "minWorkerCount": count}
+                for machine, count in (("A20", 1), ("A5", 1), ("A20", 3))
+            ],
+            (("A20", 4), ("A5", 1)),
+        ),
+        ("MEDIUM", [{"astroMachine": "A5", "minWorkerCount": 0}], ()),
+        ("LARGE", None, ()),
+        (None, [], ()),
+        (7, "odd", ()),
+        ("small <b>", [None, 7, {}, {"astroMachine": ["A5"], "minWorkerCount": 1}], ()),
+        ("X" * 999, [{"astroMachine": "A5", "minWorkerCount": "2"}, {"astroMachine": "A5", "minWorkerCount": -3}], ()),
+    ],
+)
+def test_what_an_estimate_needs_is_read_and_costs_a_deployment_nothing(
+    astro: AstroDouble, hook: AstroApiHook, size: object, queues: object, workers: tuple[tuple[str, int], ...]
+) -> None:
+    astro.say("deployments/cldep1", Reply(make_deployment(schedulerSize=size, workerQueues=queues)))
+    found = hook.get_deployment("cldep1")
+    assert found is not None
+    is_known = size in {"SMALL", "MEDIUM", "LARGE", "EXTRA_LARGE"}
+    assert (found.problem, found.scheduler_size, found.workers) == ("", size if is_known else "", workers)
+
+
 def test_list_asks_for_our_workspace_page_by_page(
     astro: AstroDouble, hook: AstroApiHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from include.deploy_ops.core.errors import ObservationError, PermanentError, RetryableError
 from include.deploy_ops.core.model import ChangeType
-from include.deploy_ops.hooks.astro.cli import AstroCli, ShownEngine
+from include.deploy_ops.hooks.astro.cli import PRINTED_MAX, AstroCli, ShownEngine
 from include.deploy_ops.hooks.astro.cli_endings import DeploymentExistsError, DeploymentGoneError
 from tests.worlds.doubles.worker import forbid_confinement
 
@@ -337,3 +337,51 @@ def test_missing_executable_and_connection_are_told(astro: StandIn, cli: AstroCl
         cli.version()
     with pytest.raises(ObservationError, match="no Airflow connection 'nobody'"):
         AstroCli("nobody").version()
+
+
+INSPECTED = {"deployment": {"environment_variables": [{"key": "STAGE", "value": "productions-own-value"}]}}
+
+
+def test_inspect_returns_the_document_and_tells_nothing_of_it(astro: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    lines: list[str] = []
+    astro.say(json.dumps(INSPECTED, indent=4) + "\n", "a word\n")
+    cli = AstroCli("astro_default", timeout_s=20, on_line=lines.append)
+    assert cli.inspect("cldep1") == INSPECTED
+    (call,) = astro.calls
+    assert call["argv"] == ["deployment", "inspect", "cldep1", "--output=json", "--workspace-id=clws"]
+    assert lines == ["a word"]
+    assert "productions-own-value" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "exit_code", "error", "said"),
+    [
+        ("no Deployments found in workspace clws\n", "", 0, DeploymentGoneError, "the workspace has no Deployment"),
+        ("", "Error: planted\n", 1, RetryableError, "planted"),
+        ('{"productions-own-value": ', "", 0, RetryableError, "ended without saying that it succeeded"),
+        ('["productions-own-value"]', "", 0, RetryableError, "ended without saying that it succeeded"),
+        ("Canceling productions-own-value\n", "", 1, RetryableError, "failed with exit code 1"),
+    ],
+)
+def test_an_inspect_without_a_document_says_why_and_quotes_nothing(
+    astro: StandIn, cli: AstroCli, stdout: str, stderr: str, exit_code: int, error: type[Exception], said: str
+) -> None:
+    astro.say(stdout, stderr, exit_code)
+    with pytest.raises(error, match=said) as caught:
+        cli.inspect("cldep1")
+    assert "productions-own-value" not in str(caught.value)
+
+
+def test_an_inspect_that_is_stopped_leaves_nothing_in_the_log(astro: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    astro.say(json.dumps(INSPECTED) + "\n", seconds=30)
+    with pytest.raises(RetryableError, match="did not end within"):
+        AstroCli("astro_default", timeout_s=1).inspect("cldep1")
+    assert "productions-own-value" not in caplog.text
+
+
+def test_an_endless_document_is_not_read_to_its_end(astro: StandIn, cli: AstroCli) -> None:
+    astro.say("x" * (PRINTED_MAX + 1))
+    with pytest.raises(PermanentError, match="printed more than"):
+        cli.inspect("cldep1")

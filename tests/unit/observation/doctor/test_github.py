@@ -155,7 +155,7 @@ FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
         lambda world: world.set_password(GITHUB_TOKEN, host="http://127.0.0.1:9/api/v3"),
         "reachable",
         Status.FAIL,
-        "Correct the Airflow connection 'github_default'",
+        "correct the Airflow connection 'github_default'",
         lambda world: world.set_password(GITHUB_TOKEN),
     ),
     (
@@ -165,7 +165,7 @@ FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
         "let the worker reach it",
         World.clear,
     ),
-    (rename, "repository", Status.FAIL, "Write `repository: acme/renamed` for project shop", follow),
+    (rename, "repository", Status.FAIL, "write `repository: acme/renamed` for project shop", follow),
     (
         lambda world: world.remember_repository(1),
         "repository",
@@ -177,33 +177,33 @@ FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
         lambda world: world.control("settings", archived=True),
         "repository",
         Status.FAIL,
-        "Unarchive it",
+        "unarchive it",
         lambda world: world.control("settings", archived=False),
     ),
     (
         lambda world: world.stage.change_project(repository="acme/none"),
         "repository",
         Status.FAIL,
-        "Correct `repository` in the policy",
+        "correct `repository` in the policy",
         lambda world: world.stage.change_project(repository="acme/data-platform"),
     ),
     (
         lambda world: world.set_password("wrong"),
         "token",
         Status.FAIL,
-        "Write a token that is good into the password of connection 'github_default'",
+        "write a token that is good into the password of connection 'github_default'",
         lambda world: world.set_password(GITHUB_TOKEN),
     ),
     (
         lambda world: world.plant("/user$", status=403, body={"message": "Resource not accessible by integration"}),
         "token",
         Status.WARN,
-        "Leave the password of connection 'github_default' empty",
+        "leave the password of connection 'github_default' empty",
         World.clear,
     ),
     (lambda world: world.plant("/user$", status=500), "token", Status.NOT_KNOWN, "HTTP 401", World.clear),
-    (lambda world: world.end_token(14), "token's end", Status.WARN, "Make a new token", World.clear),
-    (lambda world: world.end_token(-1), "token's end", Status.FAIL, "Make a new token", World.clear),
+    (lambda world: world.end_token(14), "token's end", Status.WARN, "make a new token", World.clear),
+    (lambda world: world.end_token(-1), "token's end", Status.FAIL, "make a new token", World.clear),
     (
         lambda world: world.plant(headers={EXPIRY_HEADER: "soon"}),
         "token's end",
@@ -264,7 +264,7 @@ FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
         lambda world: world.delete_branch("staging"),
         "branch staging",
         Status.FAIL,
-        "Make the branch, or correct promotion.into",
+        "make the branch, or correct promotion.into",
         lambda world: world.make_branch("staging"),
     ),
     (
@@ -278,7 +278,7 @@ FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
         lambda world: world.control("settings", allow_merge_commit=False),
         "merge commits into main",
         Status.FAIL,
-        "Allow merge commits",
+        "allow merge commits",
         lambda world: world.control("settings", allow_merge_commit=True),
     ),
     (
@@ -292,7 +292,7 @@ FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
         lambda world: world.stage.require_checks("main", "ci/test"),
         "required checks of main",
         Status.WARN,
-        "Have the CI give it to commits of pull requests into main",
+        "have the CI give it to commits of pull requests into main",
         lambda world: world.stage.set_check(world.stage.author.git("rev-parse", "origin/main"), "ci/test", "success"),
     ),
     (
@@ -452,7 +452,7 @@ def test_an_apps_permissions_are_what_github_grants_it(
         assert (found["token"].status, found["token"].found) == (Status.OK, "a GitHub App")
         assert found["permission Pull requests: write"].status is Status.FAIL
         assert found["permission Pull requests: write"].advice.startswith(
-            "Give the App 'Pull requests: Read and write'"
+            "give the App 'Pull requests: Read and write'"
         )
         granted["pull_requests"] = "write"
         assert examine()["permission Pull requests: write"].status is Status.OK

@@ -122,7 +122,7 @@ Act = Callable[[World], object]
             lambda world: world.push_image(config={}),
             "label",
             Status.FAIL,
-            "Build it FROM Astro Runtime",
+            "build it FROM Astro Runtime",
             World.push_image,
         ),
         (
@@ -132,7 +132,6 @@ Act = Callable[[World], object]
             "`docker build --platform linux/amd64`",
             World.push_image,
         ),
-        (lambda world: world.push_image(os=""), "platform", Status.NOT_KNOWN, "linux/amd64", World.push_image),
     ],
 )
 def test_each_fault_turns_its_check_and_its_advice_turns_it_back(
