@@ -29,7 +29,7 @@ Examine = Callable[["Means", "Inside | None", "datetime"], "tuple[Check, ...]"]
 
 def _examine_github(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:
     with closing(open_inspection(means.scope)) as github:
-        return examine_github(means.scope, github, now, inside and inside.memory)
+        return examine_github(means.scope, github, now, inside.memory if inside is not None else None)
 
 
 def _examine_astro(means: Means, _: Inside | None, now: datetime) -> tuple[Check, ...]:
