@@ -23,7 +23,7 @@ LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 SUPPLY := .supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults audit sbom lock doctor clean
+.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults snapshots replay audit sbom lock doctor clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -118,6 +118,18 @@ bench: $(if $(and $(ONLY),$(if $(filter fleet,$(ONLY))$(filter celery,$(EXECUTOR
 # What dies while runs are in flight, on PostgreSQL and Celery: how soon they go on. ONLY="worker redis" plays some.
 faults: $(CELERY_READY)
 	$(BIN)/python -m bench.faults
+
+# What control kept of a project's passes (`snapshots` in the policy), from the Airflow of AIRFLOW_URL, with the token of
+# AIRFLOW_TOKEN, into FILE.
+FILE ?= snapshots.json
+snapshots: $(READY)
+	@$(BIN)/python -m replay.fetch "$(PROJECT)" "$(FILE)"
+
+# The same passes decided again by the policy of POLICY, offline. ONLY=dev-x tells of one environment in each pass;
+# HASH=1 shows no names.
+POLICY ?= include/deploy_ops.yaml
+replay: $(READY)
+	@$(BIN)/python -m replay "$(FILE)" --policy "$(POLICY)" $(if $(ONLY),--only "$(ONLY)") $(if $(HASH),--hash)
 
 # Known holes in what the locks name. Says so and fails when nobody can be asked; `python -m supply.audit` tells the two
 # apart by its exit code.

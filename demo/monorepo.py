@@ -21,7 +21,9 @@ REPOSITORY = f"acme/{NAME}"
 CHANGED, UNCHANGED = "etl", "ml"
 """The projects; each is a folder at the top, and called as it is."""
 PROJECTS = (CHANGED, UNCHANGED)
-DAGS = tuple(f"{project}.{dag}" for project in PROJECTS for dag in ("preview", "cleanup", "feedback", "control"))
+DAGS = tuple(
+    f"{project}.{dag}" for project in PROJECTS for dag in ("preview", "cleanup", "feedback", "what_if", "control")
+)
 BRANCH = "dev-clicks"
 SAID = "changes nothing of this project"
 _PROJECT = """\

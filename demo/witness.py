@@ -25,6 +25,7 @@ PRODUCTION_DAG = "data_platform.production"
 PRODUCTION_REQUEST_DAG = "data_platform.production.request"
 FEEDBACK_DAG = "data_platform.feedback"
 CLEANUP_DAG = "data_platform.cleanup"
+WHAT_IF_DAG = "data_platform.what_if"
 ORPHANS_DAG = "orphans"
 DOCTOR_DAG = "deploy_ops.doctor"
 DAGS = (
@@ -35,6 +36,7 @@ DAGS = (
     PRODUCTION_REQUEST_DAG,
     FEEDBACK_DAG,
     CLEANUP_DAG,
+    WHAT_IF_DAG,
     ORPHANS_DAG,
     DOCTOR_DAG,
     CONTROL_DAG,

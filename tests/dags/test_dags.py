@@ -40,7 +40,7 @@ projects:
     feedback: {comments: false, statuses: false, deployments: false}
 """
 INSTALLATION = {"orphans", "deploy_ops.doctor"}
-KINDS = ("control", "preview", "cleanup")
+KINDS = ("control", "preview", "cleanup", "what_if")
 PREVIEW_TASKS = {
     *("claim", "change_type", "render_template", "image", "create", "update", "deploy", "settle", "delete", "report"),
     *("approve_adoption", "adopt", "hibernate", "decide", "verify"),
@@ -74,7 +74,7 @@ def find_error(bag: DagBag, file: str) -> str:
 def test_the_projects_own_policy_parses(parse: Parse) -> None:
     bag = parse(ROOT / "include" / "deploy_ops.yaml")
     assert bag.import_errors == {}
-    kinds = ("control", "preview", "cleanup", "feedback", "promotion", "staging", "production", "production.request")
+    kinds = (*KINDS, "feedback", "promotion", "staging", "production", "production.request")
     assert list_ids(bag) == {f"data_platform.{kind}" for kind in kinds}
 
 
@@ -131,7 +131,7 @@ def test_each_project_has_its_own_pair_of_dags(parse: Parse) -> None:
 def test_a_project_without_previews_has_no_dags_yet(parse: Parse) -> None:
     bag = parse(make_policy({"root": "shop"}, {"name": "bare", "root": "bare", "previews": None}))
     assert bag.import_errors == {}
-    assert list_ids(bag) == {"shop.control", "shop.preview", "shop.cleanup"}
+    assert list_ids(bag) == {f"shop.{kind}" for kind in KINDS}
 
 
 def test_control_wakes_on_the_repository_the_fleet_and_the_clock(parse: Parse) -> None:
@@ -264,7 +264,7 @@ def test_a_target_has_a_dag_of_its_own(parse: Parse) -> None:
     targets = {"staging": {"deployment": "Staging", "branch": "astro_deploy"}}
     bag = parse(make_policy({"name": "shop", "previews": None, "targets": targets}))
     assert bag.import_errors == {}
-    assert list_ids(bag) == {"shop.control", "shop.staging"}
+    assert list_ids(bag) == {"shop.control", "shop.staging", "shop.what_if"}
     dag: Any = bag.dags["shop.staging"]
     assert (dag.schedule, dag.max_active_runs) == (None, 1)
     assert {task_id: task.upstream_task_ids for task_id, task in dag.task_dict.items()} == {
@@ -332,6 +332,7 @@ LINKS = {
     "promotion": {"promote": {"Commit"}},
     "control": {},
     "cleanup": {},
+    "what_if": {},
     "feedback": {},
 }
 
@@ -390,7 +391,7 @@ def test_a_longer_time_for_the_cli_is_a_longer_time_for_its_steps_alone(parse: P
 
 def test_an_invalid_project_is_left_out_and_told(parse: Parse) -> None:
     bag = parse(make_policy({"name": "bad", "poll_intervall_s": 5, "root": "x"}, {}))
-    assert list_ids(bag) == {"shop.control", "shop.preview", "shop.cleanup"}
+    assert list_ids(bag) == {f"shop.{kind}" for kind in KINDS}
     error = find_error(bag, "policy_errors.py")
     assert "PolicyError" in error
     assert "projects[0].poll_intervall_s" in error
@@ -421,7 +422,7 @@ def test_the_import_error_names_file_path_found_and_expected(
     error = find_error(bag, "policy_errors.py")
     line = f"{tmp_path / 'policy.yaml'}: projects[1].{path}: project 'bad': {says}"
     assert line in error.splitlines() or f"PolicyError: {line}" in error
-    assert list_ids(bag) == {"shop.control", "shop.preview", "shop.cleanup"}
+    assert list_ids(bag) == {f"shop.{kind}" for kind in KINDS}
 
 
 @pytest.mark.parametrize(
@@ -481,7 +482,7 @@ def test_only_a_gated_target_has_a_request_dag_whose_runs_wait_and_hold_nothing(
     }
     bag = parse(make_policy({"name": "shop", "previews": None, "targets": targets}))
     assert bag.import_errors == {}
-    assert list_ids(bag) == {"shop.control", "shop.open", "shop.gated", "shop.gated.request"}
+    assert list_ids(bag) == {"shop.control", "shop.what_if", "shop.open", "shop.gated", "shop.gated.request"}
     dag: Any = bag.dags["shop.gated.request"]
     assert dag.task_dict.keys() == {"prepare", "change_type", "image", "approve", "recheck", "dispatch", "report"}
     assert dag.max_active_runs >= 1000  # one that waits keeps no newer one from asking

@@ -18,6 +18,7 @@ from demo.witness import (
     PRODUCTION_REQUEST_DAG,
     PROMOTION_DAG,
     STAGING_DAG,
+    WHAT_IF_DAG,
     Witness,
 )
 from tests.browser.chromium import keep_picture
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 # After the tests that go on at once, which watch every run of production.
 pytestmark = [pytest.mark.e2e, pytest.mark.at_once("triggers", in_turn=True)]
+IN_FORCE = "the policy in force"
 OWN, TAKEN = "dev-form", "dev-form-taken"
 REASON = {"reason": "by the form"}
 
@@ -47,6 +49,7 @@ ROUNDS: tuple[dict[tuple[str, str], dict[str, str]], ...] = (
         (CLEANUP_DAG, ""): {},
         (ORPHANS_DAG, "delete"): {},
         (FEEDBACK_DAG, ""): {},
+        (WHAT_IF_DAG, ""): {"policy": IN_FORCE},
         (CONTROL_DAG, ""): {},
     },
     {
@@ -107,7 +110,9 @@ def trigger(witness: Witness, page: Page, dag_id: str, action: str, entered: Map
         page.locator("#element_action").click()
         page.get_by_role("option", name=list_actions(form)[action], exact=True).click()
     for field, text in entered.items():
-        page.locator(f"#element_{field}").fill(text)
+        page.locator(f"#element_{field}").fill(
+            witness.stack.policy_file.read_text("utf-8") if text is IN_FORCE else text
+        )
     expect(button).to_be_enabled(timeout=SLOW_MS)
     keep_picture(page, f"airflow-form-{dag_id}-{action}".rstrip("-"))
     with page.expect_response(is_start) as sent:

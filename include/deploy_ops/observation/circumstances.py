@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.naming import name_run, read_attempt
 from include.deploy_ops.core.plan.remembered import Ending, Remembered, Removal
-from include.deploy_ops.core.plan.schedule import Circumstances
+from include.deploy_ops.core.plan.schedule import DRY, Circumstances
 from include.deploy_ops.core.plan.work import Difference, Verb, Work
 from include.deploy_ops.core.target.comparison import fingerprint_rules
 from include.deploy_ops.run.airflow_runs import Runs, count_dispatches_max
@@ -190,7 +190,7 @@ class CircumstancesReader:
         """Return why the DAGs of this work may start nothing; a frozen target is not asked about either."""
         homes = {work.dag: work.home_dag for work in works}
         if self.scope.is_dry:
-            return dict.fromkeys(homes, "mode: plan, nothing is written")
+            return dict.fromkeys(homes, DRY)
         found: dict[str, str] = {}
         continuity = self.memory.continuity.read()
         busy = continuity.busy if continuity else ()

@@ -45,6 +45,11 @@ class CheckReader:
         """Return the same, and take nothing over from what was known: others may write where that is stored."""
         return self._read(sha, branch, CommitChecks())
 
+    def recall(self, sha: str) -> Checks | None:
+        """Return what was known of the commit before, without asking; None where nothing was."""
+        known = self.known.get(sha)
+        return Checks(_join(known.states), by_app=_join(known.states_by_app)) if known is not None else None
+
     def _read(self, sha: str, branch: str, known: CommitChecks) -> Checks:
         rules, unread = self._read_rules(branch) if branch else (BranchRules(), "")
         found, blind = self._read_states(sha, known)

@@ -78,15 +78,35 @@ class ConcernCheck:
 
     def hold_unconcerned(self, difference: Difference) -> Difference:
         """Return the difference in which nothing is due at a branch whose files do not concern the project."""
-        subjects = [work for work in difference.works if self._is_subject(work)]
-        old = self._list_old(subjects)
-        works = {work.slug: work for work in subjects if work.slug not in old}
+        works = self._list_subjects(difference)
         if not works:
             return difference
         known = self.memory.concerns.read()
-        counting = {slug: each for slug, each in known.items() if slug in works and self._counts(each, works[slug])}
-        found, failed = self._learn(works.values(), counting)
+        found, failed = self._learn(works.values(), self._find_counting(known, works))
         self.memory.concerns.write(known, found)
+        return self._hold(difference, works, found, failed)
+
+    def hold_known(self, difference: Difference) -> Difference:
+        """Return the same as far as it is known: nothing is asked, and what nobody looked at is due."""
+        works = self._list_subjects(difference)
+        found = self._find_counting(self.memory.concerns.read(), works) if works else {}
+        return self._hold(difference, {slug: work for slug, work in works.items() if slug in found}, found, {})
+
+    def _list_subjects(self, difference: Difference) -> dict[str, Work]:
+        subjects = [work for work in difference.works if self._is_subject(work)]
+        old = self._list_old(subjects)
+        return {work.slug: work for work in subjects if work.slug not in old}
+
+    def _find_counting(self, known: Mapping[str, Concern], works: Mapping[str, Work]) -> dict[str, Concern]:
+        return {slug: each for slug, each in known.items() if slug in works and self._counts(each, works[slug])}
+
+    def _hold(
+        self,
+        difference: Difference,
+        works: Mapping[str, Work],
+        found: Mapping[str, Concern],
+        failed: Mapping[str, str],
+    ) -> Difference:
         kept, holds = [], list(difference.holds)
         for work in difference.works:
             if work is not works.get(work.slug):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.preview.desired import RepositorySnapshot
+    from include.deploy_ops.core.template.template import Template
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.run.memory import Memory
@@ -70,19 +71,12 @@ class Observer:
             template = parse_template_text(self.scope, reader.read_text(trunk))
         except PermanentError as error:
             return TemplateState("", {}, {}, str(error))
-        keys = find_uninherited(template, self.scope.previews.inherit)
         own = find_previews(deployments, self.scope.control_plane, self.scope.project)
-        previews = [deployment for pairs in own.values() for deployment, _ in pairs]
         rotation = RotationReader(self.memory, self.seals, template.mapped)
         by_branch = {branch: pairs[0][0] for branch, pairs in own.items()}
         reading = rotation.read(by_branch, datetime.now(UTC))
-        return TemplateState(
-            fingerprint_template(template),
-            {each.id: find_missing(template, each) for each in previews},
-            {each.id: find_fixed_differences(template, each) for each in previews},
-            guard=describe_uninherited(template.source, keys) if keys else "",
-            replaced=template.replaced,
-            unfilled=find_unfilled(template),
+        return replace(
+            compare_template(self.scope, template, deployments),
             rotated=reading.stale,
             unread=reading.problem,
             reread_at=reading.due_at if own and rotation.is_needed else None,
@@ -100,3 +94,29 @@ class Observer:
             found = {head: time for head, time in times.items() if time}
             self.memory.commit_times.write(known, known | found)
         return found
+
+
+def compare_template(scope: Scope, template: Template, deployments: Iterable[Deployment]) -> TemplateState:
+    """Return the template's state against our previews; what is mapped into them is not read for it."""
+    keys = find_uninherited(template, scope.previews.inherit)
+    own = find_previews(deployments, scope.control_plane, scope.project)
+    previews = [deployment for pairs in own.values() for deployment, _ in pairs]
+    return TemplateState(
+        fingerprint_template(template),
+        {each.id: find_missing(template, each) for each in previews},
+        {each.id: find_fixed_differences(template, each) for each in previews},
+        guard=describe_uninherited(template.source, keys) if keys else "",
+        replaced=template.replaced,
+        unfilled=find_unfilled(template),
+    )
+
+
+class QuietObserver(Observer):
+    """An observer that asks GitHub about no single commit: what the passes learned of them is all that it says."""
+
+    __slots__ = ()
+
+    def read_commit_times(self, heads: Iterable[str]) -> dict[str, datetime]:
+        """Return when those of the heads were committed of which it is known."""
+        known = self.memory.commit_times.read()
+        return {head: known[head] for head in heads if head in known}

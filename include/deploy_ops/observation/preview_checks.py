@@ -42,6 +42,14 @@ class PreviewChecks:
         works = tuple(work for work in difference.works if work not in held)
         return replace(difference, works=works, holds=(*difference.holds, *map(self._hold, held)))
 
+    def hold_known(self, difference: Difference) -> Difference:
+        """Return the same by what the last pass found: nothing is asked, and which are required nobody knows then."""
+        wanted = () if self._wanted == REQUIRED else self._wanted
+        for work in difference.works:
+            if wanted and self._is_gated(work) and (checks := self.reader.recall(work.head)) is not None:
+                self._unmet |= {work.head: unmet} if (unmet := judge_checks(wanted, checks).unmet) else {}
+        return self.hold_unmet(difference)
+
     def check(self, plan: Plan) -> bool:
         """Ask for the checks of what the plan would start; return whether some are awaited, so that others may go."""
         before = len(self._unmet)

@@ -71,6 +71,11 @@ class TemplateReader:
         self._keep(CachedTemplate(trunk_head, self.path, text, answers))
         return text
 
+    def recall_text(self, trunk_head: str) -> str | None:
+        """Return the same without asking anybody; None where it is not kept."""
+        path, kept = self.scope.previews.template, self._recall()
+        return kept.text if kept is not None and (kept.commit, kept.path) == (trunk_head, path) else None
+
     def _recall(self) -> CachedTemplate | None:
         kept = self._slot.read()
         try:

@@ -30,7 +30,7 @@ from include.deploy_ops.operators.sealed import RESULT_KEY, SealingOperator
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.decision import CHANGE_TASK, CLAIM_TASK, read_decision
 from include.deploy_ops.run.endings import SEEN_KEY, SUPERSEDED_KEY, mask_text
-from include.deploy_ops.run.job import Job, load_job, open_conf
+from include.deploy_ops.run.job import INFER, Job, load_job, open_conf
 from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.seals import Seals
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
-    from include.deploy_ops.core.model import Deployment
+    from include.deploy_ops.core.model import ChangeDecision, Deployment
     from include.deploy_ops.core.plan.remembered import Approval
     from include.deploy_ops.hooks.github.commands import GithubCommandsHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
@@ -330,6 +330,18 @@ class DeployOpsOperator(SealingOperator):
         from include.deploy_ops.observation.template import TemplateReader
 
         return TemplateReader(self.scope, self.github, self.memory(context), self.seals)
+
+    def list_rules(self, job: Job, decision: ChangeDecision | None = None) -> list[str]:
+        """Return by which keys of the policy the run does this, and decided on a deploy's kind, with their places."""
+        from include.deploy_ops.core.passes.why import find_change_rules, find_rule  # not where DAG files are parsed
+        from include.deploy_ops.run.policy_texts import read_places
+
+        project, places = self.scope.project, read_places(self.scope.project.name)
+        made = [f"a form of {job.person or 'a person'}"] if job.is_forced else [places.tell(find_rule(project, job))]
+        if job.deploy_type != INFER and not job.is_forced:
+            made.append(places.tell(("targets", job.target, "deploy_type")))
+        judged = find_change_rules(project, decision) if decision is not None else ()
+        return [*filter(None, made), *map(places.tell, judged)]
 
     def void_approval(self, context: Context, job: Job, approval: Approval, why: str) -> NoReturn:
         """End the run since what was approved cannot be deployed; control asks anew, a person has to.

@@ -9,7 +9,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy_ops.core.errors import DeployOpsError, PermanentError
 from include.deploy_ops.core.naming import slug_branch, slug_target
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.core.view.pages import render_decision
+from include.deploy_ops.core.text.plain import write_plain
+from include.deploy_ops.core.view.pages import render_decision, render_rules
 from include.deploy_ops.observation.decisions import ChangeReader
 from include.deploy_ops.observation.form_jobs import FormJobs
 from include.deploy_ops.operators.base import VERIFY_TASK, DeployOpsOperator, RenderedField, tell_failures
@@ -35,6 +36,7 @@ class ClaimOperator(DeployOpsOperator):
 
     Where control wants a preview made, there is nothing to compare its commit with: then the decision on the change
     type is made here, under the key `decision` and as the rendered field of that name, and the step for it is skipped.
+    Of every other run that field says what is done, why, and by which key of the policy.
 
     :param target: the target of the DAG; empty in a preview DAG.
     """
@@ -62,6 +64,8 @@ class ClaimOperator(DeployOpsOperator):
             if holder := self._occupy(claims, job, run.run_id):
                 raise PermanentError(f"the Deployment of {job.environment} is held by run {holder}; {WAIT}")
         self.log.info("claimed %s for %s: %s", job.environment, run.run_id, job.reason)
+        why = f"{job.verb.value} {job.environment}: {write_plain(job.reason)}"
+        self.decision = f"{why}{render_rules(self.list_rules(job))}"
         tasks = self.dag.tasks if self.has_dag() else ()
         idle = [task.task_id for task in tasks if job.verb not in getattr(task, "verbs", (job.verb,))]
         if self.scope.project.find_verify(job.target) is None and not job.problem:
@@ -81,7 +85,7 @@ class ClaimOperator(DeployOpsOperator):
         except (DeployOpsError, OSError) as error:  # also of a worker without room, or without certificates
             self.log.info("'%s' decides on the change type: %s", CHANGE_TASK, error)
             return False
-        self.decision = render_decision(found)
+        self.decision = render_decision(found, self.list_rules(job, found))
         self.write(context, DECISION_KEY, dump_decision(decided))
         self.log.info("%s at %s: %s", decided.change_type.value, decided.commit[:12], decided.reason)
         return True

@@ -10,6 +10,7 @@ from airflow.sdk import Asset, get_parsing_context
 
 from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.naming import name_owner
+from include.deploy_ops.core.passes.rules import Rules
 from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
 from include.deploy_ops.core.policy.file import LoadedPolicy, find_policy, fingerprint_policy, read_policy
 from include.deploy_ops.core.policy.keys import Previews, Project, Target
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CLEANUP_DAG = "cleanup"
 FEEDBACK_DAG = "feedback"
 COMMANDS_DAG = "commands"
+WHAT_IF_DAG = "what_if"
 TEMPLATE_DAG = "template"
 
 CLI_POOL = "deploy_ops_cli"
@@ -55,6 +57,11 @@ class Scope:
     def policy(self) -> str:
         """Fingerprint of what the policy says about this project's work."""
         return fingerprint_policy(self.project)
+
+    @property
+    def rules(self) -> Rules:
+        """What of the policy a pass decides by."""
+        return Rules(self.project, self.control_plane, self.targets, self.new_name_ban)
 
     @property
     def owner(self) -> str:
@@ -129,6 +136,11 @@ class Scope:
         return self.name_dag(COMMANDS_DAG)
 
     @property
+    def what_if_dag(self) -> str:
+        """The id of the DAG that tells what another policy would do."""
+        return self.name_dag(WHAT_IF_DAG)
+
+    @property
     def template_dag(self) -> str:
         """The id of the DAG whose runs propose what changed in production for the template."""
         return self.name_dag(TEMPLATE_DAG)
@@ -165,7 +177,7 @@ class Scope:
         project = self.project
         asked = {self.request_dag(name) for name, each in project.targets.items() if each.approval == "required"}
         cleanup = {self.cleanup_dag} if project.previews else set()
-        control = {self.control_dag} if project.is_planned else set()
+        control = {self.control_dag, self.what_if_dag} if project.is_planned else set()
         feedback = {self.feedback_dag} if project.is_planned and project.feedback.is_on else set()
         commands = {self.commands_dag} if self.has_commands else set()
         template = {self.template_dag} if project.template_source else set()

@@ -64,6 +64,6 @@ def compare(stage: Stage) -> Difference:
     task = stage.make_plan_task()
     comparer = Comparer(stage.scope, Observer(stage.scope, task.github, task.astro, stage.memory, task.seals))
     try:
-        return comparer.compare(comparer.look())
+        return comparer.compare(comparer.look(), datetime.now(UTC))
     finally:
         close_hooks(task)

@@ -5,7 +5,9 @@ A verdict holds for exactly what it was made of; that of a preview that a person
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.use import NEVER_ASKED, Use, find_wait
@@ -17,8 +19,7 @@ from include.deploy_ops.core.preview.hibernation import can_hibernate, is_asleep
 from include.deploy_ops.core.preview.ownership import find_previews
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Iterator
 
     from include.deploy_ops.core.model import Deployment, PullRequest
     from include.deploy_ops.core.policy.keys import Previews, Project
@@ -37,7 +38,7 @@ class ExpiryFacts:
 
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     woken: Mapping[str, datetime] = field(default_factory=dict)
-    labels: Mapping[str, Collection[str]] = field(default_factory=dict)
+    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
     uses: Mapping[str, Use] | None = None
 

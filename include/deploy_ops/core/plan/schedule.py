@@ -29,6 +29,7 @@ from include.deploy_ops.core.plan.work import (
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Limits
+    from include.deploy_ops.core.text.schema import Location
 
 DELAY_MINUTES_MAX = 60
 """Minutes between attempts once they stopped growing (1, 2, 4 … 60)."""
@@ -48,6 +49,9 @@ NOT_SO_BRIEFLY = timedelta(minutes=5)
 GO_ON = timedelta(seconds=15)
 """When to go on with what a pass has no room for, where no run's end makes a pass sooner. Starting runs comes before
 their tasks, so at once would keep those waiting that began."""
+
+DRY = "mode: plan, nothing is written"
+"""Why nothing starts where the policy lets nothing be written."""
 
 Parted = tuple[list[Work], list[Hold]]
 Wait = tuple[str, HoldKind, datetime | None]
@@ -244,8 +248,13 @@ def _brake(
         f"{live + len(recent)} live; {way_out}"
     )
     late = deletes[allowed:]
-    kept, holds = _split(due, late, reason)
+    kept, holds = _split(due, late, reason, ("limits", _name_brake(live + len(recent), limits)))
     return kept, list(zip(late, holds, strict=True)), release
+
+
+def _name_brake(live: int, limits: Limits) -> str:
+    """Return the key that lets an hour delete no more, with this many live previews at its start."""
+    return "max_deletes" if count_allowed_deletes(live, limits) == limits.max_deletes else "max_delete_fraction"
 
 
 def _hold_doubted(
@@ -259,7 +268,7 @@ def _hold_doubted(
         f"{given.remembers_since:%Y-%m-%d %H:%M} UTC: a person's no may be forgotten; answer cleanup's question, or "
         f"the first may go at {release:%Y-%m-%d %H:%M} UTC"
     )
-    kept, holds = _split(due, deletes, reason)
+    kept, holds = _split(due, deletes, reason, ("limits", "max_deletes"))
     return kept, list(zip(deletes, holds, strict=True)), release
 
 
@@ -315,7 +324,7 @@ def _cap_creates(max_live: int, live: int, given: Circumstances) -> Callable[[li
         creates.sort(key=lambda work: min(given.committed_at.get(work.head, oldest), given.now), reverse=True)
         late = creates[max(max_live - live - given.creates_in_flight, 0) :]
         reason = f"max_live {max_live} previews are live; it gets its Deployment when there is room"
-        return _split(due, late, reason)
+        return _split(due, late, reason, ("previews", "max_live"))
 
     return cap
 
@@ -324,7 +333,8 @@ def _cap_updates(limits: Limits, given: Circumstances) -> Callable[[list[Work]],
     def cap(due: list[Work]) -> Parted:
         updates = [work for work in due if work.verb is Verb.UPDATE]
         late = updates[max(limits.max_updates_per_pass - given.updates_in_flight, 0) :]
-        return _split(due, late, f"max_updates_per_pass {limits.max_updates_per_pass}; the next passes go on")
+        reason = f"max_updates_per_pass {limits.max_updates_per_pass}; the next passes go on"
+        return _split(due, late, reason, ("limits", "max_updates_per_pass"))
 
     return cap
 
@@ -334,7 +344,9 @@ def _block(given: Circumstances) -> Callable[[list[Work]], Parted]:
 
     def cap(due: list[Work]) -> Parted:
         return [work for work in due if work.dag not in given.blocked], [
-            _hold(work, given.blocked[work.dag], HoldKind.FROZEN) for work in due if work.dag in given.blocked
+            _hold(work, given.blocked[work.dag], HoldKind.FROZEN, ("mode",) if given.blocked[work.dag] == DRY else ())
+            for work in due
+            if work.dag in given.blocked
         ]
 
     return cap
@@ -345,7 +357,7 @@ def _cap_pass(due: list[Work], limits: Limits, given: Circumstances) -> Parted:
     if given.dispatches_max is not None and given.dispatches_max < room:
         room = given.dispatches_max
         said += f", of which Airflow's max_map_length leaves {room}"
-    return _split(due, _take_turns(due)[room:], f"{said}; the next pass goes on")
+    return _split(due, _take_turns(due)[room:], f"{said}; the next pass goes on", ("limits", "max_actions_per_pass"))
 
 
 def _take_turns(due: Iterable[Work]) -> list[Work]:
@@ -362,17 +374,17 @@ def _take_turns(due: Iterable[Work]) -> list[Work]:
     return [work for _, work in sorted(ordered, key=lambda each: each[0])]
 
 
-def _split(due: list[Work], late: list[Work], reason: str) -> Parted:
+def _split(due: list[Work], late: list[Work], reason: str, rule: Location) -> Parted:
     names = {work.name for work in late}
     return (
         [work for work in due if work.name not in names],
-        [_hold(work, reason, HoldKind.WAITING) for work in late],
+        [_hold(work, reason, HoldKind.WAITING, rule) for work in late],
     )
 
 
-def _hold(work: Work, reason: str, kind: HoldKind) -> Hold:
+def _hold(work: Work, reason: str, kind: HoldKind, rule: Location = ()) -> Hold:
     remedy = Remedy.RETRY if reason.startswith(REJECTION) else Remedy.MEND
-    return Hold(work.environment, work.verb.value, reason, kind=kind, slug=work.slug, remedy=remedy)
+    return Hold(work.environment, work.verb.value, reason, kind=kind, slug=work.slug, remedy=remedy, rule=rule)
 
 
 def _sort_holds(holds: Iterable[Hold]) -> list[Hold]:

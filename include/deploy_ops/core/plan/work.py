@@ -5,19 +5,15 @@ Knows no comparison and no timing: what is due is found by the subjects, when it
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from include.deploy_ops.core.model import Branch
 from include.deploy_ops.core.naming import PROMOTION_SLUG, name_subject, name_work, slug_branch, slug_target
+from include.deploy_ops.core.template.drift import Drifted
+from include.deploy_ops.core.text.schema import Location
 from include.deploy_ops.core.text.visible import reveal
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from include.deploy_ops.core.model import Branch
-    from include.deploy_ops.core.template.drift import Drifted
-
 
 PREVIEW_DAG = "preview"
 PROMOTION_DAG = "promotion"
@@ -198,7 +194,8 @@ class Hold:
     `environment` is what people call it, a branch's or a target's name; `slug` tells which of the two, empty where it
     is a branch. `awaits` names what ends it by itself, within seconds as a rule, of which nobody tells us; empty where
     nothing does. `opens_at` is when a time that comes may end it. `remedy` ends it where only a person does. `checked`
-    is the commit whose checks end it, for which the trigger looks; empty where it waits for none.
+    is the commit whose checks end it, for which the trigger looks; empty where it waits for none. `rule` is the
+    policy's key that holds it, where verb and branch do not tell (`passes/why.py`); it makes it no other hold.
     """
 
     environment: str
@@ -210,6 +207,7 @@ class Hold:
     remedy: Remedy = Remedy.MEND
     checked: str = ""
     opens_at: datetime | None = None
+    rule: Location = field(default=(), compare=False)
 
     @property
     def home(self) -> str:

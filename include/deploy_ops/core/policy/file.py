@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,7 +117,8 @@ class LoadedPolicy:
     `source` names its main file. `target_names` has every Deployment that stands in any of its files as a target, in a
     valid project or not: none is a preview. `shared_repositories` likewise has the repositories of several projects,
     casefolded, and those that several files may use. `teams` says what projects of other files than the main one may
-    use, by their names. `unread` names the files of which nobody knows what stands in them.
+    use, by their names. `unread` names the files of which nobody knows what stands in them. `homes` says in which file
+    each valid project stands, by its name.
     """
 
     source: str
@@ -127,6 +128,7 @@ class LoadedPolicy:
     shared_repositories: frozenset[str] = frozenset()
     teams: Mapping[str, Team] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    homes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -156,16 +158,44 @@ def find_main(path: Path) -> Path:
     return path.parent.with_suffix(_MAIN_SUFFIX) if path.parent.suffix == _TEAMS_SUFFIX else path
 
 
-def read_policy(path: Path) -> LoadedPolicy:
-    """Return what the policy's main file says, and the teams' files in the folder beside it.
+@dataclass(frozen=True, slots=True)
+class PolicyTexts:
+    """The policy's files as they stand there: the main one, and the teams'."""
 
-    That is called as the file is, with `.d` in place of `.yaml`. Raises PolicyFileError as `load_policy`, and where the
-    main file cannot be read.
+    main: TeamText
+    teams: tuple[TeamText, ...] = ()
+
+    def load(self) -> LoadedPolicy:
+        """Return what they say. Raises PolicyFileError as `load_policy`."""
+        return load_policy(self.main.text, self.main.source, self.teams)
+
+    def put(self, source: str, text: str, called: str) -> PolicyTexts:
+        """Return the files with this text in the place of one of them; errors call that otherwise then."""
+        main, *teams = (
+            replace(each, text=text, problem="", source=called) if each.source == source else each
+            for each in (self.main, *self.teams)
+        )
+        return PolicyTexts(main, tuple(teams))
+
+
+def read_policy_texts(path: Path) -> PolicyTexts:
+    """Return the policy's main file, and the teams' files in the folder beside it.
+
+    That is called as the file is, with `.d` in place of `.yaml`. Raises PolicyFileError where the main file cannot be
+    read.
     """
     main = _read_text(path)
     if main.problem:
         raise PolicyFileError(PolicyProblem(str(path), None, main.problem))
-    return load_policy(main.text, str(path), tuple(_read_teams(path.with_suffix(_TEAMS_SUFFIX))))
+    return PolicyTexts(main, tuple(_read_teams(path.with_suffix(_TEAMS_SUFFIX))))
+
+
+def read_policy(path: Path) -> LoadedPolicy:
+    """Return what the policy's files say.
+
+    Raises PolicyFileError as `load_policy`, and where the main file cannot be read.
+    """
+    return read_policy_texts(path).load()
 
 
 def _read_teams(folder: Path) -> Iterator[TeamText]:
@@ -255,6 +285,7 @@ def load_policy(text: str, source: str, teams: Iterable[TeamText] = ()) -> Loade
         _list_shared_repositories(entries, top.teams),
         {project.name: top.teams[entries[index].team] for index, project in valid.items() if entries[index].team},
         tuple(unread),
+        {project.name: entries[index].source for index, project in valid.items()},
     )
 
 

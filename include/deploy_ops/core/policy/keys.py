@@ -370,7 +370,7 @@ class Project(StrictModel):
     read from here. `ignore`: gitignore rules relative to `root`, never inside dags/. `also_watch`: paths outside `root`
     whose change means an image deploy. `checkout`: what may stand for a file of the commit. `image`: where an image
     comes from, the first that can serve. `people`: ids of Airflow users by login of GitHub. `prices`: of previews, for
-    estimates of their cost; None: none is made.
+    estimates of their cost; None: none is made. `snapshots`: how many passes are kept to be decided again.
     """
 
     name: values.Name
@@ -397,6 +397,7 @@ class Project(StrictModel):
     prices: Prices | None = None
     feedback: Feedback = Feedback()
     notify: Annotated[tuple[Notice, ...], Strict(strict=False)] = ()
+    snapshots: Annotated[int, Field(ge=0, le=50)] = 0
 
     @property
     def is_planned(self) -> bool:

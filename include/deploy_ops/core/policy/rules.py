@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 RESERVED_NAMES = frozenset(
-    {"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans", "doctor", "template"}
+    {"control", "preview", "promotion", "cleanup", "feedback", "commands", "orphans", "doctor", "template", "what_if"}
 )
 """A target's DAG is called <project>.<target>; these are other DAGs of the project, or of a project `deploy_ops`."""
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.core.preview.desired import DesiredPreviews
 
+GONE = "the branch is gone"
+_TEMPLATE = ("previews", "template")
 REASON_FIELDS_MAX = 3
 """Fields that the reason of a repair names; the page has more of them."""
 
@@ -96,7 +98,8 @@ def compare(
 
 
 def _hold_target(branch: str, name: str) -> Hold:
-    return Hold(branch, ANYTHING, f"'{name}' is a target of the policy; targets are never previews")
+    said = f"'{name}' is a target of the policy; targets are never previews"
+    return Hold(branch, ANYTHING, said, rule=("targets",))
 
 
 def _hold_twins(branch: str, own: Sequence[tuple[Deployment, Mark]]) -> Hold:
@@ -112,7 +115,7 @@ def _end_preview(view: _Pass, branch: str, deployment: Deployment, mark: Mark) -
         reason = "the branch matches the policy no longer; its preview stays until the branch goes"
         return Hold(branch, ANYTHING, reason, remedy=Remedy.DELETE)
     else:
-        reason = "the branch is gone"
+        reason = GONE
     # The branch may be gone: the work is named by the head that runs.
     head = _head_of(view, deployment)
     return _work(view, Verb.DELETE, branch, head, deployment, mark, reason)
@@ -127,7 +130,8 @@ def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) ->
     if branch in view.desired.unlabelled:
         label = view.project.previews.require_label if view.project.previews else None
         reason = f"no open pull request of it has the label '{label}'"
-        return Hold(branch, Verb.CREATE.value, reason, kind=HoldKind.NEEDLESS)
+        rule = ("previews", "require_label")
+        return Hold(branch, Verb.CREATE.value, reason, kind=HoldKind.NEEDLESS, rule=rule)
     name = name_deployment(view.project.name, branch)
     if name in taken:
         reason = describe_taken(taken[name], view.control_plane, view.project)
@@ -136,9 +140,9 @@ def _begin_preview(view: _Pass, branch: str, taken: Mapping[str, Deployment]) ->
     if (unknown := find_nameless(taken.values())) is not None:
         return Hold(branch, Verb.CREATE.value, f"it may be there already: {unknown.doubt}")
     if view.template.problem:
-        return Hold(branch, Verb.CREATE.value, view.template.problem)
+        return Hold(branch, Verb.CREATE.value, view.template.problem, rule=_TEMPLATE)
     if view.template.guard:
-        return Hold(branch, Verb.CREATE.value, view.template.guard)
+        return Hold(branch, Verb.CREATE.value, view.template.guard, rule=("previews", "inherit"))
     head = view.desired.wanted[branch].head
     return _work(view, Verb.CREATE, branch, head, None, None, "the branch has no Deployment")
 
@@ -162,7 +166,7 @@ def _keep_configuration(
 ) -> Iterable[Work | Hold]:
     template = view.template
     if template.problem:
-        yield Hold(branch, Verb.UPDATE.value, template.problem)
+        yield Hold(branch, Verb.UPDATE.value, template.problem, rule=_TEMPLATE)
         return
     # The mark may be right and a variable missing: a create's second call failed.
     missing = template.missing.get(deployment.id, ())
@@ -170,7 +174,7 @@ def _keep_configuration(
     is_rendered = mark.template == template.fingerprint and not missing
     repairs = template.list_repairs(deployment.id) if is_rendered else []
     if is_rendered and template.unread:
-        yield Hold(branch, Verb.UPDATE.value, template.unread)
+        yield Hold(branch, Verb.UPDATE.value, template.unread, rule=("previews", "environment"))
     if is_rendered and ((rotated is None and not repairs) or template.unread):
         return
     if fixed := template.fixed.get(deployment.id, ()):

@@ -6,16 +6,20 @@ Decides about branches only; what Astro has is the planner's affair.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.errors import ObservationError
+from include.deploy_ops.core.model import Branch, PullRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from include.deploy_ops.core.model import Branch, PullRequest
     from include.deploy_ops.core.policy.keys import Project
+
+MERGED = "pull request #"
+"""How the reason of a preview's end begins where a merge is that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +111,4 @@ def find_merge(project: Project, branch: Branch, pull_requests: Iterable[PullReq
 
 def describe_merge(pull: PullRequest) -> str:
     """Return the reason that a plan and a log line give for the end of a merged branch's preview."""
-    return f"pull request #{pull.number} was merged into {pull.base_ref}"
+    return f"{MERGED}{pull.number} was merged into {pull.base_ref}"

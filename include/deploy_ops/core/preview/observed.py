@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from include.deploy_ops.core.environment.rotation import Rotated
 from include.deploy_ops.core.history import DeployHistory
+from include.deploy_ops.core.model import Deployment
 from include.deploy_ops.core.template.drift import Drift, Fate
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from include.deploy_ops.core.environment.rotation import Rotated
-    from include.deploy_ops.core.model import Deployment
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,26 +5,28 @@ Pure. Decides about long-lived Deployments only, which are found by name, and ne
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.history import DeployHistory, describe_former, describe_rollback
+from include.deploy_ops.core.model import Deployment
 from include.deploy_ops.core.naming import digest_work, name_subject, slug_target
 from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.plan.work import OVERRIDDEN, Hold, HoldKind, Remedy, Verb, Work, describe_stuck
+from include.deploy_ops.core.policy.keys import Target
 from include.deploy_ops.core.target.approvers import is_listed
 from include.deploy_ops.core.target.gates import Gate, find_unmet
 from include.deploy_ops.core.target.settling import describe_unfetched, describe_unsettled
+from include.deploy_ops.core.template.drift import Drift
 from include.deploy_ops.core.verification.fallback import VerifiedDeploy, find_fallback, has_failed
 from include.deploy_ops.core.verification.standing import advise, awaits_proof, recall_verification
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from include.deploy_ops.core.model import Deployment, PullRequest
-    from include.deploy_ops.core.policy.keys import Target
-    from include.deploy_ops.core.template.drift import Drift
+    from include.deploy_ops.core.model import PullRequest
 
 
 _SHORT = 7
@@ -128,7 +130,9 @@ def _hold_due(state: TargetState, verb: Verb) -> Hold | None:
     kind = HoldKind.PERSON if any(each.is_stuck for each in state.gates) else HoldKind.WAITING
     waits = any(each.name == "checks" and each.unmet for each in state.gates)
     checked = state.source.head if waits and state.source is not None else ""
-    return replace(_hold(state, verb, reason, kind), opens_at=opens_at, checked=checked)
+    gate = next(each.name for each in state.gates if each.unmet)
+    rule = ("targets", state.name, "requires", gate)
+    return replace(_hold(state, verb, reason, kind), opens_at=opens_at, checked=checked, rule=rule)
 
 
 def _hold_merge(state: TargetState) -> Hold | None:
@@ -151,8 +155,10 @@ def _hold_unproven(state: TargetState) -> Hold | None:
     if not awaits_proof(verification, is_success_unknown=rules.unknown == "success"):
         return None
     if verification.proof is Proof.PENDING:
-        return _hold(state, Verb.MERGE, verification.said, HoldKind.WAITING)
-    return _hold(state, Verb.MERGE, f"{verification.said}; {advise(verification)}")
+        found = _hold(state, Verb.MERGE, verification.said, HoldKind.WAITING)
+    else:
+        found = _hold(state, Verb.MERGE, f"{verification.said}; {advise(verification)}")
+    return replace(found, rule=("targets", state.name, "verify"))
 
 
 def _find_due(state: TargetState, source: Source, policy: str) -> tuple[Verb, str] | None:

@@ -5,18 +5,21 @@ Pure. Each page shows what was decided, and by which rule; what a person is aske
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.model import ChangeDecision, ChangeType, PullRequest
-from include.deploy_ops.core.plan.work import Plan, Work
+from include.deploy_ops.core.passes.why import find_rule
+from include.deploy_ops.core.plan.work import Hold, Plan, Work
 from include.deploy_ops.core.text.plain import lay_table, write_items, write_plain
+from include.deploy_ops.core.text.schema import Location, format_location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from include.deploy_ops.core.policy.keys import Promotion
+    from include.deploy_ops.core.policy.keys import Project, Promotion
     from include.deploy_ops.core.promotion.derived_tree import DerivedTree
     from include.deploy_ops.core.template.drift import Drifted
 
@@ -27,6 +30,8 @@ PAGE_ROWS_MAX = 200
 PAGE_NAMES_MAX = 40
 """Names in a line that are shown; it says how many there are besides."""
 
+RULE_NAMES_MAX = 8
+"""Environments that are named beside a key of the policy."""
 DRIFT_HEADINGS = ("environment", "field", "in Astro", "here", "what becomes of it")
 
 
@@ -97,10 +102,12 @@ def _lay_first(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return lay_table(headings, rows[:PAGE_ROWS_MAX], len(rows) - PAGE_ROWS_MAX)
 
 
-def render_decision(decision: ChangeDecision) -> str:
+def render_decision(decision: ChangeDecision, rules: Sequence[str] = ()) -> str:
     """Return the decision record of a change type: bases, verdict, and per changed path the verdict and its rule.
 
     What asks for the dearest deploy comes first.
+
+    :param rules: the keys of the policy that decided, with their places.
     """
     head = (
         f"{decision.change_type.value}: {write_plain(decision.reason)}\n{decision.commit}\n"
@@ -109,7 +116,13 @@ def render_decision(decision: ChangeDecision) -> str:
     dearest = list(reversed(ChangeType))
     paths = sorted(decision.paths, key=lambda path: dearest.index(path.verdict))
     rows = [(path.verdict.value, path.path, path.rule) for path in paths]
-    return f"{head}\n\n{_lay_first(('verdict', 'path', 'rule'), rows)}" if rows else head
+    page = f"{head}\n\n{_lay_first(('verdict', 'path', 'rule'), rows)}" if rows else head
+    return page + render_rules(rules)
+
+
+def render_rules(rules: Sequence[str]) -> str:
+    """Return what is added to a page where keys of the policy decided."""
+    return "\n\nDecided by\n" + "\n".join(write_items(rules)) if rules else ""
 
 
 def render_source(found: Mapping[str, Any]) -> str:
@@ -130,10 +143,20 @@ def render_source(found: Mapping[str, Any]) -> str:
     return "\n".join([*taken, *(["", "Not taken:", *notes] if notes else [])])
 
 
-def render_plan(plan: Plan, now: datetime, notes: Sequence[str] = (), drift: Sequence[Drifted] = ()) -> str:
+def render_plan(
+    plan: Plan,
+    now: datetime,
+    notes: Sequence[str] = (),
+    drift: Sequence[Drifted] = (),
+    *,
+    project: Project | None = None,
+    tell: Callable[[Location], str] = format_location,
+) -> str:
     """Return the plan: what starts, what is held, and why; and what people should know beside that.
 
     :param drift: what differs in Astro from what was rendered.
+    :param project: beside the plan stand the keys of its policy that decided; None: nothing of the policy.
+    :param tell: names a key, with its place.
     """
     head = (
         f"{len(plan.actions)} actions, {len(plan.holds)} holds, {plan.live} previews live, {now:%Y-%m-%d %H:%M:%S} UTC"
@@ -142,13 +165,31 @@ def render_plan(plan: Plan, now: datetime, notes: Sequence[str] = (), drift: Seq
         over = _list_names(plan.over)
         head += f"\n\nNo preview, until the branch moves or someone forces it ({len(plan.over)}):\n{over}"
     head += "".join(f"\n\n{write_plain(note)}" for note in notes)
-    rows = [
-        ("start", work.environment, _describe_action(work), work.reason)
-        for work in (action.work for action in plan.actions)
-    ]
+    works = [action.work for action in plan.actions]
+    rows = [("start", work.environment, _describe_action(work), work.reason) for work in works]
     rows += [("hold", hold.environment, hold.what, hold.reason) for hold in plan.holds]
     tables = [lay_table(("", "environment", "what", "why"), rows)] if rows else []
-    return "\n\n".join([head, *tables, *_render_drift(drift)])
+    rules = _render_rules(project, [*works, *plan.holds], tell) if project is not None else []
+    return "\n\n".join([head, *tables, *rules, *_render_drift(drift)])
+
+
+def _render_rules(project: Project, decided: Sequence[Work | Hold], tell: Callable[[Location], str]) -> Iterator[str]:
+    """Yield by which keys of the policy this was decided, each with where it stands, and of what."""
+    names: defaultdict[Location, list[str]] = defaultdict(list)
+    for each in decided:
+        names[find_rule(project, each)].append(each.environment)
+    rows = [(tell(rule), _join_names(told)) for rule, told in sorted(names.items(), key=_count_names) if rule]
+    if rows:
+        yield lay_table(("decided by", "of"), rows)
+
+
+def _count_names(item: tuple[Location, Sequence[str]]) -> tuple[int, str]:
+    return -len(item[1]), format_location(item[0])
+
+
+def _join_names(names: Sequence[str]) -> str:
+    more = len(names) - RULE_NAMES_MAX
+    return ", ".join(names[:RULE_NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _render_drift(drift: Sequence[Drifted]) -> Iterator[str]:

@@ -23,18 +23,21 @@ from include.deploy_ops.core.cleanup.text import (
     sort_findings,
 )
 from include.deploy_ops.core.cleanup.verdict import Verdict
+from include.deploy_ops.core.view.pages import render_rules
 from include.deploy_ops.observation.observe import Observer
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.operators.cleanup.form import read_cleanup_form
 from include.deploy_ops.operators.cleanup.review import Review, ReviewResult, merge_verdicts
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.memory import Memory
+from include.deploy_ops.run.policy_texts import read_places
 from include.deploy_ops.run.questions import Questions
 from include.deploy_ops.run.store import DryStore, Store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.text.schema import Location
     from include.deploy_ops.run.scope import Scope
 
 FIND_TASK, APPROVE_TASK, REMEMBER_TASK = "find", "approve", "remember"
@@ -118,10 +121,17 @@ class FindExpiredOperator(DeployOpsOperator):
                 f"; {asked} deletes at once are more than the {review.allowed} that need no approval: "
                 f"a person {'would be' if is_dry else 'is'} asked"
             )
-        self.table = f"{headline}\n\n{render_findings(review.findings)}"
+        self.table = f"{headline}\n\n{render_findings(review.findings)}{render_rules(self._list_rules())}"
         self.log.info("%s%s", headline, f"; asked for: {reason}" if reason else "")
         for each in sort_findings(review.findings):
             self.log.info("%s %s (%s): %s", each.verdict, each.branch, each.deployment_name, each.reason)
+
+    def _list_rules(self) -> list[str]:
+        """Return the keys of the policy by which previews expire, with their places; a form's are in its run."""
+        places = read_places(self.scope.project.name)
+        keys = ("hibernate_after", "delete_after", "delete_notice", "keep_label", "activity")
+        rules: list[Location] = [*(("previews", key) for key in keys), ("limits", "max_deletes")]
+        return [places.tell(rule) for rule in (*rules, ("limits", "max_delete_fraction"))]
 
 
 def _make_found(review: ReviewResult, *, is_dry: bool) -> Found:

@@ -73,7 +73,7 @@ class Review:
         """Observe, judge, and part what may be done from what must be asked."""
         comparer = Comparer(self.scope, self.observer)
         observation = comparer.look()
-        difference = comparer.compare(observation)
+        difference = comparer.compare(observation, self.now)
         before = self.observer.memory.verdicts.read()
         refused = self.observer.memory.refused.read()
         reopened = self._find_reopened(refused, observation, difference)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.feedback.commands import LOOKED_FOR
 from include.deploy_ops.core.naming import slug_branch
+from include.deploy_ops.core.passes.decision import Decision, find_bars, find_late_bars
+from include.deploy_ops.core.passes.reading import Bar, PassFacts
 from include.deploy_ops.core.plan.pulse import OPEN_AGAIN, find_next_look
 from include.deploy_ops.core.plan.remembered import BegunDelete, OpenQuestion
 from include.deploy_ops.core.plan.schedule import BRAKE_WINDOW, Circumstances, schedule
@@ -32,12 +34,14 @@ from include.deploy_ops.run.claims import Claims
 from include.deploy_ops.run.command_runs import dispatch_commands
 from include.deploy_ops.run.feedback_runs import dispatch_feedback, is_untold
 from include.deploy_ops.run.job import INFER, make_dispatch, make_job
+from include.deploy_ops.run.policy_texts import read_places
 from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY, read_awaited, write_awaited
 from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, CURSOR_KEY, WAKE_AT_KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.deploy_ops.core.passes.rules import Rules
     from include.deploy_ops.hooks.github.commit_checks import CommitChecks
     from include.deploy_ops.observation.past import PastPreviews
     from include.deploy_ops.run.memory import Memory
@@ -63,7 +67,8 @@ class PlanOperator(DeployOpsOperator):
         known = memory.continuity.read()
         comparer = Comparer(self.scope.recall((known and known.targets) or ()), observer, reader)
         observation = comparer.look()
-        difference = self._hold_new(comparer.compare(observation), memory)
+        compared = comparer.compare(observation, now)
+        difference = self._hold_new(compared, memory)
         self._remember_backlog(observer, difference, now)
         creates = CreateCheck(self.scope, self.github, memory, observation.snapshot, difference, now)
         difference = creates.hold_rejected(difference)
@@ -72,7 +77,10 @@ class PlanOperator(DeployOpsOperator):
         given = CircumstancesReader(self.scope, context["ti"], observer, memory).read(difference, now)
         for slug, wait in given.stuck.items():
             self.log.warning("%s: %s", given.in_flight[slug], wait)
-        plan = self._schedule(difference, given, creates, PreviewChecks(self.scope.project, reader))
+        decision, bars = self._schedule(difference, given, creates, PreviewChecks(self.scope.project, reader))
+        facts = PassFacts(observation.reading, given, (*find_bars(compared, difference), *bars))
+        self._keep_snapshot(context, comparer.scope.rules, facts, decision)
+        plan = decision.plan
         self._leave_awaited(context, plan, reader)
         # Claimed, then remembered, then returned to the task that dispatches: whatever dies in between, no run is at
         # work that nobody knows of, and the brake counts a delete too many rather than one too few.
@@ -87,7 +95,8 @@ class PlanOperator(DeployOpsOperator):
         is_left = False
         if written is not None and not (plan.actions or self.scope.is_dry):
             is_left = self._pause_again(context, memory, written, observation)
-        self.plan = render_plan(plan, now, difference.notes, difference.drift)
+        tell = read_places(self.scope.project.name).tell
+        self.plan = render_plan(plan, now, difference.notes, difference.drift, project=self.scope.project, tell=tell)
         for line in [*map(str, plan.actions), *map(str, plan.holds)]:
             self.log.info("%s", line)
         is_busy = bool(given.in_flight) or is_left or is_asked or self._is_unfinished(memory, written)
@@ -147,6 +156,19 @@ class PlanOperator(DeployOpsOperator):
             self.log.exception("what people look at could not be written; what this pass decided goes on")
             return None
         return written
+
+    def _keep_snapshot(self, context: Context, rules: Rules, facts: PassFacts, decision: Decision) -> None:
+        """Keep what this pass goes by, where the policy asks for it; whatever fails here stops no deploy."""
+        if not self.scope.project.snapshots:
+            return
+        from include.deploy_ops.run.snapshots import Snapshots
+
+        try:
+            snapshots = Snapshots(context["asset_state_store"][self.scope.fleet], self.scope.project.snapshots)
+            if said := snapshots.keep(rules, facts, decision):
+                self.log.warning("%s", said)
+        except Exception:
+            self.log.exception("this pass could not be kept for a replay; what it decides goes on")
 
     def _pause_again(self, context: Context, memory: Memory, written: WrittenRows, observation: Observation) -> bool:
         """Pause what a verification that died left unpaused; return whether a later pass has something to try.
@@ -257,13 +279,17 @@ class PlanOperator(DeployOpsOperator):
 
     def _schedule(
         self, difference: Difference, given: Circumstances, creates: CreateCheck, checks: PreviewChecks
-    ) -> Plan:
-        """Return the plan; the room of a preview that is not to be made after all, or waits, goes to the next."""
+    ) -> tuple[Decision, tuple[Bar, ...]]:
+        """Return what is decided, and what GitHub said against parts of it.
+
+        The room of a preview that is not to be made after all, or waits, goes to the next.
+        """
         while True:
             held = checks.hold_unmet(creates.hold_rejected(difference))
             plan = schedule(held, given, self.scope.project.limits, self.scope.max_live)
             if not (creates.check(plan) or checks.check(plan)):
-                return checks.defer_unasked(creates.defer_unasked(plan))
+                asked = checks.defer_unasked(creates.defer_unasked(plan))
+                return Decision(held, asked), (*find_bars(difference, held), *find_late_bars(plan, asked))
 
     def _claim(self, context: Context, plan: Plan) -> Plan:
         """Claim what the actions work on; a request claims nothing, and so is never in the way."""

@@ -54,7 +54,7 @@ class ClassifyChangeOperator(DeployOpsOperator):
         job = self.begin(context)
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
-        self.decision = render_decision(decision)
+        self.decision = render_decision(decision, self.list_rules(job, decision))
         change_type = decision.change_type
         what = f"{change_type.value} for {job.environment} at {job.deployed_commit[:12]}"
         self.log.info("%s: %s", what, decision.reason)

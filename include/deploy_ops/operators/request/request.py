@@ -98,7 +98,7 @@ class ClassifyReleaseOperator(ClassifyChangeOperator):
         check_source(self.scope, self.github, job)  # a cleared request that is void would ask in vain
         history, has_dag_deploys = self._observe(job)
         decision = self._decide(job, history, has_dag_deploys=has_dag_deploys)
-        self.decision = render_decision(decision)
+        self.decision = render_decision(decision, self.list_rules(job, decision))
         change_type = decision.change_type if job.deploy_type == INFER else ChangeType(job.deploy_type)
         self.log.info("%s for %s: %s", change_type.value, job.target, decision.reason)
         self.refuse_idle_override(job, change_type)
