@@ -62,8 +62,9 @@ def make_page() -> bytes:
 @cache
 def make_app() -> FastAPI:
     """Return the web application. Who is not logged in gets 401 for everything."""
+    from airflow import settings
     from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-    from airflow.api_fastapi.core_api.security import get_user, requires_access_view
+    from airflow.api_fastapi.core_api.security import get_user, requires_access_configuration, requires_access_view
     from fastapi import Depends, FastAPI, Header
     from fastapi.responses import JSONResponse, Response
 
@@ -85,8 +86,15 @@ def make_app() -> FastAPI:
     def show_name(user: Any = Depends(get_user)) -> Any:  # noqa: B008 - how FastAPI is told
         return JSONResponse({"name": user.get_name()}, headers={**SECURITY, "Cache-Control": NEVER})
 
+    def show_database() -> Any:
+        kind = settings.get_engine().dialect.name  # type: ignore[no-untyped-call]  # Airflow's, without types
+        return JSONResponse({"kind": kind}, headers={**SECURITY, "Cache-Control": NEVER})
+
     app.get("/page", response_model=None)(show_page)
     app.get("/me", response_model=None)(show_name)
+    # Airflow's own configuration hides the database's address, kind and all; who may read it is told the kind alone.
+    configured = [Depends(requires_access_configuration("GET"))]
+    app.get("/database", response_model=None, dependencies=configured)(show_database)
     app.get("/{version}/{name}", response_model=None)(answer_file)
     return app
 

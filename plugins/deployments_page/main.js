@@ -7,8 +7,10 @@ import { openDetails } from "./details.js";
 import { Confirmation } from "./confirm.js";
 import { makeCosts } from "./costs.js";
 import { ActionDialog } from "./dialog.js";
+import { Doctor, listLines } from "./doctor.js";
 import { el, refreshTimes, reveal } from "./dom.js";
 import { listBranches, makeEnvironments } from "./environments.js";
+import { ExaminationReader } from "./examinations.js";
 import { Filters } from "./filters.js";
 import { airflowUI, base, followTheme, leaveByLinks, readAddress, reloadAirflow, writeAddress } from "./frame.js";
 import { Glance } from "./glance.js";
@@ -44,6 +46,9 @@ class Page {
     this.healthReader = new HealthReader(this.airflow, this.reader);
     this.healthLine = new HealthLine(byId("health"));
     this.health = null;
+    this.examinationReader = new ExaminationReader(this.airflow, this.reader);
+    this.examinations = null;
+    this.doctor = new Doctor(byId("doctor"));
     this.isWell = true;
     this.menu = new Menu(byId("menu"));
     this.dialog = new ActionDialog(byId("dialog"), this.airflow, () => this.poller.start());
@@ -82,7 +87,7 @@ class Page {
   async read() {
     try {
       const snapshot = await this.reader.read();
-      this.health = await this.healthReader.read(snapshot);
+      [this.health, this.examinations] = await Promise.all([this.healthReader.read(snapshot), this.examinationReader.read(snapshot)]);
       this.snapshot = snapshot;
     } catch (error) {
       this.fail(error);
@@ -142,6 +147,8 @@ class Page {
     this.table.show(environments, now);
     this.glance.show(environments, now);
     this.needs.show(listNeeds(this.snapshot, this.found, this.health.errors), this.snapshot.projects);
+    this.doctor.show(listLines(this.snapshot, this.health, this.examinations), now);
+    byId("doctor").hidden = false;
     this.dialog.follow(this.snapshot.approvals);
     this.filters.showProjects(this.snapshot.projects.map(({ name }) => name), this.query);
     this.showFiltered();
@@ -255,6 +262,7 @@ class Page {
     this.table.refreshTimes(now);
     refreshTimes(byId("glance"), now);
     refreshTimes(byId("health"), now);
+    refreshTimes(byId("doctor"), now);
     const age = (now - this.lastRead) / 1000;
     byId("fresh").textContent = this.failure || age > 30 || !this.isWell ? `Read ${tellDuration(age)} ago` : "Up to date";
     byId("fresh").classList.toggle("old", Boolean(this.failure));

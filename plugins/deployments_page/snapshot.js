@@ -5,7 +5,8 @@ import { AirflowError } from "./airflow.js";
 const PAGE = 100; // the most that Airflow gives in one answer, by default
 const ASSET = /^deploy_ops\.(.+)\.(fleet|repository)$/;
 const ASSETS_EVERY = 60; // polls; a project's asset keeps its id
-const INSTALLATION = new Set(["deploy_ops.doctor"]); // DAGs of no project, though they are called like one's
+export const DOCTOR = "deploy_ops.doctor";
+const INSTALLATION = new Set([DOCTOR]); // DAGs of no project, though they are called like one's
 const PARTS = 256; // the most into which a value is split
 const POOL = "deploy_ops_cli"; // in it runs call the Astro CLI; without it Airflow never starts their steps
 const LOCAL = new Set(["forbidden", "refused", "broken"]); // failures that may be of one project's store alone

@@ -8,16 +8,19 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
 
 import uvicorn
+from airflow import settings
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api import security
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from demo.ports import HOST, find_free_ports
+from include.deploy_ops.core.doctor.examination import DOCTOR_DAG
 from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.scope import CLI_POOL
 from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights
@@ -30,12 +33,15 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from include.deploy_ops.core.doctor.examination import Examination
     from include.deploy_ops.core.plan.outcome import Outcome
     from include.deploy_ops.core.view.health import Sight
     from include.deploy_ops.core.view.row import Row
 
 REPOSITORIES = 1000
 """From here on assets are repositories'; those before are fleets'."""
+JOBS = ("SchedulerJob", "TriggererJob", "DagProcessorJob")
+"""The types of the jobs that live."""
 SANDBOX = "allow-scripts allow-same-origin allow-forms allow-downloads"
 UI = """<!doctype html><html class="{theme}"><head><base href="{base}/"><style>html,body{{height:100%;margin:0}}</style>
 </head><body style="font-family:sans-serif"><p id="where"></p><iframe title="Deploys" sandbox="{sandbox}"
@@ -54,12 +60,19 @@ for (const button of document.querySelectorAll("button")) button.onclick = async
 """Airflow's page of a question: a button for each answer."""
 
 
+@dataclass(frozen=True)
 class AnswersAll:
-    """An auth manager that lets everybody see the page."""
+    """An auth manager that lets everybody see the page, and whom the double says read the configuration."""
+
+    double: AirflowDouble
 
     def is_authorized_view(self, **_: Any) -> bool:
         """Whether the user may see Airflow's UI."""
         return True
+
+    def is_authorized_configuration(self, **_: Any) -> bool:
+        """Whether the user may read Airflow's configuration."""
+        return self.double.may_configure
 
 
 @dataclass
@@ -109,6 +122,9 @@ class AirflowDouble:
     approvals: list[dict[str, Any]] = field(default_factory=list)
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
     pools: set[str] = field(default_factory=lambda: {CLI_POOL})
+    jobs: list[str] = field(default_factory=lambda: [*JOBS])
+    database: str = "postgresql"
+    may_configure: bool = True
     asked: list[str] = field(default_factory=list)
     posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     cleared: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
@@ -147,6 +163,8 @@ class AirflowDouble:
         self.theme = "light"
         self.health = make_health()
         self.pools = {CLI_POOL}
+        self.jobs = [*JOBS]
+        self.database, self.may_configure = "postgresql", True
 
     def show(self, project: str, rows: Sequence[Row], at: datetime | None = None, mode: str = "apply") -> None:
         """Write the rows as a pass of control does, and let the project have its DAGs."""
@@ -161,6 +179,11 @@ class AirflowDouble:
     def see(self, project: str, **sights: Sight) -> None:
         """Leave how services were seen, as the trigger does."""
         self.seen.setdefault(project, Kept()).set(HEALTH_KEY, dump_sights(sights))
+
+    def examine(self, project: str, examination: Examination) -> None:
+        """Leave what the doctor found, as its DAG does, which is there and unpaused."""
+        Memory(self.stores[project]).examination.write(examination)
+        self.dags[DOCTOR_DAG] = False
 
     def fail_control(self, project: str, failing: Sight) -> None:
         """Leave how control fails, as its callback does."""
@@ -255,6 +278,9 @@ class AirflowDouble:
         match parts:
             case ["monitor", "health"]:
                 return JSONResponse(self.health)
+            case ["jobs"]:
+                jobs = [{"job_type": each, "state": "running"} for each in self.jobs]
+                return JSONResponse({"jobs": jobs, "total_entries": len(jobs)})
             case ["importErrors"]:
                 return give_page("import_errors", self.errors, query)
         return None
@@ -324,7 +350,8 @@ class Running:
     """A double that listens, until the context ends."""
 
     def __init__(self, double: AirflowDouble, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(security, "get_auth_manager", AnswersAll)
+        patch.setattr(security, "get_auth_manager", lambda: AnswersAll(double))
+        patch.setattr(settings, "get_engine", lambda: SimpleNamespace(dialect=SimpleNamespace(name=double.database)))
         self.double = double
         config = uvicorn.Config(double.make_app(), host=HOST, port=double.port, log_level="warning", lifespan="off")
         self.server = uvicorn.Server(config)

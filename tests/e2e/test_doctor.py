@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from demo.columns import read_columns
 from demo.witness import DOCTOR_DAG, PROJECT, Witness
+from tests.browser.chromium import keep_picture
+from tests.e2e.conftest import SLOW_MS
+from tests.e2e.test_page import open_page
 
 pytestmark = pytest.mark.e2e
 FINE = {
@@ -35,3 +40,22 @@ def test_a_project_that_works_has_green_checks_and_they_are_kept(witness: Witnes
     assert {name: found.get(name) for name in FINE} == dict.fromkeys(FINE, "ok"), table
     kept = read_store(witness, "fleet", "doctor.examination")
     assert {check["name"] for check in kept["checks"]} >= FINE
+
+
+def test_the_page_shows_what_was_found_and_what_no_task_sees(witness: Witness, page: Page) -> None:
+    run_id = witness.person.trigger(DOCTOR_DAG, {})
+    witness.await_end(DOCTOR_DAG, run_id)
+    strip = open_page(witness, page, "admin").get_by_role("region", name="Doctor")
+    line = strip.get_by_role("listitem").filter(has_text="Airflow")
+    line.locator("summary").click()
+    rows = line.locator("tbody").get_by_role("row")
+    found = {row.locator("td").nth(0).inner_text(): row.locator("td").nth(1).inner_text() for row in rows.all()}
+    fine = ("schedulers", "triggerers", "import errors", "the doctor's DAG")
+    assert found == {"Airflow database": "warn"} | {f"Airflow {name}": "ok" for name in fine}, line.inner_text()
+    line = strip.get_by_role("listitem").filter(has_text=PROJECT)
+    line.locator("summary").click()
+    expect(line.locator("tbody").get_by_role("row").filter(has_text="Here Git")).to_contain_text("ok")
+    keep_picture(page, "airflow-light-doctor")
+    line.get_by_role("link", name="Run of the doctor").click()
+    expect(page).to_have_url(re.compile(rf"/dags/{DOCTOR_DAG}/runs/[^/]+/tasks/{PROJECT}"))
+    expect(page.get_by_text("Rendered Templates")).to_be_visible(timeout=SLOW_MS)

@@ -47,7 +47,7 @@ def find_row(frame: FrameLocator, name: str) -> Locator:
 
 def test_nobody_sees_anything_without_logging_in(witness: Witness) -> None:
     url = f"{witness.stack.ports.airflow_url}/deploy-ops"
-    for path in ("page", "me", "0123456789abcdef/main.js", "nothing/such"):
+    for path in ("page", "me", "database", "0123456789abcdef/main.js", "nothing/such"):
         assert httpx.get(f"{url}/{path}").status_code == 401
 
 

@@ -13,6 +13,7 @@ from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.hooks.registry.registry import RegistryHook
 from include.deploy_ops.observation.doctor.astro import examine_astro
 from include.deploy_ops.observation.doctor.template import examine_template
+from include.deploy_ops.observation.doctor.trunk import TrunkReader
 from include.deploy_ops.observation.images import open_astro_registry
 from tests.worlds.stages.stage import WRITES
 from tests.worlds.values.doctor import find_check
@@ -36,6 +37,11 @@ class Doctored:
 
     # What the doctor says
 
+    @property
+    def now(self) -> datetime:
+        """The time."""
+        return datetime.now(UTC)
+
     def examine_astro(self) -> tuple[Check, ...]:
         """Return the checks of Astro, read anew."""
         scope = self.stage.scope
@@ -43,25 +49,25 @@ class Doctored:
             return examine_astro(
                 scope,
                 astro,
-                self._open_github(),
+                self._open_trunk(),
                 deployed=open_astro_registry(scope),
                 built=RegistryHook(scope.project.registry_conn_id),
-                now=datetime.now(UTC),
+                now=self.now,
             )
 
     def examine_template(self) -> tuple[Check, ...]:
         """Return the checks of the template, read anew."""
         scope = self.stage.scope
         with AstroApiHook(scope.project.astro_conn_id) as astro:
-            return examine_template(scope, astro, self._open_github())
+            return examine_template(scope, astro, self._open_trunk())
 
     def find(self, name: str) -> Check:
         """Return one check of either area."""
         return find_check((*self.examine_astro(), *self.examine_template()), name)
 
-    def _open_github(self) -> DeployOpsGithubHook:
+    def _open_trunk(self) -> TrunkReader:
         project = self.stage.scope.project
-        return DeployOpsGithubHook(project.github_conn_id, project.repository)
+        return TrunkReader(self.stage.scope, DeployOpsGithubHook(project.github_conn_id, project.repository))
 
     def list_requests(self, face: str) -> list[str]:
         """Return all requests to one face, HEADs, too."""

@@ -29,11 +29,15 @@ _LOOK_AGAIN = f"mend what is named, and trigger {DOCTOR_DAG} again; its task's l
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The checks of one project, in the order of their areas. `left_out` counts those that are not kept."""
+    """The checks of one project, in the order of their areas. `left_out` counts those that are not kept.
+
+    `run_id`: of the run of the doctor's DAG that looked; empty where an older release did.
+    """
 
     at: AwareDatetime
     checks: tuple[Check, ...]
     left_out: int = 0
+    run_id: str = ""
 
 
 def doubt(area: Area, name: str, said: str) -> Check:

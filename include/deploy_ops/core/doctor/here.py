@@ -42,6 +42,7 @@ SKEW_WARN_S, SKEW_FAIL_S = 15.0, 60.0
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - nothing listens here
 _TRUTHS = {"true": "true", "t": "true", "1": "true", "false": "false", "f": "false", "0": "false"}
 _IN_AIRFLOW = f"only a task of the Airflow sees it: look at the newest run of {DOCTOR_DAG} there"
+_BEGINNING = f"trigger {DOCTOR_DAG} again in a minute; from the first hour's pass on it says what is amiss"
 _NAMED_MAX = 5
 
 
@@ -185,9 +186,17 @@ def _name(dags: list[str]) -> str:
     return ", ".join(dags[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
-def judge_watch(service: str, sight: Sight | None, now: datetime, *, is_paused: bool) -> Check:
-    """Judge whether the trigger looks at a service: it notes each half minute how it saw it, changed or not."""
+def judge_watch(
+    service: str, sight: Sight | None, passed_at: datetime | None, now: datetime, *, is_paused: bool
+) -> Check:
+    """Judge whether the trigger looks at a service: it notes each half minute how it saw it, changed or not.
+
+    :param passed_at: when control's last pass began, None where none is remembered: a trigger that never looked while
+        passes were made does not run, and before them it may only have begun.
+    """
     name = f"{WATCH}: {service}"
+    if sight is None and not is_paused and (passed_at is None or now - passed_at <= LATE):
+        return tell(name, Status.NOT_KNOWN, "nobody has looked so far, and control has just begun", _BEGINNING)
     if sight is None or now - (sight.next_at or sight.looked_at) > LATE:
         age = "so far" if sight is None else f"for {describe_span(now - sight.looked_at)}"
         if is_paused:
@@ -202,8 +211,13 @@ def judge_watch(service: str, sight: Sight | None, now: datetime, *, is_paused: 
     return tell(name, Status.OK, f"looked {describe_span(now - sight.looked_at)} ago")
 
 
-def judge_passes(seen_at: datetime | None, failing: str, now: datetime, *, is_paused: bool) -> Check:
-    """Judge whether control makes its passes: one an hour at least, however quiet the project is."""
+def judge_passes(
+    seen_at: datetime | None, failing: str, now: datetime, *, is_paused: bool, is_watched: bool = True
+) -> Check:
+    """Judge whether control makes its passes: one an hour at least, however quiet the project is.
+
+    :param is_watched: somebody has looked at a service already, which is how control begins.
+    """
     age = "no pass is remembered" if seen_at is None else f"the last pass began {describe_span(now - seen_at)} ago"
     if failing:
         return tell(
@@ -213,6 +227,8 @@ def judge_passes(seen_at: datetime | None, failing: str, now: datetime, *, is_pa
         return tell(PASSES, Status.OK, age)
     if is_paused:
         return tell(PASSES, Status.WARN, f"{age}: control is paused", "unpause control")
+    if seen_at is None and not is_watched:
+        return tell(PASSES, Status.NOT_KNOWN, f"{age}, and nobody has looked so far", _BEGINNING)
     return tell(PASSES, Status.FAIL, age, "look at the runs of control, and at whether Airflow's scheduler starts any")
 
 

@@ -15,7 +15,7 @@ from include.deploy_ops.core.template.rules import name_deployment_type
 from include.deploy_ops.hooks.astro.answers import parse_releases
 from include.deploy_ops.hooks.astro.claims import read_claims
 from include.deploy_ops.observation.doctor.questions import Questions, attempt
-from include.deploy_ops.observation.doctor.trunk import TrunkReader, read_image_runtime
+from include.deploy_ops.observation.doctor.trunk import read_image_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.template.template import Template
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.astro.connection import AstroConnection
-    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
+    from include.deploy_ops.observation.doctor.trunk import TrunkReader
     from include.deploy_ops.run.scope import Scope
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ REGISTRY_REQUESTS_MAX = 12
 def examine_astro(
     scope: Scope,
     astro: AstroApiHook,
-    github: DeployOpsGithubHook,
+    trunk: TrunkReader,
     *,
     deployed: RegistryHook,
     built: RegistryHook,
@@ -56,10 +56,8 @@ def examine_astro(
     :param deployed: opens the registry of Astro's Deployments (`open_astro_registry`).
     :param built: opens those of the project's images.
     """
-    trunk = TrunkReader(scope, github)
-    head = trunk.read_head()
     reader = AstroReader(scope, astro)
-    template = trunk.read_template(head)
+    template = trunk.template
     deployments = reader.read_deployments()
     claims = reader.read_claims()
     facts = AstroFacts(
@@ -73,7 +71,7 @@ def examine_astro(
         count=reader.ask(astro.count_deployments),
         releases=reader.read_releases(template),
         template=template,
-        ci_runtime=read_image_runtime(scope, built, head),
+        ci_runtime=read_image_runtime(scope, built, trunk.head),
         linked=reader.read_links(),
         pull=read_pull(scope, deployed, deployments),
     )

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.doctor.check import Area
 from include.deploy_ops.core.doctor.examination import sort_checks
+from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.observation.doctor.apart import look_apart
+from include.deploy_ops.observation.doctor.astro import examine_astro
 from include.deploy_ops.observation.doctor.github import examine_github, open_inspection
 from include.deploy_ops.observation.doctor.here import examine_here
 from include.deploy_ops.observation.doctor.registry import examine_registry
+from include.deploy_ops.observation.doctor.template import examine_template
+from include.deploy_ops.observation.images import open_astro_registry
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,20 +27,36 @@ if TYPE_CHECKING:
 Examine = Callable[["Means", "Inside | None", "datetime"], "tuple[Check, ...]"]
 
 
-def _look_at_github(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:
+def _examine_github(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:
     with closing(open_inspection(means.scope)) as github:
         return examine_github(means.scope, github, now, inside.memory if inside is not None else None)
 
 
-def _look_at_registry(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:
-    del inside
-    with closing(open_inspection(means.scope)) as github:
-        return examine_registry(means.scope, github, means.registry, now)
+def _examine_astro(means: Means, _: Inside | None, now: datetime) -> tuple[Check, ...]:
+    registry = open_astro_registry(means.scope)
+    with _open_astro(means) as astro:
+        return examine_astro(means.scope, astro, means.trunk, deployed=registry, built=means.registry, now=now)
+
+
+def _examine_registry(means: Means, _: Inside | None, now: datetime) -> tuple[Check, ...]:
+    return examine_registry(means.scope, means.trunk, means.registry, now)
+
+
+def _examine_template(means: Means, _inside: Inside | None, _now: datetime) -> tuple[Check, ...]:
+    with _open_astro(means) as astro:
+        return examine_template(means.scope, astro, means.trunk)
+
+
+def _open_astro(means: Means) -> AstroApiHook:
+    """Return a hook of the area's own: that of the means leads nowhere where it may not lead, which is a check here."""
+    return AstroApiHook(means.scope.project.astro_conn_id)
 
 
 AREAS: Mapping[Area, Examine] = {
-    Area.GITHUB: _look_at_github,
-    Area.REGISTRY: _look_at_registry,
+    Area.GITHUB: _examine_github,
+    Area.ASTRO: _examine_astro,
+    Area.REGISTRY: _examine_registry,
+    Area.TEMPLATE: _examine_template,
     Area.HERE: examine_here,
 }
 """Whom to ask about each area; each takes of the means what it needs."""

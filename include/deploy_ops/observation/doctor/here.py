@@ -194,12 +194,19 @@ def _look_at_dags(scope: Scope, inside: Inside) -> Iterator[Check]:
 
 def _look_at_watch(scope: Scope, inside: Inside, now: datetime) -> Iterator[Check]:
     is_paused = bool(inside.runs.of(scope.control_dag).find_pause())
+    passed_at = _find_pass(inside)
     for service in (GITHUB, ASTRO):
-        yield here.judge_watch(service, inside.sights.get(service), now, is_paused=is_paused)
+        yield here.judge_watch(service, inside.sights.get(service), passed_at, now, is_paused=is_paused)
+
+
+def _find_pass(inside: Inside) -> datetime | None:
+    """Return when control's last pass began, as it is remembered."""
+    continuity = inside.memory.continuity.read()
+    return None if continuity is None else continuity.seen_at
 
 
 def _look_at_passes(scope: Scope, inside: Inside, now: datetime) -> Iterator[Check]:
     is_paused = bool(inside.runs.of(scope.control_dag).find_pause())
-    continuity, failing = inside.memory.continuity.read(), inside.memory.failing.read()
-    seen_at = None if continuity is None else continuity.seen_at
-    yield here.judge_passes(seen_at, failing.said if failing else "", now, is_paused=is_paused)
+    failing = inside.memory.failing.read()
+    said = failing.said if failing else ""
+    yield here.judge_passes(_find_pass(inside), said, now, is_paused=is_paused, is_watched=bool(inside.sights))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
+    from include.deploy_ops.observation.doctor.trunk import TrunkReader
     from include.deploy_ops.run.airflow_runs import Runs
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
@@ -27,6 +28,10 @@ class Means(Protocol):
     @property
     def github(self) -> GithubPullsHook:
         """Its repository."""
+
+    @property
+    def trunk(self) -> TrunkReader:
+        """Its trunk, of which each fact is read once."""
 
     @property
     def astro(self) -> AstroApiHook:

@@ -24,46 +24,37 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.doctor.check import Check
     from include.deploy_ops.core.policy.keys import Project
     from include.deploy_ops.hooks.github.answers import Commit
-    from include.deploy_ops.hooks.github.inspection import GithubInspectionHook
+    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
     from include.deploy_ops.hooks.registry.registry import RegistryHook
+    from include.deploy_ops.observation.doctor.trunk import TrunkReader
     from include.deploy_ops.run.scope import Scope
 
 COMMITS_MAX = 4
 """Commits whose image is looked for: trunk's head, and those before it whose image serves it as it is."""
 
 
-def open_registry(scope: Scope) -> RegistryHook:
-    """Return the registry hook that pulls what the project's `image` names."""
-    from include.deploy_ops.hooks.registry.registry import RegistryHook  # not where DAG files are parsed
-
-    return RegistryHook(scope.project.registry_conn_id, login_hosts=scope.project.login_hosts)
-
-
-def examine_registry(
-    scope: Scope, github: GithubInspectionHook, registry: RegistryHook, now: datetime
-) -> tuple[Check, ...]:
+def examine_registry(scope: Scope, trunk: TrunkReader, registry: RegistryHook, now: datetime) -> tuple[Check, ...]:
     """Return the checks of the images that the project's `image` names.
 
-    :param github: tells trunk's head; another one than `examine_github`'s, whose questions are counted.
+    :param trunk: what was read of trunk, by a hook that also tells of commits before its head.
     :param now: with a time zone.
     """
-    return judge_registry(scope.project, read_images(scope.project, github, registry), now)
+    return judge_registry(scope.project, read_images(scope.project, trunk, registry), now)
 
 
-def read_images(
-    project: Project, github: GithubInspectionHook, registry: RegistryHook
-) -> tuple[ImageFacts, ...] | Unread:
+def read_images(project: Project, trunk: TrunkReader, registry: RegistryHook) -> tuple[ImageFacts, ...] | Unread:
     """Return what each source has for trunk, or why nobody knows trunk's head; no source hides another."""
     if not (sources := list_sources(project)):
         return ()
-    head = attempt(lambda: github.get_commit(github.get_branch(project.trunk).head))
+    sha = trunk.head
+    head = sha if isinstance(sha, Unread) else attempt(lambda: trunk.github.get_commit(sha))
     if isinstance(head, Unread):
         return head
-    return tuple(_read_source(project, source, head, github, registry) for source in sources)
+    return tuple(_read_source(project, source, head, trunk.github, registry) for source in sources)
 
 
 def _read_source(
-    project: Project, source: str, head: Commit, github: GithubInspectionHook, registry: RegistryHook
+    project: Project, source: str, head: Commit, github: DeployOpsGithubHook, registry: RegistryHook
 ) -> ImageFacts:
     """Return the first image that serves trunk's head, as the image step takes it where DAGs come beside the image."""
     commits = islice(list_served(github, ChangeRules.of(project), head.sha, has_dag_deploys=True), COMMITS_MAX)

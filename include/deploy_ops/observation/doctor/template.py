@@ -8,7 +8,6 @@ from include.deploy_ops.core.doctor.fact import Cause, Unread
 from include.deploy_ops.core.doctor.template import TemplateFacts, judge_template
 from include.deploy_ops.core.template.rules import name_deployment_type
 from include.deploy_ops.observation.doctor.astro import AstroReader
-from include.deploy_ops.observation.doctor.trunk import TrunkReader
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.doctor.astro_facts import Cluster
@@ -16,18 +15,17 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.doctor.fact import Fact
     from include.deploy_ops.core.template.template import Template
     from include.deploy_ops.hooks.astro.api import AstroApiHook
-    from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+    from include.deploy_ops.observation.doctor.trunk import TrunkReader
     from include.deploy_ops.run.scope import Scope
 
 ASTRO_REQUESTS_MAX = 2
 """What one examination asks of Astro: its options, and its Deployments or a cluster."""
 
 
-def examine_template(scope: Scope, astro: AstroApiHook, github: DeployOpsGithubHook) -> tuple[Check, ...]:
+def examine_template(scope: Scope, astro: AstroApiHook, trunk: TrunkReader) -> tuple[Check, ...]:
     """Return the checks of the area Template for one project; none where it has no previews."""
     previews = scope.project.previews
-    trunk = TrunkReader(scope, github)
-    template = trunk.read_template(trunk.read_head()) if previews is not None else None
+    template = trunk.template
     if previews is None or template is None:
         return ()
     return judge_template(_read_facts(AstroReader(scope, astro), template), scope.project, previews)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.doctor.fact import Cause, Unread
@@ -21,24 +22,25 @@ GITHUB_REQUESTS_MAX = 5
 """What one reading asks of GitHub: trunk's ref, the folders above the template, and the template."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class TrunkReader:
-    """Reads trunk by this hook; each method asks anew."""
+    """Reads trunk by this hook, each fact once: for the areas of one look, which then speak of the same commit."""
 
     scope: Scope
     github: DeployOpsGithubHook
 
-    def read_head(self) -> Fact[str]:
-        """Return the id of trunk's newest commit."""
+    @cached_property
+    def head(self) -> Fact[str]:
+        """The id of trunk's newest commit."""
         return attempt(lambda: self.github.get_branch(self.scope.project.trunk).head)
 
-    def read_template(self, head: Fact[str]) -> Fact[Template | None]:
-        """Return the template at that commit, as control reads it; None where the project has no previews."""
+    @cached_property
+    def template(self) -> Fact[Template | None]:
+        """The template at that commit, as control reads it; None where the project has no previews."""
         if self.scope.project.previews is None:
             return None
-        if isinstance(head, Unread):
-            return head
-        return attempt(lambda: read_template(self.scope, self.github, head))
+        head = self.head
+        return head if isinstance(head, Unread) else attempt(lambda: read_template(self.scope, self.github, head))
 
 
 def read_image_runtime(scope: Scope, registry: RegistryHook, head: Fact[str]) -> Fact[str | None]:

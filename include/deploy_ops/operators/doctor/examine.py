@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
@@ -19,6 +20,7 @@ from include.deploy_ops.core.doctor.examination import (
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.observation.doctor.examination import examine
 from include.deploy_ops.observation.doctor.means import Inside
+from include.deploy_ops.observation.doctor.trunk import TrunkReader
 from include.deploy_ops.operators.base import DeployOpsOperator, RenderedField, tell_failures
 from include.deploy_ops.run.sights import HEALTH_KEY, read_sights
 from include.deploy_ops.run.store import VALUE_BYTES_MAX
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.doctor.check import Check
     from include.deploy_ops.run.scope import Scope
 
-_FRAME_BYTES = 256
-"""What stands beside the checks in what is kept."""
+_FRAME_BYTES = 512
+"""What stands beside the checks in what is kept: Airflow lets a run's id have 250 characters."""
 
 
 class ExamineOperator(DeployOpsOperator):
@@ -48,14 +50,19 @@ class ExamineOperator(DeployOpsOperator):
         repository = Asset.ref(name=scope.repository.name)
         super().__init__(scope=scope, **{"inlets": [scope.fleet, repository], **kwargs})
 
+    @cached_property
+    def trunk(self) -> TrunkReader:
+        """Trunk, of which each fact is read once."""
+        return TrunkReader(self.scope, self.github)
+
     @tell_failures
     def execute(self, context: Context) -> None:
         """Look, show and keep."""
         now = datetime.now(UTC)
         checks = examine(self, self._see(context), now)
         self.table = render_checks(checks)
-        kept = bound_examination(Examination(now, checks), VALUE_BYTES_MAX - _FRAME_BYTES)
-        self.memory(context).examination.write(kept)
+        examination = Examination(now, checks, run_id=context["dag_run"].run_id)
+        self.memory(context).examination.write(bound_examination(examination, VALUE_BYTES_MAX - _FRAME_BYTES))
         for check in checks:
             if check.status is not Status.OK:
                 self.log.info("%s %s is %s: %s; %s", check.area, check.name, check.status, check.found, check.advice)

@@ -138,18 +138,28 @@ def test_dags_are_there_and_unpaused() -> None:
 
 def test_the_trigger_looks_as_often_as_it_said() -> None:
     seen = expect_look(see_well(ago(seconds=70)), 60)
-    judge(here.judge_watch(GITHUB, seen, NOW, is_paused=False), OK, "triggers: GitHub", "1m 10s ago")
+    judge(here.judge_watch(GITHUB, seen, None, NOW, is_paused=False), OK, "triggers: GitHub", "1m 10s ago")
     late = expect_look(see_well(ago(minutes=4)), 60)
-    judge(here.judge_watch(GITHUB, late, NOW, is_paused=False), FAIL, "for 4m", "triggerer")
-    judge(here.judge_watch(GITHUB, late, NOW, is_paused=True), WARN, "control is paused", "unpause control")
-    judge(here.judge_watch(GITHUB, None, NOW, is_paused=False), FAIL, "nobody has looked so far")
+    judge(here.judge_watch(GITHUB, late, None, NOW, is_paused=False), FAIL, "for 4m", "triggerer")
+    judge(here.judge_watch(GITHUB, late, None, NOW, is_paused=True), WARN, "control is paused", "unpause control")
+    passed = ago(minutes=3)
+    judge(here.judge_watch(GITHUB, None, passed, NOW, is_paused=False), FAIL, "nobody has looked so far", "triggerer")
     waiting = expect_look(see_well(ago(minutes=30)), 3600)
-    judge(here.judge_watch(GITHUB, waiting, NOW, is_paused=False), OK)
+    judge(here.judge_watch(GITHUB, waiting, None, NOW, is_paused=False), OK)
 
 
 def test_what_the_trigger_sees_fail_is_told() -> None:
     seen = see_failing(GITHUB, None, "HTTP 502", ago(seconds=20))
-    judge(here.judge_watch(GITHUB, seen, NOW, is_paused=False), WARN, "HTTP 502")
+    judge(here.judge_watch(GITHUB, seen, None, NOW, is_paused=False), WARN, "HTTP 502")
+
+
+def test_where_nothing_was_noted_so_far_it_is_not_known_whether_somebody_looks() -> None:
+    for passed in (None, ago(seconds=100)):
+        judge(here.judge_watch(GITHUB, None, passed, NOW, is_paused=False), NOT_KNOWN, "just begun", "in a minute")
+    judge(here.judge_watch(GITHUB, None, None, NOW, is_paused=True), WARN, "nobody has looked so far", "unpause")
+    begun = here.judge_passes(None, "", NOW, is_paused=False, is_watched=False)
+    judge(begun, NOT_KNOWN, "no pass is remembered", "in a minute")
+    judge(here.judge_passes(None, "", NOW, is_paused=True, is_watched=False), WARN, "control is paused")
 
 
 def test_control_makes_its_passes() -> None:

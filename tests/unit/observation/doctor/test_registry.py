@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.observation.doctor.github import open_inspection
-from include.deploy_ops.observation.doctor.registry import COMMITS_MAX, examine_registry, open_registry
+from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+from include.deploy_ops.hooks.registry.registry import RegistryHook
+from include.deploy_ops.observation.doctor.registry import COMMITS_MAX, examine_registry
+from include.deploy_ops.observation.doctor.trunk import TrunkReader
 from sandbox.identity import REGISTRY_PASSWORD, REGISTRY_USER, RUNTIME_LABEL
 from tests.sandbox.conftest import CI_LOGIN
 from tests.worlds.stages.stage import WRITES, Stage
@@ -36,8 +38,10 @@ class World:
     def examine(self) -> dict[str, Check]:
         """Return the checks by the first word of their name."""
         scope = self.stage.scope
-        github = open_inspection(scope)
-        checks = examine_registry(scope, github, open_registry(scope), self.now)
+        project = scope.project
+        github = DeployOpsGithubHook(project.github_conn_id, project.repository)
+        registry = RegistryHook(project.registry_conn_id, login_hosts=project.login_hosts)
+        checks = examine_registry(scope, TrunkReader(scope, github), registry, self.now)
         github.close()
         assert {check.area for check in checks} == {Area.REGISTRY}
         return {check.name.partition(" ")[0]: check for check in checks}

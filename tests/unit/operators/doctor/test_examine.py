@@ -63,7 +63,7 @@ def test_what_was_found_is_shown_and_kept(stage: Stage, find: Callable[..., None
     assert "look in Astro" in task.table
     kept = stage.memory.examination.read()
     assert kept is not None
-    assert (kept.checks, kept.left_out) == ((FINE, DOUBTED), 0)
+    assert (kept.checks, kept.left_out, kept.run_id) == ((FINE, DOUBTED), 0, "scheduled__1")
     assert before <= kept.at <= before + timedelta(minutes=1)
 
 
