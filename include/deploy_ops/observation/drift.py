@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.environment.placeholders import make_fields
 from include.deploy_ops.core.naming import parse_mark, slug_branch
+from include.deploy_ops.core.preview.hibernation import is_asleep
 from include.deploy_ops.core.template.drift import Drift, Fate, find_drift
 from include.deploy_ops.core.template.mapping import fill_mapping
 from include.deploy_ops.core.template.template import find_missing, fingerprint_template
@@ -40,7 +41,11 @@ class DriftReader:
         """Return where each of the previews, by branch, differs, by Deployment id; those that do not are left out."""
         rendered = fingerprint_template(self.template)
         found = {branch: self._find(branch, each, rendered) for branch, each in previews.items()}
-        return {previews[branch].id: self._judge(branch, drift) for branch, drift in found.items() if drift}
+        return {
+            previews[branch].id: self._judge(branch, previews[branch], drift)
+            for branch, drift in found.items()
+            if drift
+        }
 
     def seal(self, branch: str, deployment: Deployment) -> list[str]:
         """Return the seals of what an update with this template repairs; none where the policy repairs nothing."""
@@ -63,9 +68,9 @@ class DriftReader:
         seals = self.seals.seal_values(deployment.id, values)
         return tuple(replace(each, seal=seals[each.name]) for each in found)
 
-    def _judge(self, branch: str, found: tuple[Drift, ...]) -> tuple[Drift, ...]:
-        """Return the differences with what becomes of them."""
-        if self.scope.previews.drift != "repair":
+    def _judge(self, branch: str, deployment: Deployment, found: tuple[Drift, ...]) -> tuple[Drift, ...]:
+        """Return the differences with what becomes of them; of a preview that hibernates, only once it wakes."""
+        if self.scope.previews.drift != "repair" or is_asleep(deployment):
             return found
         repaired = self.memory.environment(slug_branch(branch)).read().repaired
         return tuple(replace(each, fate=_choose_fate(each, repaired)) for each in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from include.deploy_ops.core.plan.remembered import REPAIRED_MAX
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.spending import spend
-from tests.worlds.stages.stage import WRITES
+from tests.worlds.stages.stage import AWAIT_S, WRITES
 
 if TYPE_CHECKING:
     from tests.worlds.stages.stage import Run, Stage
@@ -82,6 +83,20 @@ def test_a_change_by_hand_is_repaired_where_the_policy_wants_it(stage: Stage, pr
     assert (found["schedulerSize"], found["isHighAvailability"]) == ("SMALL", False)
     assert stage.plan() == []
     assert read_drift(stage) == ()
+
+
+def test_a_preview_that_hibernates_is_repaired_once_it_wakes(stage: Stage, preview: str) -> None:
+    want_repair(stage)
+    stage.edit_deployment(preview, schedulerSize="MEDIUM")
+    override = f"deployments/{preview}/hibernation-override"
+    stage.ask_astro("POST", override, {"isHibernating": True})
+    assert REPORTED in read_plan(stage)
+    assert read_drift(stage) == (MEDIUM,)
+    stage.ask_astro("DELETE", override)
+    deadline = time.monotonic() + AWAIT_S
+    while stage.find_deployment(BRANCH)["status"] == "HIBERNATING":
+        assert time.monotonic() < deadline, "it never woke"
+    assert repair(stage).conf["job"]["reason"] == MEDIUM
 
 
 def test_the_same_difference_is_never_repaired_twice_and_another_one_is(stage: Stage, preview: str) -> None:

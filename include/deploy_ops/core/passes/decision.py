@@ -131,8 +131,8 @@ def _compare_promotion(rules: Rules, reading: Reading) -> Iterator[Work | Hold]:
 
 def find_bars(before: Difference, after: Difference) -> tuple[Bar, ...]:
     """Return what took work out of the difference between the two, with the hold that stands in its place."""
-    left = set(after.works)
-    added = {(hold.home, hold.what): hold for hold in after.holds if hold not in before.holds}
+    left, known = set(after.works), set(before.holds)
+    added = {(hold.home, hold.what): hold for hold in after.holds if hold not in known}
     gone = (work for work in before.works if work not in left)
     return tuple(
         Bar(work.slug, work.verb.value, work.head, hold)
@@ -143,8 +143,8 @@ def find_bars(before: Difference, after: Difference) -> tuple[Bar, ...]:
 
 def find_late_bars(before: Plan, after: Plan) -> tuple[Bar, ...]:
     """Return likewise what was taken out of a plan."""
-    left = set(after.actions)
-    added = {(hold.home, hold.what): hold for hold in after.holds if hold not in before.holds}
+    left, known = set(after.actions), set(before.holds)
+    added = {(hold.home, hold.what): hold for hold in after.holds if hold not in known}
     gone = (action.work for action in before.actions if action not in left)
     return tuple(
         Bar(work.slug, work.verb.value, work.head, hold, is_late=True)
