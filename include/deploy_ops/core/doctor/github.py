@@ -127,6 +127,13 @@ def judge_github(
 
 
 def _judge_reach(project: Project, reach: Reach | Unread) -> Check:
+    if isinstance(reach, Unread) and reach.cause is Cause.SILENCE:
+        advice = (
+            "look again later: https://www.githubstatus.com tells of GitHub's outages, of GitHub Enterprise Server its "
+            f"administrators do; if it lasts, look where the host of connection '{project.github_conn_id}' leads, and "
+            "at proxy and firewall"
+        )
+        return make_check(Area.GITHUB, "reachable", Status.NOT_KNOWN, reach.why, advice)
     if isinstance(reach, Unread):
         advice = (
             f"correct the Airflow connection '{project.github_conn_id}' of type GitHub (its host stays empty for "

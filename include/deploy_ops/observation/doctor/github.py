@@ -1,7 +1,7 @@
 """Reads what the doctor asks of GitHub for one project, each fact by itself: one that cannot be read takes no other.
 
-Sends GET alone, each question once, and no more than `REQUESTS_MAX` of them. Where GitHub does not answer at all, takes
-the token for none or wants a pause, the rest is not asked.
+Sends GET alone, each question once (the first a second time where it got no answer), and no more than `REQUESTS_MAX`
+of them. Where GitHub does not answer at all, takes the token for none or wants a pause, the rest is not asked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from include.deploy_ops.core.doctor.github import (
     judge_github,
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, Write, list_needs
-from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, TokenRefusedError
+from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, SilenceError, TokenRefusedError
 from include.deploy_ops.core.feedback.values import REFUSED, Kind, key_lack
 from include.deploy_ops.core.promotion.message import is_own_commit
 from include.deploy_ops.core.target.gates import is_own
@@ -173,7 +173,7 @@ class _Reader:
             return Reach(self.github.address, self.github.version), Unread(said, Cause.SILENCE)
         except DeployOpsError as error:
             said = self.asker.silence = tell(error)
-            return Unread(said), Unread(f"not asked: {said}", Cause.SILENCE)
+            return Unread(said, _find_cause(error)), Unread(f"not asked: {said}", Cause.SILENCE)
 
     def _name_token(self) -> Token:
         if self.github.is_app:
@@ -298,6 +298,14 @@ class _Reader:
             if (write := _recall(records, kind, access)) is not None:
                 found[permission] = write
         return found
+
+
+def _find_cause(error: DeployOpsError) -> Cause:
+    """Return SILENCE for an outage, which passes; where nothing reaches GitHub, a person has something to mend."""
+    from include.deploy_ops.hooks.github.http import UnconnectedError  # not where DAG files are parsed
+
+    is_outage = isinstance(error, SilenceError) and not isinstance(error, UnconnectedError)
+    return Cause.SILENCE if is_outage else Cause.UNUSABLE
 
 
 def _excuse(fact: object) -> Unread | None:

@@ -45,6 +45,8 @@ WELL = GithubFacts(
 )
 SCARCE = RequestsLeft(5000, 200, NOW + timedelta(minutes=20), is_nearly_used=True)
 UNREAD = Unread("GET … answered HTTP 502")
+OUTAGE = replace(UNREAD, cause=Cause.SILENCE)
+UNCONNECTED = Unread("there is no such name")
 PAT = Token(TokenKind.FINE_GRAINED, "mona", NOW + timedelta(days=15))
 
 
@@ -86,7 +88,8 @@ def test_where_all_is_well_every_check_is_ok_and_says_what_was_found() -> None:
 @pytest.mark.parametrize(
     ("changes", "name", "status", "found", "advice"),
     [
-        ({"reach": UNREAD}, "reachable", Status.FAIL, "HTTP 502", "connection 'github_default' of type GitHub"),
+        ({"reach": OUTAGE}, "reachable", Status.NOT_KNOWN, "HTTP 502", "look again later"),
+        ({"reach": UNCONNECTED}, "reachable", Status.FAIL, "no such", "connection 'github_default' of type GitHub"),
         ({"reach": Reach("https://a", has_answered=False)}, "reachable", Status.NOT_KNOWN, "not asked", "token first"),
         (
             {"repository": replace(REPOSITORY, name="acme/store")},
