@@ -30,7 +30,8 @@ from include.deploy_ops.core.doctor.github import (
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, Write, list_needs
 from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, SilenceError, TokenRefusedError
-from include.deploy_ops.core.feedback.values import REFUSED, Kind, key_lack
+from include.deploy_ops.core.feedback.comparison import is_lacking
+from include.deploy_ops.core.feedback.values import REFUSED, Kind, gather_facts, key_lack
 from include.deploy_ops.core.promotion.message import is_own_commit
 from include.deploy_ops.core.target.gates import is_own
 from include.deploy_ops.observation.commit_checks import CheckReader
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from include.deploy_ops.core.doctor.check import Check
-    from include.deploy_ops.core.feedback.values import FeedbackRecord
+    from include.deploy_ops.core.feedback.values import Facts, FeedbackRecord
     from include.deploy_ops.hooks.github.inspection import GithubInspectionHook
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
@@ -96,7 +97,7 @@ def examine_github(
     :param now: with a time zone.
     :param memory: what passes remember of the repository, and feedback of its writes; None where there is none.
     """
-    facts = _Reader(scope, github, memory).read()
+    facts = _Reader(scope, github, memory, now).read()
     is_alone = not scope.shares_repository
     return judge_github(scope.project, facts, now, is_alone=is_alone, is_dry=scope.is_dry)
 
@@ -132,6 +133,7 @@ class _Reader:
     scope: Scope
     github: GithubInspectionHook
     memory: Memory | None
+    now: datetime
     asker: _Asker = field(default_factory=_Asker)
     _bypasses: dict[int, str] = field(default_factory=dict)
 
@@ -293,11 +295,22 @@ class _Reader:
                 found["contents"] = Write(is_done=True, told=f"the tip of {name} is a commit that we pushed")
         if self.memory is None or self.asker.silence:
             return found
-        records, access = self.memory.feedback.read(), self.github.fingerprint_access()
+        records, facts = self.memory.feedback.read(), self._gather_facts()
         for permission, kind in _KINDS.items():
-            if (write := _recall(records, kind, access)) is not None:
+            if (write := _recall(records, kind, facts, self.now)) is not None:
                 found[permission] = write
         return found
+
+    def _gather_facts(self) -> Facts:
+        """Return what feedback goes by where it leaves out what was refused; nothing is told or linked here."""
+        return gather_facts(
+            self.scope.project,
+            self.scope.control_plane,
+            is_alone=not self.scope.shares_repository,
+            airflow_url="",
+            web_url="",
+            access=self.github.fingerprint_access(),
+        )
 
 
 def _find_cause(error: DeployOpsError) -> Cause:
@@ -313,11 +326,17 @@ def _excuse(fact: object) -> Unread | None:
     return fact if isinstance(fact, Unread) else None
 
 
-def _recall(records: Mapping[str, FeedbackRecord], kind: Kind, access: str) -> Write | None:
-    """Return what feedback remembers of its last write of this kind; None where it does nothing."""
+def _recall(records: Mapping[str, FeedbackRecord], kind: Kind, facts: Facts, now: datetime) -> Write | None:
+    """Return what feedback remembers of its last write of this kind; None where it does nothing.
+
+    A refusal counts while feedback goes by it. Later it says nothing, and what was told before it neither: the next
+    write that GitHub takes lets it be forgotten.
+    """
     lack = records.get(key_lack(kind))
-    if lack is not None and lack.digest == access:
-        return Write(is_done=False, told=f"GitHub refused {kind.title} {lack.at:%Y-%m-%d %H:%M %Z}" if lack.at else "")
+    if lack is not None and lack.at is not None and is_lacking(records, kind, facts, now):
+        return Write(is_done=False, told=f"GitHub refused {kind.title} {lack.at:%Y-%m-%d %H:%M %Z}")
+    if lack is not None:
+        return None
     start = _STARTS.get(kind, "")
     if start and any(key.startswith(start) and record.state != REFUSED for key, record in records.items()):
         return Write(is_done=True, told=f"GitHub took what {kind.title} told, by the token of then")

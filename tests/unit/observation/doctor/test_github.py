@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.feedback.values import FeedbackRecord, Kind, key_lack
+from include.deploy_ops.core.feedback.comparison import LACK_REMEMBERED
+from include.deploy_ops.core.feedback.values import FeedbackRecord, Kind, fingerprint_feedback, key_lack
 from include.deploy_ops.core.policy.keys import Feedback, Target
 from include.deploy_ops.core.promotion.message import Trailers, format_message
 from include.deploy_ops.hooks.github.inspection import EXPIRY_HEADER, REACH_TRIES, REQUESTS_MAX, SCOPES_HEADER
@@ -100,7 +101,8 @@ class World:
 
     def remember_lack(self, kind: Kind) -> None:
         github = open_inspection(self.stage.scope)
-        lack = FeedbackRecord(digest=github.fingerprint_access(), state="refused", at=self.now)
+        policy = fingerprint_feedback(self.stage.scope.project, is_alone=True)
+        lack = FeedbackRecord(digest=github.fingerprint_access(), state="refused", policy=policy, at=self.now)
         github.close()
         known = self.stage.memory.feedback.read()
         self.stage.memory.feedback.write(known, known | {key_lack(kind): lack})
@@ -489,6 +491,15 @@ def test_a_connection_that_is_missing_is_told_with_what_to_do(stage: Stage, monk
     assert checks[0].status is Status.FAIL
     assert "no such Airflow connection" in checks[0].found
     assert {check.status for check in checks[1:]} == {Status.NOT_KNOWN}
+
+
+def test_a_refusal_counts_while_feedback_goes_by_it(world: World) -> None:
+    world.remember_lack(Kind.STATUS)
+    name = "permission Commit statuses: write"
+    world.now += LACK_REMEMBERED - timedelta(seconds=1)
+    assert world.examine()[name].status is Status.FAIL
+    world.now += timedelta(seconds=1)
+    assert world.examine()[name].status is Status.NOT_KNOWN
 
 
 def test_no_token_is_repeated_in_what_is_told(world: World) -> None:
