@@ -275,7 +275,11 @@ class _Reader:
         )
         if kind in {TokenKind.APP, TokenKind.CLASSIC}:
             return rights
-        reads = {"metadata": _excuse(repository), "contents": _excuse(branches[self.scope.project.trunk].state)}
+        trunk = self.scope.project.trunk
+        reads = {
+            "metadata": _excuse(repository, "the repository"),
+            "contents": _excuse(branches[trunk].state, f"the branch {trunk}"),
+        }
         return replace(rights, reads=reads | self._probe(kind), writes=self._recall_writes(branches))
 
     def _probe(self, kind: TokenKind) -> dict[str, Unread | None]:
@@ -321,8 +325,10 @@ def _find_cause(error: DeployOpsError) -> Cause:
     return Cause.SILENCE if is_outage else Cause.UNUSABLE
 
 
-def _excuse(fact: object) -> Unread | None:
-    """Return why a fact could not be read; None where it could."""
+def _excuse(fact: object, what: str) -> Unread | None:
+    """Return why a fact could not be read; None where it could. What GitHub does not show was no read, either."""
+    if fact is None:
+        return Unread(f"{what} is not to be seen (HTTP 404)", Cause.ABSENT)
     return fact if isinstance(fact, Unread) else None
 
 

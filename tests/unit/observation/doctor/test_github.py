@@ -502,6 +502,14 @@ def test_a_refusal_counts_while_feedback_goes_by_it(world: World) -> None:
     assert world.examine()[name].status is Status.NOT_KNOWN
 
 
+def test_what_github_does_not_show_was_no_read(world: World) -> None:
+    world.stage.change_project(promotion=None, targets={}, trunk="master")
+    assert world.examine()["permission Contents: read"].status is Status.NOT_KNOWN
+    world.stage.change_project(repository="acme/none")
+    found = world.examine()
+    assert {found[f"permission {each}: read"].status for each in ("Metadata", "Contents")} == {Status.NOT_KNOWN}
+
+
 def test_no_token_is_repeated_in_what_is_told(world: World) -> None:
     world.plant("/branches/", status=403, body={"message": f"no access for {GITHUB_TOKEN}"})
     assert GITHUB_TOKEN not in json.dumps([check.found for check in world.examine().values()])
