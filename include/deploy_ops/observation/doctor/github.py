@@ -299,9 +299,9 @@ class _Reader:
                 found["contents"] = Write(is_done=True, told=f"the tip of {name} is a commit that we pushed")
         if self.memory is None or self.asker.silence:
             return found
-        records, facts = self.memory.feedback.read(), self._gather_facts()
+        records, rules = self.memory.feedback.read(), self._gather_facts()
         for permission, kind in _KINDS.items():
-            if (write := _recall(records, kind, facts, self.now)) is not None:
+            if (write := _recall(records, kind, rules, self.now)) is not None:
                 found[permission] = write
         return found
 
