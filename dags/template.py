@@ -7,12 +7,13 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from include.deploy_ops.core.plan.pulse import spread_daily
+from include.deploy_ops.core.plan.work import TEMPLATE_DAG
 from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.template.comparison import PROPOSE_TASK, CompareOperator
 from include.deploy_ops.operators.template.inspection import INSPECT_TASK, InspectOperator
 from include.deploy_ops.operators.template.proposal import ProposeOperator
 from include.deploy_ops.run.forms import leave_params_to, make_template_params
-from include.deploy_ops.run.scope import CLI_POOL, TEMPLATE_DAG, Scope, read_scopes
+from include.deploy_ops.run.scope import CLI_POOL, Scope, read_scopes
 
 GUIDE = """Keeps the Deployment template on trunk true. **inspect** reads the Deployment that `previews.template_from`
 names, and hands on no value that the policy does not let it copy. **compare** shows what changed there since the last

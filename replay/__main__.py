@@ -12,7 +12,7 @@ from include.deploy_ops.core.passes.replay import render_replays, replay
 from include.deploy_ops.core.policy.file import PolicyTexts, read_policy_texts
 from include.deploy_ops.core.policy.places import outline_file, tell_place
 from replay.file import read_file
-from replay.names import NameHasher, list_names
+from replay.names import NameHasher, list_names, list_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("file", type=Path, help="as `make snapshots` writes it")
     parser.add_argument("--policy", type=Path, default=Path("include/deploy_ops.yaml"), help="its main file")
     parser.add_argument("--only", default="", help="a branch or target, told of each pass")
-    parser.add_argument("--hash", action="store_true", help="show no names of branches, Deployments and people")
+    parser.add_argument(
+        "--hash", action="store_true", help="show no names of branches, Deployments and people, nor what they wrote"
+    )
     return parser.parse_args(arguments)
 
 
@@ -45,7 +47,7 @@ def run(file: Path, policy: Path, only: str = "", *, is_hashed: bool = False) ->
     snapshots = read_file(file)
     if not snapshots:
         return f"{file} holds no pass that can be read"
-    hide = NameHasher(list_names(snapshots)).hide if is_hashed else str
+    hide = NameHasher(list_names(snapshots), list_texts(snapshots)).hide if is_hashed else str
     return _replay(snapshots, read_policy_texts(policy), only, hide)
 
 

@@ -1,18 +1,27 @@
-"""Names that a table may not tell: of branches, Deployments and people, each by a few digits that stay the same."""
+"""What a table may not tell: names of branches, Deployments and people, and what people and failures said.
+
+A name has a few digits in its place that stay the same, and so has a text, of which a no keeps its first words.
+"""
 
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.naming import hash_text, slug_branch
+from include.deploy_ops.core.plan.work import OVERRIDDEN, REJECTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from include.deploy_ops.core.passes.snapshot import Snapshot
+    from include.deploy_ops.core.plan.remembered import Remembered
 
 _DIGITS = 6
+_CUT = "…"
+_BY_WHOM = re.compile(f"({'|'.join(map(re.escape, (OVERRIDDEN, *REJECTION)))})(?!{_CUT}|text-).*", re.DOTALL)
+"""A no or an override in words that stand nowhere else as they are: whoever they are of is named to their end."""
 
 
 def list_names(snapshots: Iterable[Snapshot]) -> frozenset[str]:
@@ -37,13 +46,45 @@ def _list_names(snapshot: Snapshot) -> Iterator[str]:
         yield from (action.work.environment, action.work.branch, action.work.slug)
 
 
-class NameHasher:
-    """Puts the same few digits in the place of each of the names, wherever a text has it."""
+def list_texts(snapshots: Iterable[Snapshot]) -> frozenset[str]:
+    """Return what people wrote, and what failures said, which may hold anything: how the passes remember it."""
+    return frozenset(text for each in snapshots for text in _list_texts(each) if text)
 
-    def __init__(self, names: Iterable[str]) -> None:
-        longest_first = sorted(set(names), key=lambda name: (-len(name), name))
-        self._pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in longest_first) or r"(?!)")
+
+def _list_texts(snapshot: Snapshot) -> Iterator[str]:
+    given, reading = snapshot.facts.given, snapshot.facts.reading
+    states = snapshot.states
+    for known in chain(given.remembered.values(), (state.remembered for state in states)):
+        yield from _list_remembered(known)
+    for history in chain(reading.observed.histories.values(), (state.history for state in states)):
+        yield history.overridden_by
+
+
+def _list_remembered(known: Remembered) -> Iterator[str]:
+    yield from (ending.cause for ending in known.endings.values())
+    yield known.kept
+    if known.removal is not None:
+        yield known.removal.reason
+
+
+class NameHasher:
+    """Puts the same few digits in the place of each of the names and texts, wherever a text has it."""
+
+    def __init__(self, names: Iterable[str], texts: Iterable[str] = ()) -> None:
+        self._names, self._texts = _match_any(names), _match_any(texts)
 
     def hide(self, text: str) -> str:
-        """Return the text without the names."""
-        return self._pattern.sub(lambda found: f"name-{hash_text(found.group(), _DIGITS)}", text)
+        """Return the text without the names, and without the texts."""
+        text = _BY_WHOM.sub(rf"\1{_CUT}", self._texts.sub(lambda found: _shorten(found.group()), text))
+        return self._names.sub(lambda found: f"name-{hash_text(found.group(), _DIGITS)}", text)
+
+
+def _match_any(wanted: Iterable[str]) -> re.Pattern[str]:
+    longest_first = sorted(set(wanted), key=lambda each: (-len(each), each))
+    return re.compile("|".join(rf"(?<!\w){re.escape(each)}(?!\w)" for each in longest_first) or r"(?!)")
+
+
+def _shorten(text: str) -> str:
+    """Return how a no begins, of any other text its digits: a failure may begin with a person's name."""
+    start = next((each for each in REJECTION if text.startswith(each)), "")
+    return f"{start}{_CUT}" if start else f"text-{hash_text(text, _DIGITS)}"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def check_files(paths: Iterable[Path]) -> list[str]:
     """Return what is wrong with the policies to which these files belong, a line each."""
     told: list[str] = []
-    for main in dict.fromkeys(map(find_main, paths)):
+    policy = find_policy(os.environ)
+    for main in dict.fromkeys(find_main(path, policy) for path in paths):
         problems = _list_problems(main)
         told += tell_lines(problems, _read_texts({each.source for each in problems}))
     return told

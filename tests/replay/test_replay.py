@@ -14,6 +14,7 @@ from demo.columns import read_columns
 from include.deploy_ops.core.errors import PermanentError
 from include.deploy_ops.core.passes.decision import decide
 from include.deploy_ops.core.passes.snapshot import dump_snapshot, make_snapshot
+from include.deploy_ops.core.plan.remembered import Ending, Remembered
 from include.deploy_ops.run.snapshots import Snapshots
 from replay import fetch
 from replay.__main__ import main, run
@@ -22,7 +23,7 @@ from replay.names import NameHasher
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.values.examples import POLICY, make_deployment, sha
 from tests.worlds.values.generated import Owned, World
-from tests.worlds.values.passes import make_facts, make_rules
+from tests.worlds.values.passes import NOW, make_facts, make_rules
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.passes.reading import PassFacts
@@ -79,6 +80,33 @@ def test_hashed_it_shows_no_name_and_the_same_digits_for_the_same_one(kept: Path
     for name in ("dev-kept", "dev-ada", "shop-dev", "id-dev"):
         assert name not in page
     assert page == run(kept, policy, is_hashed=True)
+
+
+SAID = "rejected by Grace Hopper, because Ada's customer 4711 complained"
+BROKE = "Grace Hopper answered another question than what this run is about now"
+
+
+@pytest.mark.parametrize(("cause", "shown"), [(SAID, "rejected by …"), (BROKE, "text-")])
+def test_hashed_it_shows_nobody_who_said_no_and_nothing_that_a_failure_said(
+    cause: str, shown: str, tmp_path: Path, policy: Path
+) -> None:
+    path, rules = tmp_path / "held.json", make_rules(WORLD.project)
+    (work,) = (each.work for each in decide(rules, make_facts(WORLD)).plan.actions if each.work.branch == "dev-kept")
+    ending = Ending(work.name, NOW, is_failure=True, is_permanent=True, cause=cause)
+    facts = make_facts(WORLD, remembered={work.slug: Remembered({work.verb.value: ending})})
+    write_file(path, "shop", [dump_snapshot(make_snapshot(rules, facts, decide(rules, facts)))])
+    assert "Grace" in " ".join(run(path, policy, "dev-kept").split())
+    page = run(path, policy, "dev-kept", is_hashed=True)
+    assert shown in page
+    for word in ("Grace", "Hopper", "4711", "customer", "question"):
+        assert word not in page
+
+
+def test_of_a_no_and_an_override_nobody_is_named_in_whatever_words() -> None:
+    hide = NameHasher([], ["by Grace: too dear"]).hide
+    assert hide("held: rejected by Grace, because no") == "held: rejected by …"
+    assert hide("overridden by 1234 of Grace, until resumed") == "overridden by …"
+    assert hide("by Grace: too dear, until the branch moves").endswith(", until the branch moves")
 
 
 def test_names_are_hidden_longest_first_and_not_within_words() -> None:

@@ -36,6 +36,25 @@ def test_a_file_and_its_teams_files_are_checked_together_and_once(policy: Path) 
     assert check_files([team]) == check_files([team, policy, team]) == found
 
 
+def test_a_teams_file_is_found_from_within_its_folder(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(policy.with_suffix(".d"))
+    assert check_files([Path("etl.yaml")]) == check_files([policy])
+
+
+@pytest.mark.parametrize("has_sibling", [True, False])
+def test_a_main_file_may_lie_in_a_folder_that_is_called_as_teams_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_sibling: bool
+) -> None:
+    """Another service's settings beside the folder are no policy of ours."""
+    main_file = tmp_path / "airflow.d" / "policy.yaml"
+    main_file.parent.mkdir()
+    main_file.write_text(GOOD)
+    if has_sibling:
+        (tmp_path / "airflow.yaml").write_text("other: settings\n")
+        monkeypatch.setenv(POLICY_VARIABLE, str(main_file))
+    assert check_files([main_file]) == []
+
+
 def test_valid_files_are_told_nothing_of(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (policy.with_suffix(".d") / "etl.yaml").unlink()
     assert main([str(policy)]) == 0

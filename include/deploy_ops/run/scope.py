@@ -11,7 +11,14 @@ from airflow.sdk import Asset, get_parsing_context
 from include.deploy_ops.core.errors import PolicyError
 from include.deploy_ops.core.naming import name_owner
 from include.deploy_ops.core.passes.rules import Rules
-from include.deploy_ops.core.plan.work import PREVIEW_DAG, PROMOTION_DAG, REQUEST_DAG
+from include.deploy_ops.core.plan.work import (
+    COMMANDS_DAG,
+    FEEDBACK_DAG,
+    PREVIEW_DAG,
+    PROMOTION_DAG,
+    REQUEST_DAG,
+    TEMPLATE_DAG,
+)
 from include.deploy_ops.core.policy.file import LoadedPolicy, find_policy, fingerprint_policy, read_policy
 from include.deploy_ops.core.policy.keys import Previews, Project, Target
 from include.deploy_ops.core.policy.rules import Rival, find_rivals
@@ -20,10 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CLEANUP_DAG = "cleanup"
-FEEDBACK_DAG = "feedback"
-COMMANDS_DAG = "commands"
 WHAT_IF_DAG = "what_if"
-TEMPLATE_DAG = "template"
 
 CLI_POOL = "deploy_ops_cli"
 """The Airflow pool that bounds how many Astro CLI calls run at once; `airflow_settings.yaml` defines it."""

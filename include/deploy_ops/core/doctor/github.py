@@ -23,6 +23,7 @@ from include.deploy_ops.core.doctor.branches import (
 from include.deploy_ops.core.doctor.check import Area, Check, Status
 from include.deploy_ops.core.doctor.fact import Cause, Unread, leave_open, make_check
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, judge_permission, list_needs
+from include.deploy_ops.core.plan.work import COMMANDS_DAG, FEEDBACK_DAG, PROMOTION_DAG, REQUEST_DAG, TEMPLATE_DAG
 from include.deploy_ops.core.text.markdown import describe_span
 
 if TYPE_CHECKING:
@@ -127,6 +128,13 @@ def judge_github(
 
 
 def _judge_reach(project: Project, reach: Reach | Unread) -> Check:
+    if isinstance(reach, Unread) and reach.cause is Cause.SILENCE:
+        advice = (
+            "look again later: https://www.githubstatus.com tells of GitHub's outages, of GitHub Enterprise Server its "
+            f"administrators do; if it lasts, look where the host of connection '{project.github_conn_id}' leads, and "
+            "at proxy and firewall"
+        )
+        return make_check(Area.GITHUB, "reachable", Status.NOT_KNOWN, reach.why, advice)
     if isinstance(reach, Unread):
         advice = (
             f"correct the Airflow connection '{project.github_conn_id}' of type GitHub (its host stays empty for "
@@ -243,11 +251,30 @@ def _judge_permissions(project: Project, facts: GithubFacts, *, is_dry: bool) ->
 
 
 def _name_writer(project: Project, permission: str) -> str:
-    """Return the DAG whose runs use a permission to write."""
-    if permission not in {"contents", "workflows"}:
-        return f"{project.name}.feedback"
-    merging = next((name for name, target in project.targets.items() if target.merge), "")
-    return f"{project.name}.{'promotion' if project.promotion is not None else merging}"
+    """Return a DAG that the project has, and whose runs use the permission; of several the one that does most often."""
+    writers = {"contents": _list_pushers, "workflows": _list_pushers, "pull_requests": _list_speakers}
+    told = writers.get(permission, _list_tellers)(project)
+    return f"{project.name}.{next(told, 'control')}"
+
+
+def _list_pushers(project: Project) -> Iterator[str]:
+    """Yield the DAGs whose runs write commits."""
+    yield from [PROMOTION_DAG] if project.promotion is not None else []
+    yield from (name for name, target in project.targets.items() if target.merge)
+    yield from [TEMPLATE_DAG] if project.template_source else []
+
+
+def _list_speakers(project: Project) -> Iterator[str]:
+    """Yield the DAGs whose runs comment on pull requests, or open them."""
+    yield from [FEEDBACK_DAG] if project.is_planned and project.feedback.comments else []
+    yield from [COMMANDS_DAG] if project.feedback.commands and project.previews is not None else []
+    yield from (f"{name}.{REQUEST_DAG}" for name, each in project.targets.items() if each.approval == "required")
+    yield from [TEMPLATE_DAG] if project.template_source else []
+
+
+def _list_tellers(project: Project) -> Iterator[str]:
+    """Yield the DAG whose runs tell GitHub how environments are."""
+    yield from [FEEDBACK_DAG] if project.is_planned and project.feedback.is_on else []
 
 
 def _judge_requests(project: Project, left: RequestsLeft | Unread | None, now: datetime) -> Check:

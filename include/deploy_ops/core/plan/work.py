@@ -18,6 +18,9 @@ from include.deploy_ops.core.text.visible import reveal
 PREVIEW_DAG = "preview"
 PROMOTION_DAG = "promotion"
 REQUEST_DAG = "request"
+FEEDBACK_DAG = "feedback"
+COMMANDS_DAG = "commands"
+TEMPLATE_DAG = "template"
 
 ANYTHING = "anything"
 """What is held where nothing at all may be done to an environment."""

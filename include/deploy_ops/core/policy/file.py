@@ -153,9 +153,16 @@ def find_policy(environment: Mapping[str, str]) -> Path:
     return Path(environment.get(POLICY_VARIABLE, Path(__file__).parents[3] / "deploy_ops.yaml"))
 
 
-def find_main(path: Path) -> Path:
-    """Return the main file, of a team's file the one beside whose folder it lies."""
-    return path.parent.with_suffix(_MAIN_SUFFIX) if path.parent.suffix == _TEAMS_SUFFIX else path
+def find_main(path: Path, policy: Path) -> Path:
+    """Return the main file, of a team's file the one beside whose folder it lies.
+
+    :param policy: the main file of this installation, which may lie in whatever folder.
+    """
+    folder = path.parent if path.parent.name not in {"", ".."} else path.parent.resolve()
+    if folder.suffix != _TEAMS_SUFFIX or path.resolve() == policy.resolve():
+        return path
+    main = folder.with_suffix(_MAIN_SUFFIX)
+    return main if main.exists() else path
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass
 from requests import RequestException
+from requests.exceptions import ProxyError, SSLError
 from requests.utils import parse_header_links
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from include.deploy_ops.core.errors import (
     NOTHING_FOLLOWS,
@@ -72,6 +74,10 @@ class MovedError(ObservationError):
 
 class UnavailableError(SilenceError):
     """GitHub did not answer or answered 5xx: the one failure besides a rate limit that is asked again in place."""
+
+
+class UnconnectedError(UnavailableError):
+    """Nobody was asked: there is no such name, nothing listens there, or its certificate or the proxy is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +149,17 @@ class GithubReader:
         """Close the connection; the next read would open a new one."""
         self._connection.close()
 
-    def read(self, path: str, *, etag: str | None = None) -> GithubAnswer:
+    def read(self, path: str, *, etag: str | None = None, tries: int = 0) -> GithubAnswer:
         """Ask, and ask again after a 5xx, a timeout, a dropped connection or a short rate limit.
 
         :param path: below the API's base URL, quoted, with its query; or the whole URL of a next page.
         :param etag: makes the request conditional: then the answer may be unchanged.
+        :param tries: how often it asks, where this question is to be asked otherwise than all.
         :raises RateLimitError: GitHub wants a longer pause than is waited for in place.
         :raises ObservationError: no answer, or one that cannot be trusted.
         """
         url = path if path.startswith(("http://", "https://")) else f"{self._base_url}{path}"
-        call = Call(self.tries)
+        call = Call(tries or self.tries)
         while True:
             try:
                 return self._read_told(url, etag)
@@ -211,7 +218,7 @@ class GithubReader:
             return self.requester.requestJson("GET", url, headers=headers, cnx=self._connection)
         except RequestException as error:
             said = f"{request} got no whole answer: {type(error).__name__}: {error!s:.300}"
-            raise UnavailableError(f"{said}; {NOTHING_FOLLOWS}") from error
+            raise explain_silence(f"{said}; {NOTHING_FOLLOWS}", error) from error
         except DetourError as error:
             if error.repository_id:
                 raise MovedError(f"{request} {error}", error.repository_id) from error
@@ -247,6 +254,15 @@ class GithubReader:
                 "correct the connection's host, so that it is the API's own base URL"
             )
         return url
+
+
+def explain_silence(said: str, error: RequestException) -> UnavailableError:
+    """Return the error for a request without a whole answer, which tells one that never went out from an outage."""
+    told = error.args[0] if error.args else None
+    reason = told.reason if isinstance(told, MaxRetryError) else told
+    # An address that cannot be one is a ValueError, too.
+    is_unsent = isinstance(error, (SSLError, ProxyError, ValueError)) or isinstance(reason, NewConnectionError)
+    return (UnconnectedError if is_unsent else UnavailableError)(said)
 
 
 def _refuse_detour(response: Response, **_: Any) -> None:

@@ -1,4 +1,6 @@
-"""Look at one repository and at the token itself: each question once, so many at the most, and never a write.
+"""Look at one repository and at the token itself: so many questions at the most, and never a write.
+
+Each is asked once; the first, whether GitHub answers at all, once more where it did not.
 
 Beside the answers it keeps what GitHub says of the token in their headers. It judges nothing.
 """
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 REQUESTS_MAX = 60
 """Of one look. A usual project takes 15 to 30; what is asked beyond is answered here, as not asked."""
+
+REACH_TRIES = 2
+"""How often the first question is asked: one lost answer would leave all others unasked."""
 
 SCOPES_HEADER = "x-oauth-scopes"
 """What a classic token may; no other kind of token is answered with it (apps: scopes for OAuth apps)."""
@@ -114,7 +119,7 @@ class GithubInspectionHook(DeployOpsGithubHook):
 
         Where limits are switched off, as GitHub Enterprise Server can, it answers that there is no such thing.
         """
-        self._open_reader().read("/rate_limit")
+        self._open_reader().read("/rate_limit", tries=REACH_TRIES)
         return self.address
 
     def read_ending(self) -> datetime | None:

@@ -24,6 +24,7 @@ from include.deploy_ops.hooks.github.http import (
     USER_AGENT,
     DetourError,
     UnavailableError,
+    explain_silence,
     open_connection,
     read_pause_s,
 )
@@ -118,7 +119,7 @@ class InstallationAuth(Auth):
             answer = connection.getresponse()
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         except RequestException as error:
-            raise UnavailableError(f"{self._where}: no installation token: {type(error).__name__}") from error
+            raise explain_silence(f"{self._where}: no installation token: {type(error).__name__}", error) from error
         except DetourError as error:
             raise ObservationError(f"{self._where}: asked for an installation token, GitHub {error}") from error
         finally:

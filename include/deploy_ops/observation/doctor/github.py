@@ -1,7 +1,7 @@
 """Reads what the doctor asks of GitHub for one project, each fact by itself: one that cannot be read takes no other.
 
-Sends GET alone, each question once, and no more than `REQUESTS_MAX` of them. Where GitHub does not answer at all, takes
-the token for none or wants a pause, the rest is not asked.
+Sends GET alone, each question once (the first a second time where it got no answer), and no more than `REQUESTS_MAX`
+of them. Where GitHub does not answer at all, takes the token for none or wants a pause, the rest is not asked.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from include.deploy_ops.core.doctor.github import (
     judge_github,
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind, Write, list_needs
-from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, TokenRefusedError
-from include.deploy_ops.core.feedback.values import REFUSED, Kind, key_lack
+from include.deploy_ops.core.errors import DeployOpsError, RateLimitError, SilenceError, TokenRefusedError
+from include.deploy_ops.core.feedback.comparison import is_lacking
+from include.deploy_ops.core.feedback.values import REFUSED, Kind, gather_facts, key_lack
 from include.deploy_ops.core.promotion.message import is_own_commit
 from include.deploy_ops.core.target.gates import is_own
 from include.deploy_ops.observation.commit_checks import CheckReader
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from include.deploy_ops.core.doctor.check import Check
-    from include.deploy_ops.core.feedback.values import FeedbackRecord
+    from include.deploy_ops.core.feedback.values import Facts, FeedbackRecord
     from include.deploy_ops.hooks.github.inspection import GithubInspectionHook
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
@@ -96,7 +97,7 @@ def examine_github(
     :param now: with a time zone.
     :param memory: what passes remember of the repository, and feedback of its writes; None where there is none.
     """
-    facts = _Reader(scope, github, memory).read()
+    facts = _Reader(scope, github, memory, now).read()
     is_alone = not scope.shares_repository
     return judge_github(scope.project, facts, now, is_alone=is_alone, is_dry=scope.is_dry)
 
@@ -132,6 +133,7 @@ class _Reader:
     scope: Scope
     github: GithubInspectionHook
     memory: Memory | None
+    now: datetime
     asker: _Asker = field(default_factory=_Asker)
     _bypasses: dict[int, str] = field(default_factory=dict)
 
@@ -173,7 +175,7 @@ class _Reader:
             return Reach(self.github.address, self.github.version), Unread(said, Cause.SILENCE)
         except DeployOpsError as error:
             said = self.asker.silence = tell(error)
-            return Unread(said), Unread(f"not asked: {said}", Cause.SILENCE)
+            return Unread(said, _find_cause(error)), Unread(f"not asked: {said}", Cause.SILENCE)
 
     def _name_token(self) -> Token:
         if self.github.is_app:
@@ -273,7 +275,11 @@ class _Reader:
         )
         if kind in {TokenKind.APP, TokenKind.CLASSIC}:
             return rights
-        reads = {"metadata": _excuse(repository), "contents": _excuse(branches[self.scope.project.trunk].state)}
+        trunk = self.scope.project.trunk
+        reads = {
+            "metadata": _excuse(repository, "the repository"),
+            "contents": _excuse(branches[trunk].state, f"the branch {trunk}"),
+        }
         return replace(rights, reads=reads | self._probe(kind), writes=self._recall_writes(branches))
 
     def _probe(self, kind: TokenKind) -> dict[str, Unread | None]:
@@ -293,23 +299,50 @@ class _Reader:
                 found["contents"] = Write(is_done=True, told=f"the tip of {name} is a commit that we pushed")
         if self.memory is None or self.asker.silence:
             return found
-        records, access = self.memory.feedback.read(), self.github.fingerprint_access()
+        records, rules = self.memory.feedback.read(), self._gather_facts()
         for permission, kind in _KINDS.items():
-            if (write := _recall(records, kind, access)) is not None:
+            if (write := _recall(records, kind, rules, self.now)) is not None:
                 found[permission] = write
         return found
 
+    def _gather_facts(self) -> Facts:
+        """Return what feedback goes by where it leaves out what was refused; nothing is told or linked here."""
+        return gather_facts(
+            self.scope.project,
+            self.scope.control_plane,
+            is_alone=not self.scope.shares_repository,
+            airflow_url="",
+            web_url="",
+            access=self.github.fingerprint_access(),
+        )
 
-def _excuse(fact: object) -> Unread | None:
-    """Return why a fact could not be read; None where it could."""
+
+def _find_cause(error: DeployOpsError) -> Cause:
+    """Return SILENCE for an outage, which passes; where nothing reaches GitHub, a person has something to mend."""
+    from include.deploy_ops.hooks.github.http import UnconnectedError  # not where DAG files are parsed
+
+    is_outage = isinstance(error, SilenceError) and not isinstance(error, UnconnectedError)
+    return Cause.SILENCE if is_outage else Cause.UNUSABLE
+
+
+def _excuse(fact: object, what: str) -> Unread | None:
+    """Return why a fact could not be read; None where it could. What GitHub does not show was no read, either."""
+    if fact is None:
+        return Unread(f"{what} is not to be seen (HTTP 404)", Cause.ABSENT)
     return fact if isinstance(fact, Unread) else None
 
 
-def _recall(records: Mapping[str, FeedbackRecord], kind: Kind, access: str) -> Write | None:
-    """Return what feedback remembers of its last write of this kind; None where it does nothing."""
+def _recall(records: Mapping[str, FeedbackRecord], kind: Kind, facts: Facts, now: datetime) -> Write | None:
+    """Return what feedback remembers of its last write of this kind; None where it does nothing.
+
+    A refusal counts while feedback goes by it. Later it says nothing, and what was told before it neither: the next
+    write that GitHub takes lets it be forgotten.
+    """
     lack = records.get(key_lack(kind))
-    if lack is not None and lack.digest == access:
-        return Write(is_done=False, told=f"GitHub refused {kind.title} {lack.at:%Y-%m-%d %H:%M %Z}" if lack.at else "")
+    if lack is not None and lack.at is not None and is_lacking(records, kind, facts, now):
+        return Write(is_done=False, told=f"GitHub refused {kind.title} {lack.at:%Y-%m-%d %H:%M %Z}")
+    if lack is not None:
+        return None
     start = _STARTS.get(kind, "")
     if start and any(key.startswith(start) and record.state != REFUSED for key, record in records.items()):
         return Write(is_done=True, told=f"GitHub took what {kind.title} told, by the token of then")

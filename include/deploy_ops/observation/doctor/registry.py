@@ -1,13 +1,12 @@
 """Reads what the doctor asks of image registries for one project: whether trunk's image is there, and what it is like.
 
-Looks an image up as the image step does, and pulls nothing but manifests and a config. Sends GET alone; per source
-`COMMITS_MAX` names at the most, each with its login and, of the one that is there, a manifest and a config more.
+Looks an image up as the image step does, as many commits back, and pulls nothing but manifests and a config. Sends GET
+alone; per source a name for each commit, with its login and, of the one that is there, a manifest and a config more.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.change.change_type import ChangeRules
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.observation.doctor.trunk import TrunkReader
     from include.deploy_ops.run.scope import Scope
-
-COMMITS_MAX = 4
-"""Commits whose image is looked for: trunk's head, and those before it whose image serves it as it is."""
 
 
 def examine_registry(scope: Scope, trunk: TrunkReader, registry: RegistryHook, now: datetime) -> tuple[Check, ...]:
@@ -57,7 +53,7 @@ def _read_source(
     project: Project, source: str, head: Commit, github: DeployOpsGithubHook, registry: RegistryHook
 ) -> ImageFacts:
     """Return the first image that serves trunk's head, as the image step takes it where DAGs come beside the image."""
-    commits = islice(list_served(github, ChangeRules.of(project), head.sha, has_dag_deploys=True), COMMITS_MAX)
+    commits = list_served(github, ChangeRules.of(project), head.sha, has_dag_deploys=True)
     commit: str | Unread | None = head.sha
     image: Image | OtherPlatform | Unread | None = None
     while image is None and (commit := attempt(lambda: next(commits, None))) is not None:

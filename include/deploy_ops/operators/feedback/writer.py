@@ -149,8 +149,11 @@ class FeedbackWriter:
         """Carry one write out; return False where it failed in a way that may pass."""
         if write.kind in self.result.lacking:
             return True
+        before = self._budget
         try:
             self._carry_out(write)
+            if self._budget != before:  # GitHub took something, and refuses this kind no longer
+                self._remember({key_lack(write.kind): None})
         except RateLimitError as error:
             now = self.clock()
             self._budget = self._budget.pause(now, error.retry_after_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,8 +21,9 @@ from include.deploy_ops.core.doctor.github import (
     judge_github,
 )
 from include.deploy_ops.core.doctor.permissions import Rights, TokenKind
-from include.deploy_ops.core.policy.keys import Promotion, Target
+from include.deploy_ops.core.policy.keys import Feedback, Promotion, Target
 from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX
+from include.deploy_ops.run.scope import Scope
 from tests.worlds.values.examples import make_project, sha
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -45,6 +47,8 @@ WELL = GithubFacts(
 )
 SCARCE = RequestsLeft(5000, 200, NOW + timedelta(minutes=20), is_nearly_used=True)
 UNREAD = Unread("GET … answered HTTP 502")
+OUTAGE = replace(UNREAD, cause=Cause.SILENCE)
+UNCONNECTED = Unread("there is no such name")
 PAT = Token(TokenKind.FINE_GRAINED, "mona", NOW + timedelta(days=15))
 
 
@@ -86,7 +90,8 @@ def test_where_all_is_well_every_check_is_ok_and_says_what_was_found() -> None:
 @pytest.mark.parametrize(
     ("changes", "name", "status", "found", "advice"),
     [
-        ({"reach": UNREAD}, "reachable", Status.FAIL, "HTTP 502", "connection 'github_default' of type GitHub"),
+        ({"reach": OUTAGE}, "reachable", Status.NOT_KNOWN, "HTTP 502", "look again later"),
+        ({"reach": UNCONNECTED}, "reachable", Status.FAIL, "no such", "connection 'github_default' of type GitHub"),
         ({"reach": Reach("https://a", has_answered=False)}, "reachable", Status.NOT_KNOWN, "not asked", "token first"),
         (
             {"repository": replace(REPOSITORY, name="acme/store")},
@@ -169,6 +174,32 @@ def test_without_memory_the_number_is_told_and_compared_with_nothing() -> None:
         Status.OK,
         "acme/shop, number 7, which nothing remembered is compared with",
     )
+
+
+SILENT = Feedback(comments=False, statuses=False, deployments=False)
+TEMPLATED = {"template_from": "Production"}
+ASKING = Target.model_validate(
+    {"deployment": "P", "pull_request": {"from": "astro_deploy", "into": "main"}, "approval": "required"}
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"previews": TEMPLATED, "feedback": SILENT}, {"shop.template"}),
+        ({"previews": TEMPLATED}, {"shop.template", "shop.feedback"}),
+        ({"targets": {"production": TARGET}, "feedback": SILENT}, {"shop.production"}),
+        ({"targets": {"production": ASKING}, "feedback": SILENT}, {"shop.production.request"}),
+        ({"feedback": SILENT.model_copy(update={"commands": True})}, {"shop.commands"}),
+        ({"promotion": PROMOTION, "previews": TEMPLATED}, {"shop.promotion", "shop.feedback"}),
+    ],
+)
+def test_of_a_write_that_nobody_tried_a_dag_is_named_that_there_is(changes: dict[str, Any], named: set[str]) -> None:
+    project = make_project(**changes)
+    checks = judge_github(project, replace(WELL, rights=Rights(TokenKind.FINE_GRAINED)), NOW)
+    found = {name for check in checks for name in re.findall("first run of `(.*?)`", check.advice)}
+    scope = Scope("acme", is_dry=False, project=project, targets=frozenset())
+    assert named <= found <= scope.dags, found
 
 
 def test_what_others_wrote_is_one_line_and_cut() -> None:

@@ -7,11 +7,25 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import pytest
+from requests.exceptions import (
+    ConnectionError as BrokenConnectionError,
+)
+from requests.exceptions import (
+    ConnectTimeout,
+    InvalidURL,
+    ProxyError,
+    ReadTimeout,
+    RequestException,
+    SSLError,
+)
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
 from include.deploy_ops.core.model import Branch
 from include.deploy_ops.hooks.github.answers import RepositoryName
-from include.deploy_ops.hooks.github.http import UnavailableError
+from include.deploy_ops.hooks.github.http import UnavailableError, UnconnectedError, explain_silence
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from tests.worlds.doubles.github import (
     BRANCHES,
@@ -37,6 +51,27 @@ def test_a_passing_outage_is_ridden_out(
     assert len(pauses) == 2
     assert 0.5 <= pauses[0] <= 1.0
     assert 1.0 <= pauses[1] <= 2.0
+
+
+REFUSED = NewConnectionError(HTTPConnection("host"), "refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_unconnected"),
+    [
+        (SSLError("certificate verify failed"), True),
+        (ProxyError("cannot connect to proxy"), True),
+        (InvalidURL("no host"), True),
+        (BrokenConnectionError(MaxRetryError(HTTPConnectionPool("host"), "/", REFUSED)), True),
+        (BrokenConnectionError("Connection aborted."), False),
+        (ConnectTimeout(), False),
+        (ReadTimeout("read timed out"), False),
+    ],
+)
+def test_a_request_that_never_went_out_is_told_from_an_outage(error: RequestException, is_unconnected: bool) -> None:
+    told = explain_silence("GET / got no answer", error)
+    assert isinstance(told, UnconnectedError) is is_unconnected
+    assert str(told) == "GET / got no answer"
 
 
 @pytest.mark.parametrize("fault", [Reply(HTML, 520), Reply(is_dropped=True), Reply([], missing_bytes=9)])

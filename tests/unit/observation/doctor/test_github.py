@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from include.deploy_ops.core.doctor.check import Area, Check, Status
-from include.deploy_ops.core.feedback.values import FeedbackRecord, Kind, key_lack
+from include.deploy_ops.core.feedback.comparison import LACK_REMEMBERED
+from include.deploy_ops.core.feedback.values import FeedbackRecord, Kind, fingerprint_feedback, key_lack
 from include.deploy_ops.core.policy.keys import Feedback, Target
 from include.deploy_ops.core.promotion.message import Trailers, format_message
-from include.deploy_ops.hooks.github.inspection import EXPIRY_HEADER, REQUESTS_MAX, SCOPES_HEADER
+from include.deploy_ops.hooks.github.inspection import EXPIRY_HEADER, REACH_TRIES, REQUESTS_MAX, SCOPES_HEADER
 from include.deploy_ops.observation.doctor.github import BRANCHES_MAX, OUTAGES_MAX, examine_github, open_inspection
 from include.deploy_ops.run.memory import KnownRepository
 from sandbox.identity import GITHUB_TOKEN, REPOSITORY_ID
@@ -100,7 +101,8 @@ class World:
 
     def remember_lack(self, kind: Kind) -> None:
         github = open_inspection(self.stage.scope)
-        lack = FeedbackRecord(digest=github.fingerprint_access(), state="refused", at=self.now)
+        policy = fingerprint_feedback(self.stage.scope.project, is_alone=True)
+        lack = FeedbackRecord(digest=github.fingerprint_access(), state="refused", policy=policy, at=self.now)
         github.close()
         known = self.stage.memory.feedback.read()
         self.stage.memory.feedback.write(known, known | {key_lack(kind): lack})
@@ -161,8 +163,8 @@ FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
     (
         lambda world: world.plant("/rate_limit", status=502),
         "reachable",
-        Status.FAIL,
-        "let the worker reach it",
+        Status.NOT_KNOWN,
+        "look again later: https://www.githubstatus.com",
         World.clear,
     ),
     (rename, "repository", Status.FAIL, "write `repository: acme/renamed` for project shop", follow),
@@ -396,8 +398,28 @@ def test_where_github_says_nothing_the_rest_is_not_asked(world: World) -> None:
     world.plant(drop=True)
     world.stage.forget_requests()
     found = world.examine()
-    assert len(world.stage.list_requests("github")) == 1
-    assert {check.status for name, check in found.items() if name != "reachable"} == {Status.NOT_KNOWN}
+    assert len(world.stage.list_requests("github")) == REACH_TRIES
+    assert {check.status for check in found.values()} == {Status.NOT_KNOWN}
+
+
+def test_one_lost_answer_is_asked_for_again(world: World) -> None:
+    world.stage.sandbox.plant(face="github", method="GET", path="/rate_limit", times=1, status=503)
+    assert list_troubles(world.examine()) == {}
+
+
+@pytest.mark.parametrize("host", ["https://github.invalid/api/v3", "http://127.0.0.1:9/api/v3"])
+def test_where_nothing_reaches_github_it_fails(host: str, world: World) -> None:
+    """No name, and nobody who listens: that mends itself by no waiting."""
+    world.set_password(GITHUB_TOKEN, host=host)
+    found = world.examine()
+    assert found["reachable"].status is Status.FAIL
+    assert "correct the Airflow connection" in found["reachable"].advice
+
+
+def test_a_certificate_that_is_none_fails(world: World) -> None:
+    """TLS is spoken to a port that speaks none."""
+    world.set_password(GITHUB_TOKEN, host=f"{world.stage.sandbox.url}/github/api/v3".replace("http:", "https:"))
+    assert world.examine()["reachable"].status is Status.FAIL
 
 
 def test_a_few_silences_end_the_look(world: World) -> None:
@@ -469,6 +491,23 @@ def test_a_connection_that_is_missing_is_told_with_what_to_do(stage: Stage, monk
     assert checks[0].status is Status.FAIL
     assert "no such Airflow connection" in checks[0].found
     assert {check.status for check in checks[1:]} == {Status.NOT_KNOWN}
+
+
+def test_a_refusal_counts_while_feedback_goes_by_it(world: World) -> None:
+    world.remember_lack(Kind.STATUS)
+    name = "permission Commit statuses: write"
+    world.now += LACK_REMEMBERED - timedelta(seconds=1)
+    assert world.examine()[name].status is Status.FAIL
+    world.now += timedelta(seconds=1)
+    assert world.examine()[name].status is Status.NOT_KNOWN
+
+
+def test_what_github_does_not_show_was_no_read(world: World) -> None:
+    world.stage.change_project(promotion=None, targets={}, trunk="master")
+    assert world.examine()["permission Contents: read"].status is Status.NOT_KNOWN
+    world.stage.change_project(repository="acme/none")
+    found = world.examine()
+    assert {found[f"permission {each}: read"].status for each in ("Metadata", "Contents")} == {Status.NOT_KNOWN}
 
 
 def test_no_token_is_repeated_in_what_is_told(world: World) -> None:

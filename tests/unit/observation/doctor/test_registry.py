@@ -15,7 +15,8 @@ import pytest
 from include.deploy_ops.core.doctor.check import Area, Check, Status
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.hooks.registry.registry import RegistryHook
-from include.deploy_ops.observation.doctor.registry import COMMITS_MAX, examine_registry
+from include.deploy_ops.observation import images
+from include.deploy_ops.observation.doctor.registry import examine_registry
 from include.deploy_ops.observation.doctor.trunk import TrunkReader
 from sandbox.identity import REGISTRY_PASSWORD, REGISTRY_USER, RUNTIME_LABEL
 from tests.sandbox.conftest import CI_LOGIN
@@ -174,15 +175,23 @@ def test_a_look_pulls_little_and_writes_nothing(world: World) -> None:
     world.stage.forget_requests()
     world.examine()
     assert 0 < len(world.stage.list_requests("registry")) <= REQUESTS_MAX
-    for number in range(COMMITS_MAX + 2):
+    for face in ("registry", "github"):
+        assert world.stage.list_requests(face, WRITES) == []
+
+
+def test_an_image_is_looked_for_as_far_back_as_the_image_step_looks(world: World) -> None:
+    back, before = 5, world.trunk
+    world.monkeypatch.setattr(images, "ANCESTORS_MAX", back)
+    for number in range(back):
         world.push({f"dags/more_{number}.py": "# more\n"})
         world.remove_image()
+    assert world.examine()["image"].found.startswith(f"there is one of {before[:12]}, which serves")
+    world.push({"dags/last.py": "# more\n"})
+    world.remove_image()
     world.stage.forget_requests()
     assert world.examine()["image"].status is Status.FAIL
     asked = {each for each in world.stage.list_requests("registry") if "/manifests/" in each}
-    assert len(asked) == COMMITS_MAX
-    for face in ("registry", "github"):
-        assert world.stage.list_requests(face, WRITES) == []
+    assert len(asked) == 1 + back
 
 
 def test_what_github_does_not_tell_hides_the_images_and_says_so(world: World) -> None:

@@ -16,7 +16,7 @@ from include.deploy_ops.core.errors import RetryableError, WriteRefusedError
 from include.deploy_ops.core.feedback.budget import NOTED_AT_ONCE, WRITES_PER_HOUR_MAX
 from include.deploy_ops.core.feedback.comparison import LACK_REMEMBERED
 from include.deploy_ops.core.feedback.text import render_comment
-from include.deploy_ops.core.feedback.values import Kind, key_comment, key_deployment
+from include.deploy_ops.core.feedback.values import Kind, key_comment, key_deployment, key_lack
 from include.deploy_ops.core.view.row import Row, State
 from tests.worlds.stages.feedback_world import (
     INVALID,
@@ -189,6 +189,17 @@ def test_a_limit_of_githubs_is_obeyed_by_the_next_run_too() -> None:
     assert len(world.github.writes) == 2
     world.sleep(30)
     assert world.tell(ROWS).waiting == 0
+
+
+def test_a_refusal_is_forgotten_once_github_takes_that_kind_again() -> None:
+    world = World()
+    world.github.refuses["status"] = WriteRefusedError("HTTP 403: Resource not accessible", 403)
+    world.tell(ROWS)
+    assert key_lack(Kind.STATUS) in world.memory.feedback.read()
+    del world.github.refuses["status"]
+    world.sleep(LACK_REMEMBERED.total_seconds())
+    world.tell(ROWS)
+    assert key_lack(Kind.STATUS) not in world.memory.feedback.read()
 
 
 @pytest.mark.parametrize(
