@@ -69,7 +69,7 @@ class Yard:
     def build_product(self, **arguments: str) -> subprocess.CompletedProcess[str]:
         """Build the product's Dockerfile with these build arguments."""
         given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        return self.build("Dockerfile", "--tag=built", *given)
+        return self.build("Dockerfile", "--no-cache", "--tag=built", *given)
 
 
 @pytest.fixture(scope="module")
