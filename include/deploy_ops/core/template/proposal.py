@@ -7,7 +7,7 @@ file, so that it is merged with them, whatever way of merging is chosen, and not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -38,12 +38,16 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A field in production, on trunk, and as previews get it after the merge, overrides and mapping included."""
+    """A field in production, on trunk, and as previews get it after the merge, overrides and mapping included.
+
+    `why`: what is wrong with trunk's template where production's value is laid on it; then it stays as it is.
+    """
 
     path: Path
     production: Any
     trunk: Any
     previews: Any
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +98,63 @@ def make_proposal(
     parse_template(files.template, files.where)
     trunk = read_fields(read_document(files.template))
     merge = merge_fields(before, production, trunk)
-    text = edit_file(files.template, files.where, merge.laid)
-    settled = settle(text)
+    fit = _lay_fitting(files.template, files.where, merge.laid, settle)
     return Proposal(
         deployment,
         files.template_path,
         files.snapshot_path,
-        text,
+        fit.text,
         snapshot,
-        _make_rows(merge.laid, settled),
-        _make_rows(merge.kept, settled),
-        _list_empty(merge.laid, settled),
+        _make_rows(fit.laid, fit.settled),
+        (*_make_rows(merge.kept, fit.settled), *_make_unfit_rows(fit)),
+        _list_empty(fit.laid, fit.settled),
         is_needed=before != production,
         is_blind=before is None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What can be laid on trunk's template so that previews can be made of it; `unfit` cannot, each with the reason."""
+
+    text: str
+    settled: Template
+    laid: tuple[Difference, ...]
+    unfit: tuple[tuple[Difference, str], ...] = ()
+
+
+def _lay_fitting(trunk: str, where: str, laid: tuple[Difference, ...], settle: Callable[[str], Template]) -> _Fit:
+    """Lay all of it; where that contradicts what trunk keeps, all that does not.
+
+    :raises TemplateError: the file cannot be edited, or nothing can be made of trunk's own text either.
+    """
+    text = edit_file(trunk, where, laid)
+    try:
+        return _Fit(text, settle(text), laid)
+    except TemplateError:
+        return _fit_each(_Fit(trunk, settle(trunk), ()), trunk, where, laid, settle)
+
+
+def _fit_each(
+    fit: _Fit, trunk: str, where: str, found: Iterable[Difference], settle: Callable[[str], Template]
+) -> _Fit:
+    """Lay one after the other, and again as long as something fits: one may need another that comes after it."""
+    unfit: list[tuple[Difference, str]] = []
+    for each in found:
+        laid = (*fit.laid, each)
+        try:
+            text = edit_file(trunk, where, laid)
+            fit = _Fit(text, settle(text), laid, fit.unfit)
+        except TemplateError as error:
+            unfit.append((each, str(error).split("\n", 1)[0].removeprefix(where).lstrip(": ")))
+    if not unfit or len(unfit) == len(fit.unfit):
+        return replace(fit, unfit=tuple(unfit))
+    return _fit_each(replace(fit, unfit=tuple(unfit)), trunk, where, [each for each, _ in unfit], settle)
+
+
+def _make_unfit_rows(fit: _Fit) -> Iterable[Row]:
+    for each, why in fit.unfit:
+        yield Row(each.path, each.production, each.trunk, _find_settled(each.path, fit.settled), why)
 
 
 def _propose_first(
