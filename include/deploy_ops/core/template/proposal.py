@@ -6,7 +6,7 @@ file, so that it is merged with them, whatever way of merging is chosen, and not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -83,15 +83,22 @@ def name_snapshot(template_path: str) -> str:
 
 
 def make_proposal(
-    document: Mapping[str, Any], deployment: str, files: Files, settle: Callable[[str], Template]
+    document: Mapping[str, Any],
+    deployment: str,
+    files: Files,
+    settle: Callable[[str], Template],
+    copied: Collection[str] = (),
 ) -> Proposal:
     """Return what to propose.
 
     :param document: production's normal form.
     :param settle: a template's text → the template that previews are made of.
+    :param copied: keys of the variables whose values production's normal form has.
     :raises TemplateError: a file cannot be read or edited, or the result would make no preview; says why.
     """
-    production, before = read_fields(document), _read_snapshot(files)
+    before = _read_snapshot(files)
+    document = _keep_values(document, before, copied)
+    production = read_fields(document)
     snapshot = write_file(document, _head_snapshot(deployment))
     if files.template is None:
         return _propose_first(document, deployment, files, snapshot, settle)
@@ -168,6 +175,22 @@ def _propose_first(
     return Proposal(
         deployment, files.template_path, files.snapshot_path, text, snapshot, rows, empty=empty, is_first=True
     )
+
+
+def _keep_values(document: Mapping[str, Any], before: Fields | None, copied: Collection[str]) -> Mapping[str, Any]:
+    """Return production with the values that the snapshot has and the policy lets nobody copy any more.
+
+    That these are empty now says nothing of production.
+    """
+    known = {} if before is None else before[VARIABLES]
+    deployment = document["deployment"]
+    variables = [
+        {**each, "value": known[each["key"]]["value"]}
+        if each["key"] in known and each["key"] not in copied and not each["is_secret"]
+        else each
+        for each in deployment.get(VARIABLES, ())
+    ]
+    return {"deployment": {**deployment, VARIABLES: variables}} if variables else document
 
 
 def _read_snapshot(files: Files) -> Fields | None:

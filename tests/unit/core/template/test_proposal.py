@@ -13,7 +13,7 @@ from include.deploy_ops.core.template.normal_form import CopyRules, make_normal_
 from include.deploy_ops.core.template.proposal import Files, Proposal, make_proposal
 from include.deploy_ops.core.template.template import merge_overrides, parse_template
 from include.deploy_ops.core.template.text import Maker, render_proposal, write_body
-from tests.worlds.values.inspected import make_inspected
+from tests.worlds.values.inspected import PRODUCTION_VALUE, make_inspected
 
 PATH, WHERE = "deployments/preview.yaml", "acme/shop/deployments/preview.yaml on main"
 MAKER = Maker("control", "shop", "main")
@@ -43,10 +43,11 @@ def propose(
     before: dict[str, Any],
     trunk: str | None = None,
     overrides: dict[str, Any] | None = None,
+    copied: tuple[str, ...] = (),
 ) -> Proposal:
     files = Files(PATH, write_file(before, ()) if trunk is None else trunk, write_file(before, ()), WHERE)
     settle = partial(_settle, overrides=overrides or {})
-    return make_proposal(production, "Production", files, settle)
+    return make_proposal(production, "Production", files, settle, copied)
 
 
 def _settle(text: str, overrides: dict[str, Any]) -> Any:
@@ -107,3 +108,28 @@ def test_a_template_that_is_wrong_by_itself_is_told() -> None:
     overrides = {"hibernation_schedules": SLEEPING["hibernation_schedules"]}
     with pytest.raises(TemplateError, match="only a development Deployment hibernates"):
         propose(inspect(scheduler_size="MEDIUM"), before, overrides=overrides)
+
+
+@pytest.mark.parametrize("change", [{}, {"scheduler_size": "MEDIUM"}])
+def test_a_value_that_is_copied_no_more_is_no_change_of_productions(change: dict[str, Any]) -> None:
+    before = inspect(copied=("STAGE",))
+    proposal = propose(inspect(**change), before)
+    assert name_rows(proposal.laid) == [f"configuration.{key}" for key in change]
+    assert (proposal.kept, proposal.is_needed) == ((), bool(change))
+    assert PRODUCTION_VALUE in proposal.template
+    assert PRODUCTION_VALUE in proposal.snapshot  # or trunk's would look like an edit once it is copied again
+
+
+def test_a_value_that_is_copied_and_empty_in_production_is_a_change() -> None:
+    before = inspect(copied=("STAGE",))
+    proposal = propose(inspect(), before, copied=("STAGE",))
+    assert name_rows(proposal.laid) == ["environment_variables.STAGE"]
+
+
+def test_a_variable_that_became_a_secret_takes_its_value_along() -> None:
+    before, production = inspect(copied=("STAGE",)), inspect()
+    (stage,) = [each for each in production["deployment"]["environment_variables"] if each["key"] == "STAGE"]
+    stage["is_secret"] = True
+    proposal = propose(production, before)
+    assert name_rows(proposal.laid) == ["environment_variables.STAGE"]
+    assert PRODUCTION_VALUE not in proposal.template + proposal.snapshot
