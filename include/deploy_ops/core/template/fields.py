@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, TypeAlias
 
-from include.deploy_ops.core.template.normal_form import COUNTED, OWN_KEYS
+from include.deploy_ops.core.template.normal_form import COUNTED, OWN_KEYS, REMOTE, REMOTE_SHARED
 from include.deploy_ops.core.template.rules import name_deployment_type, name_executor
 
 Path: TypeAlias = tuple[str, ...]
@@ -77,6 +77,9 @@ def _fold(configuration: Mapping[str, Any]) -> dict[str, Any]:
         kept["deployment_type"] = name_deployment_type(kept)
     if kept.get("deployment_type") != "HYBRID":
         kept.pop(COUNTED, None)
+    remote = _strip(kept.pop(REMOTE, {}))
+    if shared := {key: each for key, each in remote.items() if key in REMOTE_SHARED}:
+        kept[REMOTE] = shared
     return kept
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import Any
 
@@ -133,3 +134,14 @@ def test_a_variable_that_became_a_secret_takes_its_value_along() -> None:
     proposal = propose(production, before)
     assert name_rows(proposal.laid) == ["environment_variables.STAGE"]
     assert PRODUCTION_VALUE not in proposal.template + proposal.snapshot
+
+
+def test_where_remote_agents_log_to_is_left_to_trunk_also_where_an_older_snapshot_has_it() -> None:
+    production = make_normal_form(make_inspected("dedicated, remote execution"), CopyRules())
+    remote = make_inspected("dedicated, remote execution")["deployment"]["configuration"]["remote_execution"]
+    before = copy.deepcopy(production)
+    before["deployment"]["configuration"]["remote_execution"] = remote
+    proposal = propose(production, before)
+    assert (proposal.is_needed, proposal.laid, proposal.kept) == (False, (), ())
+    assert "s3://logs" in proposal.template
+    assert "s3://logs" not in proposal.snapshot
