@@ -13,7 +13,7 @@ from typing import Any
 
 from include.deploy_ops.core.errors import TemplateError
 from include.deploy_ops.core.template.editing import edit_file, write_file
-from include.deploy_ops.core.template.fields import VARIABLES, Fields, Gap, Path, find_field, read_fields
+from include.deploy_ops.core.template.fields import VARIABLES, Fields, Gap, Path, find_field, has_shape, read_fields
 from include.deploy_ops.core.template.merging import Difference, merge_fields
 from include.deploy_ops.core.template.template import Template, parse_template
 from include.deploy_ops.core.text.document import DocumentError, read_document
@@ -201,9 +201,9 @@ def _read_snapshot(files: Files) -> Fields | None:
         document = read_document(files.snapshot)
     except DocumentError as error:
         raise TemplateError(f"{place}: {error}; nobody needs to edit it: take it from an older commit") from None
-    if not isinstance(document, dict):
+    if not has_shape(document):
         raise TemplateError(f"{place}: it is no Deployment file; nobody needs to edit it: take it from an older commit")
-    parse_template(files.snapshot, place)
+    # Its values are Astro's, and may be such as no template can have: nothing is made of it.
     return read_fields(document)
 
 

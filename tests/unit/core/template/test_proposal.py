@@ -51,6 +51,12 @@ def propose(
     return make_proposal(production, "Production", files, settle, copied)
 
 
+def propose_after(merged: Proposal, production: dict[str, Any]) -> Proposal:
+    """Return what is proposed after the merge of a proposal."""
+    files = Files(PATH, merged.template, merged.snapshot, WHERE)
+    return make_proposal(production, "Production", files, partial(_settle, overrides={}))
+
+
 def _settle(text: str, overrides: dict[str, Any]) -> Any:
     return merge_overrides(parse_template(text, WHERE), overrides)
 
@@ -145,3 +151,37 @@ def test_where_remote_agents_log_to_is_left_to_trunk_also_where_an_older_snapsho
     assert (proposal.is_needed, proposal.laid, proposal.kept) == (False, (), ())
     assert "s3://logs" in proposal.template
     assert "s3://logs" not in proposal.snapshot
+
+
+def test_what_no_template_can_have_is_told_noted_and_bars_nothing_afterwards() -> None:
+    before, strange = inspect(), inspect(scheduler_size="GIGANTIC")
+    proposal = propose(strange, before)
+    (row,) = proposal.kept
+    assert (row.path, row.production, row.trunk) == (("configuration", "scheduler_size"), "GIGANTIC", "SMALL")
+    assert "one of SMALL" in row.why
+    after = propose_after(proposal, inspect(scheduler_size="GIGANTIC", runtime_version="3.4-1"))
+    assert name_rows(after.laid) == ["configuration.runtime_version"]
+    assert after.kept == ()
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        "[]",
+        "deployment: []",
+        "deployment: {configuration: 3}",
+        "deployment: {configuration: {scheduler_size: 3}}",
+        "deployment: {configuration: {executor: [a]}}",
+        "deployment: {configuration: {remote_execution: 3}}",
+        "deployment: {environment_variables: {a: b}}",
+        "deployment: {environment_variables: [{value: a}]}",
+        "deployment: {environment_variables: [{key: a, value: 3}]}",
+        "deployment: {worker_queues: [a]}",
+        "deployment: {worker_queues: [{name: 3}]}",
+        "deployment: {hibernation_schedules: [a]}",
+    ],
+)
+def test_a_snapshot_of_another_shape_is_told(snapshot: str) -> None:
+    files = Files(PATH, write_file(inspect(), ()), snapshot, WHERE)
+    with pytest.raises(TemplateError, match=r"preview\.snapshot\.yaml beside .* no Deployment file"):
+        make_proposal(inspect(), "Production", files, partial(_settle, overrides={}))
