@@ -26,4 +26,5 @@ def read_proposal(scope: Scope, github: DeployOpsGithubHook, document: dict[str,
         github.read_file(name_snapshot(path), trunk_head),
         name_source(scope),
     )
-    return make_proposal(document, scope.project.template_source, files, partial(parse_template_text, scope))
+    settle, copied = partial(parse_template_text, scope), scope.previews.copy_variables
+    return make_proposal(document, scope.project.template_source, files, settle, copied)

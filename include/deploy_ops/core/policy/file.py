@@ -21,6 +21,7 @@ from include.deploy_ops.core.policy.rules import find_clashes, find_project_prob
 from include.deploy_ops.core.policy.sources import find_source_problems, list_own_connections
 from include.deploy_ops.core.policy.teams import (
     TeamText,
+    find_claim_problems,
     find_reach_problems,
     find_team_problems,
     inherit,
@@ -344,6 +345,10 @@ def _find_bans(
         if (team := top.teams.get(name := entries[index].team)) is not None
         for problem in find_team_problems(project, name, team, top.defaults, entries[index].raw)
     ]
+    for index, project in projects.items():
+        entry = entries[index]
+        others = (each.merged for each in entries if each.source != entry.source) if entry.team else ()
+        found += [(index, each) for each in find_claim_problems(project, top.defaults, entry.raw, others)]
     unnamed = {index for index, entry in enumerate(entries) if entry.team and entry.team not in top.teams}
     return unnamed | {index for index, _ in found}, found
 

@@ -16,7 +16,7 @@ from include.deploy_ops.core.policy.sources import may_be, walk_texts
 from include.deploy_ops.core.text.schema import Location, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from include.deploy_ops.core.policy.keys import Project, Team
 
@@ -110,6 +110,42 @@ def find_reach_problems(project: Project, name: str, teams: Mapping[str, Team]) 
                 "branch reads what its preview is asked with, so name a connection of this file alone, or of 'defaults'"
             )
             yield Problem(("previews", "verify", "airflow_conn_id"), message)
+
+
+def find_claim_problems(
+    project: Project, defaults: Mapping[str, Any], raw: Any, others: Iterable[Any]
+) -> Iterator[Problem]:
+    """Yield `template_from` where it names a target of another file's project: its values would come into this one.
+
+    Through whatever connection, since two may lead to one workspace. A target of its own is its own; that no other
+    project has it is judged elsewhere.
+
+    :param raw: the project as its file has it, without what it inherits.
+    :param others: the projects of other files, merged, valid or not.
+    """
+    place = ("previews", "template_from")
+    name = project.template_source
+    is_own = name in {each.deployment for each in project.targets.values()}
+    if not name or is_own or is_inherited(defaults, raw, place):
+        return
+    for other in others:
+        if claim := _find_claim(other, name):
+            message = (
+                f"'{name}' is {claim}, in another file: its settings would come into this project's repository; name a "
+                "Deployment of this project, or have the main file's owner name it in 'defaults'"
+            )
+            yield Problem(place, message)
+            return
+
+
+def _find_claim(raw: Any, deployment: str) -> str:
+    """Return which target of a project, valid or not, has the Deployment; empty where none has."""
+    project = raw if isinstance(raw, Mapping) else {}
+    targets = project.get("targets")
+    for name, target in targets.items() if isinstance(targets, Mapping) else ():
+        if isinstance(target, Mapping) and target.get("deployment") == deployment:
+            return f"the target '{name}' of project '{project.get('name')}'"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, TypeAlias
 
-from include.deploy_ops.core.template.normal_form import COUNTED, OWN_KEYS
+from include.deploy_ops.core.template.normal_form import COUNTED, OWN_KEYS, REMOTE, REMOTE_SHARED
 from include.deploy_ops.core.template.rules import name_deployment_type, name_executor
 
 Path: TypeAlias = tuple[str, ...]
@@ -36,8 +36,31 @@ class Gap(Enum):
     UNKNOWN = "nobody knows"
 
 
+def has_shape(document: Any) -> bool:
+    """Whether it is laid out as a Deployment file, so that its fields can be read; what they may be is not asked."""
+    deployment = document.get("deployment") if isinstance(document, Mapping) else None
+    if not isinstance(deployment, Mapping):
+        return False
+    configuration = deployment.get(CONFIGURATION) or {}
+    return (
+        isinstance(configuration, Mapping)
+        and isinstance(configuration.get(REMOTE) or {}, Mapping)
+        and all(isinstance(configuration.get(key) or "", str) for key in (*_ANY_CASE, "executor", "deployment_type"))
+        and all(_has_entries(deployment.get(part) or [], LISTED.get(part)) for part in (VARIABLES, QUEUES, SCHEDULES))
+    )
+
+
+def _has_entries(found: Any, name_key: str | None) -> bool:
+    return isinstance(found, list) and all(
+        isinstance(each, Mapping)
+        and isinstance(each.get("value") or "", str)
+        and (name_key is None or isinstance(each.get(name_key), str))
+        for each in found
+    )
+
+
 def read_fields(document: Mapping[str, Any]) -> Fields:
-    """Return the fields of a Deployment file that is valid; what is one Deployment's own has none."""
+    """Return the fields of a Deployment file that is valid or has its shape; what is one Deployment's own has none."""
     deployment = document["deployment"]
     fields: Fields = {
         CONFIGURATION: _fold(deployment.get(CONFIGURATION) or {}),
@@ -77,6 +100,9 @@ def _fold(configuration: Mapping[str, Any]) -> dict[str, Any]:
         kept["deployment_type"] = name_deployment_type(kept)
     if kept.get("deployment_type") != "HYBRID":
         kept.pop(COUNTED, None)
+    remote = _strip(kept.pop(REMOTE, {}))
+    if shared := {key: each for key, each in remote.items() if key in REMOTE_SHARED}:
+        kept[REMOTE] = shared
     return kept
 
 

@@ -1,7 +1,8 @@
 """A Deployment as `astro deployment inspect` describes it → what of that belongs into a template, in one fixed order.
 
-Left out: what is one Deployment's own (name, description, workspace, ids, alert addresses, cloud identity), and every
-value that is or may be a secret. The document's keys are those of the Astro CLI 1.45 (inspect.go). Pure.
+Left out: what is one Deployment's own (name, description, workspace, ids, alert addresses, cloud identity, where remote
+execution calls from and logs to), and every value that is or may be a secret. The document's keys are those of the
+Astro CLI 1.45 (inspect.go). Pure.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from include.deploy_ops.core.template.secrecy import holds_secret, is_connection
 
 OWN_KEYS = frozenset({"name", "description", "workspace_name", WORKLOAD_IDENTITY})
 """Of the configuration: what is one Deployment's own, and what would lead previews to its cloud identity."""
+
+REMOTE, REMOTE_SHARED = "remote_execution", frozenset({"enabled"})
+"""Of remote execution: whether it is on. Addresses and places of logs are one Deployment's own, and shown to nobody."""
 
 COUNTED = "scheduler_count"
 """Of a hosted Deployment what is there, by size and availability; nothing that a create is told."""
@@ -60,8 +64,9 @@ def make_normal_form(document: Mapping[str, Any], rules: CopyRules) -> dict[str,
 
 def _read_configuration(found: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: each for key, each in _take(found, Configuration).items() if key not in OWN_KEYS}
-    if remote := _take(kept.pop("remote_execution", None) or {}, RemoteExecution):
-        kept["remote_execution"] = remote
+    remote = _take(kept.pop(REMOTE, None) or {}, RemoteExecution)
+    if shared := {key: each for key, each in remote.items() if key in REMOTE_SHARED}:
+        kept[REMOTE] = shared
     if name_deployment_type(kept) != "HYBRID":
         kept.pop(COUNTED, None)
     return kept | {key: value for key, value in _ADDED_BY_CREATE.items() if key not in kept}

@@ -6,14 +6,14 @@ file, so that it is merged with them, whatever way of merging is chosen, and not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from include.deploy_ops.core.errors import TemplateError
 from include.deploy_ops.core.template.editing import edit_file, write_file
-from include.deploy_ops.core.template.fields import VARIABLES, Fields, Gap, Path, find_field, read_fields
+from include.deploy_ops.core.template.fields import VARIABLES, Fields, Gap, Path, find_field, has_shape, read_fields
 from include.deploy_ops.core.template.merging import Difference, merge_fields
 from include.deploy_ops.core.template.template import Template, parse_template
 from include.deploy_ops.core.text.document import DocumentError, read_document
@@ -38,12 +38,16 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A field in production, on trunk, and as previews get it after the merge, overrides and mapping included."""
+    """A field in production, on trunk, and as previews get it after the merge, overrides and mapping included.
+
+    `why`: what is wrong with trunk's template where production's value is laid on it; then it stays as it is.
+    """
 
     path: Path
     production: Any
     trunk: Any
     previews: Any
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +83,85 @@ def name_snapshot(template_path: str) -> str:
 
 
 def make_proposal(
-    document: Mapping[str, Any], deployment: str, files: Files, settle: Callable[[str], Template]
+    document: Mapping[str, Any],
+    deployment: str,
+    files: Files,
+    settle: Callable[[str], Template],
+    copied: Collection[str] = (),
 ) -> Proposal:
     """Return what to propose.
 
     :param document: production's normal form.
     :param settle: a template's text → the template that previews are made of.
+    :param copied: keys of the variables whose values production's normal form has.
     :raises TemplateError: a file cannot be read or edited, or the result would make no preview; says why.
     """
-    production, before = read_fields(document), _read_snapshot(files)
+    before = _read_snapshot(files)
+    document = _keep_values(document, before, copied)
+    production = read_fields(document)
     snapshot = write_file(document, _head_snapshot(deployment))
     if files.template is None:
         return _propose_first(document, deployment, files, snapshot, settle)
     parse_template(files.template, files.where)
     trunk = read_fields(read_document(files.template))
     merge = merge_fields(before, production, trunk)
-    text = edit_file(files.template, files.where, merge.laid)
-    settled = settle(text)
+    fit = _lay_fitting(files.template, files.where, merge.laid, settle)
     return Proposal(
         deployment,
         files.template_path,
         files.snapshot_path,
-        text,
+        fit.text,
         snapshot,
-        _make_rows(merge.laid, settled),
-        _make_rows(merge.kept, settled),
-        _list_empty(merge.laid, settled),
+        _make_rows(fit.laid, fit.settled),
+        (*_make_rows(merge.kept, fit.settled), *_make_unfit_rows(fit)),
+        _list_empty(fit.laid, fit.settled),
         is_needed=before != production,
         is_blind=before is None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What can be laid on trunk's template so that previews can be made of it; `unfit` cannot, each with the reason."""
+
+    text: str
+    settled: Template
+    laid: tuple[Difference, ...]
+    unfit: tuple[tuple[Difference, str], ...] = ()
+
+
+def _lay_fitting(trunk: str, where: str, laid: tuple[Difference, ...], settle: Callable[[str], Template]) -> _Fit:
+    """Lay all of it; where that contradicts what trunk keeps, all that does not.
+
+    :raises TemplateError: the file cannot be edited, or nothing can be made of trunk's own text either.
+    """
+    text = edit_file(trunk, where, laid)
+    try:
+        return _Fit(text, settle(text), laid)
+    except TemplateError:
+        return _fit_each(_Fit(trunk, settle(trunk), ()), trunk, where, laid, settle)
+
+
+def _fit_each(
+    fit: _Fit, trunk: str, where: str, found: Iterable[Difference], settle: Callable[[str], Template]
+) -> _Fit:
+    """Lay one after the other, and again as long as something fits: one may need another that comes after it."""
+    unfit: list[tuple[Difference, str]] = []
+    for each in found:
+        laid = (*fit.laid, each)
+        try:
+            text = edit_file(trunk, where, laid)
+            fit = _Fit(text, settle(text), laid, fit.unfit)
+        except TemplateError as error:
+            unfit.append((each, str(error).split("\n", 1)[0].removeprefix(where).lstrip(": ")))
+    if not unfit or len(unfit) == len(fit.unfit):
+        return replace(fit, unfit=tuple(unfit))
+    return _fit_each(replace(fit, unfit=tuple(unfit)), trunk, where, [each for each, _ in unfit], settle)
+
+
+def _make_unfit_rows(fit: _Fit) -> Iterable[Row]:
+    for each, why in fit.unfit:
+        yield Row(each.path, each.production, each.trunk, _find_settled(each.path, fit.settled), why)
 
 
 def _propose_first(
@@ -123,6 +177,22 @@ def _propose_first(
     )
 
 
+def _keep_values(document: Mapping[str, Any], before: Fields | None, copied: Collection[str]) -> Mapping[str, Any]:
+    """Return production with the values that the snapshot has and the policy lets nobody copy any more.
+
+    That these are empty now says nothing of production.
+    """
+    known = {} if before is None else before[VARIABLES]
+    deployment = document["deployment"]
+    variables = [
+        {**each, "value": known[each["key"]]["value"]}
+        if each["key"] in known and each["key"] not in copied and not each["is_secret"]
+        else each
+        for each in deployment.get(VARIABLES, ())
+    ]
+    return {"deployment": {**deployment, VARIABLES: variables}} if variables else document
+
+
 def _read_snapshot(files: Files) -> Fields | None:
     if files.snapshot is None:
         return None
@@ -131,9 +201,9 @@ def _read_snapshot(files: Files) -> Fields | None:
         document = read_document(files.snapshot)
     except DocumentError as error:
         raise TemplateError(f"{place}: {error}; nobody needs to edit it: take it from an older commit") from None
-    if not isinstance(document, dict):
+    if not has_shape(document):
         raise TemplateError(f"{place}: it is no Deployment file; nobody needs to edit it: take it from an older commit")
-    parse_template(files.snapshot, place)
+    # Its values are Astro's, and may be such as no template can have: nothing is made of it.
     return read_fields(document)
 
 

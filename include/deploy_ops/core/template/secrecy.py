@@ -10,12 +10,14 @@ import re
 from include.deploy_ops.core.environment.mapping import is_about_secrets, name_key
 
 _WORDS = (
-    r"PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE|WEBHOOK|API_?KEY|ACCESS_?KEY|ACCOUNT_?KEY|SIGNATURE|DSN"
-    r"|SHARED_?KEY"
+    r"PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE|HOOK|API_?KEY|ACCESS_?KEY|ACCOUNT_?KEY|SIGNATURE|DSN"
+    r"|SHARED_?KEY|(?:PG|DB|SQL)_?PASS"
 )
-_NAMED_LIKE = re.compile(rf"{_WORDS}|(?:^|_)(?:KEY|CONN|PWD|AUTH)$", re.IGNORECASE)
-_HELD_WITHIN = re.compile(rf"(?:{_WORDS}|\bPWD)[\w.-]{{0,40}}[\"']?\s{{0,4}}[:=]", re.IGNORECASE)
-_LOGIN = re.compile(r"://[^\s/?#@]*@")
+_NAMED_LIKE = re.compile(rf"{_WORDS}|(?:^|_)(?:KEYS?|CONN|PWD|PASS|PAT|SK|PK|AUTH)$", re.IGNORECASE)
+_HELD_WITHIN = re.compile(
+    rf"(?:{_WORDS}|\b(?:PWD|PASS)|[?&](?:KEY|SIG|AUTH))[\w.-]{{0,40}}[\"']?\s{{0,4}}[:=]", re.IGNORECASE
+)
+_HOOK = re.compile(r"hook", re.IGNORECASE)
 _CONNECTION = name_key("connections", "")
 
 
@@ -30,8 +32,17 @@ def is_named_like_secret(key: str) -> bool:
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a plain value holds a login, or something that is named like a secret."""
-    return _LOGIN.search(text) is not None or _HELD_WITHIN.search(text) is not None
+    """Whether a plain value holds a login, the address of a webhook, or something that is named like a secret."""
+    return any(map(_holds_login, text.split())) or _HELD_WITHIN.search(text) is not None
+
+
+def _holds_login(word: str) -> bool:
+    """Whether a password may stand before a host, as in `://me:a/b?c@host`, `me:a@host` or Oracle's `me/a@host`.
+
+    A webhook's address is a login by itself.
+    """
+    before, _, _ = word.rpartition("@")
+    return ":" in before or "/" in before or ("://" in word and _HOOK.search(word) is not None)
 
 
 def check_copied(text: str) -> str:

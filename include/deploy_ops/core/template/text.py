@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from include.deploy_ops.core.template.proposal import Proposal, Row
 
 ROWS_MAX, CELL_MAX = 50, 80
-"""Fields that a pull request's text shows, and characters of each cell: GitHub takes 65,536 in all."""
+"""Fields that a table of a pull request's text shows, and characters of each cell: GitHub takes 65,536 in all."""
+
+UNFIT_MAX, WHY_MAX = 20, 200
+"""The same of the table of those that make no preview, and characters of a reason."""
+
+UNFIT = "Why not"
+"""Heads the reason why a change of production's would make no preview."""
 
 SETTLED = "<!-- deploy-ops: the template has nothing left to take over -->"
 """In the text of a pull request that we closed: what a person closed was declined."""
@@ -100,9 +106,15 @@ def _list_paragraphs(proposal: Proposal, maker: Maker) -> Iterable[str]:
         yield f"{name} changed since its last changes were taken over. This lays on {path} what changed, and only that."
     if proposal.laid:
         yield render_table(headings, map(_write_row, proposal.laid[:ROWS_MAX]), len(proposal.laid) - ROWS_MAX)
-    if proposal.kept:
+    if differing := _list_differing(proposal):
         yield f"{_say_kept(proposal, name, trunk)} The merge leaves these as they are:"
-        yield render_table(headings, map(_write_row, proposal.kept[:ROWS_MAX]), len(proposal.kept) - ROWS_MAX)
+        yield render_table(headings, map(_write_row, differing[:ROWS_MAX]), len(differing) - ROWS_MAX)
+    if unfit := _list_unfit(proposal):
+        yield (
+            f"Changed in {name}, and no preview could be made of {path} with it. The merge leaves these as they are; "
+            "change by hand what they need:"
+        )
+        yield render_table((*headings, UNFIT), map(_write_unfit, unfit[:UNFIT_MAX]), len(unfit) - UNFIT_MAX)
     if proposal.empty:
         keys = ", ".join(write_code(cut(each, CELL_MAX)) for each in proposal.empty[:ROWS_MAX])
         yield (
@@ -122,6 +134,18 @@ def _say_kept(proposal: Proposal, name: str, trunk: str) -> str:
     return f"Changed in {name}, and differently on {trunk}."
 
 
+def _list_differing(proposal: Proposal) -> tuple[Row, ...]:
+    return tuple(each for each in proposal.kept if not each.why)
+
+
+def _list_unfit(proposal: Proposal) -> tuple[Row, ...]:
+    return tuple(each for each in proposal.kept if each.why)
+
+
+def _write_unfit(row: Row) -> tuple[str, ...]:
+    return (*_write_row(row), write_words(cut(row.why, WHY_MAX)))
+
+
 def _write_row(row: Row) -> tuple[str, ...]:
     return tuple(write_code(cut(each, CELL_MAX)) for each in _list_cells(row))
 
@@ -132,9 +156,12 @@ def render_proposal(proposal: Proposal, trunk: str) -> str:
     parts = [_say_state(proposal, trunk)]
     if proposal.laid:
         parts.append(lay_table(headings, map(_list_cells, proposal.laid)))
-    if proposal.kept:
+    if differing := _list_differing(proposal):
         said = "nobody knows who changed it" if proposal.is_blind else "both changed it"
-        parts += [f"Stays as on {trunk}, since {said}:", lay_table(headings, map(_list_cells, proposal.kept))]
+        parts += [f"Stays as on {trunk}, since {said}:", lay_table(headings, map(_list_cells, differing))]
+    if unfit := _list_unfit(proposal):
+        rows = [(*_list_cells(each), cut(each.why, WHY_MAX)) for each in unfit]
+        parts += [f"Stays as on {trunk}, since no preview could be made with it:", lay_table((*headings, UNFIT), rows)]
     if proposal.empty:
         parts.append("\n".join(wrap(f"Without a value in previews: {', '.join(proposal.empty)}.", LINE_WIDTH_MAX)))
     return "\n\n".join(parts)

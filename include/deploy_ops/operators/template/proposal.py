@@ -156,7 +156,13 @@ class ProposeOperator(DeployOpsOperator):
         return is_merged or is_own_commit(tip.message, tip.tree, self._maker)
 
     def _is_declined(self, proposal: Proposal, closed: PullRequest) -> bool:
-        """Whether a person closed the newest pull request, which proposed the same."""
+        """Whether a person closed the newest pull request, which proposed the same.
+
+        One whose branch somebody else went on with is none: GitHub closes it when the branch is deleted.
+        """
+        head = self.github.get_commit(closed.head_sha)
+        if not is_own_commit(head.message, head.tree, self._maker):
+            return False
         if SETTLED in self.github.read_pull_text(closed.number).body:
             return False
         return self.github.read_file(proposal.snapshot_path, closed.head_sha) == proposal.snapshot

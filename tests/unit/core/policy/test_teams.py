@@ -249,6 +249,32 @@ def test_previews_are_asked_by_no_connection_by_which_another_team_may_reach_mor
     assert load({**TOP, "teams": teams}, etl=[{**ETL, **verify("etl_own_airflow")}], ml=[ML]).is_complete
 
 
+def target(deployment: str) -> dict[str, Any]:
+    return {"targets": {"production": {"branch": "main", "deployment": deployment}}}
+
+
+@pytest.mark.parametrize("spoil", [{}, {"root": 3}], ids=["a valid project", "one that is wrong otherwise"])
+def test_a_template_is_made_of_no_target_of_another_files_project(spoil: dict[str, Any]) -> None:
+    etl = {**ETL, "previews": {**PREVIEWS, "template_from": "ML Production"}}
+    assert load(etl=[etl], ml=[ML]).is_complete
+    loaded = load(etl=[etl], ml=[{**ML, **target("ML Production"), **spoil}])
+    place = "d/etl.yaml: projects[0].previews.template_from: project 'etl': 'ML Production' is the target 'production'"
+    assert any(each.startswith(f"{place} of project 'ml', in another file") for each in tell(loaded))
+    assert "etl" not in list_names(loaded)
+
+
+def test_a_template_is_made_of_its_own_target_of_its_files_or_of_what_the_main_file_says() -> None:
+    own = {**ETL, "previews": {**PREVIEWS, "template_from": "production"}, **target("ETL Production")}
+    beside = {**copy.deepcopy(own), "name": "load", "root": "load", "targets": {}}
+    beside["previews"]["template_from"] = "ETL Production"
+    assert load(etl=[own, beside], ml=[{**ML, **target("ML Production")}]).is_complete
+    rival = {**ML, "astro_conn_id": "ml_astro", **target("ETL Production")}
+    teams = {**TOP["teams"], "ml": {**TOP["teams"]["ml"], "connections": ["ml_*"], "workspaces": ["ws-ml"]}}
+    assert load({**TOP, "teams": teams}, etl=[own], ml=[rival]).is_complete
+    top = {**TOP, "defaults": {**TOP["defaults"], "previews": {**PREVIEWS, "template_from": "ML Production"}}}
+    assert load(top, etl=[ETL], ml=[{**ML, **target("ML Production")}]).is_complete
+
+
 @pytest.mark.parametrize(
     "text",
     [

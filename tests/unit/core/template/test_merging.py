@@ -99,7 +99,7 @@ def fields(draw: st.DrawFn) -> Fields:
     if draw(st.booleans()):
         found["configuration"]["scheduler_size"] = draw(st.sampled_from(["SMALL", "MEDIUM", "LARGE"]))
     if draw(st.booleans()):
-        found["configuration"]["remote_execution"] = {"enabled": draw(st.booleans()), "task_log_bucket": "b"}
+        found["configuration"]["remote_execution"] = {"enabled": draw(st.booleans())}
     for key in draw(st.sets(st.sampled_from(["STAGE", "MODE"]))):
         found["environment_variables"][key] = {"value": draw(st.sampled_from(["", "a"])), "is_secret": False}
     for name in draw(st.sets(st.sampled_from(["default", "heavy"]))):

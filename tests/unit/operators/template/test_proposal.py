@@ -166,6 +166,17 @@ def test_a_commit_of_somebody_else_on_the_branch_is_left_alone(merged: Reference
     assert merged.tip == foreign
 
 
+def test_once_their_branch_is_deleted_it_is_made_anew_though_github_closed_the_pull_request(merged: Reference) -> None:
+    merged.change(schedulerSize="MEDIUM")
+    number = merged.propose()["number"]
+    merged.commit({TEMPLATE: merged.read(TEMPLATE) + "# mine\n"}, branch=BRANCH)
+    merged.stage.author.git("push", "--quiet", "origin", f":refs/heads/{BRANCH}")
+    merged.close(number)  # as GitHub does with the branch
+    again = merged.propose()
+    assert again["number"] > number
+    assert "# mine" not in merged.read(TEMPLATE)
+
+
 def test_what_a_strange_commit_says_stands_there_as_it_is(merged: Reference) -> None:
     merged.change(schedulerSize="MEDIUM")
     merged.propose()
