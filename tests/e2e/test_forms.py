@@ -11,6 +11,7 @@ from demo.witness import (
     CLEANUP_DAG,
     CONTROL_DAG,
     DAGS,
+    DOCTOR_DAG,
     FEEDBACK_DAG,
     ORPHANS_DAG,
     PREVIEW_DAG,
@@ -50,6 +51,7 @@ ROUNDS: tuple[dict[tuple[str, str], dict[str, str]], ...] = (
         (ORPHANS_DAG, "delete"): {},
         (FEEDBACK_DAG, ""): {},
         (WHAT_IF_DAG, ""): {"policy": IN_FORCE},
+        (DOCTOR_DAG, ""): {},
         (CONTROL_DAG, ""): {},
     },
     {

@@ -69,7 +69,7 @@ def test_an_outage_fails_the_pass_with_its_cause_and_deletes_nothing(witness: Wi
     make_deployment(witness, "left over", format_mark(mark))
     body = {"logical_date": None, "dag_run_id": "by-hand"}
     witness.stack.api.post(f"/api/v2/dags/{CONTROL_DAG}/dagRuns", json=body).raise_for_status()
-    said = await_pass(witness, "ObservationError")
+    said = await_pass(witness, "SilenceError")
     assert "Astro gave no usable answer in 4 tries: HTTP 500 'the moon is in the way'" in said
     assert "/deployments?" in said
     witness.stack.sandbox.delete("/sandbox/faults").raise_for_status()
