@@ -383,8 +383,8 @@ def test_of_all_dags_the_steps_that_may_call_the_cli_and_no_others_share_the_poo
     previews = {"branches": ["dev*"], "template": "x.yaml", "merged_into": ["trunk"], "template_from": "production"}
     target = {"deployment": "Production", "branch": "trunk", "approval": "required"}
     bag = parse(make_policy({"previews": previews, "targets": {"production": target}}))
-    tasks = [(dag.dag_id, task) for dag in bag.dags.values() for task in dag.tasks]
-    classes = {(dag, task.task_id): getattr(task, "operator_class", type(task)) for dag, task in tasks}
+    tasks: list[tuple[str, Any]] = [(dag.dag_id, task) for dag in bag.dags.values() for task in dag.tasks]
+    classes: dict[Any, Any] = {(dag, task.task_id): getattr(task, "operator_class", type(task)) for dag, task in tasks}
     callers = {step for step, made_of in classes.items() if made_of.on_kill is not BaseOperator.on_kill}
     assert callers == {(dag, task.task_id) for dag, task in tasks if task.pool == CLI_POOL}
     assert {dag for dag, _ in callers} == {"shop.preview", "shop.production", "shop.template", "orphans"}

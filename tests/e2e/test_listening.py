@@ -16,7 +16,7 @@ def list_listening() -> set[tuple[str, int]]:
     """Return address and port of each socket on which a process of the stack listens."""
     family = {each.pid for each in psutil.Process().children(recursive=True)}
     sockets = [each for each in psutil.net_connections("tcp") if each.pid in family]
-    return {tuple(each.laddr) for each in sockets if each.status == psutil.CONN_LISTEN}
+    return {(each.laddr.ip, each.laddr.port) for each in sockets if each.laddr and each.status == psutil.CONN_LISTEN}
 
 
 def test_nothing_listens_beyond_this_machine_but_airflows_log_servers(witness: Witness) -> None:
