@@ -290,7 +290,8 @@ def test_a_merged_change_is_followed_step_by_step_however_busy_its_targets_are()
     assert "Target staging: not yet" in write.body
     told = do(told, [write])
     assert compare(told, arrived, busy).writes == ()
-    assert f"staging: got `{B[:7]}`" in get_comment(compare(told, arrived, replace(busy, followed=follow(commit=A)))).body
+    there = replace(busy, followed=follow(commit=A))
+    assert f"staging: got `{B[:7]}`" in get_comment(compare(told, arrived, there)).body
 
 
 def test_what_has_a_merged_change_already_keeps_nobody_waiting_by_its_later_deploys() -> None:
