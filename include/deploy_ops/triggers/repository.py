@@ -74,9 +74,10 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
 
     Yields `{"reason": …, "cursor": …}`. `reason` is "started" once, after the first successful poll; "changed" per
     poll that found a real change, also of the workspace's Deployments or of a check that control awaits; "due" once per
-    time that the plan left in the asset state store as "wake_at" (ISO 8601), whether or not GitHub answers; "recovered"
-    when GitHub or Astro answers again after an outage; "again" while no pass began since the last event, as the store's
-    "begun_at" tells. Triggers of one process that look at the same repository or workspace share their looks. The task
+    time that the plan left in the asset state store as "wake_at" (ISO 8601), whether or not GitHub answers, but in its
+    rate limit's pause at that one's end; "recovered" when GitHub or Astro answers again after an outage; "again" while
+    no pass began since the last event, as another "begun_at" in the store tells, whatever clock wrote it. Triggers of
+    one process that look at the same repository or workspace share their looks. The task
     that is woken stores `cursor` there as "cursor", so that a restarted trigger goes on conditionally; a lost cursor,
     or none, costs requests and nothing else. Every failure is logged in one line and tried again, after 2 s at first
     and up to a minute, or when the service's rate limit permits. How both were seen stands in the same store as

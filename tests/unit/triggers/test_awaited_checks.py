@@ -102,7 +102,9 @@ def test_one_commit_that_cannot_be_read_hides_no_other(world: dict[str, States |
     assert (is_news, str(problem)) == (True, "malformed")
 
 
-@pytest.mark.parametrize("error", [UnavailableError("down"), RateLimitError("slow down", 60), TokenRefusedError("expired")])
+@pytest.mark.parametrize(
+    "error", [UnavailableError("down"), RateLimitError("slow down", 60), TokenRefusedError("expired")]
+)
 def test_where_github_does_not_answer_nobody_is_asked_about_more(
     error: Exception, world: dict[str, States | Exception]
 ) -> None:
