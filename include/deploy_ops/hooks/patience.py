@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Self
 
@@ -135,7 +135,13 @@ def read_retry_after_s(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         return UNNAMED_WAIT_S
     # A zone of -0000 arrives as none; HTTP knows no local times.
-    return limit_wait_s((until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return limit_wait_s((until.replace(tzinfo=until.tzinfo or UTC) - read_their_now(headers)).total_seconds())
+
+
+def read_their_now(headers: Mapping[str, str]) -> datetime:
+    """Return what the service's own clock says, as far as its answer tells: a time that it names is by that one."""
+    now = datetime.now(UTC)
+    return now - timedelta(seconds=read_skew_s(headers, now) or 0.0)
 
 
 def read_skew_s(headers: Mapping[str, str], now: datetime) -> float | None:
