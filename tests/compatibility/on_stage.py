@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.versioned import VERSION
-from include.deploy_ops.operators.sealed import RESULT_KEY, SEAL_PREFIX
+from include.deploy_ops.operators.sealed import SEAL_PREFIX
 from include.deploy_ops.run.job import CONF_PART
 from include.deploy_ops.run.memory import Memory, PullCache
 from include.deploy_ops.run.seals import WORK, Place
@@ -170,6 +170,55 @@ def reseal(run: Run) -> None:
             values[key] = seals.make(WORK, place, values[key.removeprefix(SEAL_PREFIX)])
 
 
+# What a run has in its hands
+
+
+def age_run(run: Run, release: Release) -> None:
+    """Let the run's conf and XComs be as the release would have written them about the same.
+
+    What the release sealed bears a seal, and nothing else. Tasks that it did not have have not run.
+    """
+    run.conf = _take_form(run.conf, _find_conf(run, release))
+    samples = [sample for sample in release.read("xcoms.json").values() if not sample["key"].startswith(SEAL_PREFIX)]
+    for task_id, values in run.xcoms.items():
+        written = {key: value for key, value in values.items() if not key.startswith(SEAL_PREFIX)}
+        run.xcoms[task_id] = {
+            key: _take_form(value, _find_sample(samples, run, task_id, key)) for key, value in written.items()
+        }
+        if release.name not in BEFORE_0_3:
+            run.xcoms[task_id] |= {key: "" for key in values if key.startswith(SEAL_PREFIX)}
+    dags = release.read("names.json")["dags"]
+    known = dags.get(f"{PROJECT}.{_name_dag(run)}", {}).get("tasks")
+    for task_id in [] if known is None else run.states.keys() - set(known):
+        del run.states[task_id]
+    reseal(run)
+
+
+def _name_dag(run: Run) -> str:
+    return run.dag_id.partition(".")[2]
+
+
+def _find_conf(run: Run, release: Release) -> Any:
+    planned = release.read("runs.json")["planned"].values()
+    return next((each["conf"] for each in planned if each["dag_id"] == f"{PROJECT}.{_name_dag(run)}"), {})
+
+
+def _find_sample(samples: Iterable[Mapping[str, Any]], run: Run, task_id: str, key: str) -> Any:
+    """Return a value that the release's task handed on by that key, first of the same DAG's; None where none did."""
+    found = [each for each in samples if (each["task_id"], each["key"]) == (task_id, key)]
+    found.sort(key=lambda each: each["dag_id"] != f"{PROJECT}.{_name_dag(run)}")
+    return found[0]["value"] if found else None
+
+
+def _take_form(own: Any, sample: Any) -> Any:
+    """Return a value with the fields that the sample has, and no others; where there is no telling, as it is."""
+    if isinstance(own, dict) and isinstance(sample, dict) and own.keys() & sample.keys():
+        return {key: _take_form(own[key], each) if key in own else each for key, each in sample.items()}
+    if isinstance(own, list) and isinstance(sample, list) and sample:
+        return [_take_form(each, sample[0]) for each in own]
+    return own
+
+
 # The stage's own state
 
 
@@ -190,7 +239,7 @@ def age_state(stage: Stage, name: str) -> None:
     fleet.values.update({key: strip_version(each) if is_bare else each for key, each in aged.items()})
     for run in stage.runs:
         if stage.airflow.states.get(run.run_id) in IN_FLIGHT:
-            known.age_run(run)
+            age_run(run, release)
 
 
 class _Known:
@@ -206,7 +255,6 @@ class _Known:
         cached = [each for key, one in self.stored.items() for each in _entries("control.histories.", key, one)]
         self._cached, self._history = _list_fields(cached), _list_fields(each["history"] for each in cached)
         self._template = _list_fields([strip_version(self.stored["control.template"])])
-        self._job = _list_fields(run["conf"]["job"] for run in release.read("runs.json")["planned"].values())
 
     def age(self, values: Mapping[str, Any], memory: Memory) -> dict[str, Any]:
         """Return a fleet's values as the release would have them."""
@@ -244,18 +292,6 @@ class _Known:
             "endings": {verb: _pick(each, self._ending) for verb, each in endings.items()},
             "approval": None if is_void else _pick(approval, self._approval),
         }
-
-    def age_run(self, run: Run) -> None:
-        """Take what the release did not write from a run in flight."""
-        run.conf.pop("seal", None)
-        if "job" in run.conf:
-            run.conf["job"] = _pick(run.conf["job"], self._job)
-        for task_id, values in run.xcoms.items():
-            run.xcoms[task_id] = {key: each for key, each in values.items() if not key.startswith(SEAL_PREFIX)}
-        for task_id in {"claim", "prepare"} & run.xcoms.keys():
-            found = run.xcoms[task_id].get(RESULT_KEY)
-            if found is not None:
-                run.xcoms[task_id][RESULT_KEY] = _pick(found, self._job)
 
 
 def _name_kind(key: str) -> str:
