@@ -20,7 +20,7 @@ from include.deploy_ops.run.job import CONF_PART
 from include.deploy_ops.run.memory import Memory, PullCache
 from include.deploy_ops.run.seals import WORK, Place
 from include.deploy_ops.run.store import shard_row
-from tests.compatibility.samples import PROJECT, RELEASES, Release, strip_version
+from tests.compatibility.samples import PROJECT, Release, find_release, strip_version
 from tests.worlds.doubles.airflow import DictStore
 from tests.worlds.stages.stage import Run
 
@@ -45,15 +45,7 @@ SPREAD = {
 }
 """What lies under one key since 0.3, and below which 16 keys it lay before."""
 
-BEFORE_0_3 = ("before-0.2.0", "0.2.0")
-"""The releases that wrote no seal; what later ones wrote is written still."""
-
 IN_FLIGHT = frozenset({"queued", "running"})
-
-
-def find_release(name: str) -> Release:
-    """Return the release of that name."""
-    return next(release for release in RELEASES if release.name == name)
 
 
 # The samples of a release
@@ -179,13 +171,13 @@ def age_run(run: Run, release: Release) -> None:
     What the release sealed bears a seal, and nothing else. Tasks that it did not have have not run.
     """
     run.conf = _take_form(run.conf, _find_conf(run, release))
-    samples = [sample for sample in release.read("xcoms.json").values() if not sample["key"].startswith(SEAL_PREFIX)]
+    samples = release.read("xcoms.json").values()
     for task_id, values in run.xcoms.items():
         written = {key: value for key, value in values.items() if not key.startswith(SEAL_PREFIX)}
         run.xcoms[task_id] = {
             key: _take_form(value, _find_sample(samples, run, task_id, key)) for key, value in written.items()
         }
-        if release.name not in BEFORE_0_3:
+        if release.is_sealing:
             run.xcoms[task_id] |= {key: "" for key in values if key.startswith(SEAL_PREFIX)}
     dags = release.read("names.json")["dags"]
     known = dags.get(f"{PROJECT}.{_name_dag(run)}", {}).get("tasks")
@@ -229,7 +221,7 @@ def age_state(stage: Stage, name: str) -> None:
     make. A release that writes what is written now changes nothing.
     """
     release = find_release(name)
-    if name not in BEFORE_0_3:
+    if release.is_sealing:
         return
     known = _Known(release)
     fleet = stage.stores[stage.scope.fleet.name]

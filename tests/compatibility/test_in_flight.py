@@ -6,25 +6,36 @@ becomes what an older release would have written about it, and the tasks of toda
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
+from dags.feedback import make_feedback_dag
+from include.deploy_ops.core.feedback import budget
+from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.plan.work import Verb
-from tests.compatibility.on_stage import BEFORE_0_3, age_run, age_state, find_release
-from tests.compatibility.samples import RELEASES
+from include.deploy_ops.core.policy.keys import Feedback
+from tests.compatibility.on_stage import age_run, age_state
+from tests.compatibility.samples import RELEASES, find_release, strip_version
+from tests.worlds.doubles.airflow import FakeStores, FakeTaskInstance
+from tests.worlds.stages.commands import Conversation
 from tests.worlds.stages.promotion import Promotions
-from tests.worlds.stages.request import STAGING
+from tests.worlds.stages.reference import TEMPLATE, Reference
+from tests.worlds.stages.request import STAGING, open_gate
 from tests.worlds.stages.stage import FAILED, WRITES
 
 if TYPE_CHECKING:
+    from tests.worlds.stages.request import Gate, RequestRun
     from tests.worlds.stages.stage import Run, Stage
 
 BRANCH = "dev-orders"
-SINCE_0_3 = [release.name for release in RELEASES if release.name not in BEFORE_0_3]
+SINCE_0_3 = [release.name for release in RELEASES if release.is_sealing]
 NO_SEAL = r"bears no seal: a release before 0.3 wrote it"
 
 
@@ -48,10 +59,19 @@ class Scene:
             if not (runs := self.stage.plan()):
                 return played
             for run in runs:
-                run.play()
-                assert not FAILED & set(run.states.values()), run.xcoms
+                play(run)
             played += runs
         raise AssertionError(f"passes find no end: {[run.run_id for run in played]}")
+
+
+def play(run: Run) -> None:
+    """Play a run, which must end well."""
+    if run.dag_id == run.stage.scope.feedback_dag:
+        tell(run.stage)
+        run.stage.airflow.states[run.run_id] = "success"
+        return
+    run.play()
+    assert not FAILED & set(run.states.values()), run.xcoms
 
 
 def make_preview(stage: Stage, branch: str = BRANCH) -> str:
@@ -168,13 +188,14 @@ def play_up_to(run: Run, step: str) -> bool:
     raise AssertionError(f"{run.dag_id} has no task {step}")
 
 
-def let_an_hour_pass(stage: Stage, run: Run) -> None:
-    """Let what the run claimed have been claimed an hour ago: one that ends without a report is tried again later."""
-    claim = stage.memory.claim(run.conf["job"]["work"].partition("~")[0], "planned")
-    known = claim.read()
-    assert known is not None
-    assert known.run_id == run.run_id
-    claim.write(replace(known, at=known.at - timedelta(hours=1)))
+def let_an_hour_pass(stage: Stage) -> None:
+    """Let all claims and endings be an hour older: what failed, or is due again, is tried again later."""
+    for key, stored in stage.stores[stage.scope.fleet.name].values.items():
+        if re.fullmatch(r"environment\..+\.(planned|manual|remembered|requests)", key):
+            value = strip_version(stored)
+            for each, at in [(value, "at"), *((ending, "ended_at") for ending in value.get("endings", {}).values())]:
+                if at in each:
+                    each[at] = (datetime.fromisoformat(each[at]) - timedelta(hours=1)).isoformat()
 
 
 def list_writes(stage: Stage) -> list[str]:
@@ -221,8 +242,195 @@ def test_a_run_that_bears_no_seal_fails_at_each_step_writes_nothing_and_is_plann
         assert stage.author.git("ls-remote", "origin") == refs
         assert stage.airflow.states[run.run_id] == "failed"
         was_done = scene.is_done()
-        let_an_hour_pass(stage, run)
+        let_an_hour_pass(stage)
         assert bool(scene.settle()) != was_done
         assert scene.is_done()
         scene.again()
     assert "claim" in steps
+
+
+# A release to production: asked about, approved, deployed, merged
+
+
+@pytest.fixture
+def gate(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Give a gated production with an open pull request."""
+    return open_gate(stage, monkeypatch)
+
+
+def start_production(gate: Gate) -> Run:
+    """Return the run that a pass starts for production."""
+    (planned,) = gate.plan()
+    return gate.stage.start_dispatched(planned)
+
+
+def play_question(run: RequestRun, stop: str = "") -> None:
+    """Play a request, to which a person says yes, up to the step; to its end without one."""
+    for step in ("prepare", "change_type", "image", "approve", "recheck"):
+        if step == stop:
+            return
+        play_asking(run, step)
+    run.step("report")
+    run.stage.airflow.states[run.run_id] = "success"
+
+
+def play_asking(run: RequestRun, step: str) -> None:
+    """Play one step, if its turn comes."""
+    if run.states.get(step) == "skipped":
+        return
+    if step != "approve":
+        run.step(step)
+        return
+    if run.states.get(step) != "awaiting_input":
+        run.park()
+    run.answer("Approve", "fine")
+
+
+@pytest.mark.parametrize("name", SINCE_0_3)
+def test_a_release_goes_on_from_question_to_merge(name: str, gate: Gate) -> None:
+    release, run = find_release(name), gate.start_planned()
+    for step in ("prepare", "change_type", "image", "approve", "recheck"):
+        age_run(run, release)
+        play_asking(run, step)
+        age_run(run, release)
+    run.step("report")
+    gate.stage.airflow.states[run.run_id] = "success"
+    assert gate.remembered.approval.person == "ada"
+    for verb in ("deploy", "merge"):
+        planned = start_production(gate)
+        assert planned.conf["job"]["verb"] == verb
+        for step in list_steps(planned):
+            play_up_to(planned, step)
+            age_run(planned, release)
+        planned.play()
+        assert not FAILED & set(planned.states.values()), planned.xcoms
+        assert set(planned.tries.values()) == {1}
+    assert gate.stage.author.show_pull_request(gate.number)["merged"]
+    assert gate.plan() == []
+
+
+@pytest.mark.parametrize("name", SINCE_0_3)
+def test_a_question_that_is_open_is_not_asked_again(name: str, gate: Gate) -> None:
+    run = gate.start_planned()
+    play_question(run, "approve")
+    run.park()
+    age_run(run, find_release(name))
+    age_state(gate.stage, name)
+    assert gate.plan() == []
+
+
+@pytest.mark.parametrize("step", ["prepare", "change_type", "image", "approve", "recheck"])
+def test_a_question_that_bears_no_seal_does_nothing_and_is_asked_anew(step: str, gate: Gate) -> None:
+    run = gate.start_planned()
+    play_question(run, step)
+    age_state(gate.stage, "0.2.0")
+    gate.stage.forget_requests()
+    with pytest.raises(AirflowFailException, match=r"before 0\.3 (wrote it|asked)"):
+        play_asking(run, step)
+    assert list_writes(gate.stage) == []
+    assert gate.remembered.approval is None
+    gate.stage.airflow.states[run.run_id] = "failed"
+    let_an_hour_pass(gate.stage)
+    again = gate.start_planned()
+    assert again.run_id != run.run_id
+    play_question(again)
+    assert gate.remembered.approval.person == "ada"
+    (deploy,) = gate.plan()
+    assert (deploy["trigger_dag_id"], deploy["conf"]["job"]["verb"]) == ("shop.production", "deploy")
+
+
+def test_a_yes_that_bears_no_seal_deploys_nothing_and_is_asked_for_anew(gate: Gate) -> None:
+    play_question(gate.start_planned())
+    assert gate.remembered.approval.person == "ada"
+    age_state(gate.stage, "0.2.0")
+    assert gate.remembered.approval.person == "ada"
+    gate.stage.forget_requests()
+    let_an_hour_pass(gate.stage)
+    (planned,) = gate.plan()
+    assert planned["trigger_dag_id"] == "shop.production.request"
+    assert list_writes(gate.stage) == []
+
+
+@pytest.mark.parametrize("step", ["claim", "change_type", "image", "deploy", "settle"])
+def test_a_release_that_bears_no_seal_deploys_no_more_and_people_are_asked_anew(step: str, gate: Gate) -> None:
+    play_question(gate.start_planned())
+    run = start_production(gate)
+    assert play_up_to(run, step)
+    deploys = gate.stage.list_deploys(gate.production)
+    age_state(gate.stage, "0.2.0")
+    gate.stage.forget_requests()
+    assert run.play()[step] == "failed"
+    assert "bears no seal" in run.read_failure(step)["cause"]
+    assert list_writes(gate.stage) == []
+    assert gate.stage.list_deploys(gate.production) == deploys
+    let_an_hour_pass(gate.stage)
+    play_question(gate.start_planned())
+    for _ in range(2):
+        play(start_production(gate))
+        if gate.stage.author.show_pull_request(gate.number)["merged"]:
+            break
+    assert gate.stage.author.show_pull_request(gate.number)["merged"]
+    assert gate.plan() == []
+
+
+# What has no claim
+
+
+@pytest.mark.parametrize("name", SINCE_0_3)
+def test_a_word_that_was_heard_gets_its_run_and_its_sign(name: str, stage: Stage, monkeypatch: Any) -> None:
+    monkeypatch.setattr(budget, "SECONDS_BETWEEN", 0.0)
+    said = Conversation.open(stage)
+    comment = said.say("/deploy-ops deploy")
+    hearing = said.find_hearing()
+    assert hearing is not None
+    age_run(hearing, find_release(name))
+    (told,) = hearing.step("hear")
+    age_run(hearing, find_release(name))
+    run = stage.start_dispatched(told)
+    age_run(run, find_release(name))
+    hearing.step("answer")
+    said.end(hearing)
+    assert said.list_signs(comment) == ["eyes", "rocket"]
+    run.play()
+    assert not FAILED & set(run.states.values()), run.xcoms
+    assert is_newest_there(stage, said.branch, f"shop-{said.branch}")
+    assert said.find_hearing() is None
+
+
+@pytest.mark.parametrize("name", SINCE_0_3)
+def test_a_template_that_was_inspected_is_proposed(name: str, stage: Stage) -> None:
+    reference = Reference(stage)
+    reference.commit({TEMPLATE: None})
+    run = reference.start()
+    for step in ("inspect", "compare", "propose"):
+        run.step(step)
+        age_run(run, find_release(name))
+    (pull,) = reference.list_pulls()
+    assert pull["state"] == "open"
+    assert reference.list_writes(reference.run) == []
+
+
+@pytest.mark.parametrize("name", [release.name for release in RELEASES])
+def test_what_github_was_told_is_not_told_again(name: str, stage: Stage) -> None:
+    stage.change_project(feedback=Feedback())
+    number = stage.author.open_pull_request(BRANCH, "main", "Orders") if stage.push(BRANCH) else 0
+    Scene(stage, lambda: None, lambda: True).settle()
+    assert stage.author.list_comments(number)
+    age_state(stage, name)
+    stage.forget_requests()
+    Scene(stage, lambda: None, lambda: True).settle()
+    tell(stage)
+    assert stage.list_requests("github", WRITES) == []
+
+
+def tell(stage: Stage) -> None:
+    """Run the feedback DAG's one task; no time goes by between runs."""
+    stage.memory.budget.write(Budget())
+    task: Any = make_feedback_dag(stage.scope).task_dict["tell"]
+    task.execute(
+        {
+            "ti": FakeTaskInstance(stage.airflow, {}, "tell", 1),
+            "dag_run": SimpleNamespace(run_id="tell~1", run_type="operator_triggered"),
+            "asset_state_store": FakeStores(stage.stores, task),
+        }
+    )

@@ -10,8 +10,8 @@ from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.versioned import VERSION
 from include.deploy_ops.operators.sealed import SEAL_PREFIX
 from include.deploy_ops.run.memory import Memory
-from tests.compatibility.on_stage import BEFORE_0_3, age_state, load_release
-from tests.compatibility.samples import RELEASES, Release, strip_version
+from tests.compatibility.on_stage import age_state, load_release
+from tests.compatibility.samples import BEFORE_0_3, RELEASES, Release, strip_version
 from tests.compatibility.test_tolerance import GATHERED
 from tests.worlds.stages.stage import WRITES
 
