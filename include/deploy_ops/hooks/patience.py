@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Self
 
-from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, RateLimitError, SilenceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ WAIT_MAX_S = 3600.0
 """GitHub's window, and no reset lies farther away: a header that says more is wrong."""
 
 
-class UnendingAnswerError(ObservationError):
+class UnendingAnswerError(SilenceError):
     """An answer was too long or came too slowly, and was dropped; it is not asked for again in place."""
 
     @classmethod
