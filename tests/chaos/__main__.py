@@ -32,7 +32,7 @@ def main() -> int:
         author = Author(Path(folder) / "clone", sandbox.url, GITHUB_TOKEN)
         author.folder.mkdir()
         author.clone()
-        with open_stage(sandbox, author) as stage, open_theatre(stage) as theatre:
+        with open_stage(sandbox, author) as stage, open_theatre(stage, Path(folder)) as theatre:
             show = Show(theatre, asked.log, asked.shrink_s)
             if asked.replay:
                 lines = asked.replay.read_text("utf-8").splitlines()

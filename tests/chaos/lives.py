@@ -17,9 +17,12 @@ from include.deploy_ops.operators.feedback.writer import FeedbackWriter
 from tests.chaos import people, rest, troubles
 from tests.chaos.storm import Storm
 from tests.worlds.doubles.fuse import Fuse
+from tests.worlds.stages.cleanup import OrphansStage
+from tests.worlds.stages.fixtures import POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tests.worlds.stages.stage import Stage
 
@@ -158,8 +161,10 @@ class Failure:
 class Theatre:
     """Where lives are played, one after the other, each on a stage that is set anew."""
 
-    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, stage: Stage, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stage = stage
+        policy = POLICY.format(host=stage.sandbox.host)
+        self.orphans = OrphansStage.open(stage, policy, folder / "policy.yaml", monkeypatch)
         self.fuse = Fuse(monkeypatch)
         self.asked: dict[str, object] = {}
         monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **detail: self.asked.update(detail))
@@ -169,7 +174,7 @@ class Theatre:
         """Play a life, and let it come to rest; return how it failed, None if all was well."""
         done = 0
         try:
-            storm = Storm(self.stage, self.fuse, self.asked)
+            storm = Storm(self.stage, self.fuse, self.asked, self.orphans)
             storm.begin()
             for step in steps:
                 DEEDS[step.deed](storm, step)
@@ -202,7 +207,10 @@ def _defaults() -> tuple[object, ...]:
 
 
 @contextlib.contextmanager
-def open_theatre(stage: Stage) -> Iterator[Theatre]:
-    """Yield a theatre on the stage."""
+def open_theatre(stage: Stage, folder: Path) -> Iterator[Theatre]:
+    """Yield a theatre on the stage.
+
+    :param folder: for the policy's file.
+    """
     with pytest.MonkeyPatch.context() as monkeypatch:
-        yield Theatre(stage, monkeypatch)
+        yield Theatre(stage, folder, monkeypatch)

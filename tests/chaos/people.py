@@ -288,9 +288,11 @@ def _change_target(storm: Storm, name: str, **changes: Any) -> None:
 
 
 def rename(storm: Storm, pick: int) -> None:
-    """Rename the repository at GitHub, and in the policy."""
+    """Rename the repository at GitHub, and in the policy; nothing is done to its previews until one adopts them."""
     storm.rename(pick)
-    storm.git.author = storm.conversation.stage.author
+    storm.git.author = storm.stage.author
+    if pick % 4 > 1:
+        storm.adopt_previews()
 
 
 def spell(storm: Storm, pick: int) -> None:
@@ -314,7 +316,7 @@ def stay_dry(storm: Storm, pick: int) -> None:
 
 def break_ci(storm: Storm, pick: int) -> None:
     """Let CI fail for a while."""
-    assert storm.stage.sandbox.client.post("/sandbox/settings", json={"ci_fails": pick % 2 == 0}).is_success
+    storm.change_sandbox(ci_fails=pick % 2 == 0)
 
 
 def deploy_by_hand(storm: Storm, pick: int) -> None:

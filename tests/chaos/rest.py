@@ -28,20 +28,20 @@ RESTLESS = {State.DEPLOYING, State.FAILING}
 
 def end_storm(storm: Storm) -> None:
     """Let nothing go wrong any more; what people said and wrote stands."""
-    sandbox = storm.stage.sandbox
-    assert sandbox.client.delete("/sandbox/faults").is_success
-    assert sandbox.client.post("/sandbox/settings", json=FAIR_WEATHER).is_success
-    build_again(storm)
+    assert storm.stage.sandbox.client.delete("/sandbox/faults").is_success
+    storm.change_sandbox(**FAIR_WEATHER)
     people.write_template(storm, storm.template)
     storm.set_dry(is_dry=False)
 
 
 def build_again(storm: Storm) -> None:
-    """Let CI build what it failed to build: the heads that are there now."""
+    """Let CI build what it failed to build, or never does: the heads that are there now, and a release's test merge."""
     author = storm.stage.author
     builds = storm.stage.sandbox.client.get("/sandbox/ci").json()["builds"]
     built = {build["sha"] for build in builds if build["state"] == "done"}
-    for head in sorted({*storm.list_branches().values()} - built):
+    releases = storm.list_pulls(base=TRUNK, head=f"acme:{DEPLOY_BRANCH}")
+    merges = {author.show_pull_request(pull["number"])["merge_commit_sha"] for pull in releases}
+    for head in sorted({*storm.list_branches().values(), *filter(None, merges)} - built):
         author.fetch(head)
         author.git("push", "--quiet", "--force", "origin", f"{head}:refs/heads/again")
         storm.stage.await_ci()
@@ -52,6 +52,7 @@ def build_again(storm: Storm) -> None:
 def come_to_rest(storm: Storm) -> None:
     """Let all that flies land, each question be answered with yes, and time pass, until nothing is left to do."""
     for _ in range(PASSES_MAX):
+        build_again(storm)
         storm.finish_runs()
         while may_approve(storm) and any(each.run.dag_id in storm.list_dags() for each in storm.questions):
             storm.answer(0)
@@ -84,7 +85,8 @@ def check_named(storm: Storm) -> None:
         row, is_due = rows.get(slug_branch(branch)), storm.lives(branch)
         if row is None:
             is_out = branch in storm.stage.scope.project.previews.exclude  # type: ignore[union-attr]
-            assert is_out or not (is_due or storm.find_preview(branch)), f"{branch} lives, and nobody speaks of it"
+            is_there = storm.find_preview(branch)
+            assert is_out or not (is_due or is_there), f"{branch}: nobody speaks of it; {is_due=}, {is_there=}"
             continue
         check_told(storm, row)
         if row.state is State.LIVE:
@@ -111,6 +113,7 @@ def mend(storm: Storm) -> None:
         storm.stage.scope, project=storm.first_project.model_copy(update={"repository": repository})
     )
     storm.doubt()
+    storm.adopt_previews()
     for pull in storm.list_pulls():
         if pull["draft"]:
             storm.stage.set_draft(pull["number"], is_draft=False)

@@ -10,13 +10,14 @@ import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.naming import name_deployment, parse_mark, read_comment
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Feedback, Promotion
 from tests.worlds.stages.commands import Conversation
+from tests.worlds.stages.fixtures import POLICY
 from tests.worlds.stages.flights import Flights
 from tests.worlds.stages.promotion import POLICY as PROMOTION
 from tests.worlds.stages.request import PRODUCTION, STAGING, answer_request
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.worlds.doubles.fuse import Fuse
+    from tests.worlds.stages.cleanup import OrphansStage
     from tests.worlds.stages.flights import Spent, Trouble
     from tests.worlds.stages.stage import Run, Stage
 
@@ -34,7 +36,9 @@ BRANCHES = ("dev-a", "dev/a", "dev-A", "dev-b")
 INTO, DEPLOY_BRANCH, TRUNK = "staging", "astro_deploy", "main"
 TARGETS = ("staging", "production")
 TEMPLATE = "deployments/preview.yaml"
-FAIR_WEATHER = {**AT_ONCE, "ci_fails": False, "clock_ahead_s": 0.0}
+FAIR_WEATHER = {**AT_ONCE, "ci_fails": False}
+BEHIND_S, AHEAD_S = -600.0, 600.0
+"""How wrong the clocks of GitHub and Astro are at first, by ours, and at the most: they never go back, ours may."""
 STRANGERS: tuple[dict[str, str], ...] = (
     {"branch": "dev-stranger", "description": "somebody's own, whatever it is called"},
     {"branch": "dev-other", "control_plane": "another-control-plane"},
@@ -74,10 +78,12 @@ class Backup:
 class Storm(Flights):
     """The stage, what is in flight, what people said, and what Astro showed last."""
 
-    def __init__(self, stage: Stage, fuse: Fuse, asked: Mapping[str, Any]) -> None:
+    def __init__(self, stage: Stage, fuse: Fuse, asked: Mapping[str, Any], orphans: OrphansStage) -> None:
         super().__init__(stage, fuse)
         stage.renew()
-        assert stage.sandbox.client.post("/sandbox/settings", json=FAIR_WEATHER).is_success
+        self.orphans = orphans
+        self.ahead_s = BEHIND_S
+        self.change_sandbox(**FAIR_WEATHER, clock_ahead_s=self.ahead_s)
         stage.change_project(
             previews={"merged_into": (INTO, TRUNK)},
             limits={"max_deletes": 50, "max_delete_fraction": 1.0},
@@ -363,6 +369,25 @@ class Storm(Flights):
         self.live_on()
         people.open_release(self, 0)
         self.live_on()
+
+    def change_sandbox(self, **settings: Any) -> None:
+        """Let things take longer out there, fail, or have another time."""
+        assert self.stage.sandbox.client.post("/sandbox/settings", json=settings).is_success
+
+    def adopt_previews(self) -> None:
+        """Let a person have the previews adopted that bear the repository's old name."""
+        text = POLICY.format(host=self.stage.sandbox.host)
+        (line,) = [line for line in text.splitlines() if "repository:" in line]
+        self.orphans.write_policy(text.replace(line, f"    repository: {self.stage.author.repository}"))
+        run = self.orphans.start(action="adopt", dry_run=False)
+        run.step("find")
+        try:
+            run.ask_again()
+        except AirflowSkipException:  # there is nothing to adopt
+            return
+        run.answer("Approve")
+        run.step("adopt")
+        self.previews = self.list_previews()
 
     def set_dry(self, *, is_dry: bool) -> None:
         """Set `mode: plan`, or end it."""

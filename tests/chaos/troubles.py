@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.run.claims import PLANNED
-from tests.chaos.storm import BRANCHES, TARGETS
+from tests.chaos.storm import AHEAD_S, BRANCHES, TARGETS
 from tests.worlds.doubles.fuse import AFTER_CLI
 from tests.worlds.stages.world import QUIET, age_histories
 
@@ -161,6 +161,6 @@ def expire(storm: Storm, pick: int) -> None:
 
 
 def skew(storm: Storm, pick: int) -> None:
-    """Let the clocks of GitHub and Astro go up to ten minutes wrong, or right again."""
-    seconds = (0, 0, -600, -90, 90, 600)[pick % 6]
-    assert storm.stage.sandbox.client.post("/sandbox/settings", json={"clock_ahead_s": seconds}).is_success
+    """Let our clock go back by what those of GitHub and Astro are ahead of it then."""
+    storm.ahead_s = min(AHEAD_S, storm.ahead_s + (5.0, 90.0, 600.0)[pick % 3])
+    storm.change_sandbox(clock_ahead_s=storm.ahead_s)
