@@ -300,8 +300,10 @@ class Storm(Flights):
         assert deployment_id not in self.kept, f"{run.run_id} deleted {mark.branch}'s preview, which somebody keeps"
 
     def is_ours(self, mark: Any) -> bool:
-        """Whether a mark is this control plane's and this project's."""
-        return (mark.control_plane, mark.project) == (self.stage.scope.control_plane, self.stage.scope.project.name)
+        """Whether a mark is this control plane's and this project's, under the repository's present name."""
+        project = self.stage.scope.project
+        is_same = mark.repository.casefold() == project.repository.casefold()
+        return is_same and (mark.control_plane, mark.project) == (self.stage.scope.control_plane, project.name)
 
     # What is seen
 
@@ -347,7 +349,7 @@ class Storm(Flights):
     def find_preview(self, branch: str) -> str:
         """Return the id of the branch's Deployment, empty without one."""
         marks = {key: parse_mark(said) for key, said in self.list_previews().items()}
-        return next((key for key, mark in marks.items() if mark and mark.branch == branch), "")
+        return next((key for key, mark in marks.items() if mark and mark.branch == branch and self.is_ours(mark)), "")
 
     def list_records(self, target: str) -> list[Record]:
         """Return the target's deploys that succeeded, oldest first."""
