@@ -73,6 +73,15 @@ def push_stray(storm: Storm, pick: int) -> None:
         storm.strays.add(_commit(storm, DEPLOY_BRANCH, LIGHT[pick % len(LIGHT)]))
 
 
+def merge_trunk_back(storm: Storm) -> None:
+    """Merge main into staging, and leave staging's lines as they are where both changed one."""
+    author = storm.stage.author
+    author.git("checkout", "--quiet", "-B", "desk", f"origin/{INTO}")
+    author.git("merge", "--quiet", "-X", "ours", "--message", "Merge main back", f"origin/{TRUNK}")
+    author.push(INTO)
+    storm.stage.await_ci()
+
+
 def _commit(storm: Storm, branch: str, path: str, new_from: str = "") -> str:
     storm.files += 1
     storm.git.fetch()

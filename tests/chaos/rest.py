@@ -117,8 +117,8 @@ def mend(storm: Storm) -> None:
     for pull in storm.list_pulls():
         if pull["draft"]:
             storm.stage.set_draft(pull["number"], is_draft=False)
-    storm.git.fetch()
     if is_stray(storm):
+        people.merge_trunk_back(storm)
         people.adopt(storm, 0)
     for number, branch in enumerate(BRANCHES):
         if branch in storm.list_branches():
@@ -130,6 +130,7 @@ def mend(storm: Storm) -> None:
 
 def is_stray(storm: Storm) -> bool:
     """Whether the deploy branch's tip is a stranger's commit."""
+    storm.git.fetch()
     tip = storm.git.find(DEPLOY_BRANCH)
     return tip in storm.strays and not storm.git.is_in(tip, storm.git.find(INTO))
 
