@@ -33,7 +33,7 @@ def main() -> int:
         author.folder.mkdir()
         author.clone()
         with open_stage(sandbox, author) as stage, open_theatre(stage, Path(folder)) as theatre:
-            show = Show(theatre, asked.log, asked.shrink_s)
+            show = Show(theatre, asked)
             if asked.replay:
                 lines = asked.replay.read_text("utf-8").splitlines()
                 return show.replay([Step.read(line) for line in lines if line.strip()])
@@ -47,6 +47,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--first-life", type=int, default=0, help="where an earlier play of the seed ended")
     parser.add_argument("--shrink-s", type=float, default=900, help="seconds for making a failing life short")
     parser.add_argument("--replay", type=Path, help="a file of steps, a line each")
+    parser.add_argument("--all", action="store_true", help="play on after a life that failed")
     parser.add_argument("--log", type=Path, help="where the log of a failing life is written")
     return parser.parse_args()
 
@@ -54,21 +55,23 @@ def _read_arguments() -> argparse.Namespace:
 class Show:
     """Plays lives and says how they end; what they log is kept of the one that failed."""
 
-    def __init__(self, theatre: Theatre, log: Path | None, shrink_s: float) -> None:
+    def __init__(self, theatre: Theatre, asked: argparse.Namespace) -> None:
         self._theatre = theatre
-        self._log = log
-        self._shrink_s = shrink_s
+        self._log: Path | None = asked.log
+        self._shrink_s: float = asked.shrink_s
+        self._plays_on: bool = asked.all
 
     def play(self, seed: int, wanted: int, first: int) -> int:
         """Play lives of the seed until so many steps are spent."""
-        life, done, began = first, 0, time.monotonic()
+        life, done, failed, began = first, 0, 0, time.monotonic()
         while done < wanted:
             steps = draw(seed, life, min(LIFE, wanted - done))
-            if self._fails(steps, f"seed {seed}, life {life}"):
+            failed += self._fails(steps, f"seed {seed}, life {life}")
+            if failed and not self._plays_on:
                 return 1
             life, done = life + 1, done + len(steps)
-            _say(f"seed {seed}: {life - first} lives, {done} steps, {time.monotonic() - began:.0f} s")
-        return 0
+            _say(f"seed {seed}: {life - first} lives, {done} steps, {failed} failed, {time.monotonic() - began:.0f} s")
+        return min(failed, 1)
 
     def replay(self, steps: Sequence[Step]) -> int:
         """Play these steps."""
@@ -82,7 +85,8 @@ class Show:
         if failure is None:
             return False
         if self._log is not None:
-            self._log.write_text(said, encoding="utf-8")
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(f"{name}\n{said}\n")
         _say(f"{name} failed after {failure.steps} of {len(steps)} steps:\n{failure.said}")
         ends_at = time.monotonic() + self._shrink_s
 

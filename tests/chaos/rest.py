@@ -94,8 +94,10 @@ def check_named(storm: Storm) -> None:
     for target in TARGETS:
         row = rows[slug_target(target)]
         check_told(storm, row)
-        if row.state is State.LIVE and row.deployed:
-            check_files(storm, storm.ids[target], row.deployed, target)
+        records = storm.list_records(target)
+        if row.state is State.LIVE and records and records[-1].how:
+            check_files(storm, storm.ids[target], records[-1].commit, target)
+            assert row.deployed == (records[-1].commit if records[-1].how == "override" else records[-1].head), row
 
 
 def check_told(storm: Storm, row: Row) -> None:
