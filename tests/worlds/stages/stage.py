@@ -324,7 +324,7 @@ class Stage:
         """Return a new run of one of the project's DAGs, by default of the preview DAG."""
         run = Run(self, dag_id or self.scope.preview_dag, run_id, run_type, dict(conf), params)
         self.runs.append(run)
-        self.airflow.states[run_id] = "running"
+        self.airflow.states[run_id], self.airflow.dags[run_id] = "running", run.dag_id
         self.airflow.tasks[run_id] = run.states
         return run
 
