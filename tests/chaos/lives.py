@@ -1,4 +1,4 @@
-"""Lives as data: steps drawn from a seed, played in the storm one after the other, told so that they can be played again."""
+"""Lives as data: steps drawn from a seed, played one after the other, and told so that they can be played again."""
 
 from __future__ import annotations
 
@@ -127,6 +127,7 @@ WEIGHTS: dict[Callable[[Storm, int], None], int] = {
     troubles.pass_time: 3,
     troubles.expire: 1,
     troubles.skew: 1,
+    troubles.upgrade: 1,
 }
 DEEDS: dict[str, Callable[[Storm, Step], None]] = {
     **{deed.__name__: _do(deed) for deed in WEIGHTS},

@@ -1,4 +1,4 @@
-"""A life of the storm ends well, is the same each time it is drawn, and what the product leaves undone ends it badly."""
+"""A life in the storm ends well and is drawn alike each time; what the product leaves undone ends it badly."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ def test_a_preview_that_nobody_deletes_is_found(theatre: Theatre, monkeypatch: p
     assert failure.steps == 1, failure.said
 
 
-def test_a_strangers_deployment_that_is_touched_is_found(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_strangers_deployment_that_is_touched_is_found(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = theatre.stage
 
     def delete_another(*_: object, **__: object) -> None:

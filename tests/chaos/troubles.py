@@ -11,6 +11,7 @@ from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.run.claims import PLANNED
 from tests.chaos.storm import AHEAD_S, BRANCHES, TARGETS
+from tests.compatibility.on_stage import age_state
 from tests.worlds.doubles.fuse import AFTER_CLI
 from tests.worlds.stages.world import QUIET, age_histories
 
@@ -89,6 +90,12 @@ def back_up(storm: Storm, _pick: int) -> None:
 def restore(storm: Storm, _pick: int) -> None:
     """Let Airflow's database be what it was at the last backup."""
     storm.restore()
+
+
+def upgrade(storm: Storm, pick: int) -> None:
+    """Let what is remembered, and the runs in flight, be as an older release would have left them."""
+    age_state(storm.stage, ("before-0.2.0", "0.2.0")[pick % 2])
+    storm.doubt()
 
 
 # Lies
