@@ -109,7 +109,14 @@ class Faces:
             if row.kind is RowKind.TARGET and row.head:
                 self._check_status(row, row.environment)
             elif row.kind is RowKind.PREVIEW and row.head and row.state is not State.REMOVED:
-                self._check_status(row, "preview")
+                self._check_preview(row, [each for each in rows.values() if _shares_status(each, row)])
+
+    def _check_preview(self, row: Row, sharing: Sequence[Row]) -> None:
+        """See that the status says what the row does, or the worst of what is said of several branches' one head."""
+        if len(sharing) == 1:
+            self._check_status(row, "preview")
+        elif self.statuses[key := (row.head, self.facts.name_context("preview"))] == "success":
+            assert row.head == row.deployed or row.state is State.LIVE or key in self.succeeded, row
 
     def _check_gates(self, row: Row) -> None:
         """See that comment and status await what the row does; of a merge only the comment, since its code runs."""
@@ -161,6 +168,11 @@ class Faces:
             assert self.statuses[key] == "failure", row
         elif row.awaits_proof:
             assert self.statuses[key] in ({"pending", "success"} if key in self.succeeded else {"pending"}), row
+
+
+def _shares_status(row: Row, other: Row) -> bool:
+    """Whether two previews are of one commit, whose one status tells of both."""
+    return row.kind is RowKind.PREVIEW and row.head == other.head and row.state is not State.REMOVED
 
 
 def _list_states(row: Row) -> set[str]:
