@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.worlds.stages.stage import Stage
 
-LIFE = 150
+LIFE = 500
 """Steps of a life before it comes to rest."""
 TROUBLED = 0.25
 """Of passes and tasks, in how many trouble is drawn."""

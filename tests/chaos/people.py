@@ -20,6 +20,7 @@ FILES = ("dags/f{n}.py", "dags/f{n}.py", "dags/shared.py", "include/f{n}.py", "d
 LIGHT = ("dags/f{n}.py", "docs/f{n}.txt", "f{n}.md", "dags/shared.py")
 """What needs no image of its own."""
 WORDS = ("deploy", "destroy", "keep", "resume", "dploy")
+REASON = "to have a look"
 WAYS = ("merge", "squash", "rebase")
 APPROVERS = (None, Approvers(users=("7",)), Approvers(users=("9",)), Approvers(not_requester=True))
 GATES: tuple[Requires | None, ...] = (
@@ -200,7 +201,7 @@ def force_preview(storm: Storm, pick: int) -> None:
     """Fill in a branch's form."""
     branch, action = BRANCHES[pick % len(BRANCHES)], ("deploy", "delete", "keep", "resume")[pick // 4 % 4]
     if branch in storm.list_branches():
-        storm.flying.append(storm.stage.start_form(branch=branch, action=action))
+        storm.flying.append(storm.stage.start_form(branch=branch, action=action, reason=REASON))
 
 
 def force_target(storm: Storm, pick: int) -> None:
@@ -223,7 +224,7 @@ def fill_in(storm: Storm, target: str, action: str, **params: str) -> None:
     scope = storm.stage.scope
     asks = target == "production" and action == "deploy"
     dag_id = scope.request_dag(target) if asks else scope.target_dag(target)
-    _start(storm, dag_id, {"action": action, "deploy_type": "infer", "reason": "to see it", **params})
+    _start(storm, dag_id, {"action": action, "deploy_type": "infer", "reason": REASON, **params})
 
 
 def promote(storm: Storm, _pick: int) -> None:
