@@ -236,6 +236,19 @@ def test_an_open_question_is_asked_anew_of_others_and_its_no_stays(gate: Gate) -
     assert gate.plan() == []
 
 
+def test_an_edit_that_is_taken_back_asks_nobody_what_is_open(gate: Gate) -> None:
+    first = await_image(gate)
+    first.park()
+    change_approvers(gate, users=("9",))
+    second = await_image(gate)
+    second.park()
+    change_approvers(gate, users=(ANSWERS, "8"), not_requester=True)
+    gate.stage.change_project(ignore=("docs/",))  # which names the work otherwise
+    assert gate.plan() == []
+    gate.stage.airflow.states[first.run_id] = "failed"
+    assert gate.start_planned().run_id not in {first.run_id, second.run_id}
+
+
 def test_that_nobody_may_approve_is_asked_anew_when_it_is_known_who_is_who(gate: Gate) -> None:
     author = load_author(gate)
     gate.stage.change_project(people={author: ANSWERS})
