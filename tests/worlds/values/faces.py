@@ -75,7 +75,7 @@ class Faces:
             self.told[write.key] = replace(write.record, id=write.record.id or len(self.told) + 1)
         for key in plan.forgotten:
             self.told.pop(key, None)
-        assert compare_feedback(rows, self.told, self.facts, now).writes == (), "said twice"
+        assert (again := compare_feedback(rows, self.told, self.facts, now).writes) == (), f"said twice: {again}"
 
     def _show(self, write: SetStatus) -> None:
         key = (write.sha, write.context)
