@@ -62,12 +62,12 @@ class Step:
 
 def _plan(storm: Storm, step: Step) -> None:
     """Make a pass of control, of whose runs perhaps only some are started."""
-    storm.plan(troubles.choose(step.trouble), (99, 99, 99, 1, 0)[step.pick % 5] if step.trouble else 99)
+    storm.plan(troubles.choose(storm, step.trouble), (99, 99, 99, 1, 0)[step.pick % 5] if step.trouble else 99)
 
 
 def _play_task(storm: Storm, step: Step) -> None:
     """Let one of the runs in flight play its next task."""
-    storm.stumble_once(step.pick, troubles.choose(step.trouble), AFTERMATHS[step.aftermath % 3])
+    storm.stumble_once(step.pick, troubles.choose(storm, step.trouble), AFTERMATHS[step.aftermath % 3])
 
 
 def _live_on(storm: Storm, _step: Step) -> None:
@@ -124,6 +124,7 @@ WEIGHTS: dict[Callable[[Storm, int], None], int] = {
     troubles.restore: 1,
     troubles.read_stale: 1,
     troubles.read_unhealthy: 1,
+    troubles.read_failed: 1,
     troubles.pass_time: 3,
     troubles.expire: 1,
     troubles.skew: 1,

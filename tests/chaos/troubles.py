@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.run.claims import PLANNED
+from tests.chaos import people
 from tests.chaos.storm import AHEAD_S, BRANCHES, TARGETS
 from tests.compatibility.on_stage import age_state
 from tests.worlds.doubles.fuse import AFTER_CLI
+from tests.worlds.stages.flights import Interference
 from tests.worlds.stages.world import QUIET, age_histories
 
 if TYPE_CHECKING:
@@ -58,12 +60,21 @@ FAULTS: tuple[dict[str, Any], ...] = (
 )
 
 
-def choose(pick: int) -> Trouble:
-    """Return the trouble of a number: nothing, a fault, a death right after the CLI, or at a contact with the world."""
+MEANWHILE = (
+    *(people.push, people.force_push, people.delete, people.remake, people.merge, people.close, people.retarget),
+    *(people.push_into, people.push_trunk, people.push_stray, people.draft, people.deploy_by_hand),
+)
+"""What somebody does in the midst of a task."""
+
+
+def choose(storm: Storm, pick: int) -> Trouble:
+    """Return the trouble of a number: none, somebody who acts, a fault, a death after the CLI or at any contact."""
     kind, number = pick % 8, pick // 8
-    if kind < 3:
+    if kind == 0:
         return None
-    if kind < 5:
+    if kind <= 2:
+        return Interference(1 + number % 20, lambda: storm.interrupt(MEANWHILE[number % len(MEANWHILE)], number))
+    if kind <= 4:
         return FAULTS[number % len(FAULTS)]
     return AFTER_CLI if kind == 5 else 1 + number % (12 if kind == 6 else 60)
 
@@ -107,6 +118,17 @@ def read_stale(storm: Storm, pick: int) -> None:
     deployment_id = ids[pick % len(ids)]
     with storm.stage.show_records(deployment_id, storm.stage.list_deploys(deployment_id)[1 + pick // 7 % 2 :]):
         storm.plan_quietly()
+
+
+def read_failed(storm: Storm, pick: int) -> None:
+    """Let Astro call a Deployment's newest deploy failed while a pass and a task look at it."""
+    ids = [*(storm.ids[name] for name in TARGETS), *filter(None, map(storm.find_preview, BRANCHES))]
+    deployment_id = ids[pick % len(ids)]
+    newest, *older = storm.stage.list_deploys(deployment_id) or [{}]
+    with storm.stage.show_records(deployment_id, [newest | {"status": "FAILED"}, *older] if newest else []):
+        storm.plan_quietly()
+        if ready := storm.list_ready():
+            storm.advance(ready[pick % len(ready)], None)
 
 
 def read_unhealthy(storm: Storm, pick: int) -> None:
