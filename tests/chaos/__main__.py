@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import io
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 
     from tests.chaos.lives import Failure
 
+_TERMINATED = 143
+
 
 def main() -> int:
     """Return 0 if every life ended well, 1 if one failed."""
     asked = _read_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # so that the sandbox ends with us
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder, start_sandbox(Path(folder) / "data") as sandbox:
         author = Author(Path(folder) / "clone", sandbox.url, GITHUB_TOKEN)
         author.folder.mkdir()
