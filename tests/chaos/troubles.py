@@ -105,8 +105,9 @@ def restore(storm: Storm, _pick: int) -> None:
 
 def upgrade(storm: Storm, pick: int) -> None:
     """Let what is remembered, and the runs in flight, be as an older release would have left them."""
-    age_state(storm.stage, ("before-0.2.0", "0.2.0")[pick % 2])
-    storm.doubt()
+    if storm.stage.scope.fleet.name in storm.stage.stores:
+        age_state(storm.stage, ("before-0.2.0", "0.2.0")[pick % 2])
+        storm.doubt()
 
 
 # Lies
