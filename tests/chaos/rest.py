@@ -30,7 +30,6 @@ def end_storm(storm: Storm) -> None:
     """Let nothing go wrong any more; what people said and wrote stands."""
     assert storm.stage.sandbox.client.delete("/sandbox/faults").is_success
     storm.change_sandbox(**FAIR_WEATHER)
-    people.write_template(storm, storm.template)
     storm.set_dry(is_dry=False)
 
 
@@ -52,6 +51,7 @@ def build_again(storm: Storm) -> None:
 def come_to_rest(storm: Storm) -> None:
     """Let all that flies land, each question be answered with yes, and time pass, until nothing is left to do."""
     for _ in range(PASSES_MAX):
+        people.write_template(storm, storm.template)  # a merge may bring back what was mended
         build_again(storm)
         storm.finish_runs()
         while may_approve(storm) and any(each.run.dag_id in storm.list_dags() for each in storm.questions):
@@ -115,7 +115,9 @@ def mend(storm: Storm) -> None:
         storm.stage.scope, project=storm.first_project.model_copy(update={"repository": repository})
     )
     storm.doubt()
+    people.write_template(storm, storm.template)
     storm.adopt_previews()
+    storm.finish_runs()
     for pull in storm.list_pulls():
         if pull["draft"]:
             storm.stage.set_draft(pull["number"], is_draft=False)
