@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped,
 
 from dags.commands import make_commands_dag
 from dags.control import make_control_dag
+from dags.feedback import make_feedback_dag
 from dags.preview import make_preview_dag
 from dags.promotion import make_promotion_dag
 from dags.request import make_request_dag
@@ -407,6 +408,8 @@ class Run:
             return make_preview_dag(scope)
         if self.dag_id == scope.commands_dag:
             return make_commands_dag(scope)
+        if self.dag_id == scope.feedback_dag:
+            return make_feedback_dag(scope)
         if self.dag_id == scope.promotion_dag:
             return make_promotion_dag(scope)
         if self.dag_id == scope.template_dag:
