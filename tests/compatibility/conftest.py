@@ -1,4 +1,4 @@
-"""The fixtures: every release of the samples, and the DAG files as they are now, parsed under its policy."""
+"""The fixtures: every release of the samples, the DAG files as they are now, parsed under its policy, and a stage."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from include.deploy_ops.core.policy.file import POLICY_VARIABLE
 from tests.compatibility.samples import RELEASES, Release
+from tests.worlds.stages.fixtures import author, shared_sandbox, stage
+
+__all__ = ["author", "dags", "release", "shared_sandbox", "stage"]
 
 DAGS = Path(__file__).parents[2] / "dags"
 CONNECTION = {"conn_type": "github", "host": "http://127.0.0.1:8900/github/api/v3", "password": "none"}

@@ -16,6 +16,7 @@ from airflow.sdk.serde import deserialize
 from include.deploy_ops.operators.sealed import SEAL_PREFIX
 from include.deploy_ops.run.job import CONF_PART
 from include.deploy_ops.run.seals import WORK, Place, Seals
+from sandbox.identity import ASTRO_TOKEN
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeEvents, FakeOutlets, FakeStores, FakeTaskInstance
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 PROJECT = "data_platform"
-SEALS = Seals("samples", ("token",))
-"""Seals that the old values are given, to show that their form is still read; without one each is refused."""
+SEALS = Seals("acme-demo", (ASTRO_TOKEN,))
+"""The sandbox's, as all releases that seal had them. Older values are given some, to show that their form is still read;
+without one each is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class Release:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_sealing(self) -> bool:
+        """Whether what it handed on bears a seal."""
+        return self.name not in BEFORE_0_3
 
     @property
     def folder(self) -> Path:
@@ -56,11 +63,22 @@ class Release:
         return {key: strip_version(stored) for key, stored in self.read("store.json")[asset].items()}
 
 
+BEFORE_0_3 = ("before-0.2.0", "0.2.0")
+"""The releases that wrote no seal."""
+
 NOT_CHOSEN = {"cleanup": "project", "production.request": "action"}
 """Fields of forms that took a single value, and are read, but offered no more; by the DAG within its project."""
 
-RELEASES = (Release("before-0.2.0"), Release("0.2.0"))
+RELEASES = (Release("before-0.2.0"), Release("0.2.0"), Release("0.3.0"))
 """All whose samples are read; the last wrote what is written now."""
+
+WROTE_NOTHING_NEW: tuple[str, ...] = ()
+"""The releases after the first of these that write all as the one before them, so that they have no samples."""
+
+
+def find_release(name: str) -> Release:
+    """Return the release of that name."""
+    return next(release for release in RELEASES if release.name == name)
 
 
 def each_sample(file: str, *parts: str, of: Callable[[Any], bool] = lambda _: True) -> list[Any]:
@@ -113,7 +131,7 @@ class OldRun:
         XComs bear today's seals: so their form is read. What bears none is refused, whatever its form.
         """
         for task_id, values in self.xcoms.items():
-            for key, value in list(values.items()):
+            for key, value in [each for each in values.items() if not each[0].startswith(SEAL_PREFIX)]:
                 place = Place(self.dag_id, self.run_id, f"{task_id}.{key}")
                 values.setdefault(SEAL_PREFIX + key, SEALS.make(WORK, place, value))
         self.airflow.states[self.run_id] = "running"

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from include.deploy_ops.core.feedback.commands import mark_reply
 from include.deploy_ops.core.feedback.values import gather_facts
 from include.deploy_ops.core.history import read_commit
 from include.deploy_ops.core.model import Deploy, DeployKind, DeployStatus
 from include.deploy_ops.core.naming import name_deployment, parse_mark, parse_note
 from include.deploy_ops.core.preview.ownership import is_own
 from include.deploy_ops.core.promotion.message import is_own_commit, parse_trailers
+from include.deploy_ops.core.template.text import Maker
+from include.deploy_ops.core.template.text import is_own_commit as is_own_template
 from include.deploy_ops.hooks.github.feedback_answers import MARK_KEY
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.request.request import write_comment
 from include.deploy_ops.run.job import load_job
-from tests.compatibility.samples import NOT_CHOSEN, PROJECT, Release, each_sample, take
+from tests.compatibility.samples import NOT_CHOSEN, PROJECT, RELEASES, Release, each_sample, find_release, take
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +57,11 @@ def test_assets_aliases_watchers_and_pools_keep_their_names(release: Release, da
 
 def test_no_part_of_the_names_is_passed_over(release: Release) -> None:
     assert release.read("names.json").keys() == {"dags", "assets", "aliases", "inlets", "outlets", "pools", "watchers"}
-    assert release.read(MARKS)["comments"].keys() == {"feedback", "rejection"}
+    since = {"commands"} if release.is_sealing else set()
+    assert release.read(MARKS)["comments"].keys() == {"feedback", "rejection"} | since
     parts = {"marks", "no marks", "notes", "no notes", "commits", "no commits", "comments", "github deployments"}
-    assert release.read(MARKS).keys() == parts | {"statuses"}
+    since = {"template commits"} if release.is_sealing else set()
+    assert release.read(MARKS).keys() == parts | {"statuses"} | since
 
 
 def get_scope(dags: Mapping[str, Any]) -> Any:
@@ -93,7 +99,7 @@ def test_a_deploy_record_still_says_what_was_deployed(release: Release, name: st
     assert f" head={note.head} " in description
     assert note.needle in description
     assert note.attempt == 1
-    assert (note.person != "") == note.is_forced
+    assert (note.person != "") == (note.is_forced and not description.partition(": ")[2].startswith("rollback from "))
 
 
 @pytest.mark.parametrize(("release", "name"), each_sample(MARKS, "no notes"))
@@ -117,6 +123,17 @@ def test_a_strangers_commit_is_still_a_strangers(release: Release, name: str) ->
     assert not is_own_commit(commit["message"], commit["tree"], "acme-demo", "data_platform")
 
 
+@pytest.mark.parametrize("name", [release.name for release in RELEASES if release.is_sealing])
+def test_a_commit_of_the_templates_branch_is_still_ours(name: str) -> None:
+    commits = find_release(name).read(MARKS)["template commits"].values()
+    maker = Maker("acme-demo", PROJECT, "Production")
+    assert commits
+    for commit in commits:
+        assert is_own_template(commit["message"], commit["tree"], maker)
+        assert not is_own_template(commit["message"], "0" * 40, maker)
+        assert not is_own_template(commit["message"], commit["tree"], replace(maker, control_plane="another"))
+
+
 def make_facts(dags: Mapping[str, Any]) -> Any:
     scope = get_scope(dags)
     return gather_facts(scope.project, scope.control_plane, is_alone=True, airflow_url="", web_url="")
@@ -126,7 +143,10 @@ def make_facts(dags: Mapping[str, Any]) -> Any:
 def test_a_comment_is_found_again_by_its_marker(release: Release, name: str, dags: Mapping[str, Any]) -> None:
     comment = release.read(MARKS)["comments"][name]
     if "job" not in comment:
-        assert comment["body"].startswith(make_facts(dags).mark_comment(comment["pull"]))
+        scope = get_scope(dags)
+        reply = mark_reply(scope.control_plane, scope.project.name)
+        marker = reply if name == "commands" else make_facts(dags).mark_comment(comment["pull"])
+        assert comment["body"].startswith(marker)
         return
     job, answer = load_job(comment["job"]), load_answer(comment["answer"])
     marker = comment["body"].splitlines()[-1]

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.deploy_ops.core.naming import name_run
+from include.deploy_ops.core.naming import name_run, read_comment
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.text.schema import StrictModel
 from include.deploy_ops.operators.cleanup.form import read_cleanup_form, read_orphans_form
+from include.deploy_ops.operators.control.what_if import WhatIfForm
 from include.deploy_ops.run.forms import (
     PreviewForm,
     PromotionForm,
     RequestForm,
     TargetForm,
+    TemplateForm,
     read_form,
 )
-from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, read_planned
-from tests.compatibility.samples import NOT_CHOSEN, PROJECT, RELEASES, OldRun, Release, each_sample, take
+from include.deploy_ops.run.job import PLANNED_RUN_TYPE, Job, open_conf, read_planned
+from tests.compatibility.samples import NOT_CHOSEN, PROJECT, RELEASES, SEALS, OldRun, Release, each_sample, take
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +32,7 @@ FORMS: dict[str, type[StrictModel]] = {
     "promotion": PromotionForm,
     "production.request": RequestForm,
     "staging": TargetForm,
+    "template": TemplateForm,
     "production": TargetForm,
 }
 
@@ -64,7 +67,12 @@ def test_a_planned_run_does_what_it_was_planned_for(release: Release, part: str,
     assert job.environment == (said["target"] or said["branch"])
     assert job.is_approved == (part == "approved")
     assert run["run_id"].startswith(f"{job.slug}~{'request' if 'request' in run['dag_id'] else job.verb.value}~")
-    assert part == "approved" or run["run_id"] == name_run(job.work, 1)
+    if part == "begun by a comment":
+        assert read_comment(run["run_id"])
+    elif part != "approved":
+        assert run["run_id"] == name_run(job.work, int(run["run_id"].rpartition("~")[2]))
+    if release.is_sealing:
+        assert open_conf(SEALS, run["dag_id"], run["run_id"], run["conf"]) == job
 
 
 @pytest.mark.parametrize(("release", "name"), each_sample("runs.json", "queued behind a pause"))
@@ -77,9 +85,10 @@ def test_a_run_that_waited_behind_a_pause_claims_its_environment(
     run = OldRun(**sample)
     claim = take(dags, run.dag_id, "claim")
     run.remember(release.read("store.json"))
-    with pytest.raises(AirflowFailException, match=r"bears no seal: a release before 0\.3 wrote it"):
-        claim.execute(run.make_context(claim))
-    run.seal_conf()
+    if not release.is_sealing:
+        with pytest.raises(AirflowFailException, match=r"bears no seal: a release before 0\.3 wrote it"):
+            claim.execute(run.make_context(claim))
+        run.seal_conf()
     result = claim.execute(run.make_context(claim))
     assert result["branch"] == sample["conf"]["job"]["branch"]
     assert result["head"] == sample["conf"]["job"]["head"]
@@ -100,6 +109,8 @@ def test_a_form_that_was_sent_is_read(release: Release, part: str, name: str, da
         assert (cleanup.dry_run, cleanup.reason) == (run["conf"].get("dry_run", True), run["conf"].get("reason", ""))
         assert cleanup.branches == tuple(run["conf"]["branches"].split("\n"))
         assert cleanup.max_deletes == run["conf"].get("max_deletes")
+    elif kind == "what_if":
+        assert read_form(WhatIfForm, params).policy == run["conf"]["policy"]
     elif kind == "orphans":
         assert read_orphans_form(params, run["run_type"]).dry_run == run["conf"]["dry_run"]
     else:
@@ -119,7 +130,8 @@ def test_a_run_without_conf_belongs_to_a_dag_that_asks_for_none(
 
 def test_every_kind_of_run_has_a_sample(release: Release) -> None:
     runs = release.read("runs.json")
-    assert runs.keys() == {*PLANNED, "by form", "without conf"}
+    since = {"begun by a comment"} if release.is_sealing else set()
+    assert runs.keys() == {*PLANNED, "by form", "without conf"} | since
     verbs = {run["conf"]["job"]["verb"] for run in runs["planned"].values()}
     assert verbs == {"promote", "deploy", "create", "delete", "hibernate", "update", "request", "merge"}
     assert {run["run_type"] for run in runs["queued behind a pause"].values()} == {"manual", PLANNED_RUN_TYPE}

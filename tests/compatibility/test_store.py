@@ -10,23 +10,29 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import AwareDatetime, TypeAdapter
 
 from include.deploy_ops.core.feedback.values import key_comment
 from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.plan.remembered import Requests
+from include.deploy_ops.core.versioned import read_value, wrap_value
 from include.deploy_ops.operators.cleanup.find import QUESTIONS_KEY
 from include.deploy_ops.operators.cleanup.orphans import ORPHAN_QUESTIONS_KEY as ORPHANS_KEY
+from include.deploy_ops.operators.control.pace import REST_KEY
 from include.deploy_ops.run.airflow_runs import Runs
 from include.deploy_ops.run.memory import Memory
 from include.deploy_ops.run.questions import Questions
-from include.deploy_ops.run.store import shard_row
-from include.deploy_ops.triggers.repository import CURSOR_KEY, WAKE_AT_KEY, RepositoryTrigger
+from include.deploy_ops.run.sights import HEALTH_KEY, read_sights
+from include.deploy_ops.run.store import Slot, shard_row
+from include.deploy_ops.triggers.awaited_checks import AWAITED_KEY, read_awaited, write_awaited
+from include.deploy_ops.triggers.repository import BEGUN_AT_KEY, CURSOR_KEY, WAKE_AT_KEY, RepositoryTrigger
 from tests.compatibility.samples import RELEASES, Release, strip_version
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeTaskInstance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_TIME = TypeAdapter(AwareDatetime)
 FLEET, REPOSITORY, ORPHANS = (
     "deploy_ops.data_platform.fleet",
     "deploy_ops.data_platform.repository",
@@ -166,7 +172,10 @@ def check_budget(memory: Memory, key: str, said: Any) -> None:
 
 
 def check_deletes(memory: Memory, key: str, said: Any) -> None:
-    assert [each.at for each in memory.begun_deletes.read()] == [datetime.fromisoformat(each) for each in said]
+    told = [each if isinstance(each, dict) else {"at": each, "deployment_id": ""} for each in said]
+    assert [(each.at, each.deployment_id) for each in memory.begun_deletes.read()] == [
+        (datetime.fromisoformat(each["at"]), each["deployment_id"]) for each in told
+    ]
     assert said
 
 
@@ -213,6 +222,25 @@ def check_wake(stored: Any, said: Any) -> None:
     assert asyncio.run(make_trigger(wake_at=past)._find_due_wake()) == "2026-01-01T00:00:00+00:00"
 
 
+def check_time(stored: Any, said: Any) -> None:
+    """See that it is read as the time that it was; a pass that began, and a rest, are told by one."""
+    assert read_value("time", stored, _TIME) == datetime.fromisoformat(said)
+
+
+def check_health(stored: Any, said: Any) -> None:
+    sights = read_sights(stored)
+    assert sights.keys() == said.keys()
+    assert all(same_time(sights[name].looked_at, each["looked_at"]) for name, each in said.items())
+    assert [each.cause for each in sights.values()] == [each.get("cause", "") for each in said.values()]
+
+
+def check_awaited_checks(stored: Any, said: Any) -> None:
+    found = read_awaited(stored)
+    assert found.keys() == said.keys()
+    assert found
+    assert write_awaited(said.keys(), found) == stored
+
+
 def check_questions(key: str, stored: Any, said: Any) -> None:
     store = DictStore()
     store.values[key] = stored
@@ -222,6 +250,91 @@ def check_questions(key: str, stored: Any, said: Any) -> None:
         run: asked["names"] for run, asked in said.items()
     }
     assert set(questions.find_asking(but="another")) == {name for asked in said.values() for name in asked["names"]}
+
+
+def check_kept(memory: Memory, key: str, said: Any) -> None:
+    """See that what is read says all that was said: it is there again when it is written."""
+    (open_slot,) = [each for pattern, each in SLOTS.items() if re.fullmatch(pattern, key)]
+    store = DictStore()
+    found, anew = open_slot(memory, key).read(), open_slot(Memory(store), key)
+    assert found is not None
+    if isinstance(anew, Slot):
+        anew.write(found)
+    else:
+        anew.write({}, found)
+    assert holds(strip_version(store.values[key]), said), (store.values, said)
+
+
+def holds(found: Any, said: Any) -> bool:
+    """Whether all that was said stands there; a field more, or one that equals its default, makes no difference."""
+    if isinstance(said, dict) and isinstance(found, dict):
+        return all(holds(found[key], each) if key in found else is_blank(each) for key, each in said.items())
+    if isinstance(said, list) and isinstance(found, list):
+        return len(said) == len(found) and all(map(holds, found, said))
+    return bool(found == said)
+
+
+def is_blank(said: Any) -> bool:
+    return said in (None, "", 0, False, [], {})
+
+
+def name_slug(key: str) -> str:
+    return key.removeprefix("environment.").rpartition(".")[0]
+
+
+SLOTS: dict[str, Callable[[Memory, str], Any]] = {
+    r"cleanup\.preview_uses": lambda memory, _: memory.uses,
+    r"commands\.heard": lambda memory, _: memory.heard,
+    r"commands\.run": lambda memory, _: memory.commands_run,
+    r"control\.branch_concerns": lambda memory, _: memory.concerns,
+    r"control\.continuity": lambda memory, _: memory.continuity,
+    r"control\.failing": lambda memory, _: memory.failing,
+    r"control\.meters": lambda memory, _: memory.meters,
+    r"control\.pausings": lambda memory, _: memory.pausings,
+    r"control\.past": lambda memory, _: memory.past_digests,
+    r"control\.past\.[0-9a-f]": lambda memory, _: memory.past,
+    r"control\.pending": lambda memory, _: memory.pending,
+    r"control\.pull_page": lambda memory, _: memory.pull_page,
+    r"control\.rejections": lambda memory, _: memory.rejections,
+    r"control\.repository": lambda memory, _: memory.repository,
+    r"control\.rotation": lambda memory, _: memory.rotation,
+    r"control\.unpausing": lambda memory, _: memory.unpausing,
+    r"control\.commit_authors": lambda memory, _: memory.authors,
+    r"control\.commit_times": lambda memory, _: memory.commit_times,
+    r"control\.deploy_histories": lambda memory, _: memory.histories,
+    r"control\.old_branches": lambda memory, _: memory.backlog,
+    r"deployment\..+\.occupant": lambda memory, key: memory.occupant(key.split(".")[1]),
+    r"doctor\.examination": lambda memory, _: memory.examination,
+    r"environment\..+\.approval": lambda memory, key: memory.approval(name_slug(key)),
+    r"environment\..+\.deploys": lambda memory, key: memory.deploys(name_slug(key)),
+    r"environment\..+\.difference": lambda memory, key: memory.difference(name_slug(key)),
+    r"environment\..+\.mutes": lambda memory, key: memory.mutes(name_slug(key)),
+    r"environment\..+\.question": lambda memory, key: memory.question(name_slug(key)),
+    r"environment\..+\.request_judgement": lambda memory, key: memory.request_judgement(name_slug(key)),
+    r"environment\..+\.requests": lambda memory, key: memory.requests(name_slug(key)),
+    r"environment\..+\.template": lambda memory, key: memory.target_template(name_slug(key)),
+    r"environment\..+\.verification": lambda memory, key: memory.verification(name_slug(key)),
+    r"environment\..+\.verified": lambda memory, key: memory.verified(name_slug(key)),
+    r"promotion\.contributions\.[0-9a-f]{2}": lambda memory, _: memory.contributions,
+    r"view\.awaited\.[0-9a-f]{2}": lambda memory, _: memory._awaited,
+}
+"""What 0.3.0 began to write: who reads and writes it."""
+
+
+def check_pulls_apart(memory: Memory, key: str, said: Any) -> None:
+    memory._store.set("control.pulls", wrap_value({"since": "2026-11-30T21:00:00Z", "pulls": [], "rules": "r"}))
+    cache = memory.pulls.read()
+    assert cache is not None
+    assert cache.since, "one was lost, so that all are read again"
+    assert {str(each.number): each.head_sha for each in cache.pulls} == {
+        number: each["head_sha"] for number, each in said.items()
+    }
+    assert [each.is_open for each in cache.pulls] == [each.get("is_open", False) for each in said.values()]
+
+
+def check_snapshots(memory: Memory, key: str, said: Any) -> None:
+    assert strip_version(memory._store.get(key)) == said
+    assert said
 
 
 READERS: dict[str, Callable[[Memory, str, Any], None]] = {
@@ -247,10 +360,31 @@ READERS: dict[str, Callable[[Memory, str, Any], None]] = {
     r"feedback\.budget": check_budget,
 }
 
+GATHERED = (r"control\.histories\.[0-9a-f]", r"control\.commits\.[0-9a-f]", r"control\.authors\.[0-9a-f]")
+BACKLOG = r"control\.backlog\.[0-9a-f]"
+"""What no release writes since 0.3."""
+
+SINCE_0_3: dict[str, Callable[[Memory, str, Any], None]] = {
+    r"control\.pull_requests": check_pulls_apart,
+    r"control\.snapshot(s|-[0-9])": check_snapshots,
+    **dict.fromkeys(SLOTS, check_kept),
+}
+"""What no release wrote before."""
+
 
 def _check_equal(found: Any, said: Any) -> None:
     assert found == said
     assert found
+
+
+TRIGGER_KEYS: dict[str, Callable[[Any, Any], None]] = {
+    CURSOR_KEY: check_cursor,
+    WAKE_AT_KEY: check_wake,
+    BEGUN_AT_KEY: check_time,
+    HEALTH_KEY: check_health,
+    REST_KEY: check_time,
+    AWAITED_KEY: check_awaited_checks,
+}
 
 
 @pytest.mark.parametrize(("release", "asset", "key"), each_key())
@@ -260,20 +394,20 @@ def test_what_was_remembered_is_remembered(release: Release, asset: str, key: st
     if key in {QUESTIONS_KEY, ORPHANS_KEY}:
         check_questions(key, stored, said)
     elif asset == REPOSITORY:
-        {CURSOR_KEY: check_cursor, WAKE_AT_KEY: check_wake}[key](stored, said)
+        TRIGGER_KEYS[key](stored, said)
     else:
         assert asset == FLEET
-        (reader,) = [each for pattern, each in READERS.items() if re.fullmatch(pattern, key)]
+        (reader,) = [each for pattern, each in (READERS | SINCE_0_3).items() if re.fullmatch(pattern, key)]
         reader(open_memory(key, stored), key, said)
 
 
 def test_every_kind_of_key_has_a_sample(release: Release) -> None:
     stored = release.read("store.json")
-    missing = [pattern for pattern in READERS if not any(re.fullmatch(pattern, key) for key in stored[FLEET])]
+    wanted = (READERS.keys() | SINCE_0_3.keys()) - {*GATHERED, BACKLOG} if release.is_sealing else READERS.keys()
+    missing = [pattern for pattern in wanted if not any(re.fullmatch(pattern, key) for key in stored[FLEET])]
     assert missing == []
-    assert {QUESTIONS_KEY, CURSOR_KEY, WAKE_AT_KEY, ORPHANS_KEY} <= {
-        key for values in stored.values() for key in values
-    }
+    others = {QUESTIONS_KEY, CURSOR_KEY, WAKE_AT_KEY, ORPHANS_KEY, *(TRIGGER_KEYS if release.is_sealing else ())}
+    assert others <= {key for values in stored.values() for key in values}
 
 
 def test_what_was_spread_over_many_keys_is_gathered_without_a_loss(release: Release) -> None:

@@ -85,7 +85,7 @@ def test_broken_file_is_found_with_its_place(broken: dict[str, str], number: int
 
 def test_broken_file_is_refused(project: Path) -> None:
     write(project, {"dags/sub/a b.py": BROKEN})
-    with pytest.raises(PermanentError, match=r"^dags/sub/a b.py:2:7: invalid syntax\ncorrect it on the branch"):
+    with pytest.raises(PermanentError, match=r"^dags/sub/a b.py:2:7: invalid syntax;\ncorrect it on the branch"):
         check_dags(project, None)
 
 

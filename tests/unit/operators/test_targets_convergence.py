@@ -199,6 +199,36 @@ def test_the_comment_of_a_merged_change_tells_that_it_reached_production(
     assert "Target production: got `" in world.faces.comments[work["number"]]
 
 
+def test_a_lost_memory_waits_for_no_run_of_a_dag_that_is_gone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.rename_target(1)
+    world.live_on()
+    assert [each.run.dag_id for each in world.questions] == ["shop.production.request", "shop.prod.request"]
+    world.rename_target(1)
+    world.forget(0)
+    world.settle()
+    world.check_rest()
+
+
+def test_a_planned_run_that_claimed_anew_and_was_lost_comes_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.push_into(0)
+    world.plan(None, 99)
+    (run,) = [each for each in world.flying if each.dag_id == stage.scope.promotion_dag]
+    world.forget(0)
+    world.advance(run, None)
+    assert run.states == {"claim": "success"}
+    world.end(run, "failed")
+    world.settle()
+    world.check_rest()
+
+
 def test_every_life_ends_with_targets_that_equal_their_sources(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
 ) -> None:

@@ -14,13 +14,12 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.feedback.values import gather_facts
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_target
 from include.deploy_ops.core.policy.keys import Approvers, Feedback, Promotion, Requires
-from include.deploy_ops.run.claims import PLANNED
 from tests.worlds.stages.flights import Flights, Interference, Spent, Trouble, expect_refusal
 from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.promotion import FORM
 from tests.worlds.stages.promotion import POLICY as PROMOTION
 from tests.worlds.stages.request import PRODUCTION, STAGING, answer_request
-from tests.worlds.stages.world import IGNORES, age_histories, drop_ignored
+from tests.worlds.stages.world import IGNORES, age_claims, age_histories, drop_ignored
 from tests.worlds.values.faces import Faces, check_proof, check_row
 from tests.worlds.values.trusted_release import Git, Model, Record, Release, Yes, read_record
 
@@ -657,8 +656,7 @@ class ReleaseWorld(Flights):
                 }
                 if endings:
                     slot.write(replace(known, endings=endings))
-            if claim := memory.claim(slug, PLANNED).read():
-                memory.claim(slug, PLANNED).write(replace(claim, at=claim.at - QUIET))
+            age_claims(memory, slug)
 
     def read_holds(self) -> dict[str, str]:
         """Return what a pass holds, by environment; it must start nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -215,7 +215,7 @@ def test_every_check_is_spoiled_by_one_of_the_faults() -> None:
     assert {each.name for each in judge(make_facts())} == spoiled
 
 
-@pytest.mark.parametrize("field", [each.name for each in fields(AstroFacts)])
+@pytest.mark.parametrize("field", [each.name for each in fields(AstroFacts) if each.default_factory is MISSING])
 def test_a_fact_that_cannot_be_read_leaves_the_other_checks_as_they_are(field: str) -> None:
     before = {each.name: each.status for each in judge(make_facts())}
     after = {each.name: each.status for each in judge(replace(make_facts(), **{field: Unread("HTTP 500")}))}
