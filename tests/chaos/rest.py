@@ -53,15 +53,20 @@ def come_to_rest(storm: Storm) -> None:
     for _ in range(PASSES_MAX):
         people.write_template(storm, storm.template)  # a merge may bring back what was mended
         build_again(storm)
-        storm.finish_runs()
-        while may_approve(storm) and any(each.run.dag_id in storm.list_dags() for each in storm.questions):
-            storm.answer(0)
-            storm.finish_runs()
+        land(storm)
         troubles.pass_time(storm, 0)
         storm.plan_quietly()
         if not storm.list_ready() and not list_unanswered(storm):
             return
     raise AssertionError(f"no rest after {PASSES_MAX} passes: {[run.run_id for run in storm.flying]}")
+
+
+def land(storm: Storm) -> None:
+    """Let all runs go on until none can, and each question be answered with yes by who may."""
+    storm.finish_runs()
+    while may_approve(storm) and any(each.run.dag_id in storm.list_dags() for each in storm.questions):
+        storm.answer(0)
+        storm.finish_runs()
 
 
 def may_approve(storm: Storm) -> bool:
@@ -117,7 +122,7 @@ def mend(storm: Storm) -> None:
     storm.doubt()
     people.write_template(storm, storm.template)
     storm.adopt_previews()
-    storm.finish_runs()
+    land(storm)
     for pull in storm.list_pulls():
         if pull["draft"]:
             storm.stage.set_draft(pull["number"], is_draft=False)
