@@ -140,7 +140,8 @@ class LivedGithub(LivedService):
         watch = "checks" if "/commits/" in path else "listings"
         self.count(watch)
         self.clock.sleep(LATENCY_S)
-        said = self.answer(path, watch, request.headers.get("Authorization"), request.headers.get("If-None-Match"))
+        asked = {name.lower(): str(value) for name, value in request.headers.items()}
+        said = self.answer(path, watch, asked.get("authorization"), asked.get("if-none-match"))
         headers = {"Date": self.date, "Content-Type": "application/json", **said.headers}
         headers["Content-Length"] = str(len(said.body) + said.missing_bytes)
         raw = HTTPResponse(
@@ -176,11 +177,11 @@ class LivedGithub(LivedService):
 
     def answer(self, path: str, watch: str, authorization: str | None, known: str | None) -> Said:
         """Return what is said to a request. :raises requests.RequestException: nothing is."""
-        if authorization != f"token {self.token}":
-            return Said(401, {}, b'{"message": "Bad credentials"}')
         fault = self.fault
         if fault is not None and (said := self._fail(fault, path, watch)) is not None:
             return said
+        if authorization != f"token {self.token}":
+            return Said(401, {}, b'{"message": "Bad credentials"}')
         is_stale = fault is not None and fault.kind == "stale"
         body, etag, headers = (self._stale.get(path) if is_stale else None) or self._show(path)
         limit = self._limit(SCARCE_LEFT if fault is not None and fault.kind == "scarce" else QUOTA_LEFT)

@@ -13,14 +13,16 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextvars import Context
 
     import pytest
 
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 OURS = "include.deploy_ops."
 
 
@@ -110,7 +112,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.clock.now_s
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Args], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
         if (waits := WATCHED.get()) is not None:
             waits[0] = max(waits[0], when - self.clock.now_s)
         return super().call_at(when, callback, *args, context=context)

@@ -16,6 +16,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,7 +35,7 @@ from include.deploy_ops.triggers.repository import (
 )
 from tests.worlds.doubles.astro import make_deployment
 from tests.worlds.doubles.github import make_comment, make_pull, make_sha
-from tests.worlds.doubles.lived_services import GITHUB_URL, WHO, Fault, LivedAstro, LivedGithub, LivedService
+from tests.worlds.doubles.lived_services import ASTRO_URL, GITHUB_URL, WHO, Fault, LivedAstro, LivedGithub, LivedService
 from tests.worlds.doubles.simulated_time import WATCHED
 from tests.worlds.stages.ledger import ASTRO, CALM_S, CHECKS, GITHUB, POLL_S, WAKE, Ledger
 
@@ -124,6 +125,15 @@ class Rates:
     rotation_s: float = 3 * DAY_S
 
 
+def say_connections(patch: pytest.MonkeyPatch, github: LivedGithub, astro: LivedAstro) -> None:
+    """Say in Airflow's connections where the services are, and which tokens open them."""
+    said: dict[str, Any] = {"conn_type": "github", "host": GITHUB_URL, "password": github.token}
+    patch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(said))
+    extra = {"organization_id": "clorg", "workspace_id": "clws"}
+    said = {"conn_type": "http", "host": ASTRO_URL, "password": astro.token, "extra": extra}
+    patch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", json.dumps(said))
+
+
 @dataclass
 class Life:
     """One installation with one project, for so many simulated seconds."""
@@ -157,6 +167,8 @@ class Life:
         self.is_paused = False
         self._woken = asyncio.Event()
         self._awaited: list[str] = []
+        self._heard_s: dict[str, float] = {}
+        self._begun_s = -math.inf
         self._wakes: list[tuple[str, set[str]]] = []
         self._numbers = iter(range(1, 10**9))
 
@@ -171,16 +183,7 @@ class Life:
         self._say_connections()
 
     def _say_connections(self) -> None:
-        github = {"conn_type": "github", "host": GITHUB_URL, "password": self.github.token}
-        self.patch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(github))
-        extra = {"organization_id": "clorg", "workspace_id": "clws"}
-        astro = {
-            "conn_type": "http",
-            "host": "http://astro.example/astro",
-            "password": self.astro.token,
-            "extra": extra,
-        }
-        self.patch.setenv("AIRFLOW_CONN_ASTRO_DEFAULT", json.dumps(astro))
+        say_connections(self.patch, self.github, self.astro)
 
     def change_repository(self) -> None:
         """Push, delete, open, close, merge, speak; what does not count must wake nobody."""
@@ -331,13 +334,13 @@ class Life:
             self.store.values.clear()
             self.ledger.untold[WAKE].clear()
             self.ledger.untold[CHECKS].clear()
-            self.credit["again"] += len(self.alive)
+            self._begun_s = -math.inf
             return
         self.store.is_away = True
         seconds = math.exp(self.random.uniform(0.0, math.log(HOUR_S)))
         self.ledger.trouble(self.clock.now_s + seconds)
         self.credit["recovered"] += 2 * max(1, len(self.alive))
-        await self._stay_deaf(seconds)
+        await asyncio.sleep(seconds)
         self.store.is_away = False
         self.ledger.trouble(self.clock.now_s)
 
@@ -345,16 +348,8 @@ class Life:
         """Let a person pause control's DAG: Airflow drops what it is told meanwhile."""
         self.is_paused = True
         seconds = self.random.uniform(MINUTE_S, 6 * HOUR_S)
-        await self._stay_deaf(seconds)
+        await asyncio.sleep(seconds)
         self.is_paused = False
-
-    async def _stay_deaf(self, seconds: float) -> None:
-        """Wait while no pass begins: each trigger says again each five minutes what nobody heard."""
-        until_s = self.clock.now_s + seconds
-        while self.clock.now_s < until_s:
-            self.credit["again"] += max(1, len(self.alive))
-            await asyncio.sleep(min(OPEN_AGAIN.total_seconds(), max(1.0, until_s - self.clock.now_s)))
-        self.credit["again"] += max(1, len(self.alive))
 
     # What Airflow does.
 
@@ -390,6 +385,7 @@ class Life:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        self._heard_s.pop(name, None)
         self.github.forget(name)
         self.astro.forget(name)
 
@@ -421,6 +417,9 @@ class Life:
         self.events[reason] += 1
         if reason == "due":
             self._check_due(name)
+        if reason == "again" and not self._heard_s.get(name, 0.0) < self._begun_s < self.clock.now_s - 2 * POLL_S:
+            self.credit["again"] += 1
+        self._heard_s[name] = self.clock.now_s
         if self.events[reason] > self.credit[reason] + 3:
             self.ledger.doubt(
                 f"event {self.events[reason]} of reason {reason}, of which {self.credit[reason]} are known"
@@ -459,6 +458,7 @@ class Life:
         self.store.values[CURSOR_KEY] = self._cursor
         self._leave(WAKE_AT_KEY, (self._now() + OPEN_AGAIN).isoformat())
         self._leave(BEGUN_AT_KEY, self._now().isoformat())
+        self._begun_s = self.clock.now_s
         awaited = self._choose_awaited()
         found = {
             head: read_commit_checks(cast("Any", _StraightHook(self.github)), head, CommitChecks()) for head in awaited
@@ -515,7 +515,7 @@ class Life:
             self._at_times(rates.store_s, self.lose_store),
             self._at_times(rates.pause_s, self.pause_control),
             self._at_times(rates.rotation_s, self.rotate_tokens),
-            *(self._at_times(rates.fault_s, lambda name=name: self.fail_service(name)) for name in (GITHUB, ASTRO)),
+            *(self._at_times(rates.fault_s, partial(self.fail_service, name)) for name in (GITHUB, ASTRO)),
         ]
         self.start_trigger()
         tasks = [asyncio.create_task(act) for act in acts]
