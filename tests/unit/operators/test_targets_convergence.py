@@ -229,6 +229,23 @@ def test_a_planned_run_that_claimed_anew_and_was_lost_comes_again(
     world.check_rest()
 
 
+@pytest.mark.parametrize("answer", [2, 3], ids=["no", "silence"])
+def test_a_no_to_a_draft_outlasts_the_draft_and_silence_does_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], answer: int
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.draft(3)
+    world.answer(answer)
+    world.finish_runs()
+    asked.clear()
+    world.draft(1)
+    world.live_on()
+    assert bool(asked) is (answer == 3)
+    world.settle()
+    world.check_rest()
+
+
 def test_every_life_ends_with_targets_that_equal_their_sources(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
 ) -> None:

@@ -542,7 +542,8 @@ class ReleaseWorld(Flights):
         assert (name, state, is_forced) != ("claim", "skipped", True), "dropped without a word"
         if name == "report" and run.run_id in self.refused:
             release = self.refused[run.run_id]
-            holds = state == "success" and not (release in self.unanswered and run.run_id in self.outdated)
+            is_overtaken = run.run_id in self.outdated or not self._is_open(release)
+            holds = state == "success" and not (release in self.unanswered and is_overtaken)
             (self.model.rejected if holds else self.model.perhaps_rejected).add(release)
             self.standing = None
         if name == "recheck" and run.run_id in self.answered:
@@ -559,6 +560,12 @@ class ReleaseWorld(Flights):
             is_new = not run.xcoms["deploy"]["return_value"]["said"].endswith("by an earlier try of this run")
             is_bound = is_new and not (self.has_raced or self.read_errand(run)["skips"])
             assert not (is_bound and self.is_gated), "deployed while a gate was closed, which nobody skipped"
+
+    def _is_open(self, release: Release) -> bool:
+        """Whether GitHub has it still, and no draft: only then that nobody answered in time is an answer."""
+        self.git.fetch()
+        heads = [pull["head"]["sha"] for pull in self.list_pulls(TRUNK) if not pull["draft"]]
+        return (heads, self.git.find(TRUNK)) == ([release[0]], release[1])
 
     def _note_approval(self, run: Run, state: str, *, is_forced: bool) -> None:
         """Know that the yes to a planned request stands, unless it was given under other rules than those of now."""
