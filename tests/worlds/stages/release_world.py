@@ -123,6 +123,7 @@ class ReleaseWorld(Flights):
         self.refused: dict[str, Release] = {}
         self.outdated: set[str] = set()
         self.has_raced = False
+        self.has_ignored = False
 
     def begin(self, pick: int) -> None:
         """Let a pull request be promoted and shown on staging, and another one ask for production."""
@@ -234,7 +235,8 @@ class ReleaseWorld(Flights):
         self._note_edit()
 
     def ignore(self, pick: int) -> None:
-        """Change what the policy ignores: nobody is asked again for that."""
+        """Change what the policy ignores: nobody is asked again for that, unless it makes another deploy of it."""
+        self.has_ignored = True
         self.stage.change_project(ignore=IGNORES[pick % len(IGNORES)])
         self._note_edit()
 
@@ -554,6 +556,8 @@ class ReleaseWorld(Flights):
             self._note_adoption(run, state)
         if name == "merge" and state == "success":
             self._check_merge(run)
+        if state == "skipped":
+            self._note_void(run, name)
         if (name, state, run.dag_id) == ("deploy", "success", self.stage.scope.target_dag(self.names["production"])):
             is_asked = not is_forced and not self.has_raced
             assert not is_asked or self.may_approve() is not False, "deployed by a yes of who may approve no more"
@@ -573,6 +577,12 @@ class ReleaseWorld(Flights):
         key, now = self.answered[run.run_id], (called, self.describe_rules())
         if not is_forced:
             self.standing = key if state == "success" and key[:2] == now else None
+
+    def _note_void(self, run: Run, name: str) -> None:
+        """Know that a yes counts no more where its deploy became another one: by what the policy ignores alone."""
+        if "the next request asks anew" in run.xcoms.get(name, {}).get("superseded", ""):
+            assert self.has_ignored, "a yes is void although nothing moved"
+            self.standing = None
 
     def check_spending(self, spent: Spent) -> None:
         """See that a pass costs what lives: branches, targets, open pull requests."""
