@@ -229,6 +229,49 @@ def test_a_planned_run_that_claimed_anew_and_was_lost_comes_again(
     world.check_rest()
 
 
+def test_a_yes_to_less_than_an_edit_makes_due_is_asked_for_anew(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.answer(0)
+    world.finish_runs()
+    for _ in range(3):
+        world.live_on()
+    assert world.own_merges
+    world.push_into(3)  # what is ignored, until it is no more
+    world.live_on()
+    world.open_release(0)
+    world.live_on()
+    world.answer(0)
+    world.finish_runs()
+    world.ignore(2)
+    asked.clear()
+    world.live_on()
+    world.pass_time(0)
+    world.live_on()
+    assert asked
+    world.settle()
+    world.check_rest()
+
+
+@pytest.mark.parametrize("answer", [2, 3], ids=["no", "silence"])
+def test_a_no_to_a_draft_outlasts_the_draft_and_silence_does_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], answer: int
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.draft(3)
+    world.answer(answer)
+    world.finish_runs()
+    asked.clear()
+    world.draft(1)
+    world.live_on()
+    assert bool(asked) is (answer == 3)
+    world.settle()
+    world.check_rest()
+
+
 def test_every_life_ends_with_targets_that_equal_their_sources(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
 ) -> None:
