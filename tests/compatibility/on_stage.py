@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.naming import hash_text, slug_target
 from include.deploy_ops.core.versioned import VERSION
 from include.deploy_ops.operators.sealed import SEAL_PREFIX
+from include.deploy_ops.run.approvals import seal_approval
 from include.deploy_ops.run.job import CONF_PART
 from include.deploy_ops.run.memory import Memory, PullCache
 from include.deploy_ops.run.seals import WORK, Place
@@ -66,6 +68,7 @@ def load_release(stage: Stage, name: str, names: Mapping[str, str] | None = None
         store.values.clear()
         store.values.update(_place_anew(rename(values)))
     _forget_shards_elsewhere(stage)
+    _reseal_approvals(stage)
     return [_start(stage, rename(sample)) for sample in _list_in_flight(release)]
 
 
@@ -125,6 +128,13 @@ def _forget_shards_elsewhere(stage: Stage) -> None:
     shards = {key.rpartition(".")[2] for key in values if key.startswith("view.rows.")}
     others = {shard: digest for shard, digest in summary["digests"].items() if not re.fullmatch("[0-9a-f]{2}", shard)}
     summary["digests"] = {**{shard: summary["digests"].get(shard, "0" * 12) for shard in shards}, **others}
+
+
+def _reseal_approvals(stage: Stage) -> None:
+    for name in stage.scope.project.targets:
+        slot = stage.memory.approval(slug_target(name))
+        if (approval := slot.read()) is not None and approval.seal:
+            slot.write(seal_approval(stage.seals, stage.scope.request_dag(name), replace(approval, seal="")))
 
 
 def _list_in_flight(release: Release) -> list[dict[str, Any]]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 PROJECT = "data_platform"
 SEALS = Seals("acme-demo", (ASTRO_TOKEN,))
-"""The sandbox's, as all releases that seal had them. Older values are given some, to show that their form is still read;
-without one each is refused."""
+"""The sandbox's, as all releases that seal had them. Older values are given some, to show that their form is still
+read; without one each is refused."""
 
 
 @dataclass(frozen=True, slots=True)

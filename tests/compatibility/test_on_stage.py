@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,7 +10,8 @@ from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.versioned import VERSION
 from include.deploy_ops.operators.sealed import SEAL_PREFIX
 from include.deploy_ops.run.memory import Memory
-from tests.compatibility.on_stage import age_state, load_release
+from include.deploy_ops.run.seals import WORK, Place
+from tests.compatibility.on_stage import age_run, age_state, load_release
 from tests.compatibility.samples import BEFORE_0_3, RELEASES, Release, strip_version
 from tests.compatibility.test_tolerance import GATHERED
 from tests.worlds.stages.stage import WRITES
@@ -111,3 +112,27 @@ def test_an_aged_state_changes_nothing_that_runs(name: str, live: Stage) -> None
     assert settle(live) == []
     assert live.list_deployments() == before
     assert live.list_requests("astro", WRITES) == []
+
+
+def test_a_run_that_is_aged_has_no_field_that_the_release_did_not_write(release: Release, live: Stage) -> None:
+    run = live.start_planned(Verb.DEPLOY, BRANCH, "a" * 40)
+    claimed = run.xcoms["claim"]["return_value"]
+    run.hand("claim", claimed | {"of_a_later_release": 1})
+    run.hand("verify", {"proof": "verified", "said": "verified", "deploy_id": "cl"})
+    run.states["verify"] = "success"
+    age_run(run, release)
+    found = run.xcoms["claim"]["return_value"]
+    assert found == {field: each for field, each in claimed.items() if field in found}
+    assert found.keys() == find_claim(release).keys()
+    assert ("verify" in run.states) == release.is_sealing
+    assert (f"{SEAL_PREFIX}return_value" in run.xcoms["claim"]) == release.is_sealing
+    if release.is_sealing:
+        assert run.stage.airflow.states[run.run_id] == "running"
+        place = Place(run.dag_id, run.run_id, "claim.return_value")
+        live.seals.check(WORK, place, found, run.xcoms["claim"][f"{SEAL_PREFIX}return_value"])
+
+
+def find_claim(release: Release) -> dict[str, Any]:
+    """Return what the release's claim of a preview's deploy handed on."""
+    found: dict[str, Any] = release.read("xcoms.json")["preview claim deploy"]["value"]
+    return found

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN, REGISTRY_PASSWORD
-from tests.compatibility.samples import FOLDER, RELEASES, Release, strip_version
+from tests.compatibility.samples import FOLDER, RELEASES, WROTE_NOTHING_NEW, Release, strip_version
+
+ROOT = Path(__file__).parents[2]
 
 READ_BY = {
     "runs.json": "test_runs.py",
@@ -30,6 +33,14 @@ OTHERS = {"policy.yaml", "README.md"}
 def test_every_folder_is_read() -> None:
     folders = {path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders == {release.name for release in RELEASES}
+
+
+def test_the_newest_release_has_one_name_and_its_samples_or_wrote_nothing_new() -> None:
+    named = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert named[0] == version
+    assert set(named) == {*(release.name for release in RELEASES[1:]), *WROTE_NOTHING_NEW}
+    assert not set(WROTE_NOTHING_NEW) & {release.name for release in RELEASES}
 
 
 def test_every_release_has_every_kind_of_file(release: Release) -> None:

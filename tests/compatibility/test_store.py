@@ -442,6 +442,9 @@ def test_what_requests_left_in_the_targets_record_counts_until_a_request_writes(
     memory = open_memory(f"environment.{slug}.remembered", stored)
     before, said = memory.recall(slug), strip_version(stored)
     assert before == memory.environment(slug).read()
+    if release.is_sealing:
+        assert before.approval is None, "it lies apart"
+        return
     assert before.approval is not None
     assert (before.approval.person, before.endings.keys()) == ("admin", said["endings"].keys())
     memory.requests(slug).write(Requests())

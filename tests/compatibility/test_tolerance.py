@@ -35,9 +35,10 @@ from include.deploy_ops.run.job import dump_job, load_job, read_planned
 from include.deploy_ops.run.memory import Memory, PullCache
 from include.deploy_ops.run.questions import Questions
 from include.deploy_ops.run.scope import Scope
+from include.deploy_ops.run.store import Slot
 from include.deploy_ops.triggers.awaited_checks import HEADS_MAX, read_awaited
 from include.deploy_ops.triggers.repository import RepositoryTrigger
-from tests.compatibility.samples import RELEASES
+from tests.compatibility.samples import RELEASES, find_release
 from tests.worlds.doubles.airflow import DictStore, FakeAirflow, FakeTaskInstance
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ SPREAD = ("control.backlog.", "control.commits.", "control.histories.", "control
 
 GATHERED = ("control.old_branches", "control.commit_times", "control.deploy_histories", "control.commit_authors")
 
-SINCE_0_3 = {"control.pull_requests", *GATHERED}
-"""Before, pull requests lay beside the word on their listing."""
+GATHERING = find_release("0.2.0")
+"""The last release that spread them."""
+SPREAD_OUT: dict[str, Any] = GATHERING.read_bare(FLEET)
 
 UNREADABLE = [{"of": "a later version"}]
 """What no entry can be."""
@@ -103,11 +105,32 @@ def read_all(memory: Memory) -> dict[str, Any]:
         "view": memory.feedback_view.read(),
         "telling": memory.feedback_run.read(),
         "budget": memory.budget.read(),
+        **{name: getattr(memory, name).read() for name in WHOLE},
+        **{name: {slug: getattr(memory, name)(slug).read() for slug in list_slugs()} for name in OF_SLUGS},
+        "occupants": {each: memory.occupant(each).read() for each in list_occupied()},
+        "awaited": memory._awaited.read(),
     }
 
 
+WHOLE = (
+    *("repository", "continuity", "pull_page", "pending", "pausings", "unpausing", "failing", "past", "past_digests"),
+    *("rejections", "concerns", "contributions", "uses", "rotation", "examination", "meters", "heard", "commands_run"),
+)
+"""What lies in one slot."""
+
+OF_SLUGS = (
+    *("question", "approval", "request_judgement", "requests", "deploys", "verification", "verified", "mutes"),
+    *("difference", "target_template"),
+)
+"""What lies in one slot of each environment."""
+
+
+def list_occupied() -> list[str]:
+    return sorted(key.split(".")[1] for key in STORED if key.startswith("deployment."))
+
+
 def list_slugs() -> list[str]:
-    keys = [key.removeprefix("environment.") for key in STORED if key.startswith("environment.")]
+    keys = [key.removeprefix("environment.") for key in {**STORED, **SPREAD_OUT} if key.startswith("environment.")]
     return sorted({key.rpartition(".")[0] for key in keys})
 
 
@@ -118,9 +141,16 @@ def open_store(**changes: Any) -> DictStore:
     return store
 
 
+def open_spread(**changes: Any) -> DictStore:
+    """Return the same of the last release that spread over many keys what lies under one since."""
+    store = DictStore()
+    store.values = {**deepcopy(SPREAD_OUT), **changes}
+    return store
+
+
 def open_gathered(**changes: Any) -> DictStore:
-    """Return the same store after the first pass of this release, some of its values replaced."""
-    store = open_store()
+    """Return that store after the first pass of this release, some of its values replaced."""
+    store = open_spread()
     Memory(store).gather()
     store.values |= changes
     return store
@@ -138,7 +168,7 @@ def test_all_that_is_written_bears_a_version() -> None:
     rewrite(memory, known)
     assert {key for key, value in store.values.items() if value.keys() != {"version", "value"}} == set()
     assert {value["version"] for value in store.values.values()} == {VERSION}
-    assert store.values.keys() == {key for key in STORED if not key.startswith(SPREAD)} | SINCE_0_3
+    assert store.values.keys() == {key for key in STORED if not key.startswith("control.snapshot")}
     assert read_all(memory) == known
 
 
@@ -146,6 +176,7 @@ def rewrite(memory: Memory, known: dict[str, Any]) -> None:
     for (slug, register), claim in known["claims"].items():
         if claim is not None:
             memory.claim(slug, register).write(claim)
+    rewrite_slots(memory, known)
     for slug, remembered in known["environments"].items():
         if f"environment.{slug}.remembered" in STORED:
             memory.environment(slug).write(remembered)
@@ -160,7 +191,7 @@ def rewrite(memory: Memory, known: dict[str, Any]) -> None:
     memory.commit_times.write({}, known["commits"])
     memory.histories.write({}, known["histories"])
     memory.authors.write({}, known["authors"])
-    assert memory.write_rows({}, known["rows"]).keys() == known["summary"].digests.keys()
+    assert memory.write_rows({}, known["rows"]).keys() <= known["summary"].digests.keys()
     memory.summary.write(known["summary"])
     memory.verdicts.write(known["verdicts"])
     memory.feedback.write({}, known["told"])
@@ -170,6 +201,20 @@ def rewrite(memory: Memory, known: dict[str, Any]) -> None:
     questions = open_questions(memory._store, "cleanup.questions")
     for run_id, asked in open_questions(open_store(), "cleanup.questions").read().items():
         questions.note(run_id, asked.names, asked.at)
+
+
+def rewrite_slots(memory: Memory, known: dict[str, Any]) -> None:
+    """Write what lies in one slot, as far as something does."""
+    for name in WHOLE:
+        slot, found = getattr(memory, name), known[name]
+        slot.write(found) if isinstance(slot, Slot) else slot.write({}, found)
+    for name in OF_SLUGS:
+        for slug, found in known[name].items():
+            if found:
+                getattr(memory, name)(slug).write(found)
+    for deployment_id, occupant in known["occupants"].items():
+        memory.occupant(deployment_id).write(occupant)
+    memory._awaited.write({}, known["awaited"])
 
 
 def open_questions(store: Any, key: str) -> Questions:
@@ -198,7 +243,8 @@ def add_keys(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     added = {key: add_keys(each) for key, each in value.items()}
-    is_record = bool(value) and all(key.isidentifier() for key in value) and not set(value) <= {*VERBS}
+    is_record = bool(value) and all(key.isidentifier() and not key.isupper() for key in value)
+    is_record = is_record and not set(value) <= {*VERBS}
     return {**added, "of_a_later_release": {"a": 1}} if is_record else added
 
 
@@ -224,6 +270,16 @@ COLLECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Memory], Any]]] = {
     "control.commits.": ((), lambda memory: memory.commit_times.read()),
     "control.histories.": ((), lambda memory: memory.histories.read()),
     "control.authors.": ((), lambda memory: memory.authors.read()),
+    "control.old_branches": ((), lambda memory: memory.backlog.read()),
+    "control.commit_times": ((), lambda memory: memory.commit_times.read()),
+    "control.deploy_histories": ((), lambda memory: memory.histories.read()),
+    "control.commit_authors": ((), lambda memory: memory.authors.read()),
+    "control.branch_concerns": ((), lambda memory: memory.concerns.read()),
+    "control.rejections": ((), lambda memory: memory.rejections.read()),
+    "control.pausings": ((), lambda memory: memory.pausings.read()),
+    "control.pending": ((), lambda memory: memory.pending.read()),
+    "control.meters": ((), lambda memory: memory.meters.read()),
+    "cleanup.preview_uses": ((), lambda memory: memory.uses.read()),
     "view.rows.": ((), Memory.read_rows),
     "feedback.told.": ((), lambda memory: memory.feedback.read()),
     "feedback.budget": (("minutes",), lambda memory: dict(memory.budget.read().minutes)),
@@ -236,10 +292,20 @@ def _pulls(memory: Memory) -> PullCache:
     return found
 
 
-def pick_collections() -> list[str]:
+def pick_collections() -> list[tuple[str, str]]:
+    """Return release and key of what was stored, as far as it is a collection."""
+    names = [(release.name, key) for release in (GATHERING, NEWEST) for key in release.read_bare(FLEET)]
     return [
-        key for key in STORED if any(key == name or (name[-1] == "." and key.startswith(name)) for name in COLLECTIONS)
+        (release, key)
+        for release, key in names
+        if any(key == name or (name[-1] == "." and key.startswith(name)) for name in COLLECTIONS)
+        and (release, key) != (NEWEST.name, "control.pulls")  # they lie apart
     ]
+
+
+def open_of(release: str, **changes: Any) -> DictStore:
+    """Return a store with a release's samples, some of them replaced."""
+    return open_spread(**changes) if release == GATHERING.name else open_store(**changes)
 
 
 def find_reader(key: str) -> tuple[tuple[str, ...], Callable[[Memory], Any]]:
@@ -259,24 +325,25 @@ def spoil(stored: Any, path: tuple[str, ...], garbage: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("key", pick_collections())
+@pytest.mark.parametrize(("release", "key"), pick_collections())
 @pytest.mark.parametrize("is_wrapped", [False, True])
 def test_an_entry_that_cannot_be_read_is_lost_alone(
-    key: str, is_wrapped: bool, caplog: pytest.LogCaptureFixture
+    release: str, key: str, is_wrapped: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, read = find_reader(key)
-    spoiled = spoil(STORED[key], path, UNREADABLE)
-    store = open_store(**{key: wrap_value(spoiled) if is_wrapped else spoiled})
-    assert read(Memory(store)) == read(Memory(open_store()))
+    spoiled = spoil(find_release(release).read_bare(FLEET)[key], path, UNREADABLE)
+    store = open_of(release, **{key: wrap_value(spoiled) if is_wrapped else spoiled})
+    assert read(Memory(store)) == read(Memory(open_of(release)))
     assert repr(key) in caplog.text
     assert ("'zz-unreadable'" in caplog.text) or ("[0]" in caplog.text)
 
 
 @given(st.sampled_from(pick_collections()), JSON)
-@example("control.deletes", "5")
-def test_whatever_an_entry_is_its_siblings_are_read(key: str, garbage: Any) -> None:
-    path, read = find_reader(key)
-    found, wanted = read(Memory(open_store(**{key: spoil(STORED[key], path, garbage)}))), read(Memory(open_store()))
+@example(("0.2.0", "control.deletes"), "5")
+def test_whatever_an_entry_is_its_siblings_are_read(which: tuple[str, str], garbage: Any) -> None:
+    (release, key), (path, read) = which, find_reader(which[1])
+    spoiled = spoil(find_release(release).read_bare(FLEET)[key], path, garbage)
+    found, wanted = read(Memory(open_of(release, **{key: spoiled}))), read(Memory(open_of(release)))
     if isinstance(wanted, tuple):
         assert found[len(found) - len(wanted) :] == wanted
     else:
@@ -288,16 +355,16 @@ def test_an_entry_of_what_was_gathered_is_lost_alone(key: str, older: str, caplo
     _, read = COLLECTIONS[older]
     stored = open_gathered().values[key]["value"]
     for spoiled in (spoil(stored, (), UNREADABLE), wrap_value(spoil(stored, (), UNREADABLE))):
-        assert read(Memory(open_gathered(**{key: spoiled}))) == read(Memory(open_store())) != {}
+        assert read(Memory(open_gathered(**{key: spoiled}))) == read(Memory(open_spread())) != {}
         assert repr(key) in caplog.text
         caplog.clear()
 
 
 @given(st.sampled_from(GATHERED), JSON | JSON.map(wrap_value))
 def test_whatever_a_gathered_value_is_nothing_raises_and_the_others_are_read(key: str, garbage: Any) -> None:
-    known, found = read_all(Memory(open_store())), read_all(Memory(open_gathered(**{key: garbage})))
+    known, found = read_all(Memory(open_spread())), read_all(Memory(open_gathered(**{key: garbage})))
     _, read = COLLECTIONS[SPREAD[GATHERED.index(key)]]
-    lost = next(name for name, each in known.items() if each == read(Memory(open_store())))
+    lost = next(name for name, each in known.items() if each == read(Memory(open_spread())))
     assert {**found, lost: None} == {**known, lost: None}
 
 

@@ -108,6 +108,9 @@ class GithubAsItWas:
     def __init__(self, job: Any) -> None:
         self._job = job
 
+    def remember(self, _answers: object) -> None:
+        """Need no answers of control's."""
+
     def web_url(self, kind: str, name: object) -> str:
         return f"https://github.example/{kind}/{name}"
 
@@ -135,7 +138,7 @@ class AstroAsItWas:
         return (Deploy(self._newest, deployment_id, DeployStatus.DEPLOYED, DeployKind.IMAGE_AND_DAG, made),)
 
 
-def test_a_yes_to_what_was_asked_without_a_seal_counts_as_none(release: Release, dags: Mapping[str, Any]) -> None:
+def test_a_yes_counts_if_what_was_asked_bears_a_seal(release: Release, dags: Mapping[str, Any]) -> None:
     sample = release.read("parked.json")["production.request approve, parked"]
     run = open_run(release, sample)
     job = load_job(run.xcoms["prepare"]["return_value"])
@@ -144,24 +147,51 @@ def test_a_yes_to_what_was_asked_without_a_seal_counts_as_none(release: Release,
     observed = run.xcoms["change_type"]["return_value"]["observed"]
     vars(recheck).update(github=GithubAsItWas(job), astro=AstroAsItWas(job, observed))
     before = Memory(run.stores[FLEET]).recall(job.slug)
+    if release.is_sealing:
+        recheck.execute(run.make_context(recheck))
+        approval = Memory(run.stores[FLEET]).approval(job.slug).read()
+        assert approval is not None
+        assert (approval.person, approval.head, approval.commit) == ("ada", job.head, job.commit)
+        return
     with pytest.raises(AirflowFailException, match=r"a release before 0\.3 asked, which bears no seal; a new request"):
         recheck.execute(run.make_context(recheck))
     assert Memory(run.stores[FLEET]).recall(job.slug) == before
 
 
-def read_events(release: Release, task_id: str) -> list[dict[str, Any]]:
-    return [sample["payload"] for sample in release.read("events.json").values() if sample.get("resumes") == task_id]
+def read_events(release: Release, parked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the triggers of such a task said, for the method by which this one goes on."""
+    wanted = (parked["task_id"], parked["next_method"])
+    samples = [each for each in release.read("events.json").values() if "resumes" in each]
+    return [each["payload"] for each in samples if (each["resumes"], each.get("method", "resume")) == wanted]
 
 
 @pytest.mark.parametrize(("release", "name"), each_sample("parked.json", of=is_deferred))
 def test_a_deferred_task_goes_on_with_the_triggers_event(release: Release, name: str, dags: Mapping[str, Any]) -> None:
     sample = release.read("parked.json")[name]
-    assert sample["task_id"] in {"settle", "image"}
-    events = [None] if "event" in sample["next_kwargs"] else read_events(release, sample["task_id"])
+    checks = {"settle": check_settle, "image": check_image, "verify": check_verify}
+    events = [None] if "event" in sample["next_kwargs"] else read_events(release, sample)
     assert events
     for event in events:
-        check = check_settle if sample["task_id"] == "settle" else check_image
-        check(release, sample, dags, event)
+        checks[sample["task_id"]](release, sample, dags, event)
+
+
+def check_verify(release: Release, sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) -> None:
+    """See that the verdict is about the deploy that was asked about, and says what its Airflow did."""
+    said, run = event or sample["next_kwargs"]["event"], open_run(release, sample)
+    asked = sample["next_kwargs"].get("verification", sample["next_kwargs"])
+    broken = [each["file"] for each in said.get("findings", {}).get("broken", ())]
+    failed = [each["dag_id"] for each in said.get("runs", ()) if each["outcome"] == "failed"]
+    if broken or failed:
+        with pytest.raises(AirflowFailException, match=(broken + failed)[0]):
+            go_on(sample, dags, run, event)
+    else:
+        # Its Airflow would be asked to run the DAGs that the policy names.
+        proof = go_on(sample, dags, run, event, _start_runs=lambda *given: given[3])["proof"]
+        assert proof == ("verified" if said["state"] == "seen" else "unknown")
+    verdict = Memory(run.stores[FLEET]).verification(load_job(run.xcoms["claim"]["return_value"]).slug).read()
+    assert verdict is not None
+    assert (verdict.deploy_id, verdict.commit) == (asked["deploy_id"], asked["commit"])
+    assert [each.file for each in verdict.broken] == broken
 
 
 def check_settle(release: Release, sample: Mapping[str, Any], dags: Mapping[str, Any], event: Any) -> None:
@@ -208,6 +238,8 @@ def test_every_kind_of_parked_task_has_a_sample(release: Release) -> None:
     kinds = {(sample["task_id"], is_asking(sample), is_answered(sample)) for sample in parked}
     assert {(task, *how) for task in ("approve", "approve_adoption") for how in ((True, False), (False, True))} <= kinds
     assert {("settle", False, False), ("image", False, False)} <= kinds
-    assert {path.rpartition(".")[2] for path in release.read("triggers.json")} == {
+    since = {"DeployVerifiedTrigger", "SmokeRunsTrigger"} if release.is_sealing else set()
+    assert {path.rpartition(".")[2] for path in release.read("triggers.json")} == since | {
         *("RepositoryTrigger", "DeploySettledTrigger", "ImageAvailableTrigger")
     }
+    assert not since or ("verify", False, False) in kinds

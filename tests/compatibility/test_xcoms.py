@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -10,19 +11,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
+from include.deploy_ops.core.environment.mapping import write_mapped
+from include.deploy_ops.core.errors import SealError
 from include.deploy_ops.core.model import ChangeType
-from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.naming import parse_mark, read_comment
+from include.deploy_ops.core.plan.remembered import Remembered
 from include.deploy_ops.core.text.document import read_document
+from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.pages import render_source
 from include.deploy_ops.hooks.github.answers import RepositoryName
 from include.deploy_ops.operators.answer import load_answer
 from include.deploy_ops.operators.cleanup.find import load_found
 from include.deploy_ops.operators.dispatch import DispatchOperator
 from include.deploy_ops.operators.report import find_cause
+from include.deploy_ops.run.decision import load_decision
 from include.deploy_ops.run.endings import make_ended
-from include.deploy_ops.run.job import load_job
+from include.deploy_ops.run.job import load_answers, load_job, read_planned
 from include.deploy_ops.run.memory import Memory
-from tests.compatibility.samples import PROJECT, OldRun, Release, each_sample, take
+from include.deploy_ops.run.seals import WORK, Place
+from tests.compatibility.samples import PROJECT, SEALS, OldRun, Release, each_sample, take
 from tests.worlds.doubles.airflow import DictStore
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ class XCom:
     task_id: str
     key: str
     value: Any
+    seal: str = ""
 
     def find_other(self, start: str) -> Any:
         """Return the value of the release's first sample whose name begins so."""
@@ -47,6 +55,7 @@ class XCom:
 
 
 CLAIM = "preview claim deploy"
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def open_run(sample: XCom, job: Any = None, **more: Any) -> OldRun:
@@ -222,11 +231,69 @@ class GithubOf:
     def web_url(self, kind: str, name: object) -> str:
         return f"https://github.example/{kind}/{name}"
 
+    def remember(self, _answers: object) -> None:
+        """Need no answers of control's."""
+
     def read_name(self) -> RepositoryName:
         return RepositoryName(7, self.repository)
 
     def find_branch_beside(self, branch: str, trunk: str) -> Any:
         return SimpleNamespace(name=branch, head=self._head)
+
+
+def check_claims_decision(sample: XCom, dags: Any) -> None:
+    """See that what the claim of a new preview decided is read by the tasks after it, as theirs is of others."""
+    run, said = open_run(sample, sample.find_other("preview claim create")), sample.value
+    run.xcoms["claim"]["decision"] = said
+    deploy = take(dags, run.dag_id, "deploy")
+    decision = load_decision(deploy.read_decision(run.make_context(deploy)))
+    assert (decision.change_type.value, decision.commit, decision.reason) == (
+        said["change_type"],
+        said["commit"],
+        said["reason"],
+    )
+
+
+def check_answers(sample: XCom, dags: Any) -> None:
+    assert [(each.path, each.etag) for each in load_answers(sample.value)] == [
+        (each["path"], each["etag"]) for each in sample.value
+    ]
+
+
+def check_rendered(sample: XCom, dags: Any) -> None:
+    run = open_run(sample)
+    report = take(dags, run.dag_id, "report")
+    assert report._read_rendered(run.make_context(report), {"update": "success"}) == sample.value
+
+
+def check_mapped(sample: XCom, dags: Any) -> None:
+    previews = take(dags, sample.dag_id, "claim").scope.project.previews
+    assert write_mapped(previews.environment.mapped) == sample.value, "else the policy counts as edited meanwhile"
+
+
+def check_repairs(sample: XCom, dags: Any) -> None:
+    known = Remembered().add_repaired(sample.value, NOW)
+    assert known.repaired == dict.fromkeys(sample.value, NOW)
+
+
+def check_verdict(sample: XCom, dags: Any) -> None:
+    run = open_run(sample)
+    report = take(dags, run.dag_id, "report")
+    assert Proof(sample.value["proof"]).value == sample.value["proof"]
+    assert report._read_told(run.make_context(report)) == sample.value
+
+
+def check_inspected(sample: XCom, dags: Any) -> None:
+    assert set(sample.value["deployment"]) >= {"configuration", "environment_variables"}
+    secrets = [each for each in sample.value["deployment"]["environment_variables"] if each["is_secret"]]
+    assert not [each for each in secrets if each.get("value")]
+
+
+def check_begun(sample: XCom, dags: Any) -> None:
+    """See that the sign under each comment is found by the run that it began."""
+    check_dispatches(sample, dags)
+    assert all(read_comment(each["trigger_run_id"]) for each in sample.value)
+    assert all(read_planned(each["conf"]).person for each in sample.value)
 
 
 FOR_PEOPLE = ("tell", "decide", "report", "settle", "update", "adopt", "merge", "approve_adoption")
@@ -236,7 +303,7 @@ FOR_PEOPLE = ("tell", "decide", "report", "settle", "update", "adopt", "merge", 
 def check_words(sample: XCom, dags: Any) -> None:
     """Nobody reads it but people, in Airflow's UI; its task is still there."""
     assert sample.task_id in dags[sample.dag_id].task_dict
-    assert sample.value
+    assert sample.value not in (None, "")
 
 
 def check_remembered_answer(sample: XCom, dags: Any) -> None:
@@ -263,6 +330,19 @@ READERS: dict[tuple[str, str], Callable[[XCom, Any], None]] = {
     **dict.fromkeys([(task_id, "return_value") for task_id in FOR_PEOPLE], check_words),
 }
 
+SINCE_0_3: dict[tuple[str, str], Callable[[XCom, Any], None]] = {
+    ("claim", "decision"): check_claims_decision,
+    ("render_template", "answers"): check_answers,
+    ("render_template", "rendered"): check_rendered,
+    ("render_template", "mapped"): check_mapped,
+    ("render_template", "repairs"): check_repairs,
+    ("verify", "verdict"): check_verdict,
+    ("hear", "return_value"): check_begun,
+    ("inspect", "return_value"): check_inspected,
+    **dict.fromkeys([(task_id, "return_value") for task_id in ("verify", "answer", "compare", "weigh")], check_words),
+}
+"""What no release handed on before."""
+
 
 def choose_reader(sample: XCom) -> Callable[[XCom, Any], None]:
     """Return what reads this kind of XCom; a kind without a reader is a KeyError."""
@@ -274,7 +354,7 @@ def choose_reader(sample: XCom) -> Callable[[XCom, Any], None]:
         return check_orphans if sample.dag_id == "orphans" else check_found
     if sample.task_id == "change_type" and sample.dag_id.endswith(".request"):
         return check_release_decision
-    return READERS[sample.task_id, sample.key]
+    return (READERS | SINCE_0_3)[sample.task_id, sample.key]
 
 
 @pytest.mark.parametrize(("release", "name"), each_sample("xcoms.json"))
@@ -283,9 +363,26 @@ def test_an_xcom_means_what_it_meant(release: Release, name: str, dags: Mapping[
     choose_reader(sample)(sample, dags)
 
 
+PLAIN = {("report", "return_value")}
+"""What nobody acts on, so that it bears no seal; so do words on a failure, and on what overtook a task."""
+
+
+@pytest.mark.parametrize(("release", "name"), each_sample("xcoms.json"))
+def test_an_xcom_bears_a_seal_that_counts_since_releases_seal(release: Release, name: str) -> None:
+    sample = XCom(release, **release.read("xcoms.json")[name])
+    is_plain = (sample.task_id, sample.key) in PLAIN or sample.key in {"failure", "superseded"}
+    assert (sample.seal != "") == (release.is_sealing and not is_plain)
+    if sample.seal:
+        place = Place(sample.dag_id, sample.run_id, f"{sample.task_id}.{sample.key}")
+        SEALS.check(WORK, place, sample.value, sample.seal)
+        with pytest.raises(SealError):
+            SEALS.check(WORK, replace(place, run_id="another"), sample.value, sample.seal)
+
+
 def test_every_reader_has_a_sample(release: Release) -> None:
     kinds = {(sample["task_id"], sample["key"]) for sample in release.read("xcoms.json").values()}
     assert READERS.keys() <= kinds
+    assert not release.is_sealing or SINCE_0_3.keys() <= kinds
     assert {("find", "return_value"), ("claim", "failure"), ("deploy", "superseded")} <= kinds
 
 
