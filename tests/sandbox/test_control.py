@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -237,6 +238,21 @@ def test_an_impossible_setting_is_refused_in_words(sandbox: Sandbox, change: dic
 
     assert answer.status_code == 400
     assert words in answer.json()["error"]
+
+
+def test_clocks_go_beside_this_machines_until_a_reset(sandbox: Sandbox) -> None:
+    def measure_ahead_s() -> float:
+        pull = {"head": "astro_deploy", "base": "main", "title": "Now", "body": ""}
+        headers = {"Authorization": f"token {GITHUB_TOKEN}"}
+        asked = sandbox.client.post("/github/api/v3/repos/acme/data-platform/pulls", json=pull, headers=headers)
+        made = datetime.fromisoformat(asked.json()["created_at"])
+        return (made - datetime.now(UTC)).total_seconds()
+
+    assert sandbox.client.post("/sandbox/settings", json={"clock_ahead_s": -600}).is_success
+    assert -610 < measure_ahead_s() < -590
+    assert sandbox.client.post("/sandbox/settings", json={"clock_ahead_s": "late"}).status_code == 400
+    assert sandbox.client.post("/sandbox/reset").is_success
+    assert -10 < measure_ahead_s() < 10
 
 
 def test_reset_takes_back_faults_settings_requests_and_images(sandbox: Sandbox) -> None:
