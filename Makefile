@@ -23,7 +23,7 @@ LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 SUPPLY := .supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults chaos snapshots replay audit sbom lock doctor clean
+.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults chaos snapshots replay audit sbom lock policy doctor clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -157,6 +157,10 @@ lock: $(READY)
 	  --excludes requirements-dev.txt --constraints <($(COMPILE) requirements-celery.in --constraints requirements-dev.txt)
 	echo uv | $(LOCK) - -o requirements-uv.txt
 	printf '%s\n' cyclonedx-bom pip-audit | $(LOCK) - -o requirements-supply.txt
+
+# What is wrong with the policy, offline. `python -m include.deploy_ops.check_policy FILE` checks others, or a team's.
+policy: $(READY)
+	@$(BIN)/python -m include.deploy_ops.check_policy
 
 # Every check of the DAG deploy_ops.doctor that needs no scheduler, with connections from the environment
 # (AIRFLOW_CONN_...). `python -m include.deploy_ops.doctor` tells by its exit code whether something fails (1) or the
