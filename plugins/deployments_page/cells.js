@@ -65,7 +65,7 @@ function makeState(environment, now) {
 
 function makeProof(environment) {
   const proof = findProof(environment);
-  return proof && el("p", {}, el("span", { class: `badge ${toneOfProof(proof.proof)}` }, bdi(proof.said)));
+  return proof && el("p", {}, el("span", { class: `badge said ${toneOfProof(proof.proof)}` }, bdi(proof.said)));
 }
 
 // What of it a person or Astro set otherwise stands where the pointer rests, and where the row is opened.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
+from include.deploy_ops.core.verification.verdict import Proof, Verification
 from tests.browser.airflow_double import AirflowDouble
 from tests.browser.chromium import keep_picture
-from tests.browser.fleet import PREVIEW_DAG, PROJECT, make_few, make_many
+from tests.browser.fleet import PREVIEW_DAG, PROJECT, ago, make_few, make_many, make_target
 from tests.browser.looks import PHONE, THEMES
 
 
@@ -56,3 +59,15 @@ def test_on_a_phone(airflow: AirflowDouble, page: Page) -> None:
         keep_picture(page, f"{theme}-phone")
         frame.locator("tr.row").nth(4).scroll_into_view_if_needed()
         keep_picture(page, f"{theme}-phone-rows")
+
+
+def test_a_long_verdict_stays_in_its_column(airflow: AirflowDouble, page: Page) -> None:
+    said = "not verified: nobody asked its Airflow since this deploy"
+    row = make_target("staging")
+    asked = Verification("d1", row.deployed, Proof.UNKNOWN, ago(hours=1), said)
+    airflow.show(PROJECT, [replace(row, verification=asked)])
+    page.goto(airflow.page_url)
+    verdict = page.locator("tr.row .badge", has_text=said)
+    expect(verdict).to_be_visible()
+    room = "each => each.closest('td').getBoundingClientRect().right - each.getBoundingClientRect().right"
+    assert verdict.evaluate(room) >= 0, "it lies over the next column"

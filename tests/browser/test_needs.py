@@ -158,6 +158,14 @@ def test_a_broken_template_stands_once_with_its_advice_first_and_nothing_of_it_c
     expect(page.get_by_role("dialog")).to_contain_text("dev-0")
 
 
+def test_what_is_wrong_and_what_to_do_stand_in_lines_of_their_own(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [make_held(make_preview("dev-a"), "2 import errors\npush a commit that mends it")])
+    page.goto(airflow.page_url)
+    words = find_needs(page).locator(".words")
+    expect(words).to_be_visible()
+    assert words.inner_text().splitlines() == ["2 import errors", "push a commit that mends it"]
+
+
 def test_a_frozen_dag_is_unfrozen_by_two_clicks_and_stands_once(airflow: AirflowDouble, page: Page) -> None:
     rows = [replace(make_preview(f"dev-{name}", State.FROZEN), why="paused") for name in "abcde"]
     airflow.show(PROJECT, rows)
