@@ -55,6 +55,12 @@ def read_image_settings() -> dict[str, str]:
     return dict(_IMAGE_SETTING.findall((ROOT / "Dockerfile").read_text(encoding="utf-8")))
 
 
+def tell_load() -> str:
+    """Return that the machine has more to do than it can, which is why things take long; empty if it has not."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return f"; the machine is busy: a load of {load:.0f} on {cores} cores" if load > 2 * cores else ""
+
+
 class StackError(Exception):
     """The stack did not come up; the text says which part, and where its log is."""
 
@@ -220,7 +226,8 @@ class Stack:
                     return
             except httpx.TransportError:
                 continue
-        raise StackError(f"{what} did not come up within {self.patience_s:.0f} s; its log is in {self.home}")
+        late = f"did not come up within {self.patience_s:.0f} s"
+        raise StackError(f"{what} {late}; its log is in {self.home}{tell_load()}")
 
     def ticks(self, timeout_s: float, what: str) -> Iterator[float]:
         """Yield the seconds waited, every half second until the time is up, telling what is awaited every 2 s."""

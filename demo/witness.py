@@ -14,7 +14,7 @@ from demo.author import Author
 from demo.outside import Outside
 from demo.person import Approval, Person
 from demo.settings_file import read_settings
-from demo.stack import ROOT, Stack
+from demo.stack import ROOT, Stack, tell_load
 
 PROJECT = "data_platform"
 CONTROL_DAG = "data_platform.control"
@@ -66,7 +66,7 @@ class Witness:
         for _ in self.stack.ticks(self.stack.patience_s, what):
             if found := look():
                 return found, time.monotonic() - start
-        raise WitnessError(f"{what}: not within {self.stack.patience_s:.0f} s; {self._describe_runs()}")
+        raise WitnessError(f"{what}: not within {self.stack.patience_s:.0f} s; {self._describe_runs()}{tell_load()}")
 
     def _describe_runs(self) -> str:
         runs = self.outside.list_runs("~")[:6]

@@ -64,6 +64,18 @@ def test_a_question_is_read_before_it_is_answered(witness: Witness, clock: Clock
     assert clock.now_s == clock.asks_after_s + REST_S
 
 
+@pytest.mark.parametrize(
+    ("load", "told"), [(17.4, r"; the machine is busy: a load of 17 on 2 cores$"), (4.0, "no run was started$")]
+)
+def test_what_never_comes_on_a_busy_machine_is_told_with_its_load(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch, load: float, told: str
+) -> None:
+    monkeypatch.setattr("demo.stack.os.getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr("demo.stack.os.cpu_count", lambda: 2)
+    with pytest.raises(WitnessError, match=told):
+        witness.await_true("a preview", lambda: None)
+
+
 def test_a_question_that_never_comes_is_told_with_the_latest_runs(witness: Witness, clock: Clock) -> None:
     clock.asks_after_s = 1e9
     clock.runs = [{"dag_id": "p.control", "dag_run_id": "x", "state": "failed"}]
