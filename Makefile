@@ -23,7 +23,7 @@ LOCK = $(COMPILE) --generate-hashes --custom-compile-command "make lock"
 SUPPLY := .supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults snapshots replay audit sbom lock doctor clean
+.PHONY: demo check test lint style types imports pure unit e2e celery test-celery contract description axe bench faults chaos snapshots replay audit sbom lock doctor clean
 .DEFAULT_GOAL := demo
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
@@ -118,6 +118,14 @@ bench: $(if $(and $(ONLY),$(if $(filter fleet,$(ONLY))$(filter celery,$(EXECUTOR
 # What dies while runs are in flight, on PostgreSQL and Celery: how soon they go on. ONLY="worker redis" plays some.
 faults: $(CELERY_READY)
 	$(BIN)/python -m bench.faults
+
+# A whole project in the storm: lives of SEED, STEPS in all. One that fails is made short, and told so that REPLAY=FILE
+# plays it again. FIRST=34 goes on where an earlier play of the seed ended.
+SEED ?= 1
+STEPS ?= 1500
+FIRST ?= 0
+chaos: $(READY)
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --steps $(STEPS) --first-life $(FIRST) $(if $(REPLAY),--replay "$(REPLAY)")
 
 # What control kept of a project's passes (`snapshots` in the policy), from the Airflow of AIRFLOW_URL, with the token of
 # AIRFLOW_TOKEN, into FILE.

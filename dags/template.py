@@ -8,6 +8,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from include.deploy_ops.core.plan.pulse import spread_daily
 from include.deploy_ops.core.plan.work import TEMPLATE_DAG
+from include.deploy_ops.operators.notify import tell_failed_proposal
 from include.deploy_ops.operators.ranks import Rank, rank_tasks
 from include.deploy_ops.operators.template.comparison import PROPOSE_TASK, CompareOperator
 from include.deploy_ops.operators.template.inspection import INSPECT_TASK, InspectOperator
@@ -33,7 +34,7 @@ def make_template_dag(scope: Scope) -> DAG:
             spread_daily(scope.project.name, TEMPLATE_DAG), timezone="UTC", run_immediately=timedelta()
         ),
         catchup=False,
-        default_args=rank_tasks(Rank.ASIDE),
+        default_args={**rank_tasks(Rank.ASIDE), "on_failure_callback": tell_failed_proposal},
         max_active_runs=1,
         tags=["deploy-ops", scope.project.name],
         params=make_template_params(),

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox import clock
 from sandbox.github.rules import METHODS, Bypass, Kind, Method
 from sandbox.settings import Settings
 
@@ -257,6 +258,7 @@ class Control:
 
     async def _change_settings(self, request: Request) -> Response:
         change_settings(self._world.settings, await _read_object(request))
+        clock.set_ahead(self._world.settings.clock_ahead_s)
         return await self._get_settings(request)
 
     async def _list_faults(self, _: Request) -> Response:
@@ -290,8 +292,9 @@ def change_settings(settings: Settings, changes: dict[str, Any]) -> None:
     if wanted["registry_auth"] not in _AUTHS:
         raise ControlError(f"registry_auth is {wanted['registry_auth']!r}; expected one of {', '.join(_AUTHS)}")
     for name, value in wanted.items():
-        if isinstance(value, int | float) and not 0 <= value < float("inf"):
-            raise ControlError(f"{name} is {value}; expected 0 or more")
+        is_signed = name == "clock_ahead_s"
+        if isinstance(value, int | float) and not (0 <= (abs(value) if is_signed else value) < float("inf")):
+            raise ControlError(f"{name} is {value}; expected {'a number' if is_signed else '0 or more'}")
     for name, value in wanted.items():
         setattr(settings, name, value)
 

@@ -21,5 +21,6 @@ class Settings:
     ci_fails: bool = False  # the CI's next builds fail: no image appears
     mergeability_s: float = 1.0  # a pull request's head or base moved until GitHub knows whether it can be merged
     page_limit: int = 100  # GitHub's largest per_page
+    clock_ahead_s: float = 0.0  # how far GitHub's and Astro's clocks are ahead of this machine's, negative: behind
     rate_limit: int = 5000  # GitHub's requests an hour
     registry_auth: str = "anonymous"  # pulling the CI's images: "anonymous" or "private" (user and password)

@@ -13,6 +13,7 @@ from sandbox.astro.catalog import describe_options
 from sandbox.astro.documents import describe_deployment, describe_override
 from sandbox.astro.fields import read_create, read_update, read_variables
 from sandbox.astro.records import Deployment, Override
+from sandbox.clock import now
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -125,7 +126,7 @@ class Deployments:
     async def _delete(self, request: Request) -> Response:
         deployment = self.find(request)
         del self._by_id[deployment.id]
-        self._deleted[deployment.id] = (deployment, datetime.now(UTC))
+        self._deleted[deployment.id] = (deployment, now())
         return Response(status_code=204)
 
     async def _override(self, request: Request) -> Response:

@@ -11,7 +11,8 @@ from sandbox.astro.answers import ApiError, answer_page, guard, read_object
 from sandbox.astro.bundle import BundleError, hash_bundle
 from sandbox.astro.documents import describe_deploy
 from sandbox.astro.fields import read_git
-from sandbox.astro.records import Code, Deploy, now
+from sandbox.astro.records import Code, Deploy
+from sandbox.clock import now
 from sandbox.identity import RUNTIME_LABEL
 
 if TYPE_CHECKING:

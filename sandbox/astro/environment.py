@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from sandbox.astro.answers import answer_page, guard
-from sandbox.astro.records import format_time, make_id, now
+from sandbox.astro.records import format_time, make_id
+from sandbox.clock import now
 from sandbox.identity import WORKSPACE_ID
 
 if TYPE_CHECKING:

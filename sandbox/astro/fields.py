@@ -15,7 +15,8 @@ from sandbox.astro.catalog import (
     SCHEDULER_SIZES,
     default_queue,
 )
-from sandbox.astro.records import format_time, make_id, now
+from sandbox.astro.records import format_time, make_id
+from sandbox.clock import now
 from sandbox.identity import WORKSPACE_ID
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from sandbox.clock import now
 
 if TYPE_CHECKING:
     from sandbox.settings import Settings
@@ -25,11 +27,6 @@ def make_id() -> str:
 def make_namespace() -> str:
     """Return a new Kubernetes namespace such as `lunar-orbit-4711`."""
     return f"{secrets.choice(_QUALITIES)}-{secrets.choice(_THINGS)}-{secrets.randbelow(9000) + 1000}"
-
-
-def now() -> datetime:
-    """Return the time of day, in UTC."""
-    return datetime.now(UTC)
 
 
 def format_time(moment: datetime) -> str:

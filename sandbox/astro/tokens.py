@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from sandbox.astro.answers import ApiError, answer_page, guard, read_object
 from sandbox.astro.fields import read_token
-from sandbox.astro.records import format_time, make_id, now
+from sandbox.astro.records import format_time, make_id
+from sandbox.clock import now
 from sandbox.identity import ASTRO_TOKEN, ORGANIZATION_ID, WORKSPACE_ID
 
 if TYPE_CHECKING:

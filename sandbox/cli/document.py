@@ -41,6 +41,13 @@ def _cut_to_seconds(moment: str) -> str:
     return f"{moment.partition('.')[0].removesuffix('Z')}Z"
 
 
+def _trim(moment: str) -> str:
+    """Return the time as Go prints it: a fraction without zeros at its end, and none that is nothing."""
+    whole, _, fraction = moment.removesuffix("Z").partition(".")
+    digits = fraction.rstrip("0")
+    return f"{whole}.{digits}Z" if digits else f"{whole}Z"
+
+
 def _read_configuration(deployment: dict[str, Any], *, is_template: bool) -> dict[str, Any]:
     return {
         "name": "" if is_template else deployment["name"],
@@ -86,8 +93,8 @@ def _read_metadata(deployment: dict[str, Any]) -> dict[str, Any]:
         "airflow_version": deployment["airflowVersion"],
         "current_tag": deployment["imageTag"],
         "status": deployment["status"],
-        "created_at": _Moment(deployment["createdAt"]),
-        "updated_at": _Moment(deployment["updatedAt"]),
+        "created_at": _Moment(_trim(deployment["createdAt"])),
+        "updated_at": _Moment(_trim(deployment["updatedAt"])),
         "deployment_url": name_page(deployment),
         "webserver_url": deployment["webServerUrl"],
         "airflow_api_url": deployment["webServerAirflowApiUrl"],

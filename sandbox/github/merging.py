@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sandbox.clock import now
 from sandbox.github.objects import Signature, read_commit, read_commits, write_commit
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def sign(name: str = "GitHub", email: str = "noreply@github.com") -> Signature:
     """Sign as now; without arguments as GitHub signs what it commits itself."""
-    return Signature(name, email, datetime.now(UTC))
+    return Signature(name, email, now())
 
 
 def merge_trees(git: Git, ours: str, theirs: str) -> str | None:

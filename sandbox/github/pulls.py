@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sandbox.clock import now
 from sandbox.github.git import ZERO
 from sandbox.github.merging import sign, write_merge
 from sandbox.github.refs import set_ref
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def read_clock() -> datetime:
     """Give the time, timezone-aware."""
-    return datetime.now(UTC)
+    return now()
 
 
 @dataclass(frozen=True, slots=True)

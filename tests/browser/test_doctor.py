@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,6 +133,11 @@ def test_of_many_projects_those_that_fail_are_shown_and_the_rest_when_somebody_a
     keep_picture(page, "light-doctor-many")
 
 
+OWN_ERROR = {
+    "import_error_id": 2,
+    "filename": "dags/target.py",
+    "stack_trace": "in include/deploy_ops\nKeyError: 'x'\n",
+}
 BROKEN: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("schedulers", {"jobs": ["TriggererJob"]}, "fail", "none is alive", "nothing starts"),
     ("triggerers", {"jobs": ["SchedulerJob"]}, "fail", "none is alive", "no deploy settles"),
@@ -141,6 +147,8 @@ BROKEN: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("database", {"database": "sqlite"}, "warn", "SQLite", "use PostgreSQL"),
     ("database", {"may_configure": False}, "not known", "not show it to you (HTTP 403)", "configuration"),
     ("import errors", {"faults": {"importErrors": (403, "Forbidden")}}, "not known", "not show them to you", "ask"),
+    ("import errors", {"errors": [OWN_ERROR]}, "fail", "1 error, in dags/target.py", "mend what Airflow says there"),
+    ("the doctor's DAG", {"dags": {DOCTOR_DAG: True}}, "warn", "it is paused", "unpause it"),
 ]
 
 
@@ -150,11 +158,9 @@ def test_what_no_task_sees_is_asked_with_the_users_rights(
 ) -> None:
     airflow.show(PROJECT, [make_preview("dev-a")])
     examine(airflow)
+    sound = {attribute: copy(getattr(airflow, attribute)) for attribute in changes}
     for attribute, value in changes.items():
-        if attribute == "faults":
-            airflow.faults.update(value)
-        else:
-            setattr(airflow, attribute, value)
+        setattr(airflow, attribute, sound[attribute] | value if isinstance(value, dict) else value)
     page.goto(airflow.page_url)
     row = open_table(page, "Airflow").filter(has_text=f"Airflow {name}")
     expect(row.locator("td:nth-child(2)")).to_have_text(status)
@@ -162,15 +168,19 @@ def test_what_no_task_sees_is_asked_with_the_users_rights(
     expect(row).to_contain_text(advice)
     others = find_strip(page).locator("tbody td:nth-child(2)").all_inner_texts()
     assert others.count("ok") >= 3
+    for attribute, value in sound.items():
+        setattr(airflow, attribute, value)
+    page.goto(airflow.page_url)
+    rows = open_table(page, "Airflow")
+    expect(rows.filter(has_text=f"Airflow {name}").locator("td:nth-child(2)")).to_have_text("ok")
+    assert rows.count() == len({check for check, *_ in BROKEN}), "each check is broken by one of these"
 
 
 def test_import_errors_of_ours_alone_are_counted_with_a_link(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, [make_preview("dev-a")])
     examine(airflow)
-    airflow.errors += [
-        {"import_error_id": 1, "filename": "dags/another_teams.py", "stack_trace": "ValueError: not ours"},
-        {"import_error_id": 2, "filename": "dags/target.py", "stack_trace": "in include/deploy_ops\nKeyError: 'x'\n"},
-    ]
+    others = {"import_error_id": 1, "filename": "dags/another_teams.py", "stack_trace": "ValueError: not ours"}
+    airflow.errors += [others, OWN_ERROR]
     page.goto(airflow.page_url)
     row = open_table(page, "Airflow").first
     expect(row).to_contain_text("import errorsfail1 error, in dags/target.py")

@@ -133,6 +133,17 @@ def test_whoever_is_not_logged_in_gets_nothing(
         assert client.get(f"{airflow.url}/{PREFIX}/{path}").status_code == 401
 
 
+def test_its_own_server_tells_a_name_and_the_kind_of_a_database_and_nothing_else(
+    airflow: AirflowDouble, client: httpx.Client
+) -> None:
+    assert client.get(f"{airflow.url}/{PREFIX}/me").json().keys() == {"name"}
+    assert client.get(f"{airflow.url}/{PREFIX}/database").json() == {"kind": airflow.database}
+    airflow.may_configure = False
+    assert client.get(f"{airflow.url}/{PREFIX}/database").status_code == 403
+    found = {path for each in make_app().routes for path in [getattr(each, "path", None)]}
+    assert found == {"/page", "/me", "/database", "/{version}/{name}"}
+
+
 def test_the_plugin_costs_tasks_no_web_framework() -> None:
     """Airflow imports plugins in many processes; only its API server needs the application."""
     stub = "import sys, types; sys.modules['airflow.plugins_manager'] = types.SimpleNamespace(AirflowPlugin=object); "

@@ -94,7 +94,7 @@ def test_what_previews_cost_is_called_an_estimate_and_shown_only_where_there_is_
     assert summary is not None
     memory.summary.write(replace(summary, cost=total))
     look_again(page)
-    expect(page.get_by_text(f"Estimated cost of {PROJECT}'s previews: {total}")).to_be_visible(timeout=SOON_MS)
+    expect(page.get_by_text(f"Estimated cost of {PROJECT}: {total}")).to_be_visible(timeout=SOON_MS)
     find_row(page, "dev-b").get_by_role("button", name="dev-b", exact=True).click()
     expect(page.get_by_role("dialog")).to_contain_text(f"Estimated cost{said}")
     page.get_by_role("button", name="Close").click()

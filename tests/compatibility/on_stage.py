@@ -270,7 +270,9 @@ class _Known:
         if (pulls := memory.pulls.read()) is not None:
             aged["control.pulls"] = _PULLS.dump_python(pulls, mode="json", exclude={"next_page"})
         if "control.deletes" in aged:
-            aged["control.deletes"] = [each["at"] for each in aged["control.deletes"]]
+            aged["control.deletes"] = [
+                each if isinstance(each, str) else each["at"] for each in aged["control.deletes"]
+            ]
         if "control.template" in aged:
             aged["control.template"] = _pick(aged["control.template"], self._template)
         for key, cached in aged.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule
+from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, BaseOperator
 from airflow.sdk.exceptions import ParamValidationError
 
 from include.deploy_ops.core.model import ChangeType
@@ -376,6 +376,18 @@ def test_calls_of_the_cli_share_a_pool(parse: Parse) -> None:
     dag: Any = parse(POLICY).dags["shop.preview"]
     pooled = {task_id for task_id, task in dag.task_dict.items() if task.pool == CLI_POOL}
     assert pooled == {"create", "update", "adopt", "deploy", "delete", "hibernate"}
+
+
+def test_of_all_dags_the_steps_that_may_call_the_cli_and_no_others_share_the_pool(parse: Parse) -> None:
+    """Such a step ends the CLI with itself, which no other step has to."""
+    previews = {"branches": ["dev*"], "template": "x.yaml", "merged_into": ["trunk"], "template_from": "production"}
+    target = {"deployment": "Production", "branch": "trunk", "approval": "required"}
+    bag = parse(make_policy({"previews": previews, "targets": {"production": target}}))
+    tasks: list[tuple[str, Any]] = [(dag.dag_id, task) for dag in bag.dags.values() for task in dag.tasks]
+    classes: dict[Any, Any] = {(dag, task.task_id): getattr(task, "operator_class", type(task)) for dag, task in tasks}
+    callers = {step for step, made_of in classes.items() if made_of.on_kill is not BaseOperator.on_kill}
+    assert callers == {(dag, task.task_id) for dag, task in tasks if task.pool == CLI_POOL}
+    assert {dag for dag, _ in callers} == {"shop.preview", "shop.production", "shop.template", "orphans"}
 
 
 def test_every_step_is_retried_and_can_remember(parse: Parse) -> None:

@@ -245,7 +245,7 @@ def test_nothing_but_files_is_opened(
     monkeypatch.chdir(project)
     write(project, {"dags/b.py": BROKEN})
     make_special(project / "dags" / name, kind)
-    assert check(project, caplog) == ("dags/b.py:1:7: invalid syntax\n" + END, [])
+    assert check(project, caplog) == ("dags/b.py:1:7: invalid syntax;\n" + END, [])
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "/dev/zero", ".", "nowhere", "a.py"])

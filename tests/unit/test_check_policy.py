@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from include.deploy_ops.check_policy import check_files, main
 from include.deploy_ops.core.policy.file import POLICY_VARIABLE
+from tests.test_supply import list_closure
 
 ROOT = Path(__file__).parents[2]
 GOOD = "control_plane: acme\nteams: {etl: {}}\nprojects: [{name: shop, repository: acme/shop, image: [reuse]}]\n"
@@ -87,11 +91,27 @@ def test_the_policy_of_this_installation_is_checked_by_default(
     assert main([]) == 0
 
 
-def test_as_a_command_it_imports_no_airflow_and_ends_by_what_it_found(policy: Path) -> None:
+def run_command(policy: Path) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """Return the ended command, and the modules that it imported."""
     command = [sys.executable, "-X", "importtime", "-m", "include.deploy_ops.check_policy", str(policy)]
     run = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
+    return run, {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+
+
+def test_as_a_command_it_imports_no_airflow_and_ends_by_what_it_found(policy: Path) -> None:
+    run, imported = run_command(policy)
     assert run.returncode == 1
     assert run.stdout.count("\n") == 3
-    assert "include.deploy_ops.core.policy.file" in run.stderr
-    imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+    assert "include.deploy_ops.core.policy.file" in imported
     assert not {name for name in imported if name.partition(".")[0] in {"airflow", "httpx", "requests", "github"}}
+
+
+def test_the_hook_of_the_docs_installs_all_that_it_imports(policy: Path) -> None:
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    (hook,) = re.findall(r"^ +additional_dependencies: \[(.+)\]$", text, re.MULTILINE)
+    installed = set().union(*map(list_closure, hook.split(", ")))
+    owners = packages_distributions()
+    _, imported = run_command(policy)
+    imported -= {"_distutils_hack"}  # of every start of a Python beside setuptools
+    needed = {name for module in imported for name in owners.get(module.partition(".")[0], ())}
+    assert {"pydantic", "croniter"} <= {canonicalize_name(each) for each in needed} <= installed

@@ -85,8 +85,8 @@ def check_dags(
     for line in _shorten(warnings, _WARNINGS_SHOWN):
         _LOG.warning("%s", line)
     if refuses and check.broken:
-        told = "\n".join(_shorten(map(str, check.broken), _REFUSALS_SHOWN))
-        raise PermanentError(f"{told}\ncorrect it on the branch; nothing was deployed, what ran before runs on")
+        told = ";\n".join(_shorten(map(str, check.broken), _REFUSALS_SHOWN))  # where lines are folded, too, a list
+        raise PermanentError(f"{told};\ncorrect it on the branch; nothing was deployed, what ran before runs on")
     return check.unchecked
 
 

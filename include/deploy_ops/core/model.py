@@ -321,8 +321,6 @@ class Deployment:
     override: str = ""  # an active hibernation override: "hibernate" or "wake", and "@<until>" where it ends by itself
     problem: str = ""
     airflow_api: str = ""  # where its Airflow's REST API is: host and path, without a scheme
-    scheduler_size: str = ""
-    workers: tuple[tuple[str, int], ...] = ()  # how many of a kind of machine its queues always have
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     @property

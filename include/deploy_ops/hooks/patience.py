@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Self
 
-from include.deploy_ops.core.errors import NOTHING_FOLLOWS, ObservationError, RateLimitError
+from include.deploy_ops.core.errors import NOTHING_FOLLOWS, RateLimitError, SilenceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ WAIT_MAX_S = 3600.0
 """GitHub's window, and no reset lies farther away: a header that says more is wrong."""
 
 
-class UnendingAnswerError(ObservationError):
+class UnendingAnswerError(SilenceError):
     """An answer was too long or came too slowly, and was dropped; it is not asked for again in place."""
 
     @classmethod
@@ -135,7 +135,13 @@ def read_retry_after_s(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         return UNNAMED_WAIT_S
     # A zone of -0000 arrives as none; HTTP knows no local times.
-    return limit_wait_s((until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return limit_wait_s((until.replace(tzinfo=until.tzinfo or UTC) - read_their_now(headers)).total_seconds())
+
+
+def read_their_now(headers: Mapping[str, str]) -> datetime:
+    """Return what the service's own clock says, as far as its answer tells: a time that it names is by that one."""
+    now = datetime.now(UTC)
+    return now - timedelta(seconds=read_skew_s(headers, now) or 0.0)
 
 
 def read_skew_s(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -12,7 +12,7 @@ from include.deploy_ops.core.cleanup.verdict import ACTED_ON, Verdict, describe_
 from include.deploy_ops.core.errors import PermanentError, RetryableError, SupersededError
 from include.deploy_ops.core.history import ROLLBACK, find_former, read_history
 from include.deploy_ops.core.model import Branch, Deployment, PullRequest
-from include.deploy_ops.core.naming import parse_mark
+from include.deploy_ops.core.naming import name_subject, parse_mark
 from include.deploy_ops.core.plan.work import Verb, Work
 from include.deploy_ops.core.preview.desired import RepositorySnapshot, describe_merge, find_merge
 from include.deploy_ops.core.preview.hibernation import find_wake
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.api import AstroApiHook
     from include.deploy_ops.hooks.github.pulls import GithubPullsHook
     from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
+    from include.deploy_ops.run.airflow_runs import Runs
     from include.deploy_ops.run.job import Job
     from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
@@ -240,6 +241,21 @@ class DueCheck:
                 f"Astro has no record that {job.head[:12]} was deployed to {job.target} as what its source had; "
                 "nothing goes back to it"
             )
+
+    def check_unasked(self, job: Job, runs: Runs, run_id: str) -> None:
+        """Raise SupersededError unless the planner would have a person asked this now, and by this run.
+
+        Until a run comes to its question an image may be awaited for an hour: meanwhile another run's question may be
+        answered, or an edit of the policy have had control plan a newer run that asks the same.
+        """
+        self.check_due(job)
+        subject = name_subject(job.deployment_id, job.head, job.observed or "", job.base)
+        answer = self.memory.recall(job.slug).endings.get(subject)
+        if answer is not None and answer.is_rejection:
+            raise SupersededError(f"another run asked this already: {answer.cause}")
+        asked = self.memory.question(job.slug).read()
+        if asked is not None and asked.subject == subject and run_id != asked.run_id and runs.is_alive(asked.run_id):
+            raise SupersededError(f"run {asked.run_id} asks this, by what the policy says now")
 
     def check_gates(self, job: Job) -> tuple[Gate, ...]:
         """Return how the gates stand for what a person is to be asked about.

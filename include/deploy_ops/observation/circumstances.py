@@ -166,8 +166,8 @@ class CircumstancesReader:
         asked = self.memory.question(work.slug).read() if work.verb is Verb.REQUEST else None
         if asked is None or asked.subject != work.subject:
             return None
-        is_same = asked.rules == fingerprint_rules(self.scope.target(work.target), self.scope.project.people)
-        return asked.run_id if is_same and self._runs_in(work.dag).is_alive(asked.run_id) else None
+        rules = fingerprint_rules(self.scope.target(work.target), self.scope.project.people)
+        return next(filter(self._runs_in(work.dag).is_alive, asked.list_runs(rules)), None)
 
     def _find_stuck(self, works: Iterable[Work], in_flight: Mapping[str, str]) -> dict[str, str]:
         """Return what the runs in flight wait for that have no place for their next step."""

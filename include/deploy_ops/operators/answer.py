@@ -96,14 +96,18 @@ def make_answer_params(guide: str = "Why; a rejection's comment is posted to the
     return {"comment": Param(None, type=["string", "null"], title="Comment", description=guide)}
 
 
+def count_clearings(context: Context) -> int:
+    """Return how often a person cleared the run, unless Airflow was told to leave it as it is."""
+    return getattr(context["dag_run"], "clear_number", None) or 0
+
+
 def _name_round(context: Context) -> str:
     """Return what differs after each clearing, of the run or of the task alone, and is the same for Airflow's retries.
 
     Airflow counts the clearings of a run, unless it was told to leave the run as it is; and it moves the last try that
     the task may have.
     """
-    clearings = getattr(context["dag_run"], "clear_number", None) or 0
-    return f"{clearings}.{context['ti'].max_tries}"
+    return f"{count_clearings(context)}.{context['ti'].max_tries}"
 
 
 class AskOperator(SealingOperator, ApprovalOperator):

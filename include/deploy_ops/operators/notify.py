@@ -21,6 +21,7 @@ from airflow.sdk.log import mask_secret, redact  # type: ignore[attr-defined]  #
 
 from include.deploy_ops.core.errors import DeployOpsError
 from include.deploy_ops.core.naming import hash_text
+from include.deploy_ops.core.plan.work import TEMPLATE_DAG
 from include.deploy_ops.core.verification.standing import OVERTAKEN
 from include.deploy_ops.core.verification.verdict import Proof
 from include.deploy_ops.core.view.health import describe_outage, see_failing
@@ -133,6 +134,18 @@ def tell_outage(context: Context) -> None:
     notify(scope, context, Occasion(FAILURE, "control", "plan", cause))
 
 
+def tell_failed_proposal(context: Context) -> None:
+    """Tell that a step of a template run failed for good, with all its retries; a dry run is told to nobody."""
+    try:
+        scope = _find_scope(context)
+        is_dry = bool((context.get("params") or {}).get("dry_run"))
+        cause = _describe_error(context.get("exception"))
+        if not is_dry:
+            notify(scope, context, Occasion(FAILURE, TEMPLATE_DAG, context["ti"].task_id, cause))
+    except Exception as error:  # noqa: BLE001 - a callback has nobody to raise to
+        _warn("that the template run failed could not be told", error)
+
+
 def end_outage(context: Context) -> None:
     """Forget the outage, after a pass that succeeded: the next failure is news."""
     try:
@@ -219,7 +232,7 @@ class _Sending(threading.Thread):
 
 
 def _find_scope(context: Context) -> Scope:
-    task: Any = context["task"]  # of control's plan, whose callbacks these are
+    task: Any = context["task"]  # one of ours, whose callbacks these are
     scope: Scope = task.scope
     return scope
 

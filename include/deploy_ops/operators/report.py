@@ -194,7 +194,7 @@ def find_cause(context: Context, failed: list[str]) -> dict[str, Any]:
             cause = context["ti"].xcom_pull(task_ids=task, key=FAILURE_KEY, map_indexes=int(index))
         if cause:
             return dict(cause)
-    return {"cause": f"{failed[0]} ended without saying why; see its log"} if failed else {}
+    return {"cause": f"its step {failed[0]} ended without saying why; see its log"} if failed else {}
 
 
 def list_failed(states: Mapping[str, str]) -> list[str]:

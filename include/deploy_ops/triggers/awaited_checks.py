@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from include.deploy_ops.core.errors import ObservationError, RateLimitError
+from include.deploy_ops.core.errors import ObservationError, RateLimitError, TokenRefusedError
 from include.deploy_ops.core.versioned import read_value, wrap_value
 from include.deploy_ops.hooks.github.commit_checks import CommitChecks, read_commit_checks
 
@@ -65,7 +65,8 @@ class CheckWatch:
     def look(self, hook: DeployOpsGithubHook, awaited: Mapping[str, CommitChecks]) -> tuple[bool, Exception | None]:
         """Return whether a check stands otherwise than control knows, and what went wrong at a commit.
 
-        One commit that cannot be read hides no other, but where GitHub does not answer nobody is asked about more.
+        One commit that cannot be read hides no other, but where GitHub does not answer, or takes no such token, it is
+        asked about no more.
         """
         from include.deploy_ops.hooks.github.http import UnavailableError  # not where DAG files are parsed
 
@@ -75,7 +76,7 @@ class CheckWatch:
         for head, known in awaited.items():
             try:
                 is_news |= self._look_at(hook, head, known)
-            except (UnavailableError, RateLimitError) as error:
+            except (UnavailableError, RateLimitError, TokenRefusedError) as error:
                 return is_news, error
             except ObservationError as error:
                 problem = error
@@ -90,6 +91,8 @@ class CheckWatch:
         before = self.seen.get(head, known)
         after = self.seen[head] = read_commit_checks(hook, head, before, is_blind=bool(known.blind))
         states, base = self._select(after), self._select(known if known.pages else before)
+        if states == base:
+            self._told.pop(head, None)  # or the same turn would not count when it comes again
         if not before.pages or states in (base, self._told.get(head)):
             return False
         self._told[head] = states

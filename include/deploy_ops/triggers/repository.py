@@ -74,9 +74,10 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
 
     Yields `{"reason": …, "cursor": …}`. `reason` is "started" once, after the first successful poll; "changed" per
     poll that found a real change, also of the workspace's Deployments or of a check that control awaits; "due" once per
-    time that the plan left in the asset state store as "wake_at" (ISO 8601), whether or not GitHub answers; "recovered"
-    when GitHub or Astro answers again after an outage; "again" while no pass began since the last event, as the store's
-    "begun_at" tells. Triggers of one process that look at the same repository or workspace share their looks. The task
+    time that the plan left in the asset state store as "wake_at" (ISO 8601), whether or not GitHub answers, but in its
+    rate limit's pause at that one's end; "recovered" when GitHub or Astro answers again after an outage; "again" while
+    no pass began since the last event, as another "begun_at" in the store tells, whatever clock wrote it. Triggers of
+    one process that look at the same repository or workspace share their looks. The task
     that is woken stores `cursor` there as "cursor", so that a restarted trigger goes on conditionally; a lost cursor,
     or none, costs requests and nothing else. Every failure is logged in one line and tried again, after 2 s at first
     and up to a minute, or when the service's rate limit permits. How both were seen stands in the same store as
@@ -112,6 +113,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
     _has_started: bool = field(default=False, init=False)
     _announced_wake: str = field(default="", init=False)
     _called_at: datetime | None = field(default=None, init=False)
+    _begun_before: Any = field(default=None, init=False)
     _is_slowed: bool = field(default=False, init=False)
     _sights: dict[str, Sight] | None = field(default=None, init=False)
     _written: dict[str, Sight] = field(default_factory=dict, init=False)
@@ -143,7 +145,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
             # The cursor goes with the event, and the task that it wakes stores it. Written here it would be saved
             # before the event is, and a triggerer that dies in between would lose the change.
             for reason in reasons:
-                yield self._make_event(reason)
+                yield await self._make_event(reason)
             await asyncio.sleep(pause_s)
 
     async def _watch_astro(self) -> AsyncIterator[TriggerEvent]:
@@ -162,7 +164,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
             pause_s = pause_s if failures else align_pause_s(pause_s, self.astro_conn_id, time.time())
             self._fleet = fleet or self._fleet
             if is_back or has_moved:
-                yield self._make_event("changed" if has_moved else "recovered")
+                yield await self._make_event("changed" if has_moved else "recovered")
             await asyncio.sleep(pause_s)
 
     async def _watch_checks(self) -> AsyncIterator[TriggerEvent]:
@@ -177,7 +179,7 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
                 pause_s = max(pause_s, choose_backoff_s(error, failures, FIRST_BACKOFF_S, PROBE_INTERVAL_S))
                 self._tell_failure("looking at checks", error, pause_s)
             if is_news:
-                yield self._make_event("changed")
+                yield await self._make_event("changed")
             await asyncio.sleep(pause_s)
 
     async def _look_at_checks(self, watch: CheckWatch) -> tuple[bool, Exception | None]:
@@ -292,8 +294,12 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
             self._hook.close()
         self._hook = None
 
-    def _make_event(self, reason: str) -> TriggerEvent:
+    async def _make_event(self, reason: str) -> TriggerEvent:
         self._called_at = datetime.now(UTC)
+        try:
+            self._begun_before = await self._read_begun()
+        except Exception as error:  # noqa: BLE001 - the event is worth more; the last pass that is known stands
+            self._tell_failure("reading when the last pass began", error, 0)
         # Without one the stored cursor stays: what is said again and again is short.
         cursor = self._cursor.model_dump(mode="json") if self._cursor and reason != "again" else None
         return TriggerEvent({"reason": reason, "cursor": cursor})
@@ -321,11 +327,15 @@ class RepositoryTrigger(StoredTrigger, BaseEventTrigger):
         called_at = self._called_at
         if self.asset_state_store is None or called_at is None or datetime.now(UTC) - called_at < OPEN_AGAIN:
             return []
-        begun_at = unwrap_value(BEGUN_AT_KEY, await self._read_state(BEGUN_AT_KEY))
-        if isinstance(begun_at, str) and begun_at >= called_at.isoformat():
+        begun = await self._read_begun()
+        if isinstance(begun, str) and begun != self._begun_before:
             self._called_at = None
             return []
         return ["again"]
+
+    async def _read_begun(self) -> Any:
+        """Return what the last pass wrote when it began: compared for being another, since it had another clock."""
+        return unwrap_value(BEGUN_AT_KEY, await self._read_state(BEGUN_AT_KEY))
 
     async def _find_due_wake(self) -> str | None:
         wake = unwrap_value(WAKE_AT_KEY, await self._read_state(WAKE_AT_KEY))

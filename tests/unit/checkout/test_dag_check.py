@@ -85,7 +85,7 @@ def test_broken_file_is_found_with_its_place(broken: dict[str, str], number: int
 
 def test_broken_file_is_refused(project: Path) -> None:
     write(project, {"dags/sub/a b.py": BROKEN})
-    with pytest.raises(PermanentError, match=r"^dags/sub/a b.py:2:7: invalid syntax\ncorrect it on the branch"):
+    with pytest.raises(PermanentError, match=r"^dags/sub/a b.py:2:7: invalid syntax;\ncorrect it on the branch"):
         check_dags(project, None)
 
 
@@ -236,7 +236,7 @@ def test_unknown_change_means_every_file_below_dags(project: Path) -> None:
 def test_many_broken_files_are_counted(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dag_check, "_JUDGED_MAX", 1)
     write(project, {f"dags/{number:02}.py": BROKEN for number in range(8)})
-    with pytest.raises(PermanentError, match=r"dags/04.py:2:\d+: invalid syntax\nand 3 more\ncorrect") as raised:
+    with pytest.raises(PermanentError, match=r"dags/04.py:2:\d+: invalid syntax;\nand 3 more;\ncorrect") as raised:
         check_dags(project, None)
     assert "dags/05.py" not in str(raised.value)
 

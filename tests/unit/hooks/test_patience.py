@@ -83,6 +83,13 @@ def test_a_time_of_retry_after_counts_from_now(zone: str) -> None:
     assert 240 < (read_retry_after_s({"retry-after": until}) or 0) <= 300
 
 
+@pytest.mark.parametrize("skew", [timedelta(minutes=-10), timedelta(minutes=10)])
+def test_a_time_of_retry_after_is_by_the_clock_of_who_names_it(skew: timedelta) -> None:
+    theirs = datetime.now(UTC) + skew
+    headers = {"retry-after": format_datetime(theirs + timedelta(minutes=5)), "date": format_datetime(theirs)}
+    assert read_retry_after_s(headers) == pytest.approx(300, abs=2)
+
+
 @given(value=st.text())
 def test_no_retry_after_is_more_than_an_hour_or_breaks_anything(value: str) -> None:
     wanted_s = read_retry_after_s({"retry-after": value})

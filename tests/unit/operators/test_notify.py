@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.sdk.execution_time.context import ConnectionAccessor
 
 from dags.control import make_control_dag
+from dags.template import make_template_dag
 from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.keys import Notice
@@ -27,7 +28,15 @@ from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.health import GITHUB, see_failing
 from include.deploy_ops.core.view.row import Row, RowKind, State
 from include.deploy_ops.operators import notify as subject
-from include.deploy_ops.operators.notify import APPROVAL, FAILURE, Occasion, end_outage, notify, tell_outage
+from include.deploy_ops.operators.notify import (
+    APPROVAL,
+    FAILURE,
+    Occasion,
+    end_outage,
+    notify,
+    tell_failed_proposal,
+    tell_outage,
+)
 from include.deploy_ops.run.endings import VERDICT_KEY
 from include.deploy_ops.run.sights import HEALTH_KEY, dump_sights
 from tests.worlds.doubles import notifiers
@@ -430,6 +439,34 @@ def test_a_failure_is_told_in_mode_plan_too(stage: Stage, told: Told) -> None:
     object.__setattr__(stage.scope, "is_dry", True)
     tell_outage(pass_of_control(stage, RetryableError("GitHub is down")))
     assert [each.partition("UTC: ")[2] for each in told.causes] == ["GitHub is down"]
+
+
+# A template run's
+
+
+def step_of_template(stage: Stage, error: Exception, **params: Any) -> Any:
+    """Return the context in which Airflow calls back after a step that failed for good."""
+    task: Any = make_template_dag(stage.scope).task_dict["inspect"]
+    ti = FakeTaskInstance(stage.airflow, {}, "inspect", 1, stage.scope.template_dag)
+    return make_context(ti=ti, task=task, exception=error, params=params)
+
+
+def test_each_step_of_a_template_run_that_fails_is_told(stage: Stage, told: Told) -> None:
+    stage.change_project(notify=(told.notice(),), previews={"template_from": "production"})
+    tasks: Any = make_template_dag(stage.scope).tasks
+    for task in tasks:
+        (tell,) = task.on_failure_callback
+        tell(step_of_template(stage, AirflowFailException(f"{task.task_id} broke")))
+    assert sorted(told.causes) == ["compare broke", "inspect broke", "propose broke"]
+    assert {each["deploy_ops"]["environment"] for each in told.read()} == {"template"}
+
+
+def test_a_dry_run_of_it_is_told_to_nobody_and_the_words_of_a_strange_error_neither(stage: Stage, told: Told) -> None:
+    stage.change_project(notify=(told.notice(),), previews={"template_from": "production"})
+    tell_failed_proposal(step_of_template(stage, RetryableError("no"), dry_run=True))
+    assert told.causes == []
+    tell_failed_proposal(step_of_template(stage, ValueError(SECRET), dry_run=False))
+    assert told.causes == ["ValueError; see the task's log"]
 
 
 # A notifier of Airflow's own

@@ -199,6 +199,79 @@ def test_the_comment_of_a_merged_change_tells_that_it_reached_production(
     assert "Target production: got `" in world.faces.comments[work["number"]]
 
 
+def test_a_lost_memory_waits_for_no_run_of_a_dag_that_is_gone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.rename_target(1)
+    world.live_on()
+    assert [each.run.dag_id for each in world.questions] == ["shop.production.request", "shop.prod.request"]
+    world.rename_target(1)
+    world.forget(0)
+    world.settle()
+    world.check_rest()
+
+
+def test_a_planned_run_that_claimed_anew_and_was_lost_comes_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.push_into(0)
+    world.plan(None, 99)
+    (run,) = [each for each in world.flying if each.dag_id == stage.scope.promotion_dag]
+    world.forget(0)
+    world.advance(run, None)
+    assert run.states == {"claim": "success"}
+    world.end(run, "failed")
+    world.settle()
+    world.check_rest()
+
+
+def test_a_yes_to_less_than_an_edit_makes_due_is_asked_for_anew(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.answer(0)
+    world.finish_runs()
+    for _ in range(3):
+        world.live_on()
+    assert world.own_merges
+    world.push_into(3)  # what is ignored, until it is no more
+    world.live_on()
+    world.open_release(0)
+    world.live_on()
+    world.answer(0)
+    world.finish_runs()
+    world.ignore(2)
+    asked.clear()
+    world.live_on()
+    world.pass_time(0)
+    world.live_on()
+    assert asked
+    world.settle()
+    world.check_rest()
+
+
+@pytest.mark.parametrize("answer", [2, 3], ids=["no", "silence"])
+def test_a_no_to_a_draft_outlasts_the_draft_and_silence_does_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], answer: int
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.draft(3)
+    world.answer(answer)
+    world.finish_runs()
+    asked.clear()
+    world.draft(1)
+    world.live_on()
+    assert bool(asked) is (answer == 3)
+    world.settle()
+    world.check_rest()
+
+
 def test_every_life_ends_with_targets_that_equal_their_sources(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
 ) -> None:

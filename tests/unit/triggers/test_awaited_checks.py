@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from include.deploy_ops.core.errors import ObservationError, RateLimitError
+from include.deploy_ops.core.errors import ObservationError, RateLimitError, TokenRefusedError
 from include.deploy_ops.core.versioned import wrap_value
 from include.deploy_ops.hooks.github.commit_checks import CheckPage, CommitChecks, read_commit_checks
 from include.deploy_ops.hooks.github.http import UnavailableError
@@ -72,6 +72,15 @@ def test_a_check_that_stands_otherwise_than_control_knows_is_news_once(world: di
     assert look(watch, {HEAD: make_checks({"ci/test": "success"})}) == (True, None)
 
 
+def test_a_check_that_ends_again_after_it_was_begun_anew_is_news_again(world: dict[str, States]) -> None:
+    watch, awaited = CheckWatch(["ci"]), {HEAD: make_checks({"ci": "pending"})}
+    told = []
+    for state in ("success", "pending", "success", "success"):
+        world[HEAD] = {"ci": state}
+        told.append(look(watch, awaited)[0])
+    assert told == [True, False, True, False]  # a pass may have come only when it was begun anew
+
+
 def test_what_ended_before_the_first_look_is_news(world: dict[str, States]) -> None:
     world[HEAD] = {"ci": "success"}
     assert look(CheckWatch(["ci"]), {HEAD: make_checks({"ci": "pending"})}) == (True, None)
@@ -93,7 +102,9 @@ def test_one_commit_that_cannot_be_read_hides_no_other(world: dict[str, States |
     assert (is_news, str(problem)) == (True, "malformed")
 
 
-@pytest.mark.parametrize("error", [UnavailableError("down"), RateLimitError("slow down", 60)])
+@pytest.mark.parametrize(
+    "error", [UnavailableError("down"), RateLimitError("slow down", 60), TokenRefusedError("expired")]
+)
 def test_where_github_does_not_answer_nobody_is_asked_about_more(
     error: Exception, world: dict[str, States | Exception]
 ) -> None:

@@ -472,6 +472,22 @@ def test_what_no_pass_heard_is_told_again_until_one_begins(
     watch(github, scenario, store)
 
 
+@pytest.mark.parametrize("ahead", [timedelta(minutes=-3), timedelta(minutes=3)])
+def test_a_pass_is_heard_whatever_the_clock_of_its_worker_says(
+    ahead: timedelta, github: GithubDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "OPEN_AGAIN", timedelta(seconds=0.1))
+    store = Store(begun_at=(datetime.now(UTC) + ahead).isoformat())
+
+    async def scenario(events: Watch) -> None:
+        assert [(await events.next_payload())["reason"] for _ in range(2)] == ["started", "again"]
+        store.values["begun_at"] = (datetime.now(UTC) + ahead).isoformat()
+        asked = len(github.statuses(PULLS)) + 12
+        assert await events.is_quiet_until(lambda: len(github.statuses(PULLS)) >= asked)
+
+    watch(github, scenario, store)
+
+
 def test_due_work_wakes_although_github_fails(github: GithubDouble, told: list[str]) -> None:
     store = Store()
 

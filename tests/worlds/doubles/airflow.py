@@ -131,12 +131,13 @@ class _ByAsset:
 class FakeAirflow:
     """Airflow's answers about runs, from a table of run ids and states: the part of a task instance that asks.
 
-    `asked` counts the questions.
+    `asked` counts the questions. `dags` tells of which DAG a run is; one that is not there counts for each.
     """
 
     def __init__(self, **states: str) -> None:
         self.asked = 0
         self.states = states
+        self.dags: dict[str, str] = {}
         self.tasks: dict[str, dict[str, str]] = {}
         self.paused: set[str] = set()
         self.missing: set[str] = set()
@@ -144,9 +145,12 @@ class FakeAirflow:
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         """Return the run's state."""
         self.asked += 1
-        if run_id not in self.states:
+        if run_id not in self.states or not self._is_of(dag_id, run_id):
             raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404}))
         return self.states[run_id]
+
+    def _is_of(self, dag_id: str, run_id: str) -> bool:
+        return self.dags.get(run_id, dag_id) == dag_id
 
     def get_task_states(self, dag_id: str, run_ids: Iterable[str]) -> Mapping[str, Any]:
         """Return the task states of the runs that exist."""
@@ -156,15 +160,14 @@ class FakeAirflow:
     def get_dr_count(
         self, dag_id: str, run_ids: Collection[str] | None = None, states: Collection[str] | None = None
     ) -> int:
-        """Return how many of the runs exist, in these states if any are given, of whichever DAG.
+        """Return how many of the runs exist, or of all of the DAG, in these states if any are given.
 
         Of an empty list Airflow counts all runs, which nobody means.
         """
-        if run_ids is None:
-            return sum(state in (states or ()) for state in self.states.values())
-        assert run_ids
-        self.asked += 1
-        found = [self.states[run_id] for run_id in run_ids if run_id in self.states]
+        self.asked += run_ids is not None
+        assert run_ids is None or run_ids
+        wanted = self.states if run_ids is None else [run_id for run_id in run_ids if run_id in self.states]
+        found = [self.states[run_id] for run_id in wanted if self._is_of(dag_id, run_id)]
         return sum(states is None or state in states for state in found)
 
     def get_dag(self, dag_id: str) -> Any:

@@ -53,6 +53,7 @@ class Doctored:
                 deployed=open_astro_registry(scope),
                 built=RegistryHook(scope.project.registry_conn_id),
                 now=self.now,
+                memory=self.stage.memory,
             )
 
     def examine_template(self) -> tuple[Check, ...]:

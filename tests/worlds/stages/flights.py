@@ -84,7 +84,7 @@ class Flights:
         raise NotImplementedError
 
     def hear(self, run: Run) -> None:
-        """Play a run that reads what people say."""
+        """Do with a run that has no job of its own: it reads what people say, or tells them."""
         raise NotImplementedError
 
     # The repository's name
@@ -127,7 +127,7 @@ class Flights:
             self.spent = Spent(github, astro, self._count_asked() - asked)
             self.check_spending(self.spent)
         for each in started[:dispatched]:
-            if each["trigger_dag_id"] == self.stage.scope.commands_dag:
+            if "job" not in each["conf"]:
                 self.hear(self.stage.start_dispatched(each))
                 continue
             assert each["trigger_run_id"] not in self.stage.airflow.states, "planned under a name that was used"

@@ -108,7 +108,7 @@ class Promotions:
     def _start(self, run_id: str, run_type: str, conf: dict[str, Any], params: dict[str, Any]) -> PromotionRun:
         run = PromotionRun(self.stage, self.stage.scope.promotion_dag, run_id, run_type, conf, params)
         self.stage.runs.append(run)
-        self.stage.airflow.states[run_id] = "running"
+        self.stage.airflow.states[run_id], self.stage.airflow.dags[run_id] = "running", run.dag_id
         self.stage.airflow.tasks[run_id] = run.states
         return run
 

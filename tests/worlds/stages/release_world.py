@@ -14,13 +14,12 @@ from include.deploy_ops.core.errors import RetryableError
 from include.deploy_ops.core.feedback.values import gather_facts
 from include.deploy_ops.core.naming import PROMOTION_SLUG, slug_target
 from include.deploy_ops.core.policy.keys import Approvers, Feedback, Promotion, Requires
-from include.deploy_ops.run.claims import PLANNED
 from tests.worlds.stages.flights import Flights, Interference, Spent, Trouble, expect_refusal
 from tests.worlds.stages.pages import fold_page
 from tests.worlds.stages.promotion import FORM
 from tests.worlds.stages.promotion import POLICY as PROMOTION
 from tests.worlds.stages.request import PRODUCTION, STAGING, answer_request
-from tests.worlds.stages.world import IGNORES, age_histories, drop_ignored
+from tests.worlds.stages.world import IGNORES, age_claims, age_histories, drop_ignored
 from tests.worlds.values.faces import Faces, check_proof, check_row
 from tests.worlds.values.trusted_release import Git, Model, Record, Release, Yes, read_record
 
@@ -124,6 +123,7 @@ class ReleaseWorld(Flights):
         self.refused: dict[str, Release] = {}
         self.outdated: set[str] = set()
         self.has_raced = False
+        self.has_ignored = False
 
     def begin(self, pick: int) -> None:
         """Let a pull request be promoted and shown on staging, and another one ask for production."""
@@ -235,7 +235,8 @@ class ReleaseWorld(Flights):
         self._note_edit()
 
     def ignore(self, pick: int) -> None:
-        """Change what the policy ignores: nobody is asked again for that."""
+        """Change what the policy ignores: nobody is asked again for that, unless it makes another deploy of it."""
+        self.has_ignored = True
         self.stage.change_project(ignore=IGNORES[pick % len(IGNORES)])
         self._note_edit()
 
@@ -543,7 +544,8 @@ class ReleaseWorld(Flights):
         assert (name, state, is_forced) != ("claim", "skipped", True), "dropped without a word"
         if name == "report" and run.run_id in self.refused:
             release = self.refused[run.run_id]
-            holds = state == "success" and not (release in self.unanswered and run.run_id in self.outdated)
+            is_overtaken = run.run_id in self.outdated or not self._is_open(release)
+            holds = state == "success" and not (release in self.unanswered and is_overtaken)
             (self.model.rejected if holds else self.model.perhaps_rejected).add(release)
             self.standing = None
         if name == "recheck" and run.run_id in self.answered:
@@ -554,6 +556,8 @@ class ReleaseWorld(Flights):
             self._note_adoption(run, state)
         if name == "merge" and state == "success":
             self._check_merge(run)
+        if state == "skipped":
+            self._note_void(run, name)
         if (name, state, run.dag_id) == ("deploy", "success", self.stage.scope.target_dag(self.names["production"])):
             is_asked = not is_forced and not self.has_raced
             assert not is_asked or self.may_approve() is not False, "deployed by a yes of who may approve no more"
@@ -561,12 +565,24 @@ class ReleaseWorld(Flights):
             is_bound = is_new and not (self.has_raced or self.read_errand(run)["skips"])
             assert not (is_bound and self.is_gated), "deployed while a gate was closed, which nobody skipped"
 
+    def _is_open(self, release: Release) -> bool:
+        """Whether GitHub has it still, and no draft: only then that nobody answered in time is an answer."""
+        self.git.fetch()
+        heads = [pull["head"]["sha"] for pull in self.list_pulls(TRUNK) if not pull["draft"]]
+        return (heads, self.git.find(TRUNK)) == ([release[0]], release[1])
+
     def _note_approval(self, run: Run, state: str, *, is_forced: bool) -> None:
         """Know that the yes to a planned request stands, unless it was given under other rules than those of now."""
         called = self.names["production"]
         key, now = self.answered[run.run_id], (called, self.describe_rules())
         if not is_forced:
             self.standing = key if state == "success" and key[:2] == now else None
+
+    def _note_void(self, run: Run, name: str) -> None:
+        """Know that a yes counts no more where its deploy became another one: by what the policy ignores alone."""
+        if "the next request asks anew" in run.xcoms.get(name, {}).get("superseded", ""):
+            assert self.has_ignored, "a yes is void although nothing moved"
+            self.standing = None
 
     def check_spending(self, spent: Spent) -> None:
         """See that a pass costs what lives: branches, targets, open pull requests."""
@@ -657,8 +673,7 @@ class ReleaseWorld(Flights):
                 }
                 if endings:
                     slot.write(replace(known, endings=endings))
-            if claim := memory.claim(slug, PLANNED).read():
-                memory.claim(slug, PLANNED).write(replace(claim, at=claim.at - QUIET))
+            age_claims(memory, slug)
 
     def read_holds(self) -> dict[str, str]:
         """Return what a pass holds, by environment; it must start nothing."""

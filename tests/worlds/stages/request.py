@@ -73,7 +73,7 @@ class Gate:
         dag_id = self.stage.scope.request_dag("production")
         run = RequestRun(self.stage, dag_id, run_id, run_type, conf, params, gate=self)
         self.stage.runs.append(run)
-        self.stage.airflow.states[run_id] = "running"
+        self.stage.airflow.states[run_id], self.stage.airflow.dags[run_id] = "running", dag_id
         self.stage.airflow.tasks[run_id] = run.states
         return run
 

@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped,
 
 from dags.commands import make_commands_dag
 from dags.control import make_control_dag
+from dags.feedback import make_feedback_dag
 from dags.preview import make_preview_dag
 from dags.promotion import make_promotion_dag
 from dags.request import make_request_dag
@@ -323,7 +324,7 @@ class Stage:
         """Return a new run of one of the project's DAGs, by default of the preview DAG."""
         run = Run(self, dag_id or self.scope.preview_dag, run_id, run_type, dict(conf), params)
         self.runs.append(run)
-        self.airflow.states[run_id] = "running"
+        self.airflow.states[run_id], self.airflow.dags[run_id] = "running", run.dag_id
         self.airflow.tasks[run_id] = run.states
         return run
 
@@ -407,6 +408,8 @@ class Run:
             return make_preview_dag(scope)
         if self.dag_id == scope.commands_dag:
             return make_commands_dag(scope)
+        if self.dag_id == scope.feedback_dag:
+            return make_feedback_dag(scope)
         if self.dag_id == scope.promotion_dag:
             return make_promotion_dag(scope)
         if self.dag_id == scope.template_dag:

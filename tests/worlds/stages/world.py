@@ -15,7 +15,7 @@ from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.naming import name_deployment, parse_mark, parse_note, read_comment, slug_branch
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.observation.past import FORGOTTEN_MAX
-from include.deploy_ops.run.claims import PLANNED
+from include.deploy_ops.run.claims import MANUAL, PLANNED
 from include.deploy_ops.run.memory import ENVIRONMENT_PARTS
 from tests.worlds.stages.commands import Conversation
 from tests.worlds.stages.fixtures import POLICY
@@ -456,15 +456,14 @@ class World(Flights):
         """Make all that is remembered older."""
         memory = self.stage.memory
         for branch in BRANCHES:
-            environment, planned = memory.environment(slug_branch(branch)), memory.claim(slug_branch(branch), PLANNED)
+            environment = memory.environment(slug_branch(branch))
             known = environment.read()
             endings = {
                 verb: replace(ending, ended_at=ending.ended_at - QUIET) for verb, ending in known.endings.items()
             }
             if endings:
                 environment.write(replace(known, endings=endings))
-            if claim := planned.read():  # a run without a report counts from its claim
-                planned.write(replace(claim, at=claim.at - QUIET))
+            age_claims(memory, slug_branch(branch))
         age_histories(memory)
         if (last := memory.commands_run.read()) is not None:
             memory.commands_run.write(replace(last, at=last.at - QUIET))
@@ -517,6 +516,14 @@ def find_action(run: Run) -> str:
         return ""
     job = run.conf["job"]
     return "resume" if job.get("ends_keep") else str(job["verb"])
+
+
+def age_claims(memory: Memory, slug: str) -> None:
+    """Make the claims older, from which a run without a report counts: a planned one may have claimed as a person's."""
+    for register in (PLANNED, MANUAL):
+        slot = memory.claim(slug, register)
+        if claim := slot.read():
+            slot.write(replace(claim, at=claim.at - QUIET))
 
 
 def age_histories(memory: Memory) -> None:

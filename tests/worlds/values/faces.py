@@ -75,7 +75,7 @@ class Faces:
             self.told[write.key] = replace(write.record, id=write.record.id or len(self.told) + 1)
         for key in plan.forgotten:
             self.told.pop(key, None)
-        assert compare_feedback(rows, self.told, self.facts, now).writes == (), "said twice"
+        assert (again := compare_feedback(rows, self.told, self.facts, now).writes) == (), f"said twice: {again}"
 
     def _show(self, write: SetStatus) -> None:
         key = (write.sha, write.context)
@@ -109,7 +109,14 @@ class Faces:
             if row.kind is RowKind.TARGET and row.head:
                 self._check_status(row, row.environment)
             elif row.kind is RowKind.PREVIEW and row.head and row.state is not State.REMOVED:
-                self._check_status(row, "preview")
+                self._check_preview(row, [each for each in rows.values() if _shares_status(each, row)])
+
+    def _check_preview(self, row: Row, sharing: Sequence[Row]) -> None:
+        """See that the status says what the row does, or the worst of what is said of several branches' one head."""
+        if len(sharing) == 1:
+            self._check_status(row, "preview")
+        elif self.statuses[key := (row.head, self.facts.name_context("preview"))] == "success":
+            assert row.head == row.deployed or row.state is State.LIVE or key in self.succeeded, row
 
     def _check_gates(self, row: Row) -> None:
         """See that comment and status await what the row does; of a merge only the comment, since its code runs."""
@@ -145,7 +152,8 @@ class Faces:
         self._check_proof(row, key)
         if self.statuses[key] == "success":
             assert row.head == row.deployed or row.state is State.LIVE or key in self.succeeded, row
-        if row.overridden and row.deployed and not row.awaits_proof:
+        is_anew = row.state is State.DEPLOYING and row.head == row.deployed
+        if row.overridden and row.deployed and not (row.awaits_proof or is_anew):
             assert self.statuses[row.deployed, key[1]] == "success", row
         if self.statuses[key] == "success":
             assert self.words[key].startswith(ETERNAL), "it may become false"
@@ -161,6 +169,11 @@ class Faces:
             assert self.statuses[key] == "failure", row
         elif row.awaits_proof:
             assert self.statuses[key] in ({"pending", "success"} if key in self.succeeded else {"pending"}), row
+
+
+def _shares_status(row: Row, other: Row) -> bool:
+    """Whether two previews are of one commit, whose one status tells of both."""
+    return row.kind is RowKind.PREVIEW and row.head == other.head and row.state is not State.REMOVED
 
 
 def _list_states(row: Row) -> set[str]:

@@ -1,6 +1,7 @@
 """What `astro deployment inspect --output=json` says of a Deployment of each kind, in the shapes of the CLI 1.45.
 
-A hosted STANDARD one with Celery was recorded; the others are restated of inspect.go, and nobody has seen them printed.
+A hosted STANDARD one with Celery was recorded of Astro; the others as the CLI's code prints what a played API answers
+(`tests/unit/core/template/round_trips.json`).
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ _KINDS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     ),
     "standard, Kubernetes": ({"executor": "KUBERNETES"}, [_POD]),
     "standard, Astro": ({"executor": "ASTRO"}, [_QUEUE]),
-    "standard, image alone": ({"dag_deploy_enabled": None}, [_QUEUE]),
+    "standard, image alone": ({"dag_deploy_enabled": False}, [_QUEUE]),
+    "standard, silent of DAG deploys": ({"dag_deploy_enabled": None}, [_QUEUE]),
     "dedicated, Celery": ({"deployment_type": "DEDICATED", **_ELSEWHERE}, [_QUEUE]),
     "dedicated, Kubernetes": ({"deployment_type": "DEDICATED", "executor": "KUBERNETES", **_ELSEWHERE}, [_POD]),
     "dedicated, remote execution": (
@@ -112,8 +114,6 @@ _KINDS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             "scheduler_size": None,
             "scheduler_au": 10,
             "scheduler_count": 2,
-            "default_worker_type": "m5.xlarge",
-            "is_development_mode": None,
         },
         [{**_QUEUE, "worker_type": "m5.xlarge"}],
     ),

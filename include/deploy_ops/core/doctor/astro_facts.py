@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from include.deploy_ops.core.doctor.fact import Fact
@@ -101,7 +102,8 @@ class AstroFacts:
 
     `elsewhere`: the Deployments of other workspaces that are called like targets that the workspace lacks. `count`: how
     many Deployments of the organization the token sees. `ci_runtime`: the label of the image that CI built of trunk's
-    head, empty where it has none; None where the policy names no such image.
+    head, empty where it has none; None where the policy names no such image. `refused`: by branch, newest first, why
+    Astro made no Deployment when it was asked last.
     """
 
     place: Fact[Place]
@@ -117,3 +119,4 @@ class AstroFacts:
     ci_runtime: Fact[str | None]
     linked: Fact[tuple[LinkedObject, ...]]
     pull: Fact[Pull | None]
+    refused: Mapping[str, str] = field(default_factory=dict)

@@ -49,17 +49,25 @@ def _judge_room(facts: AstroFacts, project: Project, previews: Previews, control
         return make_check(Area.ASTRO, _ROOM, Status.FAIL, "the organization takes dedicated clusters alone", advice)
     if isinstance(facts.deployments, Unread):
         return leave_open(Area.ASTRO, _ROOM, facts.deployments, refusal)
-    live = sum(map(len, find_previews(facts.deployments, control_plane, project).values()))
-    if live >= previews.max_live:
-        found = f"{live} previews live, max_live is {previews.max_live}: new ones wait"
+    live = find_previews(facts.deployments, control_plane, project)
+    count = sum(map(len, live.values()))
+    if count >= previews.max_live:
+        found = f"{count} previews live, max_live is {previews.max_live}: new ones wait"
         return make_check(
             Area.ASTRO, _ROOM, Status.WARN, found, "raise previews.max_live, or delete previews by their form"
         )
+    if refused := next(((branch, why) for branch, why in facts.refused.items() if branch not in live), None):
+        advice = "do what it says; where it is a limit, have it raised in Astro, or delete previews by their form"
+        return make_check(Area.ASTRO, _ROOM, Status.FAIL, f"{refused[0]} has no preview: {refused[1]}", advice)
     seen = "" if isinstance(facts.count, Unread) else f", {facts.count} in the organization"
     found = (
         f"{len(facts.deployments)} Deployments in the workspace{seen} as the token sees it, and "
-        f"{previews.max_live - live} may come; Astro's API tells no limit"
+        f"{previews.max_live - count} may come by max_live"
     )
+    if count:
+        told = f"{found}; Astro made {count} previews, and its API tells no limit"
+        return make_check(Area.ASTRO, _ROOM, Status.OK, told)
+    found = f"{found}; Astro's API tells no limit, and no preview was made yet"
     return make_check(Area.ASTRO, _ROOM, Status.NOT_KNOWN, found, f"compare with the limit of your plan; {refusal}")
 
 

@@ -162,7 +162,8 @@ def _end_comment(
     named = dict(zip(known.about, known.names, strict=False))
     named |= {row.slug: name_environment(row) for row in following if row.slug not in named}
     about = [(rows.get(slug), name) for slug, name in named.items()]
-    if any(row is not None and _may_tell_more(row, pull) for row, _ in about):
+    # What is followed is told step by step: some run or other may be at work at any time.
+    if known.state != FOLLOWED and any(row is not None and _may_tell_more(row, pull) for row, _ in about):
         return None, False
     previews = {slug: rows.get(slug) for slug, name in named.items() if _is_preview(name)}
     gone = tuple(slug for slug, row in previews.items() if slug in known.gone or not _is_there(row))
@@ -183,9 +184,13 @@ def _end_comment(
 
 
 def _may_tell_more(row: Row, pull: int) -> bool:
-    """Whether a run is at work whose end is part of the last word: a delete, or a release's deploy or merge."""
+    """Whether a run is at work whose end is part of what is told: a delete, or a release's deploy or merge.
+
+    What has the change already gets nothing of it by a later deploy.
+    """
+    has_it = any(each.pull == pull and each.commit for each in row.followed)
     is_release = row.kind is RowKind.TARGET and row.pull in {0, pull} and row.verb in {"deploy", "merge"}
-    return row.state is State.DEPLOYING and (row.verb == "delete" or is_release)
+    return row.state is State.DEPLOYING and (row.verb == "delete" or (is_release and not has_it))
 
 
 def _is_preview(name: str) -> bool:

@@ -153,12 +153,12 @@ def _find_flight(row: Row, known: Mapping[str, FeedbackRecord]) -> str:
     if row.state is not State.DEPLOYING or row.verb not in DEPLOYING_VERBS:
         return ""
     start = read_head(row.run_id)
-    return next((sha for sha in (row.head, *known) if start and sha.startswith(start)), "")
+    return next((sha for sha in (row.head, row.deployed, *known) if start and sha.startswith(start)), "")
 
 
 def _find_failed(row: Row, failed: Outcome, known: Mapping[str, FeedbackRecord]) -> str:
     """Return the commit that a failed run was about, empty if it is of no interest any more."""
-    return next((sha for sha in (row.head, *known) if failed.is_about(sha)), "")
+    return next((sha for sha in (row.head, row.deployed, *known) if failed.is_about(sha)), "")
 
 
 def _link_success(row: Row, sha: str, facts: Facts) -> str:

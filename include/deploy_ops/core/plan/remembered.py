@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 REPAIRED_MAX = 50
 """Repaired differences of one environment that are remembered: the newest."""
 
+EARLIER_MAX = 10
+"""Runs that asked about the same before that are remembered: more edits are not taken back while nobody answers."""
+
 _OWN_ENDINGS = frozenset({ROLLBACK_ENDING, *(verb.value for verb in Verb if verb is not Verb.REQUEST)})
 
 
@@ -116,12 +119,27 @@ class Judgement:
 class OpenQuestion:
     """What control last had a person asked: by which run, about what (`Work.subject`), under which rules of the target.
 
-    Under other rules others are asked, or for longer: that is another question.
+    Under other rules others are asked, or for longer: that is another question. `earlier` are the newest runs that
+    asked about the same before, with their rules: an edit may be taken back while they wait.
     """
 
     run_id: str
     subject: str
     rules: str
+    earlier: Mapping[str, str] = field(default_factory=dict)
+
+    def list_runs(self, rules: str) -> list[str]:
+        """Return the runs that were to ask this under these rules, the newest first."""
+        every = [*self.earlier.items(), (self.run_id, self.rules)]
+        return [run_id for run_id, each in reversed(every) if each == rules]
+
+    def follow(self, before: OpenQuestion | None) -> OpenQuestion:
+        """Return it with the runs that asked about the same before."""
+        if before is None or before.subject != self.subject:
+            return self
+        asked = {**before.earlier, before.run_id: before.rules}
+        others = [(run_id, rules) for run_id, rules in asked.items() if run_id != self.run_id]
+        return replace(self, earlier=dict(others[-EARLIER_MAX:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,7 +338,7 @@ class Notice(StrictModel):
 
 
 class Prices(StrictModel):
-    """What an hour of a preview is taken to cost, for estimates; `currency` stands behind each amount.
+    """What an hour of a Deployment is taken to cost, for estimates; `currency` stands behind each amount.
 
     `small` … `extra_large`: awake, by the size of its scheduler. `hibernating`: asleep, whatever its size. `workers`:
     of a worker, by kind of machine, of as many as its queues always have.

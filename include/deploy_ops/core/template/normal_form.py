@@ -27,7 +27,7 @@ COUNTED = "scheduler_count"
 """Of a hosted Deployment what is there, by size and availability; nothing that a create is told."""
 
 _ADDED_BY_CREATE = {"dag_deploy_enabled": False}
-"""What `inspect` leaves out where it is off, and `create` takes for on (fromfile.go)."""
+"""What `create` takes for on where a file says nothing of it (fromfile.go); `inspect` says it, also where it is off."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ class Proposal:
 
     `laid`: what changes on trunk. `kept`: what stays there, though production has it differently. `empty`: variables
     without a value in previews until somebody gives them one. `is_first`: there is no template yet. `is_blind`: there
-    is one, and no snapshot, so that nobody knows who changed what.
+    is one, and no snapshot, so that nobody knows who changed what. `obstacle`: why the policy as it is lets no preview
+    be made of a first template; then nobody knows what previews get.
     """
 
     deployment: str
@@ -70,6 +71,7 @@ class Proposal:
     is_needed: bool = True
     is_first: bool = False
     is_blind: bool = False
+    obstacle: str = ""
 
     @property
     def texts(self) -> dict[str, str]:
@@ -94,7 +96,8 @@ def make_proposal(
     :param document: production's normal form.
     :param settle: a template's text → the template that previews are made of.
     :param copied: keys of the variables whose values production's normal form has.
-    :raises TemplateError: a file cannot be read or edited, or the result would make no preview; says why.
+    :raises TemplateError: a file cannot be read or edited, or the result would make no preview; says why. Of a first
+        template: it is none, whatever the policy says.
     """
     before = _read_snapshot(files)
     document = _keep_values(document, before, copied)
@@ -153,7 +156,7 @@ def _fit_each(
             text = edit_file(trunk, where, laid)
             fit = _Fit(text, settle(text), laid, fit.unfit)
         except TemplateError as error:
-            unfit.append((each, str(error).split("\n", 1)[0].removeprefix(where).lstrip(": ")))
+            unfit.append((each, _tell(error, where)))
     if not unfit or len(unfit) == len(fit.unfit):
         return replace(fit, unfit=tuple(unfit))
     return _fit_each(replace(fit, unfit=tuple(unfit)), trunk, where, [each for each, _ in unfit], settle)
@@ -168,13 +171,39 @@ def _propose_first(
     document: Mapping[str, Any], deployment: str, files: Files, snapshot: str, settle: Callable[[str], Template]
 ) -> Proposal:
     text = write_file(document, _head_template(deployment))
-    settled = settle(text)
+    settled, obstacle = _settle_first(text, files.where, settle)
     nothing: Fields = {part: {} for part in read_fields(document)}
     laid = merge_fields(nothing, read_fields(document), nothing).laid
     rows, empty = _make_rows(laid, settled), _list_empty(laid, settled)
+    if obstacle:
+        rows = tuple(replace(each, previews=Gap.ABSENT) for each in rows)
     return Proposal(
-        deployment, files.template_path, files.snapshot_path, text, snapshot, rows, empty=empty, is_first=True
+        deployment,
+        files.template_path,
+        files.snapshot_path,
+        text,
+        snapshot,
+        rows,
+        empty=empty,
+        is_first=True,
+        obstacle=obstacle,
     )
+
+
+def _settle_first(text: str, where: str, settle: Callable[[str], Template]) -> tuple[Template, str]:
+    """Return the template that a first one makes, and why the policy's part does not fit it; empty where it does.
+
+    It harms nobody: without a template there are no previews either, and the policy is edited in another place.
+    """
+    try:
+        return settle(text), ""
+    except TemplateError as error:
+        return parse_template(text, where), _tell(error, where)
+
+
+def _tell(error: TemplateError, where: str) -> str:
+    """Return the first line of what is wrong, without the place."""
+    return str(error).split("\n", 1)[0].removeprefix(where).lstrip(": ")
 
 
 def _keep_values(document: Mapping[str, Any], before: Fields | None, copied: Collection[str]) -> Mapping[str, Any]:

@@ -97,6 +97,11 @@ def _list_paragraphs(proposal: Proposal, maker: Maker) -> Iterable[str]:
     headings = ("Field", f"In {name}", f"On {trunk}", "What previews get")
     if proposal.is_first:
         yield f"{trunk} has no {path} yet. This makes it of {name}; secrets stand in it as empty keys."
+        if proposal.obstacle:
+            yield (
+                f"**The policy lets no preview be made of it:** {write_words(cut(proposal.obstacle, WHY_MAX))}. "
+                f"Correct `previews.overrides` in the policy, or {path} on this branch; until then new previews wait."
+            )
     elif proposal.is_blind:
         yield (
             f"{path} was not made of {name} by Deploy Ops, so nobody knows which of the two changed what differs. "
@@ -118,8 +123,9 @@ def _list_paragraphs(proposal: Proposal, maker: Maker) -> Iterable[str]:
     if proposal.empty:
         keys = ", ".join(write_code(cut(each, CELL_MAX)) for each in proposal.empty[:ROWS_MAX])
         yield (
-            f"Without a value in previews: {keys}. Give plain ones a value in {path}, or list them in "
-            "`previews.copy_variables`; secrets come from `previews.environment`, or are set in Astro."
+            f"Without a value in previews: {keys}. Code that reads one of them finds an empty text there, and may "
+            f"break. Give plain ones a value in {path}, or list them in `previews.copy_variables`; secrets come from "
+            "`previews.environment`, or are set in Astro."
         )
     yield (
         f"With the merge {write_code(proposal.snapshot_path)} says that {name} was like this. Deploy Ops never merges "
@@ -154,6 +160,9 @@ def render_proposal(proposal: Proposal, trunk: str) -> str:
     """Return the run's table, in columns."""
     headings = ("Field", f"in {proposal.deployment}", f"on {trunk}", "what previews get")
     parts = [_say_state(proposal, trunk)]
+    if proposal.obstacle:
+        said = f"The policy lets no preview be made of it: {proposal.obstacle}. Correct its overrides, or the file."
+        parts.append("\n".join(wrap(said, LINE_WIDTH_MAX)))
     if proposal.laid:
         parts.append(lay_table(headings, map(_list_cells, proposal.laid)))
     if differing := _list_differing(proposal):
@@ -163,7 +172,8 @@ def render_proposal(proposal: Proposal, trunk: str) -> str:
         rows = [(*_list_cells(each), cut(each.why, WHY_MAX)) for each in unfit]
         parts += [f"Stays as on {trunk}, since no preview could be made with it:", lay_table((*headings, UNFIT), rows)]
     if proposal.empty:
-        parts.append("\n".join(wrap(f"Without a value in previews: {', '.join(proposal.empty)}.", LINE_WIDTH_MAX)))
+        said = f"Without a value in previews, whose code finds an empty text there: {', '.join(proposal.empty)}."
+        parts.append("\n".join(wrap(said, LINE_WIDTH_MAX)))
     return "\n\n".join(parts)
 
 

@@ -1,20 +1,22 @@
-"""What previews cost this month, as an estimate: hours that control saw, times the prices that the policy gives.
+"""What a project's Deployments cost this month, as an estimate: hours that control saw, times the policy's prices.
 
 Nothing is known of any bill. Hours are counted of what was seen at one pass until the next; months are UTC's. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 
 from pydantic import AwareDatetime, Field
 
 from include.deploy_ops.core.model import Deployment, DeploymentStatus
 from include.deploy_ops.core.naming import hash_text
-from include.deploy_ops.core.view.row import Cost, Row, RowKind
+from include.deploy_ops.core.view.row import Cost, Row
 
 if TYPE_CHECKING:
     from include.deploy_ops.core.policy.keys import Prices
@@ -30,6 +32,13 @@ TOLD_EVERY_S = 6 * 3600
 
 _HOUR = timedelta(hours=1)
 _WORKER, _ASLEEP = "worker ", "asleep "
+_UNSIZED = "HYBRID"
+"""The deployment type whose schedulers have no size: no price is known of it."""
+
+_UNIT = re.compile(r"[A-Z0-9_]{1,30}")
+"""What Astro may call a scheduler size, or a kind of worker."""
+
+_QUEUES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ def add_costs(
     prices: Prices | None,
     now: datetime,
 ) -> dict[str, Row]:
-    """Return the rows with what each preview costs; what it cost of one that is gone, and nothing without prices.
+    """Return the rows with what each Deployment costs; what it cost of one that is gone, and nothing without prices.
 
     :param before: the rows as they are shown; one in which nothing else changed keeps what it says for a while.
     """
@@ -117,20 +126,25 @@ def add_costs(
     digest = hash_text(prices.model_dump_json(), 8)
     told: dict[str, Row] = {}
     for slug, row in rows.items():
-        meter = meters.get(row.deployment_id) if row.kind is RowKind.PREVIEW and row.deployment_id else None
+        meter = meters.get(row.deployment_id) if row.deployment_id else None
         told[slug] = row if meter is None else _tell(row, before.get(slug), meter, prices, digest, now)
     return told
 
 
-def tell_total(meters: Mapping[str, Meter], prices: Prices | None, now: datetime) -> str:
-    """Return in words what the project's previews cost this month so far; empty without prices."""
+def tell_total(meters: Mapping[str, Meter], prices: Prices | None, now: datetime, targets: Collection[str] = ()) -> str:
+    """Return in words what the project's Deployments cost this month so far; empty without prices.
+
+    :param targets: the ids of the targets' Deployments, whose part is told beside the whole.
+    """
     if prices is None or GONE not in meters:
         return ""
     each = {name: advance(meter, now) for name, meter in meters.items()}
     since = each[GONE].since
     counted = "" if since == _find_month(now) else f"; counted since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    found = sum((estimate(meter, prices) for meter in each.values()), Estimate())
-    return f"{_say(found, prices, now)}{counted}"
+    found = {name: estimate(meter, prices) for name, meter in each.items()}
+    part = sum((found[name] for name in found.keys() & set(targets)), Estimate())
+    whole = sum(found.values(), Estimate())
+    return f"{_say(whole, prices, now, targets=part.spent)}{counted}"
 
 
 def _begin(deployment: Deployment, last: datetime, now: datetime) -> Meter:
@@ -143,9 +157,28 @@ def _observe(meter: Meter, deployment: Deployment) -> Meter:
     """Return the meter of what the Deployment is now; of one that cannot be read, of what it was."""
     if deployment.problem:
         return meter
-    units = {deployment.scheduler_size: 1} if deployment.scheduler_size else {}
-    units |= {f"{_WORKER}{machine}": count for machine, count in deployment.workers}
+    units = count_units(deployment.settings)
     return replace(meter, units=units, is_asleep=deployment.status is DeploymentStatus.HIBERNATING)
+
+
+def count_units(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many of each unit a Deployment has, as far as it can be read: workers as many as its queues keep.
+
+    :param settings: in the form of a Deployment file's body, as Astro tells them.
+    """
+    configuration = settings.get("configuration", {})
+    is_unsized = configuration.get("deployment_type") == _UNSIZED
+    sizes = [_UNSIZED if is_unsized else configuration.get("scheduler_size")]
+    counts = Counter({size: 1 for size in sizes if _is_unit(size)})
+    for queue in settings.get("worker_queues", ())[:_QUEUES_MAX]:
+        machine, count = queue.get("worker_type"), queue.get("min_worker_count", 0)
+        if _is_unit(machine) and count > 0:
+            counts[f"{_WORKER}{machine}"] += count
+    return dict(counts)
+
+
+def _is_unit(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and _UNIT.fullmatch(name) is not None
 
 
 def _find_month(now: datetime) -> datetime:
@@ -185,8 +218,9 @@ def _is_same_quarter(one: datetime, other: datetime) -> bool:
     return one.timestamp() // TOLD_EVERY_S == other.timestamp() // TOLD_EVERY_S
 
 
-def _say(found: Estimate, prices: Prices, now: datetime) -> str:
+def _say(found: Estimate, prices: Prices, now: datetime, targets: float = 0.0) -> str:
     parts = [f"{_write(found.spent, prices)} in {now.astimezone(UTC):%Y-%m}"]
+    parts += [f"of it {_write(targets, prices)} for targets"] if round(targets, 2) else []
     parts += [f"{_write(found.saved, prices)} saved by hibernation"] if round(found.saved, 2) else []
     parts += [f"no price for {', '.join(sorted(found.unpriced))}"] if found.unpriced else []
     return ", ".join(parts)

@@ -58,14 +58,15 @@ def is_news(known: Sight | None, seen: Sight) -> bool:
     """Whether it is written what was seen: at once what is another, else every now and then."""
     if known is None or (known.since, known.cause) != (seen.since, seen.cause):
         return True
-    return seen.looked_at - known.looked_at >= RENEWED_AFTER
+    return abs(seen.looked_at - known.looked_at) >= RENEWED_AFTER  # the clock may have been set back
 
 
 def has_recovered(known: Sight | None, seen: Sight) -> bool:
     """Whether an outage ended in which control may have failed, so that it had better look again now."""
     if known is None or known.since is None or seen.since is not None:
         return False
-    return seen.looked_at - known.since >= OUTAGE_MIN
+    # Where the clock was set back meanwhile, nobody knows how long it was.
+    return not timedelta(0) <= seen.looked_at - known.since < OUTAGE_MIN
 
 
 def expect_look(seen: Sight, pause_s: float) -> Sight:

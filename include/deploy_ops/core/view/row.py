@@ -56,7 +56,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a preview costs this month so far, an estimate in words, as of `at`; `prices` names the prices of then."""
+    """What a Deployment costs this month so far, an estimate in words, as of `at`; `prices` names those of then."""
 
     said: str
     at: datetime
@@ -84,7 +84,7 @@ class Row:
     nothing good is told of what runs before it is verified.
     `gated` says what a forced deploy to a target does with gates that are closed: "skip", "never" where the policy lets
     nobody skip any, empty where there are none. `gates` are what those await that are closed, where anything is due.
-    `cost` is a preview's, where the policy gives prices.
+    `cost` is its Deployment's, where the policy gives prices.
     `drift` are the fields in which Astro differs from what was rendered, or from the target's template, in words.
     """
 
@@ -143,8 +143,8 @@ class Row:
 class Summary:
     """What one pass says of its whole project. `digests` tell, by shard that holds something, that it changed.
 
-    `dags` are the DAGs that the policy gives the project. `cost` is what its previews cost this month so far, an
-    estimate in words, empty where the policy gives no prices.
+    `dags` are the DAGs that the policy gives the project. `cost` is what its Deployments cost this month so
+    far, an estimate in words, empty where the policy gives no prices.
     """
 
     project: str

@@ -6,8 +6,6 @@ that the schema requires and we decide by must be there; values of enumerations 
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -31,8 +29,6 @@ _Id = Annotated[str, StringConstraints(min_length=1)]
 _Instant = Annotated[AwareDatetime, Strict(strict=False)]  # JSON has no times, only texts
 
 _PROBLEMS_TOLD_MAX = 5
-_UNIT = re.compile(r"[A-Z0-9_]{1,30}")  # a scheduler size, or a kind of worker
-_QUEUES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +160,6 @@ class _Deployment(_Json):
     status_reason: str | None = None
     web_server_airflow_api_url: str | None = None
     scaling_spec: _Scaling | None = None
-    scheduler_size: Any = None  # for estimates alone, as what follows: malformed, it takes nothing from the Deployment
-    worker_queues: Any = None
 
 
 class _Git(_Json):
@@ -292,25 +286,8 @@ def _make_deployment(found: _Deployment, answer: dict[str, Any], connection: Ast
         status_reason=found.status_reason or "",
         override=_read_override(found),
         airflow_api=found.web_server_airflow_api_url or "",
-        scheduler_size=_read_unit(found.scheduler_size),
-        workers=_count_workers(found.worker_queues),
         settings=read_settings(answer),
     )
-
-
-def _read_unit(name: Any) -> str:
-    return name if isinstance(name, str) and _UNIT.fullmatch(name) else ""
-
-
-def _count_workers(queues: Any) -> tuple[tuple[str, int], ...]:
-    """Return how many workers of each kind all queues have at the least, as far as they can be read."""
-    counts = Counter[str]()
-    for queue in queues[:_QUEUES_MAX] if isinstance(queues, list) else ():
-        machine, count = (
-            (queue.get("astroMachine"), queue.get("minWorkerCount")) if isinstance(queue, dict) else ("", 0)
-        )
-        counts[_read_unit(machine)] += count if isinstance(count, int) else 0
-    return tuple(sorted((machine, count) for machine, count in counts.items() if machine and count > 0))
 
 
 def _read_override(found: _Deployment) -> str:

@@ -51,6 +51,9 @@ PRINTED_MAX = 4 << 20
 READS_VARIABLE = "ASTRO_CLI_READS"
 """Environment variable that names what the CLI must be able to read beside its executable, separated by colons."""
 
+CREATE_CALL = "`astro deployment create`"
+"""How the text of an error begins that tells why nothing was created."""
+
 _LOG = logging.getLogger(__name__)
 _DEPLOYMENT_FILE = "deployment.yaml"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")

@@ -34,7 +34,14 @@ from include.deploy_ops.hooks import metrics
 from include.deploy_ops.hooks.bounded_adapter import bound_session
 from include.deploy_ops.hooks.github.answers import parse_repository
 from include.deploy_ops.hooks.json_body import read_json
-from include.deploy_ops.hooks.patience import UNNAMED_WAIT_S, Call, limit_wait_s, read_retry_after_s, read_skew_s
+from include.deploy_ops.hooks.patience import (
+    UNNAMED_WAIT_S,
+    Call,
+    limit_wait_s,
+    read_retry_after_s,
+    read_skew_s,
+    read_their_now,
+)
 from include.deploy_ops.process.redaction import redact_error
 
 if TYPE_CHECKING:
@@ -327,7 +334,7 @@ def read_pause_s(status: int, headers: Mapping[str, str], body: str) -> float | 
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return None
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
-        return max(1.0, limit_wait_s(float(headers["x-ratelimit-reset"]) - time.time()))
+        return max(1.0, limit_wait_s(float(headers["x-ratelimit-reset"]) - read_their_now(headers).timestamp()))
     if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in body.lower():
         return UNNAMED_WAIT_S
     return None

@@ -262,7 +262,8 @@ def _read_image_manifest(repository: ImageRepository) -> Manifest | None:
 
 def _read_platform_manifest(repository: ImageRepository, index: Manifest) -> Manifest:
     # What BuildKit attests of an image stands beside it, for the platform unknown/unknown.
-    entries = [entry for entry in _list_entries(index, "manifests") if _rank_platform(entry) is not None]
+    listed = _list_entries(index, "manifests")
+    entries = [entry for entry in listed if _rank_platform(entry) is not None] or _list_untold(listed)
     if not entries:
         raise OtherPlatformError(f"{repository.image} has no image for {_PLATFORM_NAME}; build it for that too.")
     digest = min(entries, key=lambda entry: _rank_platform(entry) or 0).get("digest")
@@ -272,6 +273,15 @@ def _read_platform_manifest(repository: ImageRepository, index: Manifest) -> Man
     if manifest is None:
         raise ObservationError(f"{repository.image} lists the manifest {digest}, which its registry does not know.")
     return manifest
+
+
+def _list_untold(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the one entry that does not say for which platform it is, as OCI allows; its config says it then.
+
+    Of several nobody knows which is the image. What has a type of its own is no image, but something about one.
+    """
+    untold = [each for each in entries if each.get("platform") is None and "artifactType" not in each]
+    return untold if len(untold) == 1 else []
 
 
 def _rank_platform(entry: dict[str, Any]) -> int | None:

@@ -9,11 +9,14 @@ from include.deploy_ops.core.doctor.astro import judge_astro
 from include.deploy_ops.core.doctor.astro_facts import AstroFacts, Place, Pull
 from include.deploy_ops.core.doctor.fact import Cause, Unread, tell
 from include.deploy_ops.core.errors import PolicyError
+from include.deploy_ops.core.plan.outcome import FAILED
+from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import REUSE
 from include.deploy_ops.core.preview.image_sources import Need, rank_candidates
 from include.deploy_ops.core.template.rules import name_deployment_type
 from include.deploy_ops.hooks.astro.answers import parse_releases
 from include.deploy_ops.hooks.astro.claims import read_claims
+from include.deploy_ops.hooks.astro.cli import CREATE_CALL
 from include.deploy_ops.observation.doctor.questions import Questions, attempt
 from include.deploy_ops.observation.doctor.trunk import read_image_runtime
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from include.deploy_ops.hooks.astro.connection import AstroConnection
     from include.deploy_ops.hooks.registry.registry import RegistryHook
     from include.deploy_ops.observation.doctor.trunk import TrunkReader
+    from include.deploy_ops.run.memory import Memory
     from include.deploy_ops.run.scope import Scope
 
 T = TypeVar("T")
@@ -49,12 +53,14 @@ def examine_astro(
     deployed: RegistryHook,
     built: RegistryHook,
     now: datetime,
+    memory: Memory | None = None,
 ) -> tuple[Check, ...]:
     """Return the checks of the area Astro for one project; nothing that cannot be read ends it.
 
     :param astro: of the project's connection, wherever that leads: where it may not lead is a check.
     :param deployed: opens the registry of Astro's Deployments (`open_astro_registry`).
     :param built: opens those of the project's images.
+    :param memory: what is remembered of previews; None where there is none.
     """
     reader = AstroReader(scope, astro)
     template = trunk.template
@@ -74,6 +80,7 @@ def examine_astro(
         ci_runtime=read_image_runtime(scope, built, trunk.head),
         linked=reader.read_links(),
         pull=read_pull(scope, deployed, deployments),
+        refused={} if memory is None else recall_refusals(memory),
     )
     return judge_astro(facts, scope.project, scope.control_plane, now)
 
@@ -146,6 +153,17 @@ class AstroReader:
     def read_links(self) -> Fact[tuple[LinkedObject, ...]]:
         """Return what links itself to new Deployments, where there are to be some."""
         return () if self.scope.project.previews is None else self.ask(self.astro.list_linked_objects)
+
+
+def recall_refusals(memory: Memory) -> dict[str, str]:
+    """Return by branch why the CLI made no Deployment when it was last asked for one, the newest refusal first."""
+    last = [
+        (row.environment, outcome)
+        for row in memory.read_rows().values()
+        for outcome in row.outcomes[-1:]
+        if outcome.verb == Verb.CREATE.value and outcome.state == FAILED and CREATE_CALL in outcome.cause
+    ]
+    return {name: each.cause for name, each in sorted(last, key=lambda found: found[1].at, reverse=True)}
 
 
 def read_pull(scope: Scope, registry: RegistryHook, deployments: Fact[tuple[Deployment, ...]]) -> Fact[Pull | None]:

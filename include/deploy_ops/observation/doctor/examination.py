@@ -32,10 +32,13 @@ def _examine_github(means: Means, inside: Inside | None, now: datetime) -> tuple
         return examine_github(means.scope, github, now, inside.memory if inside is not None else None)
 
 
-def _examine_astro(means: Means, _: Inside | None, now: datetime) -> tuple[Check, ...]:
+def _examine_astro(means: Means, inside: Inside | None, now: datetime) -> tuple[Check, ...]:
     registry = open_astro_registry(means.scope)
+    memory = inside.memory if inside is not None else None
     with _open_astro(means) as astro:
-        return examine_astro(means.scope, astro, means.trunk, deployed=registry, built=means.registry, now=now)
+        return examine_astro(
+            means.scope, astro, means.trunk, deployed=registry, built=means.registry, now=now, memory=memory
+        )
 
 
 def _examine_registry(means: Means, _: Inside | None, now: datetime) -> tuple[Check, ...]:

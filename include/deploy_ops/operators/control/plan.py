@@ -318,7 +318,8 @@ class PlanOperator(DeployOpsOperator):
         for work, run_id in ((action.work, action.run_id) for action in plan.actions):
             if work.verb is Verb.REQUEST:
                 rules = fingerprint_rules(self.scope.target(work.target), self.scope.project.people)
-                memory.question(work.slug).write(OpenQuestion(run_id, work.subject, rules))
+                question = memory.question(work.slug)
+                question.write(OpenQuestion(run_id, work.subject, rules).follow(question.read()))
         pending = {hold.awaits: given.pending.get(hold.awaits, given.now) for hold in plan.holds if hold.awaits}
         if pending != given.pending:
             memory.pending.write(pending)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.deploy_ops.core.cleanup.verdict import Verdict
+    from include.deploy_ops.core.model import Deployment
     from include.deploy_ops.core.plan.outcome import Ended, Outcome
     from include.deploy_ops.core.plan.schedule import Circumstances
     from include.deploy_ops.core.target.comparison import TargetState
@@ -129,17 +130,18 @@ class RowWriter:
         self._keep_deploys(rows, record, news)
         digests = self.memory.write_rows(before, rows) | self.memory.write_awaited(awaited)
         summary = self._summarize(plan, now, digests, until)
-        self.memory.summary.write(replace(summary, cost=tell_total(meters, prices, now)))
+        targets = _find_targets(observation)
+        self.memory.summary.write(replace(summary, cost=tell_total(meters, prices, now, targets)))
         previews = {slug for slug, row in before.items() if row.kind is RowKind.PREVIEW}
         is_busy = bool(record.in_flight) or is_learning
         return WrittenRows(rows, digests, frozenset(previews - rows.keys()), record.verifications, is_busy)
 
     def _count_hours(self, observation: Observation, now: datetime) -> Mapping[str, Meter]:
-        """Return the hours of the previews, counted anew where something changed or some time passed."""
+        """Return the hours of previews and targets, counted anew where something changed or some time passed."""
         if self.scope.project.prices is None:
             return {}
         own = find_previews(observation.observed.deployments, self.scope.control_plane, self.scope.project)
-        deployments = {each.id: each for pairs in own.values() for each, _ in pairs}
+        deployments = {each.id: each for pairs in own.values() for each, _ in pairs} | _find_targets(observation)
         known = self.memory.meters.read()
         if not is_due(known, deployments, now):
             return known
@@ -311,6 +313,12 @@ class RowWriter:
         self.memory.authors.write(known, authors)
         self.memory.commit_times.write(times, dates)
         return authors, dates, is_learning
+
+
+def _find_targets(observation: Observation) -> dict[str, Deployment]:
+    """Return the targets' Deployments by their ids; of a name that several have, none."""
+    found = [state.deployments for state in observation.targets]
+    return {each.id: each for deployments in found if len(deployments) == 1 for each in deployments}
 
 
 def _is_shown(ended: Ended, row: Row | None) -> bool:

@@ -20,7 +20,7 @@ from include.deploy_ops.core.target.approvers import describe_nobody, refuse_ans
 from include.deploy_ops.core.target.release import summarize, summarize_subject
 from include.deploy_ops.observation.checks import check_asked
 from include.deploy_ops.observation.release_facts import ReleaseReader
-from include.deploy_ops.operators.answer import Answer, AskOperator
+from include.deploy_ops.operators.answer import Answer, AskOperator, count_clearings
 from include.deploy_ops.operators.base import IMAGE_TASK, SOURCE_LINKS, DeployOpsOperator
 from include.deploy_ops.operators.deploy.image import name_by_digest
 from include.deploy_ops.operators.notify import APPROVAL, describe_job, notify
@@ -94,8 +94,12 @@ class ApproveReleaseOperator(DeployOpsOperator, AskOperator):
         if release.panel.is_nobody:
             raise PermanentError(describe_nobody(release.panel, job.target))
         # The image may have been awaited for an hour: a question that is void already asks nobody.
-        check_asked(self.scope, self.github, self.astro, replace(job, observed=decision.observed))
-        release = replace(release, gates=self.due_check(context).check_gates(job))
+        job = replace(job, observed=decision.observed)
+        check_asked(self.scope, self.github, self.astro, job)
+        due = self.due_check(context)
+        release = replace(release, gates=due.check_gates(job))
+        if not (job.is_forced or count_clearings(context)):  # who clears it wants it asked again
+            due.check_unasked(job, self.runs(context), context["dag_run"].run_id)
         users = release.panel.users
         self.assigned_users = None if users is None else [HITLUser(id=user, name=user) for user in users]
         self.subject, self.body = summarize_subject(release), summarize(release, self.github.web_url)

@@ -209,11 +209,12 @@ class ReportRequestOperator(DeployOpsOperator):
         cause = find_cause(context, failed)
         has_news = is_news(context, self.memory(context), job, cause)
         if answer is not None and not answer.is_approved and self._is_void(job):
-            self.log.info("nobody asks this any more: nothing is remembered or told")
+            if answer.person and not (job.is_forced or job.is_dry):
+                self._remember_void(context, job, answer, read_attempt(job.work, run_id))
+            self.log.info("nobody asks this any more: nothing is told")
             return f"request for {job.target} at {job.head[:12]}: void"
         if answer is not None and not answer.is_approved:
-            said = answer.describe_rejection()[:CAUSE_LENGTH_MAX]
-            cause = {"is_permanent": True, "is_rejection": True, "cause": said}
+            cause = _tell_rejection(answer)
             self._tell(job, answer, run_id)
         if not job.is_forced and not job.is_dry:
             is_refused = answer is not None and not answer.is_approved and bool(answer.person)
@@ -253,20 +254,23 @@ class ReportRequestOperator(DeployOpsOperator):
         """
         memory = self.memory(context)
         subject = self._name_question(context, job)
-        known = memory.requests(job.slug).read() or memory.environment(job.slug).read().list_requests()
-        ending = Ending(
-            job.work,
-            datetime.now(UTC),
-            is_failure=bool(cause),
-            is_permanent=bool(cause.get("is_permanent")),
-            cause=str(cause.get("cause", "")),
-            attempt=attempt,
-        )
+        known = _recall(memory, job)
+        ending = _make_ending(job, cause, attempt)
         others = {key: each for key, each in known.endings.items() if key not in {job.work, subject}}
         endings = others | {job.verb.value: ending}
         if ending.is_permanent:
             endings = _drop_oldest(endings) | {subject if refused_at else job.work: ending}
         memory.requests(job.slug).write(Requests(endings, refused_at or known.refused_at))
+
+    def _remember_void(self, context: Context, job: Job, answer: Answer, attempt: int) -> None:
+        """Remember a person's no to what is not asked any more, since that may come back: a draft, what was closed.
+
+        It takes no earlier yes back, which may be to something newer.
+        """
+        memory, cause = self.memory(context), _tell_rejection(answer)
+        known, ending = _recall(memory, job), _make_ending(job, cause, attempt)
+        endings = _drop_oldest({**known.endings, self._name_question(context, job): ending})
+        memory.requests(job.slug).write(replace(known, endings=endings))
 
     def _name_question(self, context: Context, job: Job) -> str:
         """Return what was asked, as `Work.subject`: on top of the deploy that the page was made for."""
@@ -288,6 +292,26 @@ class ReportRequestOperator(DeployOpsOperator):
             self.log.warning("the rejection did not reach pull request #%d: %s", job.pull, error)
         else:
             self.log.info("the rejection stands on pull request #%d: %s", job.pull, url)
+
+
+def _tell_rejection(answer: Answer) -> dict[str, Any]:
+    """Return what a no is as the cause of a request's end."""
+    return {"is_permanent": True, "is_rejection": True, "cause": answer.describe_rejection()[:CAUSE_LENGTH_MAX]}
+
+
+def _recall(memory: Memory, job: Job) -> Requests:
+    return memory.requests(job.slug).read() or memory.environment(job.slug).read().list_requests()
+
+
+def _make_ending(job: Job, cause: Mapping[str, Any], attempt: int) -> Ending:
+    return Ending(
+        job.work,
+        datetime.now(UTC),
+        is_failure=bool(cause),
+        is_permanent=bool(cause.get("is_permanent")),
+        cause=str(cause.get("cause", "")),
+        attempt=attempt,
+    )
 
 
 def _mask(answer: Answer) -> Answer:

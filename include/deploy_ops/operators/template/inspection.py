@@ -51,6 +51,7 @@ class InspectOperator(AstroCliOperator):
         name = self.scope.project.template_source
         if not name:
             raise PermanentError(f"project {self.scope.project.name} has no previews.template_from any more")
+        self._refuse_foreign(name)
         found = [each for each in self.astro.list_deployments() if each.name == name]
         if len(found) != 1:
             raise RetryableError(
@@ -62,6 +63,19 @@ class InspectOperator(AstroCliOperator):
                 f"previews.template_from: '{name}' is a preview, which is made of the template itself; name another"
             )
         return found[0]
+
+    def _refuse_foreign(self, name: str) -> None:
+        """Raise RetryableError while nobody knows whether the Deployment is a target of a file that cannot be read.
+
+        Its settings would come into this project's repository, which the other file's owner never allowed.
+        """
+        is_own = name in {each.deployment for each in self.scope.project.targets.values()}
+        if self.scope.unread and not is_own:
+            told = " and ".join(self.scope.unread)
+            raise RetryableError(
+                f"previews.template_from: '{name}' is no target of this project, and may be another file's: {told} "
+                "cannot be read; mend that first"
+            )
 
 
 def _looks_secret(text: str) -> bool:

@@ -49,6 +49,13 @@ FAULTS: list[tuple[str, dict[str, Any], Status, str, str]] = [
     ),
     ("room for previews", {"deployments": Unread("HTTP 500")}, OPEN, "HTTP 500", "task create"),
     (
+        "room for previews",
+        {"refused": {"dev-a": "quota", "dev-b": "older"}},
+        FAIL,
+        "dev-a has no preview: quota",
+        "have it raised in Astro, or delete previews",
+    ),
+    (
         "objects that link themselves",
         {"linked": (LinkedObject("CONNECTION", "warehouse"), LinkedObject("METRICS_EXPORT", "m"))},
         WARN,
@@ -73,6 +80,14 @@ def test_what_is_wrong_is_told_with_what_to_do(
     assert check.status is status
     assert found in check.found
     assert advice in check.advice
+
+
+def test_room_is_known_by_what_astro_made_last() -> None:
+    """Its API tells no limit: there was room for what lives, and a refusal counts until its branch has a preview."""
+    facts = replace(make_facts(), deployments=(make_deployment("dev-a"),), refused={"dev-a": "quota"})
+    check = find_check(judge(facts), "room for previews")
+    assert check.status is Status.OK
+    assert check.found.endswith("19 may come by max_live; Astro made 1 previews, and its API tells no limit")
 
 
 @pytest.mark.parametrize(

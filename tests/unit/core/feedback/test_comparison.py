@@ -277,6 +277,31 @@ def test_the_comment_of_a_merged_pull_request_is_followed_to_production() -> Non
     ), "its time is over, as its last word says"
 
 
+def test_a_merged_change_is_followed_step_by_step_however_busy_its_targets_are() -> None:
+    branch = make_row("astro_deploy", kind=RowKind.DEPLOY_BRANCH, slug="promotion", state=State.LIVE, pull=0, pulls=())
+    told = do({}, compare({}, replace(branch, carried=((1, B[:12]),))).writes)
+    busy = make_target("staging", pull=0, pulls=(), state=State.DEPLOYING, verb="deploy", followed=follow())
+    coming = replace(branch, followed=follow())
+    assert compare(told, coming, busy).writes == (), "that run may bring it"
+    told = do(told, [get_comment(compare(told, coming, replace(busy, state=State.LIVE)))])
+    arrived = replace(branch, followed=follow(commit=A))
+    write = get_comment(compare(told, arrived, busy))
+    assert f"Deploy branch astro\\_deploy: got `{B[:7]}`" in write.body
+    assert "Target staging: not yet" in write.body
+    told = do(told, [write])
+    assert compare(told, arrived, busy).writes == ()
+    there = replace(busy, followed=follow(commit=A))
+    assert f"staging: got `{B[:7]}`" in get_comment(compare(told, arrived, there)).body
+
+
+def test_what_has_a_merged_change_already_keeps_nobody_waiting_by_its_later_deploys() -> None:
+    branch = make_row("astro_deploy", kind=RowKind.DEPLOY_BRANCH, slug="promotion", state=State.LIVE, pull=0, pulls=())
+    told = do({}, compare({}, replace(branch, carried=((1, B[:12]),))).writes)
+    there = make_target("staging", pull=0, pulls=(), state=State.DEPLOYING, verb="deploy", followed=follow(commit=A))
+    write = get_comment(compare(told, replace(branch, followed=follow(commit=A)), there))
+    assert f"Target staging: got `{B[:7]}`" in write.body
+
+
 @pytest.mark.parametrize(
     ("outcomes", "merging", "says"),
     [

@@ -143,6 +143,13 @@ def test_a_branch_that_moves_meanwhile_changes_nothing_about_the_deploy_at_work(
     assert compare({}, moved) == ([], [])  # a run names 12 digits of its commit, and nobody else knows it
 
 
+def test_what_runs_and_is_deployed_anew_is_told_once_also_where_nothing_is_remembered() -> None:
+    row = replace(make_flight(A), head=B, deployed=A)
+    writes, _ = compare({}, row)
+    assert say(writes) == [(A, "in_progress")]
+    assert compare(do({}, writes), row) == ([], [])
+
+
 def test_a_persons_run_is_told_when_it_has_ended() -> None:
     assert compare({}, make_flight(A, run_id="manual__1")) == ([], [])
 

@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.deploy_ops.core.plan.remembered import Approval, Ending, Judgement, Remembered, Requests
+from include.deploy_ops.core.plan.remembered import (
+    EARLIER_MAX,
+    Approval,
+    Ending,
+    Judgement,
+    OpenQuestion,
+    Remembered,
+    Requests,
+)
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 YES = Approval("h", "b", "d1", "ada", NOW, commit="c")
@@ -37,3 +45,15 @@ def test_what_a_deploy_or_a_request_judged_counts() -> None:
     known = Remembered(judgement=judged[0]).join(Requests(), None, judged[1])
     assert [known.is_judged(commit, "d1", "p") for commit in ("c1", "c2", "c3")] == [True, True, False]
     assert not known.is_judged("c1", "d1", "other rules")
+
+
+def test_a_question_knows_the_runs_that_asked_the_same_before() -> None:
+    first = OpenQuestion("r~1", "release", "rules")
+    second = OpenQuestion("r~2", "release", "others").follow(first)
+    assert [second.list_runs(rules) for rules in ("rules", "others", "")] == [["r~1"], ["r~2"], []]
+    assert OpenQuestion("r~3", "release", "rules").follow(second).list_runs("rules") == ["r~3", "r~1"]
+    assert OpenQuestion("r~1", "release", "rules").follow(second).list_runs("rules") == ["r~1"]
+    assert OpenQuestion("r~4", "another", "rules").follow(second).list_runs("rules") == ["r~4"]
+    for number in range(EARLIER_MAX + 5):
+        second = OpenQuestion(f"r~{number}", "release", "rules").follow(second)
+    assert len(second.earlier) == EARLIER_MAX

@@ -63,7 +63,7 @@ def test_the_pods_of_kubernetes_are_no_queue(tmp_path: Any) -> None:
 
 
 def test_dag_deploys_that_are_off_stay_off_since_a_create_takes_silence_for_on() -> None:
-    normal = make_normal_form(make_inspected("standard, image alone"), NOTHING)
+    normal = make_normal_form(make_inspected("standard, silent of DAG deploys"), NOTHING)
     assert normal["deployment"]["configuration"]["dag_deploy_enabled"] is False
 
 

@@ -1,4 +1,4 @@
-"""What previews cost is an estimate of hours and prices: never negative, added up over passes, of one month in UTC."""
+"""What Deployments cost is an estimate of hours and prices: never negative, added up over passes, of one UTC month."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from include.deploy_ops.core.view.cost import (
     add_costs,
     advance,
     count_hours,
+    count_units,
     estimate,
     is_due,
     tell_total,
@@ -35,6 +36,7 @@ NOW = datetime(2026, 11, 12, 10, tzinfo=UTC)
 MONTH = datetime(2026, 11, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 PRICES = Prices(currency="USD", small=0.5, medium=1.0, hibernating=0.1, workers={"A5": 0.25})
+TWO_A5 = ({"worker_type": "A5", "min_worker_count": 2},)
 ASLEEP = DeploymentStatus.HIBERNATING
 
 UNITS = st.dictionaries(st.sampled_from(["SMALL", "MEDIUM", "LARGE", "worker A5", "worker A10"]), st.integers(0, 5))
@@ -57,8 +59,9 @@ def meters(draw: st.DrawFn) -> Meter:
     return Meter(at, at, hours, draw(UNITS), draw(st.booleans()))
 
 
-def make(branch: str = "dev-x", **changes: Any) -> Deployment:
-    return make_deployment(branch, **{"scheduler_size": "SMALL", "created_at": NOW - HOUR, **changes})
+def make(branch: str = "dev-x", size: object = "SMALL", queues: Any = (), **changes: Any) -> Deployment:
+    settings = {"configuration": {"scheduler_size": size}, "worker_queues": list(queues)}
+    return make_deployment(branch, **{"settings": settings, "created_at": NOW - HOUR, **changes})
 
 
 def count(known: dict[str, Meter], now: datetime, *deployments: Deployment) -> dict[str, Meter]:
@@ -132,9 +135,9 @@ def test_the_border_of_a_month_is_utcs() -> None:
 
 
 def test_what_sleeps_costs_what_the_policy_says_and_saves_the_rest() -> None:
-    known = count({}, NOW, make(workers=(("A5", 2),)))
-    known = count(known, NOW + 10 * HOUR, make(workers=(("A5", 2),), status=ASLEEP))
-    known = count(known, NOW + 30 * HOUR, make(workers=(("A5", 2),), status=ASLEEP))
+    known = count({}, NOW, make(queues=TWO_A5))
+    known = count(known, NOW + 10 * HOUR, make(queues=TWO_A5, status=ASLEEP))
+    known = count(known, NOW + 30 * HOUR, make(queues=TWO_A5, status=ASLEEP))
     found = estimate(known["id-dev-x"], PRICES)
     # Ten hours awake with two workers, and twenty asleep, which have none.
     assert found == Estimate(10 * (0.5 + 2 * 0.25) + 20 * 0.1, 20 * (0.5 - 0.1 + 2 * 0.25))
@@ -148,13 +151,41 @@ def test_sleep_that_costs_more_than_waking_saves_nothing() -> None:
 
 
 def test_a_size_without_a_price_is_named_and_not_taken_for_free() -> None:
-    known = count(count({}, NOW, make(scheduler_size="LARGE")), NOW + HOUR, make())
+    known = count(count({}, NOW, make(size="LARGE")), NOW + HOUR, make())
     found = estimate(known["id-dev-x"], PRICES)
     assert (found.spent, found.unpriced) == (0.0, frozenset({"LARGE"}))
     rows = add_costs(make_rows(), {}, known, PRICES, NOW + HOUR)
     cost = rows["dev-x"].cost
     assert cost is not None
     assert cost.said == "0.00 USD in 2026-11, no price for LARGE"
+
+
+@pytest.mark.parametrize(
+    ("size", "queues", "units"),
+    [
+        ("SMALL", [{"worker_type": "A5", "min_worker_count": 2}], {"SMALL": 1, "worker A5": 2}),
+        (
+            "EXTRA_LARGE",
+            [
+                {"worker_type": machine, "min_worker_count": count}
+                for machine, count in (("A20", 1), ("A5", 1), ("A20", 3))
+            ],
+            {"EXTRA_LARGE": 1, "worker A20": 4, "worker A5": 1},
+        ),
+        ("MEDIUM", [{"worker_type": "A5", "min_worker_count": 0}], {"MEDIUM": 1}),
+        (None, [], {}),
+        ("small <b>", [{}, {"worker_type": "A5"}, {"min_worker_count": 1}], {}),
+        ("X" * 999, [{"worker_type": "A5", "min_worker_count": -3}], {}),
+    ],
+)
+def test_units_are_counted_as_far_as_they_can_be_read(size: object, queues: Any, units: dict[str, int]) -> None:
+    assert count_units(make(size=size, queues=queues).settings) == units
+
+
+def test_a_hybrid_deployment_has_no_price_and_says_so() -> None:
+    settings = {"configuration": {"deployment_type": "HYBRID", "scheduler_au": 5}}
+    known = count(count({}, NOW, make(settings=settings)), NOW + HOUR)
+    assert tell_total(known, PRICES, NOW + HOUR).startswith("0.00 USD in 2026-11, no price for HYBRID")
 
 
 def test_a_new_one_is_counted_from_when_it_was_made_but_not_from_before_anybody_counted() -> None:
@@ -179,7 +210,7 @@ def test_what_is_gone_still_costs_this_month() -> None:
 
 
 def test_one_that_cannot_be_read_is_what_it_was() -> None:
-    known = count(count({}, NOW, make()), NOW + HOUR, make(problem="odd", scheduler_size="", status=ASLEEP))
+    known = count(count({}, NOW, make()), NOW + HOUR, make(problem="odd", settings={}, status=ASLEEP))
     later = count(known, NOW + 2 * HOUR, make())
     assert later["id-dev-x"].hours == {"SMALL": 2.0}
 
@@ -193,7 +224,7 @@ def test_hours_are_counted_where_something_changed_or_some_time_passed() -> None
     assert is_due(known, {}, soon)
     assert is_due(known, {**there, "id-dev-y": make("dev-y")}, soon)
     assert is_due(known, {"id-dev-x": make(status=ASLEEP)}, soon)
-    assert is_due(known, {"id-dev-x": make(scheduler_size="MEDIUM")}, soon)
+    assert is_due(known, {"id-dev-x": make(size="MEDIUM")}, soon)
 
 
 def test_a_time_that_cannot_be_heals_by_itself() -> None:
@@ -219,7 +250,7 @@ def tell(rows: dict[str, Row], before: dict[str, Row], known: dict[str, Meter], 
 def test_a_row_says_its_cost_anew_when_it_changes_and_four_times_a_day() -> None:
     known = count({}, NOW, make())
     first = tell(make_rows(), {}, known, NOW)
-    assert first["~staging"].cost is None
+    assert first["~staging"].cost is None, "nobody counted its hours"
     assert tell(make_rows(), first, known, NOW + HOUR) == first
     changed = tell(make_rows(why="new"), first, known, NOW + HOUR)["dev-x"].cost
     assert changed is not None
@@ -231,6 +262,15 @@ def test_a_row_says_its_cost_anew_when_it_changes_and_four_times_a_day() -> None
     priced = add_costs(make_rows(), first, known, dearer, NOW + HOUR)["dev-x"].cost
     assert priced is not None
     assert priced.said == "50.00 USD in 2026-11"
+
+
+def test_targets_count_and_their_part_of_the_whole_is_told() -> None:
+    staging = make("staging", size="MEDIUM", created_at=NOW)
+    known = count(count({}, NOW, make(), staging), NOW + HOUR, make(), staging)
+    rows = tell(make_rows(), {}, known, NOW + HOUR)
+    assert [row.cost and row.cost.said for row in rows.values()] == ["0.50 USD in 2026-11", "1.00 USD in 2026-11"]
+    said = tell_total(known, PRICES, NOW + HOUR, {"id-staging"})
+    assert said.startswith("1.50 USD in 2026-11, of it 1.00 USD for targets; counted since ")
 
 
 def test_without_prices_nothing_is_shown_not_even_what_was() -> None:

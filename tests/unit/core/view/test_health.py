@@ -58,3 +58,9 @@ def test_only_an_outage_that_a_pass_did_not_outlast_is_followed_by_a_look() -> N
     assert not has_recovered(failing, see_failing("GitHub", failing, "HTTP 503", NOW + 2 * OUTAGE_MIN))
     assert not has_recovered(see_well(NOW), see_well(NOW + OUTAGE_MIN))
     assert not has_recovered(None, see_well(NOW))
+
+
+def test_a_clock_that_was_set_back_hides_neither_a_sight_nor_an_outages_end() -> None:
+    later, now = NOW + timedelta(hours=1), see_well(NOW)
+    assert is_news(see_well(later), now)
+    assert has_recovered(see_failing("GitHub", None, "HTTP 503", later), now)

@@ -25,7 +25,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from include.deploy_ops.core.errors import ObservationError, RateLimitError
 from include.deploy_ops.core.model import Branch
 from include.deploy_ops.hooks.github.answers import RepositoryName
-from include.deploy_ops.hooks.github.http import UnavailableError, UnconnectedError, explain_silence
+from include.deploy_ops.hooks.github.http import UnavailableError, UnconnectedError, explain_silence, read_pause_s
 from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from tests.worlds.doubles.github import (
     BRANCHES,
@@ -139,6 +139,13 @@ def test_a_long_rate_limit_is_an_error_that_says_how_long(
         hook.list_branches("main")
     assert caught.value.retry_after_s == pytest.approx(retry_after_s, abs=3)
     assert pauses == []
+
+
+@pytest.mark.parametrize("ahead_s", [-600, 600])
+def test_a_reset_is_waited_for_by_githubs_clock(ahead_s: int) -> None:
+    theirs = time.time() - ahead_s
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(theirs) + 900)}
+    assert read_pause_s(403, headers | {"date": formatdate(theirs, usegmt=True)}, "") == pytest.approx(900, abs=2)
 
 
 def test_waiting_in_place_ends_after_a_minute_in_all(

@@ -357,6 +357,12 @@ class Listed:
     platform: dict[str, Any] | None
     name: str
     annotations: dict[str, str] = field(default_factory=dict)
+    artifact_type: str = ""
+
+    def describe(self, manifest: bytes) -> dict[str, object]:
+        told = {"platform": self.platform, "artifactType": self.artifact_type}
+        more = {key: value for key, value in told.items() if value}
+        return describe(manifest, OCI_MANIFEST, annotations=self.annotations, **more)
 
 
 AMD64, ARM64 = {"os": "linux", "architecture": "amd64"}, {"os": "linux", "architecture": "arm64", "variant": "v8"}
@@ -381,7 +387,11 @@ INDEXES = {
     "an empty variant": ([Listed({**AMD64, "variant": ""}, "ours")], "ours"),
     "a variant that nobody knows": ([Listed({**AMD64, "variant": "v9"}, "v9")], None),
     "no platform of ours": ([Listed(ARM64, "arm"), Listed(UNKNOWN, "attested", ATTESTATION)], None),
-    "no platform at all": ([Listed(None, "untold")], None),
+    "one that does not say for which": ([Listed(None, "ours")], "ours"),
+    "one that does not say for which, beside others": ([Listed(ARM64, "arm"), Listed(None, "ours")], "ours"),
+    "one that says for which comes first": ([Listed(None, "untold"), Listed(AMD64, "ours")], "ours"),
+    "several that do not say for which": ([Listed(None, "untold"), Listed(None, "another")], None),
+    "a signature": ([Listed(None, "signature", artifact_type="application/vnd.example.signature")], None),
 }
 
 
@@ -395,11 +405,7 @@ def test_of_an_index_the_image_for_our_platform_is_taken(
     manifests = {each.name: write_manifest(CONFIG, f"{GZIP};{each.name}") for each in listed}
     for content in manifests.values():
         world.played.put(content)
-    fields = [
-        describe(manifests[each.name], OCI_MANIFEST, annotations=each.annotations)
-        | ({} if each.platform is None else {"platform": each.platform})
-        for each in listed
-    ]
+    fields = [each.describe(manifests[each.name]) for each in listed]
     index = {"schemaVersion": 2, "mediaType": media_type, "manifests": fields}
     world.played.put(json.dumps(index).encode(), "v1", media_type)
     if wanted is None:
@@ -409,6 +415,18 @@ def test_of_an_index_the_image_for_our_platform_is_taken(
     found = world.hook.find_image(world.played.described.reference)
     assert found is not None
     assert found.digest == digest(manifests[wanted])
+
+
+@only("GHCR")
+def test_an_entry_that_does_not_say_for_which_machine_is_believed_by_its_config(world: World) -> None:
+    config = json.dumps({**ARM64, "config": {"Labels": LABEL}}).encode()
+    manifest = write_manifest(config)
+    for content in (config, manifest):
+        world.played.put(content)
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [Listed(None, "untold").describe(manifest)]}
+    world.played.put(json.dumps(index).encode(), "v1", OCI_INDEX)
+    with pytest.raises(ImageRefusedError, match=r"is for linux/arm64; build it for linux/amd64"):
+        world.hook.find_image(world.played.described.reference)
 
 
 @only("GHCR")

@@ -15,11 +15,13 @@ from include.deploy_ops.core.feedback.comparison import LACK_REMEMBERED
 from include.deploy_ops.core.feedback.values import FeedbackRecord, Kind, fingerprint_feedback, key_lack
 from include.deploy_ops.core.policy.keys import Feedback, Target
 from include.deploy_ops.core.promotion.message import Trailers, format_message
+from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.github.inspection import EXPIRY_HEADER, REACH_TRIES, REQUESTS_MAX, SCOPES_HEADER
 from include.deploy_ops.observation.doctor.github import BRANCHES_MAX, OUTAGES_MAX, examine_github, open_inspection
 from include.deploy_ops.run.memory import KnownRepository
 from sandbox.identity import GITHUB_TOKEN, REPOSITORY_ID
 from tests.worlds.doubles.github import GithubDouble, Reply, connect
+from tests.worlds.doubles.unending_server import UnendingServer
 from tests.worlds.stages.promotion import Promotions
 from tests.worlds.stages.stage import WRITES, Stage
 
@@ -151,6 +153,27 @@ def rename(world: World) -> None:
 def follow(world: World) -> None:
     world.stage.change_project(repository="acme/renamed")
 
+
+def let_be(world: World) -> None:
+    """Leave it as it is: what nobody tried is not known from the start."""
+    assert world
+
+
+def name_many(world: World) -> None:
+    """Let the policy name more branches than are looked at."""
+    names = tuple(f"from-{number}" for number in range(BRANCHES_MAX))
+    for name in names:
+        world.make_branch(name)
+    world.stage.change_project(previews={"merged_into": names})
+
+
+def name_few(world: World) -> None:
+    """Let it name fewer."""
+    world.stage.change_project(previews={"merged_into": ("staging", "main")})
+
+
+FURTHER = "further branches"
+"""A check that is there only where it is not well."""
 
 FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
     (
@@ -318,7 +341,61 @@ FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
         "HTTP 422 'Repository rule violations found'",
         World.clear,
     ),
+    (
+        lambda world: world.plant("/branches/astro_deploy$", status=500),
+        "branch astro_deploy",
+        Status.NOT_KNOWN,
+        "run the doctor again",
+        World.clear,
+    ),
+    (
+        lambda world: world.stage.require_checks("staging", "ci/test"),
+        "required checks of staging",
+        Status.WARN,
+        "have the CI give it to commits of pull requests into staging",
+        lambda world: world.stage.require_checks("staging"),
+    ),
+    (
+        lambda world: world.refuse(f"{REPO}$"),
+        "permission Metadata: read",
+        Status.FAIL,
+        "'Metadata: Read-only'",
+        World.clear,
+    ),
+    (
+        lambda world: world.refuse("/branches/main$"),
+        "permission Contents: write",
+        Status.FAIL,
+        "'Contents: Read and write'",
+        World.clear,
+    ),
+    (
+        lambda world: world.plant("/check-runs", status=500),
+        "permission Checks: read",
+        Status.NOT_KNOWN,
+        "'Checks: Read-only'",
+        World.clear,
+    ),
+    (
+        let_be,
+        "permission Workflows: write",
+        Status.NOT_KNOWN,
+        "see that the token has 'Workflows: Read and write'",
+        lambda world: world.plant(headers={SCOPES_HEADER: "repo, workflow"}),
+    ),
+    (
+        let_be,
+        "permission Administration: write",
+        Status.NOT_KNOWN,
+        "or leave it out: it can be done without",
+        lambda world: world.remember_lack(Kind.ENVIRONMENT),
+    ),
+    (name_many, FURTHER, Status.NOT_KNOWN, "look at them in GitHub", name_few),
 )
+
+
+def test_every_check_is_turned_by_one_of_the_faults(world: World) -> None:
+    assert {*world.examine(), FURTHER} == {check for _, check, *_ in FAULTS}
 
 
 @pytest.mark.parametrize(("break_it", "check", "status", "advice", "mend_it"), FAULTS)
@@ -329,7 +406,9 @@ def test_each_fault_turns_its_check_and_its_advice_turns_it_back(
     found = world.examine()[check]
     assert (found.status, advice in found.advice) == (status, True), found
     mend_it(world)
-    assert list_troubles(world.examine()) == {}
+    mended = world.examine()
+    assert list_troubles(mended) == {}
+    assert check == FURTHER or mended[check].status is Status.OK
 
 
 def test_a_repository_that_was_renamed_is_looked_at_all_the_same(world: World) -> None:
@@ -414,6 +493,17 @@ def test_where_nothing_reaches_github_it_fails(host: str, world: World) -> None:
     found = world.examine()
     assert found["reachable"].status is Status.FAIL
     assert "correct the Airflow connection" in found["reachable"].advice
+
+
+def test_an_answer_that_drips_is_an_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answers so slowly is not mended by an edit of the connection."""
+    monkeypatch.setattr(patience, "ANSWER_TIME_MAX_S", 0.3)
+    with UnendingServer(b" ", 0.02) as server:
+        world.set_password(GITHUB_TOKEN, host=f"http://{server.host}/api/v3")
+        found = world.examine()
+        assert server.requests == 1
+    assert {check.status for check in found.values()} == {Status.NOT_KNOWN}
+    assert "not complete after" in found["reachable"].found
 
 
 def test_a_certificate_that_is_none_fails(world: World) -> None:

@@ -113,28 +113,32 @@ def world(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 Act = Callable[[World], object]
 
 
-@pytest.mark.parametrize(
-    ("break_it", "check", "status", "advice", "mend_it"),
-    [
-        (World.remove_image, "image", Status.FAIL, "push it under exactly this name", World.push_image),
-        (World.close_registry, "image", Status.FAIL, "the login comes from `registry_conn_id`", World.log_in),
-        (lambda world: world.plant(503), "image", Status.NOT_KNOWN, "HTTP 401 or 403", World.clear),
-        (
-            lambda world: world.push_image(config={}),
-            "label",
-            Status.FAIL,
-            "build it FROM Astro Runtime",
-            World.push_image,
-        ),
-        (
-            lambda world: world.push_image(architecture="arm64"),
-            "platform",
-            Status.FAIL,
-            "`docker build --platform linux/amd64`",
-            World.push_image,
-        ),
-    ],
+FAULTS: tuple[tuple[Act, str, Status, str, Act], ...] = (
+    (World.remove_image, "image", Status.FAIL, "push it under exactly this name", World.push_image),
+    (World.close_registry, "image", Status.FAIL, "the login comes from `registry_conn_id`", World.log_in),
+    (lambda world: world.plant(503), "image", Status.NOT_KNOWN, "HTTP 401 or 403", World.clear),
+    (
+        lambda world: world.push_image(config={}),
+        "label",
+        Status.FAIL,
+        "build it FROM Astro Runtime",
+        World.push_image,
+    ),
+    (
+        lambda world: world.push_image(architecture="arm64"),
+        "platform",
+        Status.FAIL,
+        "`docker build --platform linux/amd64`",
+        World.push_image,
+    ),
 )
+
+
+def test_every_check_is_turned_by_one_of_the_faults(world: World) -> None:
+    assert set(world.examine()) == {check for _, check, *_ in FAULTS}
+
+
+@pytest.mark.parametrize(("break_it", "check", "status", "advice", "mend_it"), FAULTS)
 def test_each_fault_turns_its_check_and_its_advice_turns_it_back(
     break_it: Act, check: str, status: Status, advice: str, mend_it: Act, world: World
 ) -> None:

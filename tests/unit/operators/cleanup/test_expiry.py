@@ -135,6 +135,20 @@ def test_the_label_of_its_pull_request_and_a_person_end_the_notice(idle: Stage) 
     assert clean_up(idle, DELETE) == {}
 
 
+def test_the_policy_says_which_label_keeps_a_preview(idle: Stage) -> None:
+    idle.change_project(previews={"keep_label": "Stays"})
+    limits = replace(DELETE, keep_label="Stays")
+    clean_up(idle, limits)
+    let_notice_pass(idle)
+    number = label(idle, BRANCH)
+    idle.author._api("POST", f"issues/{number}/labels", {"labels": ["stays"]})
+    assert BRANCH not in read_plan(idle)
+    assert clean_up(idle, limits) == {}
+    idle.author._api("DELETE", f"issues/{number}/labels/stays")  # the usual one, which is left, says nothing here
+    clean_up(idle, limits)
+    assert BRANCH in read_plan(idle)
+
+
 def test_who_wakes_it_ends_the_notice(idle: Stage) -> None:
     wake(idle, BRANCH, is_hibernating=True)
     assert idle.plan() == []

@@ -69,6 +69,23 @@ def test_row_comment_and_cleanups_table_say_the_same(idle: CleanupStage) -> None
     assert summary.cost == said
 
 
+def test_a_target_has_its_cost_in_its_row_and_as_a_part_of_the_total(stage: Stage) -> None:
+    stage.renew(is_astro_empty=False)
+    stage.change_project(prices=PRICES)
+    stage.plan()
+    stage.make_deployment("dev-a")
+    stage.plan()
+    age_meters(stage, 10)
+    stage.change_project(prices=PRICES.model_copy(update={"small": 0.5}))
+    stage.plan()
+    row, summary = stage.memory.read_rows()["target.production"], stage.memory.summary.read()
+    assert row.cost is not None
+    assert summary is not None
+    month = f"{datetime.now(UTC):%Y-%m}"
+    assert row.cost.said == f"5.00 USD in {month}"
+    assert summary.cost == f"10.00 USD in {month}, of it 5.00 USD for targets"
+
+
 def test_without_prices_nothing_is_counted_and_nothing_said(idle: CleanupStage) -> None:
     stage = idle.stage
     stage.change_project(prices=None)

@@ -285,7 +285,7 @@ def test_a_typo_fails_the_run_with_its_place_and_the_last_good_dags_go_on(stage:
     assert len(trees) == len(set(trees)), "what the change type read is not read again"
     failure = run.read_failure("deploy")
     assert failure["is_permanent"]
-    assert failure["cause"].startswith("dags/more.py:2:8: '(' was never closed\ncorrect it on the branch")
+    assert failure["cause"].startswith("dags/more.py:2:8: '(' was never closed;\ncorrect it on the branch")
     assert list_writes(stage) == []
     assert stage.list_files(deployment_id) == good
     assert stage.plan() == []  # held, until something moves

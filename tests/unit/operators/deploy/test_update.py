@@ -111,6 +111,20 @@ def test_a_change_of_the_template_reaches_a_preview_that_was_renamed(stage: Stag
     assert stage.plan() == []
 
 
+def test_a_preview_that_sleeps_gets_the_change_and_sleeps_on(stage: Stage) -> None:
+    """Who wakes it finds what trunk says, and a change of the template wakes no whole fleet."""
+    deployment_id = stage.create_preview(BRANCH, stage.push(BRANCH))
+    stage.ask_astro("POST", f"deployments/{deployment_id}/hibernation-override", {"isHibernating": True})
+    asleep = stage.find_deployment(BRANCH)["scalingSpec"]["hibernationSpec"]["override"]
+    stage.change_project(previews={"overrides": {"environment_variables": [{"key": "NEW", "value": "1"}]}})
+    (run,) = stage.plan()
+    stage.forget_requests()
+    assert "failed" not in run.play().values()
+    assert list_variables(stage) == {"NEW"}
+    assert not any("hibernation-override" in line for line in stage.list_requests("astro"))
+    assert stage.find_deployment(BRANCH)["scalingSpec"]["hibernationSpec"]["override"] == asleep
+
+
 def test_without_our_mark_nothing_is_updated(stage: Stage) -> None:
     deployment_id = stage.make_deployment(BRANCH, description="taken over by hand")
     run = start(stage, deployment_id)

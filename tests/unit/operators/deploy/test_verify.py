@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from include.deploy_ops.core.plan.work import Verb
-from include.deploy_ops.core.policy.keys import Verify
+from include.deploy_ops.core.policy.keys import SmokeRule, Verify
 from include.deploy_ops.core.verification.mute import Mute
 from include.deploy_ops.core.verification.standing import tell_standing
 from include.deploy_ops.core.verification.verdict import Proof, Verification
 from include.deploy_ops.core.view.row import State
+from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.observation import changed_dags
+from include.deploy_ops.triggers.smoke import SmokeRunsTrigger
 from include.deploy_ops.triggers.verified import DeployVerifiedTrigger
 from tests.worlds.stages.mapping import MAPPING, SECRET_KEYS, map_environment, set_source
 
@@ -76,6 +79,24 @@ def test_it_asks_the_previews_own_airflow_about_this_deploy(stage: Stage) -> Non
     known = stage.memory.verification(BRANCH).read()
     assert known is not None
     assert (known.deploy_id, known.proof, known.said) == ("cldeploy", Proof.PENDING, "being verified")
+
+
+@pytest.mark.parametrize("is_public", [False, True])
+@pytest.mark.parametrize("show_logs", [False, True])
+def test_where_strangers_read_an_error_is_quoted_only_if_the_policy_says_so(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, is_public: bool, show_logs: bool
+) -> None:
+    read = DeployOpsGithubHook.read_name
+    monkeypatch.setattr(DeployOpsGithubHook, "read_name", lambda hook: replace(read(hook), is_public=is_public))
+    ask_for(stage, show_logs=show_logs, dags=(SmokeRule(dag="smoke_*"),))
+    deferred = park(run := start(stage))
+    assert isinstance(deferred.trigger, DeployVerifiedTrigger)
+    assert deferred.trigger.is_public is (is_public and not show_logs)
+    event = tell() | {"candidates": [{"dag_id": "smoke_a", "is_paused": False, "is_scheduled": False}]}
+    with pytest.raises(TaskDeferred) as runs:
+        run.resume("verify", deferred.method_name, **(deferred.kwargs or {}), event=event)
+    assert isinstance(runs.value.trigger, SmokeRunsTrigger)
+    assert runs.value.trigger.has_logs is not deferred.trigger.is_public
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,24 @@ def test_a_rejection_holds_until_the_head_moves_and_reaches_the_pull_request(gat
         move_head(gate)
 
 
+def set_draft(gate: Gate, *, is_draft: bool) -> None:
+    gate.stage.set_draft(gate.number, is_draft=is_draft)
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_no_to_what_is_a_draft_meanwhile_holds_when_it_is_none_any_more(gate: Gate, *, is_answered: bool) -> None:
+    run = gate.start_planned()
+    run.ask()
+    set_draft(gate, is_draft=True)
+    run.answer("Reject", "no", timedout=not is_answered)
+    run.finish()
+    assert gate.list_comments() == []
+    set_draft(gate, is_draft=False)
+    assert len(gate.plan()) == (0 if is_answered else 1)
+    move_head(gate)
+    assert gate.start_planned().ask()
+
+
 @pytest.mark.parametrize("option", ["Approve", "Reject"])
 def test_the_answer_to_an_older_question_leaves_a_rejection_as_it_is(gate: Gate, option: str) -> None:
     older = gate.start_planned()

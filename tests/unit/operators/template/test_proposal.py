@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.worlds.stages.fixtures import Log
     from tests.worlds.stages.stage import Run, Stage
 
+SCHEDULE = {"hibernate_at": "0 20 * * *", "wake_at": "0 6 * * *"}
 FORBIDDEN = {"message": "Resource not accessible by personal access token"}
 
 
@@ -68,6 +69,42 @@ def test_the_first_template_is_a_click_and_previews_can_be_made_of_it(reference:
     assert "| `configuration.executor` | `CELERY` | `-` | `CELERY` |" in pull["body"]
     assert "Without a value in previews: `AIRFLOW_CONN_WAREHOUSE`, `API_TOKEN`, `STAGE`" in pull["body"]
     assert run.links["propose"]["Pull request"] == pull["html_url"]
+
+
+def test_a_first_template_that_the_policy_contradicts_is_proposed_and_says_so(reference: Reference) -> None:
+    """Nobody has previews yet, and which of the two is wrong is a person's word."""
+    stage = reference.stage
+    over = {"configuration": {"is_development_mode": True, "scheduler_size": "MEDIUM"}}
+    stage.change_project(previews={"overrides": over | {"hibernation_schedules": [SCHEDULE]}})
+    run = reference.run("manual")
+    (pull,) = reference.list_pulls()
+    assert "**The policy lets no preview be made of it:** " in pull["body"]
+    assert "only a SMALL scheduler hibernates" in pull["body"]
+    assert "| `configuration.executor` | `CELERY` | `-` | `-` |" in pull["body"]
+    assert "The policy lets no preview be made of it:" in read_field(run, "compare", "table")
+    reference.merge(pull["number"])
+    head = stage.push("dev-x")
+    assert stage.plan() == [], "nothing is made of what contradicts the policy"
+    stage.change_project(previews={"overrides": {"configuration": {"is_development_mode": True}}})
+    (made,) = stage.plan()
+    assert (made.conf["job"]["verb"], made.conf["job"]["head"]) == ("create", head)
+
+
+def test_nothing_is_read_of_what_may_be_a_target_of_a_file_that_cannot_be_read(reference: Reference) -> None:
+    reference.stage.change_project(previews={"template_from": "Production"}, targets={})
+    reference.stage.scope = replace(reference.stage.scope, unread=("teams/till.yaml",))
+    reference.stage.forget_requests()
+    run = reference.start()
+    run.play()
+    cause = run.read_failure("inspect")["cause"]
+    assert "'Production' is no target of this project, and may be another file's: teams/till.yaml cannot" in cause
+    assert reference.stage.list_requests("astro") == []
+    assert reference.list_pulls() == []
+
+
+def test_a_target_of_its_own_is_read_whatever_else_cannot_be(reference: Reference) -> None:
+    reference.stage.scope = replace(reference.stage.scope, unread=("teams/till.yaml",))
+    assert reference.propose()["title"] == "Template: made of Production"
 
 
 def test_after_the_merge_nothing_is_written_however_often_it_runs(merged: Reference) -> None:
