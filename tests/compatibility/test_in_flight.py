@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.worlds.stages.request import Gate, RequestRun
     from tests.worlds.stages.stage import Run, Stage
 
+pytestmark = pytest.mark.long
 BRANCH = "dev-orders"
 SINCE_0_3 = [release.name for release in RELEASES if release.is_sealing]
 NO_SEAL = r"bears no seal: a release before 0.3 wrote it"
