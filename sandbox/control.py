@@ -161,6 +161,7 @@ class Control:
         if astro not in {None, "empty"}:
             raise ControlError(f"astro is {astro!r}; leave it out for the seeded Deployments, or write empty for none")
         self._world.reset(is_astro_empty=astro == "empty")
+        clock.set_ahead(self._world.settings.clock_ahead_s)
         self._journal.clear()
         self._faults.clear()
         return Response(status_code=204)

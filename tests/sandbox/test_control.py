@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from sandbox.identity import GITHUB_TOKEN
+from sandbox.identity import ASTRO_TOKEN, GITHUB_TOKEN, ORGANIZATION_ID
 from tests.sandbox.conftest import CI_LOGIN, Sandbox
 
 UPLOADS = "/v2/acme/app/blobs/uploads/"
@@ -237,6 +238,23 @@ def test_an_impossible_setting_is_refused_in_words(sandbox: Sandbox, change: dic
 
     assert answer.status_code == 400
     assert words in answer.json()["error"]
+
+
+def test_clocks_go_beside_this_machines_until_a_reset(sandbox: Sandbox) -> None:
+    def measure_ahead_s() -> float:
+        """Return how far Astro's clock is ahead, by a Deployment that is touched."""
+        url, headers = f"/astro/v1/organizations/{ORGANIZATION_ID}", {"Authorization": f"Bearer {ASTRO_TOKEN}"}
+        found = sandbox.client.get(f"{url}/deployments", headers=headers).json()["deployments"][0]
+        deploy = {"type": "DAG_ONLY", "description": "now"}
+        made = sandbox.client.post(f"{url}/deployments/{found['id']}/deploys", json=deploy, headers=headers).json()
+        return (datetime.fromisoformat(made["createdAt"]) - datetime.now(UTC)).total_seconds()
+
+    assert sandbox.client.post("/sandbox/reset").is_success
+    assert sandbox.client.post("/sandbox/settings", json={"clock_ahead_s": -600}).is_success
+    assert -610 < measure_ahead_s() < -590
+    assert sandbox.client.post("/sandbox/settings", json={"clock_ahead_s": "late"}).status_code == 400
+    assert sandbox.client.post("/sandbox/reset").is_success
+    assert -10 < measure_ahead_s() < 10
 
 
 def test_reset_takes_back_faults_settings_requests_and_images(sandbox: Sandbox) -> None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from sandbox.astro.records import now
 from sandbox.astro.tokens import Token
+from sandbox.clock import now
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.policy.values import REUSE
 from include.deploy_ops.core.preview.image_sources import Need, rank_candidates
 from include.deploy_ops.core.template.rules import name_deployment_type
+from include.deploy_ops.core.view.row import State
 from include.deploy_ops.hooks.astro.answers import parse_releases
 from include.deploy_ops.hooks.astro.claims import read_claims
 from include.deploy_ops.hooks.astro.cli import CREATE_CALL
@@ -156,10 +157,11 @@ class AstroReader:
 
 
 def recall_refusals(memory: Memory) -> dict[str, str]:
-    """Return by branch why the CLI made no Deployment when it was last asked for one, the newest refusal first."""
+    """Return by branch that has to have one why the CLI made no Deployment when it was last asked, the newest first."""
     last = [
         (row.environment, outcome)
         for row in memory.read_rows().values()
+        if row.state is not State.REMOVED
         for outcome in row.outcomes[-1:]
         if outcome.verb == Verb.CREATE.value and outcome.state == FAILED and CREATE_CALL in outcome.cause
     ]
