@@ -290,11 +290,11 @@ class _Known:
         approval = plain.get(f"environment.{slug}.approval") or known.get("approval")
         refused_at = requests.get("refused_at") or ""
         endings = {**known.get("endings", {}), **requests.get("endings", {})}
-        is_void = approval is None or approval["at"] <= max(refused_at, known.get("voided_at") or "")
+        is_void = approval is not None and approval["at"] <= max(refused_at, known.get("voided_at") or "")
         return {
             **_pick(known, self._remembered),
             "endings": {verb: _pick(each, self._ending) for verb, each in endings.items()},
-            "approval": None if is_void else _pick(approval, self._approval),
+            "approval": None if is_void or approval is None else _pick(approval, self._approval),
         }
 
 

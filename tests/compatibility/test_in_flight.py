@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.worlds.stages.request import Gate, RequestRun
     from tests.worlds.stages.stage import Run, Stage
 
+pytestmark = pytest.mark.long
 BRANCH = "dev-orders"
 SINCE_0_3 = [release.name for release in RELEASES if release.is_sealing]
 NO_SEAL = r"bears no seal: a release before 0.3 wrote it"
@@ -264,6 +265,12 @@ def start_production(gate: Gate) -> Run:
     return gate.stage.start_dispatched(planned)
 
 
+def name_approver(gate: Gate) -> str:
+    """Return who said yes last, empty where that counts no more."""
+    approval = gate.remembered.approval
+    return "" if approval is None else str(approval.person)
+
+
 def play_question(run: RequestRun, stop: str = "") -> None:
     """Play a request, to which a person says yes, up to the step; to its end without one."""
     for step in ("prepare", "change_type", "image", "approve", "recheck"):
@@ -295,7 +302,7 @@ def test_a_release_goes_on_from_question_to_merge(name: str, gate: Gate) -> None
         age_run(run, release)
     run.step("report")
     gate.stage.airflow.states[run.run_id] = "success"
-    assert gate.remembered.approval.person == "ada"
+    assert name_approver(gate) == "ada"
     for verb in ("deploy", "merge"):
         planned = start_production(gate)
         assert planned.conf["job"]["verb"] == verb
@@ -328,22 +335,22 @@ def test_a_question_that_bears_no_seal_does_nothing_and_is_asked_anew(step: str,
     with pytest.raises(AirflowFailException, match=r"before 0\.3 (wrote it|asked)"):
         play_asking(run, step)
     assert list_writes(gate.stage) == []
-    assert gate.remembered.approval is None
+    assert name_approver(gate) == ""
     gate.stage.airflow.states[run.run_id] = "failed"
     let_an_hour_pass(gate.stage)
     again = gate.start_planned()
     assert again.run_id != run.run_id
     play_question(again)
-    assert gate.remembered.approval.person == "ada"
+    assert name_approver(gate) == "ada"
     (deploy,) = gate.plan()
     assert (deploy["trigger_dag_id"], deploy["conf"]["job"]["verb"]) == ("shop.production", "deploy")
 
 
 def test_a_yes_that_bears_no_seal_deploys_nothing_and_is_asked_for_anew(gate: Gate) -> None:
     play_question(gate.start_planned())
-    assert gate.remembered.approval.person == "ada"
+    assert name_approver(gate) == "ada"
     age_state(gate.stage, "0.2.0")
-    assert gate.remembered.approval.person == "ada"
+    assert name_approver(gate) == "ada"
     gate.stage.forget_requests()
     let_an_hour_pass(gate.stage)
     (planned,) = gate.plan()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,9 @@ def test_a_state_that_is_aged_holds_what_that_release_wrote_and_nothing_else(nam
     assert {strip_version(each) is each for each in values.values()} == {name == "before-0.2.0"}
     if name != "before-0.2.0":
         assert {each["version"] for each in values.values()} == {VERSION}
+    once = deepcopy(values)
+    age_state(live, name)
+    assert values == once
     assert "seal" not in run.conf
     assert not [key for each in run.xcoms.values() for key in each if key.startswith(SEAL_PREFIX)]
     assert live.memory.pulls.read() == pulls

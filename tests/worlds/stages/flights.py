@@ -68,6 +68,8 @@ class Flights:
         self.ended: list[Run] = []
         self.spent = Spent(0, 0, 0)
         self._orders: dict[str, list[str]] = {}
+        self._shapes: dict[str, Any] = {}
+        self._shaped_by: object = None
 
     # What the world checks
 
@@ -155,7 +157,7 @@ class Flights:
 
     def run_task(self, run: Run, name: str) -> None:
         """Run the task if its turn has come, or skip it."""
-        run._play_task(run._make_dag().task_dict[name])
+        run._play_task(self._find_shape(run).task_dict[name])
 
     def advance_to(self, stop: int) -> Run | None:
         """Run one of the runs in flight up to one of the tasks that it has before it; return it."""
@@ -169,14 +171,23 @@ class Flights:
 
     def _list_ahead(self, run: Run) -> list[str]:
         verb = self.read_errand(run).get("verb")
-        tasks = [task for task in run._make_dag().topological_sort() if task.task_id not in run.states]
+        tasks = [task for task in self._find_shape(run).topological_sort() if task.task_id not in run.states]
         return [task.task_id for task in tasks if verb is None or Verb(verb) in getattr(task, "verbs", tuple(Verb))]
 
     def find_next(self, run: Run) -> str | None:
         """Return the task whose turn it is."""
         if run.dag_id not in self._orders:
-            self._orders[run.dag_id] = [task.task_id for task in run._make_dag().topological_sort()]
+            self._orders[run.dag_id] = [task.task_id for task in self._find_shape(run).topological_sort()]
         return next((name for name in self._orders[run.dag_id] if name not in run.states), None)
+
+    def _find_shape(self, run: Run) -> Any:
+        """Return the run's DAG as the policy makes it now, for its shape alone; what executes is made anew."""
+        if self._shaped_by is not self.stage.scope:
+            self._shapes.clear()
+            self._shaped_by = self.stage.scope
+        if run.dag_id not in self._shapes:
+            self._shapes[run.dag_id] = run._make_dag()
+        return self._shapes[run.dag_id]
 
     def read_errand(self, run: Run) -> dict[str, Any]:
         """Return the run's job as JSON, empty while a person's run has none."""
