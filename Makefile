@@ -169,4 +169,4 @@ doctor: $(READY)
 	@AIRFLOW_HOME=$${AIRFLOW_HOME:-$(CURDIR)/.cache/airflow} $(BIN)/python -m include.deploy_ops.doctor
 
 clean:
-	rm -rf .venv $(SUPPLY) sbom.json .airflow .sandbox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(SUPPLY) sbom.json .airflow .sandbox .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
