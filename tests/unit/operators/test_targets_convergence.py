@@ -183,6 +183,22 @@ def test_a_yes_outlasts_a_gate_that_closes(
     world.check_rest()
 
 
+def test_a_no_outlasts_the_end_of_an_override(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    world = ReleaseWorld(stage, Fuse(monkeypatch), asked)
+    world.begin(0)
+    world.answer(2)
+    world.finish_runs()
+    world.resume(1)
+    world.live_on()
+    asked.clear()
+    world.settle()
+    world.check_rest()
+    assert not asked
+    assert "rejected by" in world.read_holds()["production"]
+
+
 def test_the_comment_of_a_merged_change_tells_that_it_reached_production(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
 ) -> None:

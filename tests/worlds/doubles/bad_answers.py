@@ -268,7 +268,7 @@ UNREADABLE = [
     Malformation("502 of a proxy", constant(status=502, body=HTML), "HTTP 502", f"{TRIED}HTTP 502"),
     Malformation("503 for long", constant(status=503, headers=LATER), "asks to wait 600 s", "", RateLimitError),
     Malformation("429 again and again", constant(status=429, headers=NOW), "asks to wait 0 s", "", RateLimitError),
-    Malformation("rate limit", only_github(reach_limit), r"asks to wait (5\d\d|600) s", "", RateLimitError),
+    Malformation("rate limit", only_github(reach_limit), r"asks to wait (5\d\d|60[01]) s", "", RateLimitError),
     Malformation(
         "rate limit that is no number", only_github(constant(headers={"X-RateLimit-Limit": "x"})), "rate-limit"
     ),

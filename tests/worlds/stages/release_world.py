@@ -598,8 +598,6 @@ class ReleaseWorld(Flights):
             self.model.doubtful.add(target)
         elif state == "success":
             self.model.resumed.add(self.list_records(target)[-1].id if self.list_records(target) else "")
-            if target == "production":
-                self.model.rejected.clear()
 
     def _note_adoption(self, run: Run, state: str) -> None:
         tip = self.read_errand(run).get("commit", "")
