@@ -43,7 +43,9 @@ CYCLES = 2
 """Full cycles after which a file that says nothing has no DAG."""
 
 _GRAIN = timedelta(seconds=1)
-"""HTTP's Date, by which `since` is told, has whole seconds."""
+"""By how much times of one parse may differ."""
+DATE_LAG = timedelta(seconds=2)
+"""How old HTTP's Date may be, by which `since` is told: it has whole seconds, and uvicorn renews it once a second."""
 _WORDS = (b"dag", b"asset")
 
 
@@ -110,12 +112,12 @@ class ParseWatch:
         for file in live:
             at, began = ends[file]
             if at > deployed.since:
-                voices[file] = _hear(voices.get(file), at, now, is_new=began > deployed.since + _GRAIN)
+                voices[file] = _hear(voices.get(file), at, now, is_new=began > deployed.since + DATE_LAG)
         marks = self._marks
         if all(file not in live or voices[file].parses > parses for file, parses in marks.items()):
             now = _Moment(facts.at, now.cycles + bool(marks.keys() & live))
             marks = {file: voices[file].parses for file in live & voices.keys() if voices[file].parses}
-        is_listed = facts.at > deployed.since + LISTING + _GRAIN
+        is_listed = facts.at > deployed.since + LISTING + DATE_LAG
         return replace(
             self,
             _now=now,
@@ -152,7 +154,7 @@ class ParseWatch:
         at = told.at if isinstance(told, ImportFault) else told.parsed_at
         if voice is None or voice.first is None or at is None:
             return False
-        return at >= voice.first - _GRAIN or _find_beginning(told) > self.deployed.since + _GRAIN
+        return at >= voice.first - _GRAIN or _find_beginning(told) > self.deployed.since + DATE_LAG
 
     @property
     def _wanted(self) -> frozenset[str]:

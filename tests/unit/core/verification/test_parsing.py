@@ -72,6 +72,13 @@ def test_a_parse_that_began_before_the_deploy_tells_of_the_old_code() -> None:
     assert choose_current(seen, new).dags == new.dags
 
 
+def test_a_parse_from_shortly_before_the_deploy_counts_not_though_the_date_of_the_first_look_is_old() -> None:
+    deployed_s = 1.9  # by a Date of whole seconds that is renewed once a second
+    early, late = dag("a", deployed_s + 0.5, parse_s=0.6), dag("a", deployed_s + 2, parse_s=0.6)
+    assert watch({"a"}, {"a"}, look(2, early)).waiting == ("a",)
+    assert watch({"a"}, {"a"}, look(4, late)).is_done
+
+
 def test_where_no_duration_is_told_the_second_parse_counts() -> None:
     seen = watch({"a"}, {"a"}, look(0, dag("a", -20)), look(12, dag("a", 10, None)))
     assert seen.waiting == ("a",)
@@ -83,7 +90,7 @@ def test_an_error_counts_at_its_second_parse_or_when_no_parse_takes_that_long() 
     assert seen.waiting == ("a",)
     assert seen.look(look(14, fault("a", 10))).waiting == ("a",)
     assert seen.look(look(45, fault("a", 40))).is_done
-    assert watch({"a"}, {"a"}, look(0, dag("a", -20)), look(60, fault("a", 52))).is_done
+    assert watch({"a"}, {"a"}, look(0, dag("a", -20)), look(60, fault("a", 53))).is_done
 
 
 def test_an_error_of_before_is_none_of_the_deployed_code() -> None:
@@ -157,7 +164,7 @@ def test_no_one_is_silent_while_no_one_is_parsed() -> None:
 def test_where_airflow_knows_nothing_at_all_nothing_is_awaited_for_ever() -> None:
     seen = watch({"a"}, {"a"}, look(0))
     assert not seen.look(look(400)).is_done
-    seen = seen.look(look(302)).look(look(412))
+    seen = seen.look(look(303)).look(look(413))
     assert seen.is_done
     assert seen.silent == {"a"}
 
