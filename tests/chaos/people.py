@@ -15,7 +15,6 @@ from tests.worlds.stages.world import IGNORES, read_stage
 if TYPE_CHECKING:
     from tests.chaos.storm import Storm
 
-Deed = "Callable[[Storm, int], None]"
 FILES = ("dags/f{n}.py", "dags/f{n}.py", "dags/shared.py", "include/f{n}.py", "docs/f{n}.txt", "f{n}.md")
 LIGHT = ("dags/f{n}.py", "docs/f{n}.txt", "f{n}.md", "dags/shared.py")
 """What needs no image of its own."""
