@@ -13,7 +13,9 @@ import pytest
 from airflow.providers.standard.operators import hitl
 
 from include.deploy_ops.hooks import conversation
+from include.deploy_ops.hooks.astro.api import AstroApiHook
 from include.deploy_ops.hooks.github import http as github_http
+from include.deploy_ops.hooks.github.repository import DeployOpsGithubHook
 from include.deploy_ops.operators.feedback.writer import FeedbackWriter
 from tests.chaos import people, rest, troubles
 from tests.chaos.storm import Storm
@@ -199,10 +201,14 @@ def _find_place(error: Exception) -> str:
 
 
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no service longer than one that hangs here, write without GitHub's pauses, trust nobody by TLS."""
+    """Wait for no service longer than one that hangs here, make none of its pauses, trust nobody by TLS."""
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_, **__: None)
     monkeypatch.setattr(github_http, "REQUEST_TIMEOUT_S", SLOW_S)
     monkeypatch.setattr(conversation, "_READ_TIMEOUT_S", SLOW_S)
+    monkeypatch.setattr(conversation.hold, "__defaults__", (lambda _: None,))
+    for hook in (DeployOpsGithubHook, AstroApiHook):
+        known = hook.__init__.__kwdefaults__ or {}
+        monkeypatch.setattr(hook.__init__, "__kwdefaults__", known | {"sleep": lambda _: None})
     monkeypatch.setattr(FeedbackWriter.__init__, "__defaults__", (*_defaults(), lambda _: None))
 
 

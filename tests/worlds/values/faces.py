@@ -44,9 +44,10 @@ IN_FLIGHT = {State.DEPLOYING, State.APPROVAL}
 
 @dataclass
 class Faces:
-    """What GitHub shows, and what of it was remembered; `succeeded` are the statuses that were success once.
+    """What GitHub shows, and what of it was remembered.
 
-    `words` is what the statuses say.
+    `words` is what the statuses say, `succeeded` names the environments of whom one was success once: of two branches
+    at one commit each has a deploy of its own.
     """
 
     facts: Facts
@@ -54,7 +55,7 @@ class Faces:
     statuses: dict[tuple[str, str], str] = field(default_factory=dict)
     words: dict[tuple[str, str], str] = field(default_factory=dict)
     comments: dict[int, str] = field(default_factory=dict)
-    succeeded: set[tuple[str, str]] = field(default_factory=set)
+    succeeded: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Know nothing of what was told: the state store was lost."""
@@ -66,7 +67,7 @@ class Faces:
         plan = compare_feedback(rows, self.told, self.facts, now)
         for write in plan.writes:
             if isinstance(write, SetStatus):
-                self._show(write)
+                self._show(write, _list_speaking(rows, write, self.facts))
             elif isinstance(write, WriteComment):
                 self.comments[write.pull] = write.body
             elif isinstance(write, DeleteGithubEnvironment):
@@ -77,15 +78,16 @@ class Faces:
             self.told.pop(key, None)
         assert (again := compare_feedback(rows, self.told, self.facts, now).writes) == (), f"said twice: {again}"
 
-    def _show(self, write: SetStatus) -> None:
+    def _show(self, write: SetStatus, speaking: set[str]) -> None:
         key = (write.sha, write.context)
-        assert write.state != "error" or key not in self.succeeded, f"{write} was success"
+        succeeded = self.succeeded.get(key, set())
+        assert write.state != "error" or not succeeded or speaking - succeeded, f"{write} was success"
         self.statuses[key], self.words[key] = write.state, write.description
         assert find_doubled([write.description]) == [], write
         if write.state == "success":
-            self.succeeded.add(key)
+            self.succeeded[key] = succeeded | speaking
         elif not write.record.settled:  # it was shown not to work
-            self.succeeded.discard(key)
+            self.succeeded.pop(key, None)
 
     def check(self, rows: Mapping[str, Row]) -> None:
         """See that comments, statuses and GitHub Deployments say what the rows say."""
@@ -116,7 +118,7 @@ class Faces:
         if len(sharing) == 1:
             self._check_status(row, "preview")
         elif self.statuses[key := (row.head, self.facts.name_context("preview"))] == "success":
-            assert row.head == row.deployed or row.state is State.LIVE or key in self.succeeded, row
+            assert row.head == row.deployed or row.state is State.LIVE or self._had(key, row), row
 
     def _check_gates(self, row: Row) -> None:
         """See that comment and status await what the row does; of a merge only the comment, since its code runs."""
@@ -151,13 +153,13 @@ class Faces:
             assert self.statuses[key] == "success", row
         self._check_proof(row, key)
         if self.statuses[key] == "success":
-            assert row.head == row.deployed or row.state is State.LIVE or key in self.succeeded, row
+            assert row.head == row.deployed or row.state is State.LIVE or self._had(key, row), row
         is_anew = row.state is State.DEPLOYING and row.head == row.deployed
         if row.overridden and row.deployed and not (row.awaits_proof or is_anew):
             assert self.statuses[row.deployed, key[1]] == "success", row
         if self.statuses[key] == "success":
             assert self.words[key].startswith(ETERNAL), "it may become false"
-        if row.overridden and row.state is State.HELD and key in self.succeeded and row.head != row.deployed:
+        if row.overridden and row.state is State.HELD and self._had(key, row) and row.head != row.deployed:
             assert "; later overridden by " in self.words[key], row
 
     def _check_proof(self, row: Row, key: tuple[str, str]) -> None:
@@ -168,7 +170,24 @@ class Faces:
         if known.proof is Proof.FAILED:
             assert self.statuses[key] == "failure", row
         elif row.awaits_proof:
-            assert self.statuses[key] in ({"pending", "success"} if key in self.succeeded else {"pending"}), row
+            assert self.statuses[key] in ({"pending", "success"} if self._had(key, row) else {"pending"}), row
+
+    def _had(self, key: tuple[str, str], row: Row) -> bool:
+        """Whether the commit's status was success of this environment."""
+        return row.slug in self.succeeded.get(key, ())
+
+
+def _list_speaking(rows: Mapping[str, Row], write: SetStatus, facts: Facts) -> set[str]:
+    """Return the slugs of the environments whose newest commit the status is about."""
+    return {
+        row.slug
+        for row in rows.values()
+        if row.head == write.sha and row.state is not State.REMOVED and facts.name_context(_name(row)) == write.context
+    }
+
+
+def _name(row: Row) -> str:
+    return "preview" if row.kind is RowKind.PREVIEW else row.environment
 
 
 def _shares_status(row: Row, other: Row) -> bool:

@@ -285,7 +285,7 @@ def _conclude(sha: str, known: FeedbackRecord, rows: Mapping[str, Row]) -> Commi
     every = [row for slug in known.about if (row := rows.get(slug)) is not None]
     present = [row for row in every if row.state is not State.REMOVED]
     settlings = [found for row in every if (found := find_settling(row.outcomes, sha))]
-    was_success = bool(known.about) and known.succeeded >= set(known.about)
+    was_success = bool(known.succeeded)  # of one of its environments: the others were past it before they had it
     if (said := _conclude_deployed(sha, present, settlings, was_success=was_success)) is not None:
         return said
     if was_success:

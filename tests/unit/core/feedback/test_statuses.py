@@ -220,6 +220,16 @@ def test_a_commit_that_was_success_never_turns_to_error(later: list[Row]) -> Non
     assert told.get(KEY, FeedbackRecord(state="success")).state == "success"
 
 
+def test_of_a_commit_that_ran_somewhere_nobody_says_that_it_was_never_deployed() -> None:
+    moved = make_live(B)
+    passing = make_flight(slug="dev-y", environment="dev-y", branch="dev-y")
+    told = take(take(tell(make_live()), moved, passing), moved, replace(passing, deployed=""))
+    assert (told[KEY].state, told[KEY].settled) == ("pending", ("dev-x",))
+    # The other branch, and what is remembered of its runs, has gone on before it had the commit.
+    told = take(told, moved, make_row(head=C, slug="dev-y", environment="dev-y", branch="dev-y"))
+    assert told[KEY].state == "success"
+
+
 def test_what_an_older_release_told_as_success_stands() -> None:
     told = {KEY: FeedbackRecord(digest="x", state="success", about=("dev-x",))}
     assert compare(told, make_live(state=State.UNHEALTHY)) == ([], [])
