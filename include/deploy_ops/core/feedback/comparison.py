@@ -145,7 +145,9 @@ def _say(
         return None
     about = tuple(row.slug for row in concerns)
     names = tuple(name_environment(row) for row in concerns)
-    after = FeedbackRecord(id=known.id, digest=digest, state=state, about=about, names=names)
+    deployments = tuple(row.deployment_id for row in concerns)
+    gone = tuple(row.slug for row in concerns if row.state is State.REMOVED)
+    after = FeedbackRecord(known.id, digest, state, about, names, gone=gone, deployments=deployments)
     return WriteComment(key, pull, known.id, facts.mark_comment(pull), body, after)
 
 
@@ -166,7 +168,8 @@ def _end_comment(
     if known.state != FOLLOWED and any(row is not None and _may_tell_more(row, pull) for row, _ in about):
         return None, False
     previews = {slug: rows.get(slug) for slug, name in named.items() if _is_preview(name)}
-    gone = tuple(slug for slug, row in previews.items() if slug in known.gone or not _is_there(row))
+    had = dict(zip(known.about, known.deployments, strict=False))
+    gone = tuple(slug for slug, row in previews.items() if slug in known.gone or not _is_there(row, had.get(slug, "")))
     endings = [
         (name, _tell_ending(rows.get(slug), pull, facts, is_removed=slug in gone)) for slug, name in named.items()
     ]
@@ -179,7 +182,15 @@ def _end_comment(
     if known.state == state and known.digest == digest:
         # A preview may be removed yet, which the comment tells; of a release there is nothing to add.
         return None, state != FOLLOWED and all(row is None for row in previews.values())
-    after = replace(known, digest=digest, state=state, about=tuple(named), names=tuple(named.values()), gone=gone)
+    after = replace(
+        known,
+        digest=digest,
+        state=state,
+        about=tuple(named),
+        names=tuple(named.values()),
+        gone=gone,
+        deployments=tuple(had.get(slug, "") for slug in named),
+    )
     return WriteComment(key_comment(pull), pull, known.id, facts.mark_comment(pull), body, after), False
 
 
@@ -197,8 +208,12 @@ def _is_preview(name: str) -> bool:
     return name.startswith(f"{RowKind.PREVIEW.value} ")
 
 
-def _is_there(row: Row | None) -> bool:
-    return row is not None and row.state is not State.REMOVED
+def _is_there(row: Row | None, deployment_id: str) -> bool:
+    """Whether the preview is there that the pull request had, which is not made anew of its branch.
+
+    :param deployment_id: of the pull request's preview, empty where it is not known.
+    """
+    return row is not None and row.state is not State.REMOVED and deployment_id in {row.deployment_id, ""}
 
 
 def _tell_ending(row: Row | None, pull: int, facts: Facts, *, is_removed: bool) -> str:

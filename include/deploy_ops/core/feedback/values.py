@@ -137,7 +137,8 @@ class FeedbackRecord:
     GitHub's word, or ours for a comment (open, followed, closed, removed), or REFUSED. `about` are slugs, `names` those
     environments in words. `at`: when it was refused. `settled` are the slugs of whom a commit status was success once,
     whatever it says since; a release before 0.3 told it by its state alone. `gone` are the slugs of previews that a
-    comment told as removed: what is made anew of their branches is another pull request's.
+    comment told as removed: what is made anew of their branches is another pull request's, as is a Deployment that has
+    another id than in `deployments`, those of `about` while the pull request was open.
     """
 
     id: int = 0
@@ -149,6 +150,7 @@ class FeedbackRecord:
     at: datetime | None = None
     settled: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    deployments: tuple[str, ...] = ()
 
     @property
     def succeeded(self) -> frozenset[str]:

@@ -104,6 +104,28 @@ def test_the_comment_on_a_merged_pull_request_ends_with_its_preview() -> None:
     assert compare(told) == FeedbackPlan((), (key_comment(1),))
 
 
+@pytest.mark.parametrize("anew", ["", "d9"])
+def test_what_is_made_anew_before_anybody_told_that_the_preview_is_gone_is_another_pull_requests(
+    anew: str,
+) -> None:
+    told = do({}, compare({}, make_live(deployment_id="d1")).writes)
+    closed = make_live(pull=0, pulls=(), deployment_id="d1")
+    told = do(told, [write := get_comment(compare(told, closed))])
+    assert "the pull request is closed" in write.body
+    write = get_comment(compare(told, replace(closed, deployment_id=anew)))
+    assert "Preview dev\\-x: **removed**." in write.body
+    assert compare(do(told, [write]), replace(closed, deployment_id="d9")) == FeedbackPlan((), ())
+
+
+def test_what_is_made_anew_of_the_branch_of_an_open_pull_request_is_its_own_again() -> None:
+    told = do({}, compare({}, make_live(deployment_id="d1")).writes)
+    told = do(told, compare(told, make_live(state=State.REMOVED, deployment_id="")).writes)
+    after = make_live(pull=0, pulls=(), deployment_id="d9")  # pushed to, and the pull request was closed before
+    assert "Preview dev\\-x: **removed**." in get_comment(compare(told, after)).body
+    told = do(told, compare(told, make_live(deployment_id="d9")).writes)
+    assert "the pull request is closed" in get_comment(compare(told, after)).body
+
+
 def test_a_row_that_vanished_is_told_and_then_forgotten() -> None:
     told = do({}, compare({}, make_live()).writes)
     write = get_comment(compare(told))
