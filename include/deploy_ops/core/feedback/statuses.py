@@ -41,6 +41,9 @@ _BY_STATE = {
 _DUE = {State.FROZEN, State.HELD, State.WAITING}
 """Something is due that is not done: of a commit that runs already, or needs no deploy, something else."""
 
+_PASSING = {*_DUE, State.UNHEALTHY, State.FAILING}
+"""What says nothing about the commit, as an outage, or an answer of Astro's that lacks its deploy."""
+
 # Of a commit that was deployed in words that stay true, whatever runs there later: nobody tells each commit anew.
 _DEPLOYED = "it was deployed"
 _FOLLOWED = f"{_DEPLOYED}; a newer commit followed"
@@ -190,7 +193,7 @@ def judge(row: Row, facts: Facts) -> CommitStatus | None:
     if (runs_head or needs_none) and row.state is not State.DEPLOYING and _is_refuted(row):
         return _prove(CommitStatus(SUCCESS, "", _link(row, facts)), row)
     # A status says what happened to the commit: what becomes of its environment later, it does not undo.
-    is_weak = row.state in {*_DUE, State.UNHEALTHY} or (row.state is State.DEPLOYING and not row.verb)
+    is_weak = row.state in _PASSING or (row.state is State.DEPLOYING and not row.verb)
     is_weak = is_weak or _failed_elsewhere(row) or (runs_head and _has_failed(row))
     later = "" if runs_head or not row.overridden else write_line(f"{_DEPLOYED}; later {row.overridden}")
     is_unproven = runs_head and row.awaits_proof

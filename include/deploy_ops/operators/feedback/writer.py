@@ -23,6 +23,7 @@ from include.deploy_ops.core.errors import (
 from include.deploy_ops.core.feedback.budget import Budget
 from include.deploy_ops.core.feedback.comparison import compare_feedback
 from include.deploy_ops.core.feedback.environments import FINAL
+from include.deploy_ops.core.feedback.statuses import PENDING
 from include.deploy_ops.core.feedback.values import (
     REFUSED,
     AddGithubDeploymentStatus,
@@ -297,8 +298,7 @@ class FeedbackWriter:
     def _take_turn(self, write: Write) -> None:
         """Wait until a write may be sent, and count it. Raises `_SpentError` where none may be sent now.
 
-        From here on nobody knows what GitHub was told last, until it has answered: that is forgotten, so that also what
-        it was told before is told anew.
+        From here on nobody knows what GitHub was told last, until it has answered: that is doubted.
         """
         now = self.clock()
         if not self._budget.count_left(now):
@@ -309,9 +309,20 @@ class FeedbackWriter:
         before, self._budget = self._budget, self._budget.spend(now)
         if not self._noted.covers(self._budget, now):
             self._note(before.spend_ahead(now))
-        known = self._records.get(write.key)
-        if known is not None and not isinstance(write, DeleteGithubEnvironment):
-            self._remember({write.key: replace(known, digest="")})
+        if not isinstance(write, DeleteGithubEnvironment):
+            self._doubt(write)
+
+    def _doubt(self, write: Write) -> None:
+        """Remember that GitHub may have been told this, or not: what it was told before is told anew, too.
+
+        What is never taken back counts as told: that a commit was success, that a preview is gone.
+        """
+        known, after = self._records.get(write.key), write.record
+        if known is None and isinstance(write, SetStatus):
+            known = FeedbackRecord(state=PENDING, about=after.about)
+        if known is not None:
+            settled = tuple(sorted(known.succeeded | after.succeeded))
+            self._remember({write.key: replace(known, digest="", settled=settled, gone=after.gone)})
 
     def _remember(self, changes: Mapping[str, FeedbackRecord | None]) -> None:
         after = {key: record for key, record in {**self._records, **changes}.items() if record is not None}

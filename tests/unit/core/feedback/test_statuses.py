@@ -205,6 +205,8 @@ FORCED = make_outcome(C, "failed", cause="nearest: 'main'", run_id="manual__1", 
         [make_flight(deployed=A), make_row(B)],
         [make_flight(), make_row(head=B)],
         [make_live(state=State.UNHEALTHY, status_reason="no pods")],
+        [make_failed(state=State.FAILING, deployed="")],  # Astro's answer lacks the deploy, whose run had died after it
+        [make_flight(), make_failed(state=State.FAILING)],
         [make_failed(deployed=A, outcomes=(make_outcome(), FORCED))],
         [make_live(state=State.FAILED, outcomes=(make_outcome(verb="update", state="failed", kind=""),))],
         [make_row(state=State.HELD, why="overridden by 8331752, by mira", overridden="overridden by 8331752, by mira")],

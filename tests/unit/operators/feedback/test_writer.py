@@ -241,6 +241,39 @@ def test_a_state_with_an_unknown_ending_is_said_anew_when_it_was_meant_no_more(e
     assert world.github.list_newest_states()["preview/dev-x", A] == "success"
 
 
+@pytest.mark.parametrize("error", [UNKNOWN, CrashError()])
+def test_what_github_may_have_been_told_counts_as_told_where_nothing_takes_it_back(error: BaseException) -> None:
+    world = World(FakeGithub(Trouble(0, error, is_done=True, lasts=99)))
+    live = {X: make_live(A)}
+    with pytest.raises((RetryableError, CrashError)):
+        world.tell(live)
+    assert world.github.statuses[A, "deploy-ops/preview"] == "success"
+    world.github.trouble = Trouble()
+    world.sleep(60)
+    world.tell_until_done({X: make_failed(A, state=State.FAILING)})
+    assert world.github.statuses[A, "deploy-ops/preview"] == "success", "it never turns to error"
+
+
+@pytest.mark.parametrize(
+    ("error", "anew"),
+    [(UNKNOWN, "d1"), (CrashError(), "d9")],  # told, perhaps; not told before there was another Deployment
+)
+def test_a_preview_that_may_have_been_told_as_removed_stays_so_for_its_pull_request(
+    error: BaseException, anew: str
+) -> None:
+    world = World()
+    world.tell_until_done({X: make_live(A, deployment_id="d1")})
+    world.github.trouble = Trouble(len(world.github.writes), error, is_done=True, lasts=99)
+    gone = make_live(A, state=State.REMOVED, pull=0, pulls=(), deployment_id="")
+    with pytest.raises((RetryableError, CrashError)):
+        world.tell({X: gone})
+    world.github.trouble = Trouble()
+    world.sleep(60)
+    world.tell_until_done({X: make_live(B, pull=0, pulls=(), deployment_id=anew)})
+    ((pull, text),) = world.github.comments.values()
+    assert (pull, "**removed**" in text) == (1, True), text
+
+
 def make_gone() -> dict[str, Row]:
     return {X: make_live(A, state=State.REMOVED), "target.production": make_target(state=State.REMOVED)}
 
