@@ -122,6 +122,7 @@ def mend(storm: Storm) -> None:
     storm.doubt()
     people.write_template(storm, storm.template)
     storm.adopt_previews()
+    storm.plan(None, 99)  # words are heard that were said while nobody could listen
     land(storm)
     for pull in storm.list_pulls():
         if pull["draft"]:
