@@ -145,7 +145,8 @@ def read_unhealthy(storm: Storm, pick: int) -> None:
 def _lie(storm: Storm, deployment_id: str, **said: str) -> Iterator[None]:
     shown = storm.stage.ask_astro("GET", f"deployments/{deployment_id}")
     path = rf"/deployments/{deployment_id}(\?|$)"
-    storm.stage.sandbox.plant(face="astro", method="GET", path=path, status=200, body={**shown, **said}, times=None)
+    # Not for ever: a step that waits until a deploy shows would wait in vain.
+    storm.stage.sandbox.plant(face="astro", method="GET", path=path, status=200, body={**shown, **said}, times=20)
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from include.deploy_ops.core.errors import RetryableError, SupersededError
 from include.deploy_ops.core.naming import has_later_mark, parse_mark
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.text.markdown import REASON_LENGTH_MAX, flatten, quote_text
+from include.deploy_ops.observation.identity import require_same_repository
 from include.deploy_ops.operators.answer import AskOperator, load_answer
 from include.deploy_ops.operators.base import CommitLink, DeployOpsOperator, tell_failures
 from include.deploy_ops.operators.deploy.deployment import AstroCliOperator
@@ -68,6 +69,7 @@ class AdoptDeploymentOperator(AstroCliOperator):
             raise AirflowSkipException(answer.describe_rejection())
         answer.require(_name_asked(job))
         text = self.need(context, "render_template")
+        require_same_repository(self.memory(context), self.github)  # as when it was rendered, days ago perhaps
         deployment = self._check(job)
         self.link_deployment(deployment)
         if fingerprint_basis(deployment) != self.read(context, "render_template", BASIS_KEY):

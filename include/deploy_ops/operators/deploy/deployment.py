@@ -168,6 +168,7 @@ class UpdateDeploymentOperator(AstroCliOperator):
         """Return the Deployment's id."""
         job = self.begin(context)
         text = self.need(context, "render_template")
+        require_same_repository(self.memory(context), self.github)  # as when it was rendered
         deployment = check_mark(self.know_targets(context), self.astro, job, job.deployment_id)
         self.link_deployment(deployment)
         if fingerprint_basis(deployment) != self.read(context, "render_template", BASIS_KEY):

@@ -50,6 +50,22 @@ def test_a_yes_adopts_nothing_while_a_file_of_the_policy_cannot_be_read(stage: S
     assert stage.ask_astro("GET", f"deployments/{deployment_id}")["description"] == "made by hand"
 
 
+def test_a_yes_adopts_nothing_in_the_name_of_a_repository_that_is_called_otherwise_by_now(
+    stage: Stage, asked: dict[str, Any]
+) -> None:
+    deployment_id = plant(stage)
+    run = start(stage)
+    run.step("claim")
+    run.step("render_template")
+    with pytest.raises(TaskAwaitingInput):
+        run.step("approve_adoption")
+    answer_request(run, "Approve", task_id="approve_adoption")
+    stage.rename_repository("store")
+    run.play()
+    assert "acme/store" in run.read_failure("adopt")["cause"]
+    assert stage.ask_astro("GET", f"deployments/{deployment_id}")["description"] == "made by hand"
+
+
 def test_after_a_yes_it_is_ours_and_follows_the_branch(stage: Stage, asked: dict[str, Any]) -> None:
     deployment_id = plant(stage)
     assert stage.plan() == []  # its name is taken

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.deploy_ops.core.errors import RetryableError
+from include.deploy_ops.core.errors import ObservationError, RetryableError
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.hooks.astro.cli import AstroCli
 from tests.worlds.stages.stage import WRITES
@@ -123,6 +123,16 @@ def test_a_preview_that_sleeps_gets_the_change_and_sleeps_on(stage: Stage) -> No
     assert list_variables(stage) == {"NEW"}
     assert not any("hibernation-override" in line for line in stage.list_requests("astro"))
     assert stage.find_deployment(BRANCH)["scalingSpec"]["hibernationSpec"]["override"] == asleep
+
+
+def test_nothing_is_written_in_the_name_of_a_repository_that_is_called_otherwise_by_now(stage: Stage) -> None:
+    run = start(stage, stage.make_deployment(BRANCH))
+    run.step("render_template")
+    stage.forget_requests()
+    stage.rename_repository("store")
+    with pytest.raises(ObservationError, match="acme/store"):
+        run.step("update")
+    assert stage.list_requests("astro", WRITES) == []
 
 
 def test_without_our_mark_nothing_is_updated(stage: Stage) -> None:
