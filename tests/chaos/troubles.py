@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from include.deploy_ops.core.cleanup.verdict import Verdict
 from include.deploy_ops.core.feedback.budget import Budget
-from include.deploy_ops.run.claims import PLANNED
 from tests.chaos import people
 from tests.chaos.storm import AHEAD_S, BRANCHES, TARGETS
 from tests.compatibility.on_stage import age_state
 from tests.worlds.doubles.fuse import AFTER_CLI
 from tests.worlds.stages.flights import Interference
-from tests.worlds.stages.world import QUIET, age_histories
+from tests.worlds.stages.world import QUIET, age_claims, age_histories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,9 +167,7 @@ def pass_time(storm: Storm, _pick: int) -> None:
             if endings:
                 aged = {key: replace(each, ended_at=each.ended_at - QUIET) for key, each in endings.items()}
                 slot.write(replace(known, endings=aged))
-        planned = memory.claim(slug, PLANNED)
-        if claim := planned.read():  # a run without a report counts from its claim
-            planned.write(replace(claim, at=claim.at - QUIET))
+        age_claims(memory, slug)
     if (last := memory.commands_run.read()) is not None:
         memory.commands_run.write(replace(last, at=last.at - QUIET))
     begun = memory.begun_deletes.read()
