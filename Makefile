@@ -14,6 +14,8 @@ endif
 PURE := tests/unit/core
 # Airflow starts a process per task, and each would compile the product anew.
 unexport PYTHONDONTWRITEBYTECODE
+FIND_PYTHON = @command -v $(PYTHON) >/dev/null \
+  || { echo "error: Python 3.11 or newer is needed, and $(PYTHON) is not on PATH" >&2; exit 1; }
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE = $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --python-version 3.11
 # What PostgreSQL and Celery need beside that; the lock names only what requirements-dev.txt does not, so it is no closed set.
@@ -28,7 +30,7 @@ SUPPLY_READY := $(SUPPLY)/.ready
 
 # uv takes a fifth of pip's time, but knows none of pip's settings: where they are what reaches an index, pip does it.
 $(READY): requirements-uv.txt requirements-dev.txt
-	@command -v $(PYTHON) >/dev/null || { echo "error: Python 3.11 or newer is needed, and $(PYTHON) is not on PATH" >&2; exit 1; }
+	$(FIND_PYTHON)
 	@$(PYTHON) demo/needs.py
 	@echo "setting up .venv (about a minute)"
 	@$(PYTHON) -m venv --clear .venv
@@ -36,6 +38,15 @@ $(READY): requirements-uv.txt requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.txt \
 	  || $(PIP) -r requirements-dev.txt
 	@touch $@
+
+# Names and numbers of what is to be played: what is not there is told before anything is installed or begun for it.
+PLAYED := $(filter bench faults chaos,$(MAKECMDGOALS))
+ifneq ($(PLAYED),)
+$(READY): | asked
+asked:
+	$(FIND_PYTHON)
+	@$(PYTHON) bench/asked.py $(PLAYED)
+endif
 
 $(SUPPLY_READY): requirements-supply.txt $(READY)
 	@$(BIN)/python -m venv --clear $(SUPPLY)
@@ -54,9 +65,9 @@ $(CELERY_READY): requirements-celery.txt $(READY)
 demo: $(if $(filter celery,$(EXECUTOR)),$(CELERY_READY),$(READY))
 	@exec $(BIN)/python -m demo
 
-# What needs neither Airflow nor the sandbox, two things at once.
+# What starts neither Airflow nor the sandbox, two things at once; it says how long that took.
 check: $(READY)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target pure lint
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target pure lint && echo "all is well after $$SECONDS s"
 
 lint: style imports types
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import pkgutil
 import subprocess
 import sys
 
-import bench
+from bench.asked import BENCHMARKS, read_names, tell_bench
 from demo.interrupts import Interrupted, hear_first
-
-NOT_BENCHMARKS = frozenset({"__main__", "counting", "faults", "hops", "memory", "meters", "page_load", "table"})
-"""`faults` has a command of its own: `make faults`."""
 
 
 def main() -> int:
     """Return 0 when every benchmark ran to its end; 128 and a signal's number if that ended them."""
-    known = [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in NOT_BENCHMARKS]
-    wanted = os.environ.get("ONLY", " ".join(known)).split()
-    if unknown := sorted(set(wanted) - set(known)):
-        print(f"ONLY names {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+    if lack := tell_bench():
+        print(lack, file=sys.stderr)
         return 2
     hear_first()
     try:
-        failed = [name for name in wanted if run(name)]
+        failed = [name for name in read_names("ONLY", BENCHMARKS) if run(name)]
     except Interrupted as end:
         print(f"ended by {end}", file=sys.stderr)
         return 128 + end.number

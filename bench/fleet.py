@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from bench.asked import SCENARIOS, read_names, tell_scenarios
 from bench.meters import Database, Meter, Taken, find_share
 from bench.page_load import Load, PageLoad
 from bench.table import print_table
@@ -31,7 +31,6 @@ from sandbox.identity import GITHUB_TOKEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-SCENARIOS = "idle-1 idle-5 idle-20 idle-50 branches-100 pushes-100 spread-10x10"
 IDLE_S = 180
 QUIET_S = 20
 """Seconds without a run that begins or goes on, after which nothing is under way."""
@@ -286,11 +285,10 @@ class Fleet:
 
 def main() -> int:
     """Play the scenarios that are named, and print the table."""
-    names = os.environ.get("SCENARIOS", SCENARIOS).split()
-    for name in names:
-        if re.fullmatch(r"(idle|branches|pushes)-[1-9]\d*|spread-[1-9]\d*x[1-9]\d*", name) is None:
-            say(f"SCENARIOS names {name}; there are idle-50, branches-100, pushes-100 and spread-10x10, in any number")
-            return 2
+    if lack := tell_scenarios():
+        say(lack)
+        return 2
+    names = read_names("SCENARIOS", SCENARIOS)
     hear_first()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every task would compile the DAG files' modules anew
     idle = [name for name in names if name.startswith("idle")]

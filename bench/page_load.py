@@ -47,7 +47,7 @@ class PageLoad:
             shards = [shard for found in pool.map(self._list_shards, fleets) for shard in found]
             rows = [row for found in pool.map(self._read_shard, shards) for row in found]
             pool.submit(self._read_runs, {row["dag"] for row in rows if row.get("dag") in dags}).result()
-            self._read_all("dags/~/dagRuns/~/hitlDetails?state=awaiting_input&response_received=false", "hitl_details")
+            self._read_all("dags/~/dagRuns/~/hitlDetails?state=awaiting_input", "hitl_details")
         return Load(self._requests, time.monotonic() - start)
 
     def _list_shards(self, asset: int) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from demo.columns import read_columns
+from demo.columns import read_records
 from demo.feedback import await_comment, await_live, await_removed, find_line, find_page
 from demo.policy_text import change_lines
 from demo.witness import CLEANUP_DAG, PROJECT, WitnessError
@@ -93,8 +93,8 @@ def clean_up(witness: Witness, branches: str, form: Mapping[str, Any]) -> tuple[
 
 def read_verdict(table: str, branch: str) -> str:
     """Return what cleanup's table says of the branch: verdict and reason; empty if it has no such line."""
-    found = [": ".join(row[-2:]) for row in read_columns(table) if row[1:2] == [branch]]
-    return found[0] if found else ""
+    found = (row for row in read_records(table) if row.get("branch") == branch)
+    return next((f"{row['verdict']}: {row['reason']}" for row in found), "")
 
 
 def await_status(witness: Witness, branch: str, status: str) -> None:

@@ -27,6 +27,7 @@ from include.deploy_ops.core.verification import smoke
 from include.deploy_ops.core.view import cost, following, past_deploys, rows
 from include.deploy_ops.hooks import patience
 from include.deploy_ops.hooks.airflow import answers, api
+from include.deploy_ops.hooks.astro import http as astro_http
 from include.deploy_ops.hooks.github import commands as comments
 from include.deploy_ops.hooks.github import inspection, trees
 from include.deploy_ops.hooks.registry import logins
@@ -61,6 +62,7 @@ FIGURES: tuple[tuple[str, str, Any, Any], ...] = (
     ("operating", "and once an hour otherwise", pulse.RESYNC, H),
     ("operating", "at both each minute at least", repository.PROBE_INTERVAL_S, 60.0),
     ("operating", "300 times a minute at most", repository.REQUESTS_PER_MINUTE_MAX, 300.0),
+    ("operating", "asks Astro 20 times a second at most", astro_http.REQUESTS_PER_S_MAX, 20),
     ("operating", "what is left 15 seconds later", schedule.GO_ON, 15 * S),
     ("operating", "After a pass of more than two seconds", pulse.LONG_PASS, 2 * S),
     ("operating", "three times as long, half a minute at most", (pulse.REST_TIMES, pulse.REST_MAX), (3, 30 * S)),

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import yaml
 
+from bench import asked
 from bench.faults.bounds import SHORT, START_S, make_environment, read_defaults
 from bench.faults.scene import Scene
 from bench.faults.strikes import FAULTS, Fault, FaultError
@@ -39,15 +40,14 @@ COLUMNS = (
 
 def main() -> int:
     """Return 0 when each fault was survived, 1 when one was not, 2 when ONLY names what is none."""
-    wanted = os.environ.get("ONLY", " ".join(FAULTS)).split()
-    if unknown := sorted(set(wanted) - FAULTS.keys()):
-        print(f"ONLY names {', '.join(unknown)}; there are {', '.join(FAULTS)}", file=sys.stderr)
+    if lack := asked.tell_faults():
+        print(lack, file=sys.stderr)
         return 2
     hear_first()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every task would compile the DAG files' modules anew
     rows: list[list[str]] = []
     try:
-        failed = play(wanted, rows)
+        failed = play(asked.read_names("ONLY", asked.FAULTS), rows)
     finally:  # what was measured stands, whatever failed after it
         print_table("Faults while runs are in flight", COLUMNS, rows)
     for line in failed:

@@ -288,4 +288,4 @@ FAULTS = {
         "each running task's message delivered again", "a call of `astro deploy`", Bound(), redeliver, look_at_first_try
     ),
 }
-"""By their names, in the order in which they are played."""
+"""By the names that `bench/asked.py` has, too."""

@@ -74,8 +74,9 @@ function makeDrift({ drift }) {
 }
 
 function makeStateLink(environment) {
-  const { approval, flight, state, why, lastOutcome, row, isPaused } = environment;
+  const { approval, stuck, flight, state, why, lastOutcome, row, isPaused } = environment;
   if (approval) return el("p", {}, approvalLink(approval, {}, "Open the question"));
+  if (stuck) return el("p", {}, airflowLink(runPath(stuck.task_instance.dag_id, stuck.task_instance.dag_run_id), {}, "Open the run"));
   if (flight) return el("p", {}, airflowLink(runPath(flight.dag, flight.runId), {}, "Watch the run"));
   if (row.run_id && state === "ended") return el("p", {}, airflowLink(runPath(row.run_dag || row.dag, row.run_id), {}, "Open the run"));
   const isFailed = state === "failed" || state === "failing";

@@ -1,26 +1,32 @@
 // Makes environments out of a snapshot: each row, with what is in flight right now laid over it. Pure.
 
 import { reveal } from "./dom.js";
-import { KIND, STATES } from "./words.js";
+import { KIND, STATES, tellStuck } from "./words.js";
 
 const COMMIT = 40;
 const DEPLOYING = new Set(["create", "deploy"]);
 const STARTING_MS = 15_000; // so much later may a run that control dispatched show among Airflow's
 
-// Returns {environments, strays, unseen} as of the moment of reading; strays are questions of DAGs that work for no environment.
+// Returns {environments, strays, stuckStrays, unseen} as of the moment of reading; strays are questions of DAGs that work for no
+// environment, open and answered in vain.
 export function makeEnvironments(snapshot, now) {
   const flights = findFlights(snapshot.runs || []);
-  const approvals = new Map((snapshot.approvals || []).map((detail) => [keyOf(detail.task_instance), detail]));
+  const approvals = keyByRun(snapshot.approvals);
+  const stuck = keyByRun(snapshot.stuck);
   const environments = [];
   const unseen = [];
   for (const { name, summary, rows } of snapshot.projects)
     for (const row of rows) {
       if (!snapshot.dags.has(row.dag)) unseen.push(row.dag);
-      else environments.push(makeEnvironment(name, summary, row, flights, approvals, snapshot, now));
+      else environments.push(makeEnvironment(name, summary, row, flights, { approvals, stuck }, snapshot, now));
     }
   const own = new Set(snapshot.projects.flatMap(({ rows }) => rows.flatMap((row) => [row.dag, row.request_dag])));
-  const strays = [...approvals.values()].filter((detail) => !own.has(detail.task_instance.dag_id));
-  return { environments, strays, unseen: [...new Set(unseen)] };
+  const [strays, stuckStrays] = [approvals, stuck].map((found) => [...found.values()].filter((detail) => !own.has(detail.task_instance.dag_id)));
+  return { environments, strays, stuckStrays, unseen: [...new Set(unseen)] };
+}
+
+function keyByRun(details) {
+  return new Map((details || []).map((detail) => [keyOf(detail.task_instance), detail]));
 }
 
 function keyOf(task) {
@@ -59,7 +65,7 @@ function findApproval(row, run, approvals, since) {
   return [...approvals.values()].find(isNew) || null;
 }
 
-function makeEnvironment(project, summary, row, flights, approvals, snapshot, now) {
+function makeEnvironment(project, summary, row, flights, { approvals, stuck }, snapshot, now) {
   const run = findFlight(row, flights);
   const approval = findApproval(row, run, approvals, summary.at);
   const lastOutcome = (row.outcomes || []).at(-1) || null;
@@ -74,6 +80,7 @@ function makeEnvironment(project, summary, row, flights, approvals, snapshot, no
     verb: row.verb || "",
     flight: run ? readFlight(run) : null,
     approval,
+    stuck: approval ? null : findApproval(row, run, stuck, summary.at),
     isAlive: Boolean(run) || (snapshot.runs || []).some((each) => each.dag_run_id === row.run_id && each.dag_id === row.run_dag),
     isPaused: snapshot.dags.get(row.dag).isPaused,
     lastOutcome,
@@ -121,11 +128,11 @@ function isLeaving({ row, state, verb }) {
 
 // The rows are as old as control's last pass; runs and approvals are of this moment.
 function overlay(made, areRunsKnown, now) {
-  const { flight, row } = made;
-  if (made.approval) {
-    made.stateAt = row.state === "approval" ? row.state_at : made.approval.created_at;
+  const { approval, stuck, flight, row } = made;
+  if (approval || stuck) {
+    made.stateAt = row.state === "approval" ? row.state_at : (approval || stuck).created_at;
     made.state = "approval";
-    made.why = made.approval.subject || made.why;
+    made.why = stuck ? tellStuck(stuck) : approval.subject || made.why;
   } else if (flight) {
     if (row.state !== "deploying" || row.run_id !== flight.runId) made.why = flight.why;
     made.state = "deploying";

@@ -35,7 +35,7 @@ class Page {
     this.airflow = new Airflow(base);
     this.reader = new SnapshotReader(this.airflow);
     this.query = parseQuery(readAddress());
-    this.found = { environments: [], strays: [], unseen: [] };
+    this.found = { environments: [], strays: [], stuckStrays: [], unseen: [] };
     this.snapshot = null;
     this.lastRead = 0;
     this.me = [];

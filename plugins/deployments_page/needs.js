@@ -5,7 +5,7 @@ import { approvalLink, commitLink } from "./cells.js";
 import { bdi, el } from "./dom.js";
 import { airflowLink } from "./frame.js";
 import { nameRetry, retry, unfreeze } from "./remedies.js";
-import { count } from "./words.js";
+import { count, tellStuck } from "./words.js";
 
 const SHOWN = 6;
 const NAMES = 3;
@@ -13,10 +13,12 @@ const BUSY = new Set(["deploying", "ended", "approval", "removed"]);
 const FORMS = { resume: "Resume", adopt: "Adopt", delete: "Delete" };
 
 // Returns [{key, project, kind, names, text, environment, need, ask, dag}], the most urgent first.
-export function listNeeds(snapshot, { environments, strays }, errors) {
+export function listNeeds(snapshot, { environments, strays, stuckStrays }, errors) {
   return [
     ...environments.filter((each) => each.approval).map(needAnswer),
     ...strays.map(needStray),
+    ...environments.filter((each) => each.stuck).map((each) => needAnother(each.stuck, each.name, each)),
+    ...stuckStrays.map((each) => needAnother(each, each.task_instance.dag_id, null)),
     ...needMending(environments),
     ...(errors || []).flatMap(({ problems }) => problems.filter(({ isPolicy }) => isPolicy).map(needPolicy)),
     ...needThaw(environments, snapshot.dags),
@@ -31,6 +33,13 @@ function needAnswer(environment) {
 function needStray(approval) {
   const { dag_id: dag, dag_run_id: run } = approval.task_instance;
   return { kind: "answer", key: `answer ${dag} ${run}`, names: [dag], text: approval.subject || run, approval };
+}
+
+// An answer that woke nobody is lost with the run that is cleared: only who gave it can give it again.
+function needAnother(stuck, name, environment) {
+  const { dag_id: dag, dag_run_id: run } = stuck.task_instance;
+  const need = { what: "request", dag, run_id: run };
+  return { kind: "retry", key: `again ${dag} ${run}`, names: [name], text: tellStuck(stuck), environment, need };
 }
 
 // One template breaks every preview alike: what is to be mended elsewhere stands once, beside the names of all.
@@ -131,7 +140,7 @@ export class Needs {
     if (need.kind === "answer") return approvalLink(need.approval, { class: "button", "aria-label": `Open the question of ${name}` }, "Open the question");
     if (need.kind === "policy") return airflowLink("/dags", { class: "button" }, "Import errors");
     if (need.kind === "thaw") return makeButton("Unfreeze", need.dag, () => this.ask(need, unfreeze(this.airflow, need.dag, need.names.join(", "))));
-    if (need.kind === "retry") return makeButton(nameRetry(need.need.what), name, () => this.ask(need, retry(this.airflow, need.environment, need.need)));
+    if (need.kind === "retry") return makeButton(nameRetry(need.need.what), name, () => this.ask(need, retry(this.airflow, need.environment || { name }, need.need)));
     const form = FORMS[need.kind] && listActions(need.environment).find(({ id }) => id === need.kind);
     if (form) return makeButton(FORMS[need.kind], name, () => this.openForm(form, need.environment));
     return makeButton("Details", name, () => this.openDetails(need.environment));

@@ -21,7 +21,7 @@ export class SnapshotReader {
     this.missingPool = ""; // its name
   }
 
-  // Resolves to {dags, projects, runs, approvals, gaps, missingPool}; throws what keeps everything from being shown. A project that
+  // Resolves to {dags, projects, runs, approvals, stuck, gaps, missingPool}; throws what keeps everything from being shown. A project that
   // cannot be read has its `failure`, and what was read of it last.
   async read() {
     const gaps = [];
@@ -30,11 +30,11 @@ export class SnapshotReader {
     if (this.missingPool || this.polls % ASSETS_EVERY === 0) this.missingPool = names.length && !(await this.hasPool()) ? POOL : "";
     await this.readFleets(names, gaps);
     const projects = await Promise.all(names.map((name) => this.readProject(name)));
-    const [runs, approvals] = await Promise.all([
+    const [runs, questions] = await Promise.all([
       this.attempt(gaps, "what is in flight", () => this.readRuns(dags, projects)),
-      this.attempt(gaps, "what waits for approval", () => this.readApprovals(dags)),
+      this.attempt(gaps, "what waits for approval", () => this.readQuestions(dags)),
     ]);
-    return { dags, projects, runs, approvals, gaps, missingPool: this.missingPool };
+    return { dags, projects, runs, ...questions, gaps, missingPool: this.missingPool };
   }
 
   async readDags() {
@@ -125,10 +125,13 @@ export class SnapshotReader {
     }
   }
 
-  async readApprovals(dags) {
-    const path = "/dags/~/dagRuns/~/hitlDetails?state=awaiting_input&response_received=false";
-    const details = await this.readAll(path, "hitl_details");
-    return details.filter((detail) => dags.has(detail.task_instance.dag_id));
+  // Resolves to {approvals, stuck}: what waits for an answer, and what has one and waits on. Airflow wakes a task when it
+  // takes the answer; one that it took while the task was about to wait has woken nobody.
+  async readQuestions(dags) {
+    const details = await this.readAll("/dags/~/dagRuns/~/hitlDetails?state=awaiting_input", "hitl_details");
+    const own = details.filter((detail) => dags.has(detail.task_instance.dag_id));
+    const isAnswered = (detail) => Boolean(detail.response_received);
+    return { approvals: own.filter((detail) => !isAnswered(detail)), stuck: own.filter(isAnswered) };
   }
 
   // False only where Airflow says that there is none; to whoever may not look, nothing is told.

@@ -51,6 +51,11 @@ export function tellState(state, verb) {
   return (state === "deploying" && DOING[verb]) || (STATES[state] || { label: state }).label;
 }
 
+// Of a question that was answered while its task was about to wait.
+export function tellStuck({ responded_by_user: who }) {
+  return `${(who && who.name) || "somebody"} answered, and Airflow does not go on with it: it has to be asked again`;
+}
+
 export function toneOf(state) {
   return (STATES[state] || { tone: "calm" }).tone;
 }

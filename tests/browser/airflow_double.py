@@ -198,7 +198,7 @@ class AirflowDouble:
 
     def ask(self, dag: str, run_id: str, subject: str) -> None:
         """Let a task wait for an answer."""
-        task = {"dag_id": dag, "dag_run_id": run_id, "task_id": "approve", "map_index": -1}
+        task = {"dag_id": dag, "dag_run_id": run_id, "task_id": "approve", "map_index": -1, "state": "awaiting_input"}
         now = datetime.now(UTC).isoformat()
         self.approvals.append({"task_instance": task, "subject": subject, "created_at": now})
 
@@ -211,10 +211,17 @@ class AirflowDouble:
         detail = {"task_instance": task, "responded_by_user": who, "params_input": {}, "response_received": True}
         self.approvals.append({**detail, **told, **more})
 
+    def strand(self, dag: str, run_id: str, subject: str, who: str = "boris") -> None:
+        """Let a question be answered while its task was about to wait: it waits on."""
+        self.ask(dag, run_id, subject)
+        self.approvals[-1] |= {"response_received": True, "responded_by_user": {"id": "7", "name": who}}
+
     def list_questions(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
-        """Return the questions that are answered, or are not, the newest answers first."""
-        is_answered = query["response_received"] == ["true"]
-        found = [each for each in self.approvals if each.get("response_received", False) is is_answered]
+        """Return the questions whose tasks are so, that are answered or are not, the newest answers first."""
+        states, answered = query.get("state"), query.get("response_received")
+        found = [each for each in self.approvals if not states or each["task_instance"]["state"] in states]
+        if answered:
+            found = [each for each in found if each.get("response_received", False) is (answered == ["true"])]
         until = query.get("created_at_lte", ["9"])[0]
         found = [each for each in found if each["created_at"] <= until]
         return sorted(found, key=lambda each: str(each.get("responded_at")), reverse=True)
@@ -294,6 +301,7 @@ class AirflowDouble:
                 return JSONResponse({"dag_id": dag, **body})
             case "POST", ["dags", dag, "dagRuns", run, "clear"]:
                 self.cleared.append((dag, run, body))
+                self.approvals[:] = [each for each in self.approvals if not is_of(each, dag, run)]
                 self.start_run(dag, run, "queued")
                 return JSONResponse(self.runs[-1])
         return None

@@ -103,6 +103,43 @@ def test_what_was_rejected_is_asked_again_by_clearing_its_request(airflow: Airfl
     assert airflow.cleared == [(REQUEST, RUN, {"dry_run": False, "only_failed": False})]
 
 
+def test_what_was_answered_and_waits_on_is_told_and_asked_again_by_two_clicks(
+    airflow: AirflowDouble, page: Page
+) -> None:
+    row = replace(make_target("production", is_gated=True), state=State.APPROVAL, run_dag=REQUEST, run_id=RUN)
+    airflow.show(PROJECT, [row])
+    airflow.start_run(REQUEST, RUN)
+    airflow.strand(REQUEST, RUN, "Deploy #88 to Production?")
+    page.goto(airflow.page_url)
+    words = "boris answered, and Airflow does not go on with it: it has to be asked again"
+    shown = find_row(page, "production")
+    expect(shown).to_contain_text("Needs approval")
+    expect(shown).to_contain_text(words)
+    where = f"{airflow.prefix}/dags/{REQUEST}/runs/{RUN}"
+    expect(shown.get_by_role("link", name="Open the run")).to_have_attribute("href", where)
+    expect(find_needs(page)).to_contain_text(words)
+    press(page, "Ask again production", sure="Ask again")
+    expect(find_needs(page)).to_have_count(0)
+    assert airflow.cleared == [(REQUEST, RUN, {"dry_run": False, "only_failed": False})]
+    airflow.ask(REQUEST, RUN, "Deploy #88 to Production?")
+    look_again(page)
+    expect(find_needs(page).get_by_role("link", name="Open the question")).to_be_visible(timeout=SOON_MS)
+    expect(find_needs(page)).to_have_count(1)
+
+
+def test_an_answer_to_cleanup_that_woke_nobody_is_asked_again_too(airflow: AirflowDouble, page: Page) -> None:
+    airflow.show(PROJECT, [make_preview("dev-a")])
+    cleanup = f"{PROJECT}.cleanup"
+    airflow.dags[cleanup] = False
+    airflow.strand(cleanup, "scheduled__1", "Delete 7 previews?", who="")
+    page.goto(airflow.page_url)
+    expect(find_needs(page)).to_contain_text("shop.cleanup")
+    expect(find_needs(page)).to_contain_text("somebody answered")
+    press(page, f"Ask again {cleanup}", sure="Ask again")
+    expect(find_needs(page)).to_have_count(0)
+    assert airflow.cleared == [(cleanup, "scheduled__1", {"dry_run": False, "only_failed": False})]
+
+
 def test_an_override_is_ended_by_two_clicks_and_a_reason(airflow: AirflowDouble, page: Page) -> None:
     airflow.show(PROJECT, [make_held(make_target("production", is_gated=True), OVERRIDDEN, Remedy.RESUME)])
     page.goto(airflow.page_url)

@@ -39,8 +39,7 @@ def main() -> int:
         with open_stage(sandbox, author) as stage, open_theatre(stage, Path(folder)) as theatre:
             show = Show(theatre, asked)
             if asked.replay:
-                lines = asked.replay.read_text("utf-8").splitlines()
-                return show.replay([Step.read(line) for line in lines if line.strip()])
+                return show.replay(asked.replay)
             return show.play(asked.seed, asked.steps, asked.first_life)
 
 
@@ -50,10 +49,21 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=LIFE, help="how many are played in all")
     parser.add_argument("--first-life", type=int, default=0, help="where an earlier play of the seed ended")
     parser.add_argument("--shrink-s", type=float, default=900, help="seconds for making a failing life short")
-    parser.add_argument("--replay", type=Path, help="a file of steps, a line each")
+    parser.add_argument("--replay", type=_read_steps, help="a file of steps, a line each")
     parser.add_argument("--all", action="store_true", help="play on after a life that failed")
     parser.add_argument("--log", type=Path, help="where the log of a failing life is written")
     return parser.parse_args()
+
+
+def _read_steps(path: str) -> list[Step]:
+    """Read the file before anything begins. :raises ArgumentTypeError: which the parser tells."""
+    try:
+        steps = [Step.read(line) for line in Path(path).read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error}") from error
+    if not steps:
+        raise argparse.ArgumentTypeError(f"{path} holds no step")
+    return steps
 
 
 class Show:

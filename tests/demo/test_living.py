@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -51,9 +52,14 @@ def make_finding(branch: str, verdict: str, reason: str) -> IdleFinding:
     return IdleFinding(branch, f"d-{branch}", f"data-platform-{branch}", "ada", day, day, verdict, reason)
 
 
-def test_a_verdict_is_found_in_the_products_table() -> None:
+@pytest.mark.parametrize("cost", ["", "about 12.30 EUR a month, 3.10 since Monday"])
+def test_a_verdict_is_found_in_the_products_table(cost: str) -> None:
+    """Also where the policy has prices, with which the table has a column more."""
     table = "2 told\n\n" + render_findings(
-        [make_finding("dev-a", "told", "idle | since " * 20), make_finding("dev-a-b", "keep", "active")]
+        [
+            replace(make_finding("dev-a", "told", "idle | since " * 20), cost=cost),
+            make_finding("dev-a-b", "keep", "active"),
+        ]
     )
     assert read_verdict(table, "dev-a") == "told: " + " ".join(["idle | since"] * 20)
     assert read_verdict(table, "dev-a-b") == "keep: active"

@@ -8,11 +8,15 @@ means, and whether to ask again, is each service's own affair.
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -192,6 +196,24 @@ class AsyncClient(httpx.AsyncClient):
         self.service = service
 
 
+def name_trusted(service: Service) -> tuple[str, ...]:
+    """Return what `read_trust` goes by: the environment's file and folder of certificates, and when they changed."""
+    if service.is_plain_http:
+        return ()
+    return tuple(_tell_version(os.environ.get(name, "")) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+
+
+def _tell_version(path: str) -> str:
+    is_there = path and Path(path).exists()
+    return f"{path} {Path(path).stat().st_mtime_ns}" if is_there else path
+
+
+@functools.lru_cache(maxsize=4)
+def read_trust(*named: str) -> ssl.SSLContext:
+    """Return whom TLS trusts, once for all clients of a process: a triggerer has one for each wait."""
+    return httpx.create_ssl_context(trust_env=bool(named))
+
+
 def _make_settings(service: Service) -> dict[str, Any]:
     return {
         "base_url": service.url,
@@ -201,6 +223,7 @@ def _make_settings(service: Service) -> dict[str, Any]:
             "accept-encoding": ACCEPTED,
         },
         "timeout": httpx.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
+        "verify": read_trust(*name_trusted(service)),
         "follow_redirects": False,  # a redirect would carry the token elsewhere
         "trust_env": not service.is_plain_http,  # as the Astro CLI: what is local is never asked through a proxy
     }

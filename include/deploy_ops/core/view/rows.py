@@ -235,9 +235,11 @@ def _complete(record: PassRecord, row: Row, deployment: Deployment | None, pulls
 def _find_since(record: PassRecord, row: Row, before: Row | None) -> datetime:
     """Return since when the state is so: what runs the newest commit has done so since that was deployed.
 
-    Unless it was something else in between; that a run was at work, on its configuration too, is nothing else.
+    Unless it was something else in between; that a run was at work, on its configuration too, is nothing else. Another
+    run is another piece of work, or another question, though the state has the same word.
     """
-    if before is not None and (before.state, before.verb) == (row.state, row.verb):
+    is_same_run = before is not None and row.run_id in {"", before.run_id}
+    if before is not None and is_same_run and (before.state, before.verb) == (row.state, row.verb):
         return before.state_at
     was_live = before is None or before.state is State.DEPLOYING
     return row.deployed_at if row.state is State.LIVE and was_live and row.deployed_at else record.now
@@ -332,7 +334,8 @@ def _keep_removed(record: PassRecord, known: Iterable[str]) -> Iterable[tuple[st
         if row.deployment_id in there:
             reason = "the policy wants no preview of it any more; delete it in Astro, or look at the DAG orphans"
             needs = (Need("anything", reason),)
-            held = replace(row, state=State.HELD, why=reason, needs=needs, next_step=None)
+            at = row.state_at if row.state is State.HELD else record.now
+            held = replace(row, state=State.HELD, state_at=at, why=reason, needs=needs, next_step=None)
             yield slug, replace(held, run_id="", run_dag="", verb="")
             continue
         gone = _add_endings(record, row, row)

@@ -44,7 +44,7 @@ from include.deploy_ops.hooks.astro.answers import (
     parse_workspace_name,
 )
 from include.deploy_ops.hooks.astro.connection import AstroConnection, aread_astro_connection, read_astro_connection
-from include.deploy_ops.hooks.astro.http import ask, change, make_pace
+from include.deploy_ops.hooks.astro.http import ask, change, make_pace, share_pace
 from include.deploy_ops.hooks.conversation import Ask, AsyncClient, Client, Conversation, ahold, hold
 from include.deploy_ops.process.redaction import redact_error
 
@@ -210,7 +210,6 @@ class AsyncAstroApi:
 
     def __init__(self, astro_conn_id: str) -> None:
         self.astro_conn_id = astro_conn_id
-        self._pace = make_pace()
         self._opened: tuple[AstroConnection, AsyncClient] | None = None
 
     async def __aenter__(self) -> Self:
@@ -269,7 +268,7 @@ class AsyncAstroApi:
 
     async def _hold(self, conversation: Conversation[T], client: AsyncClient) -> T:
         try:
-            return await ahold(conversation, client, self._pace)
+            return await ahold(conversation, client, share_pace(client.service))
         except DeployOpsError as error:
             connection, _ = await self._open()
             raise _tell(error, connection)  # noqa: B904 - likewise

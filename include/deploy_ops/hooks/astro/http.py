@@ -5,9 +5,11 @@ Does not know what an answer means; `answers` does. How a request travels is `co
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from include.deploy_ops.core.errors import (
     NOTHING_FOLLOWS,
@@ -19,7 +21,7 @@ from include.deploy_ops.core.errors import (
     WriteRefusedError,
     WriteUnknownError,
 )
-from include.deploy_ops.hooks.conversation import Ask, Conversation, Pace, Pause, Reply, send_once
+from include.deploy_ops.hooks.conversation import Ask, Conversation, Pace, Pause, Reply, Service, send_once
 from include.deploy_ops.hooks.json_body import read_json
 from include.deploy_ops.hooks.patience import Call, read_retry_after_s
 
@@ -36,9 +38,17 @@ _REFUSALS: dict[int, type[ObservationError]] = {
 log = logging.getLogger(__name__)
 
 
+_PACES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Service, Pace]] = WeakKeyDictionary()
+
+
 def make_pace() -> Pace:
     """Return the pace of one client."""
     return Pace(REQUESTS_PER_S_MAX)
+
+
+def share_pace(service: Service) -> Pace:
+    """Return the one pace of all clients of an event loop with one token: a triggerer has one for each wait."""
+    return _PACES.setdefault(asyncio.get_running_loop(), {}).setdefault(service, make_pace())
 
 
 def ask(request: Ask) -> Conversation[Any]:

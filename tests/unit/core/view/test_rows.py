@@ -199,6 +199,39 @@ def test_since_when_head_and_state_are_so_is_kept() -> None:
     assert (asleep.head_at, asleep.state_at) == (NOW, NOW + timedelta(hours=1))
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "begins_anew"),
+    [
+        ("dev-a~deploy~aaaaaaaaaaaa~01234567~1", "dev-a~deploy~aaaaaaaaaaaa~01234567~1", False),
+        ("dev-a~deploy~aaaaaaaaaaaa~01234567~1", "dev-a~deploy~bbbbbbbbbbbb~89abcdef~1", True),
+        ("dev-a~deploy~aaaaaaaaaaaa~01234567~1", "dev-a~deploy~aaaaaaaaaaaa~01234567~2", True),
+        ("dev-a~update~aaaaaaaaaaaa~01234567~1", "dev-a~deploy~aaaaaaaaaaaa~01234567~1", True),
+        ("manual__1", "manual__1", False),
+        ("manual__1", "manual__2", True),
+    ],
+)
+def test_work_is_under_way_since_its_own_run_was_seen(first: str, then: str, *, begins_anew: bool) -> None:
+    busy = show(look(in_flight={"dev-a": first}))
+    later = NOW + timedelta(minutes=9)
+    row = show(look(in_flight={"dev-a": then}, now=later, before={"dev-a": busy}))
+    assert (row.state, row.state_at) == (State.DEPLOYING, later if begins_anew else NOW)
+
+
+def test_another_question_is_asked_since_its_own_run_was_seen() -> None:
+    asked = see_question("target.production~request~aa~bb~1", NOW, {})
+    rows, later = {"target.production": asked}, NOW + timedelta(hours=2)
+    assert asked.state is State.APPROVAL
+    assert see_question("target.production~request~aa~bb~1", later, rows).state_at == NOW
+    assert see_question("target.production~request~cc~dd~1", later, rows).state_at == later
+
+
+def test_what_astro_goes_on_with_after_a_run_is_under_way_since_then() -> None:
+    busy = show(look(in_flight={"dev-a": "manual__1"}))
+    later = NOW + timedelta(minutes=9)
+    row = show(look(status=DeploymentStatus.DEPLOYING, now=later, before={"dev-a": busy}))
+    assert (row.state, row.run_id, row.state_at) == (State.DEPLOYING, "", NOW)
+
+
 def test_endings_are_folded_in_once_and_the_oldest_are_forgotten() -> None:
     ended = [ending(number) for number in range(OUTCOMES_MAX + 3)]
     once = make_rows(look(ended=ended))
@@ -236,9 +269,13 @@ def test_what_another_run_just_took_is_at_work() -> None:
 
 def test_a_deployment_that_the_policy_wants_no_more_is_not_said_to_be_gone() -> None:
     rows = make_rows(look())
-    row = make_rows(look(before=rows, project=make_project(targets={}).model_copy(update={"previews": None})))["dev-a"]
-    assert (row.state, row.deployment_id) == (State.HELD, "id-dev-a")
+    unwanted = make_project(targets={}).model_copy(update={"previews": None})
+    since = NOW + timedelta(days=3)
+    held = make_rows(look(before=rows, project=unwanted, now=since))
+    row = held["dev-a"]
+    assert (row.state, row.deployment_id, row.state_at) == (State.HELD, "id-dev-a", since)
     assert row.why.startswith("the policy wants no preview of it any more")
+    assert make_rows(look(before=held, project=unwanted, now=since + timedelta(days=1))) == held
 
 
 def test_author_and_pull_requests_come_from_the_open_ones() -> None:
@@ -407,6 +444,16 @@ def test_live_is_since_the_deploy_where_nobody_remembers_and_after_a_run() -> No
 RELEASE = PullRequestSource.model_validate({"from": "astro_deploy", "into": "main"})
 PRODUCTION = Target(deployment="Production", pull_request=RELEASE, approval="required", merge=True)
 ROLLED_BACK = DeployHistory("d2", commit=sha("8"), head=HEAD, overridden_by="8888888, by mira", deployed_at=NOW)
+
+
+def see_question(run_id: str, now: datetime, before: dict[str, Row]) -> Row:
+    """Return the row of production while the run asks for it."""
+    deployment = make_deployment("x", id="p", name="Production")
+    state = TargetState("production", PRODUCTION, None, (deployment,), ROLLED_BACK, "", Remembered())
+    observed = Observed((deployment,), {"p": ROLLED_BACK})
+    in_flight = {"target.production": run_id}
+    sight = look(observed=observed, targets=(state,), in_flight=in_flight, now=now, before=before)
+    return show(sight, "target.production")
 
 
 def see_production(remembered: Remembered) -> Row:
