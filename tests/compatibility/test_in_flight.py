@@ -24,6 +24,7 @@ from include.deploy_ops.core.policy.keys import Feedback
 from tests.compatibility.on_stage import age_run, age_state
 from tests.compatibility.samples import RELEASES, find_release, strip_version
 from tests.worlds.doubles.airflow import FakeStores, FakeTaskInstance
+from tests.worlds.stages.cleanup import AT_ONCE, SOON, CleanupStage
 from tests.worlds.stages.commands import Conversation
 from tests.worlds.stages.promotion import Promotions
 from tests.worlds.stages.reference import TEMPLATE, Reference
@@ -140,6 +141,32 @@ def delete(stage: Stage) -> Scene:
     return Scene(stage, again, lambda: stage.list_deployments() == [])
 
 
+def hibernate(stage: Stage) -> Scene:
+    """Play the sleep of a preview that nobody uses, as cleanup decided."""
+    stage.change_project(previews={"hibernate_after": AT_ONCE})
+    return let_idle(stage, lambda branch: stage.find_deployment(branch)["status"] == "HIBERNATING")
+
+
+def expire(stage: Stage) -> Scene:
+    """Play the end of a preview that nobody uses, as cleanup decided."""
+    limits = {"max_deletes": 50, "max_delete_fraction": 1.0}
+    stage.change_project(previews={"delete_after": SOON, "delete_notice": AT_ONCE}, limits=limits)
+    return let_idle(stage, lambda _: stage.list_deployments() == [])
+
+
+def let_idle(stage: Stage, is_done: Callable[[str], bool]) -> Scene:
+    """Let cleanup decide about a preview that is idle at once."""
+    cleanup, branches = CleanupStage(stage, {}), []
+
+    def again() -> None:
+        branches.append(f"dev-{len(branches)}")
+        stage.create_preview(branches[-1], make_preview(stage, branches[-1]))
+        cleanup.end(cleanup.run())
+
+    again()
+    return Scene(stage, again, lambda: is_done(branches[-1]))
+
+
 def target(stage: Stage) -> Scene:
     """Play a deploy to a target that follows a branch."""
     stage.change_project(targets={"staging": STAGING})
@@ -168,7 +195,7 @@ def promotion(stage: Stage) -> Scene:
     return Scene(stage, again, lambda: f"dags/of_{number}.py" in promotions.list_files(promotions.tip))
 
 
-SCENES = (create, deploy, update, delete, target, promotion)
+SCENES = (create, deploy, update, delete, hibernate, expire, target, promotion)
 each_scene = pytest.mark.parametrize("open_scene", SCENES, ids=lambda scene: scene.__name__)
 
 
