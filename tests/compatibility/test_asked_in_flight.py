@@ -17,8 +17,10 @@ from include.deploy_ops.core.preview.ownership import is_own
 from tests.compatibility.on_stage import age_run, age_state
 from tests.compatibility.samples import BEFORE_0_3, RELEASES, find_release
 from tests.compatibility.test_in_flight import SINCE_0_3, let_an_hour_pass, list_writes
+from tests.unit.operators.cleanup.test_activity import Lived
 from tests.worlds.stages.cleanup import AT_ONCE, MANUAL, SCHEDULED, SOON, CleanupStage, OrphansStage, watch_questions
 from tests.worlds.stages.idle import NOTICE, let_notice_pass
+from tests.worlds.stages.promotion import Promotions, finish
 from tests.worlds.stages.request import answer_request
 from tests.worlds.stages.stage import FAILED, Run
 
@@ -137,6 +139,7 @@ def test_a_notice_that_was_given_counts_on(name: str, doomed: CleanupStage) -> N
     doomed.end(told)
     before = stage.memory.verdicts.read()
     age_state(stage, name)
+    assert ("is_final" in str(stage.stores[stage.scope.fleet.name].values["cleanup.verdicts"])) == (name in SINCE_0_3)
     doomed.end(doomed.run())
     assert stage.memory.verdicts.read() == before
     assert doomed.list_emitted() == [told.run_id], "nothing is told anew"
@@ -220,12 +223,28 @@ def test_an_answer_about_what_the_brake_holds_counts_on(
     stage = doomed.stage
     play_on(doomed.start(MANUAL, dry_run=False, max_deletes=1), answer)
     age_state(stage, name)
+    assert {"~delete~" in each for each in stage.memory.released.read()} <= {name in BEFORE_0_3}
     check_nobody_is_asked(doomed, max_deletes=1)
     if answer == "Reject":
         stage.memory.begun_deletes.write(())  # an hour later
     age_state(stage, name)
     assert play_deletes(stage) == (held if answer == "Approve" else set())
     assert len(stage.list_deployments()) == (0 if answer == "Approve" else len(held))
+
+
+@each_release
+def test_who_works_in_a_preview_keeps_it_whatever_was_decided_before(name: str, stage: Stage, monkeypatch: Any) -> None:
+    lived = Lived(stage, watch_questions(monkeypatch))
+    assert lived.clean_up()[0] == "hibernate"
+    age_state(stage, name)
+    stage.forget_requests()
+    assert lived.clean_up()[0] == "hibernate"
+    assert len(lived.list_asked()) == (2 if name in BEFORE_0_3 else 0), "what was told within the hour is known"
+    age_state(stage, name)
+    lived.start_run()
+    assert lived.play_hibernation().states["hibernate"] == "skipped"
+    assert lived.count_hibernations() == 0
+    assert lived.clean_up()[0] == "keep"
 
 
 # A question of cleanup, step by step
@@ -436,3 +455,43 @@ def test_an_adoption_that_bears_no_seal_writes_nothing_and_a_person_asks_anew(
     assert stage.plan() == []
     play_adoption(start_adoption(stage))
     check_adopted(stage, by_hand)
+
+
+# The adoption of a commit that somebody else pushed to the deploy branch
+
+
+@pytest.fixture
+def promotions(stage: Stage) -> Promotions:
+    """Let somebody have pushed to the branch that promotions make."""
+    made = Promotions(stage)
+    stage.change_project(previews={"branches": ("nothing*",)})
+    made.open_pull("dev-a", {"dags/new.py": "# new\n"})
+    made.promote()
+    made.push("astro_deploy", {"dags/by_hand.py": "# hand\n"})
+    return made
+
+
+@pytest.mark.parametrize("name", SINCE_0_3)
+def test_a_promotion_goes_on_to_adopt_the_commit_that_a_person_saw(name: str, promotions: Promotions) -> None:
+    stranger = promotions.tip
+    play_aged(promotions.start_form(action="adopt"), name, ("claim", "promote", "report"))
+    assert promotions.show(promotions.tip, "%P") == stranger
+    assert promotions.remembered.adopted == stranger
+    assert promotions.promote()["commit"] == ""
+
+
+@pytest.mark.parametrize("name", BEFORE_0_3)
+def test_an_adoption_of_a_commit_that_bears_no_seal_pushes_nothing_and_a_person_asks_anew(
+    name: str, promotions: Promotions
+) -> None:
+    stage, stranger = promotions.stage, promotions.tip
+    run = promotions.start_form(action="adopt")
+    play_on(run, stop="promote")
+    age_state(stage, name)
+    stage.forget_requests()
+    play_on(run)
+    check_refused(run, {"promote"})
+    assert list_writes(stage) == []
+    assert (promotions.tip, promotions.remembered.adopted) == (stranger, "")
+    finish(promotions.start_form(action="adopt"))
+    assert promotions.show(promotions.tip, "%P") == stranger
