@@ -284,6 +284,22 @@ def test_a_run_of_cleanup_that_bears_no_seal_remembers_nothing_and_the_next_one_
     assert stage.list_deployments() == []
 
 
+@pytest.mark.parametrize("name", BEFORE_0_3)
+def test_a_yes_to_what_the_brake_holds_that_bears_no_seal_lets_nothing_pass(
+    name: str, held: set[str], doomed: CleanupStage
+) -> None:
+    stage, form = doomed.stage, {"dry_run": False, "max_deletes": 1}
+    run = doomed.start(MANUAL, **form)
+    play_on(run, stop=PARKED)
+    age_state(stage, name)
+    play_on(run)
+    check_refused(run, {"remember"})
+    assert stage.memory.released.read() == {}
+    assert list_deletes(stage) == {}
+    play_on(doomed.start(MANUAL, **form))
+    assert play_deletes(stage) == held
+
+
 # Orphans
 
 
