@@ -156,7 +156,8 @@ def expire(stage: Stage) -> Scene:
 
 def let_idle(stage: Stage, is_done: Callable[[str], bool]) -> Scene:
     """Let cleanup decide about a preview that is idle at once."""
-    cleanup, branches = CleanupStage(stage, {}), []
+    cleanup = CleanupStage(stage, {})
+    branches: list[str] = []
 
     def again() -> None:
         branches.append(f"dev-{len(branches)}")
