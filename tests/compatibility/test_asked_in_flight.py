@@ -16,7 +16,7 @@ from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.preview.ownership import is_own
 from tests.compatibility.on_stage import age_run, age_state
 from tests.compatibility.samples import BEFORE_0_3, RELEASES, find_release
-from tests.compatibility.test_in_flight import SINCE_0_3, let_an_hour_pass, list_writes
+from tests.compatibility.test_in_flight import NO_SEAL, SINCE_0_3, let_an_hour_pass, list_writes
 from tests.unit.operators.cleanup.test_activity import Lived
 from tests.worlds.stages.cleanup import AT_ONCE, MANUAL, SCHEDULED, SOON, CleanupStage, OrphansStage, watch_questions
 from tests.worlds.stages.idle import NOTICE, let_notice_pass
@@ -42,7 +42,6 @@ GONE = ("dev-a", "dev-b", "dev-c", "dev-d")
 PARKED = "parked"
 """The moment at which a person was asked, and did not answer."""
 
-NO_SEAL = "bears no seal: a release before 0.3 wrote it"
 POLICY = """
 control_plane: acme-test
 projects:
