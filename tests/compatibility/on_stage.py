@@ -16,7 +16,10 @@ from pydantic import TypeAdapter
 
 from include.deploy_ops.core.naming import hash_text, slug_target
 from include.deploy_ops.core.versioned import VERSION
-from include.deploy_ops.operators.sealed import SEAL_PREFIX
+from include.deploy_ops.operators.answer import ANSWER_KEY, ASKED_KEY
+from include.deploy_ops.operators.cleanup.find import FIND_TASK
+from include.deploy_ops.operators.cleanup.orphans import ORPHANS
+from include.deploy_ops.operators.sealed import RESULT_KEY, SEAL_PREFIX
 from include.deploy_ops.run.approvals import seal_approval
 from include.deploy_ops.run.job import CONF_PART
 from include.deploy_ops.run.memory import Memory, PullCache
@@ -176,49 +179,72 @@ def reseal(run: Run) -> None:
 
 
 def age_run(run: Run, release: Release) -> None:
-    """Let the run's conf and XComs be as the release would have written them about the same.
+    """Let the run's conf, XComs and parked tasks be as the release would have written them about the same.
 
     What the release sealed bears a seal, and nothing else. Tasks that it did not have have not run.
     """
-    run.conf = _take_form(run.conf, _find_conf(run, release))
+    run.conf = _take_form(run.conf, *_find_confs(run, release))
     samples = release.read("xcoms.json").values()
     for task_id, values in run.xcoms.items():
         written = {key: value for key, value in values.items() if not key.startswith(SEAL_PREFIX)}
         run.xcoms[task_id] = {
-            key: _take_form(value, _find_sample(samples, run, task_id, key)) for key, value in written.items()
+            key: _take_form(value, *_find_samples(samples, run, task_id, key)) for key, value in written.items()
         }
         if release.is_sealing:
             run.xcoms[task_id] |= {key: "" for key in values if key.startswith(SEAL_PREFIX)}
     dags = release.read("names.json")["dags"]
-    known = dags.get(f"{PROJECT}.{_name_dag(run)}", {}).get("tasks")
+    known = dags.get(_name_dag(run), {}).get("tasks")
     for task_id in [] if known is None else run.states.keys() - set(known):
         del run.states[task_id]
+    _age_parked(run, release)
     reseal(run)
 
 
 def _name_dag(run: Run) -> str:
-    return run.dag_id.partition(".")[2]
+    """Return what the samples call the run's DAG: one of the project's, or of the installation's."""
+    _, dot, name = run.dag_id.partition(".")
+    return f"{PROJECT}.{name}" if dot else run.dag_id
 
 
-def _find_conf(run: Run, release: Release) -> Any:
+def _find_confs(run: Run, release: Release) -> list[Any]:
     planned = release.read("runs.json")["planned"].values()
-    return next((each["conf"] for each in planned if each["dag_id"] == f"{PROJECT}.{_name_dag(run)}"), {})
+    return [each["conf"] for each in planned if each["dag_id"] == _name_dag(run)]
 
 
-def _find_sample(samples: Iterable[Mapping[str, Any]], run: Run, task_id: str, key: str) -> Any:
-    """Return a value that the release's task handed on by that key, first of the same DAG's; None where none did."""
+def _find_samples(samples: Iterable[Mapping[str, Any]], run: Run, task_id: str, key: str) -> list[Any]:
+    """Return the values that the release's task handed on by that key, those of the same DAG first."""
     found = [each for each in samples if (each["task_id"], each["key"]) == (task_id, key)]
-    found.sort(key=lambda each: each["dag_id"] != f"{PROJECT}.{_name_dag(run)}")
-    return found[0]["value"] if found else None
+    found.sort(key=lambda each: each["dag_id"] != _name_dag(run))
+    return [each["value"] for each in found]
 
 
-def _take_form(own: Any, sample: Any) -> Any:
-    """Return a value with the fields that the sample has, and no others; where there is no telling, as it is."""
-    if isinstance(own, dict) and isinstance(sample, dict) and own.keys() & sample.keys():
-        return {key: _take_form(own[key], each) if key in own else each for key, each in sample.items()}
-    if isinstance(own, list) and isinstance(sample, list) and sample:
-        return [_take_form(each, sample[0]) for each in own]
+def _take_form(own: Any, *samples: Any) -> Any:
+    """Return a value with the fields that the first sample has, and no others; where there is no telling, as it is.
+
+    A list that is empty there tells nothing of its entries: another sample's does.
+    """
+    first = samples[0] if samples else None
+    if isinstance(own, dict) and isinstance(first, dict) and own.keys() & first.keys():
+        alike = [each for each in samples if isinstance(each, dict)]
+        return {
+            key: _take_form(own[key], *(each[key] for each in alike if key in each)) if key in own else value
+            for key, value in first.items()
+        }
+    if isinstance(own, list) and isinstance(first, list):
+        entries = [entry for each in samples if isinstance(each, list) for entry in each]
+        return [_take_form(each, *entries) for each in own]
     return own
+
+
+def _age_parked(run: Run, release: Release) -> None:
+    """Let a task that asks, or asked, have parked as the release had it; one that took no list along noted none."""
+    samples = [each for each in release.read("parked.json").values() if each["dag_id"] == _name_dag(run)]
+    for task_id, kwargs in run.parked.items():
+        known = next((each["next_kwargs"] for each in samples if each["task_id"] == task_id), kwargs)
+        run.parked[task_id] = {key: each for key, each in kwargs.items() if key in known}
+        if "asked" not in known:
+            for key in (ASKED_KEY, ANSWER_KEY):
+                run.task_stores[task_id].delete(key)
 
 
 # The stage's own state
@@ -233,21 +259,33 @@ def age_state(stage: Stage, name: str) -> None:
     release = find_release(name)
     if release.is_sealing:
         return
-    known = _Known(release)
-    fleet = stage.stores[stage.scope.fleet.name]
+    known = _Known(release, _list_work_names(stage))
+    fleet, orphans = (stage.stores.setdefault(asset.name, DictStore()) for asset in (stage.scope.fleet, ORPHANS))
     aged = known.age(fleet.values, Memory(fleet))
     is_bare = strip_version(next(iter(known.stored.values()))) is next(iter(known.stored.values()))
-    fleet.values.clear()
-    fleet.values.update({key: strip_version(each) if is_bare else each for key, each in aged.items()})
+    for store, values in ((fleet, aged), (orphans, dict(orphans.values))):
+        store.values.clear()
+        store.values.update({key: strip_version(each) if is_bare else each for key, each in values.items()})
     for run in stage.runs:
         if stage.airflow.states.get(run.run_id) in IN_FLIGHT:
             age_run(run, release)
 
 
-class _Known:
-    """What a release before 0.3 wrote, by the keys and fields that its samples have."""
+def _list_work_names(stage: Stage) -> dict[str, str]:
+    """Return the names of the deletes that cleanup asked about since control's brake holds them, by subject."""
+    runs = [run for run in stage.runs if run.dag_id == stage.scope.cleanup_dag]
+    found = [run.xcoms.get(FIND_TASK, {}).get(RESULT_KEY, {}) for run in runs]
+    return {work["subject"]: work["name"] for each in found for work in each.get("works", ())}
 
-    def __init__(self, release: Release) -> None:
+
+class _Known:
+    """What a release before 0.3 wrote, by the keys and fields that its samples have.
+
+    :param names: of deletes by subject: by these it noted what was asked and released, as its samples show.
+    """
+
+    def __init__(self, release: Release, names: Mapping[str, str]) -> None:
+        self._names = names
         self.stored: dict[str, Any] = release.read("store.json")[f"deploy_ops.{PROJECT}.fleet"]
         self._kinds = {_name_kind(key) for key in self.stored}
         remembered = [strip_version(each) for key, each in self.stored.items() if key.endswith(".remembered")]
@@ -257,6 +295,7 @@ class _Known:
         cached = [each for key, one in self.stored.items() for each in _entries("control.histories.", key, one)]
         self._cached, self._history = _list_fields(cached), _list_fields(each["history"] for each in cached)
         self._template = _list_fields([strip_version(self.stored["control.template"])])
+        self._verdict = _list_fields(strip_version(self.stored["cleanup.verdicts"]).values())
 
     def age(self, values: Mapping[str, Any], memory: Memory) -> dict[str, Any]:
         """Return a fleet's values as the release would have them."""
@@ -275,10 +314,25 @@ class _Known:
             ]
         if "control.template" in aged:
             aged["control.template"] = _pick(aged["control.template"], self._template)
+        aged |= self._age_cleanup(aged)
         for key, cached in aged.items():
             if key.startswith("control.histories."):
                 aged[key] = {name: self._age_history(each) for name, each in cached.items()}
         return {key: {"version": VERSION, "value": value} for key, value in aged.items()}
+
+    def _age_cleanup(self, aged: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what cleanup remembers between its runs."""
+        verdicts = aged.get("cleanup.verdicts", {})
+        released, asked = aged.get("cleanup.released", {}), aged.get("cleanup.questions", {})
+        found = {
+            "cleanup.verdicts": {key: _pick(each, self._verdict) for key, each in verdicts.items()},
+            "cleanup.released": {self._names.get(key, key): person for key, person in released.items()},
+            "cleanup.questions": {
+                run_id: {**each, "names": sorted(self._names.get(name, name) for name in each["names"])}
+                for run_id, each in asked.items()
+            },
+        }
+        return {key: each for key, each in found.items() if key in aged}
 
     def _age_history(self, cached: Mapping[str, Any]) -> dict[str, Any]:
         return {**_pick(cached, self._cached), "history": _pick(cached["history"], self._history)}

@@ -24,6 +24,7 @@ from include.deploy_ops.core.policy.keys import Feedback
 from tests.compatibility.on_stage import age_run, age_state
 from tests.compatibility.samples import RELEASES, find_release, strip_version
 from tests.worlds.doubles.airflow import FakeStores, FakeTaskInstance
+from tests.worlds.stages.cleanup import AT_ONCE, SOON, CleanupStage
 from tests.worlds.stages.commands import Conversation
 from tests.worlds.stages.promotion import Promotions
 from tests.worlds.stages.reference import TEMPLATE, Reference
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.long
 BRANCH = "dev-orders"
 SINCE_0_3 = [release.name for release in RELEASES if release.is_sealing]
-NO_SEAL = r"bears no seal: a release before 0.3 wrote it"
+NO_SEAL = "bears no seal: a release before 0.3 wrote it"
 
 
 @dataclass
@@ -140,6 +141,33 @@ def delete(stage: Stage) -> Scene:
     return Scene(stage, again, lambda: stage.list_deployments() == [])
 
 
+def hibernate(stage: Stage) -> Scene:
+    """Play the sleep of a preview that nobody uses, as cleanup decided."""
+    stage.change_project(previews={"hibernate_after": AT_ONCE})
+    return let_idle(stage, lambda branch: stage.find_deployment(branch)["status"] == "HIBERNATING")
+
+
+def expire(stage: Stage) -> Scene:
+    """Play the end of a preview that nobody uses, as cleanup decided."""
+    limits = {"max_deletes": 50, "max_delete_fraction": 1.0}
+    stage.change_project(previews={"delete_after": SOON, "delete_notice": AT_ONCE}, limits=limits)
+    return let_idle(stage, lambda _: stage.list_deployments() == [])
+
+
+def let_idle(stage: Stage, is_done: Callable[[str], bool]) -> Scene:
+    """Let cleanup decide about a preview that is idle at once."""
+    cleanup = CleanupStage(stage, {})
+    branches: list[str] = []
+
+    def again() -> None:
+        branches.append(f"dev-{len(branches)}")
+        stage.create_preview(branches[-1], make_preview(stage, branches[-1]))
+        cleanup.end(cleanup.run())
+
+    again()
+    return Scene(stage, again, lambda: is_done(branches[-1]))
+
+
 def target(stage: Stage) -> Scene:
     """Play a deploy to a target that follows a branch."""
     stage.change_project(targets={"staging": STAGING})
@@ -168,7 +196,7 @@ def promotion(stage: Stage) -> Scene:
     return Scene(stage, again, lambda: f"dags/of_{number}.py" in promotions.list_files(promotions.tip))
 
 
-SCENES = (create, deploy, update, delete, target, promotion)
+SCENES = (create, deploy, update, delete, hibernate, expire, target, promotion)
 each_scene = pytest.mark.parametrize("open_scene", SCENES, ids=lambda scene: scene.__name__)
 
 
@@ -238,7 +266,7 @@ def test_a_run_that_bears_no_seal_fails_at_each_step_writes_nothing_and_is_plann
         states = run.play()
         assert states[found] == "failed"
         assert run.read_failure(found)["is_permanent"]
-        assert "bears no seal: a release before 0.3 wrote it" in run.read_failure(found)["cause"]
+        assert NO_SEAL in run.read_failure(found)["cause"]
         assert list_writes(stage) == []
         assert stage.author.git("ls-remote", "origin") == refs
         assert stage.airflow.states[run.run_id] == "failed"

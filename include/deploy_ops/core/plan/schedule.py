@@ -6,7 +6,7 @@ Pure: `now` is an argument. Holds the brake on deletes, the growing delay after 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -231,7 +231,7 @@ def _brake(
     every = [work for work in due if work.verb is Verb.DELETE]
     fresh = [work for work in every if work.deployment_id not in begun]
     begun |= {work.deployment_id: given.now for work in every if work.deployment_id in begun}  # they begin anew
-    deletes = [work for work in fresh if not (work.is_released or is_released(work, given.released))]
+    deletes = [work for work in fresh if not (work.is_released or work.is_noted(given.released))]
     passed = len(fresh) - len(deletes)
     recent = sorted(begun.values()) + [given.now] * passed
     live = difference.live - _count_dying(difference, begun) - passed
@@ -283,11 +283,6 @@ def _find_begun(given: Circumstances) -> dict[str, datetime]:
             key = each.deployment_id or f"{number}"
             begun[key] = max(each.at, begun.get(key, each.at))
     return begun
-
-
-def is_released(work: Work, released: Collection[str]) -> bool:
-    """Whether a person let the delete pass the brake; a release before 0.3 noted the work's name."""
-    return work.subject in released or work.name in released
 
 
 def _count_dying(difference: Difference, begun: Mapping[str, datetime]) -> int:

@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.model import Branch
 from include.deploy_ops.core.naming import PROMOTION_SLUG, name_subject, name_work, slug_branch, slug_target
 from include.deploy_ops.core.template.drift import Drifted
 from include.deploy_ops.core.text.schema import Location
 from include.deploy_ops.core.text.visible import reveal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 PREVIEW_DAG = "preview"
 PROMOTION_DAG = "promotion"
@@ -144,6 +148,10 @@ class Work(Assignment):
     def subject(self) -> str:
         """What a person is asked about it, and answers."""
         return name_subject(self.deployment_id, self.head, self.observed, self.base)
+
+    def is_noted(self, noted: Collection[str]) -> bool:
+        """Whether it is among what a person was asked, or answered; a release before 0.3 noted a delete by its name."""
+        return self.subject in noted or self.name in noted
 
     @property
     def dag(self) -> str:

@@ -135,7 +135,7 @@ class Review:
     ) -> tuple[Expiry, Question]:
         """Part what must be asked; nobody is asked twice about a delete that is asked about."""
         asking = self.questions.find_asking(but=self.run_id)
-        askable = [work for work in braked if work.subject not in asking]
+        askable = [work for work in braked if not work.is_noted(asking)]
         return apply_brake(expiry, askable, self._count_allowed(difference), since)
 
     def _count_allowed(self, difference: Difference) -> int:
