@@ -96,8 +96,9 @@ class Faces:
                 assert f"**{name_state(row)}**" in self.comments[pull], f"#{pull}: {row}"
                 assert row.deployed[:7] in self.comments[pull], f"#{pull}: {row}"
                 assert name_proof(row) in self.comments[pull], f"#{pull}: {row}"
-            lines = self.comments[pull].partition("|\n\n")[2].splitlines()
-            assert find_doubled(line for line in lines if not line.startswith(("- It has ", "```"))) == [], lines
+            for part in self.comments[pull].partition("|\n\n")[2].split("\n\n**"):  # one environment's
+                lines = [line for line in part.splitlines() if not line.startswith(("- It has ", "```"))]
+                assert find_doubled(lines) == [], lines
         for row in rows.values():
             assert find_doubled(list_lines(row)) == [], row
             _check_rejection(row)

@@ -68,7 +68,7 @@ class AdoptDeploymentOperator(AstroCliOperator):
         if not answer.is_approved:
             raise AirflowSkipException(answer.describe_rejection())
         answer.require(_name_asked(job))
-        text = self.need(context, "render_template")
+        text = self.need_rendered(context)
         require_same_repository(self.memory(context), self.github)  # as when it was rendered, days ago perhaps
         deployment = self._check(job)
         self.link_deployment(deployment)

@@ -7,10 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+import yaml
+
 from include.deploy_ops.core.environment.mapping import fill_texts, find_size_problems, write_mapped
 from include.deploy_ops.core.environment.placeholders import make_fields
 from include.deploy_ops.core.environment.rotation import Laid
 from include.deploy_ops.core.errors import RetryableError, SupersededError
+from include.deploy_ops.core.naming import parse_mark
 from include.deploy_ops.core.plan.remembered import Removal
 from include.deploy_ops.core.plan.work import Verb
 from include.deploy_ops.core.preview.hibernation import is_asleep
@@ -73,6 +76,20 @@ class AstroCliOperator(DeployOpsOperator):
         """End the running CLI call."""
         self.cli.end()
 
+    def need_rendered(self, context: Context) -> str:
+        """Return the Deployment file's text.
+
+        :raises SupersededError: its mark names the repository otherwise than the policy does by now.
+        """
+        text: str = self.need(context, RENDER_TASK)
+        mark = parse_mark(yaml.safe_load(text)["deployment"]["configuration"]["description"])
+        if mark is None or mark.repository.casefold() != self.scope.project.repository.casefold():
+            raise SupersededError(
+                f"the Deployment file was rendered for {mark.repository if mark else 'nobody'}, and the policy names "
+                f"{self.scope.project.repository} by now"
+            )
+        return text
+
     def remember_rendered(self, context: Context, job: Job, before: Iterable[str] | None = ()) -> None:
         """Write what the template gives the Deployment before it is given: a call that fails may have done it.
 
@@ -122,7 +139,7 @@ class CreateDeploymentOperator(AstroCliOperator):
     def execute(self, context: Context) -> str:
         """Return the Deployment's id."""
         job = self.begin(context)
-        text = self.need(context, "render_template")
+        text = self.need_rendered(context)
         self.check_alive(job)
         # A create is two calls to Astro, the second for the variables: a try that failed may have left a Deployment
         # behind.
@@ -167,7 +184,7 @@ class UpdateDeploymentOperator(AstroCliOperator):
     def execute(self, context: Context) -> str:
         """Return the Deployment's id."""
         job = self.begin(context)
-        text = self.need(context, "render_template")
+        text = self.need_rendered(context)
         require_same_repository(self.memory(context), self.github)  # as when it was rendered
         deployment = check_mark(self.know_targets(context), self.astro, job, job.deployment_id)
         self.link_deployment(deployment)

@@ -184,3 +184,22 @@ def test_a_worker_that_cannot_decide_fails_no_claim(stage: Stage, monkeypatch: p
     (run,) = stage.plan()
     assert run.step("claim")["branch"] == BRANCH
     assert "change_type" not in run.states
+
+
+def test_what_was_rendered_by_the_repositorys_old_name_makes_no_preview(stage: Stage) -> None:
+    """It would bear a mark that the policy does not know: a person had to adopt it."""
+    stage.push(BRANCH)
+    (run,) = stage.plan()
+    run.step("claim")
+    run.step("render_template")
+    stage.rename_repository("store")
+    stage.change_project(repository="acme/store")
+    stage.forget_requests()
+    run.play()
+    assert run.states["create"] == "skipped"
+    assert stage.list_requests("astro", WRITES) == []
+    (again,) = stage.plan()
+    assert "failed" not in again.play().values()
+    mark = parse_mark(stage.find_deployment(BRANCH)["description"])
+    assert mark is not None
+    assert mark.repository == "acme/store"
