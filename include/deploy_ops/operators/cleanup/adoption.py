@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from include.deploy_ops.core.cleanup.orphans import Fate, Orphan, find_namesake
+from include.deploy_ops.core.naming import hash_text
 from include.deploy_ops.core.preview.ownership import find_previews
+from include.deploy_ops.core.template.template import fingerprint_template
 from include.deploy_ops.hooks.astro.connection import read_astro_connection
 from include.deploy_ops.hooks.secrets import read_secrets
 from include.deploy_ops.observation.template import read_template
@@ -45,7 +47,9 @@ class AdoptOrphansOperator(AgreedOrphansOperator):
             template = read_template(scope, github, github.get_branch(project.trunk).head)
         finally:
             github.close()
-        # With the fingerprint of before: what differs from the template since is control's to tell, and to update.
+        # What differs from the template since is control's to tell, and to update, also where the template is as before
+        # by then: what it got of two is neither's.
+        before, now = orphan.mark.template, fingerprint_template(template)
         text = render_preview(
             scope,
             astro,
@@ -53,7 +57,7 @@ class AdoptOrphansOperator(AgreedOrphansOperator):
             branch=branch,
             name=deployment.name,
             observed=deployment,
-            rendered=orphan.mark.template,
+            rendered=before if before == now else hash_text(f"{before} {now}", len(now)),
         )
         cli.update(deployment.id, text, read_secrets(scope.previews.environment.mapped))
         return f"adopted for {branch} of {project.repository}"

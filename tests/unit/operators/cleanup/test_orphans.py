@@ -302,6 +302,21 @@ def test_one_yes_adopts_all_of_a_project_whose_repository_was_renamed(orphans: O
     }
 
 
+def test_what_was_adopted_by_a_template_that_is_as_before_since_is_updated(orphans: OrphansStage) -> None:
+    stage = orphans.stage
+    stage.create_preview("dev-x", stage.push("dev-x"))
+    stage.rename_repository("store")
+    trial = "merged_into: [main], overrides: {environment_variables: [{key: TRIAL, value: '1'}]}}"
+    orphans.write_policy(POLICY.replace("acme/data-platform", "acme/store").replace("merged_into: [main]}", trial))
+    run = orphans.start(action="adopt", dry_run=False)
+    run.ask()
+    run.answer("Approve")
+    run.step("adopt")
+    assert "TRIAL" in str(stage.find_deployment("dev-x"))
+    stage.change_project(repository="acme/store")  # and the override is none of the policy's any more
+    assert [(each.conf["job"]["verb"], each.conf["job"]["branch"]) for each in stage.plan()] == [("update", "dev-x")]
+
+
 def test_a_no_adopts_nothing(orphans: OrphansStage, renamed: str) -> None:
     before = orphans.stage.find_deployment("dev-x")
     run = orphans.start(action="adopt", dry_run=False)
