@@ -45,7 +45,7 @@ def life() -> Life:
 
 
 def test_each_change_is_told_in_time_and_nothing_else_is(life: Life) -> None:
-    assert life.ledger.wrong == []
+    assert life.ledger.wrong == [], "\n".join(life.ledger.wrong)
     assert life.events["changed"] > 0
     assert life.events.total() <= life.credit.total()
 
@@ -72,7 +72,7 @@ def test_what_is_stored_is_written_now_and_then(life: Life) -> None:
 def test_nothing_grows_with_what_was(life: Life) -> None:
     assert life.cursor_length_max < 10_000
     first, last = life.censuses[0], life.censuses[-1]
-    assert len(life.censuses) >= DAYS
+    assert len(life.censuses) >= 0.8 * DAYS  # none is taken while something is wrong
     assert last.tasks <= first.tasks
     assert last.timers <= first.timers + 3
     assert last.files <= first.files

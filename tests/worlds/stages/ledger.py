@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ AFTER_S = {
 }
 """And from the end of whatever was not well: the longest pause, and the time of a look that finds out in vain."""
 
-WRONG_MAX = 20
+WRONG_MAX, RECENT_MAX = 20, 25
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Ledger:
     longest_s: dict[tuple[str, str], float] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     """The first of what was not as it should be."""
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_MAX))
+    """What was done last, and by whom."""
 
     def happen(self, kind: str, at_s: float | None = None) -> None:
         """Note that something changed of which control must hear."""
@@ -63,10 +66,15 @@ class Ledger:
             late = [at_s for at_s in times if at_s <= now_s and self._judge(kind, at_s, now_s)]
             times[:] = [at_s for at_s in times if at_s not in late]
 
+    def note(self, said: str) -> None:
+        """Note what was done, for whoever looks into what is wrong."""
+        self.recent.append(f"{self.clock.now_s:.1f} s: {said}")
+
     def doubt(self, said: str) -> None:
-        """Note what is wrong."""
+        """Note what is wrong, with what was done before."""
         if len(self.wrong) < WRONG_MAX:
-            self.wrong.append(f"{self.clock.true_now:%m-%d %H:%M:%S} ({self.clock.now_s:.1f} s): {said}")
+            at = f"{self.clock.true_now:%m-%d %H:%M:%S} ({self.clock.now_s:.1f} s)"
+            self.wrong.append("\n  ".join([f"{at}: {said}; before it:", *self.recent]))
 
     def _judge(self, kind: str, at_s: float, now_s: float) -> bool:
         """Return whether it comes too late."""

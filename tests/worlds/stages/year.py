@@ -292,6 +292,7 @@ class Life:
         if kind == "expired":
             service.token = f"{name.lower()}-token-{next(self._numbers)}"
         service.fault = Fault(kind, until_s)
+        self.ledger.note(f"{name} {kind} for {seconds:.0f} s")
         await asyncio.sleep(seconds)
         service.fault = None
         if kind == "stale":
@@ -303,6 +304,7 @@ class Life:
         """Have new tokens in Airflow's connections as soon as the old ones are refused."""
         self.github.token, self.astro.token = (f"{kind}-token-{next(self._numbers)}" for kind in ("github", "astro"))
         self._say_connections()
+        self.ledger.note("new tokens")
         self.credit["recovered"] += 2 * max(1, len(self.alive))
         self.ledger.trouble(self.clock.now_s + POLL_S)
         self.ledger.trouble(self.clock.now_s + PROBE_INTERVAL_S, ASTRO)
@@ -312,9 +314,11 @@ class Life:
         wanted_s = self.random.choice((0.0, 0.0, 1.0, -1.0, self.random.uniform(-900, 900)))
         if self.random.random() < 0.3:
             self.worker_skew_s = wanted_s
+            self.ledger.note(f"the worker's clock is {wanted_s:.0f} s ahead")
             return
         step_s = wanted_s - self.clock.skew_s
         self.clock.skew_s = wanted_s
+        self.ledger.note(f"the triggerer's clock jumps by {step_s:.0f} s")
         # What is due by the clock comes as much sooner or later.
         now_s = self.clock.now_s
         self.ledger.trouble(now_s + abs(step_s), WAKE)
@@ -325,6 +329,7 @@ class Life:
     def stall(self) -> None:
         """Have another trigger hold up the event loop."""
         seconds = self.random.uniform(1, 120)
+        self.ledger.note(f"the loop stalls for {seconds:.0f} s")
         self.clock.sleep(seconds)
         self.ledger.trouble(self.clock.now_s)
 
@@ -332,12 +337,14 @@ class Life:
         """Let the state store be away, or lose all it held."""
         if self.random.random() < 0.4:
             self.store.values.clear()
+            self.ledger.note("the store is lost")
             self.ledger.untold[WAKE].clear()
             self.ledger.untold[CHECKS].clear()
             self._begun_s = -math.inf
             return
         self.store.is_away = True
         seconds = math.exp(self.random.uniform(0.0, math.log(HOUR_S)))
+        self.ledger.note(f"the store is away for {seconds:.0f} s")
         self.ledger.trouble(self.clock.now_s + seconds)
         self.credit["recovered"] += 2 * max(1, len(self.alive))
         await asyncio.sleep(seconds)
@@ -348,6 +355,7 @@ class Life:
         """Let a person pause control's DAG: Airflow drops what it is told meanwhile."""
         self.is_paused = True
         seconds = self.random.uniform(MINUTE_S, 6 * HOUR_S)
+        self.ledger.note(f"control is paused for {seconds:.0f} s")
         await asyncio.sleep(seconds)
         self.is_paused = False
 
@@ -393,6 +401,7 @@ class Life:
         """Replace the trigger: after a while, at once, or before the old one has ended; in the same process or not."""
         (old,) = self.alive
         kind = self.random.choice(("gap", "at once", "overlap"))
+        self.ledger.note(f"the trigger is replaced: {kind}")
         is_elsewhere = self.random.random() < 0.5
         if kind == "overlap":
             self._part(is_elsewhere)
@@ -415,6 +424,7 @@ class Life:
     def _hear(self, name: str, payload: dict[str, Any]) -> None:
         reason = payload["reason"]
         self.events[reason] += 1
+        self.ledger.note(f"{name} says {reason}")
         if reason == "due":
             self._check_due(name)
         if reason == "again" and not self._heard_s.get(name, 0.0) < self._begun_s < self.clock.now_s - 2 * POLL_S:
@@ -478,6 +488,7 @@ class Life:
 
     def _leave(self, key: str, value: str | None) -> None:
         if key == WAKE_AT_KEY:
+            self.ledger.note(f"control is to be woken at {value}")
             # It replaces the last one, which counts only if it was due already.
             self.ledger.untold[WAKE] = [
                 at_s for at_s in self.ledger.untold[WAKE] if at_s <= self.clock.now_s - CALM_S[WAKE]
