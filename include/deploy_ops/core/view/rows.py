@@ -320,7 +320,8 @@ def _find_conflicts(record: PassRecord, row: Row, before: Row | None) -> tuple[s
         kept = before.conflicts if before else ()
         return kept if row.slug == PROMOTION_SLUG or row.pulls else ()
     is_all = row.slug == PROMOTION_SLUG
-    own = [text for pull, texts in sorted(told[-1].items()) if is_all or pull in row.pulls for text in texts]
+    found = [text for pull, texts in sorted(told[-1].items()) if is_all or pull in row.pulls for text in texts]
+    own = [*dict.fromkeys(found)]  # two pull requests that change a file are told the same
     more = [f"… and {len(own) - ROW_CONFLICTS_MAX} more"] if len(own) > ROW_CONFLICTS_MAX else []
     return (*(text[:ROW_CONFLICT_LENGTH_MAX] for text in own[:ROW_CONFLICTS_MAX]), *more)
 

@@ -539,6 +539,9 @@ def test_the_newest_promotions_words_reach_the_deploy_branch_and_the_pull_reques
         rows["dev-a"].conflicts,
         rows[PROMOTION_SLUG].conflicts,
     )
+    both = replace(told, conflicts=dict.fromkeys((3, 9), ("dags/x.py: #3, #9 change it; #9 wins",)))
+    shared = make_rows(look(project=project, snapshot=snapshot, ended=[both]))
+    assert shared[PROMOTION_SLUG].conflicts == ("dags/x.py: #3, #9 change it; #9 wins",)
     over = replace(told, conflicts={})
     assert make_rows(look(project=project, snapshot=snapshot, before=rows, ended=[over]))["dev-a"].conflicts == ()
 

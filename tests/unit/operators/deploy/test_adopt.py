@@ -36,14 +36,20 @@ def start(stage: Stage, **params: Any) -> Run:
     return stage.start_form(branch=BRANCH, action="adopt", reason="it was there first", **params)
 
 
-def test_a_yes_adopts_nothing_while_a_file_of_the_policy_cannot_be_read(stage: Stage, asked: dict[str, Any]) -> None:
-    deployment_id = plant(stage)
+def agree(stage: Stage) -> Run:
+    """Return a run that was asked about, and got a yes."""
     run = start(stage)
     run.step("claim")
     run.step("render_template")
     with pytest.raises(TaskAwaitingInput):
         run.step("approve_adoption")
     answer_request(run, "Approve", task_id="approve_adoption")
+    return run
+
+
+def test_a_yes_adopts_nothing_while_a_file_of_the_policy_cannot_be_read(stage: Stage, asked: dict[str, Any]) -> None:
+    deployment_id = plant(stage)
+    run = agree(stage)
     stage.scope = replace(stage.scope, unread=("include/deploy_ops.d/ml.yaml",))
     run.play()
     assert "deploy_ops.d/ml.yaml cannot be read, where it may stand" in run.read_failure("adopt")["cause"]
@@ -54,12 +60,7 @@ def test_a_yes_adopts_nothing_in_the_name_of_a_repository_that_is_called_otherwi
     stage: Stage, asked: dict[str, Any]
 ) -> None:
     deployment_id = plant(stage)
-    run = start(stage)
-    run.step("claim")
-    run.step("render_template")
-    with pytest.raises(TaskAwaitingInput):
-        run.step("approve_adoption")
-    answer_request(run, "Approve", task_id="approve_adoption")
+    run = agree(stage)
     stage.rename_repository("store")
     run.play()
     assert "acme/store" in run.read_failure("adopt")["cause"]
